@@ -1,0 +1,42 @@
+"""kseq: recurrent sequence-to-sequence models with attention, on Keras 3 and TensorFlow.
+
+Names are imported when they are first used, so that `import kseq` costs next to nothing.
+"""
+
+import importlib
+
+_HOMES = {
+    "Config": "config",
+    "ModelConfig": "config",
+    "TextConfig": "config",
+    "TrainingConfig": "config",
+    "load_corpus": "corpora",
+    "Corpus": "corpora",
+    "Pairs": "corpora",
+    "build_encoder": "models",
+    "build_decoder": "models",
+    "build_seq2seq": "models",
+    "split_for_inference": "models",
+    "train": "training",
+    "TrainingFailed": "training",
+    "Translator": "translator",
+    "Translation": "translator",
+    "plot_attention": "heatmap",
+    "hard_alignment": "alignment",
+    "to_pharaoh": "alignment",
+    "alignment_error_rate": "alignment",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kseq' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"kseq.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return [*globals(), *__all__]

@@ -1,0 +1,340 @@
+"""The `kseq` command: each subcommand calls one public function."""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import sys
+import warnings
+
+from kseq.console import import_tensorflow_quietly
+
+_EXAMPLES = {
+    None: """
+a first run, in four commands:
+  kseq train --corpus en-fr --out runs/en-fr
+  kseq evaluate runs/en-fr
+  kseq heatmap runs/en-fr "The red car is old." --out heatmap.png
+  echo "The red car is old." | kseq translate runs/en-fr
+
+files of pairs are one TSV (source, tab, target; further columns are ignored) or two files whose
+lines belong together, plain, .gz or .zip, in UTF-8. Run "kseq COMMAND --help" for more.
+""",
+    "train": """
+examples:
+  kseq train --corpus dates --out runs/dates
+  kseq train --train pairs.tsv --out runs/mine --set epochs=20 --set units=256
+  kseq train --train train.de.gz train.en.gz --valid val.de.gz val.en.gz --out runs/de-en
+  kseq train --train pairs.tsv --config settings.yaml --out runs/mine --overwrite
+
+without --valid, one source sentence in twenty is held out for validation and another one for
+testing. Stopping with Ctrl-C keeps the best epoch so far.
+""",
+    "translate": """
+examples:
+  echo "The red car is old." | kseq translate runs/en-fr
+  kseq translate runs/en-fr english.txt --beam 5 > french.txt
+  kseq translate runs/en-fr english.txt --beam 5 --n-best 3 --json
+""",
+    "evaluate": """
+examples:
+  kseq evaluate runs/en-fr
+  kseq evaluate runs/de-en --test test.de.gz test.en.gz --beam 5 --json
+""",
+    "heatmap": """
+example:
+  kseq heatmap runs/en-fr "The red car is old." --out heatmap.png
+""",
+    "export": """
+example:
+  kseq export runs/en-fr exported/en-fr --beam 5
+
+use it where kseq is not installed:
+  import tensorflow as tf, tensorflow_text
+  model = tf.saved_model.load("exported/en-fr")
+  model.signatures["serving_default"](text=tf.constant(["The red car is old."]))
+""",
+}
+
+
+def main(arguments=None):
+    """Runs the command.
+
+    Args:
+        arguments: Words of the command line; those of this process by default.
+
+    Returns:
+        The exit code: 0 done, 1 it failed, 2 the command or its data is wrong.
+    """
+    options = _parser().parse_args(arguments)
+    _show_only_our_warnings()
+    try:
+        options.run(options)
+    except BrokenPipeError:
+        # Whoever read our output has had enough, such as head.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return _complain("stopped", code=1)
+    except (ValueError, TypeError) as error:
+        return _complain(error, code=2)
+    except OSError as error:
+        return _complain(_described(error), code=2)
+    except RuntimeError as error:
+        return _complain(error, code=1)
+    return 0
+
+
+def _described(error):
+    """What the operating system says, with the file; our own errors say it themselves."""
+    if error.strerror is None:
+        return error
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+def _complain(problem, code):
+    print(f"kseq: {' '.join(str(problem).split())}", file=sys.stderr)
+    return code
+
+
+def _show_only_our_warnings():
+    from kseq.fonts import MissingFontWarning
+
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("default", MissingFontWarning)
+    warnings.showwarning = _show_warning
+
+
+def _show_warning(message, *_, **__):
+    print(f"kseq: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="kseq",
+        description="Train, use and look into sequence-to-sequence models with attention.",
+        epilog=_EXAMPLES[None],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_train(commands)
+    _add_translate(commands)
+    _add_evaluate(commands)
+    _add_heatmap(commands)
+    _add_export(commands)
+    return parser
+
+
+def _add_command(commands, name, run, summary):
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=_EXAMPLES[name],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_run(command):
+    command.add_argument("run_directory", metavar="RUN", help="directory that kseq train made")
+
+
+def _add_beam(command, more=""):
+    command.add_argument(
+        "--beam",
+        type=int,
+        default=1,
+        metavar="K",
+        help=f"hypotheses the search follows; 1, the default, is greedy search{more}",
+    )
+
+
+def _add_train(commands):
+    command = _add_command(commands, "train", _train, "train a model and write a run directory")
+    data = command.add_mutually_exclusive_group(required=True)
+    data.add_argument("--corpus", metavar="NAME", help="embedded corpus: en-fr or dates")
+    data.add_argument("--train", nargs="+", metavar="FILE", help="training pairs")
+    command.add_argument("--valid", nargs="+", metavar="FILE", help="validation pairs")
+    command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs, for kseq evaluate")
+    command.add_argument("--config", metavar="FILE", help="settings, .json or .yaml")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change one setting, such as units=256; may be repeated",
+    )
+    command.add_argument("--out", required=True, metavar="RUN", help="run directory to make")
+    command.add_argument("--overwrite", action="store_true", help="replace a run that is there")
+
+
+def _train(options):
+    from kseq.config import Config
+    from kseq.corpora import embedded_corpora, load_corpus
+
+    if options.corpus and options.corpus not in embedded_corpora():
+        known = " or ".join(embedded_corpora())
+        raise ValueError(f"unknown corpus: {options.corpus!r}; expected {known}, or use --train")
+    if options.corpus and (options.valid or options.test):
+        raise ValueError("--valid and --test go with --train; an embedded corpus brings its own")
+    config = Config.load(options.config) if options.config else None
+    Config().with_settings(options.set)
+    files = [options.corpus] if options.corpus else options.train
+    corpus = load_corpus(*files, valid=options.valid, test=options.test)
+    config = (config or corpus.config).with_settings(options.set)
+
+    import_tensorflow_quietly()
+    from kseq.training import train
+
+    train(corpus, config, out=options.out, overwrite=options.overwrite)
+    print(f"the run is in {options.out}; next: kseq evaluate {options.out}")
+
+
+def _add_translate(commands):
+    command = _add_command(
+        commands, "translate", _translate, "translate lines, one output line per input line"
+    )
+    _add_run(command)
+    command.add_argument("file", nargs="?", metavar="FILE", help="text; standard input by default")
+    _add_beam(command)
+    command.add_argument(
+        "--n-best", type=int, metavar="N", help="give the N best translations, at most K"
+    )
+    command.add_argument(
+        "--json", action="store_true", help="an object per input line, with scores and tokens"
+    )
+
+
+def _translate(options):
+    _require_positive(options)
+    translator = _translator(options)
+    with _input_lines(options.file) as lines:
+        for result in translator.stream(lines, options.beam, options.n_best):
+            hypotheses = result if isinstance(result, list) else [result]
+            print(_translation_line(hypotheses, options), flush=options.file is None)
+
+
+def _translation_line(hypotheses, options):
+    if not options.json:
+        return "\t".join(hypothesis.text for hypothesis in hypotheses)
+    objects = [
+        {
+            "text": hypothesis.text,
+            "score": hypothesis.score,
+            "log_probability": hypothesis.log_probability,
+            "tokens": hypothesis.tokens,
+        }
+        for hypothesis in hypotheses
+    ]
+    line = {"source": hypotheses[0].source, "source_tokens": hypotheses[0].source_tokens}
+    line |= objects[0] if options.n_best is None else {"hypotheses": objects}
+    return json.dumps(line, ensure_ascii=False)
+
+
+@contextlib.contextmanager
+def _input_lines(file):
+    from kseq.corpora import decode_lines, read_lines
+
+    if file is None:
+        yield (line for _, line in decode_lines(sys.stdin.buffer, "standard input"))
+    else:
+        with contextlib.closing(read_lines(file)) as lines:
+            yield (line for _, line in lines)
+
+
+def _add_evaluate(commands):
+    command = _add_command(
+        commands, "evaluate", _evaluate, "measure a run against reference translations"
+    )
+    _add_run(command)
+    command.add_argument(
+        "--test", nargs="+", metavar="FILE", help="pairs; the corpus' own test split by default"
+    )
+    _add_beam(command)
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _evaluate(options):
+    from kseq.corpora import Pairs, load_corpus
+    from kseq.run_directory import read_run
+
+    _require_positive(options)
+    _, record = read_run(options.run_directory)
+    alignments = None
+    if options.test:
+        pairs = Pairs.open(options.test)
+    else:
+        origin = record["corpus"]
+        corpus = load_corpus(*origin["train"], valid=origin["valid"], test=origin["test"])
+        pairs = corpus.test
+        if corpus.has_alignments("test"):
+            alignments = corpus.alignments("test")
+    figures = _translator(options).evaluate(pairs, alignments, options.beam)
+    if pairs.blank:
+        _show_warning(f"{pairs}: {pairs.blank:,} pairs with an empty side were left out")
+    if options.json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        shown = f"{value:.3f}" if isinstance(value, float) else value
+        print(f"{name.replace('_', ' '):22}{shown}")
+
+
+def _add_heatmap(commands):
+    command = _add_command(
+        commands, "heatmap", _heatmap, "translate one sentence and draw what it attended to"
+    )
+    _add_run(command)
+    command.add_argument("sentence", metavar="SENTENCE", help="source sentence, in quotes")
+    command.add_argument(
+        "--out", required=True, metavar="PICTURE", help="file to write: .png, .svg or .pdf"
+    )
+    _add_beam(command)
+
+
+def _heatmap(options):
+    from kseq.heatmap import save_heatmap
+
+    _require_positive(options)
+    if not options.sentence.strip():
+        raise ValueError("expected a sentence to draw; received an empty one")
+    if pathlib.Path(options.out).suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"--out must end in .png, .svg or .pdf; received {options.out}")
+    result = _translator(options).translate([options.sentence], options.beam)[0]
+    save_heatmap(result, options.out)
+    print(f"{result.text}\n{options.out}")
+
+
+def _add_export(commands):
+    command = _add_command(
+        commands, "export", _export, "write a SavedModel that takes and gives strings"
+    )
+    _add_run(command)
+    command.add_argument("folder", metavar="DIR", help="directory to write")
+    _add_beam(command, "; fixed in the exported model")
+
+
+def _export(options):
+    _require_positive(options)
+    print(f"exported to {_translator(options).export(options.folder, options.beam)}")
+
+
+def _require_positive(options):
+    if options.beam < 1:
+        raise ValueError(f"--beam must be at least 1; received {options.beam}")
+    n_best = getattr(options, "n_best", None)
+    if n_best is not None and not 1 <= n_best <= options.beam:
+        raise ValueError(f"--n-best must be from 1 to --beam ({options.beam}); received {n_best}")
+
+
+def _translator(options):
+    from kseq.run_directory import require_run
+
+    require_run(options.run_directory)
+    import_tensorflow_quietly()
+    from kseq.translator import Translator
+
+    return Translator.load(options.run_directory)

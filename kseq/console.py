@@ -1,0 +1,30 @@
+"""What a command does before it can keep its terminal tidy."""
+
+import os
+import sys
+import tempfile
+
+
+def import_tensorflow_quietly():
+    """Imports TensorFlow without its greeting: lines about processor and GPU on standard error.
+
+    They come before any setting can stop them, so the descriptor itself is turned away for a
+    moment. Who has set TF_CPP_MIN_LOG_LEVEL gets what that says; a failing import is not hushed.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    standard_error = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            log.seek(0)
+            os.write(standard_error, log.read())
+            raise
+        finally:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)

@@ -1,0 +1,82 @@
+"""The tour, `make demo`: train, measure, translate, look, export, and use the export elsewhere."""
+
+import itertools
+import pathlib
+import shlex
+import subprocess
+import sys
+
+from kseq.console import import_tensorflow_quietly
+
+OUT = pathlib.Path("runs/en-fr")
+EXAMPLES = 5
+HEATMAPS = 3
+
+_ELSEWHERE = """
+import sys
+import tensorflow as tf, tensorflow_text
+model = tf.saved_model.load(sys.argv[1])
+outputs = model.signatures["serving_default"](text=tf.constant([sys.argv[2]]))
+print(outputs["translation"].numpy()[0].decode())
+"""
+
+
+def main():
+    """Runs the tour on the embedded English-French corpus."""
+    import_tensorflow_quietly()
+    from kseq import load_corpus, train
+    from kseq.heatmap import save_heatmap
+
+    corpus = load_corpus("en-fr")
+    _head("1. Training on the embedded English-French corpus")
+    translator = train(corpus, out=OUT, overwrite=True)
+
+    _head("2. Measuring on held-out sentences")
+    figures = translator.evaluate(corpus.test, corpus.alignments("test"))
+    print(f"BLEU {figures['bleu']:.1f}, exact match {figures['exact_match']:.1f}%", end=", ")
+    print(f"alignment error rate {figures['alignment_error_rate']:.3f}")
+
+    _head("3. Translations beside their references")
+    # One sentence in ten of the test split, so that many kinds are among them.
+    pairs = list(itertools.islice(corpus.test, 0, 10 * EXAMPLES, 10))
+    results = translator.translate([source for source, _ in pairs], beam_size=5)
+    for result, (source, reference) in zip(results, pairs):
+        print(f"{source}\n  kseq       {result.text}\n  reference  {reference}")
+
+    _head("4. What the translations attended to")
+    (OUT / "heatmaps").mkdir()
+    for number, result in enumerate(results[:HEATMAPS], start=1):
+        path = OUT / "heatmaps" / f"{number}.png"
+        save_heatmap(result, path)
+        print(f"{path}  {result.source}")
+
+    _head("5. A SavedModel, used by a process that knows only tensorflow and tensorflow_text")
+    saved_model = translator.export(OUT / "saved_model", beam_size=5)
+    sentence = pairs[0][0]
+    print(f"{saved_model}  {sentence}  ->  {_translate_elsewhere(saved_model, sentence)}")
+
+    _head(f"Everything is in {OUT}. To try next:")
+    kseq = ".venv/bin/kseq"
+    print(f"  echo {shlex.quote(sentence)} | {kseq} translate {OUT} --beam 5")
+    print(f"  {kseq} heatmap {OUT} {shlex.quote(pairs[1][0])} --out picture.png")
+    print(f"  {kseq} train --train your-pairs.tsv --out runs/mine")
+    print("  notebooks/01_translate_and_look.ipynb, and README.md")
+
+
+def _head(title):
+    print(f"\n== {title}", flush=True)
+
+
+def _translate_elsewhere(saved_model, sentence):
+    process = subprocess.run(
+        [sys.executable, "-c", _ELSEWHERE, str(saved_model), sentence],
+        capture_output=True,
+        text=True,
+    )
+    if process.returncode:
+        raise RuntimeError(f"the SavedModel could not be used:\n{process.stderr}")
+    return process.stdout.strip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""The command as a person uses it: real processes, real exit codes."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import SMALL
+
+from kseq.cli import main
+
+# What a person has: the tests' own setting would hide TensorFlow's greeting.
+ENVIRONMENT = {name: os.environ[name] for name in os.environ if name != "TF_CPP_MIN_LOG_LEVEL"}
+KSEQ = [sys.executable, "-c", "import sys; from kseq.cli import main; sys.exit(main())"]
+
+
+def kseq(*words, text=None, cwd=None, data=None):
+    """Runs the command in a process of its own; returns exit code, output, errors."""
+    process = subprocess.run(
+        [*KSEQ, *map(str, words)],
+        input=data if data is not None else (text or "").encode(),
+        capture_output=True,
+        cwd=cwd,
+        env=ENVIRONMENT,
+    )
+    return process.returncode, process.stdout.decode(), process.stderr.decode()
+
+
+@pytest.fixture
+def complains(capsys):
+    """Asserts that a command ends with exit code 2 and one line that matches."""
+    import re
+
+    def check(words, message):
+        assert main([str(word) for word in words]) == 2
+        captured = capsys.readouterr()
+        assert captured.err.count("\n") == 1 and captured.err.startswith("kseq: ")
+        assert re.search(message, captured.err), captured.err
+
+    return check
+
+
+def sets():
+    return [word for setting in SMALL for word in ("--set", setting)]
+
+
+def test_the_whole_way(small_files, tmp_path):
+    run, test = tmp_path / "run", small_files / "test.tsv"
+    settings = [word.replace("epochs=2", "epochs=1") for word in sets()]
+    code, output, errors = kseq(
+        "train", "--train", small_files / "train.tsv", "--out", run, *settings
+    )
+    assert (code, errors) == (0, "")
+    assert f"kseq evaluate {run}" in output
+
+    code, output, errors = kseq("evaluate", run, "--test", test, "--json")
+    assert (code, errors) == (0, "")
+    figures = json.loads(output)
+    assert sorted(figures) == sorted(
+        ["bleu", "chrf", "exact_match", "token_error_rate", "perplexity"]
+        + ["sentences", "signature"]
+    )
+    assert figures["sentences"] == 200
+
+    picture = tmp_path / "picture.png"
+    code, output, errors = kseq("heatmap", run, "The cat is small.", "--out", picture)
+    assert (code, errors) == (0, "")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+    code, _, errors = kseq("export", run, tmp_path / "exported", "--beam", 2)
+    assert (code, errors) == (0, "")
+    assert (tmp_path / "exported" / "saved_model.pb").exists()
+
+
+def test_one_output_line_per_input_line(small_run):
+    lines = b"The cat is small.\n\nWhere is he?\r\n\xef\xbb\xbf\x00\nno line end"
+    code, output, errors = kseq("translate", small_run, data=lines)
+    assert (code, errors) == (0, "")
+    assert output.count("\n") == 5
+    assert output.split("\n")[1] == "" and output.split("\n")[3] == ""
+
+
+def test_translate_json(small_run, tmp_path, capsys):
+    (tmp_path / "text").write_text("The cat is small.\nWhere is he?\n")
+    words = ["translate", small_run, tmp_path / "text", "--beam", "3", "--json"]
+    assert main([str(word) for word in words]) == 0
+    plain = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["source"] for line in plain] == ["The cat is small.", "Where is he?"]
+    assert main([str(word) for word in [*words, "--n-best", "2"]]) == 0
+    n_best = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for one, many in zip(plain, n_best):
+        assert len(many["hypotheses"]) == 2
+        assert many["hypotheses"][0]["text"] == one["text"]
+
+
+def test_evaluate_uses_the_test_split_of_the_corpus(small_run, capsys):
+    assert main(["evaluate", str(small_run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sentences"] == 200
+    assert main(["evaluate", str(small_run)]) == 0
+    table = capsys.readouterr().out
+    assert "exact match" in table and "sentences             200" in table
+
+
+def test_a_reader_that_leaves_early_is_no_error(small_run, tmp_path):
+    (tmp_path / "text").write_text("The cat is small.\n" * 3000)
+    command = [*KSEQ, "translate", str(small_run), str(tmp_path / "text")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_help(capsys):
+    for words in ([], ["train"], ["translate"], ["evaluate"], ["heatmap"], ["export"]):
+        with pytest.raises(SystemExit) as stop:
+            main([*words, "--help"])
+        assert stop.value.code == 0
+        assert "kseq" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [[], ["fly"], ["train"], ["train", "--corpus", "en-fr"]])
+def test_unfinished_commands(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: kseq")
+
+
+def bad_files():
+    """Name, content and message of files that cannot be trained on."""
+    yield "empty.tsv", b"", "empty.tsv: no pair of two non-empty sides"
+    yield "blank.tsv", b"\t\n\n \t \n", "blank.tsv: no pair of two non-empty sides"
+    yield "column.tsv", b"a\tb\nonly one\n" * 9, "column.tsv, line 2: expected source, tab"
+    yield "latin1.tsv", b"a\tb\ncaf\xe9\tx\n" * 9, "latin1.tsv, line 2: not valid UTF-8"
+    yield "gone.gz", b"no gzip", "gone.gz: damaged after line 0"
+    yield "long.tsv", b"word " * 25_000 + b"\tx\n", "long.tsv: .*none of 1 pairs can be used"
+    yield "once.tsv", b"".join(b"a%d\tb%d\n" % (n, n) for n in range(99)), "vocabulary would be"
+
+
+@pytest.mark.parametrize(
+    "name, content, message", list(bad_files()), ids=lambda value: str(value)[:9]
+)
+def test_bad_training_data(tmp_path, complains, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    words = ["train", "--train", path, "--valid", path, "--out", tmp_path / "run"]
+    complains(words, message)
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_bad_commands(small_run, small_files, tmp_path, complains):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.tex").write_text("years of work")
+    (tmp_path / "config.yaml").write_text("model: {unitz: 3}")
+    (tmp_path / "short").write_text("x\n")
+    data, out = ["--train", small_files / "train.tsv"], ["--out", tmp_path / "run"]
+    for words, message in [
+        (["train", "--train", tmp_path / "no.tsv", *out], "file not found: .*no.tsv"),
+        (["train", "--corpus", "en-de", *out], "unknown corpus: 'en-de'.*en-fr"),
+        (["train", "--train", "a", "b", "c", *out], "one TSV or two line-aligned files"),
+        (["train", *data, "--config", tmp_path / "no.yaml", *out], "config file not found"),
+        (["train", *data, "--config", tmp_path / "config.yaml", *out], "did you mean 'units'"),
+        (["train", *data, "--set", "unitz=3", *out], "unknown setting 'unitz'"),
+        (["train", *data, "--set", "cell=rnn", *out], "cell must be 'gru' or 'lstm'"),
+        (["train", *data, "--out", small_run], "already holds a run.*--overwrite"),
+        (["train", *data, "--out", tmp_path / "thesis"], "exists and is not a run"),
+        (["train", "--corpus", "en-fr", "--test", "x", *out], "--valid and --test go with"),
+        (["translate", tmp_path / "none"], "run directory not found: .*none"),
+        (["translate", tmp_path / "thesis"], "not a run directory: .*thesis"),
+        (["translate", small_run, tmp_path / "none"], "file not found: .*none"),
+        (["translate", small_run, "--beam", "0"], "--beam must be at least 1"),
+        (["translate", small_run, "--n-best", "2"], r"--n-best must be from 1 to --beam \(1\)"),
+        (["evaluate", small_run, "--test", tmp_path / "none"], "file not found"),
+        (
+            ["evaluate", small_run, "--test", small_files / "test.tsv", tmp_path / "short"],
+            "must have as many lines; .*test.tsv has 200, .*short has 1",
+        ),
+        (["heatmap", small_run, " ", "--out", tmp_path / "a.png"], "received an empty one"),
+        (["heatmap", small_run, "a", "--out", tmp_path / "a.xyz"], "must end in .png, .svg or"),
+        (["heatmap", small_run, "a", "--out", tmp_path / "no" / "a.png"], "No such file or dir"),
+        (["export", small_run, tmp_path / "thesis"], "exists and is not a SavedModel"),
+        (["export", tmp_path, tmp_path / "model"], "not a run directory"),
+    ]:
+        complains(words, message)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["config.yaml", "short", "thesis"]
+    assert os.listdir(tmp_path / "thesis") == ["thesis.tex"]
+
+
+def test_a_missing_corpus_is_named(small_run, tmp_path, complains):
+    """A run that moved to another machine, without the files it was trained on."""
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    record = json.loads((run / "run.json").read_text())
+    record["corpus"]["test"] = ["/elsewhere/test.tsv"]
+    (run / "run.json").write_text(json.dumps(record))
+    complains(["evaluate", run], "file not found: /elsewhere/test.tsv")
+
+
+def test_bad_text_after_good_text(small_run):
+    code, output, errors = kseq("translate", small_run, data=b"The cat.\n" * 1500 + b"\xff\n")
+    assert code == 2
+    assert output.count("\n") == 1024
+    assert errors == (
+        "kseq: standard input, line 1501: not valid UTF-8; convert the file, such as with "
+        "iconv -f latin1 -t utf-8\n"
+    )
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk(small_run, tmp_path):
+    with open("/dev/full", "wb") as full:
+        process = subprocess.run(
+            [*KSEQ, "translate", str(small_run)],
+            input=b"The cat is small.\n",
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+        )
+    assert process.returncode == 2
+    assert process.stderr == b"kseq: No space left on device\n"
+
+
+def test_a_place_where_nothing_can_be_written(small_files, tmp_path):
+    """/proc is read-only even to root."""
+    code, _, errors = kseq(
+        "train", "--train", small_files / "train.tsv", "--out", "/proc/run", *sets()
+    )
+    assert code == 2
+    assert errors.startswith("kseq: /proc/") and errors.count("\n") == 1

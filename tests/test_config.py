@@ -1,0 +1,111 @@
+import dataclasses
+
+import pytest
+
+from kseq import Config, ModelConfig, TextConfig, TrainingConfig
+
+
+@pytest.mark.parametrize("suffix", [".json", ".yaml"])
+def test_file_round_trip(tmp_path, suffix):
+    config = Config(
+        ModelConfig(cell="lstm", units=64, dropout=0.5),
+        TextConfig(source_tokenizer="character", lowercase=True),
+        TrainingConfig(epochs=3, learning_rate=2e-3),
+    )
+    path = tmp_path / f"config{suffix}"
+    path.write_text(config.dumps(suffix))
+    assert Config.load(path) == config
+
+
+def test_missing_fields_take_their_defaults(tmp_path):
+    path = tmp_path / "old.yaml"
+    path.write_text("model:\n  units: 64\n")
+    assert Config.load(path) == Config(ModelConfig(units=64))
+
+
+def test_empty_file_is_the_default_config(tmp_path):
+    path = tmp_path / "empty.yaml"
+    path.write_text("")
+    assert Config.load(path) == Config()
+
+
+def test_configs_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ModelConfig().units = 3
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: ModelConfig(cell="gur"), "cell must be 'gru' or 'lstm'; received 'gur'"),
+        (lambda: ModelConfig(cell=["gru"]), r"cell must be 'gru' or 'lstm'; received \['gru'\]"),
+        (lambda: ModelConfig(units=0), "units must be at least 2; received 0"),
+        (lambda: ModelConfig(units=33), "units must be even.*received 33. Use 34"),
+        (lambda: ModelConfig(dropout=1.0), "dropout must be at least 0.0 and at most 0.95"),
+        (lambda: ModelConfig(dropout=float("nan")), "dropout must be at least 0.0"),
+        (lambda: TrainingConfig(epochs=0), "epochs must be at least 1; received 0"),
+    ],
+)
+def test_bad_value(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("value", ["64", 64.0, True, None])
+def test_bad_type(value):
+    with pytest.raises(TypeError, match="units must be a whole number; received"):
+        ModelConfig(units=value)
+
+
+def test_whole_number_serves_as_a_number():
+    assert ModelConfig(dropout=0).dropout == 0.0
+
+
+def test_misspelt_field_names_the_nearest(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("model:\n  unit: 64\n")
+    with pytest.raises(ValueError, match=r"config.yaml: unknown field of model: 'unit'.*'units'"):
+        Config.load(path)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("modle: {}", "unknown section: 'modle'; did you mean 'model'"),
+        ("- 1", "expected a mapping of each section"),
+        ("model: 3", "expected a mapping of each field of model"),
+        ("model: {units: many}", "units must be a whole number; received 'many'"),
+        ("model: [", "config.yaml: not valid YAML"),
+    ],
+)
+def test_bad_file(tmp_path, text, message):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        Config.load(path)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="config file not found: .*none.yaml"):
+        Config.load(tmp_path / "none.yaml")
+
+
+def test_settings():
+    config = Config().with_settings(["units=64", "training.learning_rate=1e-4", "lowercase=true"])
+    assert config.model.units == 64
+    assert config.training.learning_rate == 1e-4
+    assert config.text.lowercase is True
+
+
+@pytest.mark.parametrize(
+    "setting, message",
+    [
+        ("units", "expected field=value, such as units=256; received 'units'"),
+        ("unitz=3", "unknown setting 'unitz'; did you mean 'units'"),
+        ("model.epochs=3", "unknown setting 'model.epochs'"),
+        ("cell=rnn", "cell must be 'gru' or 'lstm'"),
+    ],
+)
+def test_bad_setting(setting, message):
+    with pytest.raises(ValueError, match=message):
+        Config().with_settings([setting])

@@ -1,0 +1,199 @@
+import gzip
+import zipfile
+
+import pytest
+
+from kseq import load_corpus
+from kseq.corpora import Pairs, embedded_corpora, read_lines
+
+LINES = "".join(f"source {n}\ttarget {n}\n" for n in range(200))
+
+
+@pytest.fixture
+def tsv(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text(LINES, encoding="utf-8")
+    return path
+
+
+def test_further_columns_are_ignored(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("a\tb\tCC-BY\nc\td\n")
+    assert list(Pairs.open([path])) == [("a", "b"), ("c", "d")]
+
+
+def test_two_line_aligned_files(tmp_path):
+    (tmp_path / "de").write_text("ein\nzwei\n")
+    (tmp_path / "en").write_text("one\ntwo")
+    assert list(Pairs.open([tmp_path / "de", tmp_path / "en"])) == [("ein", "one"), ("zwei", "two")]
+
+
+def test_packed_files_read_like_plain_ones(tsv, tmp_path):
+    with gzip.open(tmp_path / "pairs.tsv.gz", "wb") as file:
+        file.write(tsv.read_bytes())
+    with zipfile.ZipFile(tmp_path / "pairs.zip", "w") as archive:
+        archive.write(tsv, "folder/pairs.txt")
+        archive.writestr("folder/_about.txt", "a notice")
+    plain = list(Pairs.open([tsv]))
+    assert len(plain) == 200
+    assert list(Pairs.open([tmp_path / "pairs.tsv.gz"])) == plain
+    assert list(Pairs.open([tmp_path / "pairs.zip"])) == plain
+
+
+def test_a_split_can_be_read_as_often_as_asked(tsv):
+    pairs = Pairs.open([tsv])
+    assert list(pairs) == list(pairs)
+
+
+def test_reading_streams(tsv):
+    """The first pair comes before the fault in the last line is noticed."""
+    tsv.write_bytes(LINES.encode() + b"caf\xe9\tx\n")
+    iterator = iter(Pairs([tsv]))
+    assert next(iterator) == ("source 0", "target 0")
+    with pytest.raises(ValueError, match="line 201: not valid UTF-8"):
+        list(iterator)
+
+
+def test_line_ends_and_byte_order_mark(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_bytes(b"\xef\xbb\xbfa\tb\r\nc\td\re\tf\n\ng\x00\th\n")
+    pairs = Pairs.open([path])
+    assert list(pairs) == [("a", "b"), ("c", "d"), ("e", "f"), ("g\x00", "h")]
+    assert pairs.blank == 1
+
+
+def test_pairs_with_an_empty_side_are_counted(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("a\tb\n\tb\na\t \n   \nc\td\n")
+    pairs = Pairs.open([path])
+    assert [source for source, _ in pairs] == ["a", "c"]
+    assert pairs.blank == 3
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", "pairs.tsv: no pair of two non-empty sides"),
+        (b"\n\t\n", "pairs.tsv: no pair of two non-empty sides"),
+        (b"a\tb\nonly one column\n", "line 2: expected source, tab, target; received one column"),
+        (b"a\tb\nc\t\xff\n", "line 2: not valid UTF-8"),
+    ],
+)
+def test_bad_file(tmp_path, content, message):
+    path = tmp_path / "pairs.tsv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        list(Pairs.open([path]))
+
+
+@pytest.mark.parametrize("counts", [(3, 5), (5, 3)])
+def test_unequal_line_counts(tmp_path, counts):
+    for name, count in zip(("de", "en"), counts):
+        (tmp_path / name).write_text("x\n" * count)
+    message = f"de has {counts[0]}, .*en has {counts[1]}"
+    with pytest.raises(ValueError, match=message):
+        list(Pairs.open([tmp_path / "de", tmp_path / "en"]))
+
+
+@pytest.mark.parametrize("name", ["pairs.tsv.gz", "pairs.zip"])
+def test_damaged_archive(tmp_path, name):
+    (tmp_path / name).write_bytes(b"neither gzip nor zip")
+    with pytest.raises(ValueError, match=f"{name}: damaged after line 0"):
+        list(read_lines(tmp_path / name))
+
+
+def test_archive_cut_short(tmp_path, tsv):
+    whole = gzip.compress(tsv.read_bytes())
+    (tmp_path / "pairs.tsv.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"pairs.tsv.gz: damaged after line \d"):
+        list(read_lines(tmp_path / "pairs.tsv.gz"))
+
+
+def test_archive_of_several_files(tmp_path):
+    with zipfile.ZipFile(tmp_path / "pairs.zip", "w") as archive:
+        archive.writestr("a.txt", "a\tb")
+        archive.writestr("b.txt", "a\tb")
+    with pytest.raises(ValueError, match="expected one file of pairs in the archive; it holds a"):
+        list(read_lines(tmp_path / "pairs.zip"))
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none.tsv \(embedded corpora: dates, en-fr\)"):
+        load_corpus(tmp_path / "none.tsv")
+
+
+def test_folder_instead_of_a_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="received a directory"):
+        load_corpus(tmp_path)
+
+
+def test_three_files():
+    with pytest.raises(ValueError, match="one TSV or two line-aligned files; received 3"):
+        load_corpus("a", "b", "c")
+
+
+def test_held_out_pairs_share_no_source(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text(LINES + "".join(f" source {n} \tanother {n}\n" for n in range(200)))
+    corpus = load_corpus(path)
+    splits = [list(split) for split in (corpus.train, corpus.valid, corpus.test)]
+    assert sum(map(len, splits)) == 400
+    assert all(10 <= len(split) <= 50 for split in splits[1:])
+    sources = [{source.strip() for source, _ in split} for split in splits]
+    assert not sources[0] & sources[1] and not sources[0] & sources[2]
+    assert not sources[1] & sources[2]
+
+
+def test_a_test_file_of_ones_own_leaves_more_to_train_on(tsv):
+    alone, with_test = load_corpus(tsv), load_corpus(tsv, test=tsv)
+    assert len(list(with_test.test)) == 200
+    assert len(list(with_test.train)) == 200 - len(list(with_test.valid))
+    assert len(list(with_test.train)) > len(list(alone.train))
+
+
+def test_ten_pairs_are_enough_to_hold_some_out(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(LINES.splitlines(keepends=True)[:10]))
+    corpus = load_corpus(path)
+    assert all(len(list(split)) for split in (corpus.train, corpus.valid, corpus.test))
+
+
+def test_too_few_pairs_to_hold_out(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("a\tb\n")
+    with pytest.raises(ValueError, match="too few different pairs to hold some out"):
+        load_corpus(path)
+
+
+def test_no_test_split(tsv):
+    with pytest.raises(ValueError, match="has no test split; name its files"):
+        _ = load_corpus(tsv, valid=tsv).test
+
+
+def test_no_gold_alignments(tsv):
+    with pytest.raises(ValueError, match="has no gold alignments for 'test'"):
+        list(load_corpus(tsv).alignments("test"))
+
+
+def test_origin_opens_the_same_corpus_again(tsv, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    corpus = load_corpus("pairs.tsv")
+    held_out = list(corpus.test)
+    monkeypatch.chdir("/")
+    again = load_corpus(
+        *corpus.origin["train"], valid=corpus.origin["valid"], test=corpus.origin["test"]
+    )
+    assert list(again.test) == held_out
+
+
+def test_embedded_corpora_are_there():
+    assert embedded_corpora() == ["dates", "en-fr"]
+
+
+def test_real_archives(shared_data):
+    """The Tatoeba archives as downloaded: two and three columns, a notice beside the pairs."""
+    spanish = Pairs.open([shared_data / "tatoeba" / "spa-eng.zip"])
+    chinese = Pairs.open([shared_data / "tatoeba" / "cmn-eng.zip"])
+    assert sum(1 for _ in spanish) == 118_964
+    assert sum(1 for _ in chinese) == 26_388
+    assert next(iter(chinese)) == ("Hi.", "嗨。")

@@ -1,0 +1,85 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+SENTENCES = ["The cat is small.", "", "Where is he?", "xyzzy 👍 !"]
+
+# Loads and runs in a process that knows nothing of kseq, at two batch sizes.
+ELSEWHERE = """
+import json, sys
+import tensorflow as tf, tensorflow_text
+model = tf.saved_model.load(sys.argv[1])
+serve = model.signatures["serving_default"]
+outputs = serve(text=tf.constant(json.loads(sys.argv[2])))
+serve(text=tf.constant(["One sentence alone."]))
+assert not [name for name in sys.modules if name.partition(".")[0] in ("kseq", "keras_hub")]
+print(json.dumps({name: tensor.numpy().tolist() for name, tensor in outputs.items()},
+                 default=lambda value: value.decode()))
+"""
+
+
+@pytest.fixture(scope="module", params=[1, 4], ids=["greedy", "beam"])
+def exported(request, translator, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    assert translator.export(folder, beam_size=request.param) == folder
+    return folder, request.param
+
+
+def test_a_fresh_process_translates_alike(exported, translator):
+    folder, beam_size = exported
+    process = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, folder, json.dumps(SENTENCES)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder,
+    )
+    outputs = json.loads(process.stdout)
+    for row, result in enumerate(translator.translate(SENTENCES, beam_size)):
+        assert outputs["translation"][row] == result.text
+        np.testing.assert_allclose(outputs["score"][row], result.score, atol=1e-5)
+        for name, tokens in (("source", result.source_tokens), ("output", result.tokens)):
+            shown = outputs[f"{name}_tokens"][row]
+            assert shown[: len(tokens)] == tokens and not any(shown[len(tokens) :])
+        length, width = result.attention.shape
+        attention = np.array(outputs["attention"][row])
+        np.testing.assert_allclose(attention[:length, :width], result.attention, atol=1e-5)
+        assert not attention[length:].any() and not attention[:, width:].any()
+
+
+def test_saved_model_cli_shows_the_signature(exported):
+    folder, _ = exported
+    program = "from tensorflow.python.tools.saved_model_cli import main; main()"
+    shown = subprocess.run(
+        [sys.executable, "-c", program, "show", "--dir", folder, "--tag_set", "serve"]
+        + ["--signature_def", "serving_default"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "inputs['text'] tensor_info:\n      dtype: DT_STRING\n      shape: (-1)" in shown
+    for name in ("translation", "score", "source_tokens", "output_tokens", "attention"):
+        assert f"outputs['{name}']" in shown
+    assert "unknown_rank" not in shown
+
+
+def test_no_batch_at_all(exported):
+    serve = tf.saved_model.load(exported[0]).signatures["serving_default"]
+    assert serve(text=tf.constant([], tf.string))["translation"].shape == (0,)
+
+
+def test_a_saved_model_is_replaced_and_nothing_else(translator, exported, tmp_path):
+    translator.export(exported[0], beam_size=exported[1])
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(FileExistsError, match="exists and is not a SavedModel; choose another"):
+        translator.export(tmp_path)
+
+
+def test_bad_beam(translator, tmp_path):
+    with pytest.raises(ValueError, match="beam_size must be at least 1; received 0"):
+        translator.export(tmp_path / "model", beam_size=0)
+    assert not list(tmp_path.iterdir())

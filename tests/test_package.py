@@ -1,0 +1,110 @@
+"""The package as a whole: what an import does, what is installed, what the sources may hold."""
+
+import ast
+import configparser
+import re
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from conftest import ROOT
+
+SOURCES = sorted((ROOT / "kseq").glob("*.py"))
+
+ORDER = [
+    *("special_tokens", "console", "config", "files", "corpora", "text", "pipeline", "attention"),
+    *("recurrent", "models", "losses", "run_directory", "search", "alignment", "fonts"),
+    *("heatmap", "curves", "evaluation", "translator", "export", "training", "demo", "cli"),
+]
+
+
+def run(program):
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_import_does_nothing():
+    program = """
+import logging, random, sys, warnings
+before = random.getstate(), len(logging.root.handlers), list(warnings.filters)
+import kseq
+assert (random.getstate(), len(logging.root.handlers), list(warnings.filters)) == before
+heavy = {"tensorflow", "keras", "matplotlib", "tensorflow_text", "numpy"} & set(sys.modules)
+assert not heavy, heavy
+import keras, matplotlib
+before = dict(matplotlib.rcParams), matplotlib.get_backend(), random.getstate()
+for name in kseq.__all__:
+    getattr(kseq, name)
+assert (dict(matplotlib.rcParams), matplotlib.get_backend(), random.getstate()) == before
+assert not logging.root.handlers
+"""
+    assert run(program) == ""
+
+
+def test_unknown_names():
+    with pytest.raises(AttributeError, match="module 'kseq' has no attribute 'trian'"):
+        import kseq
+
+        kseq.trian  # noqa: B018
+
+
+def test_requirements_agree_with_the_metadata():
+    metadata = configparser.ConfigParser()
+    metadata.read(ROOT / "setup.cfg")
+    needed = set(metadata["options"]["install_requires"].split("\n")) - {""}
+    assert needed <= set((ROOT / "requirements.txt").read_text().split("\n"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_modules_import_one_way(path):
+    """A module imports, while it is loaded, only from modules before it."""
+    if path.stem == "__init__":
+        return
+    allowed = set(ORDER[: ORDER.index(path.stem)])
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kseq"):
+            modules = (
+                [alias.name for alias in node.names]
+                if node.module == "kseq"
+                else [node.module.split(".")[1]]
+            )
+            for module in modules:
+                assert module in allowed, f"{path.name}:{node.lineno}: imports {module}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_everything_public_is_explained(path):
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree), f"{path}: module without a docstring"
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{path.name}:{node.lineno}: {node.name}"
+
+
+def test_the_wheel_holds_the_corpora_and_the_command(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, ROOT],
+        check=True,
+    )
+    (wheel,) = tmp_path.glob("kseq-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        archive.extractall(tmp_path / "installed")
+    for corpus in ("en-fr", "dates"):
+        for name in ("train.tsv", "valid.tsv", "test.tsv", "config.yaml"):
+            assert f"kseq/data/{corpus}/{name}" in names
+    assert "kseq/data/en-fr/test.align" in names
+    assert not [name for name in names if re.search(r"test_|\.venv|runs/|generate", name)]
+    assert {name.split("/")[0] for name in names} == {"kseq", "kseq-0.1.0.dist-info"}
+    # What the wheel holds, used from somewhere else and without this repository on the path.
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path / "installed")!r})
+import kseq
+assert kseq.__file__.startswith({str(tmp_path)!r}), kseq.__file__
+corpus = kseq.load_corpus("en-fr")
+print(next(iter(corpus.test)), next(corpus.alignments("test")))
+"""
+    assert run(program)

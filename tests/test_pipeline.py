@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kseq import TextConfig, TrainingConfig
+from kseq.corpora import Pairs
+from kseq.pipeline import (
+    TextPair,
+    bucket_by_length,
+    build_text,
+    survey_pairs,
+    training_pipeline,
+)
+from kseq.special_tokens import END, PAD, START, UNK
+
+TEXT = TextConfig(minimum_frequency=1)
+
+
+@pytest.fixture
+def make_pairs(tmp_path):
+    def make(pairs):
+        path = tmp_path / "pairs.tsv"
+        path.write_text("".join(f"{source}\t{target}\n" for source, target in pairs))
+        return Pairs([path])
+
+    return make
+
+
+@pytest.fixture
+def many(make_pairs):
+    """300 pairs, each source a word of its own beside 0 to 9 others."""
+    return make_pairs((f"s{n}" + " x" * (n % 10), f"t{n}" + " y" * (n % 7)) for n in range(300))
+
+
+def batches(pairs, training, shuffled=True, epochs=1):
+    text, survey = build_text(pairs, TEXT, training.maximum_length)
+    dataset = training_pipeline(pairs, text, training, survey, shuffled)
+    epochs = [list(dataset.as_numpy_iterator()) for _ in range(epochs)]
+    return text, dataset, epochs
+
+
+def order(epoch):
+    return [batch[0]["source_ids"][:, 0].tolist() for batch in epoch]
+
+
+def test_teacher_forcing(make_pairs):
+    pairs = make_pairs([("a b", "x y z"), ("a", "x")])
+    text, _, [[(inputs, labels, weights)]] = batches(pairs, TrainingConfig(), shuffled=False)
+    a, b = text.source.vocabulary.index("a"), text.source.vocabulary.index("b")
+    x, y, z = (text.target.vocabulary.index(token) for token in "xyz")
+    assert inputs["source_ids"].tolist() == [[a, END, PAD], [a, b, END]]
+    assert inputs["target_ids"].tolist() == [[START, x, END, PAD], [START, x, y, z]]
+    assert labels.tolist() == [[x, END, PAD, PAD], [x, y, z, END]]
+    assert weights.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1]]
+    assert {array.dtype for array in (*inputs.values(), labels)} == {np.dtype("int32")}
+    assert weights.dtype == np.float32
+
+
+def test_every_pair_comes_once_an_epoch(many):
+    _, dataset, epochs = batches(many, TrainingConfig(batch_size=32), epochs=2)
+    for epoch in epochs:
+        assert len(epoch) == dataset.cardinality() == 10
+        firsts = sorted(token for batch in order(epoch) for token in batch)
+        assert len(set(firsts)) == 300
+
+
+def test_same_seed_same_batches_and_every_epoch_another_order(many):
+    _, _, one = batches(many, TrainingConfig(batch_size=32, seed=7), epochs=2)
+    _, _, same = batches(many, TrainingConfig(batch_size=32, seed=7), epochs=2)
+    _, _, other = batches(many, TrainingConfig(batch_size=32, seed=8), epochs=1)
+    assert [order(epoch) for epoch in one] == [order(epoch) for epoch in same]
+    assert order(one[0]) != order(one[1])
+    assert order(one[0]) != order(other[0])
+
+
+def test_without_shuffling_every_epoch_is_the_same(many):
+    _, _, (one, two) = batches(many, TrainingConfig(), shuffled=False, epochs=2)
+    assert order(one) == order(two)
+
+
+def test_buckets_hold_little_padding(small_corpus):
+    training = TrainingConfig(batch_size=32)
+    text, survey = build_text(small_corpus.train, TEXT, 100)
+    padding = cells = 0
+    for inputs, labels, _ in training_pipeline(small_corpus.train, text, training, survey):
+        for ids in (inputs["source_ids"], labels):
+            padding += int(tf.reduce_sum(tf.cast(ids == PAD, tf.int32)))
+            cells += int(tf.size(ids))
+    assert padding / cells < 0.1
+
+
+def test_batches_of_one_length_leave_in_random_order():
+    lengths = tf.ragged.constant([[1] * (1 + n // 10) for n in range(100)], dtype=tf.int32)
+    dataset = tf.data.Dataset.from_tensor_slices((lengths, lengths))
+    widths = [
+        batch[0].bounding_shape()[1].numpy()
+        for batch in dataset.apply(bucket_by_length(10, seed=3))
+    ]
+    assert sorted(widths) == list(range(1, 11))
+    assert widths != sorted(widths)
+
+
+def test_overlong_and_blank_pairs_are_left_out_and_counted(make_pairs):
+    pairs = make_pairs([("a b c", "x"), ("a", "x y z"), ("", "x"), ("a b", "x y"), ("\x0b", "x")])
+    text, survey = build_text(pairs, TEXT, 2)
+    assert (survey.kept, survey.blank, survey.overlong) == (1, 2, 2)
+    assert str(survey) == "1 pairs (left out: 2 with an empty side, 2 too long)"
+    assert survey.length_ratio == 1.0
+    assert "c" not in text.source.vocabulary and "z" not in text.target.vocabulary
+    assert survey_pairs(pairs, text, 2) == survey
+    [(inputs, _, _)] = training_pipeline(
+        pairs, text, TrainingConfig(maximum_length=2), survey
+    ).as_numpy_iterator()
+    assert UNK not in inputs["source_ids"]
+
+
+def test_a_line_of_a_hundred_thousand_characters_is_left_out(make_pairs):
+    pairs = make_pairs([("word " * 20_000, "x"), ("a", "x")])
+    _, survey = build_text(pairs, TEXT, 100)
+    assert (survey.kept, survey.overlong) == (1, 1)
+
+
+def test_no_usable_pair(make_pairs):
+    with pytest.raises(ValueError, match="none of 1 pairs can be used; each side must have 1 to 2"):
+        build_text(make_pairs([("a b c", "x")]), TEXT, 2)
+
+
+def test_empty_vocabulary(make_pairs):
+    pairs = make_pairs([("a", "x"), ("b", "x")])
+    with pytest.raises(ValueError, match="no source token occurs 2 times or more"):
+        build_text(pairs, TextConfig(minimum_frequency=2), 100)
+
+
+def test_text_round_trip(make_pairs, tmp_path):
+    config = TextConfig(target_tokenizer="character", lowercase=True, minimum_frequency=1)
+    text, _ = build_text(make_pairs([("L'Été", "À b"), ("c", "d")]), config, 100)
+    text.save(tmp_path)
+    again = TextPair.load(tmp_path, config)
+    for one, two in ((text.source, again.source), (text.target, again.target)):
+        assert one.vocabulary == two.vocabulary
+        strings = tf.constant(["l'été à b", "?"])
+        assert one.encode(strings).to_list() == two.encode(strings).to_list()
+
+
+def test_tokens_of_several_thousand_pairs_are_streamed(make_pairs):
+    """More lines than go through the tokenizer at once, in their order."""
+    pairs = make_pairs((f"s{n}", f"t{n}") for n in range(3000))
+    text, survey = build_text(pairs, TEXT, 10)
+    assert survey.kept == 3000
+    dataset = training_pipeline(pairs, text, TrainingConfig(), survey, shuffled=False)
+    sources = [
+        token
+        for inputs, *_ in dataset
+        for token in text.source.tokens(inputs["source_ids"][:, 0]).numpy()
+    ]
+    assert [token.decode() for token in sources] == [f"s{n}" for n in range(3000)]

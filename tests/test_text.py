@@ -1,0 +1,146 @@
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
+from kseq.text import (
+    CharacterTokenizer,
+    TextCodec,
+    WordTokenizer,
+    load_vocabulary,
+    normalize,
+    select_vocabulary,
+)
+
+SCRIPTS = {
+    "French": "L'homme n'est-il pas là ? « Si ! », dit-elle.",
+    "English": "He doesn't like John's dogs' tails; I'm sure...",
+    "German": "Die Größe der Straße (ca. 3,5 km) ist mir egal!",
+    "Chinese": "我在北京用Python写 code。你呢,小王?",
+    "Japanese": "東京タワーは高いです。「そうですね」と言った。",
+    "Korean": "안녕하세요, 만나서 반갑습니다.",
+    "Thai": "สวัสดีครับ ผมชื่อสมชาย",
+    "Arabic": "مرحبا، كيف حالك؟ عمري ٢٥ سنة.",
+    "Hebrew": 'שלום, מה שלומך? ארה"ב',
+    "Hindi": "नमस्ते, आप कैसे हैं? मैं १० साल का हूँ।",
+    "Russian": "Привет, мир! Ёлка — это дерево.",
+    "Greek": "Γειά σου! Τι κάνεις;",
+    "Armenian": "Բարեւ, ինչպե՞ս ես։",
+    "Persian": "می‌خواهم بروم.",
+    "emoji": "ok 👍🏽 family 👨‍👩‍👧! 🇫🇷",
+}
+
+
+def words(text):
+    tokens = WordTokenizer().tokenize(normalize(tf.constant([text]))).to_list()[0]
+    return [token.decode() for token in tokens]
+
+
+@pytest.mark.parametrize("tokenizer", [WordTokenizer(), CharacterTokenizer()])
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_round_trip(script, tokenizer):
+    text = normalize(tf.constant([SCRIPTS[script]]))
+    assert tokenizer.detokenize(tokenizer.tokenize(text)) == text
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=5))
+def test_round_trip_of_any_text(texts):
+    texts = normalize(tf.constant([text.encode("utf-8", "ignore") for text in texts]))
+    tokenizer = WordTokenizer()
+    assert tokenizer.detokenize(tokenizer.tokenize(texts)).numpy().tolist() == (
+        texts.numpy().tolist()
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from("a l's 3.-?!中 ไ’é你 \"…👍"), max_size=12).map("".join))
+def test_round_trip_of_hard_mixtures(text):
+    test_round_trip_of_any_text.hypothesis.inner_test([text])
+
+
+@pytest.mark.parametrize(
+    "text, tokens",
+    [
+        ("l'homme", "l'￭ homme"),
+        ("l’été", "l’￭ été"),
+        ("aujourd'hui", "aujourd'￭ hui"),
+        ("John's", "John ￭'s"),
+        ("doesn't I'm we'll", "doesn ￭'t I ￭'m we ￭'ll"),
+        ("Où est-il ?", "Où est ￭-￭ il ?"),
+        ("Stop.", "Stop ￭."),
+        ("3.14 1,000 2nd", "3 ￭.￭ 14 1 ￭,￭ 000 2nd"),
+        ("naïve café Ærø", "naïve café Ærø"),
+        ("你好,世界", "你 好 , 世 界"),
+        ("用Python写", "用 Python 写"),
+        ("カラー", "カ ラ ー"),
+        ("ที่นี่", "ที่ นี่"),
+        ("你 好", "你 ＿ 好"),
+        ("wait...", "wait ￭..."),
+    ],
+)
+def test_words(text, tokens):
+    assert words(text) == tokens.split()
+
+
+def test_normalisation():
+    texts = ["ﬁne１２", "a\u00a0 b\t\u3000c", "\ufeffx\x00y\r\nz", "e\u0301", "  "]
+    assert [t.decode() for t in normalize(tf.constant(texts)).numpy()] == [
+        "fine12",
+        "a b c",
+        "x y z",
+        "é",
+        "",
+    ]
+
+
+def test_lowercase_reaches_accents_and_other_scripts():
+    assert normalize(tf.constant(["ÉTÉ ПРИВЕТ ΑΒΓ"]), lowercase=True) == "été привет αβγ"
+
+
+def codec(*tokens, **options):
+    return TextCodec([*SPECIAL_TOKENS, *tokens], **options)
+
+
+def test_ids_end_with_end_and_mark_the_unknown():
+    ids = codec("a", "b").encode(tf.constant(["a c b", ""])).to_list()
+    assert ids == [[4, UNK, 5, END], [END]]
+
+
+def test_decode_leaves_special_tokens_out_but_shows_the_unknown():
+    ids = tf.constant([[4, UNK, 5, END, 0], [END, 0, 0, 0, 0]])
+    assert codec("a", "￭.").decode(ids).numpy().tolist() == [b"a <unk>.", b""]
+
+
+def test_text_that_looks_like_special_tokens_stays_text():
+    text = tf.constant(["a <end> <pad> b"])
+    tokens = WordTokenizer().tokenize(text).to_list()[0]
+    assert not {token.decode() for token in tokens} & set(SPECIAL_TOKENS)
+
+
+def test_shown_tokens_have_no_joiners():
+    assert codec("a").shown(tf.constant(["￭-￭", "l'￭", "＿"])).numpy().tolist() == [
+        b"-",
+        b"l'",
+        b" ",
+    ]
+
+
+def test_vocabulary_file_round_trip(tmp_path):
+    original = codec("a", " ", "\u2028", "中", "#", "￭.", tokenizer="character")
+    original.save(tmp_path / "vocabulary.txt")
+    assert tuple(load_vocabulary(tmp_path / "vocabulary.txt")) == original.vocabulary
+
+
+def test_bad_vocabularies():
+    with pytest.raises(ValueError, match="must begin with <pad>, <unk>, <start>, <end>"):
+        TextCodec(["a", "b", "c", "d"])
+    with pytest.raises(ValueError, match="each token once; 'a' is there twice"):
+        codec("a", "b", "a")
+
+
+def test_vocabulary_selection():
+    counts = {"b": 3, "a": 3, "c": 5, "rare": 1, "<end>": 9}
+    assert select_vocabulary(counts, 2, 100) == [*SPECIAL_TOKENS, "c", "a", "b"]
+    assert select_vocabulary(counts, 1, 6) == [*SPECIAL_TOKENS, "c", "a"]

@@ -1,0 +1,181 @@
+import csv
+import dataclasses
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from conftest import SMALL
+
+from kseq import Config, TrainingFailed, Translator, load_corpus, train
+from kseq.run_directory import is_run
+
+FILES = [
+    "config.json",
+    "curves.png",
+    "history.csv",
+    "model.weights.h5",
+    "run.json",
+    "source_vocabulary.txt",
+    "target_vocabulary.txt",
+]
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"a{n % 7} b{n % 5} c{n}\tx{n % 7} y{n % 5}\n" for n in range(120)))
+    return load_corpus(path)
+
+
+CONFIG = Config().with_settings([*SMALL, "units=8", "minimum_frequency=1"])
+
+
+def test_a_run_directory_is_complete(small_run):
+    assert sorted(path.name for path in small_run.iterdir()) == FILES
+    assert Config.load(small_run / "config.json") == Config().with_settings(SMALL)
+    record = json.loads((small_run / "run.json").read_text())
+    assert record["train"]["kept"] == 2000 and record["valid"]["kept"] == 200
+    assert not list(small_run.parent.glob(".*"))
+
+
+def test_loss_falls_and_history_tells(small_run):
+    with open(small_run / "history.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    for name in ("loss", "cross_entropy", "val_cross_entropy", "perplexity"):
+        assert float(rows[1][name]) < float(rows[0][name])
+    assert float(rows[1]["accuracy"]) > float(rows[0]["accuracy"])
+    np.testing.assert_allclose(
+        float(rows[1]["val_perplexity"]), np.exp(float(rows[1]["val_cross_entropy"])), rtol=1e-4
+    )
+
+
+def test_validation_perplexity_is_that_of_the_kept_weights(small_run, small_corpus):
+    """What `fit` reported by batches, `score` finds again sentence by sentence."""
+    with open(small_run / "history.csv") as file:
+        best = min(float(row["val_cross_entropy"]) for row in csv.DictReader(file))
+    forced = Translator.load(small_run).score(small_corpus.valid)
+    total = sum(result.log_probability for result in forced)
+    tokens = sum(len(result.tokens) for result in forced)
+    np.testing.assert_allclose(-total / tokens, best, rtol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_model(tiny, tmp_path):
+    results = []
+    for name, seed in (("one", 3), ("same", 3), ("other", 4)):
+        config = CONFIG.with_settings([f"seed={seed}"])
+        translator = train(tiny, config, out=tmp_path / name, verbose=False)
+        results.append(translator.score(tiny.valid)[0].log_probability)
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-4)
+    assert abs(results[0] - results[2]) > 1e-3
+
+
+def test_the_best_weights_are_kept_and_training_stops(tiny, tmp_path):
+    """At an absurd learning rate the validation loss goes up sooner or later."""
+    config = CONFIG.with_settings(["epochs=40", "patience=2", "learning_rate=0.3", "dropout=0"])
+    train(tiny, config, out=tmp_path / "run", verbose=False)
+    with open(tmp_path / "run" / "history.csv") as file:
+        losses = [float(row["val_cross_entropy"]) for row in csv.DictReader(file)]
+    assert len(losses) < 40 and np.argmin(losses) == len(losses) - 3
+    forced = Translator.load(tmp_path / "run").score(tiny.valid)
+    total = sum(result.log_probability for result in forced)
+    tokens = sum(len(result.tokens) for result in forced)
+    np.testing.assert_allclose(-total / tokens, min(losses), rtol=1e-4)
+
+
+def test_a_model_config_keeps_the_settings_of_the_corpus(tiny, tmp_path):
+    tiny.config = CONFIG
+    model = dataclasses.replace(CONFIG.model, cell="lstm")
+    translator = train(tiny, model, out=tmp_path / "run", verbose=False)
+    assert translator.config == dataclasses.replace(CONFIG, model=model)
+
+
+def test_progress_says_what_was_left_out(tmp_path, capsys):
+    path = tmp_path / "pairs.tsv"
+    lines = [f"a{n % 7} b\tx{n % 7}\n" for n in range(60)] + ["\tx\n", "a " * 200 + "\tx\n"]
+    path.write_text("".join(lines))
+    corpus = load_corpus(path, valid=path)
+    train(corpus, CONFIG.with_settings(["epochs=1"]), out=tmp_path / "run")
+    said = capsys.readouterr().out
+    assert "training on 60 pairs (left out: 1 with an empty side, 1 too long)" in said
+    assert "best epoch: 1" in said
+
+
+def test_an_existing_run_is_not_lost(tiny, small_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    with pytest.raises(FileExistsError, match="already holds a run; .*--overwrite"):
+        train(tiny, CONFIG, out=run, verbose=False)
+    assert Config.load(run / "config.json") == Config.load(small_run / "config.json")
+    train(tiny, CONFIG, out=run, overwrite=True, verbose=False)
+    assert Config.load(run / "config.json") == CONFIG
+    assert sorted(path.name for path in run.iterdir()) == FILES
+
+
+def test_something_else_is_never_replaced(tiny, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(FileExistsError, match="exists and is not a run; choose another place"):
+        train(tiny, CONFIG, out=tmp_path, overwrite=True, verbose=False)
+    with pytest.raises(FileExistsError, match="exists and is not a run"):
+        train(tiny, CONFIG, out=tmp_path / "thesis.tex", overwrite=True, verbose=False)
+
+
+def test_a_loss_that_is_not_a_number(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "kseq.losses._row_cross_entropy", lambda labels, logits, _: logits[:, 0] * np.nan
+    )
+    with pytest.raises(TrainingFailed, match="not a finite number in any epoch; lower learning"):
+        train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
+
+
+def test_bad_data_leaves_nothing_behind(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_bytes(b"a\tb\nc\td\ne\tf\n" * 50 + b"bad \xff\tline\n")
+    with pytest.raises(ValueError, match="line 151: not valid UTF-8"):
+        train(load_corpus(path, valid=path), CONFIG, out=tmp_path / "run", verbose=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
+
+
+def test_a_failure_after_the_first_epoch_leaves_its_weights(tiny, tmp_path, monkeypatch):
+    """Such as a full disk: the run of the epochs that are over stays whole."""
+    written = keras.Model.save_weights
+    calls = []
+
+    def fail_the_second_time(model, path):
+        calls.append(path)
+        if len(calls) == 2:
+            path.write_bytes(b"half of it")
+            raise OSError(28, "No space left on device")
+        written(model, path)
+
+    monkeypatch.setattr(keras.Model, "save_weights", fail_the_second_time)
+    with pytest.raises(OSError, match="No space left"):
+        train(tiny, CONFIG.with_settings(["epochs=5"]), out=tmp_path / "run", verbose=False)
+    assert is_run(tmp_path / "run")
+    assert Translator.load(tmp_path / "run").translate(["a1 b1"])
+    assert not list((tmp_path / "run").glob(".*"))
+
+
+@pytest.mark.slow
+def test_copying_is_learnt_exactly_and_attention_is_diagonal(tmp_path):
+    """A task whose alignment is known: the output is the input."""
+    rng = np.random.default_rng(0)
+    letters = "abcdefghijkl"
+    sentences = {" ".join(rng.choice(list(letters), size=rng.integers(3, 9))) for _ in range(6000)}
+    path = tmp_path / "copy.tsv"
+    path.write_text("".join(f"{sentence}\t{sentence}\n" for sentence in sorted(sentences)))
+    corpus = load_corpus(path)
+    config = Config().with_settings(
+        ["units=64", "embedding_dim=32", "epochs=10", "dropout=0", "learning_rate=0.005"]
+    )
+    translator = train(corpus, config, out=tmp_path / "run", verbose=False)
+    results = translator.translate([source for source, _ in corpus.test])
+    assert np.mean([result.text == result.source for result in results]) == 1.0
+    on_diagonal = [
+        (result.attention.argmax(axis=1) == np.arange(len(result.tokens))).mean()
+        for result in results
+    ]
+    assert np.mean(on_diagonal) > 0.95

@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+
+from kseq import Translator
+from kseq.special_tokens import SPECIAL_TOKENS
+
+SENTENCES = [
+    "The cat is small.",
+    "I see the house and the big red car.",
+    "Where is he?",
+    "They do not eat.",
+    "My brother's old book is here.",
+]
+
+
+def same(one, other):
+    assert one.text == other.text and one.tokens == other.tokens
+    assert one.source_tokens == other.source_tokens
+    np.testing.assert_allclose(one.score, other.score, atol=1e-5)
+    np.testing.assert_allclose(one.attention, other.attention, atol=1e-5)
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_a_translation_holds_together(translator, beam_size):
+    for result in translator.translate(SENTENCES, beam_size):
+        assert result.attention.shape == (len(result.tokens), len(result.source_tokens))
+        np.testing.assert_allclose(result.attention.sum(axis=1), 1.0, atol=1e-5)
+        assert result.source_tokens[-1] == "<end>"
+        assert not set(result.tokens[:-1]) & {"<end>", "<pad>", "<start>"}
+        assert not any("￭" in token for token in (*result.tokens, *result.source_tokens))
+        assert result.log_probability <= 0.0
+        assert isinstance(result.score, float)
+
+
+def test_neighbours_change_nothing(translator):
+    together = translator.translate(SENTENCES, beam_size=3)
+    for sentence, result in zip(SENTENCES, together):
+        same(translator.translate([sentence], beam_size=3)[0], result)
+
+
+def test_order_is_kept_over_many_batches(translator):
+    sentences = [f"{word} " * count for count in (9, 1, 4) for word in ("a", "the", "car")] * 30
+    results = translator.translate(sentences)
+    assert [result.source for result in results] == sentences
+
+
+def test_n_best(translator):
+    for hypotheses in translator.translate(SENTENCES, beam_size=4, n_best=3):
+        assert len(hypotheses) == 3
+        scores = [hypothesis.score for hypothesis in hypotheses]
+        assert scores == sorted(scores, reverse=True)
+        assert len({tuple(hypothesis.tokens) for hypothesis in hypotheses}) == 3
+    best = translator.translate(SENTENCES, beam_size=4)
+    same(translator.translate(SENTENCES, beam_size=4, n_best=1)[0][0], best[0])
+
+
+def test_forced_score_is_that_of_the_search(translator):
+    """With what the search found as the target, teacher forcing gives the same figures."""
+    found = [
+        result
+        for result in translator.translate(SENTENCES, beam_size=4)
+        if result.tokens[-1] == "<end>" and "<unk>" not in result.tokens
+    ]
+    assert found
+    forced = translator.score([(result.source, result.text) for result in found])
+    for one, other in zip(found, forced):
+        assert one.tokens == other.tokens
+        np.testing.assert_allclose(one.log_probability, other.log_probability, atol=1e-4)
+        np.testing.assert_allclose(one.attention, other.attention, atol=1e-4)
+        np.testing.assert_allclose(other.score, other.log_probability / len(other.tokens))
+
+
+@pytest.mark.parametrize("sentence", ["", "   ", "\x00", "\ufeff"])
+def test_an_empty_sentence_has_an_empty_translation(translator, sentence):
+    before, result, after = translator.translate([SENTENCES[0], sentence, SENTENCES[1]], 2)
+    assert (result.text, result.tokens, result.source_tokens) == ("", [], ["<end>"])
+    assert result.log_probability == 0.0
+    same(before, translator.translate([SENTENCES[0]], 2)[0])
+    assert translator.translate([sentence])[0].text == ""
+
+
+@pytest.mark.parametrize(
+    "sentence", ["xyzzy plugh", "👍🏽👨‍👩‍👧", "你好,世界!", "a\x00b", "\ud800 lone", "'" * 50]
+)
+def test_strange_sentences_are_translated(translator, sentence):
+    result = translator.translate([sentence])[0]
+    assert isinstance(result.text, str)
+    assert result.source == sentence
+    assert result.attention.shape == (len(result.tokens), len(result.source_tokens))
+
+
+def test_a_very_long_sentence(translator):
+    result = translator.translate(["very " * 3000])[0]
+    assert len(result.source_tokens) == 3001
+    assert 0 < len(result.tokens) <= 1000
+
+
+def test_an_endless_stream_comes_back_as_it_goes(translator):
+    def endless():
+        while True:
+            yield SENTENCES[0]
+
+    results = translator.stream(endless())
+    assert [next(results).source for _ in range(3)] == SENTENCES[:1] * 3
+
+
+def test_reloading_gives_the_same(translator, small_run):
+    again = Translator.load(small_run)
+    for one, other in zip(translator.translate(SENTENCES, 2), again.translate(SENTENCES, 2)):
+        same(one, other)
+        assert one.score == other.score
+
+
+def test_unknown_target_words_are_shown(translator):
+    forced = translator.score([("The cat is small.", "Le xyzzy est petit.")])[0]
+    assert forced.tokens[:2] == ["Le", "xyzzy"]
+    assert SPECIAL_TOKENS[1] not in forced.tokens
+
+
+def test_no_sentences(translator):
+    assert translator.translate([]) == [] and translator.score([]) == []
+
+
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda t: t.translate("one string"), TypeError, "expected a list of sentences"),
+        (lambda t: t.translate(["a"], beam_size=0), ValueError, "beam_size must be at least 1"),
+        (lambda t: t.translate(["a"], 2, n_best=3), ValueError, "n_best must be from 1 to"),
+        (lambda t: t.translate([3]), TypeError, "expected sentences as strings; received 3"),
+    ],
+)
+def test_bad_arguments(translator, call, error, message):
+    with pytest.raises(error, match=message):
+        call(translator)
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "config.json", "run.json"])
+def test_damaged_run(small_run, tmp_path, name):
+    for path in small_run.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / name).write_bytes(b"{ not what it was")
+    with pytest.raises(ValueError, match=name):
+        Translator.load(tmp_path)
+
+
+def test_not_a_run(tmp_path):
+    with pytest.raises(ValueError, match="not a run directory: .*expected config.json, run.json"):
+        Translator.load(tmp_path)
+    with pytest.raises(FileNotFoundError, match="run directory not found"):
+        Translator.load(tmp_path / "none")
