@@ -9,6 +9,7 @@ import sys
 from kseq.console import import_tensorflow_quietly
 
 OUT = pathlib.Path("runs/en-fr")
+LOOK_AT = 200
 EXAMPLES = 5
 HEATMAPS = 3
 
@@ -37,8 +38,7 @@ def main():
     print(f"alignment error rate {figures['alignment_error_rate']:.3f}")
 
     _head("3. Translations beside their references")
-    # One sentence in ten of the test split, so that many kinds are among them.
-    pairs = list(itertools.islice(corpus.test, 0, 10 * EXAMPLES, 10))
+    pairs = _reordered(corpus)
     results = translator.translate([source for source, _ in pairs], beam_size=5)
     for result, (source, reference) in zip(results, pairs):
         print(f"{source}\n  kseq       {result.text}\n  reference  {reference}")
@@ -61,6 +61,21 @@ def main():
     print(f"  {kseq} heatmap {OUT} {shlex.quote(pairs[1][0])} --out picture.png")
     print(f"  {kseq} train --train your-pairs.tsv --out runs/mine")
     print("  notebooks/01_translate_and_look.ipynb, and README.md")
+
+
+def _reordered(corpus):
+    """Held-out pairs in which the words change their order most: attention has work to do."""
+    aligned = itertools.islice(zip(corpus.test, corpus.alignments("test")), LOOK_AT)
+    ranked = sorted(aligned, key=lambda entry: -_crossings(entry[1]))
+    return [pair for pair, _ in ranked[:EXAMPLES]]
+
+
+def _crossings(alignment):
+    return sum(
+        source > other_source and target < other_target
+        for source, target in alignment
+        for other_source, other_target in alignment
+    )
 
 
 def _head(title):

@@ -1,5 +1,7 @@
 """The SavedModel: strings in, strings out, without kseq."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -39,9 +41,21 @@ def export(translator, folder, beam_size=1, alpha=1.0):
         raise ValueError(f"beam_size must be at least 1; received {beam_size}")
     run_directory.check_replaceable(folder, "a SavedModel", _is_saved_model)
     module = _Module(translator, beam_size, alpha)
-    with files.replaced_folder(folder) as unfinished:
+    with files.replaced_folder(folder) as unfinished, _without_notices():
         tf.saved_model.save(module, unfinished, signatures={"serving_default": module.serve})
     return folder
+
+
+@contextlib.contextmanager
+def _without_notices():
+    """TensorFlow would announce the hidden folder that the model is made in."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("WARNING")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _is_saved_model(folder):
