@@ -81,8 +81,15 @@ def main(arguments=None):
         return _complain(error, code=2)
     except OSError as error:
         return _complain(_described(error), code=2)
+    except MemoryError as error:
+        return _complain(f"out of memory: {error}", code=1)
     except RuntimeError as error:
         return _complain(error, code=1)
+    except Exception as error:
+        if "tensorflow" not in type(error).__module__:
+            raise
+        # What runs in a graph fails in a graph, such as for want of memory.
+        return _complain(str(error).partition("\n")[0], code=1)
     return 0
 
 
@@ -99,10 +106,12 @@ def _complain(problem, code):
 
 
 def _show_only_our_warnings():
+    from kseq.evaluation import LeftOutWarning
     from kseq.fonts import MissingFontWarning
 
     warnings.simplefilter("ignore")
-    warnings.simplefilter("default", MissingFontWarning)
+    for ours in (LeftOutWarning, MissingFontWarning):
+        warnings.simplefilter("default", ours)
     warnings.showwarning = _show_warning
 
 
@@ -211,8 +220,17 @@ def _add_translate(commands):
 def _translate(options):
     _require_positive(options)
     translator = _translator(options)
+    from kseq.translator import READ_AHEAD
+
+    read_ahead = READ_AHEAD
+    if options.file is None and sys.stdin is None:
+        raise ValueError("standard input is closed; name a FILE")
+    if options.file is None and sys.stdin.isatty():
+        print("one sentence a line, Ctrl-D to end", file=sys.stderr)
+        read_ahead = 1
     with _input_lines(options.file) as lines:
-        for result in translator.stream(lines, options.beam, options.n_best):
+        results = translator.stream(lines, options.beam, options.n_best, read_ahead=read_ahead)
+        for result in results:
             hypotheses = result if isinstance(result, list) else [result]
             print(_translation_line(hypotheses, options), flush=options.file is None)
 
@@ -262,15 +280,18 @@ def _evaluate(options):
     from kseq.run_directory import read_run
 
     _require_positive(options)
-    _, record = read_run(options.run_directory)
+    _, config, record = read_run(options.run_directory)
     alignments = None
     if options.test:
         pairs = Pairs.open(options.test)
     else:
         origin = record["corpus"]
+        if origin is None:
+            raise ValueError("the run does not know the files of its corpus; name some with --test")
         corpus = load_corpus(*origin["train"], valid=origin["valid"], test=origin["test"])
         pairs = corpus.test
-        if corpus.has_alignments("test"):
+        reads_words = {config.text.source_tokenizer, config.text.target_tokenizer} == {"word"}
+        if reads_words and corpus.has_alignments("test"):
             alignments = corpus.alignments("test")
     figures = _translator(options).evaluate(pairs, alignments, options.beam)
     if pairs.blank:
@@ -323,8 +344,8 @@ def _export(options):
 
 
 def _require_positive(options):
-    if options.beam < 1:
-        raise ValueError(f"--beam must be at least 1; received {options.beam}")
+    if not 1 <= options.beam <= 1000:
+        raise ValueError(f"--beam must be from 1 to 1000; received {options.beam}")
     n_best = getattr(options, "n_best", None)
     if n_best is not None and not 1 <= n_best <= options.beam:
         raise ValueError(f"--n-best must be from 1 to --beam ({options.beam}); received {n_best}")

@@ -1,16 +1,20 @@
 """Settings as frozen dataclasses that check themselves and travel as JSON or YAML."""
 
+import contextlib
 import dataclasses
 import difflib
 import json
 import pathlib
+import reprlib
 import typing
 from typing import Literal
+
+_MANY = 1_000_000
 
 _DESCRIPTIONS = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def _number(default, minimum=None, maximum=None):
+def _number(default, minimum, maximum):
     return dataclasses.field(default=default, metadata={"minimum": minimum, "maximum": maximum})
 
 
@@ -45,10 +49,10 @@ class ModelConfig(_Section):
     """
 
     cell: Literal["gru", "lstm"] = "gru"
-    units: int = _number(512, minimum=2)
-    embedding_dim: int = _number(256, minimum=1)
+    units: int = _number(512, minimum=2, maximum=100_000)
+    embedding_dim: int = _number(256, minimum=1, maximum=100_000)
     attention: Literal["bahdanau"] = "bahdanau"
-    encoder_layers: int = _number(1, minimum=1)
+    encoder_layers: int = _number(1, minimum=1, maximum=100)
     dropout: float = _number(0.2, minimum=0.0, maximum=0.95)
 
     def __post_init__(self):
@@ -79,8 +83,8 @@ class TextConfig(_Section):
     source_tokenizer: Literal["word", "character"] = "word"
     target_tokenizer: Literal["word", "character"] = "word"
     lowercase: bool = False
-    minimum_frequency: int = _number(2, minimum=1)
-    maximum_vocabulary_size: int = _number(50_000, minimum=5)
+    minimum_frequency: int = _number(2, minimum=1, maximum=_MANY)
+    maximum_vocabulary_size: int = _number(50_000, minimum=5, maximum=10_000_000)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,15 +109,15 @@ class TrainingConfig(_Section):
         TypeError: A value has another type than its field.
     """
 
-    epochs: int = _number(10, minimum=1)
-    batch_size: int = _number(128, minimum=1)
-    learning_rate: float = _number(1e-3, minimum=1e-8)
-    warmup_steps: int = _number(400, minimum=0)
-    gradient_clip: float = _number(1.0, minimum=1e-6)
+    epochs: int = _number(10, minimum=1, maximum=_MANY)
+    batch_size: int = _number(128, minimum=1, maximum=_MANY)
+    learning_rate: float = _number(1e-3, minimum=1e-8, maximum=10.0)
+    warmup_steps: int = _number(400, minimum=0, maximum=_MANY)
+    gradient_clip: float = _number(1.0, minimum=1e-6, maximum=1e6)
     label_smoothing: float = _number(0.0, minimum=0.0, maximum=0.9)
-    maximum_length: int = _number(100, minimum=1)
-    patience: int = _number(3, minimum=1)
-    seed: int = _number(1, minimum=0)
+    maximum_length: int = _number(100, minimum=1, maximum=_MANY)
+    patience: int = _number(3, minimum=1, maximum=_MANY)
+    seed: int = _number(1, minimum=0, maximum=2**32 - 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +133,12 @@ class Config:
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     text: TextConfig = dataclasses.field(default_factory=TextConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+
+    def __post_init__(self):
+        for name, kind in typing.get_type_hints(type(self)).items():
+            if not isinstance(getattr(self, name), kind):
+                received = reprlib.repr(getattr(self, name))
+                raise TypeError(f"{name} must be a {kind.__name__}; received {received}")
 
     @classmethod
     def from_dict(cls, values):
@@ -166,6 +176,8 @@ class Config:
             raise FileNotFoundError(f"config file not found: {path}") from None
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path}: {error}") from error
+        except RecursionError as error:
+            raise ValueError(f"{path}: nested too deeply to be a config") from error
 
     def dumps(self, suffix=".json"):
         """Returns the settings as text, in JSON or (for `".yaml"`) in YAML."""
@@ -210,7 +222,9 @@ def _locate(name):
 
 def _check_names(values, kind, what):
     if not isinstance(values, dict):
-        raise ValueError(f"expected a mapping of each {what} to its value; received {values!r}")
+        raise ValueError(
+            f"expected a mapping of each {what} to its value; received {reprlib.repr(values)}"
+        )
     known = [field.name for field in dataclasses.fields(kind)]
     for name in values:
         if name not in known:
@@ -228,22 +242,25 @@ def _converted(name, value, kind):
         choices = typing.get_args(kind)
         if value not in choices:
             expected = " or ".join(repr(choice) for choice in choices)
-            raise ValueError(f"{name} must be {expected}; received {value!r}")
+            raise ValueError(f"{name} must be {expected}; received {reprlib.repr(value)}")
         return value
-    if kind is float and type(value) is int:
-        return float(value)
+    if kind is float and type(value) in (int, str):
+        # YAML takes 1e-3, without a point, for a string.
+        with contextlib.suppress(ValueError, OverflowError):
+            value = float(value)
     if type(value) is not kind:
-        raise TypeError(f"{name} must be {_DESCRIPTIONS[kind]}; received {value!r}")
+        raise TypeError(f"{name} must be {_DESCRIPTIONS[kind]}; received {reprlib.repr(value)}")
     return value
 
 
 def _check_range(field, value):
-    minimum, maximum = field.metadata.get("minimum"), field.metadata.get("maximum")
-    if (minimum is not None and not value >= minimum) or (
-        maximum is not None and not value <= maximum
-    ):
-        bounds = f"at least {minimum}" + (f" and at most {maximum}" if maximum is not None else "")
-        raise ValueError(f"{field.name} must be {bounds}; received {value!r}")
+    if "minimum" not in field.metadata:
+        return
+    minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
+    if not minimum <= value <= maximum:
+        raise ValueError(
+            f"{field.name} must be at least {minimum:,} and at most {maximum:,}; received {value}"
+        )
 
 
 def _parse(text, suffix):

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import io
+import lzma
 import pathlib
 import zipfile
 import zlib
@@ -40,7 +41,10 @@ class Pairs:
         """
         pairs = cls(_files(files))
         for path in pairs.files:
-            _require_file(path)
+            if path.exists() and not path.is_dir() and not path.is_file():
+                raise FileNotFoundError(
+                    f"expected a file that can be read again and again: {path} is none"
+                )
         if next(iter(pairs), None) is None:
             raise ValueError(f"{pairs}: no pair of two non-empty sides")
         return pairs
@@ -48,10 +52,12 @@ class Pairs:
     def __iter__(self):
         blank = 0
         for source, target in _read_pairs(self.files):
-            if not source.strip() or not target.strip():
-                blank += 1
-            elif self._keeps is None or self._keeps(source):
+            if self._keeps is not None and not self._keeps(source):
+                continue
+            if source.strip() and target.strip():
                 yield source, target
+            else:
+                blank += 1
         self.blank = blank
 
     def __str__(self):
@@ -74,6 +80,11 @@ class Corpus:
     """
 
     def __init__(self, name, train, valid, test=None, alignments=None, config=None, origin=None):
+        for split in (train, valid, test):
+            if not isinstance(split, Pairs) and not (split is None and test is None):
+                raise TypeError(
+                    f"a split must be Pairs, such as Pairs.open(files); received {split!r}"
+                )
         self.name = name
         self.origin = origin
         self.train = train
@@ -133,8 +144,14 @@ def load_corpus(*train, valid=None, test=None):
         ValueError: A split holds no pairs.
     """
     if len(train) == 1 and str(train[0]) in embedded_corpora():
+        if valid or test:
+            raise ValueError(f"the embedded corpus {train[0]} brings its own valid and test splits")
         return _load_embedded(str(train[0]))
-    everything = Pairs.open(train)
+    try:
+        everything = Pairs.open(train)
+    except FileNotFoundError as error:
+        known = ", ".join(embedded_corpora())
+        raise FileNotFoundError(f"{error} (embedded corpora: {known})") from None
     test_pairs = None if test is None else Pairs.open(test)
     if valid is not None:
         splits = everything, Pairs.open(valid), test_pairs
@@ -170,27 +187,27 @@ def _load_embedded(name):
 
 
 def _hold_out(pairs, test):
-    """Splits by a hash of the source; the first pairs decide which hashes are held out.
+    """Splits by a hash of the source: hash 0 for validation, hash 1 for testing.
 
-    So even a corpus of a few pairs has something to validate and to test with.
+    In a corpus of a few pairs, where none has these, those of its first pairs take their place.
     """
-    held_out = []
+    shares = []
     for source, _ in pairs:
-        if _share(source) not in held_out:
-            held_out.append(_share(source))
-        if len(held_out) == 3:
+        if _share(source) not in shares:
+            shares.append(_share(source))
+        if {0, 1} < set(shares):
             break
-    if len(held_out) < 3:
+    held_out = sorted(shares, key=lambda share: min(share, 2))[: 2 if test is None else 1]
+    if len(shares) <= len(held_out):
         raise ValueError(
             f"{pairs}: too few different pairs to hold some out for validation and testing; add "
             "pairs, or name files for both (valid= and test=, --valid and --test)"
         )
-    for_valid, for_test = held_out[0], held_out[1] if test is None else None
     files = pairs.files
     return (
-        Pairs(files, lambda source: _share(source) not in (for_valid, for_test)),
-        Pairs(files, lambda source: _share(source) == for_valid),
-        test or Pairs(files, lambda source: _share(source) == for_test),
+        Pairs(files, lambda source: _share(source) not in held_out),
+        Pairs(files, lambda source: _share(source) == held_out[0]),
+        test or Pairs(files, lambda source: _share(source) == held_out[1]),
     )
 
 
@@ -213,12 +230,10 @@ def _names(files):
 
 
 def _require_file(path):
-    if path.is_file():
-        return
     if path.is_dir():
-        raise FileNotFoundError(f"expected a file of pairs, received a directory: {path}")
-    known = ", ".join(embedded_corpora())
-    raise FileNotFoundError(f"file not found: {path} (embedded corpora: {known})")
+        raise FileNotFoundError(f"expected a file, received a directory: {path}")
+    if not path.exists():
+        raise FileNotFoundError(f"file not found: {path}")
 
 
 def _read_pairs(files):
@@ -284,8 +299,17 @@ def read_lines(path):
         with _open_bytes(path) as file:
             for number, line in decode_lines(file, path):
                 yield number, line
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except (*_DAMAGES, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # the file could not be opened; bzip2 reports damage as an OSError too
         raise ValueError(f"{path}: damaged after line {number}: {error}") from error
+
+
+# RuntimeError: an encrypted archive; NotImplementedError, one of it: an unknown compression.
+_DAMAGES = (
+    *(EOFError, RuntimeError, zlib.error, lzma.LZMAError),
+    zipfile.BadZipFile,
+)
 
 
 def decode_lines(file, name):

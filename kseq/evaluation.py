@@ -1,8 +1,16 @@
 """How good translations are, in the figures that people report."""
 
+import itertools
 import math
+import warnings
 
 from kseq.alignment import alignment_error_rate, hard_alignment
+
+LONGEST = 1000  # tokens of a side
+
+
+class LeftOutWarning(UserWarning):
+    """Pairs were not evaluated."""
 
 
 def evaluate(translator, pairs, alignments=None, beam_size=1, alpha=1.0):
@@ -22,16 +30,18 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, alpha=1.0):
     Returns:
         A dict: `bleu`, `chrf`, `exact_match` and `token_error_rate` in percent, `perplexity`
         per target token, `sentences`, `signature` (sacreBLEU's, of `bleu`), and
-        `alignment_error_rate` (0 to 1, teacher forced) where gold is given.
+        `alignment_error_rate` (0 to 1, teacher forced) where gold is given. `sentences` does
+        not count pairs with a side of no token or of more than 1,000: they are left out.
+
+    Warns:
+        LeftOutWarning: Pairs were left out.
 
     Raises:
-        ValueError: There are no pairs.
+        ValueError: There are no pairs to evaluate, or gold alignments that do not fit.
     """
     import sacrebleu
 
-    pairs = list(pairs)
-    if not pairs:
-        raise ValueError("expected pairs to evaluate; received none")
+    pairs, alignments = _usable(translator, list(pairs), alignments)
     sources, references = zip(*pairs)
     outputs = [result.text for result in translator.translate(sources, beam_size, alpha=alpha)]
     lowercase = translator.config.text.lowercase
@@ -54,6 +64,39 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, alpha=1.0):
             map(hard_alignment, forced), alignments
         )
     return figures
+
+
+def _usable(translator, pairs, alignments):
+    """The pairs that can be compared, and their alignments."""
+    text = translator.config.text
+    if alignments is not None:
+        if (text.source_tokenizer, text.target_tokenizer) != ("word", "word"):
+            raise ValueError("gold alignments link words, but the run reads or writes characters")
+        alignments = list(alignments)
+        if len(alignments) != len(pairs):
+            raise ValueError(
+                f"expected a gold alignment for each of {len(pairs)} pairs; "
+                f"received {len(alignments)}"
+            )
+    if not pairs:
+        raise ValueError("expected pairs to evaluate; received none")
+    lengths = [
+        codec.tokenize([side or "" for side in sides]).row_lengths().numpy()
+        for codec, sides in zip((translator.text.source, translator.text.target), zip(*pairs))
+    ]
+    fits = [0 < min(both) <= max(both) <= LONGEST for both in zip(*lengths)]
+    if not any(fits):
+        raise ValueError(f"no pair has 1 to {LONGEST} tokens on each side")
+    if not all(fits):
+        warnings.warn(
+            f"left out {fits.count(False):,} of {len(pairs):,} pairs: a side has no token, or "
+            f"more than {LONGEST}",
+            LeftOutWarning,
+            stacklevel=4,
+        )
+        pairs = list(itertools.compress(pairs, fits))
+        alignments = alignments and list(itertools.compress(alignments, fits))
+    return pairs, alignments
 
 
 def _token_figures(codec, outputs, references):

@@ -1,15 +1,17 @@
 """The SavedModel: strings in, strings out, without kseq."""
 
 import contextlib
+import errno
+import os
 
 import keras
 import tensorflow as tf
 
-from kseq import files, run_directory
+from kseq import files
 from kseq.models import build_seq2seq
 from kseq.pipeline import TextPair
 from kseq.special_tokens import END, PAD
-from kseq.translator import Translator
+from kseq.translator import Translator, check_beam_size
 
 
 def export(translator, folder, beam_size=1, alpha=1.0):
@@ -37,12 +39,14 @@ def export(translator, folder, beam_size=1, alpha=1.0):
         FileExistsError: `folder` exists and holds something else.
         ValueError: `beam_size` is less than 1.
     """
-    if beam_size < 1:
-        raise ValueError(f"beam_size must be at least 1; received {beam_size}")
-    run_directory.check_replaceable(folder, "a SavedModel", _is_saved_model)
+    check_beam_size(beam_size)
+    place = files.require_replaceable(folder, "a SavedModel", _is_saved_model)
     module = _Module(translator, beam_size, alpha)
-    with files.replaced_folder(folder) as unfinished, _without_notices():
-        tf.saved_model.save(module, unfinished, signatures={"serving_default": module.serve})
+    try:
+        with files.replaced_folder(place) as unfinished, _without_notices():
+            tf.saved_model.save(module, unfinished, signatures={"serving_default": module.serve})
+    except tf.errors.ResourceExhaustedError as error:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
     return folder
 
 

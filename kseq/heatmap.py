@@ -7,6 +7,9 @@ from kseq.fonts import families_for
 
 _CELL = 0.32  # inches
 _FONT_SIZE = 9  # points
+_LONGEST_LABEL = 30  # characters
+_DPI = 120
+_LARGEST = 8000  # pixels of a side, so that the picture of a very long text fits into memory
 
 
 def plot_attention(result, axes=None):
@@ -75,13 +78,22 @@ def save_heatmap(result, path):
 def _new_axes(result):
     from matplotlib.figure import Figure
 
-    longest = max(map(len, result.tokens)), max(map(len, result.source_tokens))
+    sides = result.tokens, result.source_tokens
+    longest = [max(len(_label(token)) for token in side) for side in sides]
     margins = [1.2 + 0.09 * length for length in longest]
     width = max(3.0, _CELL * len(result.source_tokens) + margins[0])
     height = max(2.0, _CELL * len(result.tokens) + margins[1] - 0.7)
-    return Figure(figsize=(width, height), dpi=120, layout="constrained").subplots()
+    dpi = min(_DPI, _LARGEST / max(width, height))
+    return Figure(figsize=(width, height), dpi=dpi, layout="constrained").subplots()
 
 
 def _labels(tokens):
-    # A dollar sign would start a formula, and a space or nothing at all would leave no label.
-    return [token.replace("$", r"\$") if token.strip() else "␣" for token in tokens]
+    return list(map(_label, tokens))
+
+
+def _label(token):
+    if not token.strip():
+        return "␣"
+    if len(token) > _LONGEST_LABEL:
+        token = token[: _LONGEST_LABEL - 1] + "…"
+    return token.replace("$", r"\$")  # a dollar sign would start a formula

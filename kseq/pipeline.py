@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
+from kseq.run_directory import VOCABULARIES
 from kseq.special_tokens import PAD, START
 from kseq.text import TextCodec, load_vocabulary, select_vocabulary
 
@@ -38,16 +39,12 @@ class TextPair:
     @classmethod
     def load(cls, folder, config):
         """Reads the vocabularies that `save` wrote, for the `TextConfig` they were made with."""
-        return cls.of(
-            load_vocabulary(folder / "source_vocabulary.txt"),
-            load_vocabulary(folder / "target_vocabulary.txt"),
-            config,
-        )
+        return cls.of(*(load_vocabulary(folder / name) for name in VOCABULARIES), config)
 
     def save(self, folder):
         """Writes both vocabularies into `folder`."""
-        self.source.save(folder / "source_vocabulary.txt")
-        self.target.save(folder / "target_vocabulary.txt")
+        for codec, name in zip((self.source, self.target), VOCABULARIES):
+            codec.save(folder / name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +53,7 @@ class Survey:
 
     Args:
         kept: Pairs that can be used.
-        blank: Pairs left out because a side is empty.
+        blank: Pairs left out because a side is empty, or has no token.
         overlong: Pairs left out because a side has too many tokens.
         length_ratio: Target tokens per source token.
     """
@@ -119,7 +116,7 @@ def survey_pairs(pairs, text, maximum_length):
 
 
 def _survey(pairs, text, maximum_length, counters):
-    total = kept = 0
+    kept = blank = overlong = 0
     lengths = np.zeros(2)
     tokenize = tf.function(
         lambda sources, targets: (text.source.tokenize(sources), text.target.tokenize(targets)),
@@ -129,17 +126,19 @@ def _survey(pairs, text, maximum_length, counters):
         tokens = tokenize(*chunk)
         rows = np.array([side.row_lengths() for side in tokens])
         fits = _fits(rows, maximum_length).all(axis=0)
-        total += len(fits)
+        overlong += int((rows > maximum_length).any(axis=0).sum())
+        blank += int(((rows == 0).any(axis=0) & (rows <= maximum_length).all(axis=0)).sum())
         kept += int(fits.sum())
         lengths += rows[:, fits].sum(axis=1)
         for counter, side in zip(counters, tokens):
             counter.update(tf.ragged.boolean_mask(side, fits).flat_values.numpy().tolist())
     if not kept:
         raise ValueError(
-            f"{pairs}: none of {total:,} pairs can be used; each side must have 1 to "
+            f"{pairs}: none of {blank + overlong:,} pairs can be used; each side must have 1 to "
             f"{maximum_length} tokens (maximum_length)"
         )
-    return Survey(kept, pairs.blank, total - kept, round(lengths[1] / lengths[0], 4))
+    ratio = round(lengths[1] / lengths[0], 4)
+    return Survey(kept, pairs.blank + blank, overlong, ratio)
 
 
 def _fits(lengths, maximum_length):
@@ -200,14 +199,19 @@ def bucket_by_length(batch_size, seed=None):
     a seed. Only the last batch of the data can be smaller than the others.
     """
 
-    def cut(sources, targets):
+    def cut(pool, pool_seed):
+        sources, targets = pool
         order = tf.argsort(targets.row_lengths() * 2**32 + sources.row_lengths(), stable=True)
         batches = tf.data.Dataset.from_tensor_slices(
             (tf.gather(sources, order), tf.gather(targets, order))
         ).ragged_batch(batch_size)
-        return batches if seed is None else batches.shuffle(POOL_BATCHES, seed)
+        return batches if seed is None else batches.shuffle(POOL_BATCHES, pool_seed)
 
-    return lambda dataset: dataset.ragged_batch(batch_size * POOL_BATCHES).flat_map(cut)
+    # A shuffle inside `cut` starts anew from its seed, so every pool needs one of its own.
+    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+    return lambda dataset: tf.data.Dataset.zip(
+        dataset.ragged_batch(batch_size * POOL_BATCHES), seeds
+    ).flat_map(cut)
 
 
 def pad():

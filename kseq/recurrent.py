@@ -26,7 +26,8 @@ def recurrent_encoder(cell, units, layers, dropout):
     def encode(sequence, mask):
         for number in range(layers):
             if number:
-                sequence = keras.layers.Dropout(dropout)(sequence)
+                name = f"between_{number}_and_{number + 1}"
+                sequence = keras.layers.Dropout(dropout, name=name)(sequence)
             sequence, *states = keras.layers.Bidirectional(
                 layer_class(units // 2, return_sequences=True, return_state=True),
                 name=f"encoder_layer_{number + 1}",

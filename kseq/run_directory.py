@@ -1,6 +1,8 @@
 """The run directory: what it holds, and how it changes from one whole state to the next."""
 
+import contextlib
 import json
+import math
 import pathlib
 import shutil
 
@@ -12,12 +14,14 @@ RECORD = "run.json"
 WEIGHTS = "model.weights.h5"
 HISTORY = "history.csv"
 CURVES = "curves.png"
+VOCABULARIES = ("source_vocabulary.txt", "target_vocabulary.txt")
+
+_NEEDED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
 
 
 def is_run(folder):
     """Whether a folder holds all that is needed to translate."""
-    folder = pathlib.Path(folder)
-    return all((folder / name).is_file() for name in (CONFIG, RECORD, WEIGHTS))
+    return all((pathlib.Path(folder) / name).is_file() for name in _NEEDED)
 
 
 def require_run(folder):
@@ -27,81 +31,77 @@ def require_run(folder):
         FileNotFoundError: The folder is missing.
         ValueError: It is not a run.
     """
-    folder = pathlib.Path(folder)
-    files.restore(folder)
-    if not folder.exists():
+    place = pathlib.Path(folder).resolve()
+    if not place.exists() and place.parent.is_dir():
+        # Perhaps a kill came when an old run was about to be replaced.
+        with contextlib.suppress(OSError), files.alone_at(place):
+            pass
+    if not place.exists():
         raise FileNotFoundError(f"run directory not found: {folder}")
-    if not is_run(folder):
+    if not is_run(place):
         raise ValueError(
-            f"not a run directory: {folder}; expected {CONFIG}, {RECORD} and {WEIGHTS} in it, "
-            "as kseq train writes them"
+            f"not a run directory: {folder}; expected {', '.join(_NEEDED)} in it, as kseq train "
+            "writes them"
         )
-    return folder
+    return place
 
 
 def read_run(folder):
-    """Returns the `Config` of a run and its record, a dict."""
-    folder = require_run(folder)
-    path = folder / RECORD
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: damaged: {error}") from error
-    missing = {"corpus", "length_ratio"} - set(record)
-    if missing:
-        raise ValueError(f"{path}: expected {' and '.join(sorted(missing))} in it; found none")
-    return Config.load(folder / CONFIG), record
-
-
-def check_replaceable(folder, kind, is_of_kind):
-    """Checks that `folder` is free for something new: missing, empty, or of the same kind.
-
-    Args:
-        folder: The place.
-        kind: What shall stand there, for the message: `"a run"`.
-        is_of_kind: Function of a folder that tells whether it holds one.
+    """Returns the path of a run, its `Config`, and its record, a dict.
 
     Raises:
-        FileExistsError: There is something else.
+        FileNotFoundError: The folder is missing.
+        ValueError: It is not a run, or damaged.
     """
-    folder = pathlib.Path(folder)
-    files.restore(folder)
-    if folder.is_dir() and (is_of_kind(folder) or not any(folder.iterdir())):
-        return
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists and is not {kind}; choose another place")
+    place = require_run(folder)
+    path = place / RECORD
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        ratio, origin = record["length_ratio"], record["corpus"]
+        if not (math.isfinite(ratio) and ratio > 0):
+            raise ValueError(f"length_ratio must be a number over 0; found {ratio}")
+        if origin is not None and not {"train", "valid", "test"} <= set(origin):
+            raise ValueError("corpus must have train, valid and test")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{path}: damaged: {type(error).__name__}: {error}") from error
+    return place, Config.load(place / CONFIG), record
 
 
 class NewRun:
     """A run in the making, a context: beside its place until it is whole, then in it.
 
-    What never became whole is removed at the end.
+    Only one process at a time can be at it. What never became whole is removed at the end.
 
     Args:
-        place: Where the run will stand.
+        folder: Where the run will stand.
         overwrite: Whether a run that is already there may be replaced.
 
     Raises:
         FileExistsError: The place is taken.
     """
 
-    def __init__(self, place, overwrite=False):
-        self.place = pathlib.Path(place)
+    def __init__(self, folder, overwrite=False):
+        self.place = files.require_replaceable(folder, "a run", is_run)
         self.folder = None
-        check_replaceable(self.place, "a run", is_run)
-        if is_run(self.place) and not overwrite:
-            raise FileExistsError(
-                f"{self.place} already holds a run; choose another place, or replace it with "
-                "--overwrite (overwrite=True)"
-            )
+        self._overwrite = overwrite
+        self._alone = contextlib.ExitStack()
 
     def __enter__(self):
-        self.folder = files.unfinished_beside(self.place)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(files.alone_at(self.place))
+            if is_run(self.place) and not self._overwrite:
+                raise FileExistsError(
+                    f"{self.place} already holds a run; choose another place, or replace it "
+                    "with --overwrite (overwrite=True)"
+                )
+            self.folder = files.unfinished_beside(self.place)
+            self._alone = stack.pop_all()
         return self
 
     def __exit__(self, *_):
-        if self.folder != self.place:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        with self._alone:
+            if self.folder != self.place:
+                shutil.rmtree(self.folder, ignore_errors=True)
 
     def settle(self):
         """Moves the run to its place, in exchange for what is there, once it is whole."""

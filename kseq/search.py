@@ -58,9 +58,9 @@ def beam_search(step, state, memory_length, maximum_lengths, beam_size=1, alpha=
     """
     batch_size = tf.shape(maximum_lengths)[0]
     state = tf.nest.map_structure(lambda tensor: tf.repeat(tensor, beam_size, axis=0), state)
+    unfilled = tf.zeros([batch_size, beam_size], tf.int32)
     # All hypotheses start alike: only the first may be continued at the first step.
-    start = tf.one_hot(tf.zeros([batch_size], tf.int32), beam_size, on_value=0.0, off_value=-1.0)
-    log_probabilities = tf.where(start < 0, float("-inf"), 0.0)
+    log_probabilities = tf.where(tf.range(beam_size) + unfilled == 0, 0.0, float("-inf"))
     limit = tf.reduce_max(maximum_lengths)
 
     def is_open(time, finished, log_probabilities, *_):
@@ -75,6 +75,8 @@ def beam_search(step, state, memory_length, maximum_lengths, beam_size=1, alpha=
         finished, lengths = (
             tf.gather(tensor, parents, batch_dims=1) for tensor in (finished, lengths)
         )
+        # What follows a finished hypothesis, beside itself, is no hypothesis.
+        finished &= _is_real(log_probabilities)
         lengths += tf.cast(~finished, tf.int32)
         rows = tf.reshape(parents + tf.range(batch_size)[:, None] * beam_size, [-1])
         state = tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), state)
@@ -89,16 +91,15 @@ def beam_search(step, state, memory_length, maximum_lengths, beam_size=1, alpha=
         tf.TensorArray(dtype, 0, dynamic_size=True, element_shape=[None, beam_size, *shape])
         for dtype, shape in ((tf.int32, ()), (tf.int32, ()), (tf.float32, (None,)))
     ]
-    rows = tf.zeros([batch_size, beam_size], tf.int32)
     time, _, log_probabilities, _, lengths, _, history = tf.while_loop(
         is_open,
         extend,
         (
             tf.constant(0),
-            rows >= maximum_lengths[:, None],
+            unfilled >= maximum_lengths[:, None],
             log_probabilities,
-            rows + START,
-            rows,
+            unfilled + START,
+            unfilled,
             state,
             history,
         ),
@@ -140,8 +141,7 @@ def _best(continuations, log_probabilities, finished):
     width = tf.minimum(beam_size, tf.shape(continuations)[-1])
     best, ids = tf.math.top_k(continuations, width)
     sums = tf.reshape(log_probabilities[:, :, None] + best, [-1, beam_size * width])
-    first = tf.one_hot(tf.zeros_like(finished, tf.int32), width, on_value=True, off_value=False)
-    keeps = tf.reshape(finished[:, :, None] & first, [-1, beam_size * width])
+    keeps = tf.reshape(finished[:, :, None] & (tf.range(width) == 0), [-1, beam_size * width])
     _, chosen = tf.math.top_k(tf.where(keeps, float("inf"), sums), beam_size)
     ids = tf.gather(tf.reshape(ids, [-1, beam_size * width]), chosen, batch_dims=1)
     return tf.gather(sums, chosen, batch_dims=1), chosen // width, ids
@@ -151,18 +151,14 @@ def _backtrack(length, lengths, ids, parents, attention):
     """Follows the parents from the end: ids `[B, K, T]` and attention `[B, K, T, S]`."""
 
     def follow(time, hypotheses, outputs):
-        step_parents = parents.read(time)
+        before = tf.gather(parents.read(time), hypotheses, batch_dims=1)
         read = (
             tf.gather(ids.read(time), hypotheses, batch_dims=1),
             # Attention was made by the parent, before the hypotheses were chosen.
-            tf.gather(
-                attention.read(time),
-                tf.gather(step_parents, hypotheses, batch_dims=1),
-                batch_dims=1,
-            ),
+            tf.gather(attention.read(time), before, batch_dims=1),
         )
         outputs = [array.write(time, entry) for array, entry in zip(outputs, read)]
-        return time - 1, tf.gather(step_parents, hypotheses, batch_dims=1), outputs
+        return time - 1, before, outputs
 
     hypotheses = tf.zeros_like(lengths) + tf.range(lengths.shape[1])
     outputs = [tf.TensorArray(dtype, length) for dtype in (tf.int32, tf.float32)]

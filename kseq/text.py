@@ -188,8 +188,21 @@ class TextCodec(tf.Module):
 
 
 def load_vocabulary(path):
-    """Returns the tokens that `TextCodec.save` wrote to `path`, in the order of their ids."""
-    return pathlib.Path(path).read_text(encoding="utf-8").split("\n")[:-1]
+    """Returns the tokens that `TextCodec.save` wrote to `path`, in the order of their ids.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not a vocabulary.
+    """
+    try:
+        tokens = pathlib.Path(path).read_text(encoding="utf-8").split("\n")[:-1]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not a vocabulary: not valid UTF-8") from error
+    if tuple(tokens[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:
+        raise ValueError(
+            f"{path}: not a vocabulary: expected it to begin with {', '.join(SPECIAL_TOKENS)}"
+        )
+    return tokens
 
 
 def select_vocabulary(counts, minimum_frequency, maximum_size):

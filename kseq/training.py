@@ -3,13 +3,18 @@
 import dataclasses
 import importlib.metadata
 import json
+import pathlib
+import shutil
 import sys
+import tempfile
 import time
 
 import keras
+import tensorflow as tf
 
 from kseq import files, run_directory
-from kseq.config import ModelConfig
+from kseq.config import Config, ModelConfig
+from kseq.corpora import Corpus
 from kseq.curves import save_curves
 from kseq.losses import CrossEntropy, token_metrics
 from kseq.models import build_seq2seq
@@ -43,51 +48,71 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True):
         A `Translator` with the best weights.
 
     Raises:
-        FileExistsError: `out` exists and is not a run, or must not be overwritten.
-        ValueError: The corpus cannot be used.
+        FileExistsError: `out` exists and is not a run, must not be overwritten, or another
+            process is at it.
+        ValueError: The corpus cannot be used, or its files changed while they were read.
+        TypeError: `corpus` or `config` is something else.
         TrainingFailed: The loss was never a finite number.
     """
+    if not isinstance(corpus, Corpus):
+        raise TypeError(f"expected a corpus from kseq.load_corpus; received {corpus!r}")
     if config is None or isinstance(config, ModelConfig):
         config = dataclasses.replace(corpus.config, model=config or corpus.config.model)
+    if not isinstance(config, Config):
+        raise TypeError(f"expected a Config or a ModelConfig; received {config!r}")
     run = run_directory.NewRun(out, overwrite)
     say = print if verbose else lambda *_: None
     keras.utils.set_random_seed(config.training.seed)
 
-    text, train_survey = build_text(corpus.train, config.text, config.training.maximum_length)
-    valid_survey = survey_pairs(corpus.valid, text, config.training.maximum_length)
-    say(f"training on {train_survey}, validating on {valid_survey}")
-    say(f"vocabularies: {text.source.size:,} source and {text.target.size:,} target tokens")
-
-    model = build_seq2seq(config.model, text.source.size, text.target.size)
-    compile_model(model, config.training, -(-train_survey.kept // config.training.batch_size))
-    say(f"model: {model.count_params():,} parameters")
-    record = _record(corpus, train_survey, valid_survey)
     with run:
+        text, surveys = _survey(corpus, config, say)
+        model = build_seq2seq(config.model, text.source.size, text.target.size)
+        compile_model(model, config.training, -(-surveys[0].kept // config.training.batch_size))
+        say(f"model: {model.count_params():,} parameters")
+        record = _record(corpus, *surveys)
         _write_description(run.folder, config, text, record)
         writer = _RunWriter(run)
-        model.fit(
-            training_pipeline(corpus.train, text, config.training, train_survey),
-            validation_data=training_pipeline(
-                corpus.valid, text, config.training, valid_survey, shuffled=False
-            ),
-            epochs=config.training.epochs,
-            shuffle=False,
-            callbacks=[
-                writer,
-                keras.callbacks.EarlyStopping(
-                    "val_cross_entropy", patience=config.training.patience, mode="min"
-                ),
-            ],
-            verbose=0 if not verbose else 1 if sys.stdout.isatty() else 2,
-        )
+        _fit(model, corpus, text, config.training, surveys, writer, verbose)
         if writer.best_epoch is None:
             raise TrainingFailed(
                 "the loss was not a finite number in any epoch; lower learning_rate "
                 f"(now {config.training.learning_rate:g})"
             )
         _without_optimizer(model).load_weights(run.folder / run_directory.WEIGHTS)
-    say(f"best epoch: {writer.best_epoch} (validation perplexity {writer.best_perplexity:.2f})")
+    say(f"best epoch: {writer.best_epoch}")
     return Translator(model, text, config, record)
+
+
+def _survey(corpus, config, say):
+    limit = config.training.maximum_length
+    text, train_survey = build_text(corpus.train, config.text, limit)
+    valid_survey = survey_pairs(corpus.valid, text, limit)
+    say(f"training on {train_survey}, validating on {valid_survey}")
+    say(f"vocabularies: {text.source.size:,} source and {text.target.size:,} target tokens")
+    return text, (train_survey, valid_survey)
+
+
+def _fit(model, corpus, text, training, surveys, writer, verbose):
+    train_survey, valid_survey = surveys
+    stop = keras.callbacks.EarlyStopping(
+        "val_cross_entropy", patience=training.patience, mode="min"
+    )
+    try:
+        model.fit(
+            training_pipeline(corpus.train, text, training, train_survey),
+            validation_data=training_pipeline(
+                corpus.valid, text, training, valid_survey, shuffled=False
+            ),
+            epochs=training.epochs,
+            shuffle=False,
+            callbacks=[writer, stop],
+            verbose=0 if not verbose else 1 if sys.stdout.isatty() else 2,
+        )
+    except (tf.errors.FailedPreconditionError, tf.errors.UnknownError) as error:
+        raise ValueError(
+            f"{corpus.train} or {corpus.valid} changed while it was read: another number of "
+            "pairs than at the start; train again"
+        ) from error
 
 
 def compile_model(model, training, batches):
@@ -132,6 +157,18 @@ def _write_description(folder, config, text, record):
     text.save(folder)
 
 
+def _save_weights(model, path):
+    """Writes the weights by way of the folder for temporary files.
+
+    The HDF5 library crashes the process when a disk is full; plain copying raises an error.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        files.require_room(folder, 2 * 4 * model.count_params())
+        copy = pathlib.Path(folder) / run_directory.WEIGHTS
+        _without_optimizer(model).save_weights(copy)
+        shutil.copyfile(copy, path)
+
+
 def _without_optimizer(model):
     """The same layers in a model of its own: the optimizer's state is two thirds of a file."""
     return keras.Model(model.input, model.output, name=model.name)
@@ -143,7 +180,7 @@ class _RunWriter(keras.callbacks.Callback):
     def __init__(self, run):
         super().__init__()
         self.best_epoch = None
-        self.best_perplexity = float("inf")
+        self._best = float("inf")
         self._run = run
         self._rows = []
 
@@ -153,10 +190,10 @@ class _RunWriter(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.monotonic() - self._started
         self._rows.append({"epoch": epoch + 1, "seconds": round(seconds, 1), **logs})
-        if logs["val_perplexity"] < self.best_perplexity:
-            self.best_epoch, self.best_perplexity = epoch + 1, logs["val_perplexity"]
+        if logs["val_cross_entropy"] < self._best:
+            self.best_epoch, self._best = epoch + 1, logs["val_cross_entropy"]
             with files.replaced_file(self._run.folder / run_directory.WEIGHTS) as path:
-                _without_optimizer(self.model).save_weights(path)
+                _save_weights(self.model, path)
         lines = [",".join(self._rows[0])]
         lines += [",".join(f"{value:.6g}" for value in row.values()) for row in self._rows]
         files.write_text(

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import numbers
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,7 @@ READ_AHEAD = 1024  # sentences that are sorted by length together
 BATCH_SENTENCES = 64
 BATCH_TOKENS = 4096  # source tokens of a batch, padding included
 LONGEST_OUTPUT = 1000  # tokens
+WIDEST_BEAM = 1000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,14 +73,13 @@ class Translator:
             FileNotFoundError: The directory is missing.
             ValueError: It is not a run, or damaged.
         """
-        config, record = run_directory.read_run(run)
-        folder = run_directory.require_run(run)
+        folder, config, record = run_directory.read_run(run)
         text = TextPair.load(folder, config.text)
         model = build_seq2seq(config.model, text.source.size, text.target.size)
         try:
             model.load_weights(folder / run_directory.WEIGHTS)
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).partition("\n")[0]
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
             raise ValueError(
                 f"{folder / run_directory.WEIGHTS}: cannot be read into the model that "
                 f"{run_directory.CONFIG} describes: {reason}"
@@ -101,21 +102,21 @@ class Translator:
             TypeError: `texts` is a single string.
             ValueError: `beam_size` or `n_best` is out of range.
         """
-        if isinstance(texts, str):
-            raise TypeError("expected a list of sentences, received one string; wrap it in [ ]")
         return list(self.stream(texts, beam_size, n_best, alpha))
 
-    def stream(self, texts, beam_size=1, n_best=None, alpha=1.0):
+    def stream(self, texts, beam_size=1, n_best=None, alpha=1.0, read_ahead=READ_AHEAD):
         """Translates an endless iterable: yields what `translate` returns, in the same order.
 
-        Up to 1,024 sentences are read ahead, to be translated beside others of their length.
+        Up to `read_ahead` sentences are read before the first is translated, beside others of
+        its length.
         """
-        if beam_size < 1:
-            raise ValueError(f"beam_size must be at least 1; received {beam_size}")
+        check_beam_size(beam_size)
+        if isinstance(texts, str):
+            raise TypeError("expected a list of sentences, received one string; wrap it in [ ]")
         if n_best is not None and not 1 <= n_best <= beam_size:
             raise ValueError(f"n_best must be from 1 to beam_size ({beam_size}); received {n_best}")
         texts = iter(texts)
-        while chunk := list(itertools.islice(texts, READ_AHEAD)):
+        while chunk := list(itertools.islice(texts, read_ahead)):
             for hypotheses in self._translate_chunk(chunk, beam_size, n_best or 1, alpha):
                 yield hypotheses[0] if n_best is None else hypotheses
 
@@ -132,6 +133,9 @@ class Translator:
         results = []
         pairs = iter(pairs)
         while chunk := list(itertools.islice(pairs, READ_AHEAD)):
+            for pair in chunk:
+                if isinstance(pair, str) or len(pair) != 2:
+                    raise TypeError(f"expected pairs of source and target; received {pair!r}")
             results.extend(self._score_chunk(*zip(*chunk)))
         return results
 
@@ -244,6 +248,19 @@ class Translator:
         tokens = codec.tokenize(tf.constant([_utf8(text) for text in texts]))
         shown = _decoded(tokens.with_flat_values(codec.shown(tokens.flat_values)).to_list())
         return [[*row, SPECIAL_TOKENS[END]] for row in shown], codec.ids(tokens)
+
+
+def check_beam_size(beam_size):
+    """Checks that a beam size can be searched with.
+
+    Raises:
+        TypeError: It is not a whole number.
+        ValueError: It is out of range.
+    """
+    if not isinstance(beam_size, numbers.Integral):
+        raise TypeError(f"beam_size must be a whole number; received {beam_size!r}")
+    if not 1 <= beam_size <= WIDEST_BEAM:
+        raise ValueError(f"beam_size must be from 1 to {WIDEST_BEAM}; received {beam_size}")
 
 
 def _translation(source, source_tokens, found, strings, place, rank):

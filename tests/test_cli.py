@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pty
 import shutil
 import subprocess
 import sys
@@ -158,7 +159,10 @@ def test_bad_commands(small_run, small_files, tmp_path, complains):
     (tmp_path / "short").write_text("x\n")
     data, out = ["--train", small_files / "train.tsv"], ["--out", tmp_path / "run"]
     for words, message in [
-        (["train", "--train", tmp_path / "no.tsv", *out], "file not found: .*no.tsv"),
+        (
+            ["train", "--train", tmp_path / "no.tsv", *out],
+            r"file not found: .*no.tsv \(embedded corpora",
+        ),
         (["train", "--corpus", "en-de", *out], "unknown corpus: 'en-de'.*en-fr"),
         (["train", "--train", "a", "b", "c", *out], "one TSV or two line-aligned files"),
         (["train", *data, "--config", tmp_path / "no.yaml", *out], "config file not found"),
@@ -171,7 +175,7 @@ def test_bad_commands(small_run, small_files, tmp_path, complains):
         (["translate", tmp_path / "none"], "run directory not found: .*none"),
         (["translate", tmp_path / "thesis"], "not a run directory: .*thesis"),
         (["translate", small_run, tmp_path / "none"], "file not found: .*none"),
-        (["translate", small_run, "--beam", "0"], "--beam must be at least 1"),
+        (["translate", small_run, "--beam", "0"], "--beam must be from 1 to 1000"),
         (["translate", small_run, "--n-best", "2"], r"--n-best must be from 1 to --beam \(1\)"),
         (["evaluate", small_run, "--test", tmp_path / "none"], "file not found"),
         (
@@ -209,6 +213,21 @@ def test_bad_text_after_good_text(small_run):
     )
 
 
+def test_a_closed_standard_input(small_run, monkeypatch, complains):
+    monkeypatch.setattr("sys.stdin", None)
+    complains(["translate", small_run], "standard input is closed; name a FILE")
+
+
+def test_figures_leave_out_what_cannot_be_compared(small_run, tmp_path, capsys):
+    (tmp_path / "test.tsv").write_text("The cat.\tLe chat.\nThe cat.\t\x01\n\tLe chat.\n")
+    words = ["evaluate", str(small_run), "--test", str(tmp_path / "test.tsv"), "--json"]
+    assert main(words) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["sentences"] == 1
+    assert "left out 1 of 2 pairs: a side has no token" in captured.err
+    assert "1 pairs with an empty side were left out" in captured.err
+
+
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk(small_run, tmp_path):
     with open("/dev/full", "wb") as full:
@@ -229,4 +248,27 @@ def test_a_place_where_nothing_can_be_written(small_files, tmp_path):
         "train", "--train", small_files / "train.tsv", "--out", "/proc/run", *sets()
     )
     assert code == 2
-    assert errors.startswith("kseq: /proc/") and errors.count("\n") == 1
+    assert errors.startswith("kseq: /proc/.run.lock: ") and errors.count("\n") == 1
+
+
+def test_a_person_at_the_terminal_gets_each_answer_at_once(small_run, translator):
+    """No reading ahead on a terminal: the answer comes before the input ends."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [*KSEQ, "translate", str(small_run)],
+        stdin=follower,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=ENVIRONMENT,
+    )
+    try:
+        os.close(follower)
+        os.write(leader, b"The cat is small.\n")
+        expected = translator.translate(["The cat is small."])[0].text
+        assert process.stdout.readline().decode() == expected + "\n"
+        os.write(leader, b"\x04")
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.stdout.close()
+        os.close(leader)

@@ -39,11 +39,16 @@ def test_configs_are_frozen():
     [
         (lambda: ModelConfig(cell="gur"), "cell must be 'gru' or 'lstm'; received 'gur'"),
         (lambda: ModelConfig(cell=["gru"]), r"cell must be 'gru' or 'lstm'; received \['gru'\]"),
-        (lambda: ModelConfig(units=0), "units must be at least 2; received 0"),
+        (lambda: ModelConfig(units=0), "units must be at least 2 and at most 100,000; received 0"),
         (lambda: ModelConfig(units=33), "units must be even.*received 33. Use 34"),
         (lambda: ModelConfig(dropout=1.0), "dropout must be at least 0.0 and at most 0.95"),
         (lambda: ModelConfig(dropout=float("nan")), "dropout must be at least 0.0"),
-        (lambda: TrainingConfig(epochs=0), "epochs must be at least 1; received 0"),
+        (lambda: TrainingConfig(learning_rate=float("inf")), "learning_rate must be at least"),
+        (lambda: TrainingConfig(seed=2**32), "seed must be at least 0"),
+        (
+            lambda: TrainingConfig(epochs=0),
+            "epochs must be at least 1 and at most 1,000,000; received 0",
+        ),
     ],
 )
 def test_bad_value(make, message):
@@ -55,6 +60,19 @@ def test_bad_value(make, message):
 def test_bad_type(value):
     with pytest.raises(TypeError, match="units must be a whole number; received"):
         ModelConfig(units=value)
+
+
+def test_sections_are_configs():
+    with pytest.raises(TypeError, match="model must be a ModelConfig; received {'units': 4}"):
+        Config(model={"units": 4})
+
+
+def test_yaml_numbers_without_a_point(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("training: {learning_rate: 1e-3}")
+    assert Config.load(path).training.learning_rate == 1e-3
+    with pytest.raises(TypeError, match="dropout must be a number; received 'half'"):
+        ModelConfig(dropout="half")
 
 
 def test_whole_number_serves_as_a_number():
@@ -76,6 +94,8 @@ def test_misspelt_field_names_the_nearest(tmp_path):
         ("model: 3", "expected a mapping of each field of model"),
         ("model: {units: many}", "units must be a whole number; received 'many'"),
         ("model: [", "config.yaml: not valid YAML"),
+        ("[" * 3000, "config.yaml: nested too deeply"),
+        ("model: !!python/object:os.system {}", "config.yaml: not valid YAML"),
     ],
 )
 def test_bad_file(tmp_path, text, message):

@@ -1,9 +1,12 @@
 import gzip
+import os
+import subprocess
+import sys
 import zipfile
 
 import pytest
 
-from kseq import load_corpus
+from kseq import Corpus, load_corpus
 from kseq.corpora import Pairs, embedded_corpora, read_lines
 
 LINES = "".join(f"source {n}\ttarget {n}\n" for n in range(200))
@@ -109,6 +112,18 @@ def test_archive_cut_short(tmp_path, tsv):
         list(read_lines(tmp_path / "pairs.tsv.gz"))
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_damage_within_an_archive(tmp_path, tsv, method):
+    path = tmp_path / "pairs.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.write(tsv, "pairs.txt")
+    data = bytearray(path.read_bytes())
+    data[60:400] = bytes(340)
+    path.write_bytes(data)
+    with pytest.raises((ValueError, OSError), match="pairs.zip: damaged after line"):
+        list(read_lines(path))
+
+
 def test_archive_of_several_files(tmp_path):
     with zipfile.ZipFile(tmp_path / "pairs.zip", "w") as archive:
         archive.writestr("a.txt", "a\tb")
@@ -120,6 +135,21 @@ def test_archive_of_several_files(tmp_path):
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none.tsv \(embedded corpora: dates, en-fr\)"):
         load_corpus(tmp_path / "none.tsv")
+
+
+def test_a_pipe_cannot_be_trained_on():
+    with pytest.raises(FileNotFoundError, match="a file that can be read again and again: /dev/"):
+        load_corpus("/dev/null")
+
+
+def test_an_embedded_corpus_brings_its_own_splits(tsv):
+    with pytest.raises(ValueError, match="en-fr brings its own valid and test splits"):
+        load_corpus("en-fr", valid=tsv)
+
+
+def test_splits_are_pairs():
+    with pytest.raises(TypeError, match="a split must be Pairs, such as Pairs.open"):
+        Corpus("mine", [("a", "b")], [("a", "b")])
 
 
 def test_folder_instead_of_a_file(tmp_path):
@@ -144,11 +174,38 @@ def test_held_out_pairs_share_no_source(tmp_path):
     assert not sources[1] & sources[2]
 
 
+def test_held_out_pairs_are_the_same_in_every_process(tsv):
+    program = "import sys, kseq; print(*[p[0] for p in kseq.load_corpus(sys.argv[1]).valid])"
+    lists = [
+        subprocess.run(
+            [sys.executable, "-c", program, tsv],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert lists[0] == lists[1] and lists[0].strip()
+
+
 def test_a_test_file_of_ones_own_leaves_more_to_train_on(tsv):
     alone, with_test = load_corpus(tsv), load_corpus(tsv, test=tsv)
     assert len(list(with_test.test)) == 200
     assert len(list(with_test.train)) == 200 - len(list(with_test.valid))
     assert len(list(with_test.train)) > len(list(alone.train))
+
+
+def test_the_order_of_the_file_does_not_choose_what_is_held_out(tsv):
+    held_out = set(load_corpus(tsv).test)
+    tsv.write_text("".join(reversed(LINES.splitlines(keepends=True))))
+    assert set(load_corpus(tsv).test) == held_out
+
+
+def test_every_blank_pair_is_counted_once(tsv):
+    tsv.write_text(LINES + "\tx\n" * 5 + "a\t\n")
+    corpus = load_corpus(tsv)
+    assert sum(len(list(split)) for split in (corpus.train, corpus.valid, corpus.test)) == 200
+    assert sum(split.blank for split in (corpus.train, corpus.valid, corpus.test)) == 6
 
 
 def test_ten_pairs_are_enough_to_hold_some_out(tmp_path):
@@ -179,6 +236,8 @@ def test_origin_opens_the_same_corpus_again(tsv, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     corpus = load_corpus("pairs.tsv")
     held_out = list(corpus.test)
+    own = load_corpus("pairs.tsv", test="pairs.tsv")
+    assert own.origin["test"] == [str(tsv)]
     monkeypatch.chdir("/")
     again = load_corpus(
         *corpus.origin["train"], valid=corpus.origin["valid"], test=corpus.origin["test"]

@@ -2,10 +2,12 @@ import functools
 import math
 import types
 
+import numpy as np
 import pytest
 import sacrebleu
 
-from kseq.evaluation import edit_distance, evaluate
+from kseq import Config, TextConfig
+from kseq.evaluation import LeftOutWarning, edit_distance, evaluate
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text import TextCodec
 
@@ -32,19 +34,25 @@ def test_edit_distance(one, other):
 class FakeTranslator:
     """Answers from a table; the figures, not the model, are what is tested here."""
 
-    def __init__(self, answers, lowercase=False):
+    def __init__(self, answers, lowercase=False, tokenizer="word"):
         self.answers = answers
-        self.config = types.SimpleNamespace(text=types.SimpleNamespace(lowercase=lowercase))
-        self.text = types.SimpleNamespace(
-            target=TextCodec([*SPECIAL_TOKENS, "a"], lowercase=lowercase)
-        )
+        self.config = Config(text=TextConfig(tokenizer, tokenizer, lowercase))
+        codec = TextCodec([*SPECIAL_TOKENS, "a"], tokenizer, lowercase)
+        self.text = types.SimpleNamespace(source=codec, target=codec)
+        self.searches = []
 
     def translate(self, sources, beam_size, alpha):
+        self.searches.append((beam_size, alpha))
         return [types.SimpleNamespace(text=self.answers[source]) for source in sources]
 
     def score(self, pairs):
+        """Every target has two tokens, and both attend to the second source token."""
         return [
-            types.SimpleNamespace(tokens=["a", "b", "<end>"], log_probability=-3 * math.log(2))
+            types.SimpleNamespace(
+                tokens=["a", "b", "<end>"],
+                log_probability=-3 * math.log(2),
+                attention=np.array([[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.0, 0.0, 1.0]]),
+            )
             for _ in pairs
         ]
 
@@ -71,17 +79,40 @@ def test_a_lowercased_run_is_compared_in_lower_case():
     answers = {"1": "the cat sat on the mat.", "2": "a dog barks loudly today."}
     figures = evaluate(FakeTranslator(answers, lowercase=True), PAIRS)
     assert figures["bleu"] == pytest.approx(100.0)
+    assert figures["chrf"] == pytest.approx(100.0)
     assert figures["exact_match"] == 100.0
     assert "case:lc" in figures["signature"]
 
 
-def test_alignment_error_rate_where_there_is_gold(translator, small_corpus):
-    pairs = list(small_corpus.test)[:20]
-    links = [{(0, 0)} for _ in pairs]
-    figures = translator.evaluate(pairs, links)
-    assert 0.0 <= figures["alignment_error_rate"] <= 1.0
+def test_beam_and_penalty_reach_the_search():
+    translator = FakeTranslator({"1": "a", "2": "b"})
+    evaluate(translator, PAIRS, beam_size=7, alpha=0.3)
+    assert translator.searches == [(7, 0.3)]
 
 
-def test_no_pairs(translator):
+def test_alignment_error_rate_where_there_is_gold():
+    """Links are (source, target): both targets link to source 1."""
+    translator = FakeTranslator({"1": "a", "2": "b"})
+    gold = [{(1, 0), (1, 1)}, {(0, 0), (0, 1)}]
+    assert evaluate(translator, PAIRS, gold)["alignment_error_rate"] == 0.5
+    with pytest.raises(ValueError, match="a gold alignment for each of 2 pairs; received 1"):
+        evaluate(translator, PAIRS, gold[:1])
+    with pytest.raises(ValueError, match="gold alignments link words, but the run reads or"):
+        evaluate(FakeTranslator({"1": "a", "2": "b"}, tokenizer="character"), PAIRS, gold)
+
+
+def test_pairs_that_cannot_be_compared_are_left_out_with_a_warning():
+    translator = FakeTranslator({"1": "The cat sat on the mat."})
+    pairs = [("2", "\x01"), PAIRS[0], ("3", "word " * 1001), ("", "x")]
+    gold = [{(0, 0)}, {(1, 0), (1, 1)}, {(0, 0)}, {(0, 0)}]
+    with pytest.warns(LeftOutWarning, match="left out 3 of 4 pairs: a side has no token, or more"):
+        figures = evaluate(translator, pairs, gold)
+    assert figures["sentences"] == 1 and figures["exact_match"] == 100.0
+    assert figures["alignment_error_rate"] == 0.0
+    with pytest.raises(ValueError, match="no pair has 1 to 1000 tokens on each side"):
+        evaluate(translator, pairs[:1])
+
+
+def test_no_pairs():
     with pytest.raises(ValueError, match="expected pairs to evaluate; received none"):
-        translator.evaluate([])
+        evaluate(FakeTranslator({}), [])

@@ -22,10 +22,13 @@ print(json.dumps({name: tensor.numpy().tolist() for name, tensor in outputs.item
 """
 
 
+ALPHA = 0.4
+
+
 @pytest.fixture(scope="module", params=[1, 4], ids=["greedy", "beam"])
 def exported(request, translator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "model"
-    assert translator.export(folder, beam_size=request.param) == folder
+    assert translator.export(folder, beam_size=request.param, alpha=ALPHA) == folder
     return folder, request.param
 
 
@@ -39,7 +42,7 @@ def test_a_fresh_process_translates_alike(exported, translator):
         cwd=folder,
     )
     outputs = json.loads(process.stdout)
-    for row, result in enumerate(translator.translate(SENTENCES, beam_size)):
+    for row, result in enumerate(translator.translate(SENTENCES, beam_size, alpha=ALPHA)):
         assert outputs["translation"][row] == result.text
         np.testing.assert_allclose(outputs["score"][row], result.score, atol=1e-5)
         for name, tokens in (("source", result.source_tokens), ("output", result.tokens)):
@@ -80,6 +83,6 @@ def test_a_saved_model_is_replaced_and_nothing_else(translator, exported, tmp_pa
 
 
 def test_bad_beam(translator, tmp_path):
-    with pytest.raises(ValueError, match="beam_size must be at least 1; received 0"):
+    with pytest.raises(ValueError, match="beam_size must be from 1 to 1000; received 0"):
         translator.export(tmp_path / "model", beam_size=0)
     assert not list(tmp_path.iterdir())

@@ -19,6 +19,24 @@ def test_a_file_is_replaced_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_the_new_file_appears_at_once(tmp_path):
+    """Whoever has the old file open goes on reading the old one."""
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with open(path) as reader:
+        files.write_text(path, "new")
+        assert reader.read() == "old"
+
+
+def test_an_old_folder_is_put_back_before_its_successor_is_made(tmp_path):
+    """A kill between the two moves, and then a failure at the next attempt."""
+    (tmp_path / ".folder.old").mkdir()
+    (tmp_path / ".folder.old" / "version").write_text("old")
+    with pytest.raises(RuntimeError), files.replaced_folder(tmp_path / "folder"):
+        raise RuntimeError
+    assert (tmp_path / "folder" / "version").read_text() == "old"
+
+
 def test_a_failure_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
@@ -64,7 +82,7 @@ def counted(function):
 pathlib.Path.mkdir = counted(pathlib.Path.mkdir)
 pathlib.Path.rename = counted(pathlib.Path.rename)
 files.shutil.rmtree = counted(files.shutil.rmtree)
-with files.replaced_folder(sys.argv[1]) as unfinished:
+with files.replaced_folder(pathlib.Path(sys.argv[1])) as unfinished:
     (unfinished / "version").write_text("new")
 """
     process = subprocess.run([sys.executable, "-c", program, folder])
@@ -76,3 +94,42 @@ with files.replaced_folder(sys.argv[1]) as unfinished:
         (unfinished / "version").write_text("newer")
     assert (folder / "version").read_text() == "newer"
     assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_only_one_process_at_a_time(tmp_path):
+    place = tmp_path / "folder"
+    program = "import pathlib, sys; from kseq import files\n"
+    program += "with files.alone_at(pathlib.Path(sys.argv[1])): print('alone')"
+    with files.alone_at(place):
+        refused = subprocess.run(
+            [sys.executable, "-c", program, place], capture_output=True, text=True
+        )
+        assert refused.returncode == 1
+        assert f"another process is writing to {place}; wait" in refused.stderr
+    assert subprocess.run([sys.executable, "-c", program, place]).returncode == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_places_that_cannot_be_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for place in (".", "/", tmp_path, "x/.."):
+        with pytest.raises(FileExistsError, match="cannot be replaced as a whole; choose one in"):
+            files.require_replaceable(place, "a run", lambda folder: True)
+
+
+def test_a_link_leads_to_the_place_itself(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    for version in ("one", "two"):
+        place = files.require_replaceable(tmp_path / "link", "a run", lambda folder: True)
+        with files.replaced_folder(place) as unfinished:
+            (unfinished / "version").write_text(version)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "version").read_text() == "two"
+
+
+def test_an_error_names_the_file_and_not_the_hidden_one(tmp_path):
+    path = tmp_path / "no" / "x.png"
+    with pytest.raises(FileNotFoundError) as caught:
+        files.write_text(path, "x")
+    assert caught.value.filename == str(path)

@@ -1,10 +1,12 @@
 import pathlib
+import re
 import subprocess
 import sys
 
 import keras
 import numpy as np
 import pytest
+import references
 import tensorflow as tf
 
 from kseq import ModelConfig, build_decoder, build_encoder, build_seq2seq, split_for_inference
@@ -33,6 +35,67 @@ def test_contract(model):
     logits = model(batch())
     assert logits.shape == (2, 4, 15) and logits.dtype == tf.float32
     assert sorted(model.input) == ["source_ids", "target_ids"]
+
+
+def plain_name(weight, config):
+    """The path of a weight without its model, and without `_gru_3` and the like."""
+    path = re.sub(r"^(encoder|decoder)/", "", weight.path)
+    return re.sub(rf"(forward|backward)_{config.cell}(_\d+)?/{config.cell}_cell/", r"\1/", path)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.cell}-{c.encoder_layers}")
+def test_the_whole_model_agrees_with_its_numpy_version(config):
+    model = build_seq2seq(config, 20, 15)
+    for weight in model.trainable_weights:
+        weight.assign(rng.normal(size=weight.shape) * 0.7)
+    weights = {plain_name(weight, config): weight.numpy() for weight in model.trainable_weights}
+    assert len(weights) == len(model.trainable_weights)
+    inputs = batch()
+    logits, attention = references.seq2seq(
+        config.cell,
+        config.encoder_layers,
+        weights,
+        inputs["source_ids"].numpy(),
+        inputs["target_ids"].numpy(),
+    )
+    np.testing.assert_allclose(model(inputs), logits, atol=1e-4)
+    encoded = model.get_layer("encoder")({"source_ids": inputs["source_ids"]})
+    decoded = model.get_layer("decoder")({"target_ids": inputs["target_ids"], **encoded})
+    np.testing.assert_allclose(decoded["attention"], attention, atol=1e-4)
+
+
+def test_dropout_stands_where_it_should():
+    model = build_seq2seq(ModelConfig(units=8, embedding_dim=6, encoder_layers=3), 20, 15)
+    for part, names in (
+        ("encoder", ["source_dropout", "between_1_and_2", "between_2_and_3", "memory_dropout"]),
+        ("decoder", ["target_dropout", "readout_dropout"]),
+    ):
+        layers = model.get_layer(part).layers
+        dropouts = [layer for layer in layers if isinstance(layer, keras.layers.Dropout)]
+        assert [layer.name for layer in dropouts] == names
+        assert {layer.rate for layer in dropouts} == {0.2}
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.cell}-{c.encoder_layers}")
+def test_low_precision_keeps_softmax_and_logits_exact(config):
+    exact = build_seq2seq(config, 20, 15)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build_seq2seq(config, 20, 15)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.set_weights(exact.get_weights())
+    inputs = batch()
+    logits = model(inputs)
+    assert logits.dtype == tf.float32
+    np.testing.assert_allclose(logits, exact(inputs), atol=0.05)
+    encoder, step = split_for_inference(model)
+    outputs = step(
+        {"ids": inputs["target_ids"][:, 0], **encoder({"source_ids": inputs["source_ids"]})}
+    )
+    assert outputs["attention"].dtype == outputs["logits"].dtype == tf.float32
+    np.testing.assert_allclose(tf.reduce_sum(outputs["attention"], axis=-1), 1.0, atol=1e-6)
+    assert np.all(outputs["attention"].numpy()[1, 3:] == 0.0)
 
 
 def test_factories_give_the_parts():

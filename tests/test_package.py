@@ -13,8 +13,8 @@ from conftest import ROOT
 SOURCES = sorted((ROOT / "kseq").glob("*.py"))
 
 ORDER = [
-    *("special_tokens", "console", "config", "files", "corpora", "text", "pipeline", "attention"),
-    *("recurrent", "models", "losses", "run_directory", "search", "alignment", "fonts"),
+    *("special_tokens", "console", "config", "files", "run_directory", "corpora", "text"),
+    *("pipeline", "attention", "recurrent", "models", "losses", "search", "alignment", "fonts"),
     *("heatmap", "curves", "evaluation", "translator", "export", "training", "demo", "cli"),
 ]
 

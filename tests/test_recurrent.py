@@ -55,6 +55,13 @@ def test_lstm_step_agrees_with_the_equations():
         np.testing.assert_allclose(tensor, reference, atol=1e-5)
 
 
+def test_an_lstm_begins_by_remembering():
+    """Gers et al. 2000; Jozefowicz et al. 2015: a forget bias of 1."""
+    cell = LSTMCell(4)
+    cell.build()
+    assert np.all(cell.forget_bias.numpy() == 1.0)
+
+
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_encoder_is_zero_on_padding_and_its_states_are_the_last_real_ones(cell, layers):

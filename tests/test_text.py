@@ -68,6 +68,11 @@ def test_round_trip_of_hard_mixtures(text):
         ("aujourd'hui", "aujourd'￭ hui"),
         ("John's", "John ￭'s"),
         ("doesn't I'm we'll", "doesn ￭'t I ￭'m we ￭'ll"),
+        ("DON'T I’M it’s", "DON ￭'T I ￭’M it ￭’s"),
+        ("?!", "? ￭!"),
+        ("می‌خواهم", "می‌خواهم"),
+        ("ភាសាខ្មែរ", "ភា សា ខ្ មែ រ"),
+        ("ພາສາ", "ພ າ ສ າ"),
         ("Où est-il ?", "Où est ￭-￭ il ?"),
         ("Stop.", "Stop ￭."),
         ("3.14 1,000 2nd", "3 ￭.￭ 14 1 ￭,￭ 000 2nd"),
@@ -97,6 +102,13 @@ def test_normalisation():
 
 def test_lowercase_reaches_accents_and_other_scripts():
     assert normalize(tf.constant(["ÉTÉ ПРИВЕТ ΑΒΓ"]), lowercase=True) == "été привет αβγ"
+
+
+def test_a_codec_lowers_what_it_reads():
+    lowering = codec("été", lowercase=True)
+    assert lowering.encode(tf.constant(["ÉTÉ"])).to_list() == [[4, END]]
+    assert lowering.tokenize(tf.constant(["ÉTÉ"])).to_list() == [["été".encode()]]
+    assert codec("été").encode(tf.constant(["ÉTÉ"])).to_list() == [[UNK, END]]
 
 
 def codec(*tokens, **options):

@@ -3,13 +3,23 @@ import dataclasses
 import json
 import shutil
 
-import keras
 import numpy as np
 import pytest
 from conftest import SMALL
 
-from kseq import Config, TrainingFailed, Translator, load_corpus, train
+from kseq import (
+    Config,
+    TrainingConfig,
+    TrainingFailed,
+    Translator,
+    build_seq2seq,
+    files,
+    load_corpus,
+    train,
+)
+from kseq.pipeline import survey_pairs
 from kseq.run_directory import is_run
+from kseq.training import compile_model
 
 FILES = [
     "config.json",
@@ -75,14 +85,15 @@ def test_the_same_seed_gives_the_same_model(tiny, tmp_path):
 def test_the_best_weights_are_kept_and_training_stops(tiny, tmp_path):
     """At an absurd learning rate the validation loss goes up sooner or later."""
     config = CONFIG.with_settings(["epochs=40", "patience=2", "learning_rate=0.3", "dropout=0"])
-    train(tiny, config, out=tmp_path / "run", verbose=False)
+    returned = train(tiny, config, out=tmp_path / "run", verbose=False)
     with open(tmp_path / "run" / "history.csv") as file:
         losses = [float(row["val_cross_entropy"]) for row in csv.DictReader(file)]
     assert len(losses) < 40 and np.argmin(losses) == len(losses) - 3
-    forced = Translator.load(tmp_path / "run").score(tiny.valid)
-    total = sum(result.log_probability for result in forced)
-    tokens = sum(len(result.tokens) for result in forced)
-    np.testing.assert_allclose(-total / tokens, min(losses), rtol=1e-4)
+    for translator in (returned, Translator.load(tmp_path / "run")):
+        forced = translator.score(tiny.valid)
+        total = sum(result.log_probability for result in forced)
+        tokens = sum(len(result.tokens) for result in forced)
+        np.testing.assert_allclose(-total / tokens, min(losses), rtol=1e-4)
 
 
 def test_a_model_config_keeps_the_settings_of_the_corpus(tiny, tmp_path):
@@ -141,22 +152,62 @@ def test_bad_data_leaves_nothing_behind(tmp_path):
 
 def test_a_failure_after_the_first_epoch_leaves_its_weights(tiny, tmp_path, monkeypatch):
     """Such as a full disk: the run of the epochs that are over stays whole."""
-    written = keras.Model.save_weights
+    copied = shutil.copyfile
     calls = []
 
-    def fail_the_second_time(model, path):
+    def fail_the_second_time(source, path):
         calls.append(path)
         if len(calls) == 2:
             path.write_bytes(b"half of it")
             raise OSError(28, "No space left on device")
-        written(model, path)
+        copied(source, path)
 
-    monkeypatch.setattr(keras.Model, "save_weights", fail_the_second_time)
+    monkeypatch.setattr(shutil, "copyfile", fail_the_second_time)
     with pytest.raises(OSError, match="No space left"):
         train(tiny, CONFIG.with_settings(["epochs=5"]), out=tmp_path / "run", verbose=False)
     assert is_run(tmp_path / "run")
     assert Translator.load(tmp_path / "run").translate(["a1 b1"])
     assert not list((tmp_path / "run").glob(".*"))
+
+
+def test_settings_reach_the_optimizer_and_the_loss():
+    model = build_seq2seq(CONFIG.model, 20, 15)
+    config = TrainingConfig(
+        epochs=4, learning_rate=0.01, warmup_steps=10, gradient_clip=0.5, label_smoothing=0.1
+    )
+    compile_model(model, config, batches=100)
+    assert model.optimizer.global_clipnorm == 0.5
+    assert model.loss.label_smoothing == 0.1
+    rates = [float(model.optimizer._learning_rate(step)) for step in (0, 5, 10, 205, 400)]
+    np.testing.assert_allclose(rates, [0, 0.005, 0.01, 0.00525, 0.0005], rtol=1e-3, atol=1e-9)
+
+
+def test_a_file_that_shrinks_while_it_is_read(tmp_path, monkeypatch):
+    path, other = tmp_path / "pairs.tsv", tmp_path / "valid.tsv"
+    for file in (path, other):
+        file.write_text("".join(f"a{n % 7}\tx{n % 7}\n" for n in range(60)))
+    corpus = load_corpus(path, valid=other)
+
+    def survey_and_change(*arguments):
+        path.write_text("a1\tx1\n" * 20)
+        return survey_pairs(*arguments)
+
+    monkeypatch.setattr("kseq.training.survey_pairs", survey_and_change)
+    with pytest.raises(ValueError, match="changed while it was read: another number of pairs"):
+        train(corpus, CONFIG, out=tmp_path / "run", verbose=False)
+
+
+def test_two_trainings_to_one_place(tiny, tmp_path):
+    busy = pytest.raises(FileExistsError, match="another process is writing to")
+    with files.alone_at(tmp_path / "run"), busy:
+        train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
+
+
+def test_bad_arguments(tiny, tmp_path):
+    with pytest.raises(TypeError, match="a corpus from kseq.load_corpus; received 'pairs.tsv'"):
+        train("pairs.tsv", out=tmp_path / "run")
+    with pytest.raises(TypeError, match="expected a Config or a ModelConfig; received {'units'"):
+        train(tiny, {"units": 3}, out=tmp_path / "run")
 
 
 @pytest.mark.slow

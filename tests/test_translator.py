@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kseq import Translator
-from kseq.special_tokens import SPECIAL_TOKENS
+from kseq.special_tokens import END, SPECIAL_TOKENS
 
 SENTENCES = [
     "The cat is small.",
@@ -125,7 +126,11 @@ def test_no_sentences(translator):
     "call, error, message",
     [
         (lambda t: t.translate("one string"), TypeError, "expected a list of sentences"),
-        (lambda t: t.translate(["a"], beam_size=0), ValueError, "beam_size must be at least 1"),
+        (lambda t: t.translate(["a"], beam_size=0), ValueError, "beam_size must be from 1 to 1000"),
+        (lambda t: t.translate(["a"], beam_size=2.0), TypeError, "beam_size must be a whole num"),
+        (lambda t: next(t.stream("one string")), TypeError, "expected a list of sentences"),
+        (lambda t: t.score(["ab"]), TypeError, "expected pairs of source and target; received"),
+        (lambda t: t.score([("a", "b", "c")]), TypeError, "expected pairs of source and target"),
         (lambda t: t.translate(["a"], 2, n_best=3), ValueError, "n_best must be from 1 to"),
         (lambda t: t.translate([3]), TypeError, "expected sentences as strings; received 3"),
     ],
@@ -135,17 +140,51 @@ def test_bad_arguments(translator, call, error, message):
         call(translator)
 
 
-@pytest.mark.parametrize("name", ["model.weights.h5", "config.json", "run.json"])
-def test_damaged_run(small_run, tmp_path, name):
+def test_the_length_penalty_reaches_the_search(translator):
+    for alpha in (0.0, 0.5, 2.0):
+        for result in translator.translate(SENTENCES, 3, alpha=alpha):
+            penalty = ((5 + len(result.tokens)) / 6) ** alpha
+            np.testing.assert_allclose(result.score, result.log_probability / penalty, rtol=1e-5)
+
+
+def test_output_is_bounded_by_what_the_training_split_lets_one_expect(translator, monkeypatch):
+    """A model that never ends: twice the usual ratio, and ten tokens."""
+    monkeypatch.setitem(translator.record, "length_ratio", 1.5)
+    ids = tf.constant([[4, 5, END, 0], [4, 5, 6, END], [END, 0, 0, 0]])
+    bias = translator.model.get_layer("decoder").get_layer("logits").bias
+    before = bias.numpy()
+    try:
+        bias.assign(np.where(np.arange(len(before)) == END, -1e9, before))
+        assert translator.search(ids, 2, 1.0).lengths[:, 0].numpy().tolist() == [19, 22, 0]
+    finally:
+        bias.assign(before)
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("model.weights.h5", b"{ not what it was"),
+        ("config.json", b"{ not what it was"),
+        ("run.json", b"{ not what it was"),
+        ("run.json", b"3"),
+        ("run.json", b'{"length_ratio": NaN, "corpus": null}'),
+        ("run.json", b'{"length_ratio": 1, "corpus": {}}'),
+        ("source_vocabulary.txt", b""),
+        ("target_vocabulary.txt", b"\xff\n"),
+    ],
+)
+def test_damaged_run(small_run, tmp_path, name, content):
     for path in small_run.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / name).write_bytes(b"{ not what it was")
+    (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=name):
         Translator.load(tmp_path)
 
 
 def test_not_a_run(tmp_path):
-    with pytest.raises(ValueError, match="not a run directory: .*expected config.json, run.json"):
+    with pytest.raises(
+        ValueError, match="not a run directory: .*expected config.json, run.json, source_vocab"
+    ):
         Translator.load(tmp_path)
     with pytest.raises(FileNotFoundError, match="run directory not found"):
         Translator.load(tmp_path / "none")
