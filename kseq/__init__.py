@@ -5,6 +5,8 @@ Names are imported when they are first used, so that `import kseq` costs next to
 
 import importlib
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "Config": "config",
     "ModelConfig": "config",

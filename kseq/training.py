@@ -1,7 +1,6 @@
 """From a corpus to a run: compile, Keras' own `fit`, and a run directory that is always whole."""
 
 import dataclasses
-import importlib.metadata
 import json
 import pathlib
 import shutil
@@ -12,6 +11,7 @@ import time
 import keras
 import tensorflow as tf
 
+import kseq
 from kseq import files, run_directory
 from kseq.config import Config, ModelConfig
 from kseq.corpora import Corpus
@@ -143,7 +143,7 @@ def compile_model(model, training, batches):
 
 def _record(corpus, train_survey, valid_survey):
     return {
-        "kseq": importlib.metadata.version("kseq"),
+        "kseq": kseq.__version__,
         "corpus": corpus.origin,
         "train": dataclasses.asdict(train_survey),
         "valid": dataclasses.asdict(valid_survey),

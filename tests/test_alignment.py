@@ -1,3 +1,5 @@
+"""Hard alignments and the alignment error rate."""
+
 import types
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The attention mechanisms against the papers' equations."""
+
 import numpy as np
 import pytest
 import references

@@ -1,3 +1,5 @@
+"""Settings: what is accepted, what is refused, and how they travel."""
+
 import dataclasses
 
 import pytest

@@ -1,3 +1,5 @@
+"""Reading pairs from the files people have, the faulty ones among them."""
+
 import gzip
 import os
 import subprocess

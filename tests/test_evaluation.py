@@ -1,3 +1,5 @@
+"""The figures, against sacreBLEU and plain definitions."""
+
 import functools
 import math
 import types

@@ -1,3 +1,5 @@
+"""The SavedModel, in processes that do not know kseq."""
+
 import json
 import subprocess
 import sys

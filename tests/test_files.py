@@ -1,3 +1,5 @@
+"""Whole or not at all: failures, kills and other processes."""
+
 import os
 import signal
 import subprocess

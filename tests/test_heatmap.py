@@ -1,3 +1,5 @@
+"""The picture of an attention: what is drawn, where, and in which font."""
+
 import types
 import warnings
 

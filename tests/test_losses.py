@@ -1,3 +1,5 @@
+"""Cross-entropy and metrics against plain NumPy."""
+
 import keras
 import numpy as np
 import pytest

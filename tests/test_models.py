@@ -1,3 +1,5 @@
+"""The models against their NumPy version, and the contracts of docs/architecture.md."""
+
 import pathlib
 import re
 import subprocess

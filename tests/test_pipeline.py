@@ -1,3 +1,5 @@
+"""From pairs to batches: what is in them, in which order, and what is left out."""
+
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,3 +1,5 @@
+"""Cells, encoder and decoder loop against the equations."""
+
 import keras
 import numpy as np
 import pytest

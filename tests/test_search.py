@@ -1,3 +1,5 @@
+"""Beam search against exhaustive search and a plain beam search with lists."""
+
 import numpy as np
 import pytest
 import references

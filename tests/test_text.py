@@ -1,3 +1,5 @@
+"""Text in many scripts: no token may lose a character."""
+
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings

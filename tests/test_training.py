@@ -1,3 +1,5 @@
+"""Training: what a run holds, what is kept, and what failures leave behind."""
+
 import csv
 import dataclasses
 import json

@@ -1,3 +1,5 @@
+"""The translator: contracts that hold for every sentence."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
