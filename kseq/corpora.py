@@ -315,13 +315,16 @@ _DAMAGES = (
 def decode_lines(file, name):
     """Yields the lines of an open binary file, like `read_lines`; errors call it `name`."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape")
-    for number, line in enumerate(text, start=1):
-        if not line.isascii() and _holds_surrogates(line):
-            raise ValueError(
-                f"{name}, line {number}: not valid UTF-8; convert the file, such as with "
-                "iconv -f latin1 -t utf-8"
-            )
-        yield number, line.removesuffix("\n")
+    try:
+        for number, line in enumerate(text, start=1):
+            if not line.isascii() and _holds_surrogates(line):
+                raise ValueError(
+                    f"{name}, line {number}: not valid UTF-8; convert the file, such as with "
+                    "iconv -f latin1 -t utf-8"
+                )
+            yield number, line.removesuffix("\n")
+    finally:
+        text.detach()  # the file belongs to the caller, who closes it
 
 
 def _holds_surrogates(line):

@@ -171,7 +171,7 @@ def encode(text):
         targets = tf.concat([tf.RaggedTensor.from_tensor(starts), targets], axis=1)
         return text.source.encode(sources), targets
 
-    return lambda dataset: dataset.map(encode_chunk, num_parallel_calls=tf.data.AUTOTUNE)
+    return lambda dataset: dataset.map(encode_chunk)
 
 
 def filter_by_length(maximum_length):
@@ -263,4 +263,8 @@ def training_pipeline(pairs, text, training, survey, shuffled=True):
     for transform in transforms:
         dataset = dataset.apply(transform)
     batches = -(-survey.kept // training.batch_size)
-    return dataset.apply(tf.data.experimental.assert_cardinality(batches)).prefetch(2)
+    options = tf.data.Options()
+    # Nothing here is left to tune, and taking down a tuned iterator can block for seconds.
+    options.autotune.enabled = False
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))
+    return dataset.prefetch(2).with_options(options)

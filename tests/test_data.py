@@ -10,6 +10,7 @@ import tensorflow as tf
 from conftest import ROOT
 
 from kseq import load_corpus
+from kseq.corpora import read_lines
 from kseq.text import WordTokenizer, normalize
 
 SPLITS = ("train", "valid", "test")
@@ -72,7 +73,7 @@ def test_gold_alignments_fit_the_tokens():
 
 def test_dates_have_many_languages_in_every_split():
     rows = {
-        split: [line.split("\t") for line in (ROOT / f"data/dates/{split}.tsv").open("r")]
+        split: [line.split("\t") for _, line in read_lines(ROOT / f"data/dates/{split}.tsv")]
         for split in SPLITS
     }
     for split in SPLITS:
