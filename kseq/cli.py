@@ -75,8 +75,8 @@ def main(arguments=None):
         # Whoever read our output has had enough, such as head.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
-        return _complain("stopped", code=1)
+    except KeyboardInterrupt as error:
+        return _complain(str(error) or "stopped", code=1)
     except (ValueError, TypeError) as error:
         return _complain(error, code=2)
     except OSError as error:
@@ -196,9 +196,14 @@ def _train(options):
     config = (config or corpus.config).with_settings(options.set)
 
     import_tensorflow_quietly()
+    from kseq.run_directory import is_run
     from kseq.training import train
 
-    train(corpus, config, out=options.out, overwrite=options.overwrite)
+    try:
+        train(corpus, config, out=options.out, overwrite=options.overwrite)
+    except KeyboardInterrupt:
+        kept = f"{options.out} holds the last whole run" if is_run(options.out) else "nothing kept"
+        raise KeyboardInterrupt(f"stopped; {kept}") from None
     print(f"the run is in {options.out}; next: kseq evaluate {options.out}")
 
 

@@ -213,6 +213,24 @@ def test_bad_text_after_good_text(small_run):
     )
 
 
+@pytest.mark.parametrize("epochs, kept", [(0, "nothing kept"), (1, "holds the last whole run")])
+def test_stopping_a_training(small_files, tmp_path, monkeypatch, capsys, epochs, kept):
+    """Ctrl-C before and after the first epoch is over."""
+    from kseq.training import _RunWriter
+
+    def stop(self, epoch, logs=None):
+        if epoch == epochs:
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    begin = _RunWriter.on_epoch_begin
+    monkeypatch.setattr(_RunWriter, "on_epoch_begin", stop)
+    words = ["train", "--train", small_files / "valid.tsv", "--out", tmp_path / "run", *sets()]
+    assert main([str(word) for word in words]) == 1
+    assert kept in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["run"] * epochs
+
+
 def test_a_closed_standard_input(small_run, monkeypatch, complains):
     monkeypatch.setattr("sys.stdin", None)
     complains(["translate", small_run], "standard input is closed; name a FILE")
