@@ -158,7 +158,7 @@ def _write_description(folder, config, text, record):
 
 
 def _save_weights(model, path):
-    """Writes the weights by way of the folder for temporary files.
+    """Writes the weights, whole or not at all, by way of the folder for temporary files.
 
     The HDF5 library crashes the process when a disk is full; plain copying raises an error.
     """
@@ -166,7 +166,8 @@ def _save_weights(model, path):
         files.require_room(folder, 2 * 4 * model.count_params())
         copy = pathlib.Path(folder) / run_directory.WEIGHTS
         _without_optimizer(model).save_weights(copy)
-        shutil.copyfile(copy, path)
+        with files.replaced_file(path) as unfinished:
+            shutil.copyfile(copy, unfinished)
 
 
 def _without_optimizer(model):
@@ -192,8 +193,7 @@ class _RunWriter(keras.callbacks.Callback):
         self._rows.append({"epoch": epoch + 1, "seconds": round(seconds, 1), **logs})
         if logs["val_cross_entropy"] < self._best:
             self.best_epoch, self._best = epoch + 1, logs["val_cross_entropy"]
-            with files.replaced_file(self._run.folder / run_directory.WEIGHTS) as path:
-                _save_weights(self.model, path)
+            _save_weights(self.model, self._run.folder / run_directory.WEIGHTS)
         lines = [",".join(self._rows[0])]
         lines += [",".join(f"{value:.6g}" for value in row.values()) for row in self._rows]
         files.write_text(

@@ -4,6 +4,8 @@ import csv
 import dataclasses
 import json
 import shutil
+import tempfile
+import types
 
 import numpy as np
 import pytest
@@ -197,6 +199,15 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr("kseq.training.survey_pairs", survey_and_change)
     with pytest.raises(ValueError, match="changed while it was read: another number of pairs"):
         train(corpus, CONFIG, out=tmp_path / "run", verbose=False)
+
+
+def test_a_full_folder_for_temporary_files_is_named(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=0))
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
+    assert caught.value.filename.startswith(tempfile.gettempdir())
+    assert "model.weights" not in caught.value.filename
+    assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
 
 def test_two_trainings_to_one_place(tiny, tmp_path):
