@@ -14,7 +14,12 @@ def hard_alignment(result):
 
     Returns:
         A set of (source, target) token positions, from 0.
+
+    Raises:
+        ValueError: The model has no attention.
     """
+    if result.attention is None:
+        raise ValueError("expected a result with attention; the model has none (attention=none)")
     attention = np.asarray(result.attention)
     targets = sum(token != "<end>" for token in result.tokens)
     weights = attention[:targets, : attention.shape[1] - 1]

@@ -21,6 +21,10 @@ a first run, in four commands:
 files of pairs are one TSV (source, tab, target; further columns are ignored) or two files whose
 lines belong together, plain, .gz or .zip, in UTF-8. Run "kseq COMMAND --help" for more.
 """,
+    "models": """
+every line is a setting of kseq train, such as --set attention=luong_general. Settings that
+contradict each other are refused, with the nearest combination that works.
+""",
     "train": """
 examples:
   kseq train --corpus dates --out runs/dates
@@ -36,6 +40,11 @@ examples:
   echo "The red car is old." | kseq translate runs/en-fr
   kseq translate runs/en-fr english.txt --beam 5 > french.txt
   kseq translate runs/en-fr english.txt --beam 5 --n-best 3 --json
+  ls features/*.npy | kseq translate runs/digits
+  kseq translate runs/sensors files.txt --steps 50 > predictions.jsonl
+
+where the source is real-valued, every line is the name of a .npy file; where the target is, every
+output line is a JSON list of steps.
 """,
     "evaluate": """
 examples:
@@ -43,8 +52,9 @@ examples:
   kseq evaluate runs/de-en --test test.de.gz test.en.gz --beam 5 --json
 """,
     "heatmap": """
-example:
+examples:
   kseq heatmap runs/en-fr "The red car is old." --out heatmap.png
+  kseq heatmap runs/digits features/0001.npy --out heatmap.png
 """,
     "export": """
 example:
@@ -132,6 +142,7 @@ def _parser():
     _add_evaluate(commands)
     _add_heatmap(commands)
     _add_export(commands)
+    _add_models(commands)
     return parser
 
 
@@ -184,16 +195,15 @@ def _train(options):
     from kseq.config import Config
     from kseq.corpora import embedded_corpora, load_corpus
 
+    config = Config.load(options.config).with_settings(options.set) if options.config else None
     if options.corpus and options.corpus not in embedded_corpora():
         known = " or ".join(embedded_corpora())
         raise ValueError(f"unknown corpus: {options.corpus!r}; expected {known}, or use --train")
     if options.corpus and (options.valid or options.test):
         raise ValueError("--valid and --test go with --train; an embedded corpus brings its own")
-    config = Config.load(options.config) if options.config else None
-    Config().with_settings(options.set)
     files = [options.corpus] if options.corpus else options.train
     corpus = load_corpus(*files, valid=options.valid, test=options.test)
-    config = (config or corpus.config).with_settings(options.set)
+    config = config or corpus.config.with_settings(options.set)
 
     import_tensorflow_quietly()
     from kseq.run_directory import is_run
@@ -220,6 +230,9 @@ def _add_translate(commands):
     command.add_argument(
         "--json", action="store_true", help="an object per input line, with scores and tokens"
     )
+    command.add_argument(
+        "--steps", type=int, metavar="T", help="steps to predict, where targets are real-valued"
+    )
 
 
 def _translate(options):
@@ -227,6 +240,11 @@ def _translate(options):
     translator = _translator(options)
     from kseq.translator import READ_AHEAD
 
+    if translator.predicts_values:
+        _predict(translator, options)
+        return
+    if options.steps is not None:
+        raise ValueError("--steps is for real-valued targets; this model writes text")
     read_ahead = READ_AHEAD
     if options.file is None and sys.stdin is None:
         raise ValueError("standard input is closed; name a FILE")
@@ -238,6 +256,17 @@ def _translate(options):
         for result in results:
             hypotheses = result if isinstance(result, list) else [result]
             print(_translation_line(hypotheses, options), flush=options.file is None)
+
+
+def _predict(translator, options):
+    if options.steps is None:
+        raise ValueError("the targets are real-valued: say with --steps how many to predict")
+    if options.beam != 1 or options.n_best is not None:
+        raise ValueError("--beam and --n-best are for text; real values are not searched for")
+    with _input_lines(options.file) as lines:
+        for line in lines:
+            prediction = translator.predict([line], options.steps)[0]
+            print(json.dumps(prediction.values.tolist()), flush=options.file is None)
 
 
 def _translation_line(hypotheses, options):
@@ -252,14 +281,17 @@ def _translation_line(hypotheses, options):
         }
         for hypothesis in hypotheses
     ]
-    line = {"source": hypotheses[0].source, "source_tokens": hypotheses[0].source_tokens}
+    first = hypotheses[0]
+    line = {}
+    if first.source_tokens is not None:
+        line = {"source": first.source, "source_tokens": first.source_tokens}
     line |= objects[0] if options.n_best is None else {"hypotheses": objects}
     return json.dumps(line, ensure_ascii=False)
 
 
 @contextlib.contextmanager
 def _input_lines(file):
-    from kseq.corpora import decode_lines, read_lines
+    from kseq.lines import decode_lines, read_lines
 
     if file is None:
         yield (line for _, line in decode_lines(sys.stdin.buffer, "standard input"))
@@ -281,21 +313,22 @@ def _add_evaluate(commands):
 
 
 def _evaluate(options):
-    from kseq.corpora import Pairs, load_corpus
+    from kseq.corpora import load_corpus, open_pairs
     from kseq.run_directory import read_run
 
     _require_positive(options)
     _, config, record = read_run(options.run_directory)
     alignments = None
     if options.test:
-        pairs = Pairs.open(options.test)
+        pairs = open_pairs(options.test)
     else:
         origin = record["corpus"]
         if origin is None:
             raise ValueError("the run does not know the files of its corpus; name some with --test")
         corpus = load_corpus(*origin["train"], valid=origin["valid"], test=origin["test"])
         pairs = corpus.test
-        reads_words = {config.text.source_tokenizer, config.text.target_tokenizer} == {"word"}
+        text = config.text
+        reads_words = {text.source_tokenizer, text.target_tokenizer} == {"word"}
         if reads_words and corpus.has_alignments("test"):
             alignments = corpus.alignments("test")
     figures = _translator(options).evaluate(pairs, alignments, options.beam)
@@ -314,7 +347,12 @@ def _add_heatmap(commands):
         commands, "heatmap", _heatmap, "translate one sentence and draw what it attended to"
     )
     _add_run(command)
-    command.add_argument("sentence", metavar="SENTENCE", help="source sentence, in quotes")
+    command.add_argument(
+        "sentence", metavar="SENTENCE", help="source sentence, in quotes; or a .npy file"
+    )
+    command.add_argument(
+        "--steps", type=int, metavar="T", help="steps to predict, where targets are real-valued"
+    )
     command.add_argument(
         "--out", required=True, metavar="PICTURE", help="file to write: .png, .svg or .pdf"
     )
@@ -329,9 +367,14 @@ def _heatmap(options):
         raise ValueError("expected a sentence to draw; received an empty one")
     if pathlib.Path(options.out).suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ValueError(f"--out must end in .png, .svg or .pdf; received {options.out}")
-    result = _translator(options).translate([options.sentence], options.beam)[0]
+    translator = _translator(options)
+    if translator.predicts_values:
+        result = translator.predict([options.sentence], options.steps or 1)[0]
+    else:
+        result = translator.translate([options.sentence], options.beam)[0]
+        print(result.text)
     save_heatmap(result, options.out)
-    print(f"{result.text}\n{options.out}")
+    print(options.out)
 
 
 def _add_export(commands):
@@ -346,6 +389,18 @@ def _add_export(commands):
 def _export(options):
     _require_positive(options)
     print(f"exported to {_translator(options).export(options.folder, options.beam)}")
+
+
+def _add_models(commands):
+    _add_command(
+        commands, "models", _models, "list the mechanisms that can be combined, with their papers"
+    )
+
+
+def _models(options):
+    from kseq.catalogue import table
+
+    print(table())
 
 
 def _require_positive(options):

@@ -11,7 +11,7 @@ from typing import Literal
 
 _MANY = 1_000_000
 
-_DESCRIPTIONS = {int: "a whole number", float: "a number", bool: "true or false"}
+_DESCRIPTIONS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
 
 
 def _number(default, minimum, maximum):
@@ -33,35 +33,197 @@ class _Section:
 class ModelConfig(_Section):
     """The architecture: an encoder, an attention mechanism and a decoder.
 
+    A setting that would have no effect beside the others is refused, with the nearest
+    combination that works. `kseq models` lists the mechanisms with their papers.
+
     Args:
-        cell: Recurrent cell of encoder and decoder, `"gru"` or `"lstm"`.
-        units: Width H of the decoder state and A of the attention; each direction of the
-            encoder has half of it, so that the encoder output is `units` wide too. Even.
+        architecture: `"recurrent"`, or `"transformer"` (Vaswani et al. 2017).
+        cell: Recurrent cell of the encoder: `"rnn"` (Elman, tanh), `"gru"` or `"lstm"`.
+        decoder_cell: That of the decoder; `"same"` as the encoder's by default.
+        units: Width D of the encoder output, H of the decoder state and A of the attention.
         embedding_dim: Width E of the source and target embeddings.
-        attention: `"bahdanau"`, the additive attention of Bahdanau et al. 2015
-            (arXiv 1409.0473).
-        encoder_layers: Number of bidirectional encoder layers.
-        dropout: Share of embedding, encoder and readout values dropped while training.
+        encoder_layers: Number of encoder layers.
+        decoder_layers: Number of decoder layers.
+        bidirectional: Whether the encoder reads both ways.
+        merge: How both directions become one: `"concat"`, each of half the units side by
+            side, or `"sum"` of two of all units.
+        residual: Whether the input of a layer, from the second on, is added to its output.
+        reverse_source: Whether the encoder reads the source from its end (Sutskever et al.
+            2014); attention is given in the order of the source nevertheless.
+        pyramid: Whether every encoder layer from the second on reads pairs of neighbouring
+            outputs and so halves the length (Chan et al. 2016); for real-valued sources.
+        attention: What the decoder is given: `"none"` (the fixed-length context alone),
+            `"bahdanau"`, `"luong_dot"`, `"luong_scaled_dot"`, `"luong_general"`,
+            `"luong_concat"`, `"local_m"`, `"local_p"`, `"coverage"`; a Transformer has
+            `"multi_head"`.
+        attention_layer: The decoder layer that attention reads, `"bottom"` (the layers above
+            run outside the loop) or `"top"`.
+        input_feeding: Whether the attentional state of a step enters the next one (Luong et
+            al. 2015); without it the decoder needs no loop of ours.
+        window: Half width D of the window of local attention, in source positions.
+        coverage_loss: Weight of the coverage loss (See et al. 2017), with `"coverage"`.
+        context: The fixed-length vector: `"last"` state, or `"sum"` or `"mean"` of the encoder
+            outputs. The decoder's initial state is made from it.
+        context_every_step: Whether it enters every decoder step too (Cho et al. 2014), with
+            `attention="none"`.
+        heads: Attention heads of a Transformer.
+        share_embeddings: Whether source and target share one vocabulary and its embeddings.
+        tie_output: Whether the output projection is the target embedding (Press and Wolf 2017).
+        source_features: Width F of a real-valued source; 0 for text.
+        target_features: Width F of a real-valued target; 0 for text.
+        target_activation: Head of a real-valued target: `"linear"`, learnt by mean squared
+            error, or `"sigmoid"`, by binary cross-entropy.
+        dropout: Share of values dropped from embeddings, between layers and from the readout
+            while training.
 
     Raises:
-        ValueError: A value is out of range or not among the choices.
+        ValueError: A value is out of range, not among the choices, or contradicts another.
         TypeError: A value has another type than its field.
     """
 
-    cell: Literal["gru", "lstm"] = "gru"
+    architecture: Literal["recurrent", "transformer"] = "recurrent"
+    cell: Literal["rnn", "gru", "lstm"] = "gru"
+    decoder_cell: Literal["same", "rnn", "gru", "lstm"] = "same"
     units: int = _number(512, minimum=2, maximum=100_000)
     embedding_dim: int = _number(256, minimum=1, maximum=100_000)
-    attention: Literal["bahdanau"] = "bahdanau"
     encoder_layers: int = _number(1, minimum=1, maximum=100)
+    decoder_layers: int = _number(1, minimum=1, maximum=100)
+    bidirectional: bool = True
+    merge: Literal["concat", "sum"] = "concat"
+    residual: bool = False
+    reverse_source: bool = False
+    pyramid: bool = False
+    attention: Literal[
+        *("none", "bahdanau", "coverage", "multi_head"),
+        *("luong_dot", "luong_scaled_dot", "luong_general", "luong_concat", "local_m", "local_p"),
+    ] = "bahdanau"
+    attention_layer: Literal["bottom", "top"] = "bottom"
+    input_feeding: bool = True
+    window: int = _number(10, minimum=1, maximum=_MANY)
+    coverage_loss: float = _number(0.0, minimum=0.0, maximum=1000.0)
+    context: Literal["last", "sum", "mean"] = "last"
+    context_every_step: bool = False
+    heads: int = _number(8, minimum=1, maximum=1000)
+    share_embeddings: bool = False
+    tie_output: bool = False
+    source_features: int = _number(0, minimum=0, maximum=_MANY)
+    target_features: int = _number(0, minimum=0, maximum=_MANY)
+    target_activation: Literal["linear", "sigmoid"] = "linear"
     dropout: float = _number(0.2, minimum=0.0, maximum=0.95)
 
     def __post_init__(self):
         super().__post_init__()
-        if self.units % 2:
+        if self.architecture == "transformer" and self.attention == "bahdanau":
+            # The default of the recurrent models; a Transformer has one kind only.
+            object.__setattr__(self, "attention", "multi_head")
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        for name, applies, reason in _CONDITIONS:
+            value = getattr(self, name)
+            if value != defaults[name] and not applies(self):
+                raise ValueError(f"{name}={_shown(value)} {reason}")
+        self._check_widths()
+
+    def _check_widths(self):
+        if self.architecture == "transformer":
+            if self.units % self.heads:
+                raise ValueError(
+                    f"units must be a multiple of heads ({self.heads}); received {self.units}. "
+                    f"Use {-(-self.units // self.heads) * self.heads}."
+                )
+        elif self.bidirectional and self.merge == "concat" and self.units % 2:
             raise ValueError(
                 f"units must be even, because each direction of the encoder takes half of them; "
                 f"received {self.units}. Use {self.units + 1}."
             )
+
+
+def _shown(value):
+    return json.dumps(value) if isinstance(value, bool) else value
+
+
+def _is_recurrent(config):
+    return config.architecture == "recurrent"
+
+
+def _reads_and_writes_text(config):
+    return not config.source_features and not config.target_features
+
+
+_NOT_A_TRANSFORMER = "has no meaning with architecture=transformer; use architecture=recurrent"
+
+# A field may leave its default only where its condition holds; the reason says what to change.
+_CONDITIONS = (
+    (
+        "attention",
+        lambda config: (config.attention == "multi_head") != _is_recurrent(config),
+        "does not fit the architecture; a transformer has attention=multi_head, for the other "
+        "kinds use architecture=recurrent",
+    ),
+    *(
+        (name, _is_recurrent, _NOT_A_TRANSFORMER)
+        for name in (
+            *("cell", "decoder_cell", "bidirectional", "merge", "residual", "reverse_source"),
+            *("pyramid", "attention_layer", "input_feeding", "context"),
+        )
+    ),
+    ("heads", lambda config: not _is_recurrent(config), "needs architecture=transformer"),
+    (
+        "merge",
+        lambda config: config.bidirectional,
+        "needs bidirectional=true; there is nothing to merge",
+    ),
+    (
+        "residual",
+        lambda config: max(config.encoder_layers, config.decoder_layers) > 1,
+        "needs encoder_layers or decoder_layers of at least 2",
+    ),
+    (
+        "residual",
+        lambda config: not config.pyramid,
+        "does not fit pyramid=true, whose layers have inputs of another length; leave one out",
+    ),
+    (
+        "reverse_source",
+        lambda config: not config.bidirectional,
+        "needs bidirectional=false; with both directions it would change nothing",
+    ),
+    ("pyramid", lambda config: config.encoder_layers > 1, "needs encoder_layers of at least 2"),
+    (
+        "pyramid",
+        lambda config: config.source_features > 0,
+        "needs real-valued sources (source_features); the attention over words could not be shown",
+    ),
+    (
+        "attention_layer",
+        lambda config: config.attention != "none",
+        "needs attention; use attention=luong_general, for instance",
+    ),
+    (
+        "input_feeding",
+        lambda config: config.attention.startswith(("luong", "local")),
+        "needs one of the kinds of Luong et al., such as attention=luong_general; the others have "
+        "no input feeding to leave out",
+    ),
+    (
+        "window",
+        lambda config: config.attention.startswith("local"),
+        "needs attention=local_m or attention=local_p",
+    ),
+    ("coverage_loss", lambda config: config.attention == "coverage", "needs attention=coverage"),
+    ("coverage_loss", lambda config: not config.target_features, "needs text as target"),
+    (
+        "context_every_step",
+        lambda config: config.attention == "none",
+        "needs attention=none; attention brings a context of its own to every step",
+    ),
+    ("share_embeddings", _reads_and_writes_text, "needs text on both sides"),
+    ("tie_output", lambda config: not config.target_features, "needs text as target"),
+    (
+        "target_activation",
+        lambda config: config.target_features > 0,
+        "needs real-valued targets (target_features)",
+    ),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +263,12 @@ class TrainingConfig(_Section):
         gradient_clip: Global norm that gradients are clipped to.
         label_smoothing: Share of the probability spread over the whole vocabulary.
         maximum_length: Pairs with more tokens than this on either side are left out.
+        maximum_frames: Pairs with more steps of real values than this are left out.
         patience: Epochs without a better validation loss after which training stops.
+        source_vectors: File of pretrained source embeddings, in the text format of word2vec or
+            GloVe; `""` for none.
+        target_vectors: Likewise for the target.
+        freeze_vectors: Whether embeddings that begin with vectors from a file stay as they are.
         seed: Seed of weights, dropout and the order of the batches.
 
     Raises:
@@ -116,7 +283,11 @@ class TrainingConfig(_Section):
     gradient_clip: float = _number(1.0, minimum=1e-6, maximum=1e6)
     label_smoothing: float = _number(0.0, minimum=0.0, maximum=0.9)
     maximum_length: int = _number(100, minimum=1, maximum=_MANY)
+    maximum_frames: int = _number(3000, minimum=1, maximum=_MANY)
     patience: int = _number(3, minimum=1, maximum=_MANY)
+    source_vectors: str = ""
+    target_vectors: str = ""
+    freeze_vectors: bool = False
     seed: int = _number(1, minimum=0, maximum=2**32 - 1)
 
 
@@ -139,6 +310,12 @@ class Config:
             if not isinstance(getattr(self, name), kind):
                 received = reprlib.repr(getattr(self, name))
                 raise TypeError(f"{name} must be a {kind.__name__}; received {received}")
+        tokenizers = self.text.source_tokenizer, self.text.target_tokenizer
+        if self.model.share_embeddings and len(set(tokenizers)) > 1:
+            raise ValueError(
+                "share_embeddings=true needs the same tokenizer on both sides; received "
+                f"source_tokenizer={tokenizers[0]} and target_tokenizer={tokenizers[1]}"
+            )
 
     @classmethod
     def from_dict(cls, values):
@@ -232,8 +409,12 @@ def _check_names(values, kind, what):
 
 
 def _nearest(name, known):
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)
-    return f"; did you mean {close[0]!r}? (known: {', '.join(known)})" if close else ""
+    return f"{_closest(name, known)} (known: {', '.join(known)})"
+
+
+def _closest(name, known):
+    (closest,) = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)
+    return f"; did you mean {closest!r}?"
 
 
 def _converted(name, value, kind):
@@ -241,8 +422,12 @@ def _converted(name, value, kind):
     if typing.get_origin(kind) is Literal:
         choices = typing.get_args(kind)
         if value not in choices:
-            expected = " or ".join(repr(choice) for choice in choices)
-            raise ValueError(f"{name} must be {expected}; received {reprlib.repr(value)}")
+            *others, last = map(repr, choices)
+            expected = f"{', '.join(others)} or {last}"
+            raise ValueError(
+                f"{name} must be {expected}; received {reprlib.repr(value)}"
+                f"{_closest(value, choices)}"
+            )
         return value
     if kind is float and type(value) in (int, str):
         # YAML takes 1e-3, without a point, for a string.

@@ -1,14 +1,12 @@
 """Pairs of strings, streamed from the files people have: TSV or line-aligned, plain or packed."""
 
 import contextlib
-import gzip
-import io
-import lzma
 import pathlib
-import zipfile
 import zlib
 
-from kseq.config import Config
+from kseq.config import Config, ModelConfig
+from kseq.lines import read_columns, read_lines, require_lasting_file
+from kseq.values import ValuePairs, is_value_file
 
 HELD_OUT_SHARE = 20  # one source in twenty for validation, one in twenty for testing
 
@@ -26,6 +24,8 @@ class Pairs:
         keeps: Tells of a source sentence whether it belongs to the split; all do by default.
     """
 
+    features = (0, 0)  # what `ValuePairs` has: text on both sides
+
     def __init__(self, files, keeps=None):
         self.files = tuple(pathlib.Path(file) for file in files)
         self.blank = None
@@ -41,10 +41,7 @@ class Pairs:
         """
         pairs = cls(_files(files))
         for path in pairs.files:
-            if path.exists() and not path.is_dir() and not path.is_file():
-                raise FileNotFoundError(
-                    f"expected a file that can be read again and again: {path} is none"
-                )
+            require_lasting_file(path)
         if next(iter(pairs), None) is None:
             raise ValueError(f"{pairs}: no pair of two non-empty sides")
         return pairs
@@ -60,6 +57,15 @@ class Pairs:
                 blank += 1
         self.blank = blank
 
+    def keys(self):
+        """Yields what `keeps` is asked of every pair: its source sentence."""
+        for source, _ in self:
+            yield source
+
+    def select(self, keeps):
+        """Returns the pairs of which `keeps` is true, as a split of their own."""
+        return Pairs(self.files, keeps)
+
     def __str__(self):
         return _names(self.files)
 
@@ -69,9 +75,9 @@ class Corpus:
 
     Args:
         name: What to call it.
-        train: `Pairs` to learn from.
-        valid: `Pairs` that choose the best weights.
-        test: `Pairs` to measure with, or None.
+        train: `Pairs` or `ValuePairs` to learn from.
+        valid: Those that choose the best weights.
+        test: Those to measure with, or None.
         alignments: Mapping from a split's name to its file of gold word alignments (Pharaoh
             format, a line per pair).
         config: `Config` that fits the corpus.
@@ -81,9 +87,14 @@ class Corpus:
 
     def __init__(self, name, train, valid, test=None, alignments=None, config=None, origin=None):
         for split in (train, valid, test):
-            if not isinstance(split, Pairs) and not (split is None and test is None):
+            if not isinstance(split, (Pairs, ValuePairs)) and not (split is None and test is None):
                 raise TypeError(
                     f"a split must be Pairs, such as Pairs.open(files); received {split!r}"
+                )
+            if split is not None and split.features != train.features:
+                raise ValueError(
+                    f"{split}: expected {_described(train.features)}, as in {train}; received "
+                    f"{_described(split.features)}"
                 )
         self.name = name
         self.origin = origin
@@ -132,7 +143,8 @@ def load_corpus(*train, valid=None, test=None):
 
     Args:
         *train: The name of an embedded corpus (`"en-fr"`, `"dates"`), one TSV, or two files
-            whose lines belong together.
+            whose lines belong together. A TSV may name `.npy` files of real values in place of
+            text, and a `.tfrecord` may hold them: see `kseq.values.ValuePairs`.
         valid: File or pair of files for validation.
         test: File or pair of files for testing.
 
@@ -147,21 +159,22 @@ def load_corpus(*train, valid=None, test=None):
         if valid or test:
             raise ValueError(f"the embedded corpus {train[0]} brings its own valid and test splits")
         return _load_embedded(str(train[0]))
-    try:
-        everything = Pairs.open(train)
-    except FileNotFoundError as error:
+    if len(train) == 1 and not pathlib.Path(train[0]).exists():
         known = ", ".join(embedded_corpora())
-        raise FileNotFoundError(f"{error} (embedded corpora: {known})") from None
-    test_pairs = None if test is None else Pairs.open(test)
+        raise FileNotFoundError(f"file not found: {train[0]} (embedded corpora: {known})")
+    everything = open_pairs(train)
+    test_pairs = None if test is None else open_pairs(test)
     if valid is not None:
-        splits = everything, Pairs.open(valid), test_pairs
+        splits = everything, open_pairs(valid), test_pairs
     else:
         splits = _hold_out(everything, test_pairs)
     origin = {
         name: None if paths is None else [str(path.resolve()) for path in _files(paths)]
         for name, paths in (("train", train), ("valid", valid), ("test", test))
     }
-    return Corpus(str(everything), *splits, origin=origin)
+    source_features, target_features = everything.features
+    model = ModelConfig(source_features=source_features, target_features=target_features)
+    return Corpus(str(everything), *splits, config=Config(model), origin=origin)
 
 
 def embedded_corpora():
@@ -192,9 +205,9 @@ def _hold_out(pairs, test):
     In a corpus of a few pairs, where none has these, those of its first pairs take their place.
     """
     shares = []
-    for source, _ in pairs:
-        if _share(source) not in shares:
-            shares.append(_share(source))
+    for key in pairs.keys():  # noqa: SIM118 (no dict)
+        if _share(key) not in shares:
+            shares.append(_share(key))
         if {0, 1} < set(shares):
             break
     held_out = sorted(shares, key=lambda share: min(share, 2))[: 2 if test is None else 1]
@@ -203,16 +216,35 @@ def _hold_out(pairs, test):
             f"{pairs}: too few different pairs to hold some out for validation and testing; add "
             "pairs, or name files for both (valid= and test=, --valid and --test)"
         )
-    files = pairs.files
     return (
-        Pairs(files, lambda source: _share(source) not in held_out),
-        Pairs(files, lambda source: _share(source) == held_out[0]),
-        test or Pairs(files, lambda source: _share(source) == held_out[1]),
+        pairs.select(lambda key: _share(key) not in held_out),
+        pairs.select(lambda key: _share(key) == held_out[0]),
+        test or pairs.select(lambda key: _share(key) == held_out[1]),
     )
 
 
-def _share(source):
-    return zlib.crc32(source.strip().encode()) % HELD_OUT_SHARE
+def _share(key):
+    """A twentieth that a source sentence, or what stands for other sources, falls into."""
+    return zlib.crc32(key.strip().encode() if isinstance(key, str) else key) % HELD_OUT_SHARE
+
+
+def open_pairs(files):
+    """Opens one TSV, two line-aligned files, or a file of real values.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: No pair can be read.
+    """
+    files = _files(files)
+    return ValuePairs.open(*files) if _are_values(files) else Pairs.open(files)
+
+
+def _are_values(files):
+    return len(files) == 1 and is_value_file(files[0])
+
+
+def _described(features):
+    return " and ".join(f"{width} values per step" if width else "text" for width in features)
 
 
 def _files(files):
@@ -229,31 +261,10 @@ def _names(files):
     return " and ".join(map(str, files))
 
 
-def _require_file(path):
-    if path.is_dir():
-        raise FileNotFoundError(f"expected a file, received a directory: {path}")
-    if not path.exists():
-        raise FileNotFoundError(f"file not found: {path}")
-
-
 def _read_pairs(files):
     if len(files) == 1:
-        return _read_columns(files[0])
+        return ((source, target) for _, source, target in read_columns(files[0]))
     return _read_aligned(*files)
-
-
-def _read_columns(path):
-    for number, line in read_lines(path):
-        columns = line.split("\t")
-        if len(columns) > 1:
-            yield columns[0], columns[1]
-        elif line.strip():
-            raise ValueError(
-                f"{path}, line {number}: expected source, tab, target; received one column: "
-                f"{_excerpt(line)}"
-            )
-        else:
-            yield "", ""
 
 
 def _read_aligned(source_path, target_path):
@@ -278,87 +289,3 @@ def _unequal(source_path, source_count, target_path, target_count):
         "two files of pairs must have as many lines; "
         f"{source_path} has {source_count}, {target_path} has {target_count}"
     )
-
-
-def read_lines(path):
-    """Yields the lines of a text file, each with its number from 1, without its line end.
-
-    Line ends may be `\\n`, `\\r\\n` or `\\r`, mixed; a byte-order mark is dropped.
-
-    Args:
-        path: A plain, `.gz` or `.zip` file in UTF-8.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: A line is not UTF-8, or an archive is damaged or holds several files.
-    """
-    path = pathlib.Path(path)
-    _require_file(path)
-    number = 0
-    try:
-        with _open_bytes(path) as file:
-            for number, line in decode_lines(file, path):
-                yield number, line
-    except (*_DAMAGES, OSError) as error:
-        if isinstance(error, OSError) and error.filename is not None:
-            raise  # the file could not be opened; bzip2 reports damage as an OSError too
-        raise ValueError(f"{path}: damaged after line {number}: {error}") from error
-
-
-# RuntimeError: an encrypted archive; NotImplementedError, one of it: an unknown compression.
-_DAMAGES = (
-    *(EOFError, RuntimeError, zlib.error, lzma.LZMAError),
-    zipfile.BadZipFile,
-)
-
-
-def decode_lines(file, name):
-    """Yields the lines of an open binary file, like `read_lines`; errors call it `name`."""
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape")
-    try:
-        for number, line in enumerate(text, start=1):
-            if not line.isascii() and _holds_surrogates(line):
-                raise ValueError(
-                    f"{name}, line {number}: not valid UTF-8; convert the file, such as with "
-                    "iconv -f latin1 -t utf-8"
-                )
-            yield number, line.removesuffix("\n")
-    finally:
-        text.detach()  # the file belongs to the caller, who closes it
-
-
-def _holds_surrogates(line):
-    try:
-        line.encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-@contextlib.contextmanager
-def _open_bytes(path):
-    if path.suffix == ".gz":
-        with gzip.open(path) as file:
-            yield file
-    elif path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive, archive.open(_only_member(path, archive)) as file:
-            yield file
-    else:
-        with open(path, "rb") as file:
-            yield file
-
-
-def _only_member(path, archive):
-    members = [
-        name
-        for name in archive.namelist()
-        if not name.endswith("/") and not pathlib.PurePath(name).name.startswith(("_", "."))
-    ]
-    if len(members) != 1:
-        listing = ", ".join(members) or "none"
-        raise ValueError(f"{path}: expected one file of pairs in the archive; it holds {listing}")
-    return members[0]
-
-
-def _excerpt(line, length=60):
-    return repr(line if len(line) <= length else line[: length - 1] + "…")

@@ -1,20 +1,26 @@
 """The picture of a training: loss and accuracy by epoch."""
 
+_LABELS = {
+    "cross_entropy": "cross-entropy per token (nats)",
+    "accuracy": "token accuracy",
+    "mean_squared_error": "mean squared error",
+    "binary_cross_entropy": "binary cross-entropy (nats)",
+}
+
 
 def save_curves(rows, path):
     """Draws training and validation curves side by side.
 
     Args:
-        rows: A dict for each epoch, with `epoch`, `cross_entropy`, `accuracy` and their `val_`
-            counterparts.
+        rows: A dict for each epoch, with `epoch`, metrics and their `val_` counterparts.
         path: Picture file to write.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
     epochs = [row["epoch"] for row in rows]
-    panels = (("cross_entropy", "cross-entropy per token (nats)"), ("accuracy", "token accuracy"))
-    for axes, (name, label) in zip(figure.subplots(1, 2), panels):
+    panels = [(name, label) for name, label in _LABELS.items() if name in rows[0]]
+    figure = Figure(figsize=(4.5 * len(panels), 3.5), layout="constrained")
+    for axes, (name, label) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
         for prefix, curve in (("", "training"), ("val_", "validation")):
             values = [row[prefix + name] for row in rows]
             axes.plot(epochs, values, marker="o", markersize=3, label=curve)

@@ -4,6 +4,8 @@ import itertools
 import math
 import warnings
 
+import numpy as np
+
 from kseq.alignment import alignment_error_rate, hard_alignment
 
 LONGEST = 1000  # tokens of a side
@@ -14,7 +16,7 @@ class LeftOutWarning(UserWarning):
 
 
 def evaluate(translator, pairs, alignments=None, beam_size=1, alpha=1.0):
-    """Translates the sources and compares with the references.
+    """Translates, or predicts, and compares with the references.
 
     References are compared as they are, but for letter case where the run has lowered it;
     sacreBLEU tokenises for BLEU (13a). Exact match and token error rate compare what the run's
@@ -22,7 +24,7 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, alpha=1.0):
 
     Args:
         translator: A `Translator`.
-        pairs: (source, reference) sentences.
+        pairs: (source, reference) sentences, or real values.
         alignments: Gold alignments of the pairs, each a set of (source, target) positions.
         beam_size: Hypotheses K; 1 is greedy search.
         alpha: Exponent of the length penalty.
@@ -30,8 +32,13 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, alpha=1.0):
     Returns:
         A dict: `bleu`, `chrf`, `exact_match` and `token_error_rate` in percent, `perplexity`
         per target token, `sentences`, `signature` (sacreBLEU's, of `bleu`), and
-        `alignment_error_rate` (0 to 1, teacher forced) where gold is given. `sentences` does
-        not count pairs with a side of no token or of more than 1,000: they are left out.
+        `alignment_error_rate` (0 to 1, teacher forced) where gold is given and the model has
+        attention. `sentences` does not count pairs with a side of no token or of more than
+        1,000: they are left out.
+
+        For real-valued targets: `mean_squared_error` of the free run, as many steps as the
+        reference has, `one_step_error`, likewise, of every step predicted from the true ones
+        before, both in the units of the data, and `sequences`.
 
     Warns:
         LeftOutWarning: Pairs were left out.
@@ -39,9 +46,17 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, alpha=1.0):
     Raises:
         ValueError: There are no pairs to evaluate, or gold alignments that do not fit.
     """
+    pairs = list(pairs)
+    if not pairs:
+        raise ValueError("expected pairs to evaluate; received none")
+    if translator.predicts_values:
+        return _evaluate_values(translator, pairs)
+    return _evaluate_text(translator, *_usable(translator, pairs, alignments), beam_size, alpha)
+
+
+def _evaluate_text(translator, pairs, alignments, beam_size, alpha):
     import sacrebleu
 
-    pairs, alignments = _usable(translator, list(pairs), alignments)
     sources, references = zip(*pairs)
     outputs = [result.text for result in translator.translate(sources, beam_size, alpha=alpha)]
     lowercase = translator.config.text.lowercase
@@ -54,16 +69,35 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, alpha=1.0):
         "chrf": sacrebleu.metrics.CHRF(lowercase=lowercase)
         .corpus_score(outputs, [references])
         .score,
-        **_token_figures(translator.text.target, outputs, references),
+        **_token_figures(translator.codecs.target, outputs, references),
         "perplexity": math.exp(min(-log_probability / tokens, 700.0)),
         "sentences": len(pairs),
         "signature": str(bleu.get_signature()),
     }
-    if alignments is not None:
+    if alignments is not None and translator.config.model.attention != "none":
         figures["alignment_error_rate"] = alignment_error_rate(
             map(hard_alignment, forced), alignments
         )
     return figures
+
+
+def _evaluate_values(translator, pairs):
+    references = [np.asarray(reference) for _, reference in pairs]
+    lengths = [len(reference) for reference in references]
+    free = translator.predict([source for source, _ in pairs], lengths)
+    return {
+        "mean_squared_error": _mean_squared_error(free, references),
+        "one_step_error": _mean_squared_error(translator.score(pairs), references),
+        "sequences": len(pairs),
+    }
+
+
+def _mean_squared_error(results, references):
+    """Averaged over all steps of all sequences, each weighing the same."""
+    errors = [
+        np.square(result.values - reference) for result, reference in zip(results, references)
+    ]
+    return float(np.concatenate(errors).mean(dtype=np.float64))
 
 
 def _usable(translator, pairs, alignments):
@@ -78,13 +112,8 @@ def _usable(translator, pairs, alignments):
                 f"expected a gold alignment for each of {len(pairs)} pairs; "
                 f"received {len(alignments)}"
             )
-    if not pairs:
-        raise ValueError("expected pairs to evaluate; received none")
-    lengths = [
-        codec.tokenize([side or "" for side in sides]).row_lengths().numpy()
-        for codec, sides in zip((translator.text.source, translator.text.target), zip(*pairs))
-    ]
-    fits = [0 < min(both) <= max(both) <= LONGEST for both in zip(*lengths)]
+    lengths = [_lengths(codec, sides) for codec, sides in zip(translator.codecs.sides, zip(*pairs))]
+    fits = [min(both) > 0 and max(both) <= LONGEST for both in zip(*lengths)]
     if not any(fits):
         raise ValueError(f"no pair has 1 to {LONGEST} tokens on each side")
     if not all(fits):
@@ -97,6 +126,13 @@ def _usable(translator, pairs, alignments):
         pairs = list(itertools.compress(pairs, fits))
         alignments = alignments and list(itertools.compress(alignments, fits))
     return pairs, alignments
+
+
+def _lengths(codec, sequences):
+    """Numbers of tokens; real values are as long as they are and count as one."""
+    if not codec.is_text:
+        return [1] * len(sequences)
+    return codec.tokenize([text or "" for text in sequences]).row_lengths().numpy()
 
 
 def _token_figures(codec, outputs, references):

@@ -4,14 +4,13 @@ import contextlib
 import errno
 import os
 
-import keras
 import tensorflow as tf
 
 from kseq import files
-from kseq.models import build_seq2seq
-from kseq.pipeline import TextPair
+from kseq.inference import Inference
+from kseq.pipeline import CodecPair
 from kseq.special_tokens import END, PAD
-from kseq.translator import Translator, check_beam_size
+from kseq.translator import check_beam_size
 
 
 def export(translator, folder, beam_size=1, alpha=1.0):
@@ -24,7 +23,12 @@ def export(translator, folder, beam_size=1, alpha=1.0):
     - `score`: log-probability over the length penalty, float32 `[N]`,
     - `source_tokens`: string `[N, S]`, END included, empty behind it,
     - `output_tokens`: string `[N, T]`, likewise,
-    - `attention`: float32 `[N, T, S]`, 0 on padding.
+    - `attention`: float32 `[N, T, S]`, 0 on padding, where the model has one; of a Transformer
+      also `attention_heads`, float32 `[N, T, layers, heads, S]`.
+
+    For a real-valued source it takes `source`, float32 `[N, S, F]`, and `lengths`, int32 `[N]`,
+    and gives no `source_tokens`. For a real-valued target it takes `steps`, int32, too, and
+    gives `values`, float32 `[N, T, F]`, and the attention.
 
     Args:
         translator: A `Translator`.
@@ -71,30 +75,58 @@ class _Module(tf.Module):
 
     def __init__(self, translator, beam_size, alpha):
         super().__init__()
-        copy = _portable_copy(translator)
-        self._source, self._target = copy.text.source, copy.text.target
-        self._weights = [variable.value for variable in copy.model.weights]
+        model = _portable_copy(translator.model)
+        codecs = CodecPair.of(*translator.codecs.descriptions, translator.config.text)
+        # What is tracked is saved: the variables of the model, the tables of the codecs.
+        self._weights = [variable.value for variable in model.weights]
+        self._codecs = [codec for codec in codecs.sides if isinstance(codec, tf.Module)]
+        inference = Inference(model, codecs, translator.record["length_ratio"])
+        specs = _source_specs(codecs.source)
+        if translator.predicts_values:
+            specs["steps"] = tf.TensorSpec([], tf.int32, name="steps")
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
-        def serve(text):
-            tokens = self._source.tokenize(text)
-            source_ids = self._source.ids(tokens).to_tensor(PAD)
-            # No sentence at all has no width either, and the encoder needs one.
-            width = tf.shape(source_ids)[1]
-            source_ids = tf.pad(source_ids, [[0, 0], [0, tf.maximum(0, 1 - width)]])
-            result = copy.search(source_ids, beam_size, alpha)
-            ids = result.ids[:, 0]
-            return {
-                "translation": self._target.decode(ids),
-                "score": result.scores[:, 0],
-                "source_tokens": _shown_source(self._source, tokens),
-                "output_tokens": tf.where(
-                    ids == PAD, "", self._target.shown(self._target.tokens(ids))
-                ),
-                "attention": result.attention[:, 0],
-            }
+        def serve(**inputs):
+            encoder_inputs, source_outputs = _read_source(codecs.source, inputs)
+            if translator.predicts_values:
+                values, attention = inference.predict(encoder_inputs, inputs["steps"])
+                return {**source_outputs, "values": values, **attention}
+            found = inference.search(encoder_inputs, beam_size, alpha)
+            best = {name: tensor[:, 0] for name, tensor in found.attention.items()}
+            return {**source_outputs, **_written(codecs.target, found), **best}
 
-        self.serve = serve
+        self.serve = tf.function(serve).get_concrete_function(**specs)
+
+
+def _source_specs(codec):
+    if codec.is_text:
+        return {"text": tf.TensorSpec([None], tf.string, name="text")}
+    return {
+        "source": tf.TensorSpec([None, None, codec.features], name="source"),
+        "lengths": tf.TensorSpec([None], tf.int32, name="lengths"),
+    }
+
+
+def _read_source(codec, inputs):
+    """What the encoder takes, and what is given back of the source."""
+    if not codec.is_text:
+        values = codec.encode(inputs["source"])
+        mask = tf.sequence_mask(inputs["lengths"], tf.shape(values)[1])
+        return {"source": tf.where(mask[:, :, None], values, 0.0), "source_mask": mask}, {}
+    tokens = codec.tokenize(inputs["text"])
+    source_ids = codec.ids(tokens).to_tensor(PAD)
+    # No sentence at all has no width either, and the encoder needs one.
+    width = tf.shape(source_ids)[1]
+    source_ids = tf.pad(source_ids, [[0, 0], [0, tf.maximum(0, 1 - width)]])
+    return {"source_ids": source_ids}, {"source_tokens": _shown_source(codec, tokens)}
+
+
+def _written(codec, found):
+    ids = found.ids[:, 0]
+    return {
+        "translation": codec.decode(ids),
+        "score": found.scores[:, 0],
+        "output_tokens": tf.where(ids == PAD, "", codec.shown(codec.tokens(ids))),
+    }
 
 
 def _shown_source(codec, tokens):
@@ -103,14 +135,17 @@ def _shown_source(codec, tokens):
     return codec.shown(tokens.to_tensor(""))
 
 
-def _portable_copy(translator):
+def _portable_copy(model):
     """A copy that runs anywhere: cuDNN operations, once traced, would need a GPU to be served."""
-    text = TextPair.of(
-        translator.text.source.vocabulary, translator.text.target.vocabulary, translator.config.text
-    )
-    model = build_seq2seq(translator.config.model, text.source.size, text.target.size)
-    model.set_weights(translator.model.get_weights())
-    for layer in model.get_layer("encoder").layers:
-        if isinstance(layer, keras.layers.Bidirectional):
-            layer.forward_layer.use_cudnn = layer.backward_layer.use_cudnn = False
-    return Translator(model, text, translator.config, translator.record)
+    copy = type(model).from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    for part in ("encoder", "decoder"):
+        for layer in copy.get_layer(part).layers:
+            # Of a Bidirectional layer, those of both ways; nothing else has the attribute.
+            for way in (layer, *(getattr(layer, f"{name}_layer", None) for name in _WAYS)):
+                if hasattr(way, "use_cudnn"):
+                    way.use_cudnn = False
+    return copy
+
+
+_WAYS = ("forward", "backward")

@@ -13,7 +13,8 @@ def replaced_file(path):
     """Gives a name to write to; the file takes the place of `path` when all went well.
 
     Raises:
-        OSError: It could not be written; the error names `path`.
+        OSError: It could not be written; the error names `path`. What is wrong with another
+            file, one that was read meanwhile, is left as it is.
     """
     path = pathlib.Path(path)
     unfinished = path.with_name(f".{os.getpid()}.{path.name}")
@@ -21,7 +22,9 @@ def replaced_file(path):
         yield unfinished
         os.replace(unfinished, path)
     except OSError as error:
-        error.filename, error.filename2 = str(path), None
+        named = {str(name) for name in (error.filename, error.filename2) if name is not None}
+        if str(unfinished) in named or (error.errno is not None and not named):
+            error.filename, error.filename2 = str(path), None
         raise
     finally:
         with contextlib.suppress(OSError):

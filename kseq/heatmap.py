@@ -1,4 +1,4 @@
-"""Attention as a picture: source tokens along the top, output tokens down the side."""
+"""Attention as a picture: the source along the top, the output down the side."""
 
 import numpy as np
 
@@ -9,15 +9,21 @@ _CELL = 0.32  # inches
 _FONT_SIZE = 9  # points
 _LONGEST_LABEL = 30  # characters
 _DPI = 120
+_CURVES = 4  # more features than this are drawn as an image
+_LONGEST_SIGNAL = 8.0  # inches
 _LARGEST = 8000  # pixels of a side, so that the picture of a very long text fits into memory
 
 
 def plot_attention(result, axes=None):
-    """Draws the attention of a translation as a heatmap.
+    """Draws the attention of a translation or a prediction as a heatmap.
+
+    Real values are drawn along their side of the heatmap, as curves, or as an image where they
+    have more than four features.
 
     Args:
-        result: `Translation`: its `attention` is `[T, S]`, a row for each of its `tokens`, a
-            column for each of its `source_tokens`, END included.
+        result: `Translation` or `Prediction`: its `attention` is `[T, S]`, a row for each
+            output token or step, a column for each source token, END included, or for each
+            step of the source (with a pyramid, for several steps).
         axes: matplotlib Axes to draw on; a new figure, as large as the sentence needs, by
             default. A new figure belongs to no window and to no list of open figures:
             `axes.figure.savefig(...)` writes it, a notebook shows `axes.figure`.
@@ -26,37 +32,30 @@ def plot_attention(result, axes=None):
         The Axes.
 
     Raises:
-        ValueError: The attention does not have a row and a column for each token, or there is
-            no token.
+        ValueError: The model has no attention, the attention does not have a row and a column
+            for each token, or there is no token.
 
     Warns:
         kseq.fonts.MissingFontWarning: No installed font has some of the characters.
     """
-    attention = np.asarray(result.attention)
-    expected = (len(result.tokens), len(result.source_tokens))
-    if attention.shape != expected:
-        raise ValueError(
-            f"expected attention of shape {expected}, a row for each output token and a column "
-            f"for each source token; received {attention.shape}"
-        )
-    if not attention.size:
-        raise ValueError("expected at least one output token to draw; received none")
+    rows, columns = _sides(result)
+    attention = _checked_attention(result, rows, columns)
     if axes is None:
-        axes = _new_axes(result)
-    image = axes.imshow(attention, cmap="viridis", vmin=0.0, vmax=1.0, aspect="auto")
-    source_labels, labels = map(_labels, (result.source_tokens, result.tokens))
-    families = families_for("".join([*source_labels, *labels]))
-    style = {"fontfamily": families, "fontsize": _FONT_SIZE}
-    axes.set_xticks(range(expected[1]), source_labels, **style)
-    axes.set_yticks(range(expected[0]), labels, **style)
+        axes = _new_axes(rows, columns)
+    image = axes.imshow(
+        attention,
+        cmap="viridis",
+        vmin=0.0,
+        # Over the many steps of a signal no weight comes near 1.
+        vmax=1.0 if columns.is_text else None,
+        aspect="auto",
+        interpolation="nearest",
+        extent=(-0.5, len(columns) - 0.5, len(rows) - 0.5, -0.5),
+    )
     axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
-    for label in axes.get_xticklabels():
-        # Short ones stand upright: a Chinese character lying on its side is hard to read.
-        label.set_rotation(0 if len(label.get_text()) <= 2 else 90)
-    axes.set_xticks(np.arange(0.5, expected[1] - 1), minor=True)
-    axes.set_yticks(np.arange(0.5, expected[0] - 1), minor=True)
-    axes.grid(which="minor", color="white", linewidth=0.4, alpha=0.4)
-    axes.tick_params(which="minor", length=0, top=False, bottom=False)
+    families = families_for("".join([*rows.labels, *columns.labels]))
+    _label(axes, rows, columns, {"fontfamily": families, "fontsize": _FONT_SIZE})
+    _draw_values(axes, rows, columns)
     bar = axes.figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label("attention weight", fontsize=_FONT_SIZE)
     bar.ax.tick_params(labelsize=_FONT_SIZE)
@@ -75,23 +74,109 @@ def save_heatmap(result, path):
         figure.savefig(unfinished)
 
 
-def _new_axes(result):
+class _Side:
+    """What stands along one side of the heatmap: tokens, or real values `[length, F]`."""
+
+    def __init__(self, tokens, values):
+        self.is_text = tokens is not None
+        self.values = values
+        self.labels = [_shown(token) for token in tokens] if self.is_text else []
+        self.length = len(tokens if self.is_text else values)
+
+    def __len__(self):
+        return self.length
+
+
+def _sides(result):
+    tokens, source_tokens = getattr(result, "tokens", None), result.source_tokens
+    rows = _Side(tokens, getattr(result, "values", None))
+    return rows, _Side(source_tokens, getattr(result, "source", None))
+
+
+def _checked_attention(result, rows, columns):
+    if result.attention is None:
+        raise ValueError(
+            "expected a result with attention; the model has none (attention=none), so there is "
+            "nothing to draw"
+        )
+    attention = np.asarray(result.attention)
+    width = len(columns)
+    if not columns.is_text and attention.ndim == 2:
+        width = min(width, attention.shape[1])  # a pyramid has made it shorter
+    if attention.shape != (len(rows), width):
+        raise ValueError(
+            f"expected attention of shape {(len(rows), width)}, a row for each output token and a "
+            f"column for each source token; received {attention.shape}"
+        )
+    if not attention.size:
+        raise ValueError("expected at least one output token to draw; received none")
+    return attention
+
+
+def _label(axes, rows, columns, style):
+    for side, axis, letter in ((columns, axes.xaxis, "x"), (rows, axes.yaxis, "y")):
+        if side.is_text:
+            axis.set_ticks(range(len(side)), side.labels, **style)
+            axis.set_ticks(np.arange(0.5, len(side) - 1), minor=True)
+            axes.grid(which="minor", axis=letter, color="white", linewidth=0.4, alpha=0.4)
+        else:
+            axis.get_major_locator().set_params(integer=True)
+            axis.set_tick_params(labelsize=_FONT_SIZE)
+    if columns.is_text:
+        for label in axes.get_xticklabels():
+            # Short ones stand upright: a Chinese character lying on its side is hard to read.
+            label.set_rotation(0 if len(label.get_text()) <= 2 else 90)
+    axes.tick_params(which="minor", length=0, top=False, bottom=False)
+
+
+def _draw_values(axes, rows, columns):
+    """Draws what is real-valued in a strip beside its side of the heatmap."""
+    if not columns.is_text:
+        # Under the heatmap: its upper side has the numbers of the steps.
+        strip = axes.inset_axes([0.0, -0.27, 1.0, 0.25], sharex=axes)
+        _draw_strip(strip, columns.values, upright=False)
+    if not rows.is_text:
+        strip = axes.inset_axes([-0.27, 0.0, 0.25, 1.0], sharey=axes)
+        _draw_strip(strip, rows.values, upright=True)
+        axes.tick_params(labelleft=False)
+        strip.tick_params(labelleft=True, labelsize=_FONT_SIZE)
+
+
+def _draw_strip(strip, values, upright):
+    steps = np.arange(len(values))
+    if values.shape[1] > _CURVES:
+        end = values.shape[1] - 0.5
+        extent = (
+            (-0.5, end, len(values) - 0.5, -0.5)
+            if upright
+            else (-0.5, len(values) - 0.5, -0.5, end)
+        )
+        image = values if upright else values.T
+        # The first feature stands at the bottom, or on the left.
+        origin = "upper" if upright else "lower"
+        strip.imshow(image, cmap="magma", aspect="auto", origin=origin, extent=extent)
+    else:
+        for curve in values.T:
+            strip.plot(*((curve, steps) if upright else (steps, curve)), linewidth=1.0)
+    strip.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
+
+
+def _new_axes(rows, columns):
     from matplotlib.figure import Figure
 
-    sides = result.tokens, result.source_tokens
-    longest = [max(len(_label(token)) for token in side) for side in sides]
-    margins = [1.2 + 0.09 * length for length in longest]
-    width = max(3.0, _CELL * len(result.source_tokens) + margins[0])
-    height = max(2.0, _CELL * len(result.tokens) + margins[1] - 0.7)
+    width, height = (
+        _CELL * len(side) if side.is_text else min(_LONGEST_SIGNAL, max(2.0, 0.05 * len(side)))
+        for side in (columns, rows)
+    )
+    margins = [
+        1.2 + 0.09 * max(map(len, side.labels)) if side.is_text else 2.2 for side in (rows, columns)
+    ]
+    width, height = max(3.0, width + margins[0]), max(2.0, height + margins[1] - 0.7)
     dpi = min(_DPI, _LARGEST / max(width, height))
     return Figure(figsize=(width, height), dpi=dpi, layout="constrained").subplots()
 
 
-def _labels(tokens):
-    return list(map(_label, tokens))
-
-
-def _label(token):
+def _shown(token):
     if not token.strip():
         return "␣"
     if len(token) > _LONGEST_LABEL:

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from kseq.special_tokens import PAD
+
 
 def token_cross_entropy(labels, logits, label_smoothing=0.0):
     """Cross-entropy between labels and logits, by token, in float32.
@@ -74,6 +76,36 @@ class CrossEntropy(keras.losses.Loss):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
+@keras.saving.register_keras_serializable("kseq")
+class CoverageLoss(keras.layers.Layer):
+    """Adds `λ Σ_j min(a_j, cov_j)`, averaged over target positions, to the training loss.
+
+    See et al. 2017 (arXiv 1704.04368), equations 12 and 13: attention to what was attended to
+    before costs something.
+
+    Args:
+        weight: The λ.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, weight, **kwargs):
+        super().__init__(**kwargs)
+        self.weight = weight
+
+    def call(self, attention, target_ids, training=False):
+        """Returns the attention `[B, T, S]` as it is; padding among the ids costs nothing."""
+        if training:
+            coverage = tf.cumsum(attention, axis=1, exclusive=True)
+            losses = tf.reduce_sum(tf.minimum(attention, coverage), axis=-1)
+            real = tf.cast(target_ids != PAD, losses.dtype)
+            mean = tf.math.divide_no_nan(tf.reduce_sum(losses * real), tf.reduce_sum(real))
+            self.add_loss(self.weight * mean)
+        return attention
+
+    def get_config(self):
+        return {**super().get_config(), "weight": self.weight}
+
+
 class TokenMean(keras.metrics.Mean):
     """Mean over all tokens of all batches, each weighing the same.
 
@@ -88,10 +120,10 @@ class TokenMean(keras.metrics.Mean):
 
     def __init__(self, function, name, **kwargs):
         super().__init__(name=name, **kwargs)
-        self._function = function
+        self.function = function
 
     def update_state(self, labels, logits, sample_weight):
-        values = self._function(labels, logits)
+        values = self.function(labels, logits)
         super().update_state(tf.reshape(values, [-1]), tf.reshape(sample_weight, [-1]))
 
 
@@ -111,10 +143,42 @@ def token_accuracy(labels, logits):
     return tf.cast(best == tf.cast(labels, tf.int32), tf.float32)
 
 
-def token_metrics():
-    """Returns new metrics for training: `cross_entropy` in nats, `accuracy`, `perplexity`."""
-    return [
-        TokenMean(token_cross_entropy, "cross_entropy"),
-        TokenMean(token_accuracy, "accuracy"),
-        Perplexity(),
-    ]
+def measure(config):
+    """Returns what a model is to make small: the name of a figure, and its function.
+
+    Args:
+        config: `ModelConfig`.
+
+    Returns:
+        `"cross_entropy"`, `"mean_squared_error"` or `"binary_cross_entropy"`, and a function
+        of labels and outputs of the model to values `[B, T]`, for real values averaged over
+        features.
+    """
+    if not config.target_features:
+        return "cross_entropy", token_cross_entropy
+    if config.target_activation == "linear":
+        return "mean_squared_error", keras.losses.mean_squared_error
+    return "binary_cross_entropy", keras.losses.binary_crossentropy
+
+
+def objective(config, label_smoothing=0.0):
+    """Returns what a model is trained for: the loss of a batch, and metrics over all of them.
+
+    Args:
+        config: `ModelConfig`.
+        label_smoothing: The ε of `token_cross_entropy`; real values have none.
+
+    Returns:
+        A new `keras.losses.Loss`, and a list of new metrics: the `measure` first, and for text
+        `accuracy` and `perplexity`.
+    """
+    name, function = measure(config)
+    metrics = [TokenMean(function, name)]
+    if name == "cross_entropy":
+        metrics += [TokenMean(token_accuracy, "accuracy"), Perplexity()]
+        return CrossEntropy(label_smoothing), metrics
+    loss = {
+        "mean_squared_error": keras.losses.MeanSquaredError,
+        "binary_cross_entropy": keras.losses.BinaryCrossentropy,
+    }[name]
+    return loss(reduction="mean_with_sample_weight"), metrics

@@ -15,13 +15,19 @@ WEIGHTS = "model.weights.h5"
 HISTORY = "history.csv"
 CURVES = "curves.png"
 VOCABULARIES = ("source_vocabulary.txt", "target_vocabulary.txt")
+STATISTICS = ("source_values.json", "target_values.json")  # where a side is real-valued
 
 _NEEDED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
+_INSTEAD = dict(zip(VOCABULARIES, STATISTICS))
 
 
 def is_run(folder):
     """Whether a folder holds all that is needed to translate."""
-    return all((pathlib.Path(folder) / name).is_file() for name in _NEEDED)
+    folder = pathlib.Path(folder)
+    return all(
+        (folder / name).is_file() or (folder / _INSTEAD.get(name, name)).is_file()
+        for name in _NEEDED
+    )
 
 
 def require_run(folder):

@@ -1,4 +1,7 @@
-"""Beam search over any step function, as one graph for a whole batch; greedy is a beam of 1."""
+"""Beam search over any step function, as one graph for a whole batch; greedy is a beam of 1.
+
+Real values are not searched for: `free_run` feeds each prediction to the next step.
+"""
 
 import collections
 
@@ -17,7 +20,8 @@ Fields:
     log_probabilities: Sum over the hypothesis, float32 `[B, K]`; -inf where there are fewer
         than K hypotheses.
     scores: What hypotheses are ranked by: the sum divided by the length penalty, `[B, K]`.
-    attention: Weights of every step, float32 `[B, K, T, S]`, 0 behind the end.
+    attention: What every step attended to, such as float32 `[B, K, T, S]`, 0 behind the end; a
+        nest like that of the step.
 """
 
 
@@ -36,7 +40,7 @@ def length_penalty(lengths, alpha):
     return tf.pow((5.0 + tf.cast(lengths, tf.float32)) / 6.0, alpha)
 
 
-def beam_search(step, state, memory_length, maximum_lengths, beam_size=1, alpha=1.0):
+def beam_search(step, state, attention_spec, maximum_lengths, beam_size=1, alpha=1.0):
     """Looks for the most probable sequences.
 
     Every finished hypothesis keeps its place among the K and its score; the others go on until
@@ -45,10 +49,12 @@ def beam_search(step, state, memory_length, maximum_lengths, beam_size=1, alpha=
 
     Args:
         step: Function of the last ids `[N]` and a state to logits `[N, V]`, the new state and
-            attention weights `[N, S]`, with N = B·K, row `b·K + k` being hypothesis k of
-            source b. A state is any nest of tensors `[N, ...]`.
+            the attention, with N = B·K, row `b·K + k` being hypothesis k of source b. A state
+            is any nest of tensors `[N, ...]`, which may grow but for their first dimension;
+            so is the attention, whose shape stays.
         state: The initial state, a nest of tensors `[B, ...]`.
-        memory_length: S, the width of the attention weights.
+        attention_spec: `tf.TensorSpec` of each tensor of the attention, without the first
+            dimension, such as `tf.TensorSpec([None])`.
         maximum_lengths: Most ids of a hypothesis, END included, by source, int32 `[B]`.
         beam_size: K; 1 is greedy search.
         alpha: Exponent of the length penalty that finished hypotheses are ranked with.
@@ -80,16 +86,22 @@ def beam_search(step, state, memory_length, maximum_lengths, beam_size=1, alpha=
         lengths += tf.cast(~finished, tf.int32)
         rows = tf.reshape(parents + tf.range(batch_size)[:, None] * beam_size, [-1])
         state = tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), state)
-        attention = tf.reshape(attention, [batch_size, beam_size, memory_length])
-        entries = ids, parents, attention
+        attention = [
+            tf.reshape(tensor, tf.concat([[batch_size, beam_size], tf.shape(tensor)[1:]], 0))
+            for tensor in tf.nest.flatten(attention)
+        ]
+        entries = ids, parents, *attention
         history = [array.write(time, entry) for array, entry in zip(history, entries)]
         ends = (ids == END) | (lengths >= maximum_lengths[:, None])
         finished |= ends & _is_real(log_probabilities)
         return time + 1, finished, log_probabilities, ids, lengths, state, history
 
+    no_shape = tf.TensorSpec([], tf.int32)
     history = [
-        tf.TensorArray(dtype, 0, dynamic_size=True, element_shape=[None, beam_size, *shape])
-        for dtype, shape in ((tf.int32, ()), (tf.int32, ()), (tf.float32, (None,)))
+        tf.TensorArray(
+            spec.dtype, 0, dynamic_size=True, element_shape=[None, beam_size, *spec.shape]
+        )
+        for spec in (no_shape, no_shape, *tf.nest.flatten(attention_spec))
     ]
     time, _, log_probabilities, _, lengths, _, history = tf.while_loop(
         is_open,
@@ -103,16 +115,26 @@ def beam_search(step, state, memory_length, maximum_lengths, beam_size=1, alpha=
             state,
             history,
         ),
+        shape_invariants=(
+            tf.TensorShape([]),
+            *[tf.TensorShape([None, beam_size])] * 4,
+            _growing(state),
+            [tf.TensorShape([])] * len(history),
+        ),
     )
     scores = log_probabilities / length_penalty(lengths, alpha)
     ids, attention = _backtrack(time, lengths, *history)
+    attention = tf.nest.pack_sequence_as(attention_spec, attention)
     order = tf.argsort(scores, axis=1, direction="DESCENDING", stable=True)
-    return SearchResult(
-        *(
-            tf.gather(tensor, order, batch_dims=1)
-            for tensor in (ids, lengths, log_probabilities, scores, attention)
-        )
+    return tf.nest.map_structure(
+        lambda tensor: tf.gather(tensor, order, batch_dims=1),
+        SearchResult(ids, lengths, log_probabilities, scores, attention),
     )
+
+
+def _growing(state):
+    """Shape invariants of a state: nothing but the rank stays as it is."""
+    return tf.nest.map_structure(lambda tensor: tf.TensorShape([None] * tensor.shape.rank), state)
 
 
 def _is_real(log_probabilities):
@@ -147,25 +169,81 @@ def _best(continuations, log_probabilities, finished):
     return tf.gather(sums, chosen, batch_dims=1), chosen // width, ids
 
 
-def _backtrack(length, lengths, ids, parents, attention):
-    """Follows the parents from the end: ids `[B, K, T]` and attention `[B, K, T, S]`."""
+def _backtrack(length, lengths, ids, parents, *attention):
+    """Follows the parents from the end: ids `[B, K, T]` and attention `[[B, K, T, ...], ...]`."""
 
     def follow(time, hypotheses, outputs):
         before = tf.gather(parents.read(time), hypotheses, batch_dims=1)
-        read = (
-            tf.gather(ids.read(time), hypotheses, batch_dims=1),
-            # Attention was made by the parent, before the hypotheses were chosen.
-            tf.gather(attention.read(time), before, batch_dims=1),
-        )
+        # Attention was made by the parent, before the hypotheses were chosen.
+        places = hypotheses, *[before] * len(attention)
+        read = [
+            tf.gather(array.read(time), place, batch_dims=1)
+            for array, place in zip((ids, *attention), places)
+        ]
         outputs = [array.write(time, entry) for array, entry in zip(outputs, read)]
         return time - 1, before, outputs
 
     hypotheses = tf.zeros_like(lengths) + tf.range(lengths.shape[1])
-    outputs = [tf.TensorArray(dtype, length) for dtype in (tf.int32, tf.float32)]
-    _, _, (ids, attention) = tf.while_loop(
+    outputs = [tf.TensorArray(array.dtype, length) for array in (ids, *attention)]
+    _, _, outputs = tf.while_loop(
         lambda time, *_: time >= 0, follow, (length - 1, hypotheses, outputs)
     )
-    ids = tf.transpose(ids.stack(), [1, 2, 0])
-    attention = tf.transpose(attention.stack(), [1, 2, 0, 3])
     real = tf.sequence_mask(lengths, length)
-    return tf.where(real, ids, PAD), tf.where(real[..., None], attention, 0.0)
+    stacked = (_batch_first(array.stack(), 2) for array in outputs)
+    ids, *attention = (
+        tf.where(_expanded(real, tensor.shape.rank), tensor, tf.zeros([], tensor.dtype))
+        for tensor in stacked
+    )
+    return ids, attention
+
+
+def free_run(step, state, first, steps, attention_spec):
+    """Predicts real values, each from the ones before.
+
+    Args:
+        step: Function of the last values `[N, F]` and a state to the next values `[N, F]`, the
+            new state and the attention, as in `beam_search`.
+        state: The initial state, a nest of tensors `[N, ...]`.
+        first: What the first step reads, `[N, F]`.
+        steps: Number of steps T, int32.
+        attention_spec: As in `beam_search`.
+
+    Returns:
+        Values `[N, T, F]` and the attention, a nest of `[N, T, ...]`.
+    """
+
+    def extend(time, values, state, history):
+        values, state, attention = step(values, state)
+        entries = values, *tf.nest.flatten(attention)
+        history = [array.write(time, entry) for array, entry in zip(history, entries)]
+        return time + 1, values, state, history
+
+    values_spec = tf.TensorSpec([first.shape[-1]], first.dtype)
+    history = [
+        tf.TensorArray(spec.dtype, steps, element_shape=[None, *spec.shape])
+        for spec in (values_spec, *tf.nest.flatten(attention_spec))
+    ]
+    *_, history = tf.while_loop(
+        lambda time, *_: time < steps,
+        extend,
+        (tf.constant(0), first, state, history),
+        shape_invariants=(
+            tf.TensorShape([]),
+            first.shape,
+            _growing(state),
+            [tf.TensorShape([])] * len(history),
+        ),
+    )
+    values, *attention = (_batch_first(array.stack(), 1) for array in history)
+    return values, tf.nest.pack_sequence_as(attention_spec, attention)
+
+
+def _batch_first(tensor, axis):
+    """Moves the time from the front to an axis further back."""
+    rank = tensor.shape.rank
+    return tf.transpose(tensor, [*range(1, axis + 1), 0, *range(axis + 1, rank)])
+
+
+def _expanded(real, rank):
+    """`[B, K, T]` as a tensor of this rank, to be broadcast."""
+    return tf.reshape(real, tf.concat([tf.shape(real), [1] * (rank - 3)], 0))

@@ -118,6 +118,8 @@ class TextCodec(tf.Module):
         ValueError: The vocabulary does not begin with the special tokens, or repeats one.
     """
 
+    is_text = True
+
     def __init__(self, vocabulary, tokenizer="word", lowercase=False):
         super().__init__()
         if tuple(vocabulary[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:

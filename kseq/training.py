@@ -9,6 +9,7 @@ import tempfile
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import kseq
@@ -16,10 +17,11 @@ from kseq import files, run_directory
 from kseq.config import Config, ModelConfig
 from kseq.corpora import Corpus
 from kseq.curves import save_curves
-from kseq.losses import CrossEntropy, token_metrics
+from kseq.losses import measure, objective
 from kseq.models import build_seq2seq
-from kseq.pipeline import build_text, survey_pairs, training_pipeline
+from kseq.pipeline import build_codecs, survey_pairs, training_pipeline
 from kseq.translator import Translator
+from kseq.vectors import load_vectors
 
 FINAL_LEARNING_RATE = 0.05  # of the highest one
 
@@ -31,7 +33,8 @@ class TrainingFailed(RuntimeError):
 def train(corpus, config=None, *, out, overwrite=False, verbose=True):
     """Trains a model with teacher forcing and leaves it in a run directory.
 
-    The weights of the epoch with the lowest cross-entropy per validation token are kept.
+    The weights of the epoch with the lowest cross-entropy per validation token (for real values
+    the lowest error per step) are kept.
     Stopping it (Ctrl-C, a kill) loses nothing of the epochs that are over: the directory then
     holds the best of them.
 
@@ -60,19 +63,21 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True):
         config = dataclasses.replace(corpus.config, model=config or corpus.config.model)
     if not isinstance(config, Config):
         raise TypeError(f"expected a Config or a ModelConfig; received {config!r}")
+    config = _with_features(corpus, config)
     run = run_directory.NewRun(out, overwrite)
     say = print if verbose else lambda *_: None
     keras.utils.set_random_seed(config.training.seed)
 
     with run:
-        text, surveys = _survey(corpus, config, say)
-        model = build_seq2seq(config.model, text.source.size, text.target.size)
+        codecs, surveys = _survey(corpus, config, say)
+        model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
+        _load_embeddings(model, codecs, config.training, say)
         compile_model(model, config.training, -(-surveys[0].kept // config.training.batch_size))
         say(f"model: {model.count_params():,} parameters")
         record = _record(corpus, *surveys)
-        _write_description(run.folder, config, text, record)
-        writer = _RunWriter(run)
-        _fit(model, corpus, text, config.training, surveys, writer, verbose)
+        _write_description(run.folder, config, codecs, record)
+        writer = _RunWriter(run, _monitor(model))
+        _fit(model, corpus, codecs, config.training, surveys, writer, verbose)
         if writer.best_epoch is None:
             raise TrainingFailed(
                 "the loss was not a finite number in any epoch; lower learning_rate "
@@ -80,28 +85,69 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True):
             )
         _without_optimizer(model).load_weights(run.folder / run_directory.WEIGHTS)
     say(f"best epoch: {writer.best_epoch}")
-    return Translator(model, text, config, record)
+    return Translator(model, codecs, config, record)
+
+
+def _with_features(corpus, config):
+    """The config with the widths of real-valued sides, which the data tell."""
+    names = "source_features", "target_features"
+    widths = dict(zip(names, corpus.train.features))
+    for name, width in widths.items():
+        configured = getattr(config.model, name)
+        if configured not in (0, width):
+            held = f"{width} values per step" if width else "text"
+            raise ValueError(
+                f"{corpus.train}: {name} is {configured}, but the corpus has {held}; "
+                f"set {name}={width}"
+            )
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, **widths))
 
 
 def _survey(corpus, config, say):
-    limit = config.training.maximum_length
-    text, train_survey = build_text(corpus.train, config.text, limit)
-    valid_survey = survey_pairs(corpus.valid, text, limit)
+    codecs, train_survey = build_codecs(corpus.train, config)
+    valid_survey = survey_pairs(corpus.valid, codecs, config.training)
     say(f"training on {train_survey}, validating on {valid_survey}")
-    say(f"vocabularies: {text.source.size:,} source and {text.target.size:,} target tokens")
-    return text, (train_survey, valid_survey)
+    source, target = map(_described, codecs.sides)
+    say(f"source: {source}; target: {target}")
+    return codecs, (train_survey, valid_survey)
 
 
-def _fit(model, corpus, text, training, surveys, writer, verbose):
+def _described(codec):
+    if codec.is_text:
+        return f"{codec.size:,} different tokens"
+    return f"{codec.features} values per step"
+
+
+def _load_embeddings(model, codecs, training, say):
+    """Puts pretrained vectors into the embeddings, and says which words have none."""
+    for side, part, codec in zip(("source", "target"), ("encoder", "decoder"), codecs.sides):
+        path = getattr(training, f"{side}_vectors")
+        if not path:
+            continue
+        if not codec.is_text:
+            raise ValueError(f"{side}_vectors needs text as {side}; received {path}")
+        name = "shared" if model.config.share_embeddings else side
+        layer = model.get_layer(part).get_layer(f"{name}_embedding")
+        vectors = load_vectors(path, codec.vocabulary, model.config.embedding_dim)
+        matrix = np.where(vectors.found[:, None], vectors.matrix, layer.embeddings)
+        layer.embeddings.assign(matrix)
+        layer.trainable = not training.freeze_vectors
+        say(f"{side}: {vectors.describe()}")
+
+
+def _monitor(model):
+    """The name of the figure that chooses the best epoch."""
+    return f"val_{measure(model.config)[0]}"
+
+
+def _fit(model, corpus, codecs, training, surveys, writer, verbose):
     train_survey, valid_survey = surveys
-    stop = keras.callbacks.EarlyStopping(
-        "val_cross_entropy", patience=training.patience, mode="min"
-    )
+    stop = keras.callbacks.EarlyStopping(_monitor(model), patience=training.patience, mode="min")
     try:
         model.fit(
-            training_pipeline(corpus.train, text, training, train_survey),
+            training_pipeline(corpus.train, codecs, training, train_survey),
             validation_data=training_pipeline(
-                corpus.valid, text, training, valid_survey, shuffled=False
+                corpus.valid, codecs, training, valid_survey, shuffled=False
             ),
             epochs=training.epochs,
             shuffle=False,
@@ -132,10 +178,11 @@ def compile_model(model, training, batches):
         warmup_target=training.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
+    loss, metrics = objective(model.config, training.label_smoothing)
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate, global_clipnorm=training.gradient_clip),
-        loss=CrossEntropy(training.label_smoothing),
-        weighted_metrics=token_metrics(),
+        loss=loss,
+        weighted_metrics=metrics,
         # Batches have many shapes, and XLA compiles each of them anew.
         jit_compile=False,
     )
@@ -151,10 +198,10 @@ def _record(corpus, train_survey, valid_survey):
     }
 
 
-def _write_description(folder, config, text, record):
+def _write_description(folder, config, codecs, record):
     files.write_text(folder / run_directory.CONFIG, config.dumps())
     files.write_text(folder / run_directory.RECORD, json.dumps(record, indent=2) + "\n")
-    text.save(folder)
+    codecs.save(folder)
 
 
 def _save_weights(model, path):
@@ -178,8 +225,9 @@ def _without_optimizer(model):
 class _RunWriter(keras.callbacks.Callback):
     """Writes history, curves and best weights after every epoch, each file whole or not at all."""
 
-    def __init__(self, run):
+    def __init__(self, run, monitor):
         super().__init__()
+        self._monitor = monitor
         self.best_epoch = None
         self._best = float("inf")
         self._run = run
@@ -191,8 +239,8 @@ class _RunWriter(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.monotonic() - self._started
         self._rows.append({"epoch": epoch + 1, "seconds": round(seconds, 1), **logs})
-        if logs["val_cross_entropy"] < self._best:
-            self.best_epoch, self._best = epoch + 1, logs["val_cross_entropy"]
+        if logs[self._monitor] < self._best:
+            self.best_epoch, self._best = epoch + 1, logs[self._monitor]
             _save_weights(self.model, self._run.folder / run_directory.WEIGHTS)
         lines = [",".join(self._rows[0])]
         lines += [",".join(f"{value:.6g}" for value in row.values()) for row in self._rows]

@@ -1,7 +1,5 @@
-"""The `Translator`: text, model and search behind four verbs: translate, score, evaluate, plot."""
+"""The `Translator`: translate, predict, score, evaluate and plot with a trained model."""
 
-import dataclasses
-import functools
 import itertools
 import numbers
 
@@ -9,61 +7,40 @@ import numpy as np
 import tensorflow as tf
 
 from kseq import run_directory
-from kseq.losses import token_cross_entropy
-from kseq.models import build_seq2seq, split_for_inference
-from kseq.pipeline import TextPair
-from kseq.search import beam_search
-from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, START
+from kseq.arrays import check_values, read_values
+from kseq.inference import Inference
+from kseq.models import build_seq2seq
+from kseq.pipeline import CodecPair, source_inputs, with_first
+from kseq.results import Prediction, Translation
+from kseq.special_tokens import END, SPECIAL_TOKENS
 
 READ_AHEAD = 1024  # sentences that are sorted by length together
 BATCH_SENTENCES = 64
-BATCH_TOKENS = 4096  # source tokens of a batch, padding included
-LONGEST_OUTPUT = 1000  # tokens
+BATCH_TOKENS = 4096  # source tokens of a batch, padding included; or steps of real values
+LONGEST_PREDICTION = 100_000  # steps
 WIDEST_BEAM = 1000
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Translation:
-    """One sentence and what became of it.
-
-    Args:
-        source: The sentence as it was given.
-        text: The translation.
-        score: What the search ranked by: the log-probability over the length penalty.
-        log_probability: Sum over the output tokens, in nats.
-        tokens: Output tokens, END included.
-        source_tokens: Source tokens, END included.
-        attention: Weights, float32 `[T, S]`, a row for each output token.
-    """
-
-    source: str
-    text: str
-    score: float
-    log_probability: float
-    tokens: list
-    source_tokens: list
-    attention: np.ndarray = dataclasses.field(repr=False)
-
-
 class Translator:
-    """A trained model with its text, ready for use.
+    """A trained model with its codecs, ready for use.
+
+    A real-valued source is an array `[S, F]`, or the path of a `.npy` file of one. A model of
+    real-valued targets has `predict` in place of `translate`.
 
     Args:
         model: Model of `build_seq2seq`.
-        text: `TextPair`.
+        codecs: `CodecPair`.
         config: `Config` of the run.
         record: What the run remembers of its making: a dict with `length_ratio` (target tokens
             per source token in the training split), `corpus` (arguments of `load_corpus`).
     """
 
-    def __init__(self, model, text, config, record):
+    def __init__(self, model, codecs, config, record):
         self.model = model
-        self.text = text
+        self.codecs = codecs
         self.config = config
         self.record = record
-        self.encoder, self._step = split_for_inference(model)
-        self._decoder = model.get_layer("decoder")
-        self._search_function = functools.cache(self._make_search_function)
+        self.inference = Inference(model, codecs, record["length_ratio"])
 
     @classmethod
     def load(cls, run):
@@ -74,8 +51,8 @@ class Translator:
             ValueError: It is not a run, or damaged.
         """
         folder, config, record = run_directory.read_run(run)
-        text = TextPair.load(folder, config.text)
-        model = build_seq2seq(config.model, text.source.size, text.target.size)
+        codecs = CodecPair.load(folder, config)
+        model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
         try:
             model.load_weights(folder / run_directory.WEIGHTS)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -84,13 +61,18 @@ class Translator:
                 f"{folder / run_directory.WEIGHTS}: cannot be read into the model that "
                 f"{run_directory.CONFIG} describes: {reason}"
             ) from error
-        return cls(model, text, config, record)
+        return cls(model, codecs, config, record)
+
+    @property
+    def predicts_values(self):
+        """Whether the targets are real-valued."""
+        return not self.codecs.target.is_text
 
     def translate(self, texts, beam_size=1, n_best=None, alpha=1.0):
         """Translates sentences.
 
         Args:
-            texts: Sentences.
+            texts: Sentences, or real-valued sources.
             beam_size: Hypotheses K that the search follows; 1 is greedy search.
             n_best: How many translations of each sentence to return, at most `beam_size`.
             alpha: Exponent of the length penalty (Wu et al. 2016); 0 for none.
@@ -99,8 +81,8 @@ class Translator:
             A list of `Translation`, or, with `n_best`, a list of lists, best first.
 
         Raises:
-            TypeError: `texts` is a single string.
-            ValueError: `beam_size` or `n_best` is out of range.
+            TypeError: `texts` is a single string, or the targets are real-valued.
+            ValueError: `beam_size` or `n_best` is out of range, or a source cannot be used.
         """
         return list(self.stream(texts, beam_size, n_best, alpha))
 
@@ -111,36 +93,57 @@ class Translator:
         its length.
         """
         check_beam_size(beam_size)
-        if isinstance(texts, str):
-            raise TypeError("expected a list of sentences, received one string; wrap it in [ ]")
+        if self.predicts_values:
+            raise TypeError("this model predicts real values: use predict(sources, steps)")
+        _refuse_single(texts)
         if n_best is not None and not 1 <= n_best <= beam_size:
             raise ValueError(f"n_best must be from 1 to beam_size ({beam_size}); received {n_best}")
-        texts = iter(texts)
-        while chunk := list(itertools.islice(texts, read_ahead)):
+        for chunk in _chunks(map(self._source, texts), read_ahead):
             for hypotheses in self._translate_chunk(chunk, beam_size, n_best or 1, alpha):
                 yield hypotheses[0] if n_best is None else hypotheses
 
-    def score(self, pairs):
-        """Reads given translations with the model, teacher forced.
+    def predict(self, sources, steps):
+        """Predicts real values, each step from the ones before.
 
         Args:
-            pairs: (source, target) sentences.
+            sources: Sentences, or real-valued sources.
+            steps: Number of steps to predict: one for all, or one for each source.
+
+        Returns:
+            A list of `Prediction`.
+
+        Raises:
+            TypeError: `sources` is a single string, or the targets are text.
+            ValueError: A number of steps is out of range, or a source cannot be used.
+        """
+        if not self.predicts_values:
+            raise TypeError("this model writes text: use translate(texts)")
+        _refuse_single(sources)
+        sources = list(sources)
+        steps = _steps_of_each(steps, len(sources))
+        results = []
+        for chunk in _chunks(zip(map(self._source, sources), steps), READ_AHEAD):
+            results.extend(self._predict_chunk(*zip(*chunk)))
+        return results
+
+    def score(self, pairs):
+        """Reads given targets with the model, teacher forced.
+
+        Args:
+            pairs: (source, target) sentences, or real values.
 
         Returns:
             A list of `Translation`, in the order of `pairs`, whose tokens are those of the
-            target; `score` is the log-probability per token.
+            target; `score` is the log-probability per token. For real-valued targets a list of
+            `Prediction`: every step as predicted from the true ones before.
         """
         results = []
-        pairs = iter(pairs)
-        while chunk := list(itertools.islice(pairs, READ_AHEAD)):
-            for pair in chunk:
-                if isinstance(pair, str) or len(pair) != 2:
-                    raise TypeError(f"expected pairs of source and target; received {pair!r}")
+        for chunk in _chunks(map(self._pair, pairs), READ_AHEAD):
             results.extend(self._score_chunk(*zip(*chunk)))
         return results
 
     def evaluate(self, pairs, alignments=None, beam_size=1, alpha=1.0):
-        """Measures translations against references; see `kseq.evaluation.evaluate`."""
+        """Measures results against references; see `kseq.evaluation.evaluate`."""
         from kseq.evaluation import evaluate
 
         return evaluate(self, pairs, alignments, beam_size, alpha)
@@ -152,102 +155,103 @@ class Translator:
         return plot_attention(self.translate([text], beam_size)[0], axes)
 
     def export(self, folder, beam_size=1, alpha=1.0):
-        """Writes a SavedModel from strings to strings; see `kseq.export.export`."""
+        """Writes a SavedModel; see `kseq.export.export`."""
         from kseq.export import export
 
         return export(self, folder, beam_size, alpha)
 
-    def search(self, source_ids, beam_size, alpha):
-        """The search as a graph: source ids `[B, S]` to a `SearchResult`.
+    def _source(self, source):
+        return _checked("source", self.codecs.source, source)
 
-        Output is at most twice as long as the source would let one expect from the training
-        split, and ten tokens more.
-        """
-        encoded = self.encoder({"source_ids": source_ids}, training=False)
-        state = encoded.pop("state")
+    def _pair(self, pair):
+        if isinstance(pair, str) or len(pair) != 2:
+            raise TypeError(f"expected pairs of source and target; received {pair!r}")
+        return self._source(pair[0]), _checked("target", self.codecs.target, pair[1])
 
-        def step(ids, state):
-            outputs = self._step({"ids": ids, **encoded, "state": state}, training=False)
-            return outputs["logits"], outputs["state"], outputs["attention"]
+    def _translate_chunk(self, sources, beam_size, n_best, alpha):
+        search = self.inference.searching(beam_size)
+        tokens, sequences = _read(self.codecs.source, sources)
 
-        lengths = tf.reduce_sum(tf.cast(source_ids != PAD, tf.float32), axis=1)
-        limits = 10 + tf.cast(2.0 * self.record["length_ratio"] * lengths, tf.int32)
-        # An empty sentence, END alone, has an empty translation.
-        limits = tf.where(lengths > 1.0, tf.minimum(limits, LONGEST_OUTPUT), 0)
-        return beam_search(step, state, tf.shape(source_ids)[1], limits, beam_size, alpha)
-
-    def _make_search_function(self, beam_size):
-        specs = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.float32)]
-
-        @tf.function(input_signature=specs)
-        def search(source_ids, alpha):
-            result = self.search(source_ids, beam_size, alpha)
-            flat = tf.reshape(result.ids, [-1, tf.shape(result.ids)[-1]])
-            texts = tf.reshape(self.text.target.decode(flat), tf.shape(result.lengths))
-            return result, texts, self.text.target.shown(self.text.target.tokens(result.ids))
-
-        return search
-
-    @functools.cached_property
-    def _forced(self):
-        specs = [tf.TensorSpec([None, None], tf.int32)] * 2
-
-        @tf.function(input_signature=specs)
-        def forced(source_ids, targets):
-            encoded = self.encoder({"source_ids": source_ids}, training=False)
-            outputs = self._decoder({"target_ids": targets[:, :-1], **encoded}, training=False)
-            return -token_cross_entropy(targets[:, 1:], outputs["logits"]), outputs["attention"]
-
-        return forced
-
-    def _translate_chunk(self, texts, beam_size, n_best, alpha):
-        search = self._search_function(beam_size)
-        source_tokens, source_ids = self._read(self.text.source, texts)
-        results = [None] * len(texts)
-        for rows in _batches(source_ids.row_lengths().numpy()):
-            batch = tf.gather(source_ids, rows).to_tensor(PAD)
-            found, *strings = search(batch, alpha)
-            found = type(found)(*(tensor.numpy() for tensor in found))
+        def translate_batch(rows):
+            found, *strings = search(source_inputs(tf.gather(sequences, rows)), alpha)
+            found = tf.nest.map_structure(lambda tensor: tensor.numpy(), found)
             strings = [_decoded(tensor) for tensor in strings]
             for place, row in enumerate(rows):
-                results[row] = [
-                    _translation(texts[row], source_tokens[row], found, strings, place, rank)
+                source = sources[row], tokens[row]
+                yield [
+                    self._translation(source, found, strings, place, rank)
                     for rank in range(n_best)
                     if rank == 0 or np.isfinite(found.scores[place, rank])
                 ]
-        return results
+
+        return _by_length(translate_batch, sequences.row_lengths())
+
+    def _translation(self, source, found, strings, place, rank):
+        texts, tokens = strings
+        length = found.lengths[place, rank]
+        attention = {name: array[place, rank] for name, array in found.attention.items()}
+        return Translation(
+            text=texts[place][rank],
+            score=float(found.scores[place, rank]),
+            log_probability=float(found.log_probabilities[place, rank]),
+            tokens=tokens[place][rank][:length],
+            **self._attended(*source, length, attention),
+        )
+
+    def _predict_chunk(self, sources, steps):
+        tokens, sequences = _read(self.codecs.source, sources)
+
+        def predict_batch(rows):
+            inputs = source_inputs(tf.gather(sequences, rows))
+            values, attention = self.inference.predicting(inputs, max(steps[row] for row in rows))
+            for place, row in enumerate(rows):
+                weights = {name: tensor[place].numpy() for name, tensor in attention.items()}
+                yield Prediction(
+                    values=values[place, : steps[row]].numpy(),
+                    **self._attended(sources[row], tokens[row], steps[row], weights),
+                )
+
+        return _by_length(predict_batch, sequences.row_lengths())
 
     def _score_chunk(self, sources, targets):
-        source_tokens, source_ids = self._read(self.text.source, sources)
-        target_tokens, target_ids = self._read(self.text.target, targets)
-        starts = tf.fill([target_ids.nrows(), 1], START)
-        target_ids = tf.concat([tf.RaggedTensor.from_tensor(starts), target_ids], axis=1)
-        results = [None] * len(sources)
-        lengths = np.maximum(source_ids.row_lengths(), target_ids.row_lengths())
-        for rows in _batches(lengths):
-            log_probabilities, attention = self._forced(
-                tf.gather(source_ids, rows).to_tensor(PAD),
-                tf.gather(target_ids, rows).to_tensor(PAD),
-            )
-            for place, row in enumerate(rows):
-                length, width = len(target_tokens[row]), len(source_tokens[row])
-                total = float(tf.reduce_sum(log_probabilities[place, :length]))
-                results[row] = Translation(
-                    source=sources[row],
-                    text=targets[row],
-                    score=total / length,
-                    log_probability=total,
-                    tokens=target_tokens[row],
-                    source_tokens=source_tokens[row],
-                    attention=attention[place, :length, :width].numpy(),
-                )
-        return results
+        tokens, sequences = _read(self.codecs.source, sources)
+        target_tokens, target_sequences = _read(self.codecs.target, targets)
+        target_sequences = with_first(self.codecs.target, target_sequences)
 
-    def _read(self, codec, texts):
-        """The tokens of sentences, to be shown, END included, and their ids."""
-        tokens = codec.tokenize(tf.constant([_utf8(text) for text in texts]))
-        shown = _decoded(tokens.with_flat_values(codec.shown(tokens.flat_values)).to_list())
-        return [[*row, SPECIAL_TOKENS[END]] for row in shown], codec.ids(tokens)
+        def score_batch(rows):
+            padded = tf.gather(target_sequences, rows)
+            lengths = padded.row_lengths().numpy() - 1
+            padded = padded.to_tensor(tf.zeros([], padded.dtype))
+            inputs = source_inputs(tf.gather(sequences, rows))
+            measures, values, attention = self.inference.forcing(inputs, padded)
+            for place, (row, length) in enumerate(zip(rows, lengths)):
+                weights = {name: tensor[place].numpy() for name, tensor in attention.items()}
+                attended = self._attended(sources[row], tokens[row], length, weights)
+                total = float(tf.reduce_sum(measures[place, :length]))
+                if self.predicts_values:
+                    predicted = values[place, :length].numpy()
+                    yield Prediction(values=predicted, error=total / length, **attended)
+                else:
+                    yield Translation(
+                        text=targets[row],
+                        score=total / length,
+                        log_probability=total,
+                        tokens=target_tokens[row],
+                        **attended,
+                    )
+
+        lengths = np.maximum(sequences.row_lengths(), target_sequences.row_lengths())
+        return _by_length(score_batch, lengths)
+
+    def _attended(self, source, tokens, length, attention):
+        """Arguments of a result: the source, and the attention without padding."""
+        width = len(source) if tokens is None else len(tokens)
+        if self.config.model.pyramid:
+            width = -(-width // 2 ** (self.config.model.encoder_layers - 1))
+        cut = {name: array[:length, ..., :width] for name, array in attention.items()}
+        if "attention_heads" in cut:
+            cut["attention_heads"] = np.moveaxis(cut["attention_heads"], 0, 2)
+        return {"source": source, "source_tokens": tokens, **cut}
 
 
 def check_beam_size(beam_size):
@@ -263,18 +267,68 @@ def check_beam_size(beam_size):
         raise ValueError(f"beam_size must be from 1 to {WIDEST_BEAM}; received {beam_size}")
 
 
-def _translation(source, source_tokens, found, strings, place, rank):
-    texts, tokens = strings
-    length = found.lengths[place, rank]
-    return Translation(
-        source=source,
-        text=texts[place][rank],
-        score=float(found.scores[place, rank]),
-        log_probability=float(found.log_probabilities[place, rank]),
-        tokens=tokens[place][rank][:length],
-        source_tokens=source_tokens,
-        attention=found.attention[place, rank, :length, : len(source_tokens)],
-    )
+def _refuse_single(sources):
+    if isinstance(sources, str):
+        raise TypeError("expected a list of sentences, received one string; wrap it in [ ]")
+
+
+def _steps_of_each(steps, count):
+    steps = [steps] * count if isinstance(steps, numbers.Number) else list(steps)
+    if len(steps) != count:
+        raise ValueError(
+            f"expected a number of steps for each of {count} sources; received {len(steps)}"
+        )
+    for number in steps:
+        if not isinstance(number, numbers.Integral) or not 1 <= number <= LONGEST_PREDICTION:
+            raise ValueError(
+                f"steps must be whole numbers from 1 to {LONGEST_PREDICTION:,}; received {number!r}"
+            )
+    return steps
+
+
+def _checked(side, codec, sequence):
+    """A sentence, or real values as a float32 array of as many features as the model knows."""
+    if codec.is_text:
+        if not isinstance(sequence, str):
+            raise TypeError(f"expected sentences as strings; received {sequence!r}")
+        return sequence
+    name = f"a {side} of real values"
+    if isinstance(sequence, str) or hasattr(sequence, "__fspath__"):
+        name, sequence = sequence, read_values(sequence)
+    values = check_values(sequence, name)
+    if values.shape[1] != codec.features:
+        raise ValueError(
+            f"{name}: expected {codec.features} values per step, as the model was trained with; "
+            f"received {values.shape[1]}"
+        )
+    return values
+
+
+def _read(codec, sequences):
+    """Tokens to be shown of each sequence, END included, or None; and ragged numbers."""
+    if not codec.is_text:
+        flat = codec.encode(np.concatenate(sequences))
+        lengths = [len(values) for values in sequences]
+        return [None] * len(sequences), tf.RaggedTensor.from_row_lengths(flat, lengths)
+    texts = [text.encode("utf-8", "replace") for text in sequences]
+    tokens = codec.tokenize(tf.constant(texts))
+    shown = _decoded(tokens.with_flat_values(codec.shown(tokens.flat_values)).to_list())
+    return [[*row, SPECIAL_TOKENS[END]] for row in shown], codec.ids(tokens)
+
+
+def _chunks(iterable, size):
+    iterator = iter(iterable)
+    while chunk := list(itertools.islice(iterator, size)):
+        yield chunk
+
+
+def _by_length(run, lengths):
+    """The results of `run` for all rows, in order, though sequences of a length run together."""
+    results = [None] * len(lengths)
+    for rows in _batches(np.asarray(lengths)):
+        for row, result in zip(rows, run(rows)):
+            results[row] = result
+    return results
 
 
 def _batches(lengths):
@@ -288,12 +342,6 @@ def _batches(lengths):
         batch.append(row)
     if batch:
         yield np.array(batch)
-
-
-def _utf8(text):
-    if not isinstance(text, str):
-        raise TypeError(f"expected sentences as strings; received {text!r}")
-    return text.encode("utf-8", "replace")
 
 
 def _decoded(strings):

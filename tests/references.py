@@ -14,16 +14,9 @@ def log_softmax(logits):
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
-def bahdanau_attention(query, keys, memory, mask, query_kernel, energy_vector):
-    """Bahdanau et al. 2015, equations 5 and 6, one sentence and one source position at a time."""
-    contexts, all_weights = [], []
-    for state, row_keys, row_memory, row_mask in zip(query, keys, memory, mask):
-        energies = [np.tanh(state @ query_kernel + key) @ energy_vector for key in row_keys]
-        exponentials = [np.exp(e) if real else 0.0 for e, real in zip(energies, row_mask)]
-        weights = np.array(exponentials) / sum(exponentials)
-        contexts.append(sum(weight * vector for weight, vector in zip(weights, row_memory)))
-        all_weights.append(weights)
-    return np.array(contexts), np.array(all_weights)
+def rnn_step(inputs, hidden, recurrent_kernel):
+    """Elman 1990 with tanh; `inputs` are already projected, as below."""
+    return np.tanh(inputs + hidden @ recurrent_kernel)
 
 
 def gru_step(inputs, hidden, recurrent_kernel, recurrent_bias):
@@ -31,11 +24,8 @@ def gru_step(inputs, hidden, recurrent_kernel, recurrent_bias):
 
     `inputs` are already projected; gates stand in the order update, reset, candidate.
     """
-    units = hidden.shape[-1]
-    z_in, r_in, h_in = (inputs[:, i * units : (i + 1) * units] for i in range(3))
-    z_kernel, r_kernel, h_kernel = (
-        recurrent_kernel[:, i * units : (i + 1) * units] for i in range(3)
-    )
+    z_in, r_in, h_in = np.split(inputs, 3, axis=-1)
+    z_kernel, r_kernel, h_kernel = np.split(recurrent_kernel, 3, axis=-1)
     z = sigmoid(z_in + hidden @ z_kernel)
     r = sigmoid(r_in + hidden @ r_kernel)
     candidate = np.tanh(h_in + r * (hidden @ h_kernel + recurrent_bias))
@@ -44,96 +34,478 @@ def gru_step(inputs, hidden, recurrent_kernel, recurrent_bias):
 
 def lstm_step(inputs, hidden, memory, recurrent_kernel, forget_bias):
     """Hochreiter and Schmidhuber 1997 with forget gate; order input, forget, candidate, output."""
-    units = hidden.shape[-1]
-    gates = inputs + hidden @ recurrent_kernel
-    i, f, g, o = (gates[:, n * units : (n + 1) * units] for n in range(4))
+    i, f, g, o = np.split(inputs + hidden @ recurrent_kernel, 4, axis=-1)
     memory = sigmoid(f + forget_bias) * memory + sigmoid(i) * np.tanh(g)
     return sigmoid(o) * np.tanh(memory), memory
 
 
-def gru_layer(sequence, mask, kernel, recurrent_kernel, bias):
-    """`keras.layers.GRU` over the real positions of each row: outputs `[B, S, H]`, last state."""
-    units = recurrent_kernel.shape[0]
-    hidden = np.zeros((len(sequence), units))
-    outputs = np.zeros((*sequence.shape[:2], units))
-    for time in range(sequence.shape[1]):
-        inputs = sequence[:, time] @ kernel + bias[0]
-        inputs[:, : 2 * units] += bias[1, : 2 * units]
-        new = gru_step(inputs, hidden, recurrent_kernel, bias[1, 2 * units :])
-        hidden = np.where(mask[:, time, None], new, hidden)
-        outputs[:, time] = np.where(mask[:, time, None], hidden, 0.0)
-    return outputs, [hidden]
-
-
-def lstm_layer(sequence, mask, kernel, recurrent_kernel, bias):
-    """`keras.layers.LSTM`, likewise."""
-    units = recurrent_kernel.shape[0]
-    state = [np.zeros((len(sequence), units))] * 2
-    outputs = np.zeros((*sequence.shape[:2], units))
-    for time in range(sequence.shape[1]):
-        inputs = sequence[:, time] @ kernel + bias
-        new = lstm_step(inputs, *state, recurrent_kernel, 0.0)
-        state = [np.where(mask[:, time, None], *pair) for pair in zip(new, state)]
-        outputs[:, time] = np.where(mask[:, time, None], state[0], 0.0)
-    return outputs, state
-
-
-def seq2seq(cell, layers, weights, source_ids, target_ids):
-    """The whole encoder-decoder of Bahdanau et al. 2015 with teacher forcing.
+class Cell:
+    """A recurrent cell with its weights: the new state of an input and a state.
 
     Args:
-        cell: `"gru"` or `"lstm"`.
-        layers: Number of encoder layers.
-        weights: Mapping from the path of a weight, without its model, to its array.
-        source_ids: `[B, S]`, 0 on padding.
-        target_ids: `[B, T]`.
+        kind: `"rnn"`, `"gru"` or `"lstm"`.
+        kernel: Of the inputs; rows in the order of what the cell reads side by side.
+        recurrent_kernel: Of the hidden state.
+        bias: Of the inputs; for Keras' GRU two rows, of the inputs and of the hidden state.
+        extra_bias: Of the GRU's candidate, inside the reset gate; of the LSTM's forget gate.
+    """
+
+    def __init__(self, kind, kernel, recurrent_kernel, bias, extra_bias=0.0):
+        self.kind = kind
+        self.kernel, self.recurrent_kernel = kernel, recurrent_kernel
+        self.bias, self.extra_bias = bias, extra_bias
+        if kind == "gru" and bias.ndim == 2:
+            units = len(recurrent_kernel)
+            gates = np.concatenate([bias[1, : 2 * units], np.zeros(units)])
+            self.bias, self.extra_bias = bias[0] + gates, bias[1, 2 * units :]
+
+    def step(self, inputs, state):
+        inputs = inputs @ self.kernel + self.bias
+        if self.kind == "rnn":
+            return [rnn_step(inputs, state[0], self.recurrent_kernel)]
+        if self.kind == "gru":
+            return [gru_step(inputs, state[0], self.recurrent_kernel, self.extra_bias)]
+        return list(lstm_step(inputs, *state, self.recurrent_kernel, self.extra_bias))
+
+    def run(self, sequence):
+        """All hidden states from a state of zeros `[S, H]`, and the last state."""
+        state = [np.zeros(len(self.recurrent_kernel))] * (2 if self.kind == "lstm" else 1)
+        outputs = []
+        for inputs in sequence:
+            state = self.step(inputs, state)
+            outputs.append(state[0])
+        return np.array(outputs), state
+
+
+def keras_cell(kind, weights, name):
+    """The cell of a layer of Keras."""
+    parts = (weights[f"{name}/{part}"] for part in ("kernel", "recurrent_kernel", "bias"))
+    return Cell(kind, *parts)
+
+
+def dense(weights, name, inputs):
+    return inputs @ weights[f"{name}/kernel"] + weights.get(f"{name}/bias", 0.0)
+
+
+def part_of(weights, name):
+    """The weights whose path begins with a name, without it."""
+    return {
+        path.removeprefix(f"{name}/"): array
+        for path, array in weights.items()
+        if path.startswith(f"{name}/")
+    }
+
+
+# Attention: one query, one sentence without padding
+
+
+def attention_weights(kind, window, weights, query, keys, step=0, coverage=None):
+    """What one query attends to, one source position at a time.
+
+    Args:
+        kind: One of the kinds of a recurrent model.
+        window: D of local attention.
+        weights: Weights of the mechanism by name.
+        query: The decoder state `[H]`.
+        keys: `U h_j` of every source position, `h_j` itself for the dot products.
+        step: Number of the target position, from 0.
+        coverage: Sum of the weights of all steps before.
 
     Returns:
-        Logits `[B, T, V]` and attention weights `[B, T, S]`.
+        Weights `[S]`.
     """
-    run_layer = {"gru": gru_layer, "lstm": lstm_layer}[cell]
-    mask = source_ids != 0
-    memory = weights["source_embedding/embeddings"][source_ids]
-    for number in range(1, layers + 1):
-        sides = []
-        for direction, order in (("forward", 1), ("backward", -1)):
-            name = f"encoder_layer_{number}/{direction}"
-            parts = [weights[f"{name}/{part}"] for part in ("kernel", "recurrent_kernel", "bias")]
-            outputs, state = run_layer(memory[:, ::order], mask[:, ::order], *parts)
-            sides.append((outputs[:, ::order], state))
-        memory = np.concatenate([sides[0][0], sides[1][0]], axis=-1)
-        last = [np.concatenate(pair, axis=-1) for pair in zip(sides[0][1], sides[1][1])]
-    keys = memory @ weights["attention_keys/kernel"]
-    state = [
-        np.tanh(part @ weights[f"bridge_{number}/kernel"] + weights[f"bridge_{number}/bias"])
-        for number, part in enumerate(last, start=1)
+    length = len(keys)
+    if kind in ("bahdanau", "luong_concat"):
+        # Bahdanau et al. 2015, appendix A.1.2; Luong et al. 2015, equation 8, concat.
+        projected = query @ weights["query/kernel"]
+        energies = [np.tanh(projected + key) @ weights["energy"][:, 0] for key in keys]
+    elif kind == "coverage":
+        # See et al. 2017, equation 11.
+        projected = query @ weights["query/kernel"] + weights["query/bias"]
+        energies = [
+            np.tanh(key + covered * weights["coverage"][0] + projected) @ weights["energy"][:, 0]
+            for key, covered in zip(keys, coverage)
+        ]
+    else:
+        # Luong et al. 2015, equation 8, dot and general.
+        energies = [query @ key for key in keys]
+    if kind == "luong_scaled_dot":
+        energies = [energy / np.sqrt(len(query)) for energy in energies]
+    if kind == "local_m":
+        center = min(step, length - 1)
+    elif kind == "local_p":
+        # Luong et al. 2015, equation 9.
+        hidden = np.tanh(query @ weights["position/kernel"])
+        center = length * sigmoid(hidden @ weights["position_energy"][:, 0])
+    inside = [
+        not kind.startswith("local") or center - window <= place <= center + window
+        for place in range(length)
     ]
-    logits, attention = [], []
-    for time in range(target_ids.shape[1]):
-        embedded = weights["target_embedding/embeddings"][target_ids[:, time]]
-        context, weight = bahdanau_attention(
-            state[0],
-            keys,
-            memory,
-            mask,
-            weights["attention_decoder/attention/query/kernel"],
-            weights["attention_decoder/attention/energy"][:, 0],
-        )
-        inputs = embedded @ weights["attention_decoder/embedding/kernel"]
-        inputs = inputs + weights["attention_decoder/embedding/bias"]
-        inputs = inputs + context @ weights["attention_decoder/context/kernel"]
-        recurrent_kernel = weights["attention_decoder/cell/recurrent_kernel"]
-        if cell == "gru":
-            bias = weights["attention_decoder/cell/recurrent_bias"]
-            state = [gru_step(inputs, state[0], recurrent_kernel, bias)]
+    highest = max(energy for energy, real in zip(energies, inside) if real)
+    exponentials = [
+        np.exp(energy - highest) if real else 0.0 for energy, real in zip(energies, inside)
+    ]
+    result = np.array(exponentials) / sum(exponentials)
+    if kind == "local_p":
+        # Equation 10; the deviation is half the half width.
+        distances = np.arange(length) - center
+        result = result * np.exp(-(distances**2) / (2 * (window / 2) ** 2))
+    return result
+
+
+# The recurrent model: one sentence without padding
+
+
+def recurrent_encoder(config, weights, sequence):
+    """Memory `[S, D]` in the order of the source, and the summary, of embeddings `[S, E]`."""
+    if config.reverse_source:
+        sequence = sequence[::-1]
+    for number in range(1, config.encoder_layers + 1):
+        read = sequence
+        if config.pyramid and number > 1:
+            read = pairs(sequence)
+        name = f"encoder_layer_{number}"
+        if config.bidirectional:
+            forward, forward_last = keras_cell(config.cell, weights, f"{name}/forward").run(read)
+            backward, backward_last = keras_cell(config.cell, weights, f"{name}/backward").run(
+                read[::-1]
+            )
+            merge = np.add if config.merge == "sum" else side_by_side
+            sequence = merge(forward, backward[::-1])
+            last = [merge(*sides) for sides in zip(forward_last, backward_last)]
         else:
-            bias = weights["attention_decoder/cell/forget_bias"]
-            state = list(lstm_step(inputs, *state, recurrent_kernel, bias))
-        readout = np.concatenate([state[0], context, embedded], axis=-1)
-        readout = np.tanh(readout @ weights["readout/kernel"] + weights["readout/bias"])
-        logits.append(readout @ weights["logits/kernel"] + weights["logits/bias"])
-        attention.append(weight)
-    return np.stack(logits, axis=1), np.stack(attention, axis=1)
+            sequence, last = keras_cell(config.cell, weights, name).run(read)
+        if config.residual and number > 1:
+            # Wu et al. 2016, equation 6.
+            sequence = sequence + read
+    if config.reverse_source:
+        sequence = sequence[::-1]
+    summary = {"last": last, "sum": [sequence.sum(axis=0)], "mean": [sequence.mean(axis=0)]}
+    return sequence, summary[config.context]
+
+
+def side_by_side(*vectors):
+    return np.concatenate(vectors, axis=-1)
+
+
+def pairs(sequence):
+    """Chan et al. 2016, equation 5: `[h_2i; h_2i+1]`, an odd last one beside zeros."""
+    nothing = np.zeros_like(sequence[0])
+    return np.array(
+        [
+            np.concatenate(
+                [sequence[first], sequence[first + 1] if first + 1 < len(sequence) else nothing]
+            )
+            for first in range(0, len(sequence), 2)
+        ]
+    )
+
+
+class RecurrentDecoder:
+    """The decoder stack, step by step over one target.
+
+    Args:
+        config: The settings.
+        encoder: Weights of the encoder.
+        decoder: Weights of the decoder.
+        memory: `[S, D]`.
+        summary: From which the states start.
+    """
+
+    def __init__(self, config, encoder, decoder, memory, summary):
+        self.config, self.weights, self.memory = config, decoder, memory
+        self.cell = config.cell if config.decoder_cell == "same" else config.decoder_cell
+        self.kind = config.attention
+        # Luong et al. 2015, section 3: attention behind the cell, not before it.
+        self.reads_after = self.kind.startswith(("luong", "local"))
+        self.feeds = self.reads_after and config.input_feeding
+        self.loops = self.feeds or self.kind in ("bahdanau", "coverage")
+        self.read_layer = 1 if config.attention_layer == "bottom" else config.decoder_layers
+        self.cells = [self.make_cell(number) for number in self.numbers()]
+        self.states = [
+            [
+                np.tanh(dense(encoder, f"bridge_{number}_{part + 1}", summary[part % len(summary)]))
+                for part in range(2 if self.cell == "lstm" else 1)
+            ]
+            for number in self.numbers()
+        ]
+        self.fixed_context = summary[0] if config.context_every_step else np.zeros(0)
+        self.fed = np.zeros(config.units)
+        self.keys = memory
+        if self.kind not in ("none", "luong_dot", "luong_scaled_dot"):
+            self.keys = memory @ encoder["attention_keys/kernel"]
+        self.coverage = np.zeros(len(memory))
+        self.attention_part = part_of(
+            decoder, "attention_decoder/attention" if self.loops else "attention"
+        )
+
+    def numbers(self):
+        return range(1, self.config.decoder_layers + 1)
+
+    def make_cell(self, number):
+        """The cells of the loop have one kernel for each of the things that they read."""
+        if not self.loops or number > self.read_layer:
+            return keras_cell(self.cell, self.weights, f"decoder_layer_{number}")
+        weights = part_of(self.weights, "attention_decoder")
+        kernel = weights[f"inputs_{number}/kernel"]
+        if number == 1:
+            kernel = np.concatenate(
+                [kernel, weights["fed/kernel" if self.feeds else "context/kernel"]]
+            )
+        parts = part_of(weights, f"cell_{number}")
+        bias = weights[f"inputs_{number}/bias"]
+        extra = {"rnn": 0.0, "gru": parts.get("recurrent_bias"), "lstm": parts.get("forget_bias")}
+        return Cell(self.cell, kernel, parts["recurrent_kernel"], bias, extra[self.cell])
+
+    def attend(self, query, step):
+        attention = attention_weights(
+            self.kind,
+            self.config.window,
+            self.attention_part,
+            query,
+            self.keys,
+            step,
+            self.coverage,
+        )
+        self.coverage = self.coverage + attention
+        context = sum(weight * vector for weight, vector in zip(attention, self.memory))
+        return context, attention
+
+    def step(self, number, embedded):
+        """The readout of target position `number`, from 0, and what it attended to."""
+        context, attention = self.fixed_context, None
+        if self.kind in ("bahdanau", "coverage"):
+            # Bahdanau et al. 2015, equation 6: the query is the state before this step.
+            context, attention = self.attend(self.states[self.read_layer - 1][0], number)
+        hidden = embedded
+        for layer in self.numbers():
+            read, beside = hidden, np.zeros(0)
+            if self.reads_after:
+                # Section 3.3: the attentional state of the step before beside the input.
+                beside = self.fed if self.feeds and layer == 1 else beside
+            elif layer == 1 or layer > self.read_layer or self.kind == "none":
+                beside = context
+            state = self.cells[layer - 1].step(
+                np.concatenate([read, beside]), self.states[layer - 1]
+            )
+            self.states[layer - 1] = state
+            hidden = state[0] + read if self.config.residual and layer > 1 else state[0]
+            if self.reads_after and layer == self.read_layer:
+                context, attention = self.attend(hidden, number)
+                hidden = self.attentional_state(context, hidden)
+        if self.reads_after and self.read_layer == self.config.decoder_layers:
+            return hidden, attention
+        read = [hidden, context] if self.reads_after else [hidden, context, embedded]
+        return np.tanh(dense(self.weights, "readout", np.concatenate(read))), attention
+
+    def attentional_state(self, context, hidden):
+        """Luong et al. 2015, equation 5."""
+        name = "attention_decoder/attentional_state" if self.loops else "attentional_state"
+        self.fed = np.tanh(dense(self.weights, name, np.concatenate([context, hidden])))
+        return self.fed
+
+
+# The Transformer: one sentence without padding
+
+
+def positions(length, width):
+    """Vaswani et al. 2017, section 3.5."""
+    encoding = np.zeros((length, width))
+    for position in range(length):
+        for pair in range((width + 1) // 2):
+            angle = position / 10_000 ** (2 * pair / width)
+            encoding[position, 2 * pair] = np.sin(angle)
+            if 2 * pair + 1 < width:
+                encoding[position, 2 * pair + 1] = np.cos(angle)
+    return encoding
+
+
+def softmax(energies):
+    exponentials = np.exp(energies - energies.max())
+    return exponentials / exponentials.sum()
+
+
+def layer_norm(weights, name, inputs):
+    """Ba et al. 2016 over the features of a position, with the ε of Keras."""
+    mean, variance = inputs.mean(-1, keepdims=True), inputs.var(-1, keepdims=True)
+    normal = (inputs - mean) / np.sqrt(variance + 1e-3)
+    return normal * weights[f"{name}/gamma"] + weights[f"{name}/beta"]
+
+
+def head_attention(query, keys, values):
+    """Equation 1 for one position and one head: `softmax(q Kᵀ / √d) V`, and the weights."""
+    weights = softmax(np.array([query @ key for key in keys]) / np.sqrt(len(query)))
+    return sum(weight * value for weight, value in zip(weights, values)), weights
+
+
+def multi_head(query_kernel, output_kernel, sequence, keys, values, causal=False):
+    """Section 3.2.2: outputs `[T, D]`, weights `[T, heads, S]`; keys and values `[S, heads, d]`."""
+    outputs, all_weights = [], []
+    for time, vector in enumerate(sequence):
+        last = time + 1 if causal else len(keys)
+        output, weights = 0.0, []
+        for head in range(query_kernel.shape[1]):
+            read, head_weights = head_attention(
+                vector @ query_kernel[:, head], keys[:last, head], values[:last, head]
+            )
+            output = output + read @ output_kernel[head]
+            weights.append(head_weights)
+        outputs.append(output)
+        all_weights.append(weights)
+    return np.array(outputs), all_weights
+
+
+def self_attention(weights, name, sequence, causal=False):
+    query, key, value, output = (
+        weights[f"{name}/{part}/kernel"] for part in ("query", "key", "value", "attention_output")
+    )
+    keys, values = (np.einsum("sd,dhk->shk", sequence, kernel) for kernel in (key, value))
+    return multi_head(query, output, sequence, keys, values, causal)[0]
+
+
+def feed_forward(weights, number, sequence):
+    """Equation 2."""
+    name = f"feed_forward_{number}"
+    return dense(weights, name, np.maximum(0.0, dense(weights, f"{name}_inner", sequence)))
+
+
+def transformer_inputs(config, weights, side, embedded):
+    if embedded.shape[-1] != config.units:
+        embedded = dense(weights, f"{side}_projection", embedded)
+    return embedded * np.sqrt(config.units) + positions(*embedded.shape)
+
+
+def transformer_encoder(config, weights, embedded):
+    """Section 3.1: `LayerNorm(x + Sublayer(x))` twice in every layer."""
+    sequence = transformer_inputs(config, weights, "source", embedded)
+    for number in range(1, config.encoder_layers + 1):
+        name = f"self_attention_{number}"
+        change = self_attention(weights, name, sequence)
+        sequence = layer_norm(weights, f"{name}_norm", sequence + change)
+        change = feed_forward(weights, number, sequence)
+        sequence = layer_norm(weights, f"feed_forward_{number}_norm", sequence + change)
+    return sequence
+
+
+def transformer_decoder(config, encoder, weights, memory, embedded):
+    """Outputs `[T, D]` and the weights of the cross-attention `[T, layers, heads, S]`."""
+    sequence = transformer_inputs(config, weights, "target", embedded)
+    all_weights = []
+    for number in range(1, config.decoder_layers + 1):
+        name = f"self_attention_{number}"
+        change = self_attention(weights, name, sequence, causal=True)
+        sequence = layer_norm(weights, f"{name}_norm", sequence + change)
+        name = f"cross_attention_{number}"
+        keys, values = (
+            np.einsum("sd,dhk->shk", memory, encoder[f"{name}_{part}/kernel"])
+            for part in ("keys", "values")
+        )
+        query, output = (weights[f"{name}/{part}/kernel"] for part in ("query", "output"))
+        change, layer_weights = multi_head(query, output, sequence, keys, values)
+        all_weights.append(layer_weights)
+        sequence = layer_norm(weights, f"{name}_norm", sequence + change)
+        change = feed_forward(weights, number, sequence)
+        sequence = layer_norm(weights, f"feed_forward_{number}_norm", sequence + change)
+    return sequence, np.array(all_weights).transpose(1, 0, 2, 3)
+
+
+# Whole models
+
+
+def seq2seq(config, weights, inputs):
+    """A whole model with teacher forcing, one sentence at a time, which never sees padding.
+
+    Args:
+        config: `ModelConfig`, any of them.
+        weights: `{"encoder": ..., "decoder": ...}`, each a mapping from the path of a weight,
+            without the automatic names of Keras, to its array.
+        inputs: Arrays as the model takes them.
+
+    Returns:
+        Logits or values `[B, T, V]`, attention `[B, T, S]` (None where there is none), and for
+        a Transformer the attention of every layer and head, `[B, T, layers, heads, S]`.
+    """
+    encoder, decoder = (
+        {name: np.asarray(array, np.float64) for name, array in weights[part].items()}
+        for part in ("encoder", "decoder")
+    )
+    shared = "shared_embedding/embeddings"
+    source_embedding = encoder.get("source_embedding/embeddings", encoder.get(shared))
+    target_embedding = decoder.get("target_embedding/embeddings", decoder.get(shared))
+    real = inputs["source_mask"] if config.source_features else inputs["source_ids"] != 0
+    longest = real.shape[1]
+    if config.pyramid:
+        for _ in range(1, config.encoder_layers):
+            longest = -(-longest // 2)
+    outputs, attention, heads = [], [], []
+    for row, length in enumerate(real.sum(axis=1)):
+        if config.source_features:
+            source = np.asarray(inputs["source"][row, :length], np.float64)
+        else:
+            source = source_embedding[inputs["source_ids"][row, :length]]
+        if config.target_features:
+            target = np.asarray(inputs["target"][row], np.float64)
+        else:
+            target = target_embedding[inputs["target_ids"][row]]
+        if config.architecture == "transformer":
+            memory = transformer_encoder(config, encoder, source)
+            readouts, weights = transformer_decoder(config, encoder, decoder, memory, target)
+            heads.append(widened(weights, longest))
+            attention.append(weights.mean(axis=(1, 2)))
+        else:
+            memory, summary = recurrent_encoder(config, encoder, source)
+            stack = RecurrentDecoder(config, encoder, decoder, memory, summary)
+            steps = [stack.step(number, embedded) for number, embedded in enumerate(target)]
+            readouts = np.array([readout for readout, _ in steps])
+            attention.append([weights for _, weights in steps])
+        outputs.append(head(config, decoder, readouts, target_embedding))
+    if config.attention == "none":
+        return np.array(outputs), None, None
+    attention = np.array([widened(np.array(weights), longest) for weights in attention])
+    return np.array(outputs), attention, np.array(heads) if heads else None
+
+
+def widened(weights, length):
+    """Weights over the positions of a sentence with 0 on the padding behind them."""
+    padding = np.zeros((*weights.shape[:-1], length - weights.shape[-1]))
+    return np.concatenate([weights, padding], axis=-1)
+
+
+def head(config, weights, readouts, embedding):
+    """Logits `[T, V]`, or real values `[T, F]`."""
+    if config.target_features:
+        values = dense(weights, "values", readouts)
+        return sigmoid(values) if config.target_activation == "sigmoid" else values
+    if not config.tie_output:
+        return dense(weights, "logits", readouts)
+    # Press and Wolf 2017.
+    if config.units != config.embedding_dim:
+        readouts = dense(weights, "output_projection", readouts)
+    return readouts @ embedding.T
+
+
+def coverage_loss(attention, real):
+    """See et al. 2017, equation 12, averaged over the real target positions.
+
+    Args:
+        attention: `[B, T, S]`.
+        real: Whether a target position is no padding, `[B, T]`.
+
+    Returns:
+        The loss in float64.
+    """
+    losses = []
+    for row, row_real in zip(np.asarray(attention, np.float64), real):
+        for time in range(len(row)):
+            coverage = row[:time].sum(axis=0)
+            if row_real[time]:
+                losses.append(
+                    sum(min(weight, covered) for weight, covered in zip(row[time], coverage))
+                )
+    return np.mean(losses)
+
+
+# Loss and search
 
 
 def cross_entropy(labels, logits, label_smoothing=0.0):

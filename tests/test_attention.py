@@ -1,65 +1,131 @@
 """The attention mechanisms against the papers' equations."""
 
+import keras
 import numpy as np
 import pytest
 import references
 import tensorflow as tf
+from combinations import precision
 
-from kseq.attention import BahdanauAttention, masked_softmax
+from kseq.attention import make_attention, masked_softmax, projects_keys
 
 rng = np.random.default_rng(0)
+WINDOW = 1
+KINDS = [
+    *("bahdanau", "coverage", "luong_dot", "luong_scaled_dot", "luong_general", "luong_concat"),
+    *("local_m", "local_p"),
+]
+LENGTHS = [6, 2]
 
 
-def inputs(queries_per_memory=1, batch=2, length=5, width=6, units=4, hidden=3):
-    query = rng.normal(size=(batch * queries_per_memory, hidden)).astype("float32")
-    keys = rng.normal(size=(batch, length, units)).astype("float32")
-    memory = rng.normal(size=(batch, length, width)).astype("float32")
-    mask = np.arange(length) < np.array([[length], [2]])
-    return query, keys, memory, mask
+def normal(*shape):
+    return rng.normal(size=shape).astype("float32")
 
 
-@pytest.fixture
-def layer():
-    layer = BahdanauAttention(4)
-    layer.build((None, 3))
+def make(kind, units=4):
+    layer = make_attention(kind, units, WINDOW)
+    layer.build((None, None, units))
+    layer.set_weights([normal(*weight.shape) for weight in layer.get_weights()])
     return layer
 
 
-def test_agrees_with_the_paper(layer):
-    query, keys, memory, mask = inputs()
-    expected = references.bahdanau_attention(
-        query,
-        keys,
-        memory,
-        mask,
-        layer.query_projection.kernel.numpy(),
-        layer.energy_vector.numpy()[:, 0],
-    )
-    for tensor, reference in zip(layer(query, keys, memory, mask), expected):
-        np.testing.assert_allclose(tensor, reference, atol=1e-5)
+def inputs(kind, queries_per_memory=1, steps=1, units=4):
+    """Query, keys, memory, mask, and the progress at the third step."""
+    batch, length = len(LENGTHS), max(LENGTHS)
+    rows = batch * queries_per_memory
+    mask = np.arange(length) < np.array(LENGTHS)[:, None]
+    progress = []
+    if kind == "coverage":
+        progress = [np.abs(normal(rows, length)) * np.repeat(mask, queries_per_memory, axis=0)]
+    if kind == "local_m":
+        progress = [np.full(rows, 2, "int32")]
+    shapes = (rows, steps, units), (batch, length, units), (batch, length, units + 2)
+    return *(normal(*shape) for shape in shapes), mask, progress
 
 
-def test_weights_sum_to_one_and_are_exactly_zero_on_padding(layer):
-    _, weights = layer(*inputs())
-    np.testing.assert_allclose(tf.reduce_sum(weights, axis=-1), 1.0, atol=1e-6)
-    assert np.all(weights.numpy()[1, 2:] == 0.0)
-    assert np.all(weights.numpy()[1, :2] > 0.0)
+def plain_weights(layer):
+    return {
+        weight.path.removeprefix(f"{layer.name}/"): weight.numpy().astype("float64")
+        for weight in layer.weights
+    }
 
 
-def test_values_in_padding_move_nothing(layer):
-    query, keys, memory, mask = inputs()
-    before = layer(query, keys, memory, mask)
-    keys[1, 2:], memory[1, 2:] = 1e3, -1e3
-    for one, other in zip(before, layer(query, keys, memory, mask)):
+@pytest.mark.parametrize("kind", KINDS)
+def test_agrees_with_the_paper(kind):
+    layer = make(kind)
+    query, keys, memory, mask, progress = inputs(kind)
+    contexts, weights, _ = layer(query, keys, memory, mask, progress)
+    for row, length in enumerate(LENGTHS):
+        expected = references.attention_weights(
+            kind,
+            WINDOW,
+            plain_weights(layer),
+            query[row, 0].astype("float64"),
+            keys[row, :length].astype("float64"),
+            step=2,
+            coverage=progress[0][row] if kind == "coverage" else None,
+        )
+        np.testing.assert_allclose(weights[row, 0, :length], expected, atol=1e-6)
+        assert np.all(weights[row, 0, length:].numpy() == 0.0)
+        np.testing.assert_allclose(contexts[row, 0], expected @ memory[row, :length], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_in_padding_move_nothing(kind):
+    layer = make(kind)
+    query, keys, memory, mask, progress = inputs(kind)
+    before = layer(query, keys, memory, mask, progress)
+    keys[1, 2:], memory[1, 2:] = 1e6, -1e6
+    for one, other in zip(before[:2], layer(query, keys, memory, mask, progress)[:2]):
         np.testing.assert_array_equal(one, other)
 
 
-def test_hypotheses_share_a_memory(layer):
-    query, keys, memory, mask = inputs(queries_per_memory=3)
-    shared = layer(query, keys, memory, mask)
-    repeated = layer(query, *(np.repeat(array, 3, axis=0) for array in (keys, memory, mask)))
-    for one, other in zip(shared, repeated):
-        np.testing.assert_allclose(one, other, atol=1e-6)
+@pytest.mark.parametrize("kind", KINDS)
+def test_hypotheses_share_a_memory(kind):
+    layer = make(kind)
+    steps = 1 if kind == "coverage" else 3
+    query, keys, memory, mask, progress = inputs(kind, queries_per_memory=3, steps=steps)
+    shared = layer(query, keys, memory, mask, progress)
+    repeated = (np.repeat(array, 3, axis=0) for array in (keys, memory, mask))
+    keras.tree.map_structure(
+        lambda one, other: np.testing.assert_allclose(one, other, atol=1e-6),
+        shared,
+        layer(query, *repeated, progress),
+    )
+
+
+def test_coverage_is_the_sum_of_the_weights_of_all_steps_before():
+    """See et al. 2017, equation 10; a float32 sum even where the layer computes in less."""
+    query, keys, memory, mask, (coverage,) = inputs("coverage")
+    for policy in ("float32", "mixed_bfloat16"):
+        with precision(policy):
+            layer = make("coverage")
+        _, weights, (after,) = layer(query, keys, memory, mask, [coverage])
+        assert after.dtype == tf.float32
+        np.testing.assert_allclose(after, coverage + weights[:, 0], rtol=1e-6)
+
+
+def test_the_monotonic_window_moves_by_one_and_stops_at_the_end():
+    """Centres 2, 3, 4 and so on, of 6 positions and a half width of 1; the short row stays at 1."""
+    query, keys, memory, mask, progress = inputs("local_m", steps=5)
+    _, weights, (after,) = make("local_m")(query, keys, memory, mask, progress)
+    windows = [[np.flatnonzero(weights[row, time]).tolist() for time in range(5)] for row in (0, 1)]
+    assert windows == [[[1, 2, 3], [2, 3, 4], [3, 4, 5], [4, 5], [4, 5]], [[0, 1]] * 5]
+    assert after.numpy().tolist() == [7, 7]
+
+
+def test_the_predicted_window_depends_on_the_query_and_the_length():
+    """Luong et al. 2015, equation 9: with a vector of 0 it is the middle of the sentence."""
+    layer = make("local_p")
+    layer.position_vector.assign(np.zeros((4, 1)))
+    query, keys, memory, mask, progress = inputs("local_p")
+    _, weights, _ = layer(query, keys, memory, mask, progress)
+    windows = [np.flatnonzero(row).tolist() for row in weights[:, 0].numpy()]
+    assert windows == [[2, 3, 4], [0, 1]]
+    # The middle keeps all of its share, its neighbours `exp(-1 / (2 · 0.5²))` of theirs.
+    energies = [query[0, 0] @ keys[0, place] for place in (2, 3, 4)]
+    shares = references.softmax(np.array(energies)) * np.exp([-2.0, 0.0, -2.0])
+    np.testing.assert_allclose(weights[0, 0, 2:5], shares, atol=1e-6)
 
 
 def test_a_row_without_a_real_position_reads_nothing():
@@ -72,5 +138,13 @@ def test_large_energies_do_not_overflow():
     assert weights.numpy().tolist() == [[1.0, 0.0, 0.0]]
 
 
-def test_config_round_trip(layer):
-    assert BahdanauAttention.from_config(layer.get_config()).get_config() == layer.get_config()
+def test_which_kinds_compare_queries_with_the_memory_itself():
+    assert [kind for kind in KINDS if not projects_keys(kind)] == ["luong_dot", "luong_scaled_dot"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_batch_gives_an_empty_answer(kind):
+    query, keys, memory, mask, progress = inputs(kind)
+    nothing = (array[:0] for array in (query, keys, memory, mask))
+    context, weights, _ = make(kind)(*nothing, [array[:0] for array in progress])
+    assert context.shape == (0, 1, 6) and weights.shape == (0, 1, 6)

@@ -168,7 +168,10 @@ def test_bad_commands(small_run, small_files, tmp_path, complains):
         (["train", *data, "--config", tmp_path / "no.yaml", *out], "config file not found"),
         (["train", *data, "--config", tmp_path / "config.yaml", *out], "did you mean 'units'"),
         (["train", *data, "--set", "unitz=3", *out], "unknown setting 'unitz'"),
-        (["train", *data, "--set", "cell=rnn", *out], "cell must be 'gru' or 'lstm'"),
+        (
+            ["train", *data, "--set", "cell=gur", *out],
+            "'gru' or 'lstm'; received 'gur'; did you mean 'gru'",
+        ),
         (["train", *data, "--out", small_run], "already holds a run.*--overwrite"),
         (["train", *data, "--out", tmp_path / "thesis"], "exists and is not a run"),
         (["train", "--corpus", "en-fr", "--test", "x", *out], "--valid and --test go with"),

@@ -39,8 +39,12 @@ def test_configs_are_frozen():
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: ModelConfig(cell="gur"), "cell must be 'gru' or 'lstm'; received 'gur'"),
-        (lambda: ModelConfig(cell=["gru"]), r"cell must be 'gru' or 'lstm'; received \['gru'\]"),
+        (
+            lambda: ModelConfig(cell="gur"),
+            "cell must be 'rnn', 'gru' or 'lstm'; received 'gur'; did you mean 'gru'",
+        ),
+        (lambda: ModelConfig(cell=["gru"]), r"'gru' or 'lstm'; received \['gru'\]"),
+        (lambda: ModelConfig(attention="luong"), "received 'luong'; did you mean 'luong_dot'"),
         (lambda: ModelConfig(units=0), "units must be at least 2 and at most 100,000; received 0"),
         (lambda: ModelConfig(units=33), "units must be even.*received 33. Use 34"),
         (lambda: ModelConfig(dropout=1.0), "dropout must be at least 0.0 and at most 0.95"),
@@ -125,9 +129,80 @@ def test_settings():
         ("units", "expected field=value, such as units=256; received 'units'"),
         ("unitz=3", "unknown setting 'unitz'; did you mean 'units'"),
         ("model.epochs=3", "unknown setting 'model.epochs'"),
-        ("cell=rnn", "cell must be 'gru' or 'lstm'"),
+        ("cell=grl", "'gru' or 'lstm'; received 'grl'"),
     ],
 )
 def test_bad_setting(setting, message):
     with pytest.raises(ValueError, match=message):
         Config().with_settings([setting])
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        (
+            {"architecture": "transformer", "attention": "local_p"},
+            "attention=local_p does not fit.*a transformer has attention=multi_head, for the other",
+        ),
+        ({"attention": "multi_head"}, "attention=multi_head does not fit the architecture"),
+        *(
+            (
+                {"architecture": "transformer", **setting},
+                "has no meaning with architecture=transformer; use architecture=recurrent",
+            )
+            for setting in (
+                *({"cell": "lstm"}, {"decoder_cell": "rnn"}, {"bidirectional": False}),
+                *({"merge": "sum"}, {"residual": True, "encoder_layers": 2}),
+                *({"reverse_source": True}, {"pyramid": True}, {"attention_layer": "top"}),
+                *({"input_feeding": False}, {"context": "sum"}),
+            )
+        ),
+        ({"heads": 4}, "heads=4 needs architecture=transformer"),
+        ({"merge": "sum", "bidirectional": False}, "merge=sum needs bidirectional=true"),
+        ({"residual": True}, "residual=true needs encoder_layers or decoder_layers of at least 2"),
+        (
+            {"residual": True, "pyramid": True, "encoder_layers": 2, "source_features": 3},
+            "residual=true does not fit pyramid=true",
+        ),
+        ({"reverse_source": True}, "reverse_source=true needs bidirectional=false"),
+        ({"pyramid": True, "source_features": 3}, "pyramid=true needs encoder_layers of at least"),
+        ({"pyramid": True, "encoder_layers": 2}, "pyramid=true needs real-valued sources"),
+        ({"attention": "none", "attention_layer": "top"}, "attention_layer=top needs attention"),
+        ({"input_feeding": False}, "input_feeding=false needs one of the kinds of Luong"),
+        ({"window": 3}, "window=3 needs attention=local_m or attention=local_p"),
+        ({"coverage_loss": 1}, "coverage_loss=1.0 needs attention=coverage"),
+        (
+            {"coverage_loss": 1, "attention": "coverage", "target_features": 2},
+            "coverage_loss=1.0 needs text as target",
+        ),
+        ({"context_every_step": True}, "context_every_step=true needs attention=none"),
+        ({"share_embeddings": True, "source_features": 3}, "share_embeddings=true needs text on"),
+        ({"tie_output": True, "target_features": 3}, "tie_output=true needs text as target"),
+        ({"target_activation": "sigmoid"}, "target_activation=sigmoid needs real-valued targets"),
+        (
+            {"architecture": "transformer", "units": 36},
+            r"units must be a multiple of heads \(8\); received 36. Use 40",
+        ),
+    ],
+    ids=lambda value: ",".join(map(str, value)) if isinstance(value, dict) else "",
+)
+def test_settings_that_contradict_each_other(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ModelConfig(**settings)
+
+
+def test_odd_units_where_no_direction_takes_half_of_them():
+    for settings in ({"bidirectional": False}, {"merge": "sum"}):
+        assert ModelConfig(units=33, **settings).units == 33
+
+
+def test_a_transformer_has_attention_of_its_own():
+    config = ModelConfig(architecture="transformer")
+    assert config.attention == "multi_head"
+    assert ModelConfig(**dataclasses.asdict(config)) == config
+    assert Config(config).with_settings(["units=64"]).model.attention == "multi_head"
+
+
+def test_one_vocabulary_needs_one_tokenizer():
+    with pytest.raises(ValueError, match="the same tokenizer.*word and target_tokenizer=character"):
+        Config(ModelConfig(share_embeddings=True), TextConfig(target_tokenizer="character"))

@@ -9,7 +9,8 @@ import zipfile
 import pytest
 
 from kseq import Corpus, load_corpus
-from kseq.corpora import Pairs, embedded_corpora, read_lines
+from kseq.corpora import Pairs, embedded_corpora
+from kseq.lines import read_lines
 
 LINES = "".join(f"source {n}\ttarget {n}\n" for n in range(200))
 

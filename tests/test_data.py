@@ -10,7 +10,7 @@ import tensorflow as tf
 from conftest import ROOT
 
 from kseq import load_corpus
-from kseq.corpora import read_lines
+from kseq.lines import read_lines
 from kseq.text import WordTokenizer, normalize
 
 SPLITS = ("train", "valid", "test")

@@ -10,6 +10,7 @@ import sacrebleu
 
 from kseq import Config, TextConfig
 from kseq.evaluation import LeftOutWarning, edit_distance, evaluate
+from kseq.pipeline import CodecPair
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text import TextCodec
 
@@ -36,11 +37,13 @@ def test_edit_distance(one, other):
 class FakeTranslator:
     """Answers from a table; the figures, not the model, are what is tested here."""
 
+    predicts_values = False
+
     def __init__(self, answers, lowercase=False, tokenizer="word"):
         self.answers = answers
         self.config = Config(text=TextConfig(tokenizer, tokenizer, lowercase))
         codec = TextCodec([*SPECIAL_TOKENS, "a"], tokenizer, lowercase)
-        self.text = types.SimpleNamespace(source=codec, target=codec)
+        self.codecs = CodecPair(codec, codec)
         self.searches = []
 
     def translate(self, sources, beam_size, alpha):

@@ -6,7 +6,8 @@ import pytest
 import references
 import tensorflow as tf
 
-from kseq.losses import CrossEntropy, token_cross_entropy, token_metrics
+from kseq import ModelConfig
+from kseq.losses import CrossEntropy, objective, token_cross_entropy
 
 rng = np.random.default_rng(0)
 LABELS = np.array([[1, 4, 0], [2, 0, 0]], "int32")
@@ -46,7 +47,7 @@ def test_loss_is_the_mean_over_real_tokens():
 
 def test_what_stands_in_padding_moves_nothing():
     moved = np.where(WEIGHTS[..., None] > 0, LOGITS, LOGITS + rng.normal(size=LOGITS.shape) * 10)
-    for function in (CrossEntropy(0.1), *token_metrics()):
+    for function in (CrossEntropy(0.1), *objective(ModelConfig())[1]):
         results = []
         for logits in (LOGITS, moved.astype("float32")):
             if isinstance(function, keras.losses.Loss):
@@ -64,7 +65,7 @@ def test_metrics_weigh_tokens_not_batches():
     correct = LOGITS.argmax(-1) == LABELS
     expected = [(values * WEIGHTS).sum() / 4 for values in (entropies, correct)]
     expected.append(np.exp(expected[0]))
-    for metric, value in zip(token_metrics(), expected):
+    for metric, value in zip(objective(ModelConfig())[1], expected):
         metric.update_state(LABELS[:1], LOGITS[:1], WEIGHTS[:1])
         metric.update_state(LABELS[1:, :2], LOGITS[1:, :2], WEIGHTS[1:, :2])
         np.testing.assert_allclose(metric.result(), value, rtol=1e-5)

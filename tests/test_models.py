@@ -1,7 +1,7 @@
-"""The models against their NumPy version, and the contracts of docs/architecture.md."""
+"""The factory functions: what they return, refuse, name and register."""
 
+import inspect
 import pathlib
-import re
 import subprocess
 import sys
 
@@ -10,199 +10,313 @@ import numpy as np
 import pytest
 import references
 import tensorflow as tf
+from combinations import SIZE, as_tensors, batch, build, precision, run
 
+import kseq.models
 from kseq import ModelConfig, build_decoder, build_encoder, build_seq2seq, split_for_inference
 
-rng = np.random.default_rng(0)
-CONFIGS = [
-    ModelConfig(cell=cell, units=8, embedding_dim=6, encoder_layers=layers)
-    for cell in ("gru", "lstm")
-    for layers in (1, 2)
-]
+SMALL = {"units": 8, "embedding_dim": 6}
+TRANSFORMER = {**SMALL, "architecture": "transformer", "heads": 2}
+ALL_KINDS = pytest.mark.parametrize(
+    "settings",
+    [
+        {"attention": "none"},
+        {},
+        {"cell": "lstm", "attention": "coverage"},
+        {"attention": "luong_dot", "input_feeding": False},
+        TRANSFORMER,
+    ],
+    ids=["none", "bahdanau", "coverage", "luong", "transformer"],
+)
 
 
-@pytest.fixture(params=CONFIGS, ids=lambda config: f"{config.cell}-{config.encoder_layers}")
-def model(request):
+def plain_model(**settings):
     keras.utils.set_random_seed(1)
-    return build_seq2seq(request.param, 20, 15)
+    return build_seq2seq(ModelConfig(**{**SMALL, **settings}), SIZE, SIZE)
 
 
-def batch():
-    source_ids = np.array([[4, 5, 6, 7, 3], [8, 9, 3, 0, 0]], "int32")
-    target_ids = np.array([[2, 5, 6, 7], [2, 8, 0, 0]], "int32")
-    return {"source_ids": tf.constant(source_ids), "target_ids": tf.constant(target_ids)}
+def inputs_of(model):
+    return as_tensors(batch(ModelConfig(**model.get_config()["config"])))
 
 
-def test_contract(model):
-    logits = model(batch())
-    assert logits.shape == (2, 4, 15) and logits.dtype == tf.float32
+@ALL_KINDS
+def test_contract(settings):
+    model = plain_model(**settings)
+    logits = model(inputs_of(model))
+    assert logits.shape == (3, 4, SIZE) and logits.dtype == tf.float32
     assert sorted(model.input) == ["source_ids", "target_ids"]
 
 
-def plain_name(weight, config):
-    """The path of a weight without its model, and without `_gru_3` and the like."""
-    path = re.sub(r"^(encoder|decoder)/", "", weight.path)
-    return re.sub(rf"(forward|backward)_{config.cell}(_\d+)?/{config.cell}_cell/", r"\1/", path)
-
-
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.cell}-{c.encoder_layers}")
-def test_the_whole_model_agrees_with_its_numpy_version(config):
-    model = build_seq2seq(config, 20, 15)
-    for weight in model.trainable_weights:
-        weight.assign(rng.normal(size=weight.shape) * 0.7)
-    weights = {plain_name(weight, config): weight.numpy() for weight in model.trainable_weights}
-    assert len(weights) == len(model.trainable_weights)
-    inputs = batch()
-    logits, attention = references.seq2seq(
-        config.cell,
-        config.encoder_layers,
-        weights,
-        inputs["source_ids"].numpy(),
-        inputs["target_ids"].numpy(),
-    )
-    np.testing.assert_allclose(model(inputs), logits, atol=1e-4)
-    encoded = model.get_layer("encoder")({"source_ids": inputs["source_ids"]})
-    decoded = model.get_layer("decoder")({"target_ids": inputs["target_ids"], **encoded})
-    np.testing.assert_allclose(decoded["attention"], attention, atol=1e-4)
-
-
-def test_dropout_stands_where_it_should():
-    model = build_seq2seq(ModelConfig(units=8, embedding_dim=6, encoder_layers=3), 20, 15)
-    for part, names in (
-        ("encoder", ["source_dropout", "between_1_and_2", "between_2_and_3", "memory_dropout"]),
-        ("decoder", ["target_dropout", "readout_dropout"]),
-    ):
-        layers = model.get_layer(part).layers
-        dropouts = [layer for layer in layers if isinstance(layer, keras.layers.Dropout)]
-        assert [layer.name for layer in dropouts] == names
-        assert {layer.rate for layer in dropouts} == {0.2}
-
-
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.cell}-{c.encoder_layers}")
-def test_low_precision_keeps_softmax_and_logits_exact(config):
-    exact = build_seq2seq(config, 20, 15)
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = build_seq2seq(config, 20, 15)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    model.set_weights(exact.get_weights())
-    inputs = batch()
-    logits = model(inputs)
-    assert logits.dtype == tf.float32
-    np.testing.assert_allclose(logits, exact(inputs), atol=0.05)
+def test_inputs_and_outputs_of_real_values():
+    config = ModelConfig(**SMALL, source_features=4, target_features=3)
+    model = build_seq2seq(config)
+    shapes = {name: tensor.shape for name, tensor in model.input.items()}
+    assert shapes == {
+        "source": (None, None, 4),
+        "source_mask": (None, None),
+        "target": (None, None, 3),
+    }
     encoder, step = split_for_inference(model)
-    outputs = step(
-        {"ids": inputs["target_ids"][:, 0], **encoder({"source_ids": inputs["source_ids"]})}
-    )
-    assert outputs["attention"].dtype == outputs["logits"].dtype == tf.float32
-    np.testing.assert_allclose(tf.reduce_sum(outputs["attention"], axis=-1), 1.0, atol=1e-6)
-    assert np.all(outputs["attention"].numpy()[1, 3:] == 0.0)
+    assert sorted(encoder.input) == ["source", "source_mask"]
+    assert step.input["value"].shape == (None, 3)
+    assert step.output["values"].shape == (None, 3)
 
 
 def test_factories_give_the_parts():
-    config = CONFIGS[0]
-    encoded = build_encoder(config, source_vocabulary_size=20)(
-        {"source_ids": batch()["source_ids"]}
+    config = ModelConfig(**SMALL)
+    inputs = as_tensors(batch(config))
+    encoded = build_encoder(config, source_vocabulary_size=SIZE)(
+        {"source_ids": inputs["source_ids"]}
     )
-    assert encoded["memory"].shape == (2, 5, 8) and encoded["keys"].shape == (2, 5, 8)
-    assert encoded["mask"].numpy().tolist() == [[True] * 5, [True] * 3 + [False] * 2]
-    assert [tensor.shape for tensor in encoded["state"]] == [(2, 8)]
-    decoder = build_decoder(config, target_vocabulary_size=15)
-    decoded = decoder({"target_ids": batch()["target_ids"], **encoded})
-    assert decoded["logits"].shape == (2, 4, 15) and decoded["attention"].shape == (2, 4, 5)
+    assert encoded["memory"].shape == encoded["keys"].shape == (3, 7, 8)
+    assert encoded["mask"].numpy().sum(axis=1).tolist() == [7, 3, 1]
+    assert [tensor.shape for (tensor,) in encoded["state"]["cells"]] == [(3, 8)]
+    decoder = build_decoder(config, target_vocabulary_size=9)
+    decoded = decoder({"target_ids": inputs["target_ids"] % 9, **encoded})
+    assert decoded["logits"].shape == (3, 4, 9) and decoded["attention"].shape == (3, 4, 7)
 
 
-def test_teacher_forcing_equals_step_by_step(model):
-    inputs = batch()
-    logits = model(inputs)
-    encoder, step = split_for_inference(model)
-    encoded = encoder({"source_ids": inputs["source_ids"]})
-    attention = model.get_layer("decoder")({"target_ids": inputs["target_ids"], **encoded})[
-        "attention"
-    ]
-    for time in range(4):
-        outputs = step({"ids": inputs["target_ids"][:, time], **encoded})
-        np.testing.assert_allclose(outputs["logits"], logits[:, time], atol=1e-5)
-        np.testing.assert_allclose(outputs["attention"], attention[:, time], atol=1e-6)
-        encoded = {**encoded, "state": outputs["state"]}
-
-
-def test_parts_share_the_weights(model):
+@ALL_KINDS
+def test_parts_share_the_weights(settings):
+    model = plain_model(**settings)
     encoder, step = split_for_inference(model)
     ids = {id(weight) for weight in model.weights}
     assert {id(weight) for weight in (*encoder.weights, *step.weights)} == ids
 
 
-def test_attention_sums_to_one_over_real_positions(model):
-    encoder, step = split_for_inference(model)
-    outputs = step({"ids": tf.constant([2, 2]), **encoder({"source_ids": batch()["source_ids"]})})
-    np.testing.assert_allclose(tf.reduce_sum(outputs["attention"], axis=-1), 1.0, atol=1e-6)
-    assert np.all(outputs["attention"].numpy()[1, 3:] == 0.0)
+@pytest.mark.parametrize("tied", [False, True])
+def test_shared_embeddings_are_one_weight(tied):
+    model = plain_model(share_embeddings=True, tie_output=tied)
+    paths = [weight.path for weight in model.weights if "embedding" in weight.path]
+    assert paths == ["shared_embedding/embeddings"]
 
 
-def test_a_longer_sentence_beside_it_changes_no_row(model):
-    inputs = batch()
-    together = model(inputs)
-    alone = model(
-        {"source_ids": inputs["source_ids"][1:, :3], "target_ids": inputs["target_ids"][1:]}
-    )
-    np.testing.assert_allclose(alone[0], together[1], atol=1e-5)
+DROPOUTS = [
+    (
+        {"encoder_layers": 3},
+        ["source_dropout", "encoder_dropout_2", "encoder_dropout_3", "memory_dropout"],
+        ["target_dropout", "readout_dropout"],
+    ),
+    (
+        {"decoder_layers": 3},
+        ["source_dropout", "memory_dropout"],
+        ["target_dropout", "decoder_dropout_2", "decoder_dropout_3", "readout_dropout"],
+    ),
+    (
+        {"attention": "luong_dot", "input_feeding": False, "decoder_layers": 2},
+        ["source_dropout", "memory_dropout"],
+        ["target_dropout", "decoder_dropout_2", "readout_dropout"],
+    ),
+    (
+        {"attention": "none", "decoder_layers": 2},
+        ["source_dropout"],
+        ["target_dropout", "decoder_dropout_2", "readout_dropout"],
+    ),
+    (
+        {"source_features": 4, "target_features": 3},
+        ["memory_dropout"],
+        ["readout_dropout"],
+    ),
+    (
+        TRANSFORMER,
+        ["source_dropout", "self_attention_1_dropout", "feed_forward_1_dropout"],
+        [
+            *("target_dropout", "self_attention_1_dropout", "cross_attention_1_dropout"),
+            "feed_forward_1_dropout",
+        ],
+    ),
+]
 
 
-def test_gradients_reach_every_weight(model):
-    inputs = batch()
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(model(inputs) ** 2)
-    for weight, gradient in zip(
-        model.trainable_weights, tape.gradient(loss, model.trainable_weights)
-    ):
-        assert gradient is not None, weight.path
-        assert np.abs(tf.convert_to_tensor(gradient)).max() > 0.0, weight.path
+@pytest.mark.parametrize("settings, in_encoder, in_decoder", DROPOUTS)
+def test_dropout_stands_where_it_should(settings, in_encoder, in_decoder):
+    model = build(ModelConfig(**{**SMALL, **settings}, dropout=0.3))
+    for part, names in (("encoder", in_encoder), ("decoder", in_decoder)):
+        layers = model.get_layer(part).layers
+        dropouts = [layer for layer in layers if isinstance(layer, keras.layers.Dropout)]
+        assert [layer.name for layer in dropouts] == names
+        assert {layer.rate for layer in dropouts} == {0.3}
 
 
-def test_dropout_acts_in_training_only(model):
-    np.testing.assert_array_equal(model(batch()), model(batch(), training=False))
-    assert np.abs(model(batch(), training=True) - model(batch(), training=False)).max() > 1e-4
+def test_dropout_stands_inside_the_loop_between_its_layers():
+    model = plain_model(decoder_layers=3, attention_layer="top", dropout=0.3)
+    dropouts = model.get_layer("decoder").get_layer("attention_decoder").dropouts
+    assert [dropout.rate for dropout in dropouts] == [0.3, 0.3]
 
 
-def test_untrained_model_spreads_its_bets(model):
+@ALL_KINDS
+def test_dropout_acts_in_training_only(settings):
+    model = plain_model(**settings)
+    inputs = inputs_of(model)
+    calm = model(inputs)
+    np.testing.assert_array_equal(calm, model(inputs, training=False))
+    assert np.abs(model(inputs, training=True) - calm).max() > 1e-4
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_untrained_model_spreads_its_bets(cell):
     """The loss before training is that of a uniform guess, log V."""
-    probabilities = tf.nn.softmax(model(batch()))
-    np.testing.assert_allclose(-tf.reduce_mean(tf.math.log(probabilities)), np.log(15), atol=0.05)
+    model = plain_model(cell=cell)
+    probabilities = tf.nn.softmax(model(inputs_of(model)))
+    np.testing.assert_allclose(-np.log(probabilities).mean(), np.log(SIZE), atol=0.1)
 
 
-def test_weights_repeat_with_the_seed():
-    keras.utils.set_random_seed(5)
-    one = build_seq2seq(CONFIGS[0], 20, 15).get_weights()
-    keras.utils.set_random_seed(5)
-    other = build_seq2seq(CONFIGS[0], 20, 15).get_weights()
-    for left, right in zip(one, other):
+@ALL_KINDS
+def test_weights_repeat_with_the_seed(settings):
+    one, other = (plain_model(**settings) for _ in range(2))
+    assert [weight.path for weight in one.weights] == [weight.path for weight in other.weights]
+    for left, right in zip(one.get_weights(), other.get_weights()):
         np.testing.assert_array_equal(left, right)
 
 
-def test_keras_file_in_a_fresh_process(model, tmp_path):
+def test_coverage_loss_is_added_in_training_only():
+    config = ModelConfig(**SMALL, attention="coverage", coverage_loss=0.7, dropout=0.0)
+    model, inputs = build(config), batch(config)
+    assert np.any(inputs["target_ids"] == 0)
+    _, decoded = run(model, inputs)
+    assert model.losses == []
+    model(as_tensors(inputs), training=True)
+    (loss,) = model.losses
+    expected = references.coverage_loss(decoded["attention"], inputs["target_ids"] != 0)
+    np.testing.assert_allclose(loss, 0.7 * expected, rtol=1e-5)
+    model(as_tensors(inputs))
+    assert model.losses == []
+
+
+def test_coverage_loss_enters_the_loss_that_is_trained():
+    """The only difference between two trainings of one step."""
+    values = []
+    for weight in (0.0, 2.0):
+        config = ModelConfig(**SMALL, attention="coverage", coverage_loss=weight, dropout=0.0)
+        model, inputs = build(config), batch(config)
+        model.compile("sgd", kseq.losses.CrossEntropy())
+        labels = np.ones_like(inputs["target_ids"])
+        values.append(model.train_on_batch(inputs, labels))
+        _, decoded = run(build(config), inputs)
+    expected = references.coverage_loss(decoded["attention"], inputs["target_ids"] != 0)
+    np.testing.assert_allclose(values[1] - values[0], 2.0 * expected, rtol=1e-4)
+
+
+def test_coverage_loss_by_hand():
+    """The second step attends to 0.25 that the first one saw; the padding costs nothing."""
+    layer = kseq.losses.CoverageLoss(2.0)
+    attention = tf.constant([[[0.75, 0.25, 0.0], [0.0, 0.25, 0.75], [1.0, 0.0, 0.0]]])
+    result = layer(attention, np.array([[2, 5, 0]]), training=True)
+    np.testing.assert_array_equal(result, attention)
+    assert [float(loss) for loss in layer.losses] == [2.0 * 0.25 / 2]
+
+
+def test_a_file_keeps_its_precision(tmp_path):
+    with precision("mixed_bfloat16"):
+        model = plain_model()
     model.save(tmp_path / "model.keras")
-    np.save(tmp_path / "logits.npy", model(batch()))
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert keras.config.dtype_policy().name == "float32"
+    layer = loaded.get_layer("decoder").get_layer("attention_decoder")
+    assert layer.compute_dtype == layer.attention.query_projection.compute_dtype == "bfloat16"
+    np.testing.assert_allclose(loaded(inputs_of(model)), model(inputs_of(model)), atol=1e-6)
+
+
+def test_keras_file_in_a_fresh_process(tmp_path):
+    """Importing kseq.models is all that it takes to read one."""
+    model = plain_model(share_embeddings=True)
+    model.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "arrays.npz", logits=model(inputs_of(model)), **inputs_of(model))
     program = """
 import sys, keras, numpy as np
 import kseq.models
-sys.path.insert(0, sys.argv[2])
-from test_models import batch
 model = keras.models.load_model(sys.argv[1] + "/model.keras")
-np.testing.assert_allclose(model(batch()), np.load(sys.argv[1] + "/logits.npy"), atol=1e-6)
+arrays = dict(np.load(sys.argv[1] + "/arrays.npz"))
+np.testing.assert_allclose(arrays.pop("logits"), model(arrays), atol=1e-6)
 kseq.models.split_for_inference(model)
 """
-    folder = pathlib.Path(__file__).parent
-    subprocess.run([sys.executable, "-c", program, tmp_path, folder], check=True)
-
-
-def test_memory_holds_zeros_on_padding_whatever_stands_there(model):
-    encoder, _ = split_for_inference(model)
-    assert np.all(encoder({"source_ids": batch()["source_ids"]})["memory"].numpy()[1, 3:] == 0.0)
+    subprocess.run(
+        [sys.executable, "-c", program, tmp_path], check=True, cwd=pathlib.Path(__file__).parents[1]
+    )
 
 
 def test_split_of_another_model():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="encoder"):
         split_for_inference(model)
+
+
+@pytest.mark.parametrize(
+    "settings, sizes, message",
+    [
+        ({}, (None, 9), "expected source_vocabulary_size; .* set source_features"),
+        ({}, (9, None), "expected target_vocabulary_size"),
+        ({"source_features": 3}, (9, 9), "real-valued source .* received source_vocabulary_size=9"),
+        ({"target_features": 3}, (9, 9), "real-valued target .* received target_vocabulary_size=9"),
+        ({"share_embeddings": True}, (9, 8), "one vocabulary .* 9 source and 8 target ids"),
+    ],
+)
+def test_vocabulary_sizes_that_do_not_fit(settings, sizes, message):
+    with pytest.raises(ValueError, match=message):
+        build_seq2seq(ModelConfig(**SMALL, **settings), *sizes)
+
+
+LAYERS = [
+    (kseq.attention.AdditiveAttention, {"units": 5}),
+    (kseq.attention.CoverageAttention, {"units": 5}),
+    (kseq.attention.MultiplicativeAttention, {"scaled": True}),
+    (kseq.attention.LocalAttention, {"window": 3}),
+    (kseq.attention.PredictiveLocalAttention, {"units": 5, "window": 3}),
+    *((cell, {"units": 5}) for cell in kseq.cells.CELLS.values()),
+    *(
+        (
+            decoder,
+            {
+                "cell": "lstm",
+                "units": 5,
+                "attention": "local_p",
+                "layers": 2,
+                "residual": True,
+                "window": 3,
+                "dropout": 0.3,
+            },
+        )
+        for decoder in (kseq.decoders.BahdanauDecoder, kseq.decoders.InputFeedingDecoder)
+    ),
+    (kseq.encoders.Halve, {}),
+    (kseq.encoders.Reverse, {}),
+    (kseq.losses.CoverageLoss, {"weight": 0.5}),
+    (kseq.models.RepeatContext, {}),
+    (kseq.transformer.CachedSelfAttention, {"num_heads": 2, "key_dim": 3, "use_bias": False}),
+    (kseq.transformer.CrossAttention, {"heads": 2, "units": 6}),
+    (kseq.transformer.PositionalEncoding, {}),
+]
+
+
+@pytest.mark.parametrize("kind, settings", LAYERS, ids=lambda value: getattr(value, "__name__", ""))
+def test_layer_round_trip(kind, settings):
+    settings = {**settings, "name": "something", "trainable": False}
+    config = kind(**settings).get_config()
+    assert {name: config[name] for name in settings} == settings
+    again = kind.from_config(config)
+    assert again.get_config() == config
+
+
+def test_every_layer_makes_the_round_trip():
+    modules = [
+        getattr(kseq, name)
+        for name in (
+            "attention",
+            "cells",
+            "decoders",
+            "encoders",
+            "losses",
+            "models",
+            "transformer",
+        )
+    ]
+    defined = {
+        thing
+        for module in modules
+        for thing in vars(module).values()
+        if inspect.isclass(thing)
+        and issubclass(thing, keras.layers.Layer)
+        and thing.__module__ == module.__name__
+    }
+    bases = {kseq.attention.Attention, kseq.cells.Cell, kseq.decoders.LoopDecoder}
+    assert defined - bases - {kseq.models.Seq2Seq} == {kind for kind, _ in LAYERS}

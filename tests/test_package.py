@@ -13,9 +13,11 @@ from conftest import ROOT
 SOURCES = sorted((ROOT / "kseq").glob("*.py"))
 
 ORDER = [
-    *("special_tokens", "console", "config", "files", "run_directory", "corpora", "text"),
-    *("pipeline", "attention", "recurrent", "models", "losses", "search", "alignment", "fonts"),
-    *("heatmap", "curves", "evaluation", "translator", "export", "training", "demo", "cli"),
+    *("special_tokens", "console", "config", "catalogue", "files", "run_directory", "lines"),
+    *("arrays", "records", "values", "corpora", "text", "vectors", "pipeline", "attention"),
+    *("cells", "encoders", "decoders", "transformer", "losses", "models", "search", "inference"),
+    *("results", "alignment", "fonts", "heatmap", "curves", "evaluation", "translator", "export"),
+    *("training", "demo", "cli"),
 ]
 
 

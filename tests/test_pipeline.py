@@ -4,16 +4,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kseq import TextConfig, TrainingConfig
+from kseq import Config, ModelConfig, TextConfig, TrainingConfig
 from kseq.corpora import Pairs
 from kseq.pipeline import (
-    TextPair,
+    POOL_BATCHES,
+    CodecPair,
     bucket_by_length,
-    build_text,
+    build_codecs,
     survey_pairs,
     training_pipeline,
 )
 from kseq.special_tokens import END, PAD, START, UNK
+from kseq.values import ValuePairs, write_records
 
 TEXT = TextConfig(minimum_frequency=1)
 
@@ -34,8 +36,14 @@ def many(make_pairs):
     return make_pairs((f"s{n}" + " x" * (n % 10), f"t{n}" + " y" * (n % 7)) for n in range(300))
 
 
+def build(pairs, maximum_length=100, text=TEXT):
+    return build_codecs(
+        pairs, Config(text=text, training=TrainingConfig(maximum_length=maximum_length))
+    )
+
+
 def batches(pairs, training, shuffled=True, epochs=1):
-    text, survey = build_text(pairs, TEXT, training.maximum_length)
+    text, survey = build(pairs, training.maximum_length)
     dataset = training_pipeline(pairs, text, training, survey, shuffled)
     epochs = [list(dataset.as_numpy_iterator()) for _ in range(epochs)]
     return text, dataset, epochs
@@ -82,7 +90,7 @@ def test_without_shuffling_every_epoch_is_the_same(many):
 
 def test_buckets_hold_little_padding(small_corpus):
     training = TrainingConfig(batch_size=32)
-    text, survey = build_text(small_corpus.train, TEXT, 100)
+    text, survey = build(small_corpus.train, 100)
     padding = cells = 0
     for inputs, labels, _ in training_pipeline(small_corpus.train, text, training, survey):
         for ids in (inputs["source_ids"], labels):
@@ -92,7 +100,7 @@ def test_buckets_hold_little_padding(small_corpus):
 
 
 def test_batches_leave_in_an_order_of_their_own_in_every_pool_and_epoch(monkeypatch):
-    monkeypatch.setattr("kseq.pipeline.POOL_BATCHES", 10)
+    monkeypatch.setitem(POOL_BATCHES, "text", 10)
     pool = [[1] * (1 + n // 10) for n in range(100)]
     lengths = tf.ragged.constant(pool + pool, dtype=tf.int32)
 
@@ -111,12 +119,12 @@ def test_batches_leave_in_an_order_of_their_own_in_every_pool_and_epoch(monkeypa
 
 def test_overlong_and_blank_pairs_are_left_out_and_counted(make_pairs):
     pairs = make_pairs([("a b c", "x"), ("a", "x y z"), ("", "x"), ("a b", "x"), ("\x0b", "x")])
-    text, survey = build_text(pairs, TEXT, 2)
+    text, survey = build(pairs, 2)
     assert (survey.kept, survey.blank, survey.overlong) == (1, 2, 2)
     assert str(survey) == "1 pairs (left out: 2 with an empty side, 2 too long)"
     assert survey.length_ratio == 0.5
     assert "c" not in text.source.vocabulary and "z" not in text.target.vocabulary
-    assert survey_pairs(pairs, text, 2) == survey
+    assert survey_pairs(pairs, text, TrainingConfig(maximum_length=2)) == survey
     [(inputs, _, _)] = training_pipeline(
         pairs, text, TrainingConfig(maximum_length=2), survey
     ).as_numpy_iterator()
@@ -125,26 +133,26 @@ def test_overlong_and_blank_pairs_are_left_out_and_counted(make_pairs):
 
 def test_a_line_of_a_hundred_thousand_characters_is_left_out(make_pairs):
     pairs = make_pairs([("word " * 20_000, "x"), ("a", "x")])
-    _, survey = build_text(pairs, TEXT, 100)
+    _, survey = build(pairs, 100)
     assert (survey.kept, survey.overlong) == (1, 1)
 
 
 def test_no_usable_pair(make_pairs):
     with pytest.raises(ValueError, match="none of 1 pairs can be used; each side must have 1 to 2"):
-        build_text(make_pairs([("a b c", "x")]), TEXT, 2)
+        build(make_pairs([("a b c", "x")]), 2)
 
 
 def test_empty_vocabulary(make_pairs):
     pairs = make_pairs([("a", "x"), ("b", "x")])
     with pytest.raises(ValueError, match="no source token occurs 2 times or more"):
-        build_text(pairs, TextConfig(minimum_frequency=2), 100)
+        build(pairs, text=TextConfig(minimum_frequency=2))
 
 
 def test_text_round_trip(make_pairs, tmp_path):
     config = TextConfig(target_tokenizer="character", lowercase=True, minimum_frequency=1)
-    text, _ = build_text(make_pairs([("L'Été", "À b"), ("c", "d")]), config, 100)
+    text, _ = build(make_pairs([("L'Été", "À b"), ("c", "d")]), text=config)
     text.save(tmp_path)
-    again = TextPair.load(tmp_path, config)
+    again = CodecPair.load(tmp_path, Config(text=config))
     for one, two in ((text.source, again.source), (text.target, again.target)):
         assert one.vocabulary == two.vocabulary
         strings = tf.constant(["l'été à b", "?"])
@@ -154,7 +162,7 @@ def test_text_round_trip(make_pairs, tmp_path):
 def test_tokens_of_several_thousand_pairs_are_streamed(make_pairs):
     """More lines than go through the tokenizer at once, in their order."""
     pairs = make_pairs((f"s{n}", f"t{n}") for n in range(3000))
-    text, survey = build_text(pairs, TEXT, 10)
+    text, survey = build(pairs, 10)
     assert survey.kept == 3000
     dataset = training_pipeline(pairs, text, TrainingConfig(), survey, shuffled=False)
     sources = [
@@ -163,3 +171,57 @@ def test_tokens_of_several_thousand_pairs_are_streamed(make_pairs):
         for token in text.source.tokens(inputs["source_ids"][:, 0]).numpy()
     ]
     assert [token.decode() for token in sources] == [f"s{n}" for n in range(3000)]
+
+
+def test_in_a_shared_vocabulary_both_sides_count_together(make_pairs):
+    pairs = make_pairs([("a x", "b x"), ("a", "b")])
+    config = Config(ModelConfig(share_embeddings=True), TextConfig(minimum_frequency=2))
+    codecs, _ = build_codecs(pairs, config)
+    assert codecs.source.vocabulary == codecs.target.vocabulary
+    assert set(codecs.source.vocabulary[4:]) == {"a", "b", "x"}
+
+
+def test_real_values_are_standardised_and_masked(tmp_path):
+    sources = [np.array([[1.0, 10.0], [3.0, 10.0], [5.0, 10.0]]), np.array([[7.0, 10.0]])]
+    write_records(tmp_path / "a.tfrecord", zip(sources, ("x y", "x")))
+    pairs = ValuePairs.open(tmp_path / "a.tfrecord")
+    config = Config(ModelConfig(source_features=2), TEXT)
+    codecs, survey = build_codecs(pairs, config)
+    assert (survey.kept, survey.length_ratio) == (2, 0.75)
+    dataset = training_pipeline(pairs, codecs, config.training, survey, shuffled=False)
+    [(inputs, _, _)] = dataset.as_numpy_iterator()
+    deviation = np.std([1, 3, 5, 7])
+    expected = np.array([[3.0, 0, 0], [-3, -1, 1]]) / deviation
+    np.testing.assert_allclose(inputs["source"][:, :, 0], expected, atol=1e-6)
+    # A feature that never changes tells nothing, and is not divided by 0.
+    assert not inputs["source"][:, :, 1].any()
+    assert inputs["source_mask"].tolist() == [[True, False, False], [True] * 3]
+
+
+def test_teacher_forcing_of_real_values(tmp_path):
+    targets = [np.array([[1.0], [3.0]]), np.array([[5.0], [7.0], [9.0]])]
+    write_records(tmp_path / "a.tfrecord", zip(("a", "b"), targets))
+    pairs = ValuePairs.open(tmp_path / "a.tfrecord")
+    config = Config(ModelConfig(target_features=1), TEXT)
+    codecs, survey = build_codecs(pairs, config)
+    dataset = training_pipeline(pairs, codecs, config.training, survey, shuffled=False)
+    [(inputs, labels, weights)] = dataset.as_numpy_iterator()
+    one, three, five, seven, nine = (np.array([1, 3, 5, 7, 9]) - 5) / np.std([1, 3, 5, 7, 9])
+    expected = [[0, one, three], [0, five, seven]]
+    np.testing.assert_allclose(inputs["target"][:, :, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(labels[:, :, 0], [[one, three, 0], [five, seven, nine]], atol=1e-6)
+    assert weights.tolist() == [[1, 1, 0], [1, 1, 1]]
+
+
+def test_overlong_values_are_left_out_and_counted(tmp_path):
+    write_records(tmp_path / "a.tfrecord", ((np.ones((n, 1)), "x") for n in (1, 2, 3, 4)))
+    pairs = ValuePairs.open(tmp_path / "a.tfrecord")
+    training = TrainingConfig(maximum_frames=2, maximum_length=1)
+    codecs, survey = build_codecs(pairs, Config(ModelConfig(source_features=1), TEXT, training))
+    assert (survey.kept, survey.overlong) == (2, 2)
+    lengths = [
+        length
+        for inputs, *_ in training_pipeline(pairs, codecs, training, survey)
+        for length in inputs["source_mask"].numpy().sum(axis=1)
+    ]
+    assert sorted(lengths) == [1, 2]

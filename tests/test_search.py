@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kseq.search import beam_search, length_penalty
+from kseq.search import beam_search, free_run, length_penalty
 from kseq.special_tokens import END, PAD, START, UNK
 
 
@@ -47,8 +47,13 @@ class RandomModel:
 
     def search(self, beam_size, alpha=1.0, lengths=None):
         lengths = tf.constant([self.steps] * self.sources if lengths is None else lengths)
-        search = tf.function(beam_search, autograph=False)
-        return search(self.step, self.state(), self.prefixes, lengths, beam_size, alpha)
+        search = tf.function(
+            lambda state, lengths: beam_search(
+                self.step, state, tf.TensorSpec([None]), lengths, beam_size, alpha
+            ),
+            autograph=False,
+        )
+        return search(self.state(), tf.constant(lengths))
 
     def exhaustive(self, source, alpha):
         return self.reference(references.exhaustive_search, source, self.steps, alpha=alpha)
@@ -199,7 +204,7 @@ def test_the_search_stops_when_all_is_finished():
         logits = tf.one_hot(tf.fill([tf.size(ids)], END), 6) * 50.0
         return logits, state, tf.ones([tf.size(ids), 1])
 
-    beam_search(step, (), 1, tf.constant([100, 100]), beam_size=1)
+    beam_search(step, (), tf.TensorSpec([None]), tf.constant([100, 100]), beam_size=1)
     assert steps.numpy() == 1
 
 
@@ -207,7 +212,7 @@ def test_ties_go_to_the_smaller_id():
     def step(ids, state):
         return tf.zeros([tf.size(ids), 7]), state, tf.ones([tf.size(ids), 1])
 
-    result = beam_search(step, (), 1, tf.constant([2]), beam_size=3, alpha=0.0)
+    result = beam_search(step, (), tf.TensorSpec([None]), tf.constant([2]), beam_size=3, alpha=0.0)
     assert result.ids[0].numpy().tolist() == [[END, PAD], [UNK, UNK], [UNK, END]]
 
 
@@ -215,3 +220,52 @@ def test_a_beam_wider_than_the_vocabulary():
     """Places that nothing fills yet take none away from what comes later."""
     result = RandomModel(4, vocabulary=5).search(10)
     assert np.all(np.isfinite(result.scores))
+
+
+def test_a_state_may_grow_and_attention_be_a_nest():
+    """A model that remembers all ids it has read, and shows them as attention of two kinds."""
+    model = RandomModel(seed=5)
+
+    def step(ids, state):
+        read = tf.concat([state["read"], ids[:, None]], axis=1)
+        logits, inner, attention = model.step(ids, state["inner"])
+        padded = tf.pad(read, [[0, 0], [0, model.steps - tf.shape(read)[1]]])
+        shown = {"one": attention, "two": tf.cast(padded, tf.float32)[:, None]}
+        return logits, {"read": read, "inner": inner}, shown
+
+    @tf.function(autograph=False)
+    def search():
+        read = tf.zeros([model.sources, 0], tf.int32)
+        state = {"read": read, "inner": model.state()}
+        spec = {"one": tf.TensorSpec([None]), "two": tf.TensorSpec([1, None])}
+        return beam_search(step, state, spec, tf.fill([model.sources], model.steps), 3)
+
+    result, plain = search(), model.search(3)
+    np.testing.assert_array_equal(result.ids, plain.ids)
+    np.testing.assert_array_equal(result.attention["one"], plain.attention)
+    ids = result.ids.numpy()
+    for source in range(model.sources):
+        for rank in range(3):
+            length = result.lengths[source, rank]
+            read = [START, *ids[source, rank]]
+            for time in range(length):
+                shown = result.attention["two"][source, rank, time, 0].numpy()
+                assert shown[: time + 1].tolist() == read[: time + 1]
+
+
+def test_a_free_run_feeds_each_value_to_the_next_step():
+    """x' = 2x + the number of steps so far, and the attention shows what was read."""
+
+    def step(values, state):
+        steps = tf.cast(tf.shape(state)[1], tf.float32)
+        return 2 * values + steps, tf.concat([state, values], axis=1), {"read": values}
+
+    @tf.function(autograph=False)
+    def run(steps):
+        first = tf.constant([[1.0], [3.0]])
+        return free_run(step, tf.zeros([2, 0]), first, steps, {"read": tf.TensorSpec([1])})
+
+    values, attention = run(tf.constant(4))
+    assert values[:, :, 0].numpy().tolist() == [[2, 5, 12, 27], [6, 13, 28, 59]]
+    assert attention["read"][:, :, 0].numpy().tolist() == [[1, 2, 5, 12], [3, 6, 13, 28]]
+    assert run(tf.constant(1))[0].shape == (2, 1, 1)

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kseq import Translator
+from kseq.inference import Inference
 from kseq.special_tokens import END, SPECIAL_TOKENS
 
 SENTENCES = [
@@ -149,15 +150,16 @@ def test_the_length_penalty_reaches_the_search(translator):
             np.testing.assert_allclose(result.score, result.log_probability / penalty, rtol=1e-5)
 
 
-def test_output_is_bounded_by_what_the_training_split_lets_one_expect(translator, monkeypatch):
+def test_output_is_bounded_by_what_the_training_split_lets_one_expect(translator):
     """A model that never ends: twice the usual ratio, and ten tokens."""
-    monkeypatch.setitem(translator.record, "length_ratio", 1.5)
+    inference = Inference(translator.model, translator.codecs, length_ratio=1.5)
     ids = tf.constant([[4, 5, END, 0], [4, 5, 6, END], [END, 0, 0, 0]])
     bias = translator.model.get_layer("decoder").get_layer("logits").bias
     before = bias.numpy()
     try:
         bias.assign(np.where(np.arange(len(before)) == END, -1e9, before))
-        assert translator.search(ids, 2, 1.0).lengths[:, 0].numpy().tolist() == [19, 22, 0]
+        found = inference.search({"source_ids": ids}, 2, 1.0)
+        assert found.lengths[:, 0].numpy().tolist() == [19, 22, 0]
     finally:
         bias.assign(before)
 

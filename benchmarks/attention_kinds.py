@@ -1,0 +1,213 @@
+"""Every kind of attention on the embedded corpora: same size, same steps, same search.
+
+Usage: python benchmarks/attention_kinds.py [--out FOLDER] [--corpora NAME ...] [--kinds NAME ...]
+
+Each model is trained with the settings that its corpus brings, but for its attention, for all
+epochs, and decodes greedily. Steps are timed afterwards, all kinds in turn. FOLDER gets
+results.json, table.md and lengths.png; runs and figures that are already there are used again.
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import platform
+import statistics
+import time
+
+import numpy as np
+
+from kseq import Config, Translator, load_corpus, train
+from kseq.console import import_tensorflow_quietly
+
+KINDS = {
+    "none": {"attention": "none"},
+    "none, every step": {"attention": "none", "context_every_step": True},
+    "bahdanau": {"attention": "bahdanau"},
+    "coverage": {"attention": "coverage", "coverage_loss": 1.0},
+    "luong_dot": {"attention": "luong_dot"},
+    "luong_scaled_dot": {"attention": "luong_scaled_dot"},
+    "luong_general": {"attention": "luong_general"},
+    "luong_general, not fed": {"attention": "luong_general", "input_feeding": False},
+    "luong_concat": {"attention": "luong_concat"},
+    "local_m": {"attention": "local_m"},
+    "local_p": {"attention": "local_p"},
+    # Two layers, since one has nothing to stack; it does not learn at the rate of the others.
+    "transformer": {
+        "architecture": "transformer",
+        "cell": "gru",
+        "encoder_layers": 2,
+        "decoder_layers": 2,
+    },
+}
+TRANSFORMER_LEARNING_RATE = 0.5  # of that of the corpus
+SHARES = (0.0, 1 / 3, 2 / 3, 0.9, 1.0)  # of the test sentences, the shortest first
+SHARE_NAMES = ("shortest third", "middle third", "long", "longest tenth")
+ROUNDS = 15
+
+
+def main():
+    """Trains, measures, times and writes."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/attention-kinds"))
+    parser.add_argument("--corpora", nargs="+", default=["dates", "en-fr"])
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    options = parser.parse_args()
+    import_tensorflow_quietly()
+    results = {"machine": machine(), "corpora": {}}
+    for name in options.corpora:
+        corpus = load_corpus(name)
+        rows = {kind: measured(corpus, kind, options.out) for kind in options.kinds}
+        for kind, milliseconds in step_times(corpus, options.kinds).items():
+            rows[kind]["step"] = milliseconds
+        results["corpora"][name] = rows
+        (options.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    (options.out / "table.md").write_text(table(results))
+    draw(results, options.out / "lengths.png")
+    print(table(results))
+
+
+def machine():
+    """What the times were taken on."""
+    import keras
+    import tensorflow as tf
+
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "gpus": len(tf.config.list_physical_devices("GPU")),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def settings(corpus, kind):
+    """The corpus' own settings with another attention, and without early stopping."""
+    training = dataclasses.replace(corpus.config.training, patience=corpus.config.training.epochs)
+    if kind == "transformer":
+        rate = training.learning_rate * TRANSFORMER_LEARNING_RATE
+        training = dataclasses.replace(training, learning_rate=rate)
+    model = dataclasses.replace(corpus.config.model, **KINDS[kind])
+    return Config(model, corpus.config.text, training)
+
+
+def measured(corpus, kind, out):
+    """Figures of one kind on the test split; trains the model unless its run is there."""
+    run = out / corpus.name / kind.replace(", ", "-").replace(" ", "-")
+    figures = run / "figures.json"
+    if figures.is_file():
+        return json.loads(figures.read_text())
+    translator = train(corpus, settings(corpus, kind), out=run, overwrite=True)
+    translator = Translator.load(run)
+    alignments = corpus.alignments("test") if corpus.has_alignments("test") else None
+    row = translator.evaluate(corpus.test, alignments)
+    row["parameters"] = translator.model.count_params()
+    row["by length"] = exact_match_by_length(translator, list(corpus.test))
+    figures.write_text(json.dumps(row, indent=2) + "\n")
+    return row
+
+
+def exact_match_by_length(translator, pairs):
+    """Exact match, in percent, of the test sentences by length of the source."""
+    sources, references = zip(*pairs)
+    results = translator.translate(sources)
+    correct = np.array([result.text == other for result, other in zip(results, references)])
+    lengths = np.array([len(result.source_tokens) for result in results])
+    groups = np.array_split(
+        np.argsort(lengths, kind="stable"), [round(len(pairs) * share) for share in SHARES[1:-1]]
+    )
+    return [
+        {
+            "group": name,
+            "tokens": [int(lengths[rows].min()), int(lengths[rows].max())],
+            "exact_match": 100.0 * float(correct[rows].mean()),
+        }
+        for name, rows in zip(SHARE_NAMES, groups)
+    ]
+
+
+def step_times(corpus, kinds):
+    """Median milliseconds of a training step, on a batch of middling length, kinds in turn."""
+    from kseq.models import build_seq2seq
+    from kseq.pipeline import build_codecs, training_pipeline
+    from kseq.training import compile_model
+
+    codecs, survey = build_codecs(corpus.train, corpus.config)
+    batches = training_pipeline(corpus.train, codecs, corpus.config.training, survey)
+    batches = sorted(batches.take(64), key=lambda batch: batch[1].shape[1])
+    batch = batches[len(batches) // 2]
+    models = {}
+    for kind in kinds:
+        config = settings(corpus, kind)
+        models[kind] = build_seq2seq(config.model, *codecs.vocabulary_sizes)
+        compile_model(models[kind], config.training, batches=1000)
+        models[kind].train_on_batch(*batch)
+    times = {kind: [] for kind in kinds}
+    for _ in range(ROUNDS):
+        for kind, model in models.items():
+            started = time.perf_counter()
+            model.train_on_batch(*batch)
+            times[kind].append(1000 * (time.perf_counter() - started))
+    return {kind: statistics.median(values) for kind, values in times.items()}
+
+
+def table(results):
+    """The figures as a Markdown table for each corpus."""
+    parts = []
+    for name, rows in results["corpora"].items():
+        groups = next(iter(rows.values()))["by length"]
+        lengths = [
+            f"{group['group']} ({group['tokens'][0]}–{group['tokens'][1]})" for group in groups
+        ]
+        head = ["attention", "exact match", *lengths, "alignment error rate", "ms/step"]
+        lines = [f"`{name}`:", "", _row(head), _row(["---"] * len(head))]
+        for kind, row in rows.items():
+            error_rate = row.get("alignment_error_rate")
+            lines.append(
+                _row(
+                    [
+                        kind,
+                        f"{row['exact_match']:.1f}%",
+                        *(f"{group['exact_match']:.1f}%" for group in row["by length"]),
+                        "–" if error_rate is None else f"{error_rate:.3f}",
+                        f"{row['step']:.0f}",
+                    ]
+                )
+            )
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def _row(cells):
+    return f"| {' | '.join(cells)} |"
+
+
+def draw(results, path):
+    """Draws exact match by length of the source, a curve for each kind."""
+    from matplotlib.figure import Figure
+
+    corpora = results["corpora"]
+    figure = Figure(figsize=(5.5 * len(corpora), 4.2), layout="constrained")
+    panels = figure.subplots(1, len(corpora), squeeze=False, sharey=True)[0]
+    styles = ["-", "--", "-.", ":"]
+    for axes, (name, rows) in zip(panels, corpora.items()):
+        for number, (kind, row) in enumerate(rows.items()):
+            axes.plot(
+                [group["exact_match"] for group in row["by length"]],
+                label=kind,
+                color=f"C{number % 10}",
+                linestyle=styles[number // 3 % len(styles)],
+                marker="o",
+                markersize=3,
+            )
+        groups = next(iter(rows.values()))["by length"]
+        names = [f"{g['group']}\n{g['tokens'][0]}–{g['tokens'][1]}" for g in groups]
+        axes.set_xticks(range(len(names)), names)
+        axes.set(title=name, xlabel="source tokens", ylabel="exact match (%)")
+        axes.grid(alpha=0.3)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

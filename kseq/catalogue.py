@@ -1,0 +1,174 @@
+"""Every mechanism that a model can be built of: its setting, what it is, and its paper."""
+
+import dataclasses
+import itertools
+import textwrap
+
+_TITLES = ("setting", "what it is", "paper", "arXiv")
+_WIDTHS = (26, 32, 26, 10)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A mechanism.
+
+    Args:
+        setting: What to set, such as `"cell=gru"`; a value in capitals stands for others.
+        what: What it is, in a few words or as a formula.
+        paper: Where it comes from; several are separated by `"; "`.
+        number: arXiv number of the paper, of several likewise; empty where there is none.
+    """
+
+    setting: str
+    what: str
+    paper: str
+    number: str = ""
+
+
+_SUTSKEVER = ("Sutskever et al. 2014", "1409.3215")
+_CHO = ("Cho et al. 2014", "1406.1078")
+_BAHDANAU = ("Bahdanau et al. 2015", "1409.0473")
+_LUONG = ("Luong et al. 2015", "1508.04025")
+_CHAN = ("Chan et al. 2016", "1508.01211")
+_WU = ("Wu et al. 2016", "1609.08144")
+_VASWANI = ("Vaswani et al. 2017", "1706.03762")
+_SEE = ("See et al. 2017", "1704.04368")
+_PRESS = ("Press and Wolf 2017", "1608.05859")
+_SENNRICH = ("Sennrich et al. 2017", "1703.04357")
+_SRIVASTAVA = ("Srivastava et al. 2015", "1502.04681")
+_WORD_VECTORS = ("Mikolov et al. 2013; Pennington et al. 2014, EMNLP", "1301.3781")
+
+
+def _papers(*papers):
+    """Paper and number of an entry that has several."""
+    return tuple("; ".join(parts) for parts in zip(*papers))
+
+
+SECTIONS = {
+    "Architecture": (
+        Entry(
+            "architecture=recurrent",
+            "recurrent encoder and decoder, with or without attention",
+            *_papers(_SUTSKEVER, _BAHDANAU),
+        ),
+        Entry(
+            "architecture=transformer",
+            "self-attention and feed-forward layers instead of recurrence",
+            *_VASWANI,
+        ),
+    ),
+    "Cells": (
+        Entry("cell=rnn", "h = tanh(W x + U h)", "Elman 1990, Cognitive Science 14"),
+        Entry("cell=gru", "gated recurrent unit: update and reset gate", *_CHO),
+        Entry(
+            "cell=lstm",
+            "long short-term memory: input, forget and output gate",
+            "Hochreiter and Schmidhuber 1997, Neural Computation 9; "
+            "Gers et al. 2000, Neural Computation 12 (forget gate)",
+        ),
+    ),
+    "Encoder": (
+        Entry(
+            "bidirectional=true",
+            "reads the source both ways",
+            "Schuster and Paliwal 1997, IEEE Transactions on Signal Processing 45",
+        ),
+        Entry("merge=concat", "both directions side by side", *_BAHDANAU),
+        Entry("merge=sum", "both directions added", "Hannun et al. 2014", "1412.5567"),
+        Entry(
+            "residual=true",
+            "adds the input of a layer to its output, in the decoder too",
+            *_papers(("He et al. 2016", "1512.03385"), _WU),
+        ),
+        Entry("reverse_source=true", "reads the source from its end", *_SUTSKEVER),
+    ),
+    "Fixed-length context": (
+        Entry("attention=none", "the source as one vector, the decoder's first state", *_SUTSKEVER),
+        Entry("context=last", "the last state of the encoder", *_SUTSKEVER),
+        Entry("context=mean", "mean of the encoder outputs", *_SENNRICH),
+        Entry(
+            "context=sum",
+            "sum of them: like the mean, but it grows with the length",
+            f"after {_SENNRICH[0]}",
+            _SENNRICH[1],
+        ),
+        Entry("context_every_step=true", "the vector enters every decoder step too", *_CHO),
+    ),
+    "Attention": (
+        Entry(
+            "attention=bahdanau",
+            "score v · tanh(W s + U h), of the state s before the step",
+            *_BAHDANAU,
+        ),
+        Entry("attention=luong_dot", "score s · h, of the state s after the step", *_LUONG),
+        Entry(
+            "attention=luong_scaled_dot", "score s · h / √H, H units", *_papers(_LUONG, _VASWANI)
+        ),
+        Entry("attention=luong_general", "score s · W h", *_LUONG),
+        Entry("attention=luong_concat", "score v · tanh(W [s; h])", *_LUONG),
+        Entry(
+            "attention=local_m",
+            "luong_general in a window that moves on by one position a step",
+            "Luong et al. 2015, section 3.2",
+            _LUONG[1],
+        ),
+        Entry(
+            "attention=local_p",
+            "luong_general in a window around a predicted position",
+            "Luong et al. 2015, section 3.2",
+            _LUONG[1],
+        ),
+        Entry("attention=coverage", "bahdanau, with the sum of weights so far in the score", *_SEE),
+        Entry("coverage_loss=1", "weight of a loss on attending twice to the same", *_SEE),
+        Entry("attention=multi_head", "scaled dot products in many heads (transformer)", *_VASWANI),
+        Entry("attention_layer=bottom", "read by the bottom decoder layer", *_WU),
+        Entry("attention_layer=top", "read by the top decoder layer", *_LUONG),
+        Entry("input_feeding=true", "what a step attended to enters the next one", *_LUONG),
+    ),
+    "Values": (
+        Entry("source_features=F", "real-valued source, F numbers a frame", *_CHAN),
+        Entry("pyramid=true", "each further encoder layer halves the length", *_CHAN),
+        Entry("target_features=F", "real-valued target, F numbers a frame", *_SRIVASTAVA),
+        Entry("target_activation=linear", "any numbers, by mean squared error", *_SRIVASTAVA),
+        Entry(
+            "target_activation=sigmoid",
+            "numbers from 0 to 1, by binary cross-entropy",
+            *_SRIVASTAVA,
+        ),
+    ),
+    "Embeddings": (
+        Entry("share_embeddings=true", "one vocabulary and embedding for both sides", *_PRESS),
+        Entry("tie_output=true", "the target embedding is the output projection", *_PRESS),
+        Entry(
+            "source_vectors=FILE",
+            "starts from pretrained word vectors: word2vec, GloVe",
+            *_WORD_VECTORS,
+        ),
+        Entry("target_vectors=FILE", "likewise for the target", *_WORD_VECTORS),
+    ),
+}
+
+ENTRIES = tuple(itertools.chain.from_iterable(SECTIONS.values()))
+
+
+def table():
+    """Returns the catalogue as a table of plain text, 100 columns wide at most."""
+    lines = [_line(_TITLES)]
+    for heading, entries in SECTIONS.items():
+        lines += ["", heading, *itertools.chain.from_iterable(map(_lines, entries))]
+    return "\n".join(lines)
+
+
+def _lines(entry):
+    """The lines of an entry: its cells are wrapped, a number stands beside its paper."""
+    papers, numbers = [], []
+    for paper, number in itertools.zip_longest(entry.paper.split("; "), entry.number.split("; ")):
+        wrapped = textwrap.wrap(paper, _WIDTHS[2])
+        papers += wrapped
+        numbers += [number or ""] + [""] * (len(wrapped) - 1)
+    cells = [entry.setting], textwrap.wrap(entry.what, _WIDTHS[1]), papers, numbers
+    return map(_line, itertools.zip_longest(*cells, fillvalue=""))
+
+
+def _line(cells):
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, _WIDTHS)).rstrip()

@@ -1,0 +1,142 @@
+"""Lines of text from plain, gzipped and zipped files, with every fault named by file and line."""
+
+import contextlib
+import gzip
+import io
+import lzma
+import pathlib
+import zipfile
+import zlib
+
+# What reading a damaged archive raises, besides OSError. RuntimeError: an encrypted one;
+# NotImplementedError, one of it: an unknown compression.
+_DAMAGES = (EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+
+
+def read_lines(path):
+    """Yields the lines of a text file, each with its number from 1, without its line end.
+
+    Line ends may be `\\n`, `\\r\\n` or `\\r`, mixed; a byte-order mark is dropped.
+
+    Args:
+        path: A plain, `.gz` or `.zip` file in UTF-8.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A line is not UTF-8, or an archive is damaged or holds several files.
+    """
+    path = pathlib.Path(path)
+    require_file(path)
+    number = 0
+    try:
+        with open_bytes(path) as file:
+            for number, line in decode_lines(file, path):
+                yield number, line
+    except (*_DAMAGES, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # the file could not be opened; bzip2 reports damage as an OSError too
+        raise ValueError(f"{path}: damaged after line {number}: {error}") from error
+
+
+def read_columns(path):
+    """Yields the number of each line and its first two columns; a blank line has empty ones.
+
+    Args:
+        path: A TSV, as `read_lines` takes it; further columns are ignored.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A line has one column, or cannot be read.
+    """
+    for number, line in read_lines(path):
+        columns = line.split("\t")
+        if len(columns) > 1:
+            yield number, columns[0], columns[1]
+        elif line.strip():
+            raise ValueError(
+                f"{path}, line {number}: expected source, tab, target; received one column: "
+                f"{_excerpt(line)}"
+            )
+        else:
+            yield number, "", ""
+
+
+def decode_lines(file, name):
+    """Yields the lines of an open binary file, like `read_lines`; errors call it `name`."""
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape")
+    try:
+        for number, line in enumerate(text, start=1):
+            if not line.isascii() and _holds_surrogates(line):
+                raise ValueError(
+                    f"{name}, line {number}: not valid UTF-8; convert the file, such as with "
+                    "iconv -f latin1 -t utf-8"
+                )
+            yield number, line.removesuffix("\n")
+    finally:
+        text.detach()  # the file belongs to the caller, who closes it
+
+
+@contextlib.contextmanager
+def open_bytes(path):
+    """Opens a plain file, a `.gz` or the one file in a `.zip`, to read what it holds.
+
+    Raises:
+        OSError: It cannot be opened.
+        ValueError: The archive holds several files.
+    """
+    if path.suffix == ".gz":
+        with gzip.open(path) as file:
+            yield file
+    elif path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive, archive.open(_only_member(path, archive)) as file:
+            yield file
+    else:
+        with open(path, "rb") as file:
+            yield file
+
+
+def require_file(path):
+    """Checks that a path leads to something that can be opened.
+
+    Raises:
+        FileNotFoundError: It leads nowhere, or to a directory.
+    """
+    if path.is_dir():
+        raise FileNotFoundError(f"expected a file, received a directory: {path}")
+    if not path.exists():
+        raise FileNotFoundError(f"file not found: {path}")
+
+
+def require_lasting_file(path):
+    """Checks that a file can be read more than once, which a pipe cannot.
+
+    Raises:
+        FileNotFoundError: It cannot, or there is none.
+    """
+    require_file(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a file that can be read again and again: {path} is none")
+
+
+def _holds_surrogates(line):
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _only_member(path, archive):
+    members = [
+        name
+        for name in archive.namelist()
+        if not name.endswith("/") and not pathlib.PurePath(name).name.startswith(("_", "."))
+    ]
+    if len(members) != 1:
+        listing = ", ".join(members) or "none"
+        raise ValueError(f"{path}: expected one file of pairs in the archive; it holds {listing}")
+    return members[0]
+
+
+def _excerpt(line, length=60):
+    return repr(line if len(line) <= length else line[: length - 1] + "…")

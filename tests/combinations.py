@@ -1,0 +1,227 @@
+"""The architectures that every claim about the models is checked on, and small inputs for them.
+
+A new one is checked by being listed here.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import re
+
+import keras
+import numpy as np
+
+from kseq import ModelConfig
+from kseq.models import build_seq2seq
+
+SIZE = 15
+SOURCE_LENGTHS = (7, 3, 1)
+
+_SMALL = {"units": 8, "embedding_dim": 6}
+_LOCAL = {"window": 1}
+
+
+def _recurrent(**settings):
+    if settings.get("attention", "").startswith("local"):
+        settings = {**_LOCAL, **settings}
+    return ModelConfig(**{**_SMALL, **settings})
+
+
+def _transformer(**settings):
+    return ModelConfig(**{"architecture": "transformer", "heads": 2, **_SMALL, **settings})
+
+
+# Stacks that attention is put on, and what else differs from one combination to the next: the
+# cycles have no common divisor, so that every kind of attention meets several of each.
+_STACKS = (
+    {},
+    {"decoder_layers": 2},
+    {"decoder_layers": 3, "residual": True, "attention_layer": "top"},
+    {"decoder_layers": 2, "attention_layer": "top"},
+    {"decoder_layers": 3, "residual": True},
+)
+_CELLS = (
+    {"cell": "gru"},
+    {"cell": "lstm"},
+    {"cell": "rnn"},
+    {"cell": "gru", "decoder_cell": "lstm"},
+    {"cell": "lstm", "decoder_cell": "gru"},
+    {"cell": "rnn", "decoder_cell": "lstm"},
+    {"cell": "lstm", "decoder_cell": "rnn"},
+)
+_ENCODERS = (
+    {},
+    {"merge": "sum"},
+    {"bidirectional": False},
+    {"bidirectional": False, "reverse_source": True},
+    {"encoder_layers": 2},
+    {"context": "mean"},
+    {"encoder_layers": 3, "merge": "sum"},
+    {"context": "sum"},
+    {"bidirectional": False, "reverse_source": True, "encoder_layers": 2},
+)
+
+
+def _with_attention():
+    cells, encoders = itertools.cycle(_CELLS), itertools.cycle(_ENCODERS)
+    for kind in ("bahdanau", "coverage"):
+        for stack in _STACKS:
+            yield _recurrent(attention=kind, **stack, **next(cells), **next(encoders))
+    luong = ("luong_dot", "luong_scaled_dot", "luong_general", "luong_concat")
+    for kind in (*luong, "local_m", "local_p"):
+        for feeding, stack in itertools.product((True, False), _STACKS[:3]):
+            yield _recurrent(
+                attention=kind, input_feeding=feeding, **stack, **next(cells), **next(encoders)
+            )
+
+
+_TIED = {"tie_output": True}
+_SHARED = {"share_embeddings": True}
+_SPEECH = {"source_features": 5}
+_SERIES = {"source_features": 4, "target_features": 3}
+_PIANO_ROLL = {"target_features": 3, "target_activation": "sigmoid"}
+
+COMBINATIONS = [
+    *_with_attention(),
+    _recurrent(attention="none"),
+    _recurrent(attention="none", cell="lstm", bidirectional=False, reverse_source=True),
+    _recurrent(attention="none", cell="rnn", context="sum", encoder_layers=2, residual=True),
+    _recurrent(attention="none", context_every_step=True),
+    _recurrent(attention="none", context_every_step=True, context="mean", decoder_layers=2),
+    _recurrent(
+        attention="none",
+        cell="lstm",
+        context_every_step=True,
+        decoder_layers=3,
+        residual=True,
+        merge="sum",
+    ),
+    _recurrent(attention="coverage", coverage_loss=1.0),
+    _recurrent(attention="local_p", window=2, attention_layer="top", decoder_layers=2),
+    _recurrent(encoder_layers=3, residual=True, dropout=0.0),
+    _recurrent(embedding_dim=8, **_TIED),
+    _recurrent(attention="luong_general", **_TIED),
+    _recurrent(attention="luong_concat", decoder_layers=2, **_SHARED),
+    _recurrent(**_TIED, **_SHARED),
+    _recurrent(**_SPEECH),
+    _recurrent(**_SPEECH, encoder_layers=3, pyramid=True, cell="lstm"),
+    _recurrent(**_SPEECH, encoder_layers=2, pyramid=True, attention="local_m"),
+    _recurrent(
+        **_SPEECH,
+        encoder_layers=2,
+        pyramid=True,
+        attention="coverage",
+        bidirectional=False,
+        reverse_source=True,
+    ),
+    _recurrent(**_SERIES),
+    _recurrent(**_SERIES, attention="luong_general", input_feeding=False, context="mean"),
+    _recurrent(**_SERIES, attention="none", context_every_step=True, cell="rnn"),
+    _recurrent(**_PIANO_ROLL, attention="luong_dot", decoder_layers=2),
+    _transformer(),
+    _transformer(encoder_layers=2, decoder_layers=3, heads=4),
+    _transformer(embedding_dim=8, encoder_layers=2, decoder_layers=2, **_TIED, **_SHARED),
+    _transformer(**_TIED),
+    _transformer(**_SPEECH, encoder_layers=2),
+    _transformer(**_SERIES, decoder_layers=2),
+    _transformer(**_PIANO_ROLL),
+]
+
+
+def name_of(config):
+    """What differs from the plainest model, such as `lstm-coverage-decoder_layers=2`."""
+    plain = {field.name: field.default for field in dataclasses.fields(config)}
+    plain.update(_SMALL)
+    values = dataclasses.asdict(config)
+    parts = [values.pop("cell"), values.pop("attention")]
+    if values.pop("architecture") == "transformer":
+        parts = [f"transformer-{values.pop('heads')}heads"]
+    for name, value in values.items():
+        if value != plain[name]:
+            said = {"True": name, "False": f"no_{name}"}
+            parts.append(said.get(str(value), f"{name}={value}"))
+    return "-".join(parts)
+
+
+def build(config):
+    """A model of which no weight is where it began, so that none can be missing."""
+    keras.utils.set_random_seed(1)
+    sizes = (
+        None if features else SIZE for features in (config.source_features, config.target_features)
+    )
+    model = build_seq2seq(config, *sizes)
+    generator = np.random.default_rng(1)
+    model.set_weights(
+        [array + 0.4 * generator.normal(size=array.shape) for array in model.get_weights()]
+    )
+    return model
+
+
+@contextlib.contextmanager
+def precision(policy):
+    """Models that are built inside have this policy."""
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def plain_name(path):
+    """The path of a weight without the automatic names of Keras' layers."""
+    path = re.sub(r"(forward|backward)_[a-z_]+(_\d+)?/", r"\1/", path)
+    return re.sub(r"(simple_rnn|gru|lstm)_cell/", "", path)
+
+
+def weights_of(model):
+    """The weights of encoder and decoder by plain name, as the references take them."""
+    return {
+        part: {plain_name(weight.path): weight.numpy() for weight in model.get_layer(part).weights}
+        for part in ("encoder", "decoder")
+    }
+
+
+def batch(config, seed=0):
+    """Three sources of other lengths, one of them a single token, and targets with padding."""
+    generator = np.random.default_rng(seed)
+    mask = np.arange(max(SOURCE_LENGTHS)) < np.array(SOURCE_LENGTHS)[:, None]
+    if config.source_features:
+        source = generator.normal(size=(*mask.shape, config.source_features))
+        inputs = {"source": (source * mask[..., None]).astype("float32"), "source_mask": mask}
+    else:
+        ids = generator.integers(3, SIZE, mask.shape)
+        inputs = {"source_ids": (ids * mask).astype("int32")}
+    if config.target_features:
+        target = generator.normal(size=(len(mask), 4, config.target_features)).astype("float32")
+        target[:, 0] = 0.0
+        return {**inputs, "target": target}
+    ids = generator.integers(3, SIZE, (len(mask), 4)) * [[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]]
+    ids[:, 0] = 2
+    return {**inputs, "target_ids": ids.astype("int32")}
+
+
+def source_of(inputs):
+    return {name: array for name, array in inputs.items() if name.startswith("source")}
+
+
+def target_of(inputs):
+    return {name: array for name, array in inputs.items() if name.startswith("target")}
+
+
+def as_tensors(arrays):
+    return keras.tree.map_structure(keras.ops.convert_to_tensor, arrays)
+
+
+def run(model, inputs, wrapper=lambda function: function):
+    """All that the encoder, and all that the decoder returns, as arrays."""
+
+    def both(inputs):
+        encoded = model.get_layer("encoder")(source_of(inputs))
+        return encoded, model.get_layer("decoder")({**target_of(inputs), **encoded})
+
+    return keras.tree.map_structure(np.asarray, wrapper(both)(as_tensors(inputs)))
+
+
+def outputs_of(decoded):
+    """Logits or real values."""
+    return decoded["logits"] if "logits" in decoded else decoded["values"]

@@ -1,0 +1,204 @@
+"""The recurrent decoders: what the reference does not show, and claims about several of them."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from combinations import as_tensors, batch, build, outputs_of, run
+
+from kseq import ModelConfig
+from kseq.decoders import BahdanauDecoder, InputFeedingDecoder
+
+rng = np.random.default_rng(0)
+UNITS = 4
+LUONG = ["luong_dot", "luong_scaled_dot", "luong_general", "luong_concat", "local_m", "local_p"]
+
+
+def normal(*shape):
+    return rng.normal(size=shape).astype("float32")
+
+
+def make(kind=BahdanauDecoder, cell="gru", **settings):
+    """A decoder with random weights, and what it reads: two targets of three positions."""
+    attention = "luong_dot" if kind is InputFeedingDecoder else "bahdanau"
+    layer = kind(cell, UNITS, attention, **settings)
+    states = 2 if cell == "lstm" else 1
+    layers = settings.get("layers", 1)
+    state = {
+        "cells": [[normal(2, UNITS) for _ in range(states)] for _ in range(layers)],
+        "progress": [],
+    }
+    if kind is InputFeedingDecoder:
+        state["fed"] = normal(2, UNITS)
+    memory, keys = normal(2, 5, UNITS), normal(2, 5, UNITS)
+    arguments = normal(2, 3, 7), state, memory, keys, np.arange(5) < np.array([[5], [2]])
+    layer(*arguments)
+    layer.set_weights([normal(*weight.shape) for weight in layer.get_weights()])
+    return layer, arguments
+
+
+KINDS = pytest.mark.parametrize("kind", [BahdanauDecoder, InputFeedingDecoder])
+
+
+@KINDS
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_gradients_reach_everything_it_reads_in_a_graph(kind, cell):
+    layer, (embedded, state, memory, keys, mask) = make(kind, cell, layers=2)
+    sources = as_tensors((embedded, state, memory, keys))
+
+    @tf.function
+    def gradients(sources):
+        with tf.GradientTape() as tape:
+            tape.watch(sources)
+            output, context, _, _ = layer(*sources, mask)
+            loss = tf.reduce_sum(output**2) + tf.reduce_sum(context**2)
+        return tape.gradient(loss, [*tf.nest.flatten(sources), *layer.trainable_weights])
+
+    for gradient in gradients(sources):
+        assert np.abs(gradient).max() > 1e-4
+
+
+@KINDS
+def test_a_target_in_parts_is_the_target_as_a_whole(kind):
+    """The state carries all there is: one position without the loop, then two with it."""
+    layer, (embedded, state, *source) = make(kind, "lstm", layers=2, residual=True)
+    *whole, last = layer(embedded, state, *source)
+    *first, between = layer(embedded[:, :1], state, *source)
+    *second, end = layer(embedded[:, 1:], between, *source)
+    for tensor, *parts in zip(whole, first, second):
+        np.testing.assert_allclose(tensor, np.concatenate(parts, axis=1), atol=1e-6)
+    keras.tree.map_structure(
+        lambda one, other: np.testing.assert_allclose(one, other, atol=1e-6), last, end
+    )
+
+
+@KINDS
+def test_dropout_stands_between_the_layers_of_the_loop(kind, monkeypatch):
+    """Where it drops everything, the second layer works as if it read nothing but its bias."""
+    layer, arguments = make(kind, layers=2, dropout=0.5)
+    assert [dropout.rate for dropout in layer.dropouts] == [0.5]
+    *calm, _ = layer(*arguments)
+    *dropped, _ = layer(*arguments, training=True)
+    assert np.abs(calm[0] - dropped[0]).max() > 1e-3
+    monkeypatch.setattr(keras.layers.Dropout, "call", lambda self, inputs, training: inputs * 0.0)
+    *deaf, _ = layer(*arguments, training=True)
+    kernel = layer.projections[1].kernel
+    kernel.assign(kernel * 0.0)
+    *expected, _ = layer(*arguments)
+    for tensor, reference in zip(deaf, expected):
+        np.testing.assert_allclose(tensor, reference, atol=1e-6)
+
+
+def test_dropout_between_layers_drops_other_values_at_every_step(monkeypatch):
+    layer, arguments = make(layers=3, dropout=0.5)
+    shapes = []
+
+    def call(self, inputs, training):
+        shapes.append(inputs.shape)
+        return inputs
+
+    monkeypatch.setattr(keras.layers.Dropout, "call", call)
+    layer(*arguments, training=True)
+    assert shapes == [(2, 3, UNITS)] * 2
+
+
+def settings_of(kind, **settings):
+    return {"units": 8, "embedding_dim": 6, "attention": kind, **settings}
+
+
+def without_a_loop(model, cell, layers):
+    """The weights of a model with input feeding, by path, as one without would have them."""
+    weights = {weight.path: weight.numpy() for weight in model.weights}
+    for number in range(1, layers + 1):
+        inside, outside = f"attention_decoder/cell_{number}", f"decoder_layer_{number}"
+        if f"{inside}/recurrent_kernel" not in weights:
+            continue
+        bias = weights[f"attention_decoder/inputs_{number}/bias"].copy()
+        if cell == "gru":
+            extra = weights[f"{inside}/recurrent_bias"]
+            bias = np.stack([bias, np.concatenate([np.zeros(2 * len(extra)), extra])])
+        elif cell == "lstm":
+            extra = weights[f"{inside}/forget_bias"]
+            bias[len(extra) : 2 * len(extra)] += extra
+        inside_kernel = weights[f"attention_decoder/inputs_{number}/kernel"]
+        outside = f"{outside}/{'simple_rnn' if cell == 'rnn' else cell}_cell"
+        weights[f"{outside}/kernel"] = inside_kernel
+        weights[f"{outside}/recurrent_kernel"] = weights[f"{inside}/recurrent_kernel"]
+        weights[f"{outside}/bias"] = bias
+    for path in list(weights):
+        weights[path.replace("attention_decoder/attention", "attention")] = weights[path]
+    return weights
+
+
+@pytest.mark.parametrize("place", ["bottom", "top"])
+@pytest.mark.parametrize("kind, cell", [*zip(LUONG, ["gru", "lstm", "rnn"] * 2)])
+def test_input_feeding_of_nothing_is_no_input_feeding(kind, cell, place):
+    """The loop and the way without one agree where they must."""
+    settings = settings_of(kind, cell=cell, decoder_layers=2, attention_layer=place, residual=True)
+    if kind.startswith("local"):
+        settings["window"] = 1
+    feeding = build(ModelConfig(**settings))
+    (fed,) = (weight for weight in feeding.weights if weight.path == "attention_decoder/fed/kernel")
+    inputs = batch(ModelConfig(**settings))
+    _, fed_decoded = run(feeding, inputs)
+    fed.assign(np.zeros(fed.shape))
+    plain = build(ModelConfig(**settings, input_feeding=False))
+    weights = without_a_loop(feeding, cell, layers=2)
+    for weight in plain.weights:
+        weight.assign(weights[weight.path])
+    (_, one), (_, other) = run(feeding, inputs), run(plain, inputs)
+    for name in ("logits", "attention"):
+        np.testing.assert_allclose(one[name], other[name], atol=1e-5)
+    assert np.abs(outputs_of(one) - outputs_of(fed_decoded)).max() > 1e-3, "feeding does nothing"
+
+
+@pytest.mark.parametrize("place", ["bottom", "top"])
+@pytest.mark.parametrize(
+    "kind, feeds",
+    [
+        ("bahdanau", True),
+        ("coverage", True),
+        *((kind, feeds) for kind in LUONG[2:4] + LUONG[5:] for feeds in (True, False)),
+    ],
+)
+def test_attention_reads_the_state_of_its_layer(kind, feeds, place):
+    """Other weights of the upper layer change what is attended to only where it is read."""
+    config = ModelConfig(
+        **settings_of(kind, decoder_layers=2, attention_layer=place, input_feeding=feeds)
+    )
+    model, inputs = build(config), batch(config)
+    _, before = run(model, inputs)
+    upper = [
+        weight
+        for weight in model.weights
+        if weight.path.startswith(("bridge_2", "decoder_layer_2", "attention_decoder/cell_2"))
+    ]
+    assert len(upper) >= 4
+    for weight in upper:
+        weight.assign(-weight)
+    _, after = run(model, inputs)
+    assert np.abs(outputs_of(after) - outputs_of(before)).max() > 1e-2
+    moved = np.abs(after["attention"] - before["attention"]).max()
+    assert moved > 1e-3 if place == "top" else moved == 0.0
+
+
+def attention_moved_by_the_second_word(**settings):
+    """By how much the attention of each step changes with the second target word."""
+    config = ModelConfig(**settings_of(**settings))
+    model, inputs = build(config), batch(config)
+    _, before = run(model, inputs)
+    inputs["target_ids"][:, 1] = inputs["target_ids"][:, 1] % 12 + 3
+    _, after = run(model, inputs)
+    return np.abs(after["attention"] - before["attention"]).max(axis=(0, 2))
+
+
+@pytest.mark.parametrize("kind", ["bahdanau", "coverage"])
+def test_attention_of_bahdanau_reads_the_state_before_the_step(kind):
+    moved = attention_moved_by_the_second_word(kind=kind)
+    assert np.all(moved[:2] == 0.0) and np.all(moved[2:] > 1e-4)
+
+
+@pytest.mark.parametrize("feeds", [True, False])
+def test_attention_of_luong_reads_the_state_after_the_step(feeds):
+    moved = attention_moved_by_the_second_word(kind="luong_general", input_feeding=feeds)
+    assert moved[0] == 0.0 and np.all(moved[1:] > 1e-4)

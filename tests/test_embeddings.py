@@ -1,0 +1,97 @@
+"""Embeddings that come from a file, that both sides share, or that are the output too."""
+
+import re
+
+import numpy as np
+import pytest
+
+from kseq import Config, ModelConfig, TextConfig, TrainingConfig, Translator, train
+from kseq.cli import main
+
+SMALL = {"units": 16, "embedding_dim": 4}
+ONE_EPOCH = {"epochs": 1, "batch_size": 128, "warmup_steps": 0}
+
+
+@pytest.fixture
+def vectors(tmp_path):
+    """Vectors of three words that the corpus has, and one that it has not."""
+    path = tmp_path / "vectors.txt"
+    rows = {"the": [1, 2, 3, 4], "cat": [5, 6, 7, 8], "dog": [0, -1, 0, 1], "zebu": [9, 9, 9, 9]}
+    path.write_text("".join(f"{word} {' '.join(map(str, row))}\n" for word, row in rows.items()))
+    return path, rows
+
+
+def embeddings(translator, part, name):
+    return translator.model.get_layer(part).get_layer(name).embeddings.numpy()
+
+
+@pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "trained"])
+def test_vectors_from_a_file(small_corpus, vectors, tmp_path, capsys, frozen):
+    path, rows = vectors
+    training = TrainingConfig(**ONE_EPOCH, source_vectors=str(path), freeze_vectors=frozen)
+    config = Config(ModelConfig(**SMALL), training=training)
+    out = tmp_path / "run"
+    translator = train(small_corpus, config, out=out)
+    shown = capsys.readouterr().out
+    # "The" has the vector of "the".
+    count = translator.codecs.source.size - 4
+    assert re.search(f"^source: vectors for [4-9] of {count} tokens; missing: ", shown, re.M)
+    path.unlink()  # a run needs nothing but itself
+    again = Translator.load(out)
+    matrix = embeddings(again, "encoder", "source_embedding")
+    for word in ("the", "cat", "dog"):
+        row = matrix[again.codecs.source.vocabulary.index(word)]
+        assert np.array_equal(row, rows[word]) == frozen
+        np.testing.assert_allclose(row, rows[word], atol=0.2)
+    missing = matrix[again.codecs.source.vocabulary.index("house")]
+    assert 0 < np.abs(missing).max() < 0.3
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("the 1 2 3\n", "vectors.txt, line 1: expected .* 4 .*embedding_dim.*received 3"),
+        (
+            "zebu 1 2 3 4\n",
+            "vectors.txt: expected vectors of words in the vocabulary; received none",
+        ),
+        (None, "vectors.txt"),
+    ],
+)
+def test_bad_vectors_stop_the_training_with_one_line(
+    small_files, vectors, tmp_path, capsys, content, message
+):
+    path, _ = vectors
+    path.unlink() if content is None else path.write_text(content)
+    out = tmp_path / "run"
+    arguments = ["train", "--train", str(small_files / "valid.tsv"), "--out", str(out)]
+    settings = ["units=16", "embedding_dim=4", f"target_vectors={path}"]
+    code = main([*arguments, *(part for setting in settings for part in ("--set", setting))])
+    error = capsys.readouterr().err
+    assert code == 2 and error.count("\n") == 1
+    assert re.search(message, error), error
+    assert not out.exists() and not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("tie", [True, False])
+def test_one_vocabulary_and_one_matrix_for_both_sides(small_corpus, tmp_path, tie):
+    config = Config(
+        ModelConfig(**SMALL, share_embeddings=True, tie_output=tie),
+        TextConfig(minimum_frequency=5),
+        TrainingConfig(**ONE_EPOCH),
+    )
+    translator = train(small_corpus, config, out=tmp_path / "run", verbose=False)
+    source, target = translator.codecs.sides
+    assert source.vocabulary == target.vocabulary
+    assert {"the", "le"} <= set(source.vocabulary)
+    paths = [weight.path for weight in translator.model.weights if "embedding" in weight.path]
+    matrices = [path for path in paths if path.endswith("embeddings")]
+    assert matrices == ["shared_embedding/embeddings"]
+    logits = [weight.path for weight in translator.model.weights if "logits" in weight.path]
+    assert bool(logits) != tie
+    again = Translator.load(tmp_path / "run")
+    for one, two in zip(translator.model.get_weights(), again.model.get_weights()):
+        np.testing.assert_array_equal(one, two)
+    texts = ["The cat is small.", "Where is he?"]
+    for one, two in zip(translator.translate(texts), again.translate(texts)):
+        assert (one.text, one.score) == (two.text, two.score)

@@ -1,0 +1,126 @@
+"""Every combination as a SavedModel, used by one process that knows nothing of kseq."""
+
+import pathlib
+import subprocess
+import sys
+
+import combinations
+import keras
+import numpy as np
+import pytest
+
+from kseq import Config, Translator
+from kseq.pipeline import CodecPair
+from kseq.special_tokens import SPECIAL_TOKENS
+from kseq.text import TextCodec
+from kseq.values import ValueCodec
+
+LETTERS = "abcdefghijk"
+SENTENCES = ["a b c d e f", "k", "x b"]
+STEPS = 3
+
+# Loads and runs every model, at two batch sizes, and keeps what it gave.
+ELSEWHERE = """
+import pathlib, sys
+import numpy as np
+import tensorflow as tf, tensorflow_text
+folder = pathlib.Path(sys.argv[1])
+for path in sorted(folder.glob("*/inputs.npz")):
+    serve = tf.saved_model.load(str(path.parent / "model")).signatures["serving_default"]
+    inputs = {name: array.astype(object) if array.dtype.kind == "S" else array
+              for name, array in np.load(path).items()}
+    outputs = serve(**{name: tf.constant(array) for name, array in inputs.items()})
+    serve(**{name: tf.constant(array[:1] if array.ndim else array)
+             for name, array in inputs.items()})
+    np.savez(path.parent / "outputs.npz", **{
+        name: tensor.numpy().astype("S") if tensor.dtype == tf.string else tensor.numpy()
+        for name, tensor in outputs.items()})
+assert not [name for name in sys.modules if name.partition(".")[0] == "kseq"]
+"""
+
+
+def translator_of(config):
+    """An untrained model, with weights that make something of the source, and its codecs."""
+    keras.utils.set_random_seed(2)
+    model = combinations.build(config)
+    rng = np.random.default_rng(3)
+    for weight in model.trainable_weights:
+        weight.assign(rng.normal(size=weight.shape) * 0.5)
+    sides = []
+    for features, scale in ((config.source_features, 0.5), (config.target_features, 2.0)):
+        if features:
+            sides.append(ValueCodec(np.arange(features) * 0.1, np.full(features, scale)))
+        else:
+            sides.append(TextCodec([*SPECIAL_TOKENS, *LETTERS]))
+    record = {"length_ratio": 0.1, "corpus": None}
+    return Translator(model, CodecPair(*sides), Config(model=config), record)
+
+
+def sources_of(translator):
+    if translator.codecs.source.is_text:
+        return SENTENCES
+    rng = np.random.default_rng(4)
+    features = translator.codecs.source.features
+    return [rng.normal(size=(length, features)).astype("float32") for length in (7, 1, 4)]
+
+
+def inputs_of(translator, sources):
+    if translator.codecs.source.is_text:
+        inputs = {"text": np.array([source.encode() for source in sources])}
+    else:
+        lengths = np.array([len(source) for source in sources], "int32")
+        # What stands behind the end of a shorter sequence is nobody's business.
+        padded = np.full((len(sources), lengths.max(), sources[0].shape[1]), 1e3, "float32")
+        for row, source in zip(padded, sources):
+            row[: len(source)] = source
+        inputs = {"source": padded, "lengths": lengths}
+    if translator.predicts_values:
+        inputs["steps"] = np.array(STEPS, "int32")
+    return inputs
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """What kseq makes of a few sources with every combination, and what the SavedModel makes."""
+    folder = tmp_path_factory.mktemp("exported")
+    expected = {}
+    for config in combinations.COMBINATIONS:
+        name = combinations.name_of(config)
+        translator = translator_of(config)
+        sources = sources_of(translator)
+        (folder / name).mkdir()
+        np.savez(folder / name / "inputs.npz", **inputs_of(translator, sources))
+        translator.export(folder / name / "model")
+        if translator.predicts_values:
+            expected[name] = translator.predict(sources, STEPS)
+        else:
+            expected[name] = translator.translate(sources)
+    subprocess.run([sys.executable, "-c", ELSEWHERE, folder], check=True, capture_output=True)
+    return {
+        name: (results, dict(np.load(pathlib.Path(folder, name, "outputs.npz"))))
+        for name, results in expected.items()
+    }
+
+
+@pytest.mark.parametrize("config", combinations.COMBINATIONS, ids=combinations.name_of)
+def test_export_then_load_gives_the_same(exported, config):
+    results, outputs = exported[combinations.name_of(config)]
+    for row, result in enumerate(results):
+        if config.target_features:
+            np.testing.assert_allclose(outputs["values"][row], result.values, atol=1e-4)
+            length = STEPS
+        else:
+            assert outputs["translation"][row].decode() == result.text
+            np.testing.assert_allclose(outputs["score"][row], result.score, atol=1e-4)
+            length = len(result.tokens)
+        assert ("attention" in outputs) == (config.attention != "none")
+        if result.attention is not None:
+            width = result.attention.shape[1]
+            attention = outputs["attention"][row]
+            np.testing.assert_allclose(attention[:length, :width], result.attention, atol=1e-4)
+            assert not attention[length:].any() and not attention[:, width:].any()
+        if result.attention_heads is not None:
+            heads = np.moveaxis(outputs["attention_heads"][row], 0, 2)
+            np.testing.assert_allclose(
+                heads[:, :, :length, :width], result.attention_heads, atol=1e-4
+            )

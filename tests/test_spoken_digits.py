@@ -1,0 +1,162 @@
+"""The example of spoken digits: its features, its corpus, and what it says without espeak-ng."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+SCRIPT = ROOT / "examples" / "spoken_digits.py"
+RATE = 22050
+WINDOW, HOP = 551, 220  # 25 ms and 10 ms in samples
+SIZES = {"train": 6, "valid": 2, "test": 3}
+
+needs_espeak = pytest.mark.skipif(
+    shutil.which("espeak-ng") is None, reason="espeak-ng is missing: apt install espeak-ng"
+)
+
+
+@pytest.fixture(scope="module")
+def example():
+    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def folder(example, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("spoken") / "corpus"
+    example.make_corpus(folder, 1, SIZES)
+    return folder
+
+
+def read_files(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def read_split(folder, split):
+    lines = (folder / f"{split}.tsv").read_text(encoding="utf-8").splitlines()
+    return [line.split("\t") for line in lines]
+
+
+def tone(frequency):
+    return np.sin(2 * np.pi * frequency * np.arange(RATE // 4) / RATE).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "length, frames", [(WINDOW, 1), (WINDOW + HOP - 1, 1), (WINDOW + HOP, 2), (RATE, 98)]
+)
+def test_frames_are_the_whole_windows(example, length, frames):
+    values = example.log_mel(np.zeros(length, np.float32), RATE)
+    assert values.shape == (frames, 40)
+    assert values.dtype == np.float32
+
+
+def test_silence_is_at_the_floor(example):
+    values = example.log_mel(np.zeros(RATE, np.float32), RATE)
+    np.testing.assert_allclose(values, np.log(1e-6), rtol=1e-6)
+    assert (example.log_mel(tone(1000), RATE) >= values.min()).all()
+
+
+@pytest.mark.parametrize("frequency", [210, 440, 1000, 2500, 6000])
+def test_tone_lights_up_the_band_round_it(example, frequency):
+    edges = 1127 * np.log1p(np.array([60, 8000]) / 700)
+    centres = 700 * np.expm1(np.linspace(*edges, 42)[1:-1] / 1127)
+    nearest = np.abs(centres - frequency).argmin()
+    values = example.log_mel(tone(centres[nearest]), RATE)
+    assert set(values.argmax(axis=1)) == {nearest}
+
+
+def test_twice_the_amplitude_is_four_times_the_energy(example):
+    difference = example.log_mel(2 * tone(1000), RATE) - example.log_mel(tone(1000), RATE)
+    assert difference.max() == pytest.approx(np.log(4), abs=1e-3)
+
+
+@needs_espeak
+def test_speaks_digit_by_digit(example):
+    short, rate = example.speak("31", "en-us+f2", 200, 50, 0)
+    long, _ = example.speak("314159", "en-us+f2", 200, 50, 0)
+    slow, _ = example.speak("31", "en-us+f2", 100, 50, 0)
+    assert rate >= 16_000
+    assert short.dtype == np.float32
+    assert 0.1 < np.abs(short).max() <= 1
+    assert 2 < len(long) / len(short) < 4
+    assert len(slow) > 1.5 * len(short)
+
+
+@needs_espeak
+def test_no_digits_are_spoken_twice(folder):
+    targets = [target for split in SIZES for _, target in read_split(folder, split)]
+    assert len(set(targets)) == len(targets) == sum(SIZES.values())
+    for target in targets:
+        digits = target.split(" ")
+        assert 3 <= len(digits) <= 7
+        assert all(len(digit) == 1 and digit.isdecimal() for digit in digits)
+
+
+@needs_espeak
+def test_every_line_has_features_of_its_own(folder):
+    named = []
+    for split, size in SIZES.items():
+        pairs = read_split(folder, split)
+        assert len(pairs) == size
+        for name, target in pairs:
+            values = np.load(folder / name)
+            assert values.dtype == np.float32
+            assert values.shape[1] == 40
+            # A digit takes from a tenth of a second to two thirds, silence and gaps included.
+            assert 10 < len(values) / len(target.split()) < 67
+            assert np.isfinite(values).all()
+            named.append(name)
+    assert sorted(named) == sorted(set(read_files(folder)) - {f"{split}.tsv" for split in SIZES})
+
+
+@needs_espeak
+def test_the_seed_decides_everything(example, folder, tmp_path):
+    example.make_corpus(tmp_path / "again", 1, SIZES)
+    example.make_corpus(tmp_path / "other", 2, SIZES)
+    assert read_files(tmp_path / "again") == read_files(folder)
+    assert read_split(tmp_path / "other", "train") != read_split(folder, "train")
+
+
+@needs_espeak
+def test_a_failure_leaves_the_older_corpus_as_it_was(example, tmp_path, monkeypatch):
+    place = tmp_path / "corpus"
+    example.make_corpus(place, 1, SIZES)
+    before = read_files(place)
+    monkeypatch.setattr(example, "log_mel", lambda samples, rate: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        example.make_corpus(place, 2, SIZES)
+    assert read_files(place) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_replaces_nothing_but_a_corpus_of_its_own(example, tmp_path):
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(FileExistsError, match="is not a corpus of spoken digits"):
+        example.make_corpus(tmp_path, 1, SIZES)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_says_what_is_missing(tmp_path):
+    process = subprocess.run(
+        [sys.executable, str(SCRIPT)],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.count("\n") == 1
+    assert process.stdout.startswith("skipped: ")
+    assert "apt install espeak-ng" in process.stdout
+    assert not list(tmp_path.iterdir())

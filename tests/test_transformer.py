@@ -1,0 +1,88 @@
+"""The Transformer's layers against the equations, and against those of Keras."""
+
+import keras
+import numpy as np
+import pytest
+import references
+
+from kseq.transformer import CachedSelfAttention, CrossAttention, PositionalEncoding
+
+rng = np.random.default_rng(0)
+HEADS, SIZE = 2, 3
+UNITS = HEADS * SIZE
+
+
+def normal(*shape):
+    return rng.normal(size=shape).astype("float32")
+
+
+@pytest.mark.parametrize("width", [6, 7])
+def test_positions_agree_with_the_paper(width):
+    embedded = normal(2, 30, width)
+    expected = embedded * np.sqrt(width) + references.positions(30, width)
+    np.testing.assert_allclose(PositionalEncoding()(embedded), expected, atol=1e-5)
+
+
+def test_positions_go_on_behind_a_cache():
+    whole = PositionalEncoding()(np.zeros((2, 30, 6), "float32"))
+    rest = PositionalEncoding()(np.zeros((2, 5, 6), "float32"), np.zeros((2, 25, 2, 3), "float32"))
+    np.testing.assert_allclose(rest, whole[:, 25:], atol=1e-5)
+
+
+def test_positions_are_exact_in_low_precision():
+    """bfloat16 cannot tell position 257 from 256, so angles must not be made of it."""
+    encoding = PositionalEncoding(dtype="mixed_bfloat16")(np.zeros((1, 400, 6), "float32"))
+    expected = references.positions(400, 6)[None]
+    np.testing.assert_allclose(np.asarray(encoding, "float32"), expected, atol=4e-3)
+
+
+def self_attention():
+    layer = CachedSelfAttention(HEADS, SIZE, use_bias=False)
+    layer(normal(2, 4, UNITS), empty_cache())
+    layer.set_weights([normal(*weight.shape) * 0.5 for weight in layer.get_weights()])
+    return layer
+
+
+def empty_cache():
+    return [np.zeros((2, 0, HEADS, SIZE), "float32")] * 2
+
+
+def test_self_attention_agrees_with_keras():
+    ours, sequence = self_attention(), normal(2, 4, UNITS)
+    theirs = keras.layers.MultiHeadAttention(HEADS, SIZE, use_bias=False)
+    theirs.build(sequence.shape, sequence.shape)
+    theirs.set_weights(ours.get_weights())
+    expected = theirs(sequence, sequence, use_causal_mask=True)
+    np.testing.assert_allclose(ours(sequence, empty_cache())[0], expected, atol=1e-5)
+
+
+def test_a_sequence_in_parts_is_the_sequence_as_a_whole():
+    layer, sequence = self_attention(), normal(2, 5, UNITS)
+    whole, cache = layer(sequence, empty_cache())
+    parts, growing = [], empty_cache()
+    for part in (sequence[:, :1], sequence[:, 1:4], sequence[:, 4:]):
+        outputs, growing = layer(part, growing)
+        parts.append(outputs)
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-5)
+    for one, other in zip(growing, cache):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_cross_attention_agrees_with_the_paper_and_ignores_padding():
+    layer = CrossAttention(HEADS, UNITS)
+    layer.build((None, None, UNITS), (None, None, HEADS, SIZE), (None, None, HEADS, SIZE))
+    layer.set_weights([normal(*weight.shape) for weight in layer.get_weights()])
+    sequence, keys, values = normal(6, 3, UNITS), *normal(2, 2, 5, HEADS, SIZE)
+    lengths = [5, 2]
+    mask = np.arange(5) < np.array(lengths)[:, None]
+    keys[1, 2:], values[1, 2:] = 1e6, -1e6
+    outputs, weights = layer(sequence, keys, values, mask)
+    for row in range(6):
+        source = row // 3
+        length = lengths[source]
+        expected, expected_weights = references.multi_head(
+            *layer.get_weights(), sequence[row], keys[source, :length], values[source, :length]
+        )
+        np.testing.assert_allclose(outputs[row], expected, atol=1e-5)
+        np.testing.assert_allclose(weights[row, ..., :length], expected_weights, atol=1e-6)
+        assert np.all(weights[row, ..., length:].numpy() == 0.0)

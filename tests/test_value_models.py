@@ -1,0 +1,297 @@
+"""Real-valued sequences all the way: from files to a run, its predictions and pictures."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from kseq import Config, ModelConfig, TextConfig, TrainingConfig, Translator, load_corpus, train
+from kseq.cli import main
+from kseq.heatmap import plot_attention, save_heatmap
+
+FEATURES, TARGET_FEATURES = 3, 2
+
+
+def walks(folder, count=120):
+    """Random walks far from 0, their mirror images, and the words that tell of every step.
+
+    Returns the pairs (words, walk, mirrored) by name of the walk.
+    """
+    rng = np.random.default_rng(0)
+    walks = {}
+    for number in range(count):
+        walk = 300 + 50 * rng.normal(size=(rng.integers(4, 12), FEATURES)).cumsum(axis=0)
+        mirrored = np.stack([0.1 * walk[::-1, 0], np.sin(walk[::-1, 1])], axis=1)
+        words = " ".join("up" if step > 0 else "down" for step in np.diff(walk[:, 0]))
+        for name, values in ((f"walk{number}", walk), (f"mirror{number}", mirrored)):
+            np.save(folder / f"{name}.npy", values.astype("float32"))
+        walks[number] = words, walk.astype("float32"), mirrored.astype("float32")
+    return walks
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("walks")
+    data = walks(folder)
+    lines = {
+        "speech": ((f"walk{n}.npy", words) for n, (words, *_) in data.items()),
+        "series": ((f"walk{n}.npy", f"mirror{n}.npy") for n in data),
+        "from_text": ((words, f"mirror{n}.npy") for n, (words, *_) in data.items()),
+    }
+    for name, pairs in lines.items():
+        text = "".join(f"{source}\t{target}\n" for source, target in pairs)
+        (folder / f"{name}.tsv").write_text(text)
+    return folder
+
+
+MODELS = {
+    "speech": {"encoder_layers": 2, "pyramid": True, "source_features": FEATURES},
+    "series": {},
+    "from_text": {"architecture": "transformer", "heads": 2},
+}
+
+
+@pytest.fixture(scope="module", params=list(MODELS))
+def run(request, folder):
+    """A run directory, and the corpus that it was trained with."""
+    corpus = load_corpus(folder / f"{request.param}.tsv")
+    config = Config(
+        ModelConfig(units=16, embedding_dim=8, **MODELS[request.param]),
+        TextConfig(minimum_frequency=1),
+        TrainingConfig(epochs=2, batch_size=16, warmup_steps=0),
+    )
+    out = folder / "runs" / request.param
+    trained = train(corpus, config, out=out, verbose=False)
+    return out, corpus, trained
+
+
+def test_a_reloaded_run_gives_the_same(run):
+    out, corpus, trained = run
+    again = Translator.load(out)
+    sources = [source for source, _ in corpus.test]
+    for one, two in zip(results(trained, sources), results(again, sources)):
+        np.testing.assert_array_equal(one.attention, two.attention)
+        if trained.predicts_values:
+            np.testing.assert_array_equal(one.values, two.values)
+        else:
+            assert (one.text, one.score) == (two.text, two.score)
+
+
+def results(translator, sources):
+    if translator.predicts_values:
+        return translator.predict(sources, list(range(1, len(sources) + 1)))
+    return translator.translate(sources, beam_size=2)
+
+
+def test_features_come_from_the_data(run):
+    out, corpus, trained = run
+    config = json.loads((out / "config.json").read_text())["model"]
+    assert (config["source_features"], config["target_features"]) == corpus.train.features
+    for values, codec in zip(zip(*corpus.train), trained.codecs.sides):
+        if not codec.is_text:
+            np.testing.assert_allclose(codec.mean, np.concatenate(values).mean(axis=0), rtol=1e-4)
+            np.testing.assert_allclose(codec.scale, np.concatenate(values).std(axis=0), rtol=1e-4)
+
+
+def test_attention_has_the_shape_of_the_sequences(run):
+    _, corpus, translator = run
+    sources = [source for source, _ in corpus.test]
+    for count, result in enumerate(results(translator, sources), start=1):
+        height = count if translator.predicts_values else len(result.tokens)
+        width = len(result.source) if result.source_tokens is None else len(result.source_tokens)
+        if translator.config.model.pyramid:
+            width = (width + 1) // 2
+        assert result.attention.shape == (height, width)
+        np.testing.assert_allclose(result.attention.sum(axis=1), 1.0, atol=1e-5)
+        axes = plot_attention(result)
+        np.testing.assert_array_equal(axes.images[0].get_array(), result.attention)
+        assert len(axes.child_axes) == [result.source_tokens, *sides(result)].count(None)
+        if result.attention_heads is not None:
+            heads = result.attention_heads
+            assert heads.shape == (1, 2, height, width)
+            np.testing.assert_allclose(heads.mean(axis=(0, 1)), result.attention, atol=1e-6)
+
+
+def sides(result):
+    return [getattr(result, "tokens", None)]
+
+
+def test_a_free_run_reads_its_own_predictions(run):
+    """Teacher forcing with what was predicted predicts the same."""
+    _, corpus, translator = run
+    if not translator.predicts_values:
+        pytest.skip("the target is text")
+    sources = [source for source, _ in corpus.test]
+    free = translator.predict(sources, 6)
+    forced = translator.score([(result.source, result.values) for result in free])
+    for one, two in zip(free, forced):
+        np.testing.assert_allclose(one.values, two.values, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(one.attention, two.attention, atol=1e-4)
+        assert two.error < 1e-5 and one.error is None
+
+
+def test_sources_of_other_lengths_beside_it_change_nothing(run):
+    _, corpus, translator = run
+    sources = [source for source, _ in corpus.test]
+    together = results(translator, sources)[-1]
+    steps = len(sources)
+    alone = (
+        translator.predict(sources[-1:], steps)
+        if translator.predicts_values
+        else translator.translate(sources[-1:], beam_size=2)
+    )[0]
+    np.testing.assert_allclose(alone.attention, together.attention, atol=1e-5)
+
+
+def test_figures(run):
+    _, corpus, translator = run
+    figures = translator.evaluate(corpus.test)
+    if not translator.predicts_values:
+        assert figures["token_error_rate"] > 0 and figures["sentences"] == len(list(corpus.test))
+        return
+    pairs = list(corpus.test)
+    free = translator.predict([source for source, _ in pairs], [len(y) for _, y in pairs])
+    errors = [np.square(result.values - y) for result, (_, y) in zip(free, pairs)]
+    assert figures["mean_squared_error"] == pytest.approx(np.concatenate(errors).mean(), rel=1e-4)
+    assert figures["sequences"] == len(pairs)
+    scored = translator.score(pairs)
+    errors = [np.square(result.values - y) for result, (_, y) in zip(scored, pairs)]
+    assert figures["one_step_error"] == pytest.approx(np.concatenate(errors).mean(), rel=1e-4)
+
+
+def test_the_command_reads_and_writes_values(run, folder, capsys):
+    out, corpus, translator = run
+    lines = folder / "lines.txt"
+    sources = ["up down", "up"] if translator.codecs.source.is_text else [
+        str(folder / "walk0.npy"),
+        str(folder / "walk1.npy"),
+    ]  # fmt: skip
+    lines.write_text("".join(f"{source}\n" for source in sources))
+    arguments = ["translate", str(out), str(lines)]
+    assert main(["evaluate", str(out), "--json"]) == 0
+    json.loads(capsys.readouterr().out)
+    picture = folder / "picture.png"
+    assert main(["heatmap", str(out), sources[0], "--out", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    capsys.readouterr()
+    if translator.predicts_values:
+        assert main(arguments) == 2
+        assert "say with --steps how many to predict" in capsys.readouterr().err
+        assert main([*arguments, "--steps", "2"]) == 0
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        expected = translator.predict(sources, 2)
+        np.testing.assert_allclose(rows, [result.values for result in expected], rtol=1e-4)
+    else:
+        assert main([*arguments, "--json"]) == 0
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [row["text"] for row in rows] == [r.text for r in translator.translate(sources)]
+        assert main([*arguments, "--steps", "2"]) == 2
+        assert "--steps is for real-valued targets" in capsys.readouterr().err
+
+
+def test_a_model_of_values_learns(tmp_path):
+    """Every step is twice the source's: the error falls far below the spread of the data."""
+    rng = np.random.default_rng(1)
+    for number in range(300):
+        values = rng.normal(size=(rng.integers(3, 7), 1)).astype("float32")
+        np.save(tmp_path / f"x{number}.npy", values)
+        np.save(tmp_path / f"y{number}.npy", 2 * values)
+    index = "".join(f"x{number}.npy\ty{number}.npy\n" for number in range(300))
+    (tmp_path / "index.tsv").write_text(index)
+    corpus = load_corpus(tmp_path / "index.tsv")
+    config = Config(
+        ModelConfig(units=32, attention="luong_general", input_feeding=False, dropout=0.0),
+        training=TrainingConfig(
+            epochs=25, batch_size=16, learning_rate=0.01, warmup_steps=20, patience=25
+        ),
+    )
+    figures = train(corpus, config, out=tmp_path / "run", verbose=False).evaluate(corpus.test)
+    assert figures["mean_squared_error"] < 0.5 * 4.0
+
+
+@pytest.mark.parametrize(
+    "name, change, message",
+    [
+        ("speech", {"source_features": 5}, "source_features is 5, but the corpus has 3 values"),
+        ("speech", {"target_features": 5}, "target_features is 5, but the corpus has text"),
+        (
+            "series",
+            {"target_features": 2, "target_activation": "sigmoid"},
+            "target_activation=sigmoid needs target values from 0 to 1; found",
+        ),
+    ],
+)
+def test_data_that_do_not_fit_the_model(folder, tmp_path, name, change, message):
+    corpus = load_corpus(folder / f"{name}.tsv")
+    with pytest.raises(ValueError, match=message):
+        train(corpus, ModelConfig(units=8, **change), out=tmp_path / "run", verbose=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_splits_that_do_not_fit_each_other(folder):
+    with pytest.raises(ValueError, match="series.tsv: expected 3 values per step and text, as in"):
+        load_corpus(folder / "speech.tsv", valid=folder / "series.tsv")
+
+
+def test_a_missing_file_in_an_index_stops_a_training_with_one_line(folder, tmp_path, capsys):
+    text = (folder / "speech.tsv").read_text()
+    lines = text.splitlines()
+    broken = folder / "broken.tsv"
+    broken.write_text("\n".join([*lines[:90], "nowhere.npy\tup", *lines[90:]]) + "\n")
+    assert main(["train", "--train", str(broken), "--out", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "broken.tsv, line 91" in error and "nowhere.npy" in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "call, kind, message",
+    [
+        (lambda t, x: t.translate([x]), TypeError, r"use predict\(sources, steps\)"),
+        (lambda t, x: t.predict([x], 0), ValueError, "steps must be whole numbers from 1 to"),
+        (lambda t, x: t.predict([x], 2.5), ValueError, "steps must be whole numbers.*received 2.5"),
+        (lambda t, x: t.predict([x], [1, 2]), ValueError, "for each of 1 sources; received 2"),
+        (lambda t, x: t.predict([x[:, :1]], 1), ValueError, "expected 3 values per step.*ceived 1"),
+        (lambda t, x: t.predict([x * np.nan], 1), ValueError, "expected finite numbers"),
+        (lambda t, x: t.predict([x[0]], 1), ValueError, r"expected \[length, features\]"),
+        (lambda t, x: t.predict(["no.npy"], 1), FileNotFoundError, "no.npy"),
+        (lambda t, x: t.score([(x, x)]), ValueError, "a target of real values: expected 2 values"),
+    ],
+)
+def test_bad_calls(folder, call, kind, message):
+    translator = Translator.load(folder / "runs" / "series")
+    with pytest.raises(kind, match=message):
+        call(translator, np.load(folder / "walk0.npy"))
+
+
+def test_a_model_without_attention_has_nothing_to_draw(small_corpus, tmp_path):
+    config = ModelConfig(attention="none", units=8, embedding_dim=4)
+    config = Config(config, training=TrainingConfig(epochs=1, batch_size=256))
+    translator = train(small_corpus, config, out=tmp_path / "run", verbose=False)
+    result = translator.translate(["The cat is small."], beam_size=2)[0]
+    assert result.attention is None and translator.score([("a", "b")])[0].attention is None
+    with pytest.raises(ValueError, match="the model has none .attention=none., so there is noth"):
+        save_heatmap(result, tmp_path / "picture.png")
+    assert not (tmp_path / "picture.png").exists()
+    assert "bleu" in translator.evaluate(small_corpus.test)
+
+
+def test_a_fresh_process_predicts_alike(folder):
+    """The SavedModel of a model of values, where kseq is not known."""
+    translator = Translator.load(folder / "runs" / "series")
+    source = np.load(folder / "walk0.npy")
+    translator.export(folder / "exported")
+    program = """
+import sys
+import numpy as np, tensorflow as tf
+serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+source = tf.constant(np.load(sys.argv[2])[None])
+outputs = serve(source=source, lengths=tf.shape(source)[1:2], steps=tf.constant(4))
+print(outputs["values"][0].numpy().tolist())
+"""
+    arguments = [sys.executable, "-c", program, folder / "exported", folder / "walk0.npy"]
+    process = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    expected = translator.predict([source], 4)[0].values
+    np.testing.assert_allclose(json.loads(process.stdout), expected, rtol=1e-4)
