@@ -238,34 +238,30 @@ def _add_translate(commands):
 def _translate(options):
     _require_positive(options)
     translator = _translator(options)
-    from kseq.translator import READ_AHEAD
+    from kseq.translator import ARRAYS_READ_AHEAD, READ_AHEAD
 
+    _check_steps(translator, options)
     if translator.predicts_values:
         _predict(translator, options)
         return
-    if options.steps is not None:
-        raise ValueError("--steps is for real-valued targets; this model writes text")
-    read_ahead = READ_AHEAD
+    read_ahead = READ_AHEAD if translator.codecs.source.is_text else ARRAYS_READ_AHEAD
     if options.file is None and sys.stdin is None:
         raise ValueError("standard input is closed; name a FILE")
     if options.file is None and sys.stdin.isatty():
         print("one sentence a line, Ctrl-D to end", file=sys.stderr)
         read_ahead = 1
-    with _input_lines(options.file) as lines:
-        results = translator.stream(lines, options.beam, options.n_best, read_ahead=read_ahead)
+    with _sources(options.file, translator) as sources:
+        results = translator.stream(sources, options.beam, options.n_best, read_ahead=read_ahead)
         for result in results:
             hypotheses = result if isinstance(result, list) else [result]
             print(_translation_line(hypotheses, options), flush=options.file is None)
 
 
 def _predict(translator, options):
-    if options.steps is None:
-        raise ValueError("the targets are real-valued: say with --steps how many to predict")
-    if options.beam != 1 or options.n_best is not None:
-        raise ValueError("--beam and --n-best are for text; real values are not searched for")
-    with _input_lines(options.file) as lines:
-        for line in lines:
-            prediction = translator.predict([line], options.steps)[0]
+    _refuse_search(translator, options)
+    with _sources(options.file, translator) as sources:
+        for source in sources:
+            prediction = translator.predict([source], options.steps)[0]
             print(json.dumps(prediction.values.tolist()), flush=options.file is None)
 
 
@@ -287,6 +283,37 @@ def _translation_line(hypotheses, options):
         line = {"source": first.source, "source_tokens": first.source_tokens}
     line |= objects[0] if options.n_best is None else {"hypotheses": objects}
     return json.dumps(line, ensure_ascii=False)
+
+
+def _check_steps(translator, options):
+    if translator.predicts_values and options.steps is None:
+        raise ValueError("the targets are real-valued: say with --steps how many to predict")
+    if not translator.predicts_values and options.steps is not None:
+        raise ValueError("--steps is for real-valued targets; this model writes text")
+
+
+def _refuse_search(translator, options):
+    if translator.predicts_values and (options.beam != 1 or getattr(options, "n_best", None)):
+        raise ValueError("--beam and --n-best are for text; real values are not searched for")
+
+
+@contextlib.contextmanager
+def _sources(file, translator):
+    """The lines of the input, or the arrays that they name."""
+    with _input_lines(file) as lines:
+        yield lines if translator.codecs.source.is_text else _arrays(lines)
+
+
+def _arrays(lines):
+    from kseq.arrays import read_values
+
+    for number, line in enumerate(lines, start=1):
+        try:
+            if not line.strip():
+                raise ValueError("expected the name of a .npy file; received an empty line")
+            yield read_values(line.strip())
+        except (ValueError, OSError) as error:
+            raise ValueError(f"line {number} of the input: {error}") from error
 
 
 @contextlib.contextmanager
@@ -313,7 +340,7 @@ def _add_evaluate(commands):
 
 
 def _evaluate(options):
-    from kseq.corpora import load_corpus, open_pairs
+    from kseq.corpora import describe_features, load_corpus, open_pairs
     from kseq.run_directory import read_run
 
     _require_positive(options)
@@ -331,7 +358,15 @@ def _evaluate(options):
         reads_words = {text.source_tokenizer, text.target_tokenizer} == {"word"}
         if reads_words and corpus.has_alignments("test"):
             alignments = corpus.alignments("test")
-    figures = _translator(options).evaluate(pairs, alignments, options.beam)
+    trained = config.model.source_features, config.model.target_features
+    if pairs.features != trained:
+        expected, received = map(describe_features, (trained, pairs.features))
+        raise ValueError(
+            f"{pairs}: expected {expected}, as the run was trained with; received {received}"
+        )
+    translator = _translator(options)
+    _refuse_search(translator, options)
+    figures = translator.evaluate(pairs, alignments, options.beam)
     if pairs.blank:
         _show_warning(f"{pairs}: {pairs.blank:,} pairs with an empty side were left out")
     if options.json:
@@ -368,8 +403,10 @@ def _heatmap(options):
     if pathlib.Path(options.out).suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ValueError(f"--out must end in .png, .svg or .pdf; received {options.out}")
     translator = _translator(options)
+    _check_steps(translator, options)
     if translator.predicts_values:
-        result = translator.predict([options.sentence], options.steps or 1)[0]
+        _refuse_search(translator, options)
+        result = translator.predict([options.sentence], options.steps)[0]
     else:
         result = translator.translate([options.sentence], options.beam)[0]
         print(result.text)
@@ -388,7 +425,9 @@ def _add_export(commands):
 
 def _export(options):
     _require_positive(options)
-    print(f"exported to {_translator(options).export(options.folder, options.beam)}")
+    translator = _translator(options)
+    _refuse_search(translator, options)
+    print(f"exported to {translator.export(options.folder, options.beam)}")
 
 
 def _add_models(commands):

@@ -36,6 +36,8 @@ class ModelConfig(_Section):
     A setting that would have no effect beside the others is refused, with the nearest
     combination that works. `kseq models` lists the mechanisms with their papers.
 
+    The widths of real-valued sides may be left to `kseq.train`, which finds them in the data.
+
     Args:
         architecture: `"recurrent"`, or `"transformer"` (Vaswani et al. 2017).
         cell: Recurrent cell of the encoder: `"rnn"` (Elman, tanh), `"gru"` or `"lstm"`.
@@ -54,8 +56,8 @@ class ModelConfig(_Section):
             outputs and so halves the length (Chan et al. 2016); for real-valued sources.
         attention: What the decoder is given: `"none"` (the fixed-length context alone),
             `"bahdanau"`, `"luong_dot"`, `"luong_scaled_dot"`, `"luong_general"`,
-            `"luong_concat"`, `"local_m"`, `"local_p"`, `"coverage"`; a Transformer has
-            `"multi_head"`.
+            `"luong_concat"`, `"local_m"`, `"local_p"`, `"coverage"`. A Transformer has
+            `"multi_head"`, which the default, `"bahdanau"`, becomes.
         attention_layer: The decoder layer that attention reads, `"bottom"` (the layers above
             run outside the loop) or `"top"`.
         input_feeding: Whether the attentional state of a step enters the next one (Luong et
@@ -69,8 +71,8 @@ class ModelConfig(_Section):
         heads: Attention heads of a Transformer.
         share_embeddings: Whether source and target share one vocabulary and its embeddings.
         tie_output: Whether the output projection is the target embedding (Press and Wolf 2017).
-        source_features: Width F of a real-valued source; 0 for text.
-        target_features: Width F of a real-valued target; 0 for text.
+        source_features: Width F of a real-valued source; 0 for text, or not known yet.
+        target_features: Width F of a real-valued target; 0 for text, or not known yet.
         target_activation: Head of a real-valued target: `"linear"`, learnt by mean squared
             error, or `"sigmoid"`, by binary cross-entropy.
         dropout: Share of values dropped from embeddings, between layers and from the readout
@@ -122,6 +124,23 @@ class ModelConfig(_Section):
             if value != defaults[name] and not applies(self):
                 raise ValueError(f"{name}={_shown(value)} {reason}")
         self._check_widths()
+
+    def check_sides(self):
+        """Checks the settings that hang on what source and target are, text or real values.
+
+        Raises:
+            ValueError: One of them needs the other kind.
+        """
+        if self.pyramid and not self.source_features:
+            raise ValueError(
+                "pyramid=true needs real-valued sources (source_features); the attention over "
+                "words could not be shown"
+            )
+        if self.target_activation != "linear" and not self.target_features:
+            raise ValueError(
+                f"target_activation={self.target_activation} needs real-valued targets "
+                "(target_features)"
+            )
 
     def _check_widths(self):
         if self.architecture == "transformer":
@@ -189,14 +208,14 @@ _CONDITIONS = (
     ),
     ("pyramid", lambda config: config.encoder_layers > 1, "needs encoder_layers of at least 2"),
     (
-        "pyramid",
-        lambda config: config.source_features > 0,
-        "needs real-valued sources (source_features); the attention over words could not be shown",
-    ),
-    (
         "attention_layer",
         lambda config: config.attention != "none",
         "needs attention; use attention=luong_general, for instance",
+    ),
+    (
+        "attention_layer",
+        lambda config: config.decoder_layers > 1,
+        "needs decoder_layers of at least 2; a single layer is bottom and top",
     ),
     (
         "input_feeding",
@@ -218,11 +237,6 @@ _CONDITIONS = (
     ),
     ("share_embeddings", _reads_and_writes_text, "needs text on both sides"),
     ("tie_output", lambda config: not config.target_features, "needs text as target"),
-    (
-        "target_activation",
-        lambda config: config.target_features > 0,
-        "needs real-valued targets (target_features)",
-    ),
 )
 
 
@@ -268,7 +282,8 @@ class TrainingConfig(_Section):
         source_vectors: File of pretrained source embeddings, in the text format of word2vec or
             GloVe; `""` for none.
         target_vectors: Likewise for the target.
-        freeze_vectors: Whether embeddings that begin with vectors from a file stay as they are.
+        freeze_vectors: Whether the embeddings of words that have a vector in such a file stay
+            as they are; those of other words are learnt all the same.
         seed: Seed of weights, dropout and the order of the batches.
 
     Raises:
@@ -289,6 +304,11 @@ class TrainingConfig(_Section):
     target_vectors: str = ""
     freeze_vectors: bool = False
     seed: int = _number(1, minimum=0, maximum=2**32 - 1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.freeze_vectors and not (self.source_vectors or self.target_vectors):
+            raise ValueError("freeze_vectors=true needs source_vectors or target_vectors")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -311,6 +331,12 @@ class Config:
                 received = reprlib.repr(getattr(self, name))
                 raise TypeError(f"{name} must be a {kind.__name__}; received {received}")
         tokenizers = self.text.source_tokenizer, self.text.target_tokenizer
+        files = self.training.source_vectors, self.training.target_vectors
+        if self.model.share_embeddings and all(files):
+            raise ValueError(
+                "share_embeddings=true has one matrix for both sides; name one file of vectors, "
+                "not source_vectors and target_vectors"
+            )
         if self.model.share_embeddings and len(set(tokenizers)) > 1:
             raise ValueError(
                 "share_embeddings=true needs the same tokenizer on both sides; received "
@@ -394,7 +420,8 @@ def _locate(name):
         return full_names[name]
     if name in fields:
         return fields[name], name
-    raise ValueError(f"unknown setting {name!r}{_nearest(name, [*fields, *full_names])}")
+    closest = _closest(name, [*fields, *full_names])
+    raise ValueError(f"unknown setting {name!r}{closest} (known: {', '.join(fields)})")
 
 
 def _check_names(values, kind, what):
@@ -413,8 +440,11 @@ def _nearest(name, known):
 
 
 def _closest(name, known):
-    (closest,) = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)
-    return f"; did you mean {closest!r}?"
+    if isinstance(name, bool):
+        return "; YAML reads words such as no and off as true or false: put them in quotes"
+    by_lower_case = {each.lower(): each for each in known}
+    (closest,) = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1, cutoff=0.0)
+    return f"; did you mean {by_lower_case[closest]!r}?"
 
 
 def _converted(name, value, kind):

@@ -1,6 +1,7 @@
 """Pairs of strings, streamed from the files people have: TSV or line-aligned, plain or packed."""
 
 import contextlib
+import itertools
 import pathlib
 import zlib
 
@@ -8,6 +9,7 @@ from kseq.config import Config, ModelConfig
 from kseq.lines import read_columns, read_lines, require_lasting_file
 from kseq.values import ValuePairs, is_value_file
 
+_LOOKED_AT = 10  # pairs that must be text when a file of text is opened
 HELD_OUT_SHARE = 20  # one source in twenty for validation, one in twenty for testing
 
 
@@ -42,8 +44,16 @@ class Pairs:
         pairs = cls(_files(files))
         for path in pairs.files:
             require_lasting_file(path)
-        if next(iter(pairs), None) is None:
+        first = list(itertools.islice(pairs, _LOOKED_AT))
+        if not first:
             raise ValueError(f"{pairs}: no pair of two non-empty sides")
+        for side in itertools.chain(*first):
+            if side.lower().endswith(".npy") and " " not in side:
+                raise ValueError(
+                    f"{pairs}: expected text, or an index of real values, which is one TSV whose "
+                    f"first line is a pair; received the file {side} behind text or in another "
+                    "file; remove the header, or join both columns in one TSV"
+                )
         return pairs
 
     def __iter__(self):
@@ -92,9 +102,9 @@ class Corpus:
                     f"a split must be Pairs, such as Pairs.open(files); received {split!r}"
                 )
             if split is not None and split.features != train.features:
+                expected, received = map(describe_features, (train.features, split.features))
                 raise ValueError(
-                    f"{split}: expected {_described(train.features)}, as in {train}; received "
-                    f"{_described(split.features)}"
+                    f"{split}: expected {expected}, as in {train}; received {received}"
                 )
         self.name = name
         self.origin = origin
@@ -243,7 +253,8 @@ def _are_values(files):
     return len(files) == 1 and is_value_file(files[0])
 
 
-def _described(features):
+def describe_features(features):
+    """Says what source and target are: text, or so many values per step."""
     return " and ".join(f"{width} values per step" if width else "text" for width in features)
 
 

@@ -104,6 +104,8 @@ def _usable(translator, pairs, alignments):
     """The pairs that can be compared, and their alignments."""
     text = translator.config.text
     if alignments is not None:
+        if not all(codec.is_text for codec in translator.codecs.sides):
+            raise ValueError("gold alignments link words, but the run reads or writes real values")
         if (text.source_tokenizer, text.target_tokenizer) != ("word", "word"):
             raise ValueError("gold alignments link words, but the run reads or writes characters")
         alignments = list(alignments)

@@ -88,13 +88,20 @@ class _Module(tf.Module):
         def serve(**inputs):
             encoder_inputs, source_outputs = _read_source(codecs.source, inputs)
             if translator.predicts_values:
-                values, attention = inference.predict(encoder_inputs, inputs["steps"])
+                steps = _checked_steps(inputs["steps"])
+                values, attention = inference.predict(encoder_inputs, steps)
                 return {**source_outputs, "values": values, **attention}
             found = inference.search(encoder_inputs, beam_size, alpha)
             best = {name: tensor[:, 0] for name, tensor in found.attention.items()}
             return {**source_outputs, **_written(codecs.target, found), **best}
 
         self.serve = tf.function(serve).get_concrete_function(**specs)
+
+
+def _checked_steps(steps):
+    check = tf.debugging.assert_positive(steps, "steps must be at least 1")
+    with tf.control_dependencies([check]):
+        return tf.identity(steps)
 
 
 def _source_specs(codec):
@@ -109,7 +116,10 @@ def _source_specs(codec):
 def _read_source(codec, inputs):
     """What the encoder takes, and what is given back of the source."""
     if not codec.is_text:
-        values = codec.encode(inputs["source"])
+        # As below: the encoder needs a step, though there may be no sequence at all.
+        width = tf.shape(inputs["source"])[1]
+        source = tf.pad(inputs["source"], [[0, 0], [0, tf.maximum(0, 1 - width)], [0, 0]])
+        values = codec.encode(source)
         mask = tf.sequence_mask(inputs["lengths"], tf.shape(values)[1])
         return {"source": tf.where(mask[:, :, None], values, 0.0), "source_mask": mask}, {}
     tokens = codec.tokenize(inputs["text"])

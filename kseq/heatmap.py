@@ -42,16 +42,19 @@ def plot_attention(result, axes=None):
     attention = _checked_attention(result, rows, columns)
     if axes is None:
         axes = _new_axes(rows, columns)
+    # Over many steps of a signal, or as a mean over heads, no weight comes near 1.
+    is_sharp = rows.is_text and columns.is_text and not _has_heads(result)
+    span = _steps_per_column(len(columns), attention.shape[1])
     image = axes.imshow(
         attention,
         cmap="viridis",
         vmin=0.0,
-        # Over the many steps of a signal no weight comes near 1.
-        vmax=1.0 if columns.is_text else None,
+        vmax=1.0 if is_sharp else None,
         aspect="auto",
         interpolation="nearest",
-        extent=(-0.5, len(columns) - 0.5, len(rows) - 0.5, -0.5),
+        extent=(-0.5, span * attention.shape[1] - 0.5, len(rows) - 0.5, -0.5),
     )
+    axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
     families = families_for("".join([*rows.labels, *columns.labels]))
     _label(axes, rows, columns, {"fontfamily": families, "fontsize": _FONT_SIZE})
@@ -63,15 +66,27 @@ def plot_attention(result, axes=None):
 
 
 def save_heatmap(result, path):
-    """Writes the heatmap of a translation to a picture file, whole or not at all.
+    """Writes the heatmap of a result to a picture file, whole or not at all.
 
     Args:
-        result: `Translation`.
+        result: `Translation` or `Prediction`.
         path: File to write; its suffix (`.png`, `.svg`, `.pdf`) says in which format.
     """
     figure = plot_attention(result).figure
     with replaced_file(path) as unfinished:
         figure.savefig(unfinished)
+
+
+def _has_heads(result):
+    return getattr(result, "attention_heads", None) is not None
+
+
+def _steps_per_column(steps, columns):
+    """Steps of the source that a pyramid has made one column of, a power of 2."""
+    span = 1
+    while span * columns < steps:
+        span *= 2
+    return span
 
 
 class _Side:
@@ -122,6 +137,8 @@ def _label(axes, rows, columns, style):
         else:
             axis.get_major_locator().set_params(integer=True)
             axis.set_tick_params(labelsize=_FONT_SIZE)
+            axis.set_label_text("source step" if letter == "x" else "output step", size=_FONT_SIZE)
+            axis.set_label_position("top" if letter == "x" else "left")
     if columns.is_text:
         for label in axes.get_xticklabels():
             # Short ones stand upright: a Chinese character lying on its side is hard to read.
@@ -139,7 +156,9 @@ def _draw_values(axes, rows, columns):
         strip = axes.inset_axes([-0.27, 0.0, 0.25, 1.0], sharey=axes)
         _draw_strip(strip, rows.values, upright=True)
         axes.tick_params(labelleft=False)
+        axes.set_ylabel("")
         strip.tick_params(labelleft=True, labelsize=_FONT_SIZE)
+        strip.set_ylabel("output step", fontsize=_FONT_SIZE)
 
 
 def _draw_strip(strip, values, upright):
@@ -156,8 +175,10 @@ def _draw_strip(strip, values, upright):
         origin = "upper" if upright else "lower"
         strip.imshow(image, cmap="magma", aspect="auto", origin=origin, extent=extent)
     else:
+        marker = "." if len(values) == 1 else ""
         for curve in values.T:
-            strip.plot(*((curve, steps) if upright else (steps, curve)), linewidth=1.0)
+            line = (curve, steps) if upright else (steps, curve)
+            strip.plot(*line, linewidth=1.0, marker=marker)
     strip.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
 
 

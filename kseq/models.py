@@ -188,6 +188,7 @@ def _like(tensors):
 
 
 def _build_encoder(config, vocabulary_size, shared_embedding):
+    config.check_sides()
     inputs = _source_inputs(config)
     if config.source_features:
         _refuse_size("source", vocabulary_size)
@@ -261,6 +262,7 @@ def _feeds_inputs(config):
 
 
 def _build_decoder(config, vocabulary_size, shared_embedding):
+    config.check_sides()
     inputs = {**_target_inputs(config), **_encoder_outputs(config)}
     embedding = None
     if config.target_features:

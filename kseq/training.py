@@ -9,7 +9,6 @@ import tempfile
 import time
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 import kseq
@@ -74,7 +73,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True):
         _load_embeddings(model, codecs, config.training, say)
         compile_model(model, config.training, -(-surveys[0].kept // config.training.batch_size))
         say(f"model: {model.count_params():,} parameters")
-        record = _record(corpus, *surveys)
+        record = _record(corpus, *surveys, model.count_params())
         _write_description(run.folder, config, codecs, record)
         writer = _RunWriter(run, _monitor(model))
         _fit(model, corpus, codecs, config.training, surveys, writer, verbose)
@@ -100,7 +99,11 @@ def _with_features(corpus, config):
                 f"{corpus.train}: {name} is {configured}, but the corpus has {held}; "
                 f"set {name}={width}"
             )
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, **widths))
+    model = dataclasses.replace(config.model, **widths)
+    model.check_sides()
+    if model.target_features and config.training.label_smoothing:
+        raise ValueError("label_smoothing is for text; the targets are real-valued: set it to 0")
+    return dataclasses.replace(config, model=model)
 
 
 def _survey(corpus, config, say):
@@ -129,10 +132,22 @@ def _load_embeddings(model, codecs, training, say):
         name = "shared" if model.config.share_embeddings else side
         layer = model.get_layer(part).get_layer(f"{name}_embedding")
         vectors = load_vectors(path, codec.vocabulary, model.config.embedding_dim)
-        matrix = np.where(vectors.found[:, None], vectors.matrix, layer.embeddings)
-        layer.embeddings.assign(matrix)
-        layer.trainable = not training.freeze_vectors
+        keep = _KeepRows(vectors.matrix, vectors.found)
+        layer.embeddings.assign(keep(layer.embeddings))
+        if training.freeze_vectors:
+            layer.embeddings.constraint = keep
         say(f"{side}: {vectors.describe()}")
+
+
+class _KeepRows(keras.constraints.Constraint):
+    """Puts rows of a matrix back to what they were, after every update."""
+
+    def __init__(self, rows, kept):
+        self._rows = rows
+        self._kept = kept[:, None]
+
+    def __call__(self, matrix):
+        return keras.ops.where(self._kept, self._rows, matrix)
 
 
 def _monitor(model):
@@ -188,13 +203,14 @@ def compile_model(model, training, batches):
     )
 
 
-def _record(corpus, train_survey, valid_survey):
+def _record(corpus, train_survey, valid_survey, parameters):
     return {
         "kseq": kseq.__version__,
         "corpus": corpus.origin,
         "train": dataclasses.asdict(train_survey),
         "valid": dataclasses.asdict(valid_survey),
         "length_ratio": train_survey.length_ratio,
+        "parameters": parameters,
     }
 
 

@@ -138,7 +138,7 @@ class CachedSelfAttention(keras.layers.MultiHeadAttention):
     """Self-attention of a decoder over the positions up to each one, the cached ones included.
 
     Equation 1 and section 3.2.3. Keys and values of earlier positions come from the cache, so
-    that a step costs no more than one position.
+    that a step projects one position only.
     """
 
     def build(self, sequence_shape, cache_shape=None):

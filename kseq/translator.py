@@ -2,6 +2,9 @@
 
 import itertools
 import numbers
+import os
+import reprlib
+import textwrap
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +18,7 @@ from kseq.results import Prediction, Translation
 from kseq.special_tokens import END, SPECIAL_TOKENS
 
 READ_AHEAD = 1024  # sentences that are sorted by length together
+ARRAYS_READ_AHEAD = 64  # likewise, sequences of real values, which are not small
 BATCH_SENTENCES = 64
 BATCH_TOKENS = 4096  # source tokens of a batch, padding included; or steps of real values
 LONGEST_PREDICTION = 100_000  # steps
@@ -53,10 +57,16 @@ class Translator:
         folder, config, record = run_directory.read_run(run)
         codecs = CodecPair.load(folder, config)
         model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
+        if model.count_params() != record.get("parameters", model.count_params()):
+            raise ValueError(
+                f"{folder / run_directory.CONFIG}: describes a model of {model.count_params():,} "
+                f"parameters, but the run was trained with {record['parameters']:,}; it has been "
+                "changed"
+            )
         try:
             model.load_weights(folder / run_directory.WEIGHTS)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
+            reason = textwrap.shorten(str(error), 200, placeholder=" …")
             raise ValueError(
                 f"{folder / run_directory.WEIGHTS}: cannot be read into the model that "
                 f"{run_directory.CONFIG} describes: {reason}"
@@ -146,10 +156,14 @@ class Translator:
         """Measures results against references; see `kseq.evaluation.evaluate`."""
         from kseq.evaluation import evaluate
 
-        return evaluate(self, pairs, alignments, beam_size, alpha)
+        check_beam_size(beam_size)
+        return evaluate(self, list(map(self._pair, pairs)), alignments, beam_size, alpha)
 
     def plot(self, text, beam_size=1, axes=None):
-        """Translates one sentence and draws its attention; returns the matplotlib Axes."""
+        """Translates one sentence and draws its attention; returns the matplotlib Axes.
+
+        A `Prediction` of real values is drawn with `kseq.plot_attention`.
+        """
         from kseq.heatmap import plot_attention
 
         return plot_attention(self.translate([text], beam_size)[0], axes)
@@ -164,8 +178,9 @@ class Translator:
         return _checked("source", self.codecs.source, source)
 
     def _pair(self, pair):
-        if isinstance(pair, str) or len(pair) != 2:
-            raise TypeError(f"expected pairs of source and target; received {pair!r}")
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            received = reprlib.repr(pair)
+            raise TypeError(f"expected pairs of source and target; received {received}")
         return self._source(pair[0]), _checked("target", self.codecs.target, pair[1])
 
     def _translate_chunk(self, sources, beam_size, n_best, alpha):
@@ -230,11 +245,11 @@ class Translator:
                 total = float(tf.reduce_sum(measures[place, :length]))
                 if self.predicts_values:
                     predicted = values[place, :length].numpy()
-                    yield Prediction(values=predicted, error=total / length, **attended)
+                    yield Prediction(values=predicted, error=total / int(length), **attended)
                 else:
                     yield Translation(
                         text=targets[row],
-                        score=total / length,
+                        score=total / int(length),
                         log_probability=total,
                         tokens=target_tokens[row],
                         **attended,
@@ -270,10 +285,12 @@ def check_beam_size(beam_size):
 def _refuse_single(sources):
     if isinstance(sources, str):
         raise TypeError("expected a list of sentences, received one string; wrap it in [ ]")
+    if isinstance(sources, os.PathLike) or getattr(sources, "ndim", None) == 2:
+        raise TypeError("expected a list of real-valued sources, received one; wrap it in [ ]")
 
 
 def _steps_of_each(steps, count):
-    steps = [steps] * count if isinstance(steps, numbers.Number) else list(steps)
+    steps = list(steps) if np.ndim(steps) else [steps] * count
     if len(steps) != count:
         raise ValueError(
             f"expected a number of steps for each of {count} sources; received {len(steps)}"
@@ -281,7 +298,7 @@ def _steps_of_each(steps, count):
     for number in steps:
         if not isinstance(number, numbers.Integral) or not 1 <= number <= LONGEST_PREDICTION:
             raise ValueError(
-                f"steps must be whole numbers from 1 to {LONGEST_PREDICTION:,}; received {number!r}"
+                f"steps must be whole numbers from 1 to {LONGEST_PREDICTION:,}; received {number}"
             )
     return steps
 
@@ -290,7 +307,8 @@ def _checked(side, codec, sequence):
     """A sentence, or real values as a float32 array of as many features as the model knows."""
     if codec.is_text:
         if not isinstance(sequence, str):
-            raise TypeError(f"expected sentences as strings; received {sequence!r}")
+            received = reprlib.repr(sequence)
+            raise TypeError(f"expected sentences as strings; received {received}")
         return sequence
     name = f"a {side} of real values"
     if isinstance(sequence, str) or hasattr(sequence, "__fspath__"):

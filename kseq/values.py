@@ -61,11 +61,6 @@ class ValuePairs:
                 return features
         raise ValueError(f"{self}: no pair of two non-empty sides")
 
-    @property
-    def kinds(self):
-        """What source and target are: `"values"` or `"text"`."""
-        return tuple("values" if features else "text" for features in self.features)
-
     def __iter__(self):
         blank = 0
         for where, _, sides in self._read():
@@ -105,7 +100,9 @@ def is_value_file(path):
             first = next((line for _, line in numbered if line.strip()), "")
     except (OSError, ValueError):
         return False
-    return any(_names_array(column) for column in first.split("\t")[:2])
+    columns = filter(_names_array, first.split("\t")[:2])
+    # A sentence may end like the name of a file.
+    return any(" " not in name.strip() or (path.parent / name.strip()).exists() for name in columns)
 
 
 def write_records(path, pairs):
@@ -128,7 +125,15 @@ def write_records(path, pairs):
     def checked():
         features = None
         for number, sides in enumerate(pairs, start=1):
-            pair = _load(f"pair {number} for {path}", sides, features)
+            where = f"pair {number} for {path}"
+            if not isinstance(sides, (tuple, list)) or len(sides) != 2:
+                raise ValueError(f"{where}: expected source and target; received {sides!r:.80}")
+            pair = _load(where, sides, features)
+            if not any(_features(pair)):
+                raise ValueError(
+                    f"{where}: expected an array on one side at least; received text on both, "
+                    "which stands in a TSV"
+                )
             features = features or _features(pair)
             yield pair
         if features is None:
@@ -246,7 +251,7 @@ def _holds_records(path):
 
 
 def _names_array(column):
-    return column.strip().endswith(".npy")
+    return column.strip().lower().endswith(".npy")
 
 
 def _read_sides(path):

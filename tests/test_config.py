@@ -166,8 +166,10 @@ def test_bad_setting(setting, message):
         ),
         ({"reverse_source": True}, "reverse_source=true needs bidirectional=false"),
         ({"pyramid": True, "source_features": 3}, "pyramid=true needs encoder_layers of at least"),
-        ({"pyramid": True, "encoder_layers": 2}, "pyramid=true needs real-valued sources"),
         ({"attention": "none", "attention_layer": "top"}, "attention_layer=top needs attention"),
+        ({"attention_layer": "top"}, "attention_layer=top needs decoder_layers of at least 2"),
+        ({"cell": "LSTM"}, "received 'LSTM'; did you mean 'lstm'"),
+        ({"attention": False}, "received False; YAML reads words such as no and off as true or"),
         ({"input_feeding": False}, "input_feeding=false needs one of the kinds of Luong"),
         ({"window": 3}, "window=3 needs attention=local_m or attention=local_p"),
         ({"coverage_loss": 1}, "coverage_loss=1.0 needs attention=coverage"),
@@ -178,7 +180,6 @@ def test_bad_setting(setting, message):
         ({"context_every_step": True}, "context_every_step=true needs attention=none"),
         ({"share_embeddings": True, "source_features": 3}, "share_embeddings=true needs text on"),
         ({"tie_output": True, "target_features": 3}, "tie_output=true needs text as target"),
-        ({"target_activation": "sigmoid"}, "target_activation=sigmoid needs real-valued targets"),
         (
             {"architecture": "transformer", "units": 36},
             r"units must be a multiple of heads \(8\); received 36. Use 40",
@@ -206,3 +207,11 @@ def test_a_transformer_has_attention_of_its_own():
 def test_one_vocabulary_needs_one_tokenizer():
     with pytest.raises(ValueError, match="the same tokenizer.*word and target_tokenizer=character"):
         Config(ModelConfig(share_embeddings=True), TextConfig(target_tokenizer="character"))
+
+
+def test_vectors_that_nothing_is_done_with():
+    with pytest.raises(ValueError, match="freeze_vectors=true needs source_vectors or target_vec"):
+        TrainingConfig(freeze_vectors=True)
+    training = TrainingConfig(source_vectors="a", target_vectors="b")
+    with pytest.raises(ValueError, match="one matrix for both sides; name one file of vectors"):
+        Config(ModelConfig(share_embeddings=True), training=training)

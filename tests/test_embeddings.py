@@ -9,7 +9,7 @@ from kseq import Config, ModelConfig, TextConfig, TrainingConfig, Translator, tr
 from kseq.cli import main
 
 SMALL = {"units": 16, "embedding_dim": 4}
-ONE_EPOCH = {"epochs": 1, "batch_size": 128, "warmup_steps": 0}
+ONE_EPOCH = {"epochs": 1, "batch_size": 128, "warmup_steps": 0, "learning_rate": 0.02}
 
 
 @pytest.fixture
@@ -42,9 +42,10 @@ def test_vectors_from_a_file(small_corpus, vectors, tmp_path, capsys, frozen):
     for word in ("the", "cat", "dog"):
         row = matrix[again.codecs.source.vocabulary.index(word)]
         assert np.array_equal(row, rows[word]) == frozen
-        np.testing.assert_allclose(row, rows[word], atol=0.2)
-    missing = matrix[again.codecs.source.vocabulary.index("house")]
-    assert 0 < np.abs(missing).max() < 0.3
+        np.testing.assert_allclose(row, rows[word], atol=0.5)
+    # Words without a vector begin below 0.05 and are learnt, even where the others are frozen.
+    frequent = matrix[[again.codecs.source.vocabulary.index(word) for word in ("is", "in", "not")]]
+    assert (np.abs(frequent).max(axis=1) > 0.05).all() and np.abs(frequent).max() < 1
 
 
 @pytest.mark.parametrize(

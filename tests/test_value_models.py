@@ -7,7 +7,16 @@ import sys
 import numpy as np
 import pytest
 
-from kseq import Config, ModelConfig, TextConfig, TrainingConfig, Translator, load_corpus, train
+from kseq import (
+    Config,
+    ModelConfig,
+    TextConfig,
+    TrainingConfig,
+    Translator,
+    build_seq2seq,
+    load_corpus,
+    train,
+)
 from kseq.cli import main
 from kseq.heatmap import plot_attention, save_heatmap
 
@@ -173,12 +182,15 @@ def test_the_command_reads_and_writes_values(run, folder, capsys):
     assert main(["evaluate", str(out), "--json"]) == 0
     json.loads(capsys.readouterr().out)
     picture = folder / "picture.png"
-    assert main(["heatmap", str(out), sources[0], "--out", str(picture)]) == 0
+    steps = ["--steps", "3"] if translator.predicts_values else []
+    assert main(["heatmap", str(out), sources[0], "--out", str(picture), *steps]) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
     capsys.readouterr()
     if translator.predicts_values:
         assert main(arguments) == 2
         assert "say with --steps how many to predict" in capsys.readouterr().err
+        assert main([*arguments, "--steps", "2", "--beam", "3"]) == 2
+        assert "real values are not searched for" in capsys.readouterr().err
         assert main([*arguments, "--steps", "2"]) == 0
         rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         expected = translator.predict(sources, 2)
@@ -228,6 +240,53 @@ def test_data_that_do_not_fit_the_model(folder, tmp_path, name, change, message)
     with pytest.raises(ValueError, match=message):
         train(corpus, ModelConfig(units=8, **change), out=tmp_path / "run", verbose=False)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"pyramid": True, "encoder_layers": 2}, "pyramid=true needs real-valued sources"),
+        ({"target_activation": "sigmoid"}, "target_activation=sigmoid needs real-valued targets"),
+    ],
+)
+def test_settings_that_hang_on_the_data(small_corpus, tmp_path, settings, message):
+    """They may be written down before the data are known, and are refused when they are."""
+    config = ModelConfig(**settings)
+    with pytest.raises(ValueError, match=message):
+        train(small_corpus, config, out=tmp_path / "run", verbose=False)
+    with pytest.raises(ValueError, match=message):
+        build_seq2seq(config, 10, 10)
+    assert not list(tmp_path.iterdir())
+
+
+def test_evaluation_with_data_of_another_kind(run, folder, capsys):
+    out, corpus, _ = run
+    other = "series.tsv" if corpus.train.features != (FEATURES, TARGET_FEATURES) else "speech.tsv"
+    assert main(["evaluate", str(out), "--test", str(folder / other)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "as the run was trained with; received 3 values" in error
+
+
+def test_evaluation_reads_names_of_files(folder):
+    translator = Translator.load(folder / "runs" / "series")
+    names = [(str(folder / "walk0.npy"), str(folder / "mirror0.npy"))]
+    arrays = [tuple(map(np.load, pair)) for pair in names]
+    assert translator.evaluate(names) == translator.evaluate(arrays)
+
+
+def test_a_header_above_an_index_is_noticed(folder, tmp_path):
+    (tmp_path / "index.tsv").write_text("source\ttarget\nwalk0.npy\tup down\n")
+    with pytest.raises(ValueError, match="received the file walk0.npy behind text.*the header"):
+        load_corpus(tmp_path / "index.tsv")
+
+
+def test_a_line_that_names_no_array_is_named(folder, tmp_path, capsys):
+    for content, message in (("", "received an empty line"), ("no.npy", "file not found: no.npy")):
+        (tmp_path / "lines").write_text(f"{folder / 'walk0.npy'}\n{content}\n")
+        code = main(["translate", str(folder / "runs" / "speech"), str(tmp_path / "lines")])
+        error = capsys.readouterr().err
+        assert code == 2 and error.count("\n") == 1
+        assert "line 2 of the input: " in error and message in error
 
 
 def test_splits_that_do_not_fit_each_other(folder):

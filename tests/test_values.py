@@ -155,7 +155,7 @@ def test_an_index_of_values_and_texts(index, arrays, monkeypatch):
     """Names are seen from the folder of the index, wherever the process runs."""
     monkeypatch.chdir("/")
     pairs = ValuePairs.open(index)
-    assert (pairs.kinds, pairs.features) == (("values", "text"), (3, 0))
+    assert pairs.features == (3, 0)
     assert (pairs.files, str(pairs), pairs.blank) == ((index,), str(index), None)
     for _ in range(2):
         require_pairs(pairs, zip(arrays, ["text 0", "text 1", "text 2"]))
@@ -164,7 +164,7 @@ def test_an_index_of_values_and_texts(index, arrays, monkeypatch):
 
 def test_values_as_target_and_on_both_sides(index, arrays, tmp_path):
     index.write_text(f"speech/0.npy\t{tmp_path}/speech/1.npy\n")
-    assert ValuePairs.open(index).kinds == ("values", "values")
+    assert all(ValuePairs.open(index).features)
     require_pairs(ValuePairs(index), [arrays[:2]])
     index.write_text("a text\tspeech/2.npy \n")
     assert ValuePairs.open(index).features == (0, 3)
@@ -330,7 +330,7 @@ def test_records_give_back_what_was_written(tmp_path, index, arrays, name):
     write_records(tmp_path / name, turned)
     again = ValuePairs.open(tmp_path / name)
     require_pairs(again, [("où", arrays[0])])
-    assert (again.kinds, again.blank) == (("text", "values"), 2)
+    assert again.features[0] == 0 and again.blank == 2
 
 
 def test_records_are_examples_as_others_read_them(tmp_path):
@@ -444,12 +444,14 @@ def test_records_that_are_no_such_pairs(tmp_path, record, message):
 
 
 def test_records_of_texts_alone(tmp_path):
-    write_records(tmp_path / "a.tfrecord", [("a", "b")])
-    with pytest.raises(ValueError, match=r"record 1: expected values on one side at least"):
-        ValuePairs.open(tmp_path / "a.tfrecord")
-    (tmp_path / "a.tfrecord").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"a\.tfrecord: no pair of two non-empty sides"):
-        ValuePairs.open(tmp_path / "a.tfrecord")
+    for pair, message in (
+        (("a", "b"), "pair 1 for .*: expected an array on one side at least; received text on"),
+        (([[1.0]],), "expected source and target; received"),
+        ("ab", "expected source and target; received 'ab'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            write_records(tmp_path / "a.tfrecord", [pair])
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

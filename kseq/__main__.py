@@ -1,0 +1,8 @@
+"""`python -m kseq`: the `kseq` command."""
+
+import sys
+
+from kseq.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
