@@ -24,7 +24,7 @@ KINDS = {
     "none": {"attention": "none"},
     "none, every step": {"attention": "none", "context_every_step": True},
     "bahdanau": {"attention": "bahdanau"},
-    "coverage": {"attention": "coverage", "coverage_loss": 1.0},
+    "coverage": {"attention": "coverage"},
     "luong_dot": {"attention": "luong_dot"},
     "luong_scaled_dot": {"attention": "luong_scaled_dot"},
     "luong_general": {"attention": "luong_general"},

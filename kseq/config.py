@@ -63,7 +63,8 @@ class ModelConfig(_Section):
         input_feeding: Whether the attentional state of a step enters the next one (Luong et
             al. 2015); without it the decoder needs no loop of ours.
         window: Half width D of the window of local attention, in source positions.
-        coverage_loss: Weight of the coverage loss (See et al. 2017), with `"coverage"`.
+        coverage_loss: Weight of the coverage loss (See et al. 2017), with `"coverage"`. A weight
+            of 1 from the first step on keeps a model from learning, as their section 5 says too.
         context: The fixed-length vector: `"last"` state, or `"sum"` or `"mean"` of the encoder
             outputs. The decoder's initial state is made from it.
         context_every_step: Whether it enters every decoder step too (Cho et al. 2014), with

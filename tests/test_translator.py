@@ -1,10 +1,12 @@
 """The translator: contracts that hold for every sentence."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kseq import Translator
+from kseq import Config, Translator
 from kseq.inference import Inference
 from kseq.special_tokens import END, SPECIAL_TOKENS
 
@@ -192,3 +194,13 @@ def test_not_a_run(tmp_path):
         Translator.load(tmp_path)
     with pytest.raises(FileNotFoundError, match="run directory not found"):
         Translator.load(tmp_path / "none")
+
+
+def test_a_config_that_was_changed_is_noticed(small_run, tmp_path):
+    """Keras would leave out the layers that are too many, and answer nonsense."""
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    config = Config.load(run / "config.json").with_settings(["bidirectional=false"])
+    (run / "config.json").write_text(config.dumps())
+    with pytest.raises(ValueError, match="config.json: describes a model of .* it has been change"):
+        Translator.load(run)

@@ -1,6 +1,7 @@
 """Real-valued sequences all the way: from files to a run, its predictions and pictures."""
 
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -316,6 +317,11 @@ def test_a_missing_file_in_an_index_stops_a_training_with_one_line(folder, tmp_p
         (lambda t, x: t.predict([x * np.nan], 1), ValueError, "expected finite numbers"),
         (lambda t, x: t.predict([x[0]], 1), ValueError, r"expected \[length, features\]"),
         (lambda t, x: t.predict(["no.npy"], 1), FileNotFoundError, "no.npy"),
+        (lambda t, x: t.predict(x, 1), TypeError, "received one; wrap it in"),
+        (lambda t, x: t.predict(pathlib.Path("a.npy"), 1), TypeError, "received one; wrap it in"),
+        (lambda t, x: t.predict([x], None), ValueError, "steps must be whole .*received None"),
+        (lambda t, x: t.score((x, x)), TypeError, "expected pairs of source and target"),
+        (lambda t, x: t.evaluate([(x, None)]), ValueError, "a target of real values"),
         (lambda t, x: t.score([(x, x)]), ValueError, "a target of real values: expected 2 values"),
     ],
 )
@@ -348,6 +354,13 @@ import numpy as np, tensorflow as tf
 serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
 source = tf.constant(np.load(sys.argv[2])[None])
 outputs = serve(source=source, lengths=tf.shape(source)[1:2], steps=tf.constant(4))
+assert serve(source=source[:0], lengths=tf.zeros([0], tf.int32), steps=tf.constant(4))
+try:
+    serve(source=source, lengths=tf.shape(source)[1:2], steps=tf.constant(0))
+except tf.errors.InvalidArgumentError as error:
+    assert "steps must be at least 1" in str(error)
+else:
+    raise AssertionError("no steps were accepted")
 print(outputs["values"][0].numpy().tolist())
 """
     arguments = [sys.executable, "-c", program, folder / "exported", folder / "walk0.npy"]
