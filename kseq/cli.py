@@ -55,6 +55,7 @@ examples:
 examples:
   kseq heatmap runs/en-fr "The red car is old." --out heatmap.png
   kseq heatmap runs/digits features/0001.npy --out heatmap.png
+  kseq heatmap runs/transformer "The red car is old." --out heatmap.png --head 2 5
 """,
     "export": """
 example:
@@ -383,6 +384,13 @@ def _add_heatmap(commands):
     )
     _add_run(command)
     command.add_argument(
+        "--head",
+        type=int,
+        nargs=2,
+        metavar=("LAYER", "HEAD"),
+        help="one head of a Transformer, both from 1; the mean over all by default",
+    )
+    command.add_argument(
         "sentence", metavar="SENTENCE", help="source sentence, in quotes; or a .npy file"
     )
     command.add_argument(
@@ -410,7 +418,7 @@ def _heatmap(options):
     else:
         result = translator.translate([options.sentence], options.beam)[0]
         print(result.text)
-    save_heatmap(result, options.out)
+    save_heatmap(result, options.out, options.head)
     print(options.out)
 
 

@@ -14,7 +14,7 @@ _LONGEST_SIGNAL = 8.0  # inches
 _LARGEST = 8000  # pixels of a side, so that the picture of a very long text fits into memory
 
 
-def plot_attention(result, axes=None):
+def plot_attention(result, axes=None, head=None):
     """Draws the attention of a translation or a prediction as a heatmap.
 
     Real values are drawn along their side of the heatmap, as curves, or as an image where they
@@ -27,19 +27,20 @@ def plot_attention(result, axes=None):
         axes: matplotlib Axes to draw on; a new figure, as large as the sentence needs, by
             default. A new figure belongs to no window and to no list of open figures:
             `axes.figure.savefig(...)` writes it, a notebook shows `axes.figure`.
+        head: Layer and head of a Transformer, both from 1; the mean over all by default.
 
     Returns:
         The Axes.
 
     Raises:
-        ValueError: The model has no attention, the attention does not have a row and a column
-            for each token, or there is no token.
+        ValueError: The model has no attention or no such head, the attention does not have a
+            row and a column for each token, or there is no token.
 
     Warns:
         kseq.fonts.MissingFontWarning: No installed font has some of the characters.
     """
     rows, columns = _sides(result)
-    attention = _checked_attention(result, rows, columns)
+    attention = _checked_attention(_attention(result, head), rows, columns)
     if axes is None:
         axes = _new_axes(rows, columns)
     # Over many steps of a signal, or as a mean over heads, no weight comes near 1.
@@ -65,14 +66,15 @@ def plot_attention(result, axes=None):
     return axes
 
 
-def save_heatmap(result, path):
+def save_heatmap(result, path, head=None):
     """Writes the heatmap of a result to a picture file, whole or not at all.
 
     Args:
         result: `Translation` or `Prediction`.
         path: File to write; its suffix (`.png`, `.svg`, `.pdf`) says in which format.
+        head: As in `plot_attention`.
     """
-    figure = plot_attention(result).figure
+    figure = plot_attention(result, head=head).figure
     with replaced_file(path) as unfinished:
         figure.savefig(unfinished)
 
@@ -108,13 +110,27 @@ def _sides(result):
     return rows, _Side(source_tokens, getattr(result, "source", None))
 
 
-def _checked_attention(result, rows, columns):
+def _attention(result, head):
+    """The attention `[T, S]`, of all heads or of one."""
     if result.attention is None:
         raise ValueError(
             "expected a result with attention; the model has none (attention=none), so there is "
             "nothing to draw"
         )
-    attention = np.asarray(result.attention)
+    if head is None:
+        return np.asarray(result.attention)
+    if not _has_heads(result):
+        raise ValueError(f"only a Transformer has heads; received head={head}")
+    layers, heads = result.attention_heads.shape[:2]
+    layer, number = head
+    if not (1 <= layer <= layers and 1 <= number <= heads):
+        raise ValueError(
+            f"head must be a layer from 1 to {layers} and a head from 1 to {heads}; received {head}"
+        )
+    return result.attention_heads[layer - 1, number - 1]
+
+
+def _checked_attention(attention, rows, columns):
     width = len(columns)
     if not columns.is_text and attention.ndim == 2:
         width = min(width, attention.shape[1])  # a pyramid has made it shorter
@@ -194,7 +210,10 @@ def _new_axes(rows, columns):
     ]
     width, height = max(3.0, width + margins[0]), max(2.0, height + margins[1] - 0.7)
     dpi = min(_DPI, _LARGEST / max(width, height))
-    return Figure(figsize=(width, height), dpi=dpi, layout="constrained").subplots()
+    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
+    # The layout does not count the label of a strip beside the heatmap in full.
+    figure.get_layout_engine().set(w_pad=0.1)
+    return figure.subplots()
 
 
 def _shown(token):

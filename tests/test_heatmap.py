@@ -125,3 +125,63 @@ def test_bad_results():
         plot_attention(wrong)
     with pytest.raises(ValueError, match="at least one output token to draw"):
         plot_attention(result([], ["<end>"]))
+
+
+def test_one_head_of_many():
+    heads = np.random.default_rng(0).dirichlet(np.ones(4), size=(2, 3, 5)).astype("float32")
+    many = types.SimpleNamespace(
+        attention=heads.mean(axis=(0, 1)),
+        attention_heads=heads,
+        tokens=list("abcde"),
+        source_tokens=list("wxyz"),
+    )
+    (image,) = plot_attention(many, head=(2, 3)).images
+    np.testing.assert_array_equal(image.get_array(), heads[1, 2])
+    (image,) = plot_attention(many).images
+    np.testing.assert_array_equal(image.get_array(), heads.mean(axis=(0, 1)))
+    for head in ((0, 1), (3, 1), (1, 4)):
+        with pytest.raises(ValueError, match="a layer from 1 to 2 and a head from 1 to 3; receive"):
+            plot_attention(many, head=head)
+    with pytest.raises(ValueError, match="only a Transformer has heads"):
+        plot_attention(FRENCH, head=(1, 1))
+
+
+def values(length, features):
+    return np.random.default_rng(1).normal(size=(length, features)).cumsum(axis=0)
+
+
+@pytest.mark.parametrize("features", [1, 40])
+def test_real_values_stand_beside_the_steps_that_they_are(features):
+    """With a pyramid a column is four steps wide, and the strip below shares the axis."""
+    source = values(26, features)
+    attention = np.random.default_rng(2).dirichlet(np.ones(7), size=3).astype("float32")
+    speech = types.SimpleNamespace(
+        attention=attention, source=source, source_tokens=None, tokens=["a", "b", "<end>"]
+    )
+    axes = plot_attention(speech)
+    (image,) = axes.images
+    assert list(image.get_extent()) == [-0.5, 27.5, 2.5, -0.5] and axes.get_xlim() == (-0.5, 25.5)
+    (strip,) = axes.child_axes
+    assert strip.get_shared_x_axes().joined(strip, axes)
+    if features == 1:
+        np.testing.assert_array_equal(strip.lines[0].get_xydata()[:, 1], source[:, 0])
+    else:
+        np.testing.assert_array_equal(strip.images[0].get_array(), source.T)
+    assert axes.get_xlabel() == "source step"
+    draw(axes.figure)
+
+
+def test_predicted_values_stand_at_the_side():
+    attention = np.random.default_rng(2).dirichlet(np.ones(4), size=6).astype("float32")
+    predicted = values(6, 2)
+    series = types.SimpleNamespace(
+        attention=attention, source="a b c", source_tokens=list("abc."), values=predicted
+    )
+    axes = plot_attention(series)
+    (strip,) = axes.child_axes
+    assert strip.get_shared_y_axes().joined(strip, axes) and strip.get_ylabel() == "output step"
+    for curve, line in zip(predicted.T, strip.lines):
+        np.testing.assert_array_equal(line.get_xydata(), np.stack([curve, range(6)], axis=1))
+    draw(axes.figure)
+    edge = strip.get_tightbbox().x0
+    assert edge >= 0
