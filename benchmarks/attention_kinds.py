@@ -159,21 +159,18 @@ def table(results):
         lengths = [
             f"{group['group']} ({group['tokens'][0]}–{group['tokens'][1]})" for group in groups
         ]
-        head = ["attention", "exact match", *lengths, "alignment error rate", "ms/step"]
+        head = ["attention", "exact match", *lengths, "ms/step"]
+        is_aligned = any("alignment_error_rate" in row for row in rows.values())
+        if is_aligned:
+            head.insert(-1, "alignment error rate")
         lines = [f"`{name}`:", "", _row(head), _row(["---"] * len(head))]
         for kind, row in rows.items():
-            error_rate = row.get("alignment_error_rate")
-            lines.append(
-                _row(
-                    [
-                        kind,
-                        f"{row['exact_match']:.1f}%",
-                        *(f"{group['exact_match']:.1f}%" for group in row["by length"]),
-                        "–" if error_rate is None else f"{error_rate:.3f}",
-                        f"{row['step']:.0f}",
-                    ]
-                )
-            )
+            shares = [row["exact_match"], *(group["exact_match"] for group in row["by length"])]
+            cells = [kind, *(f"{share:.1f}%" for share in shares), f"{row['step']:.0f}"]
+            if is_aligned:
+                rate = row.get("alignment_error_rate")
+                cells.insert(-1, "–" if rate is None else f"{rate:.3f}")
+            lines.append(_row(cells))
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 

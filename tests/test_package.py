@@ -17,7 +17,7 @@ ORDER = [
     *("arrays", "records", "values", "corpora", "text", "vectors", "pipeline", "attention"),
     *("cells", "encoders", "decoders", "transformer", "losses", "models", "search", "inference"),
     *("results", "alignment", "fonts", "heatmap", "curves", "evaluation", "translator", "export"),
-    *("training", "demo", "cli"),
+    *("training", "demo", "cli", "__main__"),
 ]
 
 
