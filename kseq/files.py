@@ -67,6 +67,7 @@ def alone_at(place):
         FileExistsError: Another process is at it.
     """
     lock = _beside(place, "lock")
+    made = [folder for folder in lock.parents if not folder.exists()]
     lock.parent.mkdir(parents=True, exist_ok=True)
     with open(lock, "w") as file:
         try:
@@ -80,6 +81,9 @@ def alone_at(place):
             yield
         finally:
             lock.unlink(missing_ok=True)
+            for folder in made:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()  # unless something has come into it
 
 
 @contextlib.contextmanager

@@ -46,8 +46,8 @@ def require_run(folder):
         raise FileNotFoundError(f"run directory not found: {folder}")
     if not is_run(place):
         raise ValueError(
-            f"not a run directory: {folder}; expected {', '.join(_NEEDED)} in it, as kseq train "
-            "writes them"
+            f"not a run directory: {folder}; expected {', '.join(_NEEDED)} in it (for a "
+            f"real-valued side {' or '.join(STATISTICS)}), as kseq train writes them"
         )
     return place
 

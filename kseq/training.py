@@ -131,7 +131,10 @@ def _load_embeddings(model, codecs, training, say):
             raise ValueError(f"{side}_vectors needs text as {side}; received {path}")
         name = "shared" if model.config.share_embeddings else side
         layer = model.get_layer(part).get_layer(f"{name}_embedding")
-        vectors = load_vectors(path, codec.vocabulary, model.config.embedding_dim)
+        try:
+            vectors = load_vectors(path, codec.vocabulary, model.config.embedding_dim)
+        except (OSError, ValueError) as error:
+            raise type(error)(f"{side}_vectors: {error}") from error
         keep = _KeepRows(vectors.matrix, vectors.found)
         layer.embeddings.assign(keep(layer.embeddings))
         if training.freeze_vectors:

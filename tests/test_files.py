@@ -135,3 +135,12 @@ def test_an_error_names_the_file_and_not_the_hidden_one(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         files.write_text(path, "x")
     assert caught.value.filename == str(path)
+
+
+def test_folders_that_were_made_for_nothing_go_again(tmp_path):
+    with pytest.raises(ValueError), files.alone_at(tmp_path / "a" / "b" / "run"):
+        raise ValueError("no training after all")
+    assert not list(tmp_path.iterdir())
+    with files.alone_at(tmp_path / "a" / "b" / "run"):
+        (tmp_path / "a" / "b" / "run").mkdir()
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["run"]
