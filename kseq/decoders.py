@@ -36,8 +36,13 @@ class LoopDecoder(keras.layers.Layer):
         # Keras would cast the progress, which may be float32 whatever the layer computes in.
         super().__init__(autocast=False, **kwargs)
         self.settings = {
-            **{"cell": cell, "units": units, "attention": attention, "layers": layers},
-            **{"residual": residual, "window": window, "dropout": dropout},
+            "cell": cell,
+            "units": units,
+            "attention": attention,
+            "layers": layers,
+            "residual": residual,
+            "window": window,
+            "dropout": dropout,
         }
         self.units = units
         self.residual = residual

@@ -9,8 +9,66 @@ import numpy as np
 from keras import ops
 
 from kseq.attention import masked_softmax
+from kseq.inputs import float_input
 
 _EXPANSION = 4  # the inner width over the outer one, section 3.3
+
+
+def encode(config, sequence, mask):
+    """Encodes a source.
+
+    Args:
+        config: `ModelConfig`.
+        sequence: Embeddings or values `[B, S, E]`, a symbolic tensor.
+        mask: Whether a position is real, boolean `[B, S]`.
+
+    Returns:
+        The outputs of the encoder, a dict, as `build_encoder` describes them.
+    """
+    memory = transformer_encoder(config, sequence, mask)
+    keys = memory_keys(config, memory)
+    # Nothing is cached before the first step: keys and values of no position.
+    cache = [[part[:, :0] for part in layer] for layer in keys]
+    return {"keys": keys, "mask": mask, "state": {"cache": cache}}
+
+
+def decoder_inputs(config):
+    """Inputs of the decoder for what the encoder returns."""
+    shape = (None, config.heads, config.units // config.heads)
+    nests = {
+        name: [
+            [float_input(shape, f"{name}_{layer}_{part}") for part in ("keys", "values")]
+            for layer in range(1, config.decoder_layers + 1)
+        ]
+        for name in ("memory", "cache")
+    }
+    return {
+        "keys": nests["memory"],
+        "mask": keras.Input((None,), dtype="bool", name="mask"),
+        "state": {"cache": nests["cache"]},
+    }
+
+
+def decode(config, embedded, inputs):
+    """Decodes a target.
+
+    Args:
+        config: `ModelConfig`.
+        embedded: Embeddings or values `[N, T, E]`, a symbolic tensor.
+        inputs: Inputs of the decoder.
+
+    Returns:
+        What the head reads, `[N, T, H]`, and the other outputs of the decoder, a dict.
+    """
+    readout, weights, cache = transformer_decoder(
+        config, embedded, inputs["state"]["cache"], inputs["keys"], inputs["mask"]
+    )
+    outputs = {
+        "attention": ops.mean(weights, axis=(2, 3)),
+        "attention_heads": weights,
+        "state": {"cache": cache},
+    }
+    return readout, outputs
 
 
 def transformer_encoder(config, embedded, mask):

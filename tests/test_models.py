@@ -281,7 +281,7 @@ LAYERS = [
     (kseq.encoders.Halve, {}),
     (kseq.encoders.Reverse, {}),
     (kseq.losses.CoverageLoss, {"weight": 0.5}),
-    (kseq.models.RepeatContext, {}),
+    (kseq.recurrent.RepeatContext, {}),
     (kseq.transformer.CachedSelfAttention, {"num_heads": 2, "key_dim": 3, "use_bias": False}),
     (kseq.transformer.CrossAttention, {"heads": 2, "units": 6}),
     (kseq.transformer.PositionalEncoding, {}),
@@ -307,6 +307,7 @@ def test_every_layer_makes_the_round_trip():
             "encoders",
             "losses",
             "models",
+            "recurrent",
             "transformer",
         )
     ]

@@ -15,7 +15,8 @@ SOURCES = sorted((ROOT / "kseq").glob("*.py"))
 ORDER = [
     *("special_tokens", "console", "config", "catalogue", "files", "run_directory", "lines"),
     *("arrays", "records", "values", "corpora", "text", "vectors", "pipeline", "attention"),
-    *("cells", "encoders", "decoders", "transformer", "losses", "models", "search", "inference"),
+    *("cells", "encoders", "decoders", "inputs", "recurrent", "transformer", "losses", "models"),
+    *("search", "inference"),
     *("results", "alignment", "fonts", "heatmap", "curves", "evaluation", "translator", "export"),
     *("training", "demo", "cli", "__main__"),
 ]
