@@ -33,12 +33,7 @@ KINDS = {
     "local_m": {"attention": "local_m"},
     "local_p": {"attention": "local_p"},
     # Two layers, since one has nothing to stack; it does not learn at the rate of the others.
-    "transformer": {
-        "architecture": "transformer",
-        "cell": "gru",
-        "encoder_layers": 2,
-        "decoder_layers": 2,
-    },
+    "transformer": {"architecture": "transformer", "encoder_layers": 2, "decoder_layers": 2},
 }
 TRANSFORMER_LEARNING_RATE = 0.5  # of that of the corpus
 SHARES = (0.0, 1 / 3, 2 / 3, 0.9, 1.0)  # of the test sentences, the shortest first
@@ -97,7 +92,7 @@ def measured(corpus, kind, out):
     figures = run / "figures.json"
     if figures.is_file():
         return json.loads(figures.read_text())
-    translator = train(corpus, settings(corpus, kind), out=run, overwrite=True)
+    train(corpus, settings(corpus, kind), out=run, overwrite=True)
     translator = Translator.load(run)
     alignments = corpus.alignments("test") if corpus.has_alignments("test") else None
     row = translator.evaluate(corpus.test, alignments)
@@ -129,7 +124,8 @@ def exact_match_by_length(translator, pairs):
 def step_times(corpus, kinds):
     """Median milliseconds of a training step, on a batch of middling length, kinds in turn."""
     from kseq.models import build_seq2seq
-    from kseq.pipeline import build_codecs, training_pipeline
+    from kseq.pipeline import training_pipeline
+    from kseq.survey import build_codecs
     from kseq.training import compile_model
 
     codecs, survey = build_codecs(corpus.train, corpus.config)

@@ -1,14 +1,12 @@
-"""The `kseq` command: each subcommand calls one public function."""
+"""The `kseq` command: its subcommands, their options, and what becomes of an error."""
 
 import argparse
-import contextlib
-import json
 import os
-import pathlib
 import sys
 import warnings
 
-from kseq.console import import_tensorflow_quietly
+from kseq import commands
+from kseq.console import show_warning
 
 _EXAMPLES = {
     None: """
@@ -123,11 +121,7 @@ def _show_only_our_warnings():
     warnings.simplefilter("ignore")
     for ours in (LeftOutWarning, MissingFontWarning):
         warnings.simplefilter("default", ours)
-    warnings.showwarning = _show_warning
-
-
-def _show_warning(message, *_, **__):
-    print(f"kseq: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    warnings.showwarning = show_warning
 
 
 def _parser():
@@ -137,18 +131,18 @@ def _parser():
         epilog=_EXAMPLES[None],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_train(commands)
-    _add_translate(commands)
-    _add_evaluate(commands)
-    _add_heatmap(commands)
-    _add_export(commands)
-    _add_models(commands)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_train(subparsers)
+    _add_translate(subparsers)
+    _add_evaluate(subparsers)
+    _add_heatmap(subparsers)
+    _add_export(subparsers)
+    _add_models(subparsers)
     return parser
 
 
-def _add_command(commands, name, run, summary):
-    command = commands.add_parser(
+def _add_command(subparsers, name, run, summary):
+    command = subparsers.add_parser(
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
@@ -173,8 +167,10 @@ def _add_beam(command, more=""):
     )
 
 
-def _add_train(commands):
-    command = _add_command(commands, "train", _train, "train a model and write a run directory")
+def _add_train(subparsers):
+    command = _add_command(
+        subparsers, "train", commands.train, "train a model and write a run directory"
+    )
     data = command.add_mutually_exclusive_group(required=True)
     data.add_argument("--corpus", metavar="NAME", help="embedded corpus: en-fr or dates")
     data.add_argument("--train", nargs="+", metavar="FILE", help="training pairs")
@@ -192,35 +188,12 @@ def _add_train(commands):
     command.add_argument("--overwrite", action="store_true", help="replace a run that is there")
 
 
-def _train(options):
-    from kseq.config import Config
-    from kseq.corpora import embedded_corpora, load_corpus
-
-    config = Config.load(options.config).with_settings(options.set) if options.config else None
-    if options.corpus and options.corpus not in embedded_corpora():
-        known = " or ".join(embedded_corpora())
-        raise ValueError(f"unknown corpus: {options.corpus!r}; expected {known}, or use --train")
-    if options.corpus and (options.valid or options.test):
-        raise ValueError("--valid and --test go with --train; an embedded corpus brings its own")
-    files = [options.corpus] if options.corpus else options.train
-    corpus = load_corpus(*files, valid=options.valid, test=options.test)
-    config = config or corpus.config.with_settings(options.set)
-
-    import_tensorflow_quietly()
-    from kseq.run_directory import is_run
-    from kseq.training import train
-
-    try:
-        train(corpus, config, out=options.out, overwrite=options.overwrite)
-    except KeyboardInterrupt:
-        kept = f"{options.out} holds the last whole run" if is_run(options.out) else "nothing kept"
-        raise KeyboardInterrupt(f"stopped; {kept}") from None
-    print(f"the run is in {options.out}; next: kseq evaluate {options.out}")
-
-
-def _add_translate(commands):
+def _add_translate(subparsers):
     command = _add_command(
-        commands, "translate", _translate, "translate lines, one output line per input line"
+        subparsers,
+        "translate",
+        commands.translate,
+        "translate lines, an output line for each",
     )
     _add_run(command)
     command.add_argument("file", nargs="?", metavar="FILE", help="text; standard input by default")
@@ -236,101 +209,9 @@ def _add_translate(commands):
     )
 
 
-def _translate(options):
-    _require_positive(options)
-    translator = _translator(options)
-    from kseq.translator import ARRAYS_READ_AHEAD, READ_AHEAD
-
-    _check_steps(translator, options)
-    if translator.predicts_values:
-        _predict(translator, options)
-        return
-    read_ahead = READ_AHEAD if translator.codecs.source.is_text else ARRAYS_READ_AHEAD
-    if options.file is None and sys.stdin is None:
-        raise ValueError("standard input is closed; name a FILE")
-    if options.file is None and sys.stdin.isatty():
-        print("one sentence a line, Ctrl-D to end", file=sys.stderr)
-        read_ahead = 1
-    with _sources(options.file, translator) as sources:
-        results = translator.stream(sources, options.beam, options.n_best, read_ahead=read_ahead)
-        for result in results:
-            hypotheses = result if isinstance(result, list) else [result]
-            print(_translation_line(hypotheses, options), flush=options.file is None)
-
-
-def _predict(translator, options):
-    _refuse_search(translator, options)
-    with _sources(options.file, translator) as sources:
-        for source in sources:
-            prediction = translator.predict([source], options.steps)[0]
-            print(json.dumps(prediction.values.tolist()), flush=options.file is None)
-
-
-def _translation_line(hypotheses, options):
-    if not options.json:
-        return "\t".join(hypothesis.text for hypothesis in hypotheses)
-    objects = [
-        {
-            "text": hypothesis.text,
-            "score": hypothesis.score,
-            "log_probability": hypothesis.log_probability,
-            "tokens": hypothesis.tokens,
-        }
-        for hypothesis in hypotheses
-    ]
-    first = hypotheses[0]
-    line = {}
-    if first.source_tokens is not None:
-        line = {"source": first.source, "source_tokens": first.source_tokens}
-    line |= objects[0] if options.n_best is None else {"hypotheses": objects}
-    return json.dumps(line, ensure_ascii=False)
-
-
-def _check_steps(translator, options):
-    if translator.predicts_values and options.steps is None:
-        raise ValueError("the targets are real-valued: say with --steps how many to predict")
-    if not translator.predicts_values and options.steps is not None:
-        raise ValueError("--steps is for real-valued targets; this model writes text")
-
-
-def _refuse_search(translator, options):
-    if translator.predicts_values and (options.beam != 1 or getattr(options, "n_best", None)):
-        raise ValueError("--beam and --n-best are for text; real values are not searched for")
-
-
-@contextlib.contextmanager
-def _sources(file, translator):
-    """The lines of the input, or the arrays that they name."""
-    with _input_lines(file) as lines:
-        yield lines if translator.codecs.source.is_text else _arrays(lines)
-
-
-def _arrays(lines):
-    from kseq.arrays import read_values
-
-    for number, line in enumerate(lines, start=1):
-        try:
-            if not line.strip():
-                raise ValueError("expected the name of a .npy file; received an empty line")
-            yield read_values(line.strip())
-        except (ValueError, OSError) as error:
-            raise ValueError(f"line {number} of the input: {error}") from error
-
-
-@contextlib.contextmanager
-def _input_lines(file):
-    from kseq.lines import decode_lines, read_lines
-
-    if file is None:
-        yield (line for _, line in decode_lines(sys.stdin.buffer, "standard input"))
-    else:
-        with contextlib.closing(read_lines(file)) as lines:
-            yield (line for _, line in lines)
-
-
-def _add_evaluate(commands):
+def _add_evaluate(subparsers):
     command = _add_command(
-        commands, "evaluate", _evaluate, "measure a run against reference translations"
+        subparsers, "evaluate", commands.evaluate, "measure a run against reference translations"
     )
     _add_run(command)
     command.add_argument(
@@ -340,47 +221,12 @@ def _add_evaluate(commands):
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def _evaluate(options):
-    from kseq.corpora import describe_features, load_corpus, open_pairs
-    from kseq.run_directory import read_run
-
-    _require_positive(options)
-    _, config, record = read_run(options.run_directory)
-    alignments = None
-    if options.test:
-        pairs = open_pairs(options.test)
-    else:
-        origin = record["corpus"]
-        if origin is None:
-            raise ValueError("the run does not know the files of its corpus; name some with --test")
-        corpus = load_corpus(*origin["train"], valid=origin["valid"], test=origin["test"])
-        pairs = corpus.test
-        text = config.text
-        reads_words = {text.source_tokenizer, text.target_tokenizer} == {"word"}
-        if reads_words and corpus.has_alignments("test"):
-            alignments = corpus.alignments("test")
-    trained = config.model.source_features, config.model.target_features
-    if pairs.features != trained:
-        expected, received = map(describe_features, (trained, pairs.features))
-        raise ValueError(
-            f"{pairs}: expected {expected}, as the run was trained with; received {received}"
-        )
-    translator = _translator(options)
-    _refuse_search(translator, options)
-    figures = translator.evaluate(pairs, alignments, options.beam)
-    if pairs.blank:
-        _show_warning(f"{pairs}: {pairs.blank:,} pairs with an empty side were left out")
-    if options.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        shown = f"{value:.3f}" if isinstance(value, float) else value
-        print(f"{name.replace('_', ' '):22}{shown}")
-
-
-def _add_heatmap(commands):
+def _add_heatmap(subparsers):
     command = _add_command(
-        commands, "heatmap", _heatmap, "translate one sentence and draw what it attended to"
+        subparsers,
+        "heatmap",
+        commands.heatmap,
+        "translate one sentence and draw what it attended to",
     )
     _add_run(command)
     command.add_argument(
@@ -402,67 +248,19 @@ def _add_heatmap(commands):
     _add_beam(command)
 
 
-def _heatmap(options):
-    from kseq.heatmap import save_heatmap
-
-    _require_positive(options)
-    if not options.sentence.strip():
-        raise ValueError("expected a sentence to draw; received an empty one")
-    if pathlib.Path(options.out).suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"--out must end in .png, .svg or .pdf; received {options.out}")
-    translator = _translator(options)
-    _check_steps(translator, options)
-    if translator.predicts_values:
-        _refuse_search(translator, options)
-        result = translator.predict([options.sentence], options.steps)[0]
-    else:
-        result = translator.translate([options.sentence], options.beam)[0]
-        print(result.text)
-    save_heatmap(result, options.out, options.head)
-    print(options.out)
-
-
-def _add_export(commands):
+def _add_export(subparsers):
     command = _add_command(
-        commands, "export", _export, "write a SavedModel that takes and gives strings"
+        subparsers, "export", commands.export, "write a SavedModel that takes and gives strings"
     )
     _add_run(command)
     command.add_argument("folder", metavar="DIR", help="directory to write")
     _add_beam(command, "; fixed in the exported model")
 
 
-def _export(options):
-    _require_positive(options)
-    translator = _translator(options)
-    _refuse_search(translator, options)
-    print(f"exported to {translator.export(options.folder, options.beam)}")
-
-
-def _add_models(commands):
+def _add_models(subparsers):
     _add_command(
-        commands, "models", _models, "list the mechanisms that can be combined, with their papers"
+        subparsers,
+        "models",
+        commands.models,
+        "list the mechanisms that can be combined, with their papers",
     )
-
-
-def _models(options):
-    from kseq.catalogue import table
-
-    print(table())
-
-
-def _require_positive(options):
-    if not 1 <= options.beam <= 1000:
-        raise ValueError(f"--beam must be from 1 to 1000; received {options.beam}")
-    n_best = getattr(options, "n_best", None)
-    if n_best is not None and not 1 <= n_best <= options.beam:
-        raise ValueError(f"--n-best must be from 1 to --beam ({options.beam}); received {n_best}")
-
-
-def _translator(options):
-    from kseq.run_directory import require_run
-
-    require_run(options.run_directory)
-    import_tensorflow_quietly()
-    from kseq.translator import Translator
-
-    return Translator.load(options.run_directory)

@@ -1,36 +1,19 @@
-"""Settings as frozen dataclasses that check themselves and travel as JSON or YAML."""
+"""Settings as frozen dataclasses that refuse contradictions and travel as JSON or YAML."""
 
-import contextlib
 import dataclasses
-import difflib
 import json
 import pathlib
 import reprlib
 import typing
 from typing import Literal
 
+from kseq.fields import Section, check_names, number, suggestion
+
 _MANY = 1_000_000
-
-_DESCRIPTIONS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
-
-
-def _number(default, minimum, maximum):
-    return dataclasses.field(default=default, metadata={"minimum": minimum, "maximum": maximum})
-
-
-class _Section:
-    """What the three groups of settings share: every field is checked when one is made."""
-
-    def __post_init__(self):
-        kinds = typing.get_type_hints(type(self))
-        for field in dataclasses.fields(self):
-            value = _converted(field.name, getattr(self, field.name), kinds[field.name])
-            _check_range(field, value)
-            object.__setattr__(self, field.name, value)
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """The architecture: an encoder, an attention mechanism and a decoder.
 
     A setting that would have no effect beside the others is refused, with the nearest
@@ -87,10 +70,10 @@ class ModelConfig(_Section):
     architecture: Literal["recurrent", "transformer"] = "recurrent"
     cell: Literal["rnn", "gru", "lstm"] = "gru"
     decoder_cell: Literal["same", "rnn", "gru", "lstm"] = "same"
-    units: int = _number(512, minimum=2, maximum=100_000)
-    embedding_dim: int = _number(256, minimum=1, maximum=100_000)
-    encoder_layers: int = _number(1, minimum=1, maximum=100)
-    decoder_layers: int = _number(1, minimum=1, maximum=100)
+    units: int = number(512, minimum=2, maximum=100_000)
+    embedding_dim: int = number(256, minimum=1, maximum=100_000)
+    encoder_layers: int = number(1, minimum=1, maximum=100)
+    decoder_layers: int = number(1, minimum=1, maximum=100)
     bidirectional: bool = True
     merge: Literal["concat", "sum"] = "concat"
     residual: bool = False
@@ -102,17 +85,17 @@ class ModelConfig(_Section):
     ] = "bahdanau"
     attention_layer: Literal["bottom", "top"] = "bottom"
     input_feeding: bool = True
-    window: int = _number(10, minimum=1, maximum=_MANY)
-    coverage_loss: float = _number(0.0, minimum=0.0, maximum=1000.0)
+    window: int = number(10, minimum=1, maximum=_MANY)
+    coverage_loss: float = number(0.0, minimum=0.0, maximum=1000.0)
     context: Literal["last", "sum", "mean"] = "last"
     context_every_step: bool = False
-    heads: int = _number(8, minimum=1, maximum=1000)
+    heads: int = number(8, minimum=1, maximum=1000)
     share_embeddings: bool = False
     tie_output: bool = False
-    source_features: int = _number(0, minimum=0, maximum=_MANY)
-    target_features: int = _number(0, minimum=0, maximum=_MANY)
+    source_features: int = number(0, minimum=0, maximum=_MANY)
+    target_features: int = number(0, minimum=0, maximum=_MANY)
     target_activation: Literal["linear", "sigmoid"] = "linear"
-    dropout: float = _number(0.2, minimum=0.0, maximum=0.95)
+    dropout: float = number(0.2, minimum=0.0, maximum=0.95)
 
     def __post_init__(self):
         super().__post_init__()
@@ -242,7 +225,7 @@ _CONDITIONS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class TextConfig(_Section):
+class TextConfig(Section):
     """How strings become ids.
 
     Args:
@@ -260,12 +243,12 @@ class TextConfig(_Section):
     source_tokenizer: Literal["word", "character"] = "word"
     target_tokenizer: Literal["word", "character"] = "word"
     lowercase: bool = False
-    minimum_frequency: int = _number(2, minimum=1, maximum=_MANY)
-    maximum_vocabulary_size: int = _number(50_000, minimum=5, maximum=10_000_000)
+    minimum_frequency: int = number(2, minimum=1, maximum=_MANY)
+    maximum_vocabulary_size: int = number(50_000, minimum=5, maximum=10_000_000)
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """How a model is trained.
 
     Args:
@@ -292,19 +275,19 @@ class TrainingConfig(_Section):
         TypeError: A value has another type than its field.
     """
 
-    epochs: int = _number(10, minimum=1, maximum=_MANY)
-    batch_size: int = _number(128, minimum=1, maximum=_MANY)
-    learning_rate: float = _number(1e-3, minimum=1e-8, maximum=10.0)
-    warmup_steps: int = _number(400, minimum=0, maximum=_MANY)
-    gradient_clip: float = _number(1.0, minimum=1e-6, maximum=1e6)
-    label_smoothing: float = _number(0.0, minimum=0.0, maximum=0.9)
-    maximum_length: int = _number(100, minimum=1, maximum=_MANY)
-    maximum_frames: int = _number(3000, minimum=1, maximum=_MANY)
-    patience: int = _number(3, minimum=1, maximum=_MANY)
+    epochs: int = number(10, minimum=1, maximum=_MANY)
+    batch_size: int = number(128, minimum=1, maximum=_MANY)
+    learning_rate: float = number(1e-3, minimum=1e-8, maximum=10.0)
+    warmup_steps: int = number(400, minimum=0, maximum=_MANY)
+    gradient_clip: float = number(1.0, minimum=1e-6, maximum=1e6)
+    label_smoothing: float = number(0.0, minimum=0.0, maximum=0.9)
+    maximum_length: int = number(100, minimum=1, maximum=_MANY)
+    maximum_frames: int = number(3000, minimum=1, maximum=_MANY)
+    patience: int = number(3, minimum=1, maximum=_MANY)
     source_vectors: str = ""
     target_vectors: str = ""
     freeze_vectors: bool = False
-    seed: int = _number(1, minimum=0, maximum=2**32 - 1)
+    seed: int = number(1, minimum=0, maximum=2**32 - 1)
 
     def __post_init__(self):
         super().__post_init__()
@@ -352,11 +335,11 @@ class Config:
             ValueError: A section or a field is unknown, or a value out of range.
             TypeError: A value has another type than its field.
         """
-        _check_names(values, cls, "section")
+        check_names(values, cls, "section")
         sections = {}
         for name, kind in typing.get_type_hints(cls).items():
             fields = values.get(name, {})
-            _check_names(fields, kind, f"field of {name}")
+            check_names(fields, kind, f"field of {name}")
             sections[name] = kind(**fields)
         return cls(**sections)
 
@@ -421,62 +404,8 @@ def _locate(name):
         return full_names[name]
     if name in fields:
         return fields[name], name
-    closest = _closest(name, [*fields, *full_names])
+    closest = suggestion(name, [*fields, *full_names])
     raise ValueError(f"unknown setting {name!r}{closest} (known: {', '.join(fields)})")
-
-
-def _check_names(values, kind, what):
-    if not isinstance(values, dict):
-        raise ValueError(
-            f"expected a mapping of each {what} to its value; received {reprlib.repr(values)}"
-        )
-    known = [field.name for field in dataclasses.fields(kind)]
-    for name in values:
-        if name not in known:
-            raise ValueError(f"unknown {what}: {name!r}{_nearest(name, known)}")
-
-
-def _nearest(name, known):
-    return f"{_closest(name, known)} (known: {', '.join(known)})"
-
-
-def _closest(name, known):
-    if isinstance(name, bool):
-        return "; YAML reads words such as no and off as true or false: put them in quotes"
-    by_lower_case = {each.lower(): each for each in known}
-    (closest,) = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1, cutoff=0.0)
-    return f"; did you mean {by_lower_case[closest]!r}?"
-
-
-def _converted(name, value, kind):
-    """`value` as its field wants it; an int stands for a float, nothing else is changed."""
-    if typing.get_origin(kind) is Literal:
-        choices = typing.get_args(kind)
-        if value not in choices:
-            *others, last = map(repr, choices)
-            expected = f"{', '.join(others)} or {last}"
-            raise ValueError(
-                f"{name} must be {expected}; received {reprlib.repr(value)}"
-                f"{_closest(value, choices)}"
-            )
-        return value
-    if kind is float and type(value) in (int, str):
-        # YAML takes 1e-3, without a point, for a string.
-        with contextlib.suppress(ValueError, OverflowError):
-            value = float(value)
-    if type(value) is not kind:
-        raise TypeError(f"{name} must be {_DESCRIPTIONS[kind]}; received {reprlib.repr(value)}")
-    return value
-
-
-def _check_range(field, value):
-    if "minimum" not in field.metadata:
-        return
-    minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
-    if not minimum <= value <= maximum:
-        raise ValueError(
-            f"{field.name} must be at least {minimum:,} and at most {maximum:,}; received {value}"
-        )
 
 
 def _parse(text, suffix):

@@ -28,3 +28,8 @@ def import_tensorflow_quietly():
         finally:
             os.dup2(standard_error, 2)
             os.close(standard_error)
+
+
+def show_warning(message, *_, **__):
+    """Prints a warning as one line; takes the place of `warnings.showwarning`."""
+    print(f"kseq: warning: {' '.join(str(message).split())}", file=sys.stderr)

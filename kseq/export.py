@@ -7,8 +7,8 @@ import os
 import tensorflow as tf
 
 from kseq import files
+from kseq.codecs import CodecPair
 from kseq.inference import Inference
-from kseq.pipeline import CodecPair
 from kseq.special_tokens import END, PAD
 from kseq.translator import check_beam_size
 

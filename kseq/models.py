@@ -8,7 +8,6 @@ from keras import ops
 from kseq import recurrent, transformer
 from kseq.config import ModelConfig
 from kseq.inputs import source_inputs, target_inputs
-from kseq.losses import CoverageLoss
 from kseq.special_tokens import PAD
 
 _ARCHITECTURES = {"recurrent": recurrent, "transformer": transformer}
@@ -118,14 +117,13 @@ class Seq2Seq(keras.Model):
         )
         self.config = config
         self._settings = {
-            "config": dataclasses.asdict(config),
             "source_vocabulary_size": source_vocabulary_size,
             "target_vocabulary_size": target_vocabulary_size,
             "dtype_policy": keras.config.dtype_policy().name,
         }
 
     def get_config(self):
-        return dict(self._settings)
+        return {"config": dataclasses.asdict(self.config), **self._settings}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
@@ -206,10 +204,6 @@ def _build_decoder(config, vocabulary_size, shared_embedding):
         )
         embedded = embedding(inputs["target_ids"])
     readout, outputs = architecture.decode(config, embedded, inputs)
-    if config.coverage_loss:
-        outputs["attention"] = CoverageLoss(
-            config.coverage_loss, dtype="float32", name="coverage_loss"
-        )(outputs["attention"], inputs["target_ids"])
     head = "values" if config.target_features else "logits"
     outputs[head] = _head(config, readout, vocabulary_size, embedding)
     return keras.Model(inputs, outputs, name="decoder")

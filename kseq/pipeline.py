@@ -1,257 +1,14 @@
 """Pairs of sequences to batches, as a chain of small `dataset -> dataset` transforms."""
 
-import collections
-import dataclasses
-import itertools
-
 import numpy as np
 import tensorflow as tf
 
-from kseq.run_directory import STATISTICS, VOCABULARIES
 from kseq.special_tokens import PAD, START
-from kseq.text import TextCodec, load_vocabulary, select_vocabulary
-from kseq.values import Statistics, ValueCodec
+from kseq.survey import CHUNK, as_bytes, chunks, length_limits
 
 # What is held in memory at once: sentences are small, sequences of real values are not.
-CHUNK = {"text": 1024, "values": 64}  # pairs that are read at once
 POOL_BATCHES = {"text": 256, "values": 16}  # batches whose pairs are sorted by length together
 SHUFFLE_BUFFER = {"text": 100_000, "values": 2048}  # pairs
-
-
-@dataclasses.dataclass(frozen=True)
-class CodecPair:
-    """How both sides become numbers and come back.
-
-    Args:
-        source: `TextCodec` of the source language, or `ValueCodec` of real-valued sequences.
-        target: Likewise.
-    """
-
-    source: TextCodec | ValueCodec
-    target: TextCodec | ValueCodec
-
-    @classmethod
-    def of(cls, source, target, config):
-        """Makes both codecs.
-
-        Args:
-            source: The vocabulary, tokens in the order of their ids; or a `ValueCodec`.
-            target: Likewise.
-            config: `TextConfig`.
-        """
-        tokenizers = config.source_tokenizer, config.target_tokenizer
-        return cls(
-            *(
-                side if isinstance(side, ValueCodec) else TextCodec(side, name, config.lowercase)
-                for side, name in zip((source, target), tokenizers)
-            )
-        )
-
-    @classmethod
-    def load(cls, folder, config):
-        """Reads what `save` wrote for a `Config`."""
-        features = config.model.source_features, config.model.target_features
-        sides = (
-            ValueCodec.load(folder / statistics) if width else load_vocabulary(folder / vocabulary)
-            for width, vocabulary, statistics in zip(features, VOCABULARIES, STATISTICS)
-        )
-        return cls.of(*sides, config.text)
-
-    def save(self, folder):
-        """Writes vocabularies, and statistics of real values, into `folder`."""
-        for codec, vocabulary, statistics in zip(self.sides, VOCABULARIES, STATISTICS):
-            codec.save(folder / (vocabulary if codec.is_text else statistics))
-
-    @property
-    def sides(self):
-        """Source and target."""
-        return self.source, self.target
-
-    @property
-    def descriptions(self):
-        """Arguments of `of` that make the same codecs again."""
-        return tuple(side.vocabulary if side.is_text else side for side in self.sides)
-
-    @property
-    def kind(self):
-        """`"text"`, or `"values"` where a side is real-valued."""
-        return "text" if all(side.is_text for side in self.sides) else "values"
-
-    @property
-    def vocabulary_sizes(self):
-        """Arguments of `build_seq2seq`: V of each side, None where it is real-valued."""
-        return tuple(side.size if side.is_text else None for side in self.sides)
-
-
-@dataclasses.dataclass(frozen=True)
-class Survey:
-    """What a pass over a split found.
-
-    Args:
-        kept: Pairs that can be used.
-        blank: Pairs left out because a side is empty, or has no token.
-        overlong: Pairs left out because a side is too long.
-        length_ratio: Target tokens per source token (or frames).
-    """
-
-    kept: int
-    blank: int
-    overlong: int
-    length_ratio: float
-
-    def __str__(self):
-        reasons = [
-            f"{count:,} {reason}"
-            for count, reason in ((self.blank, "with an empty side"), (self.overlong, "too long"))
-            if count
-        ]
-        return f"{self.kept:,} pairs" + (f" (left out: {', '.join(reasons)})" if reasons else "")
-
-
-def build_codecs(pairs, config):
-    """Builds vocabularies and statistics of a training split, and counts its pairs on the way.
-
-    Args:
-        pairs: `Pairs` or `ValuePairs` of the training split.
-        config: `Config`.
-
-    Returns:
-        A `CodecPair` and a `Survey`.
-
-    Raises:
-        ValueError: No pair can be used, or a vocabulary would be empty.
-    """
-    empty = select_vocabulary({}, 1, config.text.maximum_vocabulary_size)
-    features = config.model.source_features, config.model.target_features
-    draft = CodecPair.of(
-        *(ValueCodec.plain(width) if width else empty for width in features), config.text
-    )
-    tallies = [Statistics() if width else collections.Counter() for width in features]
-    survey = _survey(pairs, draft, config.training, tallies)
-    if config.model.share_embeddings:
-        tallies = [tallies[0] + tallies[1]] * 2
-    if config.model.target_activation == "sigmoid":
-        _check_between_0_and_1(pairs, tallies[1])
-        tallies[1] = ValueCodec.plain(features[1])
-    sides = [
-        _codec_or_vocabulary(pairs, side, tally, config.text)
-        for side, tally in zip(("source", "target"), tallies)
-    ]
-    return CodecPair.of(*sides, config.text), survey
-
-
-def _codec_or_vocabulary(pairs, side, tally, config):
-    if isinstance(tally, ValueCodec):
-        return tally
-    if isinstance(tally, Statistics):
-        return ValueCodec(tally.mean, tally.scale)
-    vocabulary = select_vocabulary(
-        {token.decode(): count for token, count in tally.items()},
-        config.minimum_frequency,
-        config.maximum_vocabulary_size,
-    )
-    if len(vocabulary) == len(select_vocabulary({}, 1, config.maximum_vocabulary_size)):
-        raise ValueError(
-            f"{pairs}: no {side} token occurs {config.minimum_frequency} times or more, so "
-            "the vocabulary would be empty; lower minimum_frequency or bring more pairs"
-        )
-    return vocabulary
-
-
-def _check_between_0_and_1(pairs, statistics):
-    if statistics.minimum < 0.0 or statistics.maximum > 1.0:
-        raise ValueError(
-            f"{pairs}: target_activation=sigmoid needs target values from 0 to 1; found "
-            f"{statistics.minimum:g} to {statistics.maximum:g}; use target_activation=linear"
-        )
-
-
-def survey_pairs(pairs, codecs, training):
-    """Counts the pairs of a split that can be used, as a `Survey`.
-
-    Args:
-        pairs: `Pairs` or `ValuePairs`.
-        codecs: `CodecPair`.
-        training: `TrainingConfig`: the longest sequences allowed.
-
-    Raises:
-        ValueError: There is none.
-    """
-    return _survey(pairs, codecs, training, (None, None))
-
-
-def _survey(pairs, codecs, training, tallies):
-    kept = blank = overlong = 0
-    lengths = np.zeros(2)
-    readers = [_reader(codec) for codec in codecs.sides]
-    limits = _limits(codecs, training)[:, None]
-    for chunk in _chunks(pairs, codecs.kind):
-        sides = [read(sequences) for read, sequences in zip(readers, zip(*chunk))]
-        rows = np.array([side_lengths for side_lengths, _ in sides])
-        fits = ((rows > 0) & (rows <= limits)).all(axis=0)
-        overlong += int((rows > limits).any(axis=0).sum())
-        blank += int(((rows == 0).any(axis=0) & (rows <= limits).all(axis=0)).sum())
-        kept += int(fits.sum())
-        lengths += rows[:, fits].sum(axis=1)
-        for tally, (_, add_to) in zip(tallies, sides):
-            if tally is not None:
-                add_to(tally, fits)
-    if not kept:
-        raise ValueError(
-            f"{pairs}: none of {blank + overlong:,} pairs can be used; each side must have 1 to "
-            f"{training.maximum_length} tokens (maximum_length), real values 1 to "
-            f"{training.maximum_frames} steps (maximum_frames)"
-        )
-    ratio = round(lengths[1] / lengths[0], 4)
-    return Survey(kept, pairs.blank + blank, overlong, max(ratio, 1e-4))
-
-
-def _reader(codec):
-    """A function of sequences to their lengths and a function that adds some to a tally."""
-    if not codec.is_text:
-
-        def read_values(arrays):
-            def add_to(statistics, fits):
-                for array in itertools.compress(arrays, fits):
-                    statistics.add(array)
-
-            return np.array([len(array) for array in arrays]), add_to
-
-        return read_values
-
-    tokenize = tf.function(
-        lambda texts: codec.tokenize(texts), input_signature=[tf.TensorSpec([None], tf.string)]
-    )
-
-    def read_text(texts):
-        tokens = tokenize(_bytes(texts))
-
-        def add_to(counter, fits):
-            counter.update(tf.ragged.boolean_mask(tokens, fits).flat_values.numpy().tolist())
-
-        return tokens.row_lengths().numpy(), add_to
-
-    return read_text
-
-
-def _limits(codecs, training):
-    """Most tokens, or steps of real values, on either side."""
-    return np.array(
-        [
-            training.maximum_length if codec.is_text else training.maximum_frames
-            for codec in codecs.sides
-        ]
-    )
-
-
-def _chunks(pairs, kind):
-    iterator = iter(pairs)
-    while chunk := list(itertools.islice(iterator, CHUNK[kind])):
-        yield chunk
-
-
-def _bytes(texts):
-    return np.array([text.encode() for text in texts], object)
 
 
 def read_chunks(pairs, codecs):
@@ -262,11 +19,11 @@ def read_chunks(pairs, codecs):
 
     def packed(codec, sequences):
         if codec.is_text:
-            return (_bytes(sequences),)
+            return (as_bytes(sequences),)
         return np.concatenate(sequences), np.array([len(array) for array in sequences])
 
     def generate():
-        for chunk in _chunks(pairs, codecs.kind):
+        for chunk in chunks(pairs, CHUNK[codecs.kind]):
             yield tuple(packed(codec, side) for codec, side in zip(codecs.sides, zip(*chunk)))
 
     def spec(codec):
@@ -315,7 +72,7 @@ def filter_by_length(codecs, training):
         int(codecs.source.is_text),
         1 + int(codecs.target.is_text),
     ]
-    limits = _limits(codecs, training)
+    limits = length_limits(codecs, training)
 
     def filter_chunk(*sides):
         fits = True

@@ -13,6 +13,7 @@ from kseq.decoders import (
 )
 from kseq.encoders import recurrent_encoder
 from kseq.inputs import float_input
+from kseq.losses import CoverageLoss
 
 
 def encode(config, sequence, mask):
@@ -66,6 +67,9 @@ def decode(config, embedded, inputs):
     if config.attention != "none":
         run = _decode_in_loop if _needs_loop(config) else _decode_without_loop
     readout, outputs = run(config, embedded, inputs)
+    if config.coverage_loss:
+        loss = CoverageLoss(config.coverage_loss, dtype="float32", name="coverage_loss")
+        outputs["attention"] = loss(outputs["attention"], inputs["target_ids"])
     return keras.layers.Dropout(config.dropout, name="readout_dropout")(readout), outputs
 
 
@@ -92,7 +96,7 @@ def _decode_without_attention(config, embedded, inputs):
 def _decode_in_loop(config, embedded, inputs):
     """Attention within the loop, around the bottom layer or around all; layers above outside."""
     state = dict(inputs["state"])
-    inner = 1 if config.attention_layer == "bottom" else config.decoder_layers
+    inner = _inner_layers(config)
     feeds = _feeds_inputs(config)
     output, context, weights, inner_state = (InputFeedingDecoder if feeds else BahdanauDecoder)(
         _decoder_cell(config),
@@ -129,7 +133,7 @@ def _decode_in_loop(config, embedded, inputs):
 def _decode_without_loop(config, embedded, inputs):
     """Luong's attention without input feeding: behind ordinary layers, in one product."""
     state = inputs["state"]
-    inner = 1 if config.attention_layer == "bottom" else config.decoder_layers
+    inner = _inner_layers(config)
     cell = _decoder_cell(config)
     hidden, cells = recurrent_layers(config, cell, 1, embedded, state["cells"][:inner])
     context, weights, progress = make_attention(config.attention, config.units, config.window)(
@@ -181,6 +185,11 @@ def _initial_state(config, memory, summary):
     if config.attention == "local_m":
         state["progress"] = [ops.zeros_like(memory[:, 0, 0], dtype="int32")]
     return state
+
+
+def _inner_layers(config):
+    """How many layers are below the attention; the others are above."""
+    return 1 if config.attention_layer == "bottom" else config.decoder_layers
 
 
 def _decoder_cell(config):

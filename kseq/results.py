@@ -33,6 +33,7 @@ class Translation(Attended):
         score: What the search ranked by: the log-probability over the length penalty.
         log_probability: Sum over the output tokens, in nats.
         tokens: Output tokens, END included.
+        token_log_probabilities: Log-probability of each output token, float32 `[T]`.
         **attended: Arguments of `Attended`.
     """
 
@@ -40,6 +41,7 @@ class Translation(Attended):
     score: float
     log_probability: float
     tokens: list
+    token_log_probabilities: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

@@ -66,6 +66,8 @@ def read_run(folder):
         ratio, origin = record["length_ratio"], record["corpus"]
         if not (math.isfinite(ratio) and ratio > 0):
             raise ValueError(f"length_ratio must be a number over 0; found {ratio}")
+        if type(record["parameters"]) is not int:
+            raise ValueError(f"parameters must be a whole number; found {record['parameters']}")
         if origin is not None and not {"train", "valid", "test"} <= set(origin):
             raise ValueError("corpus must have train, valid and test")
     except (ValueError, TypeError, KeyError, RecursionError) as error:

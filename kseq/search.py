@@ -86,23 +86,15 @@ def beam_search(step, state, attention_spec, maximum_lengths, beam_size=1, alpha
         lengths += tf.cast(~finished, tf.int32)
         rows = tf.reshape(parents + tf.range(batch_size)[:, None] * beam_size, [-1])
         state = tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), state)
-        attention = [
-            tf.reshape(tensor, tf.concat([[batch_size, beam_size], tf.shape(tensor)[1:]], 0))
-            for tensor in tf.nest.flatten(attention)
-        ]
+        attention = (_by_source(tensor, beam_size) for tensor in tf.nest.flatten(attention))
         entries = ids, parents, *attention
         history = [array.write(time, entry) for array, entry in zip(history, entries)]
         ends = (ids == END) | (lengths >= maximum_lengths[:, None])
         finished |= ends & _is_real(log_probabilities)
         return time + 1, finished, log_probabilities, ids, lengths, state, history
 
-    no_shape = tf.TensorSpec([], tf.int32)
-    history = [
-        tf.TensorArray(
-            spec.dtype, 0, dynamic_size=True, element_shape=[None, beam_size, *spec.shape]
-        )
-        for spec in (no_shape, no_shape, *tf.nest.flatten(attention_spec))
-    ]
+    one = tf.TensorSpec([], tf.int32)
+    history = _arrays((one, one, *tf.nest.flatten(attention_spec)), [None, beam_size])
     time, _, log_probabilities, _, lengths, _, history = tf.while_loop(
         is_open,
         extend,
@@ -125,10 +117,27 @@ def beam_search(step, state, attention_spec, maximum_lengths, beam_size=1, alpha
     scores = log_probabilities / length_penalty(lengths, alpha)
     ids, attention = _backtrack(time, lengths, *history)
     attention = tf.nest.pack_sequence_as(attention_spec, attention)
-    order = tf.argsort(scores, axis=1, direction="DESCENDING", stable=True)
-    return tf.nest.map_structure(
-        lambda tensor: tf.gather(tensor, order, batch_dims=1),
-        SearchResult(ids, lengths, log_probabilities, scores, attention),
+    return _ranked(SearchResult(ids, lengths, log_probabilities, scores, attention))
+
+
+def _ranked(result):
+    """The same hypotheses, best first; of equal ones the earlier."""
+    order = tf.argsort(result.scores, axis=1, direction="DESCENDING", stable=True)
+    return tf.nest.map_structure(lambda tensor: tf.gather(tensor, order, batch_dims=1), result)
+
+
+def _arrays(specs, rows):
+    """Where a loop writes what it makes: for each spec an array of tensors `[*rows, ...]`."""
+    return [
+        tf.TensorArray(spec.dtype, 0, dynamic_size=True, element_shape=[*rows, *spec.shape])
+        for spec in specs
+    ]
+
+
+def _by_source(tensor, beam_size):
+    """`[B·K, ...]` as `[B, K, ...]`."""
+    return tf.reshape(
+        tensor, tf.concat([[tf.shape(tensor)[0] // beam_size, beam_size], tf.shape(tensor)[1:]], 0)
     )
 
 
@@ -219,10 +228,7 @@ def free_run(step, state, first, steps, attention_spec):
         return time + 1, values, state, history
 
     values_spec = tf.TensorSpec([first.shape[-1]], first.dtype)
-    history = [
-        tf.TensorArray(spec.dtype, steps, element_shape=[None, *spec.shape])
-        for spec in (values_spec, *tf.nest.flatten(attention_spec))
-    ]
+    history = _arrays((values_spec, *tf.nest.flatten(attention_spec)), [None])
     *_, history = tf.while_loop(
         lambda time, *_: time < steps,
         extend,

@@ -18,7 +18,8 @@ from kseq.corpora import Corpus
 from kseq.curves import save_curves
 from kseq.losses import measure, objective
 from kseq.models import build_seq2seq
-from kseq.pipeline import build_codecs, survey_pairs, training_pipeline
+from kseq.pipeline import training_pipeline
+from kseq.survey import build_codecs, survey_pairs
 from kseq.translator import Translator
 from kseq.vectors import load_vectors
 

@@ -25,8 +25,8 @@ def encode(config, sequence, mask):
     Returns:
         The outputs of the encoder, a dict, as `build_encoder` describes them.
     """
-    memory = transformer_encoder(config, sequence, mask)
-    keys = memory_keys(config, memory)
+    memory = _encoder_stack(config, sequence, mask)
+    keys = _memory_keys(config, memory)
     # Nothing is cached before the first step: keys and values of no position.
     cache = [[part[:, :0] for part in layer] for layer in keys]
     return {"keys": keys, "mask": mask, "state": {"cache": cache}}
@@ -60,9 +60,7 @@ def decode(config, embedded, inputs):
     Returns:
         What the head reads, `[N, T, H]`, and the other outputs of the decoder, a dict.
     """
-    readout, weights, cache = transformer_decoder(
-        config, embedded, inputs["state"]["cache"], inputs["keys"], inputs["mask"]
-    )
+    readout, weights, cache = _decoder_stack(config, embedded, inputs)
     outputs = {
         "attention": ops.mean(weights, axis=(2, 3)),
         "attention_heads": weights,
@@ -71,17 +69,8 @@ def decode(config, embedded, inputs):
     return readout, outputs
 
 
-def transformer_encoder(config, embedded, mask):
-    """Runs the encoder stack.
-
-    Args:
-        config: `ModelConfig`.
-        embedded: Embeddings or frames `[B, S, E]`, a symbolic tensor.
-        mask: Whether a position is real, boolean `[B, S]`.
-
-    Returns:
-        The memory `[B, S, D]`, 0 on padding.
-    """
+def _encoder_stack(config, embedded, mask):
+    """The memory `[B, S, D]`, 0 on padding."""
     sequence = _with_positions(config, embedded, "source")
     for number in range(1, config.encoder_layers + 1):
         attended = keras.layers.MultiHeadAttention(
@@ -95,12 +84,8 @@ def transformer_encoder(config, embedded, mask):
     return sequence * ops.expand_dims(ops.cast(mask, sequence.dtype), -1)
 
 
-def memory_keys(config, memory):
-    """The memory as keys and values of the cross-attention of every decoder layer.
-
-    Returns:
-        A list of `[keys, values]` for each layer, both `[B, S, heads, D / heads]`.
-    """
+def _memory_keys(config, memory):
+    """Keys and values of the cross-attention of each layer, `[B, S, heads, D / heads]`."""
     shape = (None, config.heads, config.units // config.heads)
     return [
         [
@@ -113,21 +98,9 @@ def memory_keys(config, memory):
     ]
 
 
-def transformer_decoder(config, embedded, cache, keys, mask):
-    """Runs the decoder stack over a target, or over the next part of one.
-
-    Args:
-        config: `ModelConfig`.
-        embedded: Embeddings or values `[N, T, E]`, a symbolic tensor.
-        cache: `[keys, values]` of the self-attention of each layer, of the t positions before:
-            each `[N, t, heads, D / heads]`.
-        keys: What `memory_keys` returned; N is B, or B·K where K hypotheses share a source.
-        mask: Whether a source position is real, boolean `[B, S]`.
-
-    Returns:
-        Outputs `[N, T, D]`, the weights of the cross-attention by layer and head, float32
-        `[N, T, layers, heads, S]`, and the cache with T more positions.
-    """
+def _decoder_stack(config, embedded, inputs):
+    """Outputs `[N, T, D]`, cross-attention `[N, T, layers, heads, S]`, and the longer cache."""
+    cache, keys, mask = inputs["state"]["cache"], inputs["keys"], inputs["mask"]
     sequence = _with_positions(config, embedded, "target", before=cache[0][0])
     new_cache, weights = [], []
     for number in range(1, config.decoder_layers + 1):

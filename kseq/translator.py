@@ -1,6 +1,5 @@
 """The `Translator`: translate, predict, score, evaluate and plot with a trained model."""
 
-import itertools
 import numbers
 import os
 import reprlib
@@ -11,14 +10,14 @@ import tensorflow as tf
 
 from kseq import run_directory
 from kseq.arrays import check_values, read_values
+from kseq.codecs import CodecPair
 from kseq.inference import Inference
 from kseq.models import build_seq2seq
-from kseq.pipeline import CodecPair, source_inputs, with_first
+from kseq.pipeline import source_inputs, with_first
 from kseq.results import Prediction, Translation
 from kseq.special_tokens import END, SPECIAL_TOKENS
+from kseq.survey import CHUNK, chunks
 
-READ_AHEAD = 1024  # sentences that are sorted by length together
-ARRAYS_READ_AHEAD = 64  # likewise, sequences of real values, which are not small
 BATCH_SENTENCES = 64
 BATCH_TOKENS = 4096  # source tokens of a batch, padding included; or steps of real values
 LONGEST_PREDICTION = 100_000  # steps
@@ -57,7 +56,7 @@ class Translator:
         folder, config, record = run_directory.read_run(run)
         codecs = CodecPair.load(folder, config)
         model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
-        if model.count_params() != record.get("parameters", model.count_params()):
+        if model.count_params() != record["parameters"]:
             raise ValueError(
                 f"{folder / run_directory.CONFIG}: describes a model of {model.count_params():,} "
                 f"parameters, but the run was trained with {record['parameters']:,}; it has been "
@@ -72,6 +71,11 @@ class Translator:
                 f"{run_directory.CONFIG} describes: {reason}"
             ) from error
         return cls(model, codecs, config, record)
+
+    @property
+    def read_ahead(self):
+        """Sources that are read at once, to be sorted by length."""
+        return CHUNK[self.codecs.kind]
 
     @property
     def predicts_values(self):
@@ -96,11 +100,11 @@ class Translator:
         """
         return list(self.stream(texts, beam_size, n_best, alpha))
 
-    def stream(self, texts, beam_size=1, n_best=None, alpha=1.0, read_ahead=READ_AHEAD):
+    def stream(self, texts, beam_size=1, n_best=None, alpha=1.0, read_ahead=None):
         """Translates an endless iterable: yields what `translate` returns, in the same order.
 
-        Up to `read_ahead` sentences are read before the first is translated, beside others of
-        its length.
+        Up to `read_ahead` sentences (1,024, or 64 sequences of real values, by default) are read
+        before the first is translated, beside others of its length.
         """
         check_beam_size(beam_size)
         if self.predicts_values:
@@ -108,7 +112,7 @@ class Translator:
         _refuse_single(texts)
         if n_best is not None and not 1 <= n_best <= beam_size:
             raise ValueError(f"n_best must be from 1 to beam_size ({beam_size}); received {n_best}")
-        for chunk in _chunks(map(self._source, texts), read_ahead):
+        for chunk in chunks(map(self._source, texts), read_ahead or self.read_ahead):
             for hypotheses in self._translate_chunk(chunk, beam_size, n_best or 1, alpha):
                 yield hypotheses[0] if n_best is None else hypotheses
 
@@ -132,7 +136,7 @@ class Translator:
         sources = list(sources)
         steps = _steps_of_each(steps, len(sources))
         results = []
-        for chunk in _chunks(zip(map(self._source, sources), steps), READ_AHEAD):
+        for chunk in chunks(zip(map(self._source, sources), steps), self.read_ahead):
             results.extend(self._predict_chunk(*zip(*chunk)))
         return results
 
@@ -148,7 +152,7 @@ class Translator:
             `Prediction`: every step as predicted from the true ones before.
         """
         results = []
-        for chunk in _chunks(map(self._pair, pairs), READ_AHEAD):
+        for chunk in chunks(map(self._pair, pairs), self.read_ahead):
             results.extend(self._score_chunk(*zip(*chunk)))
         return results
 
@@ -332,12 +336,6 @@ def _read(codec, sequences):
     tokens = codec.tokenize(tf.constant(texts))
     shown = _decoded(tokens.with_flat_values(codec.shown(tokens.flat_values)).to_list())
     return [[*row, SPECIAL_TOKENS[END]] for row in shown], codec.ids(tokens)
-
-
-def _chunks(iterable, size):
-    iterator = iter(iterable)
-    while chunk := list(itertools.islice(iterator, size)):
-        yield chunk
 
 
 def _by_length(run, lengths):

@@ -3,6 +3,7 @@
 import os
 import pathlib
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -68,3 +69,20 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"needs public corpora in {folder}, or where KSEQ_DATA says")
     return folder
+
+
+@pytest.fixture
+def arrays():
+    random = np.random.default_rng(0)
+    return [random.normal(size=(length, 3)).astype(np.float32) for length in (2, 5, 1)]
+
+
+@pytest.fixture
+def index(tmp_path, arrays):
+    """Three recordings in a folder of their own, each with a text."""
+    (tmp_path / "speech").mkdir()
+    for number, array in enumerate(arrays):
+        np.save(tmp_path / "speech" / f"{number}.npy", array)
+    path = tmp_path / "index.tsv"
+    path.write_text("".join(f"speech/{n}.npy\ttext {n}\tmore\n" for n in range(3)))
+    return path

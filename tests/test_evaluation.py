@@ -9,8 +9,8 @@ import pytest
 import sacrebleu
 
 from kseq import Config, TextConfig
+from kseq.codecs import CodecPair
 from kseq.evaluation import LeftOutWarning, edit_distance, evaluate
-from kseq.pipeline import CodecPair
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text import TextCodec
 

@@ -13,12 +13,12 @@ from conftest import ROOT
 SOURCES = sorted((ROOT / "kseq").glob("*.py"))
 
 ORDER = [
-    *("special_tokens", "console", "config", "catalogue", "files", "run_directory", "lines"),
-    *("arrays", "records", "values", "corpora", "text", "vectors", "pipeline", "attention"),
-    *("cells", "encoders", "decoders", "inputs", "recurrent", "transformer", "losses", "models"),
-    *("search", "inference"),
-    *("results", "alignment", "fonts", "heatmap", "curves", "evaluation", "translator", "export"),
-    *("training", "demo", "cli", "__main__"),
+    *("special_tokens", "console", "fields", "config", "catalogue", "files", "run_directory"),
+    *("lines", "arrays", "records", "values", "corpora", "text", "vectors", "codecs", "survey"),
+    *("pipeline", "attention", "cells", "encoders", "decoders", "inputs", "losses", "recurrent"),
+    *("transformer", "models", "search", "inference", "results", "alignment", "fonts", "heatmap"),
+    *("curves", "evaluation", "translator", "export", "training", "demo", "commands", "cli"),
+    "__main__",
 ]
 
 

@@ -5,16 +5,11 @@ import pytest
 import tensorflow as tf
 
 from kseq import Config, ModelConfig, TextConfig, TrainingConfig
+from kseq.codecs import CodecPair
 from kseq.corpora import Pairs
-from kseq.pipeline import (
-    POOL_BATCHES,
-    CodecPair,
-    bucket_by_length,
-    build_codecs,
-    survey_pairs,
-    training_pipeline,
-)
+from kseq.pipeline import POOL_BATCHES, bucket_by_length, training_pipeline
 from kseq.special_tokens import END, PAD, START, UNK
+from kseq.survey import build_codecs, survey_pairs
 from kseq.values import ValuePairs, write_records
 
 TEXT = TextConfig(minimum_frequency=1)

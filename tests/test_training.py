@@ -21,8 +21,8 @@ from kseq import (
     load_corpus,
     train,
 )
-from kseq.pipeline import survey_pairs
 from kseq.run_directory import is_run
+from kseq.survey import survey_pairs
 from kseq.training import compile_model
 
 FILES = [

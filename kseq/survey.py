@@ -1,0 +1,188 @@
+"""A first pass over a split: which pairs can be used, and the codecs of a training split."""
+
+import collections
+import dataclasses
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from kseq.codecs import CodecPair
+from kseq.text import select_vocabulary
+from kseq.values import Statistics, ValueCodec
+
+# Pairs that are read at once: sentences are small, sequences of real values are not.
+CHUNK = {"text": 1024, "values": 64}
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What a pass over a split found.
+
+    Args:
+        kept: Pairs that can be used.
+        blank: Pairs left out because a side is empty, or has no token.
+        overlong: Pairs left out because a side is too long.
+        length_ratio: Target tokens per source token (or frames).
+    """
+
+    kept: int
+    blank: int
+    overlong: int
+    length_ratio: float
+
+    def __str__(self):
+        reasons = [
+            f"{count:,} {reason}"
+            for count, reason in ((self.blank, "with an empty side"), (self.overlong, "too long"))
+            if count
+        ]
+        return f"{self.kept:,} pairs" + (f" (left out: {', '.join(reasons)})" if reasons else "")
+
+
+def build_codecs(pairs, config):
+    """Builds vocabularies and statistics of a training split, and counts its pairs on the way.
+
+    Args:
+        pairs: `Pairs` or `ValuePairs` of the training split.
+        config: `Config`.
+
+    Returns:
+        A `CodecPair` and a `Survey`.
+
+    Raises:
+        ValueError: No pair can be used, or a vocabulary would be empty.
+    """
+    empty = select_vocabulary({}, 1, config.text.maximum_vocabulary_size)
+    features = config.model.source_features, config.model.target_features
+    draft = CodecPair.of(
+        *(ValueCodec.plain(width) if width else empty for width in features), config.text
+    )
+    tallies = [Statistics() if width else collections.Counter() for width in features]
+    survey = _survey(pairs, draft, config.training, tallies)
+    if config.model.share_embeddings:
+        tallies = [tallies[0] + tallies[1]] * 2
+    if config.model.target_activation == "sigmoid":
+        _check_between_0_and_1(pairs, tallies[1])
+        tallies[1] = ValueCodec.plain(features[1])
+    sides = [
+        _codec_or_vocabulary(pairs, side, tally, config.text)
+        for side, tally in zip(("source", "target"), tallies)
+    ]
+    return CodecPair.of(*sides, config.text), survey
+
+
+def _codec_or_vocabulary(pairs, side, tally, config):
+    if isinstance(tally, ValueCodec):
+        return tally
+    if isinstance(tally, Statistics):
+        return ValueCodec(tally.mean, tally.scale)
+    vocabulary = select_vocabulary(
+        {token.decode(): count for token, count in tally.items()},
+        config.minimum_frequency,
+        config.maximum_vocabulary_size,
+    )
+    if len(vocabulary) == len(select_vocabulary({}, 1, config.maximum_vocabulary_size)):
+        raise ValueError(
+            f"{pairs}: no {side} token occurs {config.minimum_frequency} times or more, so "
+            "the vocabulary would be empty; lower minimum_frequency or bring more pairs"
+        )
+    return vocabulary
+
+
+def _check_between_0_and_1(pairs, statistics):
+    if statistics.minimum < 0.0 or statistics.maximum > 1.0:
+        raise ValueError(
+            f"{pairs}: target_activation=sigmoid needs target values from 0 to 1; found "
+            f"{statistics.minimum:g} to {statistics.maximum:g}; use target_activation=linear"
+        )
+
+
+def survey_pairs(pairs, codecs, training):
+    """Counts the pairs of a split that can be used, as a `Survey`.
+
+    Args:
+        pairs: `Pairs` or `ValuePairs`.
+        codecs: `CodecPair`.
+        training: `TrainingConfig`: the longest sequences allowed.
+
+    Raises:
+        ValueError: There is none.
+    """
+    return _survey(pairs, codecs, training, (None, None))
+
+
+def _survey(pairs, codecs, training, tallies):
+    kept = blank = overlong = 0
+    lengths = np.zeros(2)
+    readers = [_reader(codec) for codec in codecs.sides]
+    limits = length_limits(codecs, training)[:, None]
+    for chunk in chunks(pairs, CHUNK[codecs.kind]):
+        sides = [read(sequences) for read, sequences in zip(readers, zip(*chunk))]
+        rows = np.array([side_lengths for side_lengths, _ in sides])
+        fits = ((rows > 0) & (rows <= limits)).all(axis=0)
+        overlong += int((rows > limits).any(axis=0).sum())
+        blank += int(((rows == 0).any(axis=0) & (rows <= limits).all(axis=0)).sum())
+        kept += int(fits.sum())
+        lengths += rows[:, fits].sum(axis=1)
+        for tally, (_, add_to) in zip(tallies, sides):
+            if tally is not None:
+                add_to(tally, fits)
+    if not kept:
+        raise ValueError(
+            f"{pairs}: none of {blank + overlong:,} pairs can be used; each side must have 1 to "
+            f"{training.maximum_length} tokens (maximum_length), real values 1 to "
+            f"{training.maximum_frames} steps (maximum_frames)"
+        )
+    ratio = round(lengths[1] / lengths[0], 4)
+    return Survey(kept, pairs.blank + blank, overlong, max(ratio, 1e-4))
+
+
+def _reader(codec):
+    """A function of sequences to their lengths and a function that adds some to a tally."""
+    if not codec.is_text:
+
+        def read_values(arrays):
+            def add_to(statistics, fits):
+                for array in itertools.compress(arrays, fits):
+                    statistics.add(array)
+
+            return np.array([len(array) for array in arrays]), add_to
+
+        return read_values
+
+    tokenize = tf.function(
+        lambda texts: codec.tokenize(texts), input_signature=[tf.TensorSpec([None], tf.string)]
+    )
+
+    def read_text(texts):
+        tokens = tokenize(as_bytes(texts))
+
+        def add_to(counter, fits):
+            counter.update(tf.ragged.boolean_mask(tokens, fits).flat_values.numpy().tolist())
+
+        return tokens.row_lengths().numpy(), add_to
+
+    return read_text
+
+
+def length_limits(codecs, training):
+    """Most tokens, or steps of real values, on either side."""
+    return np.array(
+        [
+            training.maximum_length if codec.is_text else training.maximum_frames
+            for codec in codecs.sides
+        ]
+    )
+
+
+def chunks(iterable, size):
+    """Yields lists of `size` things, the last one shorter perhaps."""
+    iterator = iter(iterable)
+    while chunk := list(itertools.islice(iterator, size)):
+        yield chunk
+
+
+def as_bytes(texts):
+    """Returns strings as an array of UTF-8, as TensorFlow takes them."""
+    return np.array([text.encode() for text in texts], object)
