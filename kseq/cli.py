@@ -38,9 +38,14 @@ examples:
   echo "The red car is old." | kseq translate runs/en-fr
   kseq translate runs/en-fr english.txt --beam 5 > french.txt
   kseq translate runs/en-fr english.txt --beam 5 --n-best 3 --json
+  kseq translate runs/en-fr english.txt --samples 5 --top-p 0.9 --seed 1
+  kseq translate runs/en-fr english.txt --beam 5 --forbid '<unk>' --prefix "Il y a"
+  kseq translate runs/en-fr english.txt --replace-unknown --dictionary names.tsv
+  kseq translate runs/a english.txt --ensemble runs/b runs/c
   ls features/*.npy | kseq translate runs/digits
   kseq translate runs/sensors files.txt --steps 50 > predictions.jsonl
 
+with --n-best or --samples an output line holds several translations, tab between them.
 where the source is real-valued, every line is the name of a .npy file; where the target is, every
 output line is a JSON list of steps.
 """,
@@ -48,6 +53,19 @@ output line is a JSON list of steps.
 examples:
   kseq evaluate runs/en-fr
   kseq evaluate runs/de-en --test test.de.gz test.en.gz --beam 5 --json
+""",
+    "score": """
+examples:
+  kseq score runs/en-fr
+  kseq score runs/de-en --test test.de.gz test.en.gz --json
+
+every output line is the log-probability of a target, the same per token, and the target, with
+tabs between them; in the order of the pairs, read with teacher forcing.
+""",
+    "average": """
+example:
+  kseq train --corpus en-fr --out runs/en-fr --set checkpoints=5
+  kseq average runs/en-fr --out runs/averaged
 """,
     "heatmap": """
 examples:
@@ -133,8 +151,10 @@ def _parser():
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_train(subparsers)
+    _add_average(subparsers)
     _add_translate(subparsers)
     _add_evaluate(subparsers)
+    _add_score(subparsers)
     _add_heatmap(subparsers)
     _add_export(subparsers)
     _add_models(subparsers)
@@ -157,14 +177,69 @@ def _add_run(command):
     command.add_argument("run_directory", metavar="RUN", help="directory that kseq train made")
 
 
-def _add_beam(command, more=""):
+def _add_ensemble(command):
     command.add_argument(
-        "--beam",
-        type=int,
-        default=1,
-        metavar="K",
-        help=f"hypotheses the search follows; 1, the default, is greedy search{more}",
+        "--ensemble",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="RUN",
+        help="further runs of the same target vocabulary, whose predictions are averaged",
     )
+    command.add_argument(
+        "--ensemble-average",
+        default="probability",
+        choices=("probability", "log_probability"),
+        help="what is averaged (default: %(default)s)",
+    )
+
+
+def _add_search(command, more="", n_best=False):
+    """Options of `kseq.BeamSearch`, whose own defaults hold where one is not given."""
+    group = command.add_argument_group("search" + more)
+    _add(group, "--beam", int, "K", "hypotheses to follow (1, greedy search)", dest="beam_size")
+    if n_best:
+        _add(group, "--n-best", int, "N", "give the N best translations, at most K")
+    _add(group, "--alpha", float, "A", "exponent of Wu et al.'s length penalty (1; 0 for none)")
+    _add(group, "--beta", float, "B", "weight of Wu et al.'s coverage penalty (0)")
+    _add(group, "--length-penalty", str, "KIND", "wu (default), or average: score per token")
+    _add(group, "--minimum-length", int, "N", "least tokens of an output")
+    _add(group, "--maximum-length", int, "N", "most tokens of an output")
+    _add(group, "--minimum-ratio", float, "R", "least tokens per source token")
+    _add(group, "--maximum-ratio", float, "R", "most tokens per source token")
+    _add(group, "--no-repeat-ngram", int, "N", "write no N tokens in a row twice")
+    _add(group, "--repetition-penalty", float, "P", "makes tokens that were written rarer (1)")
+    _add(group, "--forbid", str, "TOKEN", "never write it; '<unk>' is one", **_SEVERAL)
+    group.add_argument(
+        "--replace-unknown",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="write the source word that an unknown word attended to",
+    )
+    _add(group, "--dictionary", str, "FILE", "TSV of words and translations to look it up in")
+
+
+def _add_sampling(command):
+    """Options of `kseq.Sampling`, likewise."""
+    group = command.add_argument_group("sampling, in place of beams")
+    _add(group, "--samples", int, "N", "draw N translations at random")
+    _add(group, "--seed", int, "S", "the same seed draws the same again (0)")
+    _add(group, "--temperature", float, "T", "under 1 probable tokens get more probable (1)")
+    _add(group, "--top-k", int, "N", "draw from the N most probable tokens")
+    _add(group, "--top-p", float, "P", "draw from the fewest tokens that sum to P")
+
+
+_SEVERAL = {"nargs": "+", "action": "extend"}
+
+
+def _add(group, name, kind, metavar, text, **more):
+    group.add_argument(
+        name, type=kind, default=argparse.SUPPRESS, metavar=metavar, help=text, **more
+    )
+
+
+def _add_prefix(command):
+    command.add_argument("--prefix", metavar="TEXT", help="what every output must start with")
 
 
 def _add_train(subparsers):
@@ -188,6 +263,18 @@ def _add_train(subparsers):
     command.add_argument("--overwrite", action="store_true", help="replace a run that is there")
 
 
+def _add_average(subparsers):
+    command = _add_command(
+        subparsers, "average", commands.average, "average the weights of the last epochs of a run"
+    )
+    _add_run(command)
+    command.add_argument(
+        "--last", type=int, metavar="N", help="epochs to average; all that the run kept by default"
+    )
+    command.add_argument("--out", required=True, metavar="RUN", help="run directory to make")
+    command.add_argument("--overwrite", action="store_true", help="replace a run that is there")
+
+
 def _add_translate(subparsers):
     command = _add_command(
         subparsers,
@@ -197,16 +284,16 @@ def _add_translate(subparsers):
     )
     _add_run(command)
     command.add_argument("file", nargs="?", metavar="FILE", help="text; standard input by default")
-    _add_beam(command)
-    command.add_argument(
-        "--n-best", type=int, metavar="N", help="give the N best translations, at most K"
-    )
     command.add_argument(
         "--json", action="store_true", help="an object per input line, with scores and tokens"
     )
     command.add_argument(
         "--steps", type=int, metavar="T", help="steps to predict, where targets are real-valued"
     )
+    _add_prefix(command)
+    _add_ensemble(command)
+    _add_search(command, n_best=True)
+    _add_sampling(command)
 
 
 def _add_evaluate(subparsers):
@@ -217,8 +304,23 @@ def _add_evaluate(subparsers):
     command.add_argument(
         "--test", nargs="+", metavar="FILE", help="pairs; the corpus' own test split by default"
     )
-    _add_beam(command)
     command.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_ensemble(command)
+    _add_search(command)
+
+
+def _add_score(subparsers):
+    command = _add_command(
+        subparsers, "score", commands.score, "tell how probable given translations are"
+    )
+    _add_run(command)
+    command.add_argument(
+        "--test", nargs="+", metavar="FILE", help="pairs; the corpus' own test split by default"
+    )
+    command.add_argument(
+        "--json", action="store_true", help="an object per pair, with a figure for each token"
+    )
+    _add_ensemble(command)
 
 
 def _add_heatmap(subparsers):
@@ -245,7 +347,9 @@ def _add_heatmap(subparsers):
     command.add_argument(
         "--out", required=True, metavar="PICTURE", help="file to write: .png, .svg or .pdf"
     )
-    _add_beam(command)
+    _add_prefix(command)
+    _add_ensemble(command)
+    _add_search(command)
 
 
 def _add_export(subparsers):
@@ -254,7 +358,8 @@ def _add_export(subparsers):
     )
     _add_run(command)
     command.add_argument("folder", metavar="DIR", help="directory to write")
-    _add_beam(command, "; fixed in the exported model")
+    _add_ensemble(command)
+    _add_search(command, "; fixed in the exported model", n_best=True)
 
 
 def _add_models(subparsers):

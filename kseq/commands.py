@@ -1,11 +1,16 @@
 """What each `kseq` subcommand does with its options; each calls one public function."""
 
 import contextlib
+import dataclasses
 import json
 import pathlib
+import re
 import sys
 
-from kseq.console import import_tensorflow_quietly, show_warning
+from kseq.console import counted, import_tensorflow_quietly, show_warning
+from kseq.strategies import BeamSearch, Sampling, make_strategy
+
+FLAGS = {"beam_size": "--beam"}  # others are spelled like the option
 
 
 def train(options):
@@ -35,57 +40,221 @@ def train(options):
     print(f"the run is in {options.out}; next: kseq evaluate {options.out}")
 
 
+def average(options):
+    """Averages the checkpoints of a run: `kseq.average_checkpoints`."""
+    from kseq.run_directory import require_run
+
+    require_run(options.run_directory)
+    import_tensorflow_quietly()
+    from kseq.weights import average_checkpoints
+
+    epochs = average_checkpoints(
+        options.run_directory, options.out, options.last, options.overwrite
+    )
+    print(f"averaged epochs {', '.join(map(str, epochs))}; the run is in {options.out}")
+
+
 def translate(options):
     """Translates lines, or predicts real values: `Translator.stream`, `Translator.predict`."""
-    _require_positive(options)
+    strategy = _strategy(options)
     translator = _translator(options)
     _check_steps(translator, options)
     if translator.predicts_values:
         _predict(translator, options)
         return
-    with _sources(options.file, translator) as (sources, read_ahead):
-        results = translator.stream(sources, options.beam, options.n_best, read_ahead=read_ahead)
-        for result in results:
-            hypotheses = result if isinstance(result, list) else [result]
-            print(_translation_line(hypotheses, options), flush=options.file is None)
+    is_single = isinstance(strategy, BeamSearch) and not hasattr(options, "n_best")
+    with _sources(options.file, translator) as sources, counted("sentences") as count:
+        for hypotheses in translator.stream(sources, strategy, options.prefix):
+            line = _translation_line(hypotheses, is_single, options.json)
+            print(line, flush=options.file is None)
+            count()
 
 
 def _predict(translator, options):
     from kseq.survey import chunks
 
     _refuse_search(translator, options)
-    with _sources(options.file, translator) as (sources, read_ahead):
-        for chunk in chunks(sources, read_ahead):
+    with _sources(options.file, translator) as sources, counted("sequences") as count:
+        for chunk in chunks(sources, translator.read_ahead):
             for prediction in translator.predict(chunk, options.steps):
                 print(json.dumps(prediction.values.tolist()), flush=options.file is None)
+                count()
 
 
-def _translation_line(hypotheses, options):
-    if not options.json:
+def _translation_line(hypotheses, is_single, as_json):
+    if not as_json:
         return "\t".join(hypothesis.text for hypothesis in hypotheses)
-    objects = [
-        {
-            "text": hypothesis.text,
-            "score": hypothesis.score,
-            "log_probability": hypothesis.log_probability,
-            "tokens": hypothesis.tokens,
-        }
-        for hypothesis in hypotheses
-    ]
     first = hypotheses[0]
     line = {}
     if first.source_tokens is not None:
         line = {"source": first.source, "source_tokens": first.source_tokens}
-    line |= objects[0] if options.n_best is None else {"hypotheses": objects}
+    objects = [{"text": each.text, **_scores(each)} for each in hypotheses]
+    line |= objects[0] if is_single else {"hypotheses": objects}
     return json.dumps(line, ensure_ascii=False)
+
+
+def _scores(result):
+    """What JSON says of a `Translation` beside its text."""
+    return {
+        "score": result.score,
+        "log_probability": result.log_probability,
+        "tokens": result.tokens,
+        "token_log_probabilities": [round(float(x), 6) for x in result.token_log_probabilities],
+    }
 
 
 def evaluate(options):
     """Measures a run: `Translator.evaluate`."""
+    searched = _search_options(options, BeamSearch)
+    pairs, alignments = _test_pairs(options)
+    translator = _translator(options)
+    _refuse_search(translator, options)
+    figures = translator.evaluate(pairs, alignments, **searched)
+    _warn_of_blank(pairs)
+    if options.json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        shown = f"{value:.3f}" if isinstance(value, float) else value
+        print(f"{name.replace('_', ' '):22}{shown}")
+
+
+def score(options):
+    """Scores given targets: `Translator.score`."""
+    from kseq.survey import chunks
+
+    pairs, _ = _test_pairs(options)
+    translator = _translator(options)
+    with counted("pairs") as count:
+        for chunk in chunks(pairs, translator.read_ahead):
+            for result, (source, _) in zip(translator.score(chunk), chunk):
+                print(_score_line(translator, result, source, options.json))
+                count()
+    _warn_of_blank(pairs)
+
+
+def _score_line(translator, result, source, as_json):
+    if translator.predicts_values:
+        return json.dumps({"error": result.error}) if as_json else f"{result.error:.6f}"
+    if not as_json:
+        return f"{result.log_probability:.6f}\t{result.score:.6f}\t{result.text}"
+    line = {"source": source} if result.source_tokens is not None else {}
+    return json.dumps({**line, "target": result.text, **_scores(result)}, ensure_ascii=False)
+
+
+def heatmap(options):
+    """Draws one attention: `save_heatmap`."""
+    from kseq.heatmap import save_heatmap
+
+    searched = _search_options(options, BeamSearch)
+    if not options.sentence.strip():
+        raise ValueError("expected a sentence to draw; received an empty one")
+    if pathlib.Path(options.out).suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"--out must end in .png, .svg or .pdf; received {options.out}")
+    translator = _translator(options)
+    _check_steps(translator, options)
+    if translator.predicts_values:
+        _refuse_search(translator, options)
+        result = translator.predict([options.sentence], options.steps)[0]
+    else:
+        result = translator.translate([options.sentence], prefix=options.prefix, **searched)[0]
+        print(result.text)
+    save_heatmap(result, options.out, options.head)
+    print(options.out)
+
+
+def export(options):
+    """Writes a SavedModel: `Translator.export`."""
+    searched = _search_options(options, BeamSearch)
+    translator = _translator(options)
+    _refuse_search(translator, options)
+    print(f"exported to {translator.export(options.folder, **searched)}")
+
+
+def models(options):
+    """Lists the mechanisms: `kseq.catalogue.table`."""
+    from kseq.catalogue import table
+
+    print(table())
+
+
+def _strategy(options):
+    """The `BeamSearch` or the `Sampling` that the options ask for."""
+    drawn, searched = (_given(options, kind) for kind in (Sampling, BeamSearch))
+    beam_only = sorted(set(searched) - set(drawn))
+    sampling_only = sorted(set(drawn) - set(searched))
+    if beam_only and sampling_only:
+        raise ValueError(
+            f"{_flag(beam_only[0])} is for beam search, {_flag(sampling_only[0])} for sampling: "
+            "give one of them"
+        )
+    if sampling_only and "samples" not in drawn:
+        raise ValueError(f"{_flag(sampling_only[0])} is for sampling: add --samples N")
+    kind, given = (Sampling, drawn) if sampling_only else (BeamSearch, searched)
+    return _made(kind, given)
+
+
+def _search_options(options, kind):
+    """The options of a kind of search that were given, checked."""
+    given = _given(options, kind)
+    _made(kind, given)
+    return given
+
+
+def _given(options, kind):
+    names = [field.name for field in dataclasses.fields(kind)]
+    return {name: getattr(options, name) for name in names if hasattr(options, name)}
+
+
+def _made(kind, given):
+    try:
+        return make_strategy(kind, **given)
+    except (ValueError, TypeError) as error:
+        # Who gave flags is answered in flags.
+        names = "|".join(field.name for field in dataclasses.fields(kind))
+        message = re.sub(rf"\b({names})\b", lambda found: _flag(found[1]), str(error))
+        raise ValueError(message) from error
+
+
+def _flag(name):
+    return FLAGS.get(name, "--" + name.replace("_", "-"))
+
+
+def _refuse_search(translator, options):
+    given = _given(options, BeamSearch) | _given(options, Sampling)
+    if getattr(options, "prefix", None) is not None:
+        given["prefix"] = options.prefix
+    if translator.predicts_values and given:
+        raise ValueError(
+            f"{_flag(next(iter(given)))} is for text; real values are not searched for"
+        )
+
+
+def _check_steps(translator, options):
+    if translator.predicts_values and options.steps is None:
+        raise ValueError("the targets are real-valued: say with --steps how many to predict")
+    if not translator.predicts_values and options.steps is not None:
+        raise ValueError("--steps is for real-valued targets; this model writes text")
+
+
+def _translator(options):
+    from kseq.run_directory import require_run
+
+    runs = options.run_directory, *getattr(options, "ensemble", ())
+    for run in runs:
+        require_run(run)
+    import_tensorflow_quietly()
+    from kseq.inference import AVERAGES
+    from kseq.translator import Translator
+
+    return Translator.load(*runs, average=getattr(options, "ensemble_average", AVERAGES[0]))
+
+
+def _test_pairs(options):
+    """The pairs to measure with, and their gold alignments or None, before anything is loaded."""
     from kseq.corpora import describe_features, load_corpus, open_pairs
     from kseq.run_directory import read_run
 
-    _require_positive(options)
     _, config, record = read_run(options.run_directory)
     alignments = None
     if options.test:
@@ -106,96 +275,19 @@ def evaluate(options):
         raise ValueError(
             f"{pairs}: expected {expected}, as the run was trained with; received {received}"
         )
-    translator = _translator(options)
-    _refuse_search(translator, options)
-    figures = translator.evaluate(pairs, alignments, options.beam)
+    return pairs, alignments
+
+
+def _warn_of_blank(pairs):
     if pairs.blank:
         show_warning(f"{pairs}: {pairs.blank:,} pairs with an empty side were left out")
-    if options.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        shown = f"{value:.3f}" if isinstance(value, float) else value
-        print(f"{name.replace('_', ' '):22}{shown}")
-
-
-def heatmap(options):
-    """Draws one attention: `save_heatmap`."""
-    from kseq.heatmap import save_heatmap
-
-    _require_positive(options)
-    if not options.sentence.strip():
-        raise ValueError("expected a sentence to draw; received an empty one")
-    if pathlib.Path(options.out).suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"--out must end in .png, .svg or .pdf; received {options.out}")
-    translator = _translator(options)
-    _check_steps(translator, options)
-    if translator.predicts_values:
-        _refuse_search(translator, options)
-        result = translator.predict([options.sentence], options.steps)[0]
-    else:
-        result = translator.translate([options.sentence], options.beam)[0]
-        print(result.text)
-    save_heatmap(result, options.out, options.head)
-    print(options.out)
-
-
-def export(options):
-    """Writes a SavedModel: `Translator.export`."""
-    _require_positive(options)
-    translator = _translator(options)
-    _refuse_search(translator, options)
-    print(f"exported to {translator.export(options.folder, options.beam)}")
-
-
-def models(options):
-    """Lists the mechanisms: `kseq.catalogue.table`."""
-    from kseq.catalogue import table
-
-    print(table())
-
-
-def _require_positive(options):
-    if not 1 <= options.beam <= 1000:
-        raise ValueError(f"--beam must be from 1 to 1000; received {options.beam}")
-    n_best = getattr(options, "n_best", None)
-    if n_best is not None and not 1 <= n_best <= options.beam:
-        raise ValueError(f"--n-best must be from 1 to --beam ({options.beam}); received {n_best}")
-
-
-def _check_steps(translator, options):
-    if translator.predicts_values and options.steps is None:
-        raise ValueError("the targets are real-valued: say with --steps how many to predict")
-    if not translator.predicts_values and options.steps is not None:
-        raise ValueError("--steps is for real-valued targets; this model writes text")
-
-
-def _refuse_search(translator, options):
-    if translator.predicts_values and (options.beam != 1 or getattr(options, "n_best", None)):
-        raise ValueError("--beam and --n-best are for text; real values are not searched for")
-
-
-def _translator(options):
-    from kseq.run_directory import require_run
-
-    require_run(options.run_directory)
-    import_tensorflow_quietly()
-    from kseq.translator import Translator
-
-    return Translator.load(options.run_directory)
 
 
 @contextlib.contextmanager
 def _sources(file, translator):
-    """The lines of the input, or the arrays that they name, and how many to read at once."""
-    read_ahead = translator.read_ahead
-    if file is None and sys.stdin is None:
-        raise ValueError("standard input is closed; name a FILE")
-    if file is None and sys.stdin.isatty():
-        print("one sentence a line, Ctrl-D to end", file=sys.stderr)
-        read_ahead = 1
+    """The lines of the input, or the arrays that they name."""
     with _input_lines(file) as lines:
-        yield (lines if translator.codecs.source.is_text else _arrays(lines)), read_ahead
+        yield lines if translator.codecs.source.is_text else _arrays(lines)
 
 
 def _arrays(lines):
@@ -212,10 +304,17 @@ def _arrays(lines):
 
 @contextlib.contextmanager
 def _input_lines(file):
-    from kseq.lines import decode_lines, read_lines
+    from kseq.lines import WaitingLines, decode_lines, read_lines
 
-    if file is None:
-        yield (line for _, line in decode_lines(sys.stdin.buffer, "standard input"))
-    else:
+    if file is not None:
         with contextlib.closing(read_lines(file)) as lines:
             yield (line for _, line in lines)
+        return
+    if sys.stdin is None:
+        raise ValueError("standard input is closed; name a FILE")
+    if sys.stdin.isatty():
+        print("one sentence a line, Ctrl-D to end", file=sys.stderr)
+    # A file of its own: at its end Python would wait for whoever still reads the one it has.
+    with open(sys.stdin.fileno(), "rb", closefd=False) as file:
+        lines = (line for _, line in decode_lines(file, "standard input"))
+        yield WaitingLines(lines)

@@ -263,6 +263,8 @@ class TrainingConfig(Section):
         maximum_length: Pairs with more tokens than this on either side are left out.
         maximum_frames: Pairs with more steps of real values than this are left out.
         patience: Epochs without a better validation loss after which training stops.
+        checkpoints: How many of the last epochs' weights are kept beside the best ones, to be
+            averaged with `kseq average`.
         source_vectors: File of pretrained source embeddings, in the text format of word2vec or
             GloVe; `""` for none.
         target_vectors: Likewise for the target.
@@ -284,6 +286,7 @@ class TrainingConfig(Section):
     maximum_length: int = number(100, minimum=1, maximum=_MANY)
     maximum_frames: int = number(3000, minimum=1, maximum=_MANY)
     patience: int = number(3, minimum=1, maximum=_MANY)
+    checkpoints: int = number(0, minimum=0, maximum=1000)
     source_vectors: str = ""
     target_vectors: str = ""
     freeze_vectors: bool = False

@@ -1,8 +1,10 @@
 """What a command does before it can keep its terminal tidy."""
 
+import contextlib
 import os
 import sys
 import tempfile
+import time
 
 
 def import_tensorflow_quietly():
@@ -33,3 +35,38 @@ def import_tensorflow_quietly():
 def show_warning(message, *_, **__):
     """Prints a warning as one line; takes the place of `warnings.showwarning`."""
     print(f"kseq: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def counted(what):
+    """Counts on the terminal what has been done, a context that gives a function to call.
+
+    Nothing is shown where standard error is no terminal, or where the output itself is seen on
+    one.
+
+    Args:
+        what: What is counted, such as `"sentences"`.
+    """
+    if not sys.stderr.isatty() or sys.stdout.isatty():
+        yield lambda: None
+        return
+    from rich import console, progress
+
+    columns = (
+        progress.SpinnerColumn(),
+        progress.TextColumn("{task.completed:,} " + what),
+        progress.TextColumn("{task.fields[rate]:,.0f} a second"),
+        progress.TimeElapsedColumn(),
+    )
+    started = time.monotonic()
+    with progress.Progress(*columns, console=console.Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None, rate=0.0)
+        done = 0
+
+        def count():
+            nonlocal done
+            done += 1
+            rate = done / max(time.monotonic() - started, 1e-3)
+            bar.update(task, completed=done, rate=rate)
+
+        yield count

@@ -15,7 +15,7 @@ class LeftOutWarning(UserWarning):
     """Pairs were not evaluated."""
 
 
-def evaluate(translator, pairs, alignments=None, beam_size=1, alpha=1.0):
+def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
     """Translates, or predicts, and compares with the references.
 
     References are compared as they are, but for letter case where the run has lowered it;
@@ -27,7 +27,7 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, alpha=1.0):
         pairs: (source, reference) sentences, or real values.
         alignments: Gold alignments of the pairs, each a set of (source, target) positions.
         beam_size: Hypotheses K; 1 is greedy search.
-        alpha: Exponent of the length penalty.
+        **options: Others of `kseq.BeamSearch`.
 
     Returns:
         A dict: `bleu`, `chrf`, `exact_match` and `token_error_rate` in percent, `perplexity`
@@ -51,14 +51,15 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, alpha=1.0):
         raise ValueError("expected pairs to evaluate; received none")
     if translator.predicts_values:
         return _evaluate_values(translator, pairs)
-    return _evaluate_text(translator, *_usable(translator, pairs, alignments), beam_size, alpha)
+    options |= {"beam_size": beam_size}
+    return _evaluate_text(translator, *_usable(translator, pairs, alignments), options)
 
 
-def _evaluate_text(translator, pairs, alignments, beam_size, alpha):
+def _evaluate_text(translator, pairs, alignments, options):
     import sacrebleu
 
     sources, references = zip(*pairs)
-    outputs = [result.text for result in translator.translate(sources, beam_size, alpha=alpha)]
+    outputs = [result.text for result in translator.translate(sources, **options)]
     lowercase = translator.config.text.lowercase
     bleu = sacrebleu.metrics.BLEU(lowercase=lowercase, force=True)
     forced = translator.score(pairs)
@@ -74,7 +75,7 @@ def _evaluate_text(translator, pairs, alignments, beam_size, alpha):
         "sentences": len(pairs),
         "signature": str(bleu.get_signature()),
     }
-    if alignments is not None and translator.config.model.attention != "none":
+    if alignments is not None and translator.has_attention:
         figures["alignment_error_rate"] = alignment_error_rate(
             map(hard_alignment, forced), alignments
         )

@@ -10,10 +10,11 @@ from kseq import files
 from kseq.codecs import CodecPair
 from kseq.inference import Inference
 from kseq.special_tokens import END, PAD
-from kseq.translator import check_beam_size
+from kseq.strategies import BeamSearch, make_strategy
+from kseq.text import strip_marks
 
 
-def export(translator, folder, beam_size=1, alpha=1.0):
+def export(translator, folder, beam_size=1, n_best=None, **options):
     """Writes a SavedModel whose `serving_default` takes and gives strings.
 
     It needs tensorflow and tensorflow_text to be loaded, nothing else. Its signature takes
@@ -34,18 +35,22 @@ def export(translator, folder, beam_size=1, alpha=1.0):
         translator: A `Translator`.
         folder: Where to write; a SavedModel that is already there is replaced.
         beam_size: Hypotheses K that the search follows; 1 is greedy search.
-        alpha: Exponent of the length penalty.
+        n_best: How many translations of each source to give, best first: the outputs that are
+            described above but for `source_tokens` then have an axis `[N, n_best, ...]`. Where
+            there are fewer, `score` is -inf.
+        **options: Others of `kseq.BeamSearch`.
 
     Returns:
         `folder`.
 
     Raises:
         FileExistsError: `folder` exists and holds something else.
-        ValueError: `beam_size` is less than 1.
+        ValueError: There is no such option, or it is out of range.
     """
-    check_beam_size(beam_size)
+    options |= {"beam_size": beam_size, "n_best": 1 if n_best is None else n_best}
+    strategy = make_strategy(BeamSearch, **options)
     place = files.require_replaceable(folder, "a SavedModel", _is_saved_model)
-    module = _Module(translator, beam_size, alpha)
+    module = _Module(translator, strategy, squeezed=n_best is None)
     try:
         with files.replaced_folder(place) as unfinished, _without_notices():
             tf.saved_model.save(module, unfinished, signatures={"serving_default": module.serve})
@@ -73,27 +78,36 @@ def _is_saved_model(folder):
 class _Module(tf.Module):
     """All that the graph needs: the variables, the tables, and the one signature."""
 
-    def __init__(self, translator, beam_size, alpha):
+    def __init__(self, translator, strategy, squeezed):
         super().__init__()
-        model = _portable_copy(translator.model)
-        codecs = CodecPair.of(*translator.codecs.descriptions, translator.config.text)
-        # What is tracked is saved: the variables of the model, the tables of the codecs.
-        self._weights = [variable.value for variable in model.weights]
-        self._codecs = [codec for codec in codecs.sides if isinstance(codec, tf.Module)]
-        inference = Inference(model, codecs, translator.record["length_ratio"])
-        specs = _source_specs(codecs.source)
+        members = translator.members
+        models = [_portable_copy(member.model) for member in members]
+        codecs = [CodecPair.of(*each.codecs.descriptions, each.config.text) for each in members]
+        forbidden, dictionary = (
+            ((), None) if translator.predicts_values else translator.searching_with(strategy)
+        )
+        # What is tracked is saved: variables of the models, tables of codecs and dictionary.
+        self._weights = [variable.value for model in models for variable in model.weights]
+        sides = [side for pair in codecs for side in pair.sides]
+        self._tables = [each for each in (*sides, dictionary) if isinstance(each, tf.Module)]
+        inference = Inference(
+            models, codecs, translator.record["length_ratio"], translator.inference.average
+        )
+        specs = _source_specs(codecs[0].source)
         if translator.predicts_values:
             specs["steps"] = tf.TensorSpec([], tf.int32, name="steps")
 
         def serve(**inputs):
-            encoder_inputs, source_outputs = _read_source(codecs.source, inputs)
+            read, source_tokens, source_outputs = _read_source(codecs, inputs)
             if translator.predicts_values:
                 steps = _checked_steps(inputs["steps"])
-                values, attention = inference.predict(encoder_inputs, steps)
+                values, attention = inference.predict(read, steps)
                 return {**source_outputs, "values": values, **attention}
-            found = inference.search(encoder_inputs, beam_size, alpha)
-            best = {name: tensor[:, 0] for name, tensor in found.attention.items()}
-            return {**source_outputs, **_written(codecs.target, found), **best}
+            found = inference.search(read, strategy, forbidden)
+            outputs = _written(inference, found, source_tokens, dictionary)
+            if squeezed:
+                outputs = {name: tensor[:, 0] for name, tensor in outputs.items()}
+            return {**source_outputs, **outputs}
 
         self.serve = tf.function(serve).get_concrete_function(**specs)
 
@@ -113,36 +127,47 @@ def _source_specs(codec):
     }
 
 
-def _read_source(codec, inputs):
-    """What the encoder takes, and what is given back of the source."""
+def _read_source(codecs, inputs):
+    """What the encoders take, the source tokens, and what is given back of the source."""
+    codec = codecs[0].source
     if not codec.is_text:
-        # As below: the encoder needs a step, though there may be no sequence at all.
-        width = tf.shape(inputs["source"])[1]
-        source = tf.pad(inputs["source"], [[0, 0], [0, tf.maximum(0, 1 - width)], [0, 0]])
-        values = codec.encode(source)
-        mask = tf.sequence_mask(inputs["lengths"], tf.shape(values)[1])
-        return {"source": tf.where(mask[:, :, None], values, 0.0), "source_mask": mask}, {}
+        source = _with_a_column(inputs["source"])
+        mask = tf.sequence_mask(inputs["lengths"], tf.shape(source)[1])
+        read = [
+            {
+                "source": tf.where(mask[:, :, None], each.source.encode(source), 0.0),
+                "source_mask": mask,
+            }
+            for each in codecs
+        ]
+        return read, tf.zeros([tf.shape(mask)[0], 0], tf.string), {}
     tokens = codec.tokenize(inputs["text"])
-    source_ids = codec.ids(tokens).to_tensor(PAD)
-    # No sentence at all has no width either, and the encoder needs one.
-    width = tf.shape(source_ids)[1]
-    source_ids = tf.pad(source_ids, [[0, 0], [0, tf.maximum(0, 1 - width)]])
-    return {"source_ids": source_ids}, {"source_tokens": _shown_source(codec, tokens)}
+    read = [
+        {"source_ids": _with_a_column(each.source.ids(tokens).to_tensor(PAD))} for each in codecs
+    ]
+    return read, tokens.to_tensor(""), {"source_tokens": _shown_source(codec, tokens)}
 
 
-def _written(codec, found):
-    ids = found.ids[:, 0]
+def _with_a_column(tensor):
+    """No sentence at all has no width either, and the encoder needs one."""
+    missing = tf.maximum(0, 1 - tf.shape(tensor)[1])
+    return tf.pad(tensor, [[0, 0], [0, missing], *[[0, 0]] * (tensor.shape.rank - 2)])
+
+
+def _written(inference, found, source_tokens, dictionary):
+    texts, tokens = inference.written(found, source_tokens, dictionary)
     return {
-        "translation": codec.decode(ids),
-        "score": found.scores[:, 0],
-        "output_tokens": tf.where(ids == PAD, "", codec.shown(codec.tokens(ids))),
+        "translation": texts,
+        "score": found.scores,
+        "output_tokens": tf.where(found.ids == PAD, "", tokens),
+        **found.attention,
     }
 
 
 def _shown_source(codec, tokens):
     ends = tf.repeat(codec.tokens([[END]]), tokens.nrows(), axis=0)
     tokens = tf.concat([tokens, tf.RaggedTensor.from_tensor(ends)], axis=1)
-    return codec.shown(tokens.to_tensor(""))
+    return strip_marks(tokens.to_tensor(""))
 
 
 def _portable_copy(model):

@@ -4,10 +4,17 @@ import contextlib
 import dataclasses
 import difflib
 import reprlib
+import types
 import typing
 from typing import Literal
 
-_DESCRIPTIONS = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
+_DESCRIPTIONS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a string",
+    tuple: "a sequence",
+}
 
 
 def number(default, minimum, maximum):
@@ -51,12 +58,18 @@ def suggestion(name, known):
     if isinstance(name, bool):
         return "; YAML reads words such as no and off as true or false: put them in quotes"
     by_lower_case = {each.lower(): each for each in known}
-    (closest,) = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1, cutoff=0.0)
+    given = str(name).lower()
+    begun = [each for each in by_lower_case if given and each.startswith(given)]
+    (closest,) = begun[:1] or difflib.get_close_matches(given, by_lower_case, n=1, cutoff=0.0)
     return f"; did you mean {by_lower_case[closest]!r}?"
 
 
 def _converted(name, value, kind):
     """`value` as its field wants it; an int stands for a float, nothing else is changed."""
+    if isinstance(kind, types.UnionType):
+        kind, _ = typing.get_args(kind)
+        if value is None:
+            return value
     if typing.get_origin(kind) is Literal:
         choices = typing.get_args(kind)
         if value not in choices:
@@ -77,7 +90,7 @@ def _converted(name, value, kind):
 
 
 def _check_range(field, value):
-    if "minimum" not in field.metadata:
+    if "minimum" not in field.metadata or value is None:
         return
     minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
     if not minimum <= value <= maximum:

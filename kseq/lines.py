@@ -5,6 +5,8 @@ import gzip
 import io
 import lzma
 import pathlib
+import queue
+import threading
 import zipfile
 import zlib
 
@@ -59,6 +61,39 @@ def read_columns(path):
             )
         else:
             yield number, "", ""
+
+
+class WaitingLines:
+    """Lines that are read in the background, so that one can ask whether there are any yet.
+
+    Args:
+        lines: Iterable of lines, which may keep one waiting.
+    """
+
+    _ROOM = 4096  # lines that are held at most
+    _END = object()
+
+    def __init__(self, lines):
+        self._queue = queue.Queue(self._ROOM)
+        threading.Thread(target=self._read, args=(lines,), daemon=True).start()
+
+    def __iter__(self):
+        while (item := self._queue.get()) is not self._END:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def is_waiting(self):
+        """Whether the next line is not there yet."""
+        return self._queue.empty()
+
+    def _read(self, lines):
+        try:
+            for line in lines:
+                self._queue.put(line)
+        except Exception as error:  # it belongs to whoever takes the lines
+            self._queue.put(error)
+        self._queue.put(self._END)
 
 
 def decode_lines(file, name):

@@ -15,6 +15,7 @@ WEIGHTS = "model.weights.h5"
 HISTORY = "history.csv"
 CURVES = "curves.png"
 VOCABULARIES = ("source_vocabulary.txt", "target_vocabulary.txt")
+CHECKPOINTS = "checkpoints"
 STATISTICS = ("source_values.json", "target_values.json")  # where a side is real-valued
 
 _NEEDED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
@@ -73,6 +74,24 @@ def read_run(folder):
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"{path}: damaged: {type(error).__name__}: {error}") from error
     return place, Config.load(place / CONFIG), record
+
+
+def describe(folder, config, codecs, record):
+    """Writes all of a run but its weights: `Config`, `CodecPair` and the record, a dict."""
+    files.write_text(folder / CONFIG, config.dumps())
+    files.write_text(folder / RECORD, json.dumps(record, indent=2) + "\n")
+    codecs.save(folder)
+
+
+def checkpoint(folder, epoch):
+    """Returns the path of the weights of an epoch, which counts from 1."""
+    return folder / CHECKPOINTS / f"epoch-{epoch:04d}.weights.h5"
+
+
+def checkpoints(folder):
+    """Returns the paths of the checkpoints that are there, by epoch, in order."""
+    found = (pathlib.Path(folder) / CHECKPOINTS).glob("epoch-*.weights.h5")
+    return {int(path.name[6:].partition(".")[0]): path for path in sorted(found)}
 
 
 class NewRun:

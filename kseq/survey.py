@@ -176,10 +176,27 @@ def length_limits(codecs, training):
     )
 
 
-def chunks(iterable, size):
-    """Yields lists of `size` things, the last one shorter perhaps."""
-    iterator = iter(iterable)
-    while chunk := list(itertools.islice(iterator, size)):
+def chunks(iterable, size, is_waiting=lambda: False):
+    """Yields lists of `size` things, the last one shorter perhaps, or the one before an error.
+
+    Args:
+        iterable: What gives the things.
+        size: Most things of a list.
+        is_waiting: Tells whether the next thing is not there yet; then nobody waits for it who
+            has one already.
+    """
+    chunk = []
+    try:
+        for thing in iterable:
+            chunk.append(thing)
+            if len(chunk) == size or is_waiting():
+                yield chunk
+                chunk = []
+    except Exception:
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
         yield chunk
 
 

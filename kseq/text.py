@@ -69,6 +69,12 @@ def normalize(texts, lowercase=False):
     return tf.strings.lower(texts, encoding="utf-8") if lowercase else texts
 
 
+def strip_marks(tokens):
+    """Returns tokens as a person sees them: without joiners, a space as a space."""
+    tokens = tf.strings.regex_replace(tokens, JOINER, "")
+    return tf.strings.regex_replace(tokens, SPACE, " ")
+
+
 class WordTokenizer:
     """Words, numbers and single punctuation marks; in unspaced scripts, characters.
 
@@ -103,6 +109,8 @@ class CharacterTokenizer:
         return tf.strings.reduce_join(tokens, axis=-1)
 
 
+_FOLLOWING = "x"  # stands for what will follow a prefix
+
 _TOKENIZERS = {"word": WordTokenizer, "character": CharacterTokenizer}
 
 
@@ -131,6 +139,7 @@ class TextCodec(tf.Module):
             twice = next(t for t, n in collections.Counter(vocabulary).items() if n > 1)
             raise ValueError(f"a vocabulary must hold each token once; {twice!r} is there twice")
         self.vocabulary = tuple(vocabulary)
+        self._known = frozenset(self.vocabulary[UNK + 1 :])
         self._tokenizer = _TOKENIZERS[tokenizer]()
         self._lowercase = lowercase
         self._tokens = tf.constant(self.vocabulary)
@@ -169,18 +178,57 @@ class TextCodec(tf.Module):
         """Returns the tokens of ids of any shape, special tokens as they are spelled."""
         return tf.gather(self._tokens, ids)
 
-    def shown(self, tokens):
-        """Returns tokens as a person sees them: without joiners, a space as a space."""
-        tokens = tf.strings.regex_replace(tokens, JOINER, "")
-        return tf.strings.regex_replace(tokens, SPACE, " ")
-
     def decode(self, ids):
         """Returns the strings `[N]` that ids `[N, T]` stand for, special tokens left out.
 
         UNK stays visible as `<unk>`.
         """
+        return self.join(ids, self.tokens(ids))
+
+    def join(self, ids, tokens):
+        """Returns the strings `[N]` of tokens `[N, T]`, but for those whose ids are special."""
         is_text = (ids == UNK) | (ids >= len(SPECIAL_TOKENS))
-        return self._tokenizer.detokenize(tf.ragged.boolean_mask(self.tokens(ids), is_text))
+        return self._tokenizer.detokenize(tf.ragged.boolean_mask(tokens, is_text))
+
+    def prefix_ids(self, text):
+        """Returns the ids of the beginning of an output, a list without END.
+
+        Whether a space will follow is not known yet, and the tokens may hang on it (`L'` before
+        `homme`): tokens that are all known are preferred.
+
+        Raises:
+            ValueError: The vocabulary does not have all the tokens.
+        """
+        alone, followed = self.tokenize([text, text + _FOLLOWING]).to_list()
+        readings = [alone]
+        if followed and followed[-1].decode() == _FOLLOWING:
+            readings.append(followed[:-1])
+        for reading in readings:
+            ids = self._ids.lookup(tf.constant(reading, tf.string)).numpy().tolist()
+            if UNK not in ids:
+                return ids
+        unknown = next(token for token in alone if token.decode() not in self._known)
+        raise ValueError(
+            f"the prefix {text!r} cannot be written: {strip_marks(unknown).numpy().decode()!r} "
+            "is not in the target vocabulary"
+        )
+
+    def ids_shown_as(self, token):
+        """Returns the ids of the tokens that a person sees as `token`, a list.
+
+        Raises:
+            ValueError: There is none.
+        """
+        if token in SPECIAL_TOKENS and token != SPECIAL_TOKENS[UNK]:
+            raise ValueError(f"{token} is no token that a model writes as text")
+        ids = [
+            number
+            for number, known in enumerate(self.vocabulary)
+            if known.replace(JOINER, "").replace(SPACE, " ") == token
+        ]
+        if not ids:
+            raise ValueError(f"{token!r} is not in the target vocabulary, so it is never written")
+        return ids
 
     def save(self, path):
         """Writes the vocabulary, one token a line, to be read with `load_vocabulary`."""

@@ -1,11 +1,7 @@
 """From a corpus to a run: compile, Keras' own `fit`, and a run directory that is always whole."""
 
 import dataclasses
-import json
-import pathlib
-import shutil
 import sys
-import tempfile
 import time
 
 import keras
@@ -22,6 +18,7 @@ from kseq.pipeline import training_pipeline
 from kseq.survey import build_codecs, survey_pairs
 from kseq.translator import Translator
 from kseq.vectors import load_vectors
+from kseq.weights import load_weights, save_weights, without_optimizer
 
 FINAL_LEARNING_RATE = 0.05  # of the highest one
 
@@ -75,15 +72,15 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True):
         compile_model(model, config.training, -(-surveys[0].kept // config.training.batch_size))
         say(f"model: {model.count_params():,} parameters")
         record = _record(corpus, *surveys, model.count_params())
-        _write_description(run.folder, config, codecs, record)
-        writer = _RunWriter(run, _monitor(model))
+        run_directory.describe(run.folder, config, codecs, record)
+        writer = _RunWriter(run, _monitor(model), config.training.checkpoints)
         _fit(model, corpus, codecs, config.training, surveys, writer, verbose)
         if writer.best_epoch is None:
             raise TrainingFailed(
                 "the loss was not a finite number in any epoch; lower learning_rate "
                 f"(now {config.training.learning_rate:g})"
             )
-        _without_optimizer(model).load_weights(run.folder / run_directory.WEIGHTS)
+        load_weights(without_optimizer(model), run.folder / run_directory.WEIGHTS)
     say(f"best epoch: {writer.best_epoch}")
     return Translator(model, codecs, config, record)
 
@@ -218,35 +215,12 @@ def _record(corpus, train_survey, valid_survey, parameters):
     }
 
 
-def _write_description(folder, config, codecs, record):
-    files.write_text(folder / run_directory.CONFIG, config.dumps())
-    files.write_text(folder / run_directory.RECORD, json.dumps(record, indent=2) + "\n")
-    codecs.save(folder)
-
-
-def _save_weights(model, path):
-    """Writes the weights, whole or not at all, by way of the folder for temporary files.
-
-    The HDF5 library crashes the process when a disk is full; plain copying raises an error.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        files.require_room(folder, 2 * 4 * model.count_params())
-        copy = pathlib.Path(folder) / run_directory.WEIGHTS
-        _without_optimizer(model).save_weights(copy)
-        with files.replaced_file(path) as unfinished:
-            shutil.copyfile(copy, unfinished)
-
-
-def _without_optimizer(model):
-    """The same layers in a model of its own: the optimizer's state is two thirds of a file."""
-    return keras.Model(model.input, model.output, name=model.name)
-
-
 class _RunWriter(keras.callbacks.Callback):
     """Writes history, curves and best weights after every epoch, each file whole or not at all."""
 
-    def __init__(self, run, monitor):
+    def __init__(self, run, monitor, checkpoints):
         super().__init__()
+        self._checkpoints = checkpoints
         self._monitor = monitor
         self.best_epoch = None
         self._best = float("inf")
@@ -261,7 +235,9 @@ class _RunWriter(keras.callbacks.Callback):
         self._rows.append({"epoch": epoch + 1, "seconds": round(seconds, 1), **logs})
         if logs[self._monitor] < self._best:
             self.best_epoch, self._best = epoch + 1, logs[self._monitor]
-            _save_weights(self.model, self._run.folder / run_directory.WEIGHTS)
+            save_weights(self.model, self._run.folder / run_directory.WEIGHTS)
+        if self._checkpoints:
+            self._keep_checkpoint(epoch + 1)
         lines = [",".join(self._rows[0])]
         lines += [",".join(f"{value:.6g}" for value in row.values()) for row in self._rows]
         files.write_text(
@@ -270,3 +246,10 @@ class _RunWriter(keras.callbacks.Callback):
         with files.replaced_file(self._run.folder / run_directory.CURVES) as path:
             save_curves(self._rows, path)
         self._run.settle()
+
+    def _keep_checkpoint(self, epoch):
+        path = run_directory.checkpoint(self._run.folder, epoch)
+        path.parent.mkdir(exist_ok=True)
+        save_weights(self.model, path)
+        for old in [*run_directory.checkpoints(self._run.folder).values()][: -self._checkpoints]:
+            old.unlink()

@@ -1,34 +1,32 @@
-"""The `Translator`: translate, predict, score, evaluate and plot with a trained model."""
+"""The `Translator`: translate, sample, predict, score, evaluate and plot with trained models."""
 
+import itertools
 import numbers
-import os
 import reprlib
-import textwrap
 
 import numpy as np
 import tensorflow as tf
 
-from kseq import run_directory
-from kseq.arrays import check_values, read_values
-from kseq.codecs import CodecPair
-from kseq.inference import Inference
-from kseq.models import build_seq2seq
-from kseq.pipeline import source_inputs, with_first
+from kseq.batches import Sequences, by_length, checked, decoded, refuse_single
+from kseq.fields import suggestion
+from kseq.inference import AVERAGES, Inference
+from kseq.pipeline import with_first
 from kseq.results import Prediction, Translation
-from kseq.special_tokens import END, SPECIAL_TOKENS
+from kseq.special_tokens import PAD
+from kseq.strategies import BeamSearch, Sampling, make_strategy
 from kseq.survey import CHUNK, chunks
+from kseq.unknown_words import Dictionary, load_dictionary
+from kseq.weights import load_model
 
-BATCH_SENTENCES = 64
-BATCH_TOKENS = 4096  # source tokens of a batch, padding included; or steps of real values
 LONGEST_PREDICTION = 100_000  # steps
-WIDEST_BEAM = 1000
+_MISSING = object()
 
 
 class Translator:
-    """A trained model with its codecs, ready for use.
+    """A trained model with its codecs, or an ensemble of several, ready for use.
 
     A real-valued source is an array `[S, F]`, or the path of a `.npy` file of one. A model of
-    real-valued targets has `predict` in place of `translate`.
+    real-valued targets has `predict` in place of `translate` and `sample`.
 
     Args:
         model: Model of `build_seq2seq`.
@@ -36,41 +34,61 @@ class Translator:
         config: `Config` of the run.
         record: What the run remembers of its making: a dict with `length_ratio` (target tokens
             per source token in the training split), `corpus` (arguments of `load_corpus`).
+        others: `Translator`s that make an ensemble with this one.
+        average: What an ensemble averages at every step: `"probability"`, or
+            `"log_probability"`, which is normalised again.
+
+    Attributes:
+        members: The translator itself, and the others of the ensemble.
+        has_attention: Whether results come with attention.
+
+    Raises:
+        ValueError: The models cannot make an ensemble.
     """
 
-    def __init__(self, model, codecs, config, record):
+    def __init__(self, model, codecs, config, record, others=(), average="probability"):
         self.model = model
         self.codecs = codecs
         self.config = config
         self.record = record
-        self.inference = Inference(model, codecs, record["length_ratio"])
+        self.members = self, *others
+        self.has_attention = any(member.config.model.attention != "none" for member in self.members)
+        self._source_codecs = [member.codecs.source for member in self.members]
+        if average not in AVERAGES:
+            raise ValueError(
+                f"average must be {' or '.join(map(repr, AVERAGES))}; received {average!r}"
+                f"{suggestion(average, AVERAGES)}"
+            )
+        for number, other in enumerate(others, start=2):
+            _check_member(self, other, f"model {number} of the ensemble")
+        self.inference = Inference(
+            [member.model for member in self.members],
+            [member.codecs for member in self.members],
+            record["length_ratio"],
+            average,
+        )
 
     @classmethod
-    def load(cls, run):
-        """Reads a run directory.
+    def load(cls, run, *others, average="probability"):
+        """Reads a run directory, or several of one target vocabulary as an ensemble.
+
+        Args:
+            run: Run directory.
+            *others: More of them, which make an ensemble with the first.
+            average: As in `Translator`.
 
         Raises:
-            FileNotFoundError: The directory is missing.
-            ValueError: It is not a run, or damaged.
+            FileNotFoundError: A directory is missing.
+            ValueError: It is not a run, or damaged; or the runs cannot make an ensemble.
         """
-        folder, config, record = run_directory.read_run(run)
-        codecs = CodecPair.load(folder, config)
-        model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
-        if model.count_params() != record["parameters"]:
-            raise ValueError(
-                f"{folder / run_directory.CONFIG}: describes a model of {model.count_params():,} "
-                f"parameters, but the run was trained with {record['parameters']:,}; it has been "
-                "changed"
-            )
-        try:
-            model.load_weights(folder / run_directory.WEIGHTS)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            reason = textwrap.shorten(str(error), 200, placeholder=" …")
-            raise ValueError(
-                f"{folder / run_directory.WEIGHTS}: cannot be read into the model that "
-                f"{run_directory.CONFIG} describes: {reason}"
-            ) from error
-        return cls(model, codecs, config, record)
+        translator = cls(*load_model(run))
+        if not others:
+            return translator
+        more = [cls(*load_model(other)) for other in others]
+        for name, other in zip(others, more):
+            _check_member(translator, other, name)
+        parts = translator.model, translator.codecs, translator.config, translator.record
+        return cls(*parts, more, average)
 
     @property
     def read_ahead(self):
@@ -82,39 +100,72 @@ class Translator:
         """Whether the targets are real-valued."""
         return not self.codecs.target.is_text
 
-    def translate(self, texts, beam_size=1, n_best=None, alpha=1.0):
-        """Translates sentences.
+    def translate(self, texts, beam_size=1, n_best=None, prefix=None, **options):
+        """Translates sentences by beam search.
 
         Args:
             texts: Sentences, or real-valued sources.
             beam_size: Hypotheses K that the search follows; 1 is greedy search.
             n_best: How many translations of each sentence to return, at most `beam_size`.
-            alpha: Exponent of the length penalty (Wu et al. 2016); 0 for none.
+            prefix: Text that translations must start with: one for all, or one for each.
+            **options: Others of `kseq.BeamSearch`, such as `alpha`, `maximum_length`.
 
         Returns:
             A list of `Translation`, or, with `n_best`, a list of lists, best first.
 
         Raises:
             TypeError: `texts` is a single string, or the targets are real-valued.
-            ValueError: `beam_size` or `n_best` is out of range, or a source cannot be used.
+            ValueError: There is no such option, or it is out of range; a source cannot be used;
+                the vocabulary has not all words of a prefix; or nothing is left that could be
+                written.
         """
-        return list(self.stream(texts, beam_size, n_best, alpha))
+        options |= {"beam_size": beam_size, "n_best": 1 if n_best is None else n_best}
+        results = self.stream(texts, make_strategy(BeamSearch, **options), prefix)
+        return [result if n_best is not None else result[0] for result in results]
 
-    def stream(self, texts, beam_size=1, n_best=None, alpha=1.0, read_ahead=None):
-        """Translates an endless iterable: yields what `translate` returns, in the same order.
+    def sample(self, texts, samples=1, prefix=None, **options):
+        """Draws translations at random, as probable as the model holds them.
+
+        Args:
+            texts: Sentences, or real-valued sources.
+            samples: Translations to draw for each.
+            prefix: As in `translate`.
+            **options: Others of `kseq.Sampling`, such as `seed`, `temperature`, `top_p`.
+
+        Returns:
+            For each source a list of `Translation`, in the order in which they were drawn.
+
+        Raises:
+            TypeError, ValueError: As in `translate`.
+        """
+        strategy = make_strategy(Sampling, samples=samples, **options)
+        return list(self.stream(texts, strategy, prefix))
+
+    def stream(self, texts, strategy=None, prefix=None, read_ahead=None):
+        """Translates an endless iterable: yields lists of `Translation`, in the same order.
 
         Up to `read_ahead` sentences (1,024, or 64 sequences of real values, by default) are read
         before the first is translated, beside others of its length.
+
+        Args:
+            texts: Iterable of sentences, or of real-valued sources. It may have a method
+                `is_waiting` that tells whether the next one is not there yet; then those that
+                are there are translated meanwhile.
+            strategy: `kseq.BeamSearch` or `kseq.Sampling`; greedy search by default.
+            prefix: As in `translate`.
+            read_ahead: Number of sentences.
         """
-        check_beam_size(beam_size)
+        strategy = strategy or BeamSearch()
         if self.predicts_values:
             raise TypeError("this model predicts real values: use predict(sources, steps)")
-        _refuse_single(texts)
-        if n_best is not None and not 1 <= n_best <= beam_size:
-            raise ValueError(f"n_best must be from 1 to beam_size ({beam_size}); received {n_best}")
-        for chunk in chunks(map(self._source, texts), read_ahead or self.read_ahead):
-            for hypotheses in self._translate_chunk(chunk, beam_size, n_best or 1, alpha):
-                yield hypotheses[0] if n_best is None else hypotheses
+        refuse_single(texts)
+        search = self.inference.searching(strategy, *self.searching_with(strategy))
+        first = 0
+        sources = self._with_prefixes(texts, prefix, strategy)
+        is_waiting = getattr(texts, "is_waiting", lambda: False)
+        for chunk in chunks(sources, read_ahead or self.read_ahead, is_waiting):
+            yield from self._search_chunk(search, first, chunk)
+            first += len(chunk)
 
     def predict(self, sources, steps):
         """Predicts real values, each step from the ones before.
@@ -132,7 +183,7 @@ class Translator:
         """
         if not self.predicts_values:
             raise TypeError("this model writes text: use translate(texts)")
-        _refuse_single(sources)
+        refuse_single(sources)
         sources = list(sources)
         steps = _steps_of_each(steps, len(sources))
         results = []
@@ -156,54 +207,105 @@ class Translator:
             results.extend(self._score_chunk(*zip(*chunk)))
         return results
 
-    def evaluate(self, pairs, alignments=None, beam_size=1, alpha=1.0):
+    def evaluate(self, pairs, alignments=None, beam_size=1, **options):
         """Measures results against references; see `kseq.evaluation.evaluate`."""
         from kseq.evaluation import evaluate
 
-        check_beam_size(beam_size)
-        return evaluate(self, list(map(self._pair, pairs)), alignments, beam_size, alpha)
+        make_strategy(BeamSearch, beam_size=beam_size, **options)
+        return evaluate(self, list(map(self._pair, pairs)), alignments, beam_size, **options)
 
-    def plot(self, text, beam_size=1, axes=None):
+    def plot(self, text, beam_size=1, axes=None, **options):
         """Translates one sentence and draws its attention; returns the matplotlib Axes.
 
         A `Prediction` of real values is drawn with `kseq.plot_attention`.
         """
         from kseq.heatmap import plot_attention
 
-        return plot_attention(self.translate([text], beam_size)[0], axes)
+        return plot_attention(self.translate([text], beam_size, **options)[0], axes)
 
-    def export(self, folder, beam_size=1, alpha=1.0):
+    def export(self, folder, beam_size=1, **options):
         """Writes a SavedModel; see `kseq.export.export`."""
         from kseq.export import export
 
-        return export(self, folder, beam_size, alpha)
+        return export(self, folder, beam_size, **options)
+
+    def searching_with(self, strategy):
+        """What a strategy means for this model: forbidden ids, and a `Dictionary` or None.
+
+        Raises:
+            ValueError: The model cannot search in this way.
+        """
+        codec = self.codecs.target
+        for name in ("beam_size", "top_k"):
+            if getattr(strategy, name, 0) > codec.size:
+                raise ValueError(
+                    f"{name} must be at most {codec.size:,}, the size of the target vocabulary; "
+                    f"received {getattr(strategy, name):,}"
+                )
+        if getattr(strategy, "beta", 0.0) and not self.has_attention:
+            raise ValueError("beta is for what was attended to; the model has no attention")
+        if strategy.replace_unknown and not (self.has_attention and self.codecs.source.is_text):
+            raise ValueError("replace_unknown needs a model with attention over source words")
+        forbidden = tuple(id_ for token in strategy.forbid for id_ in codec.ids_shown_as(token))
+        if not strategy.replace_unknown:
+            return forbidden, None
+        path = strategy.dictionary
+        return forbidden, load_dictionary(path) if path else Dictionary({})
 
     def _source(self, source):
-        return _checked("source", self.codecs.source, source)
+        return checked("source", self.codecs.source, source)
 
     def _pair(self, pair):
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             received = reprlib.repr(pair)
             raise TypeError(f"expected pairs of source and target; received {received}")
-        return self._source(pair[0]), _checked("target", self.codecs.target, pair[1])
+        return self._source(pair[0]), checked("target", self.codecs.target, pair[1])
 
-    def _translate_chunk(self, sources, beam_size, n_best, alpha):
-        search = self.inference.searching(beam_size)
-        tokens, sequences = _read(self.codecs.source, sources)
+    def _with_prefixes(self, texts, prefix, strategy):
+        """Yields each source with the ids that its outputs start with."""
+        if prefix is None or isinstance(prefix, str):
+            ids = self._prefix_ids(prefix, strategy)
+            for text in texts:
+                yield self._source(text), ids
+            return
+        for text, one in itertools.zip_longest(texts, prefix, fillvalue=_MISSING):
+            if text is _MISSING or one is _MISSING:
+                raise ValueError("expected one prefix for all sources, or as many as sources")
+            yield self._source(text), self._prefix_ids(one, strategy)
 
-        def translate_batch(rows):
-            found, *strings = search(source_inputs(tf.gather(sequences, rows)), alpha)
+    def _prefix_ids(self, prefix, strategy):
+        ids = self.codecs.target.prefix_ids(prefix) if prefix else []
+        longest = strategy.maximum_length
+        if longest is not None and len(ids) > longest:
+            raise ValueError(
+                f"the prefix {prefix!r} has {len(ids)} tokens, over maximum_length ({longest})"
+            )
+        return ids
+
+    def _search_chunk(self, search, first, chunk):
+        sources, prefixes = zip(*chunk)
+        read = Sequences(self._source_codecs, sources)
+        shown = read.shown()
+        prefixes = tf.ragged.constant(prefixes, tf.int32, ragged_rank=1)
+
+        def search_batch(rows):
+            found, *strings = search(
+                read.inputs(rows),
+                read.tokens(rows),
+                tf.gather(prefixes, rows).to_tensor(PAD),
+                tf.constant(first + rows, tf.int32),
+            )
             found = tf.nest.map_structure(lambda tensor: tensor.numpy(), found)
-            strings = [_decoded(tensor) for tensor in strings]
+            strings = [decoded(tensor) for tensor in strings]
             for place, row in enumerate(rows):
-                source = sources[row], tokens[row]
+                source = sources[row], shown[row]
                 yield [
                     self._translation(source, found, strings, place, rank)
-                    for rank in range(n_best)
-                    if rank == 0 or np.isfinite(found.scores[place, rank])
-                ]
+                    for rank in range(found.scores.shape[1])
+                    if np.isfinite(found.scores[place, rank])
+                ] or _refuse_nothing(sources[row])
 
-        return _by_length(translate_batch, sequences.row_lengths())
+        return by_length(search_batch, read.lengths)
 
     def _translation(self, source, found, strings, place, rank):
         texts, tokens = strings
@@ -214,53 +316,62 @@ class Translator:
             score=float(found.scores[place, rank]),
             log_probability=float(found.log_probabilities[place, rank]),
             tokens=tokens[place][rank][:length],
+            token_log_probabilities=found.token_log_probabilities[place, rank, :length],
             **self._attended(*source, length, attention),
         )
 
     def _predict_chunk(self, sources, steps):
-        tokens, sequences = _read(self.codecs.source, sources)
+        read = Sequences(self._source_codecs, sources)
+        shown = read.shown()
 
         def predict_batch(rows):
-            inputs = source_inputs(tf.gather(sequences, rows))
-            values, attention = self.inference.predicting(inputs, max(steps[row] for row in rows))
+            longest = max(steps[row] for row in rows)
+            values, attention = self.inference.predicting(read.inputs(rows), longest)
             for place, row in enumerate(rows):
                 weights = {name: tensor[place].numpy() for name, tensor in attention.items()}
                 yield Prediction(
                     values=values[place, : steps[row]].numpy(),
-                    **self._attended(sources[row], tokens[row], steps[row], weights),
+                    **self._attended(sources[row], shown[row], steps[row], weights),
                 )
 
-        return _by_length(predict_batch, sequences.row_lengths())
+        return by_length(predict_batch, read.lengths)
 
     def _score_chunk(self, sources, targets):
-        tokens, sequences = _read(self.codecs.source, sources)
-        target_tokens, target_sequences = _read(self.codecs.target, targets)
-        target_sequences = with_first(self.codecs.target, target_sequences)
+        read, wanted = (
+            Sequences(codecs, sequences)
+            for codecs, sequences in (
+                (self._source_codecs, sources),
+                ([self.codecs.target], targets),
+            )
+        )
+        shown, tokens = read.shown(), wanted.shown()
+        labels = with_first(self.codecs.target, wanted.numbers[0])
 
         def score_batch(rows):
-            padded = tf.gather(target_sequences, rows)
-            lengths = padded.row_lengths().numpy() - 1
+            padded = tf.gather(labels, rows)
             padded = padded.to_tensor(tf.zeros([], padded.dtype))
-            inputs = source_inputs(tf.gather(sequences, rows))
-            measures, values, attention = self.inference.forcing(inputs, padded)
-            for place, (row, length) in enumerate(zip(rows, lengths)):
-                weights = {name: tensor[place].numpy() for name, tensor in attention.items()}
-                attended = self._attended(sources[row], tokens[row], length, weights)
-                total = float(tf.reduce_sum(measures[place, :length]))
+            forced = self.inference.forcing(read.inputs(rows), padded)
+            measures, values, attention = tf.nest.map_structure(lambda each: each.numpy(), forced)
+            for place, row in enumerate(rows):
+                length = wanted.lengths[row]
+                weights = {name: array[place] for name, array in attention.items()}
+                attended = self._attended(sources[row], shown[row], length, weights)
+                measured = measures[place, :length]
                 if self.predicts_values:
-                    predicted = values[place, :length].numpy()
-                    yield Prediction(values=predicted, error=total / int(length), **attended)
+                    predicted = values[place, :length]
+                    error = float(measured.mean(dtype=np.float64))
+                    yield Prediction(values=predicted, error=error, **attended)
                 else:
                     yield Translation(
                         text=targets[row],
-                        score=total / int(length),
-                        log_probability=total,
-                        tokens=target_tokens[row],
+                        score=float(measured.mean(dtype=np.float64)),
+                        log_probability=float(measured.sum(dtype=np.float64)),
+                        tokens=tokens[row],
+                        token_log_probabilities=measured,
                         **attended,
                     )
 
-        lengths = np.maximum(sequences.row_lengths(), target_sequences.row_lengths())
-        return _by_length(score_batch, lengths)
+        return by_length(score_batch, np.maximum(read.lengths, wanted.lengths))
 
     def _attended(self, source, tokens, length, attention):
         """Arguments of a result: the source, and the attention without padding."""
@@ -273,24 +384,34 @@ class Translator:
         return {"source": source, "source_tokens": tokens, **cut}
 
 
-def check_beam_size(beam_size):
-    """Checks that a beam size can be searched with.
+def _check_member(first, other, name):
+    """Checks that a model can be in one ensemble with the first."""
+    if first.predicts_values or other.predicts_values:
+        raise ValueError(f"{name}: an ensemble is for text; this model predicts real values")
+    for side, codecs in zip(("source", "target"), zip(first.codecs.sides, other.codecs.sides)):
+        reads = [
+            (getattr(first.config.text, f"{side}_tokenizer"), first.config.text.lowercase),
+            (getattr(other.config.text, f"{side}_tokenizer"), other.config.text.lowercase),
+        ]
+        kinds = [one if codec.is_text else codec.features for one, codec in zip(reads, codecs)]
+        if kinds[0] != kinds[1] or first.config.model.pyramid != other.config.model.pyramid:
+            raise ValueError(
+                f"{name}: an ensemble must read the {side} in one way; this model does not split "
+                "it as the first does (tokenizer, lowercase, pyramid, width of real values)"
+            )
+    one, two = (each.codecs.target.vocabulary for each in (first, other))
+    if one != two:
+        raise ValueError(
+            f"{name}: an ensemble needs one target vocabulary; this one has {len(two):,} tokens "
+            f"and is not that of the first, with {len(one):,}: train both on the same pairs"
+        )
 
-    Raises:
-        TypeError: It is not a whole number.
-        ValueError: It is out of range.
-    """
-    if not isinstance(beam_size, numbers.Integral):
-        raise TypeError(f"beam_size must be a whole number; received {beam_size!r}")
-    if not 1 <= beam_size <= WIDEST_BEAM:
-        raise ValueError(f"beam_size must be from 1 to {WIDEST_BEAM}; received {beam_size}")
 
-
-def _refuse_single(sources):
-    if isinstance(sources, str):
-        raise TypeError("expected a list of sentences, received one string; wrap it in [ ]")
-    if isinstance(sources, os.PathLike) or getattr(sources, "ndim", None) == 2:
-        raise TypeError("expected a list of real-valued sources, received one; wrap it in [ ]")
+def _refuse_nothing(source):
+    raise ValueError(
+        f"nothing can be written for {reprlib.repr(source)} that keeps to all rules; loosen them "
+        "(minimum_length, minimum_ratio, no_repeat_ngram, forbid)"
+    )
 
 
 def _steps_of_each(steps, count):
@@ -305,65 +426,3 @@ def _steps_of_each(steps, count):
                 f"steps must be whole numbers from 1 to {LONGEST_PREDICTION:,}; received {number}"
             )
     return steps
-
-
-def _checked(side, codec, sequence):
-    """A sentence, or real values as a float32 array of as many features as the model knows."""
-    if codec.is_text:
-        if not isinstance(sequence, str):
-            received = reprlib.repr(sequence)
-            raise TypeError(f"expected sentences as strings; received {received}")
-        return sequence
-    name = f"a {side} of real values"
-    if isinstance(sequence, str) or hasattr(sequence, "__fspath__"):
-        name, sequence = sequence, read_values(sequence)
-    values = check_values(sequence, name)
-    if values.shape[1] != codec.features:
-        raise ValueError(
-            f"{name}: expected {codec.features} values per step, as the model was trained with; "
-            f"received {values.shape[1]}"
-        )
-    return values
-
-
-def _read(codec, sequences):
-    """Tokens to be shown of each sequence, END included, or None; and ragged numbers."""
-    if not codec.is_text:
-        flat = codec.encode(np.concatenate(sequences))
-        lengths = [len(values) for values in sequences]
-        return [None] * len(sequences), tf.RaggedTensor.from_row_lengths(flat, lengths)
-    texts = [text.encode("utf-8", "replace") for text in sequences]
-    tokens = codec.tokenize(tf.constant(texts))
-    shown = _decoded(tokens.with_flat_values(codec.shown(tokens.flat_values)).to_list())
-    return [[*row, SPECIAL_TOKENS[END]] for row in shown], codec.ids(tokens)
-
-
-def _by_length(run, lengths):
-    """The results of `run` for all rows, in order, though sequences of a length run together."""
-    results = [None] * len(lengths)
-    for rows in _batches(np.asarray(lengths)):
-        for row, result in zip(rows, run(rows)):
-            results[row] = result
-    return results
-
-
-def _batches(lengths):
-    """Cuts rows, shortest first, into batches of bounded size; yields arrays of row numbers."""
-    batch = []
-    for row in np.argsort(lengths, kind="stable"):
-        if len(batch) == BATCH_SENTENCES or lengths[row] * (len(batch) + 1) > BATCH_TOKENS:
-            if batch:
-                yield np.array(batch)
-            batch = []
-        batch.append(row)
-    if batch:
-        yield np.array(batch)
-
-
-def _decoded(strings):
-    """Nested lists of bytes, or a tensor of them, as nested lists of str."""
-    if isinstance(strings, tf.Tensor):
-        strings = strings.numpy().tolist()
-    if isinstance(strings, bytes):
-        return strings.decode("utf-8")
-    return [_decoded(string) for string in strings]

@@ -515,49 +515,97 @@ def cross_entropy(labels, logits, label_smoothing=0.0):
     return -(distribution * log_softmax(logits.astype(np.float64))).sum(axis=-1)
 
 
-def exhaustive_search(log_probabilities, allowed, end, maximum_length, penalty):
-    """Scores every sequence there is: those that reach `end`, and those cut at the longest.
+def wu_penalty(alpha):
+    """The length penalty of Wu et al. 2016, as a function of a length."""
+    return lambda length: ((5 + length) / 6) ** alpha
+
+
+class SearchProblem:
+    """What is searched, with lists and sums: a language model, and what is asked of outputs.
 
     Args:
         log_probabilities: Function of a tuple of ids to the log-probabilities of the next id.
         allowed: Ids that may be produced, `end` among them.
         end: Id that ends a sequence.
-        maximum_length: Most ids, `end` included.
+        longest: Most ids, `end` included; at the longest `end` alone is allowed.
         penalty: Function of a length that the log-probability is divided by.
-
-    Returns:
-        `(score, log_probability, ids)` of every sequence, best first.
+        coverage: Function of ids to what is added to their score.
+        shortest: Least ids, `end` included.
+        prefix: Ids that every sequence starts with.
+        ngram: n such that no n-gram comes twice, but for `end` and within the prefix; 0 for all.
+        repetition: What the log-probability of an id that was written before is multiplied by.
     """
-    others = [token for token in allowed if token != end]
-    sequences = [
-        (*prefix, end)
-        for length in range(maximum_length)
-        for prefix in itertools.product(others, repeat=length)
-    ]
-    sequences += itertools.product(others, repeat=maximum_length)
-    scored = []
-    for ids in sequences:
-        total = sum(log_probabilities(ids[:place])[token] for place, token in enumerate(ids))
-        scored.append((total / penalty(len(ids)), total, ids))
-    return sorted(scored, reverse=True)
 
+    def __init__(
+        self,
+        log_probabilities,
+        allowed,
+        end,
+        longest,
+        penalty=wu_penalty(1.0),  # noqa: B008
+        coverage=lambda ids: 0.0,
+        shortest=0,
+        prefix=(),
+        ngram=0,
+        repetition=1.0,
+    ):
+        self.log_probabilities, self.allowed, self.end = log_probabilities, allowed, end
+        self.longest, self.shortest, self.prefix = longest, shortest, tuple(prefix)
+        self.penalty, self.coverage = penalty, coverage
+        self.ngram, self.repetition = ngram, repetition
 
-def beam_search(log_probabilities, allowed, end, beam_size, maximum_length, penalty):
-    """Beam search with lists: a finished hypothesis keeps its place, the others go on.
+    def may_follow(self, ids, token):
+        """Whether a token may be written behind ids."""
+        if len(ids) < len(self.prefix):
+            return token == self.prefix[len(ids)]
+        if token == self.end:
+            return len(ids) + 1 >= self.shortest
+        if token not in self.allowed or len(ids) + 1 >= self.longest:
+            return False
+        longer = (*ids, token)
+        grams = [longer[place : place + self.ngram] for place in range(len(longer))]
+        return not self.ngram or len(longer) < self.ngram or grams.count(longer[-self.ngram :]) == 1
 
-    Arguments and result are those of `exhaustive_search`, but for `beam_size` results at most.
-    """
-    finished, growing = [], [(0.0, ())]
-    while growing:
-        candidates = [
-            (total + log_probabilities(ids)[token], (*ids, token))
-            for total, ids in growing
-            for token in allowed
+    def gain(self, ids, token):
+        """What a token adds to the sum that hypotheses are compared by."""
+        return self.log_probabilities(ids)[token] * (self.repetition if token in ids else 1.0)
+
+    def scored(self, ids):
+        """Score, log-probability and ids of a sequence that has ended."""
+        total = sum(self.gain(ids[:place], token) for place, token in enumerate(ids))
+        plain = sum(self.log_probabilities(ids[:place])[token] for place, token in enumerate(ids))
+        return total / self.penalty(len(ids)) + self.coverage(ids), plain, ids
+
+    def exhaustive(self):
+        """All sequences there are, best first, as `scored` describes them."""
+        sequences = [
+            (*inner, self.end)
+            for length in range(self.longest)
+            for inner in itertools.product(
+                {*self.allowed, *self.prefix} - {self.end}, repeat=length
+            )
         ]
-        candidates.sort(key=lambda candidate: -candidate[0])
-        growing = []
-        for total, ids in candidates[: beam_size - len(finished)]:
-            done = ids[-1] == end or len(ids) == maximum_length
-            (finished if done else growing).append((total, ids))
-    scored = [(total / penalty(len(ids)), total, ids) for total, ids in finished]
-    return sorted(scored, reverse=True)
+        return sorted(
+            (
+                self.scored(ids)
+                for ids in sequences
+                if all(self.may_follow(ids[:place], token) for place, token in enumerate(ids))
+            ),
+            reverse=True,
+        )
+
+    def beam(self, beam_size):
+        """Beam search: a finished hypothesis keeps its place, the others go on to their end."""
+        finished, growing = [], [(0.0, ())]
+        while growing:
+            candidates = [
+                (total + self.gain(ids, token), (*ids, token))
+                for total, ids in growing
+                for token in range(len(self.log_probabilities(ids)))
+                if self.may_follow(ids, token)
+            ]
+            candidates.sort(key=lambda candidate: -candidate[0])
+            best = candidates[: beam_size - len(finished)]
+            finished += [ids for _, ids in best if ids[-1] == self.end]
+            growing = [(total, ids) for total, ids in best if ids[-1] != self.end]
+        return sorted(map(self.scored, finished), reverse=True)

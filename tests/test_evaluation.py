@@ -38,6 +38,7 @@ class FakeTranslator:
     """Answers from a table; the figures, not the model, are what is tested here."""
 
     predicts_values = False
+    has_attention = True
 
     def __init__(self, answers, lowercase=False, tokenizer="word"):
         self.answers = answers
@@ -46,8 +47,8 @@ class FakeTranslator:
         self.codecs = CodecPair(codec, codec)
         self.searches = []
 
-    def translate(self, sources, beam_size, alpha):
-        self.searches.append((beam_size, alpha))
+    def translate(self, sources, **options):
+        self.searches.append(options)
         return [types.SimpleNamespace(text=self.answers[source]) for source in sources]
 
     def score(self, pairs):
@@ -92,7 +93,7 @@ def test_a_lowercased_run_is_compared_in_lower_case():
 def test_beam_and_penalty_reach_the_search():
     translator = FakeTranslator({"1": "a", "2": "b"})
     evaluate(translator, PAIRS, beam_size=7, alpha=0.3)
-    assert translator.searches == [(7, 0.3)]
+    assert translator.searches == [{"beam_size": 7, "alpha": 0.3}]
 
 
 def test_alignment_error_rate_where_there_is_gold():

@@ -85,6 +85,8 @@ def test_a_saved_model_is_replaced_and_nothing_else(translator, exported, tmp_pa
 
 
 def test_bad_beam(translator, tmp_path):
-    with pytest.raises(ValueError, match="beam_size must be from 1 to 1000; received 0"):
+    with pytest.raises(
+        ValueError, match="beam_size must be at least 1 and at most 1,000; received 0"
+    ):
         translator.export(tmp_path / "model", beam_size=0)
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Beam search against exhaustive search and a plain beam search with lists."""
+"""Search against exhaustive search and a plain beam search with lists; sampling against counts."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,17 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kseq.search import beam_search, free_run, length_penalty
+from kseq.rules import require
+from kseq.search import free_run, search
 from kseq.special_tokens import END, PAD, START, UNK
+from kseq.strategies import BeamSearch, Sampling
 
 
 class RandomModel:
     """A language model whose logits hang on the whole prefix, by source.
 
-    Its state is a number that names the prefix; attention says which prefix was read.
+    Its state is a number that names the prefix; attention says which prefix was read, and
+    to which of three source positions the model attended then.
     """
 
     def __init__(self, seed, vocabulary=6, sources=2, steps=4, spread=2.0):
@@ -24,6 +27,8 @@ class RandomModel:
         self.table = (
             rng.normal(size=(sources, self.prefixes, vocabulary)).astype("float32") * spread
         )
+        weights = rng.uniform(0.1, 1.0, size=(self.prefixes, 3)).astype("float32") ** 4
+        self.weights = weights / weights.sum(axis=1, keepdims=True)
 
     def state(self):
         return {"source": tf.range(self.sources), "prefix": tf.zeros([self.sources], tf.int32)}
@@ -33,7 +38,10 @@ class RandomModel:
             ids == START, 0, (state["prefix"] * self.vocabulary + 1 + ids) % self.prefixes
         )
         indices = tf.stack([state["source"], prefix], axis=1)
-        attention = tf.one_hot(prefix, self.prefixes)
+        attention = {
+            "prefix": tf.one_hot(prefix, self.prefixes),
+            "attention": tf.gather(self.weights, prefix),
+        }
         return tf.gather_nd(self.table, indices), {**state, "prefix": prefix}, attention
 
     def prefix_of(self, ids):
@@ -45,180 +53,279 @@ class RandomModel:
     def log_probabilities(self, source, ids):
         return references.log_softmax(self.table[source, self.prefix_of(ids)].astype("float64"))
 
-    def search(self, beam_size, alpha=1.0, lengths=None):
-        lengths = tf.constant([self.steps] * self.sources if lengths is None else lengths)
-        search = tf.function(
-            lambda state, lengths: beam_search(
-                self.step, state, tf.TensorSpec([None]), lengths, beam_size, alpha
-            ),
-            autograph=False,
-        )
-        return search(self.state(), tf.constant(lengths))
+    def search(self, strategy=None, lengths=None, **requirements):
+        lengths = [self.steps] * self.sources if lengths is None else lengths
+        spec = {"prefix": tf.TensorSpec([None]), "attention": tf.TensorSpec([3])}
+        requirements.setdefault("mask", tf.constant([[True, True, True], [True, True, False]]))
+        required = require(lengths, **requirements)
+        return search(self.step, self.state(), spec, strategy or BeamSearch(), required)
 
-    def exhaustive(self, source, alpha):
-        return self.reference(references.exhaustive_search, source, self.steps, alpha=alpha)
-
-    def reference(self, search, source, *arguments, alpha):
-        return search(
-            lambda ids: self.log_probabilities(source, ids),
-            [token for token in range(self.vocabulary) if token not in (PAD, START)],
-            END,
-            *arguments,
-            lambda count: ((5 + count) / 6) ** alpha,
+    def problem(self, source, **asked):
+        allowed = [token for token in range(self.vocabulary) if token not in (PAD, START)]
+        asked = {"allowed": allowed, "longest": self.steps, **asked}
+        return references.SearchProblem(
+            lambda ids: self.log_probabilities(source, ids), end=END, **asked
         )
+
+    def coverage(self, source, beta):
+        """The coverage penalty of Wu et al. 2016, of ids."""
+
+        def penalty(ids):
+            attended = sum(self.weights[self.prefix_of(ids[:place])] for place in range(len(ids)))
+            return beta * sum(np.log(min(weight, 1.0)) for weight in attended[: 3 - source])
+
+        return penalty
+
+
+def beam(beam_size, **options):
+    return BeamSearch(beam_size=beam_size, n_best=beam_size, **options)
 
 
 def hypothesis_ids(result, source, rank=0):
     return tuple(result.ids[source, rank, : result.lengths[source, rank]].numpy())
 
 
-@settings(max_examples=25, deadline=None)
+def require_same(result, source, expected, count=None):
+    """The result's hypotheses of a source are those of the reference, in its order."""
+    count = len(expected) if count is None else count
+    for rank, (score, log_probability, ids) in enumerate(expected[:count]):
+        assert hypothesis_ids(result, source, rank) == ids
+        np.testing.assert_allclose(result.scores[source, rank], score, atol=1e-4)
+        np.testing.assert_allclose(
+            result.log_probabilities[source, rank], log_probability, atol=1e-4
+        )
+
+
+@st.composite
+def asked(draw):
+    """Options that change scores or what is allowed: for the search, and for the reference."""
+    vocabulary = draw(st.sampled_from([5, 6]))
+    others = [token for token in range(vocabulary) if token not in (PAD, START, END)]
+    normal = draw(st.sampled_from(["wu", "average"]))
+    alpha = draw(st.sampled_from([0.0, 0.6, 1.0, 2.0])) if normal == "wu" else 1.0
+    beta = draw(st.sampled_from([0.0, 0.3, 2.0]))
+    ngram = draw(st.sampled_from([0, 0, 1, 2]))
+    repetition = draw(st.sampled_from([1.0, 1.0, 1.7]))
+    shortest = draw(st.sampled_from([0, 0, 2, 3]))
+    forbidden = draw(st.sampled_from([[], [], [UNK], [others[-1]]]))
+    prefix = draw(st.sampled_from([[], [], others[:1], others[1:3], others[:1] * 2]))
+    strategy = {
+        "length_penalty": normal,
+        "alpha": alpha,
+        "beta": beta,
+        "no_repeat_ngram": ngram,
+        "repetition_penalty": repetition,
+    }
+    required = {
+        "minimum_lengths": tf.fill([2], shortest),
+        "forbidden": tf.constant(forbidden, tf.int32),
+        "prefix": tf.constant([prefix] * 2, tf.int32, [2, len(prefix)]),
+    }
+    reference = {
+        "allowed": [*[token for token in others if token not in forbidden], END],
+        "penalty": float if normal == "average" else references.wu_penalty(alpha),
+        "shortest": shortest,
+        "prefix": prefix,
+        "ngram": ngram,
+        "repetition": repetition,
+    }
+    return vocabulary, beta, strategy, required, reference
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), options=asked())
+def test_a_wide_beam_is_exhaustive(seed, options):
+    """Whatever is asked for: the best of all sequences, in order, with their scores."""
+    vocabulary, beta, strategy, required, reference = options
+    model = RandomModel(seed, vocabulary, steps=4 if vocabulary == 5 else 3)
+    result = model.search(beam(min(vocabulary**model.steps, 1000), **strategy), **required)
+    for source in range(2):
+        coverage = model.coverage(source, beta)
+        expected = model.problem(source, coverage=coverage, **reference).exhaustive()
+        assert int(np.isfinite(result.scores[source]).sum()) == len(expected)
+        require_same(result, source, expected)
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
-    vocabulary=st.sampled_from([5, 6]),
-    alpha=st.sampled_from([0.0, 0.6, 1.0, 2.0]),
+    options=asked(),
+    beam_size=st.integers(1, 9),
+    spread=st.sampled_from([0.3, 1.0, 3.0]),
 )
-def test_a_wide_beam_is_exhaustive(seed, vocabulary, alpha):
-    model = RandomModel(seed, vocabulary, steps=3)
-    width = vocabulary**3
-    result = model.search(width, alpha)
+def test_every_beam_is_that_of_the_reference(seed, options, beam_size, spread):
+    """Where it prunes, it prunes as it should; a beam wider than what there is stays sound."""
+    vocabulary, beta, strategy, required, reference = options
+    model = RandomModel(seed, vocabulary, spread=spread)
+    result = model.search(beam(beam_size, **strategy), **required)
     for source in range(2):
-        expected = model.exhaustive(source, alpha)
-        found = int(np.isfinite(result.scores[source]).sum())
-        assert found == len(expected)
-        for rank, (score, log_probability, ids) in enumerate(expected):
-            np.testing.assert_allclose(result.scores[source, rank], score, atol=1e-4)
-            np.testing.assert_allclose(
-                result.log_probabilities[source, rank], log_probability, atol=1e-4
-            )
-            assert hypothesis_ids(result, source, rank) == ids
+        coverage = model.coverage(source, beta)
+        expected = model.problem(source, coverage=coverage, **reference).beam(beam_size)
+        require_same(result, source, expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    options=asked(),
+    beam_size=st.integers(2, 9),
+    n_best=st.integers(1, 3),
+)
+def test_stopping_early_changes_nothing(seed, options, beam_size, n_best):
+    """The reference runs every hypothesis to its end; the search stops when N are certain."""
+    vocabulary, beta, strategy, required, reference = options
+    n_best = min(n_best, beam_size)
+    model = RandomModel(seed, vocabulary, steps=5)
+    found = model.search(BeamSearch(beam_size=beam_size, n_best=n_best, **strategy), **required)
+    for source in range(2):
+        coverage = model.coverage(source, beta)
+        expected = model.problem(source, coverage=coverage, **reference).beam(beam_size)
+        require_same(found, source, expected, n_best)
+
+
+@pytest.mark.parametrize("options", [{}, {"alpha": 2.0}, {"length_penalty": "average"}])
+def test_the_search_stops_when_nothing_better_can_come(options):
+    """A short output that no longer one can beat ends the search, though others go on."""
+    steps = tf.Variable(0)
+
+    def step(ids, state):
+        steps.assign_add(1)
+        # END or something else at first, which then goes on for ever at a cost.
+        ends = tf.where(ids == START, 0.9, 0.01)
+        others = (1.0 - ends) / 2
+        probabilities = tf.stack([ends * 0, others, ends * 0, ends, others], axis=1)
+        return tf.math.log(probabilities), state, {}
+
+    lengths = require([40])
+    result = search(step, (), {}, BeamSearch(beam_size=3, **options), lengths)
+    assert hypothesis_ids(result, 0) == (END,)
+    assert steps.numpy() < 40
+    steps.assign(0)
+    search(step, (), {}, beam(3, **options), lengths)
+    assert steps.numpy() == 40
 
 
 def greedy(model, source):
     ids = ()
-    while len(ids) < model.steps and END not in ids:
+    while END not in ids:
         log_probabilities = model.log_probabilities(source, ids)
         log_probabilities[[PAD, START]] = -np.inf
-        ids += (int(log_probabilities.argmax()),)
+        ids += (END if len(ids) + 1 == model.steps else int(log_probabilities.argmax()),)
     return ids
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    seed=st.integers(0, 10_000),
-    beam_size=st.integers(1, 9),
-    alpha=st.sampled_from([0.0, 1.0, 2.0]),
-    spread=st.sampled_from([0.3, 1.0, 3.0]),
-)
-def test_every_beam_is_that_of_the_reference(seed, beam_size, alpha, spread):
-    """Where it prunes, it prunes as it should; a beam wider than what there is stays sound."""
-    model = RandomModel(seed, vocabulary=5, spread=spread)
-    result = model.search(beam_size, alpha)
-    for source in range(2):
-        expected = model.reference(
-            references.beam_search, source, beam_size, model.steps, alpha=alpha
-        )
-        for rank, (score, _, ids) in enumerate(expected):
-            assert hypothesis_ids(result, source, rank) == ids
-            np.testing.assert_allclose(result.scores[source, rank], score, atol=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_beam_of_one_is_greedy(seed):
     model = RandomModel(seed)
-    result = model.search(1)
+    result = model.search()
     for source in range(2):
         assert hypothesis_ids(result, source) == greedy(model, source)
 
 
 def test_a_wider_beam_finds_what_greedy_search_misses():
     model = RandomModel(3)
-    best = [model.exhaustive(source, 1.0)[0][2] for source in range(2)]
+    best = [model.problem(source).exhaustive()[0][2] for source in range(2)]
     assert any(best[source] != greedy(model, source) for source in range(2))
-    result = model.search(6**4)
+    result = model.search(beam(1000))
     assert [hypothesis_ids(result, source) for source in range(2)] == best
+
+
+def require_sums(model, result, outputs):
+    """Every log-probability is that of the ids, one by one and in all."""
+    for source in range(2):
+        for rank in range(outputs):
+            ids = hypothesis_ids(result, source, rank)
+            each = [model.log_probabilities(source, ids[:n])[t] for n, t in enumerate(ids)]
+            shown = result.token_log_probabilities[source, rank].numpy()
+            np.testing.assert_allclose(shown[: len(ids)], each, atol=1e-4)
+            assert not shown[len(ids) :].any()
+            np.testing.assert_allclose(result.log_probabilities[source, rank], sum(each), atol=1e-4)
 
 
 @pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
 def test_scores_are_those_of_the_ids(beam_size):
     model = RandomModel(11)
-    result = model.search(beam_size)
-    for source in range(2):
-        for rank in range(beam_size):
-            ids = hypothesis_ids(result, source, rank)
-            total = sum(model.log_probabilities(source, ids[:n])[t] for n, t in enumerate(ids))
-            np.testing.assert_allclose(result.log_probabilities[source, rank], total, atol=1e-4)
-            np.testing.assert_allclose(
-                result.scores[source, rank], total / length_penalty(len(ids), 1.0), atol=1e-4
-            )
+    result = model.search(beam(beam_size, repetition_penalty=1.5))
+    require_sums(model, result, beam_size)
     assert np.all(np.diff(result.scores) <= 0)
 
 
-@pytest.mark.parametrize("beam_size", [1, 3, 5])
-def test_attention_moves_with_the_hypotheses(beam_size):
+@pytest.mark.parametrize("strategy", [beam(1), beam(3), beam(5), Sampling(samples=4)])
+def test_attention_moves_with_the_hypotheses(strategy):
     """Row t is what was attended to when token t was made: here, the prefix before it."""
     model = RandomModel(5)
-    result = model.search(beam_size)
+    result = model.search(strategy)
     for source in range(2):
-        for rank in range(beam_size):
+        for rank in range(strategy.returned):
             ids = hypothesis_ids(result, source, rank)
-            attention = result.attention[source, rank].numpy()
+            attention = result.attention["prefix"][source, rank].numpy()
             for time in range(len(ids)):
                 assert attention[time].argmax() == model.prefix_of(ids[:time])
                 assert attention[time].sum() == 1.0
             assert np.all(attention[len(ids) :] == 0.0)
 
 
-def test_nothing_behind_the_end_and_no_pad_or_start_before_it():
+@pytest.mark.parametrize("strategy", [beam(3), Sampling(samples=3)])
+def test_outputs_end_once_and_hold_nothing_else_that_is_special(strategy):
     for seed in range(10):
-        result = RandomModel(seed).search(3)
+        result = RandomModel(seed).search(strategy)
         for row, length in zip(
             result.ids.numpy().reshape(6, -1), result.lengths.numpy().reshape(-1)
         ):
             assert not {PAD, START} & set(row[:length])
-            assert END not in row[: length - 1]
+            assert END not in row[: length - 1] and row[length - 1] == END
             assert np.all(row[length:] == PAD)
 
 
-def test_every_source_has_a_limit_of_its_own():
+@pytest.mark.parametrize("strategy", [beam(3, beta=0.2, no_repeat_ngram=2), Sampling(samples=3)])
+def test_a_graph_finds_the_same(strategy):
+    model = RandomModel(6)
+    compiled = tf.function(lambda: model.search(strategy), autograph=False)
+    for one, other in zip(
+        tf.nest.flatten(compiled()), tf.nest.flatten(model.search(strategy)), strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_every_source_has_bounds_and_a_prefix_of_its_own():
     model = RandomModel(2)
-    both = model.search(3, lengths=[2, 4])
-    for source, lengths in enumerate(([2, 2], [4, 4])):
-        alone = model.search(3, lengths=lengths)
-        assert hypothesis_ids(both, source) == hypothesis_ids(alone, source)
-        np.testing.assert_allclose(both.scores[source], alone.scores[source])
+    several = {"minimum_lengths": tf.constant([0, 3]), "prefix": tf.constant([[4, 5], [1, PAD]])}
+    both = model.search(beam(3), lengths=[3, 4], **several)
+    for source, (longest, shortest, prefix) in enumerate([(3, 0, (4, 5)), (4, 3, (1,))]):
+        expected = model.problem(source, longest=longest, shortest=shortest, prefix=prefix).beam(3)
+        require_same(both, source, expected)
 
 
 def test_a_limit_of_zero_gives_an_empty_hypothesis():
-    result = RandomModel(2).search(2, lengths=[0, 0])
-    assert not result.ids.numpy().any() and not result.attention[:, 0].numpy().any()
-    assert result.lengths[:, 0].numpy().tolist() == [0, 0]
-    assert result.log_probabilities[:, 0].numpy().tolist() == [0.0, 0.0]
+    for strategy in (beam(2), Sampling(samples=2)):
+        result = RandomModel(2).search(strategy, lengths=[0, 0])
+        assert not result.ids.numpy().any() and not result.attention["prefix"].numpy().any()
+        assert result.lengths[:, 0].numpy().tolist() == [0, 0]
+        assert result.log_probabilities[:, 0].numpy().tolist() == [0.0, 0.0]
 
 
-def test_the_search_stops_when_all_is_finished():
-    steps = tf.Variable(0)
-
-    def step(ids, state):
-        steps.assign_add(1)
-        logits = tf.one_hot(tf.fill([tf.size(ids)], END), 6) * 50.0
-        return logits, state, tf.ones([tf.size(ids), 1])
-
-    beam_search(step, (), tf.TensorSpec([None]), tf.constant([100, 100]), beam_size=1)
-    assert steps.numpy() == 1
+def test_where_the_rules_leave_nothing_no_hypothesis_is_found():
+    """Three tokens, none of them twice, cannot be four; a neighbour is not harmed."""
+    model = RandomModel(1)
+    least = {"minimum_lengths": tf.constant([6, 2])}
+    for strategy in (beam(2, no_repeat_ngram=1), Sampling(samples=2, no_repeat_ngram=1)):
+        result = model.search(strategy, lengths=[6, 4], **least)
+        assert np.all(np.isneginf(result.scores[0])) and not result.ids[0].numpy().any()
+        assert np.all(np.isfinite(result.scores[1]))
 
 
 def test_ties_go_to_the_smaller_id():
     def step(ids, state):
         return tf.zeros([tf.size(ids), 7]), state, tf.ones([tf.size(ids), 1])
 
-    result = beam_search(step, (), tf.TensorSpec([None]), tf.constant([2]), beam_size=3, alpha=0.0)
-    assert result.ids[0].numpy().tolist() == [[END, PAD], [UNK, UNK], [UNK, END]]
+    for _ in range(3):
+        result = search(step, (), tf.TensorSpec([None]), beam(3, alpha=0.0), require([2]))
+        assert result.ids[0].numpy().tolist() == [[END, PAD], [UNK, END], [4, END]]
 
 
 def test_a_beam_wider_than_the_vocabulary():
     """Places that nothing fills yet take none away from what comes later."""
-    result = RandomModel(4, vocabulary=5).search(10)
+    result = RandomModel(4, vocabulary=5).search(beam(10))
     assert np.all(np.isfinite(result.scores))
 
 
@@ -230,27 +337,112 @@ def test_a_state_may_grow_and_attention_be_a_nest():
         read = tf.concat([state["read"], ids[:, None]], axis=1)
         logits, inner, attention = model.step(ids, state["inner"])
         padded = tf.pad(read, [[0, 0], [0, model.steps - tf.shape(read)[1]]])
-        shown = {"one": attention, "two": tf.cast(padded, tf.float32)[:, None]}
+        shown = {"one": attention["prefix"], "two": tf.cast(padded, tf.float32)[:, None]}
         return logits, {"read": read, "inner": inner}, shown
 
     @tf.function(autograph=False)
-    def search():
+    def found():
         read = tf.zeros([model.sources, 0], tf.int32)
         state = {"read": read, "inner": model.state()}
         spec = {"one": tf.TensorSpec([None]), "two": tf.TensorSpec([1, None])}
-        return beam_search(step, state, spec, tf.fill([model.sources], model.steps), 3)
+        return search(step, state, spec, beam(3), require([model.steps] * model.sources))
 
-    result, plain = search(), model.search(3)
+    result, plain = found(), model.search(beam(3))
     np.testing.assert_array_equal(result.ids, plain.ids)
-    np.testing.assert_array_equal(result.attention["one"], plain.attention)
+    np.testing.assert_array_equal(result.attention["one"], plain.attention["prefix"])
     ids = result.ids.numpy()
     for source in range(model.sources):
         for rank in range(3):
-            length = result.lengths[source, rank]
             read = [START, *ids[source, rank]]
-            for time in range(length):
+            for time in range(result.lengths[source, rank]):
                 shown = result.attention["two"][source, rank, time, 0].numpy()
                 assert shown[: time + 1].tolist() == read[: time + 1]
+
+
+# === Sampling ===
+
+
+def drawn(model, strategy, **requirements):
+    """How often each first token was drawn, by source, as shares of all."""
+    result = model.search(strategy, **requirements)
+    return [
+        np.bincount(result.ids[source, :, 0], minlength=model.vocabulary) / strategy.samples
+        for source in range(2)
+    ]
+
+
+def expected_shares(model, source, temperature=1.0, top_k=0, top_p=1.0):
+    """The distribution of the first token: temperature, then the k best, then the p of them."""
+    logits = model.table[source, 0].astype("float64")
+    logits[[PAD, START]] = -np.inf
+    shares = np.exp(logits / temperature)
+    order = np.argsort(-shares)
+    shares[order[top_k or len(order) :]] = 0.0
+    shares /= shares.sum()
+    enough = np.cumsum(shares[order]) - shares[order] >= top_p
+    shares[order[enough]] = 0.0
+    return shares / shares.sum()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"temperature": 0.5},
+        {"temperature": 3.0},
+        {"top_k": 2},
+        {"top_p": 0.6},
+        {"top_p": 0.7, "temperature": 2.0, "top_k": 3},
+    ],
+)
+def test_tokens_are_drawn_as_often_as_they_should(options):
+    """Over 1,000 draws: within four standard deviations, and never what is cut off."""
+    model = RandomModel(8, spread=1.0)
+    for source, shares in enumerate(drawn(model, Sampling(samples=1000, seed=5, **options))):
+        expected = expected_shares(model, source, **options)
+        deviation = np.sqrt(expected * (1.0 - expected) / 1000)
+        assert np.all(np.abs(shares - expected) <= 4.0 * deviation)
+
+
+def test_a_thousandth_of_the_probability_is_greedy():
+    model = RandomModel(3)
+    for options in ({"top_k": 1}, {"top_p": 0.001}, {"temperature": 0.01}):
+        result = model.search(Sampling(samples=2, **options))
+        for source in range(2):
+            assert hypothesis_ids(result, source, 1) == greedy(model, source)
+
+
+def test_the_same_seed_draws_the_same_whatever_stands_beside():
+    model = RandomModel(8)
+    numbers = {"seeds": tf.constant([3, 4])}
+    first = model.search(Sampling(samples=5, seed=1), **numbers)
+    again = model.search(Sampling(samples=5, seed=1), **numbers)
+    np.testing.assert_array_equal(first.ids, again.ids)
+    other = model.search(Sampling(samples=5, seed=2), **numbers)
+    assert np.any(first.ids.numpy() != other.ids.numpy())
+    # A longer neighbour makes the batch longer, not the numbers other ones.
+    longer = model.search(Sampling(samples=5, seed=1), lengths=[4, 9], **numbers)
+    for rank in range(5):
+        assert hypothesis_ids(first, 0, rank) == hypothesis_ids(longer, 0, rank)
+    swapped = model.search(Sampling(samples=5, seed=1), seeds=tf.constant([4, 4]))
+    assert any(
+        hypothesis_ids(first, 0, rank) != hypothesis_ids(swapped, 0, rank) for rank in range(5)
+    )
+
+
+def test_samples_keep_to_the_rules_and_carry_their_log_probabilities():
+    model = RandomModel(8, steps=5)
+    least = {"minimum_lengths": tf.constant([4, 4]), "prefix": tf.constant([[4], [5]])}
+    strategy = Sampling(samples=20, no_repeat_ngram=1, temperature=2.0)
+    result = model.search(strategy, **least)
+    require_sums(model, result, 20)
+    for source in range(2):
+        for rank in range(20):
+            ids = hypothesis_ids(result, source, rank)
+            assert ids[0] == 4 + source and len(ids) >= 4 and len(set(ids)) == len(ids)
+
+
+# === Real values ===
 
 
 def test_a_free_run_feeds_each_value_to_the_next_step():

@@ -9,6 +9,7 @@ import tensorflow as tf
 from kseq import Config, Translator
 from kseq.inference import Inference
 from kseq.special_tokens import END, SPECIAL_TOKENS
+from kseq.strategies import BeamSearch
 
 SENTENCES = [
     "The cat is small.",
@@ -107,7 +108,7 @@ def test_an_endless_stream_comes_back_as_it_goes(translator):
             yield SENTENCES[0]
 
     results = translator.stream(endless())
-    assert [next(results).source for _ in range(3)] == SENTENCES[:1] * 3
+    assert [next(results)[0].source for _ in range(3)] == SENTENCES[:1] * 3
 
 
 def test_reloading_gives_the_same(translator, small_run):
@@ -131,12 +132,12 @@ def test_no_sentences(translator):
     "call, error, message",
     [
         (lambda t: t.translate("one string"), TypeError, "expected a list of sentences"),
-        (lambda t: t.translate(["a"], beam_size=0), ValueError, "beam_size must be from 1 to 1000"),
+        (lambda t: t.translate(["a"], beam_size=0), ValueError, "beam_size must be at least 1 and"),
         (lambda t: t.translate(["a"], beam_size=2.0), TypeError, "beam_size must be a whole num"),
         (lambda t: next(t.stream("one string")), TypeError, "expected a list of sentences"),
         (lambda t: t.score(["ab"]), TypeError, "expected pairs of source and target; received"),
         (lambda t: t.score([("a", "b", "c")]), TypeError, "expected pairs of source and target"),
-        (lambda t: t.translate(["a"], 2, n_best=3), ValueError, "n_best must be from 1 to"),
+        (lambda t: t.translate(["a"], 2, n_best=3), ValueError, "n_best must be at most beam_size"),
         (lambda t: t.translate([3]), TypeError, "expected sentences as strings; received 3"),
     ],
 )
@@ -154,13 +155,13 @@ def test_the_length_penalty_reaches_the_search(translator):
 
 def test_output_is_bounded_by_what_the_training_split_lets_one_expect(translator):
     """A model that never ends: twice the usual ratio, and ten tokens."""
-    inference = Inference(translator.model, translator.codecs, length_ratio=1.5)
+    inference = Inference([translator.model], [translator.codecs], length_ratio=1.5)
     ids = tf.constant([[4, 5, END, 0], [4, 5, 6, END], [END, 0, 0, 0]])
     bias = translator.model.get_layer("decoder").get_layer("logits").bias
     before = bias.numpy()
     try:
         bias.assign(np.where(np.arange(len(before)) == END, -1e9, before))
-        found = inference.search({"source_ids": ids}, 2, 1.0)
+        found = inference.search([{"source_ids": ids}], BeamSearch(beam_size=2))
         assert found.lengths[:, 0].numpy().tolist() == [19, 22, 0]
     finally:
         bias.assign(before)

@@ -1,0 +1,111 @@
+"""What may be written next: bounds on the length, a prefix, n-grams and tokens that must not be.
+
+Rules make log-probabilities smaller and never larger, which is why a search may stop early.
+"""
+
+import collections
+
+import tensorflow as tf
+
+from kseq.special_tokens import END, PAD, START
+
+Requirements = collections.namedtuple(
+    "Requirements", ["maximum_lengths", "minimum_lengths", "prefix", "forbidden", "seeds", "mask"]
+)
+Requirements.__doc__ = """What is asked of the outputs of each source.
+
+Fields:
+    maximum_lengths: Most ids of an output, END included, int32 `[B]`; 0 for an empty output
+        without END. At the longest nothing but END is allowed.
+    minimum_lengths: Least ids of an output, END included, int32 `[B]`.
+    prefix: Ids that every output starts with, int32 `[B, P]`, PAD behind; P may be 0.
+    forbidden: Ids that are never written, int32 `[F]`.
+    seeds: A number for each source that what is drawn for it hangs on, int32 `[B]`.
+    mask: Source positions that must be covered, boolean `[B, S]`.
+"""
+
+
+def require(maximum_lengths, **others):
+    """Returns `Requirements` that ask for nothing but what is given."""
+    maximum_lengths = tf.convert_to_tensor(maximum_lengths, tf.int32)
+    nothing = tf.zeros_like(maximum_lengths)
+    defaults = {
+        "minimum_lengths": nothing,
+        "prefix": nothing[:, None][:, :0],
+        "forbidden": tf.zeros([0], tf.int32),
+        "seeds": nothing,
+        "mask": tf.zeros([tf.size(nothing), 0], tf.bool),
+    }
+    return Requirements(maximum_lengths, **{**defaults, **others})
+
+
+def needs_written(rules):
+    """Whether `apply_rules` looks at what was written before."""
+    return rules.no_repeat_ngram > 0 or rules.repetition_penalty != 1.0
+
+
+def apply_rules(log_probabilities, time, written, rules, requirements):
+    """Makes the log-probabilities of what is not wanted smaller, or -inf.
+
+    Args:
+        log_probabilities: Of every next id, `[B, K, V]`.
+        time: Number of ids written so far, the same for all, int32.
+        written: Those ids, `[B, K, time]`, where `needs_written`.
+        rules: `Rules`.
+        requirements: `Requirements`.
+
+    Returns:
+        A tensor like `log_probabilities`.
+    """
+    ids = tf.range(tf.shape(log_probabilities)[-1])
+    banned = (ids == PAD) | (ids == START) | _is_among(ids, requirements.forbidden)
+    banned = tf.broadcast_to(banned, tf.shape(log_probabilities))
+    if rules.repetition_penalty != 1.0:
+        repeats = _is_in_rows(written, ids)
+        log_probabilities *= tf.where(repeats, rules.repetition_penalty, 1.0)
+    if rules.no_repeat_ngram:
+        banned |= _would_repeat(written, ids, rules.no_repeat_ngram)
+    is_end = ids == END
+    too_early = (time + 1 < requirements.minimum_lengths)[:, None, None]
+    is_last = (time + 1 >= requirements.maximum_lengths)[:, None, None]
+    banned = (banned & ~(is_last & is_end)) | (too_early & is_end) | (is_last & ~is_end)
+    return tf.where(
+        _of_prefix(banned, ids, time, requirements.prefix), float("-inf"), log_probabilities
+    )
+
+
+def _of_prefix(banned, ids, time, prefix):
+    """Within the prefix nothing but its next id is allowed, whatever else is banned."""
+    next_ids = tf.pad(prefix, [[0, 0], [0, 1]])[:, tf.minimum(time, tf.shape(prefix)[1])]
+    next_ids = next_ids[:, None, None]
+    return tf.where(next_ids == PAD, banned, ids != next_ids)
+
+
+def _is_among(ids, others):
+    return tf.reduce_any(ids[:, None] == others, axis=1)
+
+
+def _is_in_rows(written, ids):
+    """Whether each id stands in a row: `[B, K, t]` and `[V]` to `[B, K, V]`."""
+    size = tf.size(ids)
+    shape = tf.shape(written)
+    rows = tf.reshape(written, [-1, shape[2]])
+    places = tf.stack([tf.zeros_like(rows) + tf.range(tf.shape(rows)[0])[:, None], rows], axis=2)
+    found = tf.scatter_nd(
+        tf.reshape(places, [-1, 2]),
+        tf.ones([tf.size(rows)], tf.int32),
+        tf.stack([tf.shape(rows)[0], size]),
+    )
+    return tf.reshape(found > 0, tf.stack([shape[0], shape[1], size]))
+
+
+def _would_repeat(written, ids, n):
+    """Whether an id would make an n-gram that was written before, `[B, K, V]`."""
+    time = tf.shape(written)[2]
+    starts = tf.maximum(time - n + 1, 0)  # of the n-grams so far
+    last = written[:, :, starts:]  # n - 1 ids, unless nothing can repeat yet
+    same = tf.ones([tf.shape(written)[0], tf.shape(written)[1], starts], tf.bool)
+    for place in range(n - 1):
+        same &= written[:, :, place : place + starts] == last[:, :, place : place + 1]
+    followers = tf.where(same, written[:, :, n - 1 : n - 1 + starts], PAD)
+    return _is_in_rows(followers, ids)
