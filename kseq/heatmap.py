@@ -249,10 +249,16 @@ def _outline(*rectangle, **properties):
 
 
 def _draw_scale(image, axes):
-    # As high as the panels, and of the same width beside short sentences and long ones.
-    fraction = min(0.04, 0.2 / image.figure.get_size_inches()[0])
-    bar = image.figure.colorbar(image, ax=list(axes.flat), fraction=fraction, pad=0.02)
-    bar.ax.set_box_aspect(None)
+    # About as high as the panels, and as wide beside a short sentence as beside a long one.
+    width, height = image.figure.get_size_inches()
+    thickness = min(0.04 * width, 0.2)
+    bar = image.figure.colorbar(
+        image,
+        ax=list(axes.flat),
+        fraction=thickness / width,
+        pad=0.02,
+        aspect=max(15.0, 0.8 * height / thickness),
+    )
     bar.set_label("attention weight", fontsize=_FONT_SIZE)
     bar.ax.tick_params(labelsize=_FONT_SIZE)
 
