@@ -13,6 +13,7 @@ _CELL = 0.32  # inches
 _FONT_SIZE = 9  # points
 _DPI = 120
 _CURVES = 4  # more features than this are drawn as an image
+_STRIP = 0.27  # of the heatmap's side: room for the values beside it
 _LONGEST_SIGNAL = 8.0  # inches
 _LARGEST = 8000  # pixels of a side, so that the picture of a very long text fits into memory
 _UNLIKELY = {"facecolor": "#ffe3c2", "edgecolor": "#d55e00", "linewidth": 0.8}
@@ -257,7 +258,7 @@ def _draw_scale(image, axes):
         ax=list(axes.flat),
         fraction=thickness / width,
         pad=0.02,
-        aspect=max(15.0, 0.8 * height / thickness),
+        aspect=max(15.0, 1.2 * height / thickness),
     )
     bar.set_label("attention weight", fontsize=_FONT_SIZE)
     bar.ax.tick_params(labelsize=_FONT_SIZE)
@@ -279,8 +280,8 @@ def _explain_marks(panels, axes, options, grid):
     if grid:
         axes.flat[0].figure.legend(loc="outside lower left", **style)
     else:
-        last = axes.flat[-1]
-        last.legend(loc="upper left", bbox_to_anchor=(0.0, 0.0), **style)
+        below_strip = 0.0 if panels.flat[-1].columns.is_text else -_STRIP - 0.02
+        axes.flat[-1].legend(loc="upper left", bbox_to_anchor=(0.0, below_strip), **style)
 
 
 def _steps_per_column(steps, columns):
@@ -318,10 +319,10 @@ def _draw_values(axes, rows, columns):
     """Draws what is real-valued in a strip beside its side of the heatmap."""
     if not columns.is_text:
         # Under the heatmap: its upper side has the numbers of the steps.
-        strip = axes.inset_axes([0.0, -0.27, 1.0, 0.25], sharex=axes)
+        strip = axes.inset_axes([0.0, -_STRIP, 1.0, _STRIP - 0.02], sharex=axes)
         _draw_strip(strip, columns.values, upright=False)
     if not rows.is_text:
-        strip = axes.inset_axes([-0.27, 0.0, 0.25, 1.0], sharey=axes)
+        strip = axes.inset_axes([-_STRIP, 0.0, _STRIP - 0.02, 1.0], sharey=axes)
         _draw_strip(strip, rows.values, upright=True)
         axes.tick_params(labelleft=False)
         axes.set_ylabel("")

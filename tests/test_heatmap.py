@@ -495,6 +495,10 @@ def test_real_values_take_the_options_that_have_a_meaning_for_them():
     axes = plot_attention([speech, series, FRENCH], colormap="magma")
     draw(axes[0].figure)
     assert marked(axes[0]) == ["a"] and len(axes[0].child_axes) == len(axes[1].child_axes) == 1
+    given = plot_attention(speech, Figure().subplots())
+    draw(given.figure)
+    (strip,), legend = given.child_axes, given.get_legend()
+    assert legend.get_window_extent().y1 <= strip.get_window_extent().y0
     for one in (speech, series):
         with pytest.raises(ValueError, match="gold alignment links words; .* real values on a"):
             plot_attention(one, gold={(0, 0)})
