@@ -104,8 +104,6 @@ def _beginning(result):
     rows = _MOST_TOKENS if "tokens" in texts else None
     columns = _MOST_TOKENS if "source_tokens" in texts else None
     changes["attention"] = result.attention[:rows, :columns]
-    if result.attention_heads is not None:
-        changes["attention_heads"] = result.attention_heads[..., :rows, :columns]
     if getattr(result, "token_log_probabilities", None) is not None:
         changes["token_log_probabilities"] = result.token_log_probabilities[:rows]
     return dataclasses.replace(result, **changes)

@@ -74,7 +74,10 @@ def plot_attention(result, axes=None, head=None, **options):
 def save_heatmap(result, path, head=None, **options):
     """Writes the heatmap of a result, or of several, to a picture file, whole or not at all.
 
-    In SVG and PDF the words are text that can be selected and searched.
+    In SVG and PDF the words are text that can be selected and searched. An SVG holds them as they
+    are, and whoever shows it shapes them. A PDF holds shaped glyphs that know which letters they
+    stand for: a copied word is whole, but a Devanagari or Thai syllable or a sequence of emoji
+    may come out twice.
 
     Args:
         result: `Translation` or `Prediction`, or several in a list.

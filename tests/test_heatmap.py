@@ -192,7 +192,7 @@ def test_a_letter_and_its_marks_come_from_one_font(monkeypatch):
     assert families_for("ax\u0302\u200d") == [*configured, "marks", "both"]
 
 
-WORDS = ["Où", "est", "voiture", "<end>", "Where", "$5"]
+WORDS = ["Où", "est", "voiture", "<end>", "Where", "$5", "$x_1$"]
 
 
 @pytest.mark.parametrize(
@@ -200,11 +200,15 @@ WORDS = ["Où", "est", "voiture", "<end>", "Where", "$5"]
 )
 def test_words_can_be_selected_in_vector_pictures(tmp_path, save):
     before = dict(matplotlib.rcParams)
-    shown = result(["Où", "est", "voiture", "<end>"], ["Where", "$5", "<end>"])
+    shown = result(["Où", "est", "voiture", "<end>"], ["Where", "$5", "$x_1$", "<end>"])
     save(shown, tmp_path / "a.svg")
     save(shown, tmp_path / "a.pdf")
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", (tmp_path / "a.svg").read_text("utf-8"))
-    page = pypdf.PdfReader(tmp_path / "a.pdf").pages[0].extract_text()
+    (page,) = pypdf.PdfReader(tmp_path / "a.pdf").pages
+    fonts = page["/Resources"]["/Font"].values()
+    # A Type 3 font is a drawing of each letter, which many a viewer and editor cannot use.
+    assert {font["/Subtype"] for font in fonts} <= {"/Type0", "/TrueType"}
+    page = page.extract_text()
     for word in WORDS:
         assert word.replace("<", "&lt;").replace(">", "&gt;") in texts
         assert word in page
