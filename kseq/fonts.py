@@ -3,6 +3,8 @@
 import functools
 import warnings
 
+from kseq.scripts import graphemes, is_seen
+
 # Asked first, so that nobody waits while hundreds of font files are opened.
 _WIDE_FONTS = (
     "Noto Sans CJK JP",
@@ -19,7 +21,16 @@ _WIDE_FONTS = (
     "Arial Unicode MS",
     "Noto Sans Devanagari",
     "Noto Sans Thai",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Noto Emoji",
+    "Symbola",
+    "Segoe UI Symbol",
 )
+
+
+# Comes with matplotlib and has a box for every character there is.
+_FONT_OF_BOXES = "Last Resort High-Efficiency"
 
 
 class MissingFontWarning(UserWarning):
@@ -29,8 +40,9 @@ class MissingFontWarning(UserWarning):
 def families_for(text):
     """Returns font families that together have the characters of a text.
 
-    They begin with matplotlib's configured ones; Chinese, Japanese and Korean characters,
-    which its default font lacks, add a font that has them.
+    They begin with matplotlib's configured ones; a font is added where these lack something,
+    one that has a letter and its marks together before one that has them apart. Emoji need a
+    font that draws them in one colour: matplotlib cannot draw colour fonts.
 
     Args:
         text: What shall be shown.
@@ -43,26 +55,46 @@ def families_for(text):
     """
     from matplotlib import font_manager, rcParams
 
-    families = list(rcParams["font.family"])
-    default = font_manager.findfont(font_manager.FontProperties(family=families))
-    missing = {char for char in text if char.isprintable() and not char.isspace()}
-    missing = _not_in(default, missing)
-    for name, path in _installed() if missing else ():
-        left = _not_in(path, missing)
-        if left != missing:
-            families.append(name)
-            missing = left
-        if not missing:
-            return families
+    configured = list(rcParams["font.family"])
+    default = font_manager.findfont(font_manager.FontProperties(family=configured))
+    fonts = {None: _glyphs(default)}
+    clusters = {frozenset(filter(is_seen, cluster)) for cluster in graphemes(text)}
+    apart = _add_fonts(fonts, clusters)
+    missing = _add_fonts(fonts, {frozenset(character) for character in frozenset().union(*apart)})
     if missing:
         warnings.warn(
-            f"no installed font has {' '.join(sorted(missing)[:8])}: boxes are shown instead. "
-            "Install one (Debian and Ubuntu: fonts-noto-cjk for Chinese, Japanese and Korean, "
-            "fonts-noto-core for other scripts) and try again",
+            f"no installed font has {' '.join(sorted(map(min, missing))[:8])}: boxes are shown "
+            "instead. Install one (Debian and Ubuntu: fonts-noto-cjk for Chinese, Japanese and "
+            "Korean, fonts-symbola for emoji, fonts-noto-core for other scripts) and try again",
             MissingFontWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
-    return families
+    return configured + [name for name in fonts if name is not None]
+
+
+def text_width(text, families, size):
+    """Returns how wide a text is drawn in fonts of a size in points, in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    from kseq.figures import silent_about_glyphs
+
+    properties = FontProperties(family=families, size=size)
+    with silent_about_glyphs():
+        return text_to_path.get_text_width_height_descent(text, properties, ismath=False)[0]
+
+
+def _add_fonts(fonts, wanted):
+    """Adds fonts to `fonts` until each set of characters is in one; returns sets in none."""
+    missing = {each for each in wanted if not any(each <= glyphs for glyphs in fonts.values())}
+    for name, path in _installed() if missing else ():
+        left = {each for each in missing if not each <= _glyphs(path)}
+        if left != missing:
+            fonts[name] = _glyphs(path)
+            missing = left
+        if not missing:
+            break
+    return missing
 
 
 def _installed():
@@ -71,11 +103,12 @@ def _installed():
 
     known = {entry.fname for entry in font_manager.fontManager.ttflist}
     for path in font_manager.findSystemFonts():
-        if path not in known and "Emoji" not in path:
+        if path not in known:
             _add(path)
     fonts = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist}
+    fonts.pop(_FONT_OF_BOXES, None)
     likely = [name for name in _WIDE_FONTS if name in fonts]
-    others = [name for name in sorted(fonts) if name not in likely and "Emoji" not in name]
+    others = sorted(set(fonts) - set(likely), key=lambda name: ("Sans" not in name, name))
     return [(name, fonts[name]) for name in likely + others]
 
 
@@ -89,15 +122,16 @@ def _add(path):
         return
 
 
-def _not_in(path, characters):
-    return {char for char in characters if ord(char) not in _glyphs(path)}
-
-
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1024)
 def _glyphs(path):
-    from matplotlib import font_manager
+    """The characters that a font can draw in one colour."""
+    from matplotlib import font_manager, ft2font
 
     try:
-        return frozenset(font_manager.get_font(path).get_charmap())
+        font = font_manager.get_font(path)
     except (OSError, RuntimeError):
         return frozenset()
+    flags = ft2font.FaceFlags
+    if not font.face_flags & flags.SCALABLE or font.face_flags & flags.COLOR:
+        return frozenset()
+    return frozenset(map(chr, font.get_charmap()))

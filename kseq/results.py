@@ -1,13 +1,14 @@
 """What a model makes of one source: a `Translation`, or a `Prediction` of real values."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Attended:
-    """A source, and what the model attended to in it.
+    """A source, and what the model attended to in it; a notebook shows it as its heatmap.
 
     Args:
         source: The sentence as it was given, or real values `[S, F]`.
@@ -22,6 +23,24 @@ class Attended:
     source_tokens: list | None
     attention: np.ndarray | None = dataclasses.field(default=None, repr=False)
     attention_heads: np.ndarray | None = dataclasses.field(default=None, repr=False)
+
+    @functools.cached_property
+    def _picture(self):
+        from kseq.display import to_png
+
+        return to_png(self)
+
+    def _repr_html_(self):
+        from kseq.display import to_html
+
+        # A notebook asks for both; it is drawn once.
+        return to_html(self, draw=lambda result: result._picture)
+
+    def _repr_png_(self):
+        try:
+            return self._picture
+        except Exception:  # the HTML says what is wrong
+            return None
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
