@@ -561,3 +561,51 @@ def beam_search(log_probabilities, allowed, end, beam_size, maximum_length, pena
             (finished if done else growing).append((total, ids))
     scored = [(total / penalty(len(ids)), total, ids) for total, ids in finished]
     return sorted(scored, reverse=True)
+
+
+# Alignments and attention: over plain lists, position by position
+
+
+def grow_diag_final_and(forward, backward, target_length, source_length):
+    """The pseudo-code of Koehn et al. 2005 line by line, over matrices of points (e, f).
+
+    Args:
+        forward: Links (source, target).
+        backward: Likewise.
+        target_length: Words e of the target.
+        source_length: Words f of the source.
+    """
+    e2f, f2e = (
+        [[(f, e) in links for f in range(source_length)] for e in range(target_length)]
+        for links in (forward, backward)
+    )
+    points = [(e, f) for e in range(target_length) for f in range(source_length)]
+    neighboring = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+    alignment = [(e, f) for e, f in points if e2f[e][f] and f2e[e][f]]
+
+    def e_aligned(e):
+        return any(point[0] == e for point in alignment)
+
+    def f_aligned(f):
+        return any(point[1] == f for point in alignment)
+
+    added = True
+    while added:
+        added = False
+        for e, f in points:
+            if (e, f) not in alignment:
+                continue
+            for step_e, step_f in neighboring:
+                new = e_new, f_new = e + step_e, f + step_f
+                if new not in points or new in alignment:
+                    continue
+                in_union = e2f[e_new][f_new] or f2e[e_new][f_new]
+                if (not e_aligned(e_new) or not f_aligned(f_new)) and in_union:
+                    alignment.append(new)
+                    added = True
+    for direction in (e2f, f2e):
+        for e_new, f_new in points:
+            free = not e_aligned(e_new) and not f_aligned(f_new)
+            if free and direction[e_new][f_new]:
+                alignment.append((e_new, f_new))
+    return {(f, e) for e, f in alignment}
