@@ -7,18 +7,25 @@ import numpy as np
 from kseq.survey import chunks
 
 METHODS = ("grow-diag-final-and", "intersection", "union")
+AGREEMENT = "agreement"
 
 # In the order of Koehn et al. 2005, as (target, source); the order has a say in what is linked.
 _NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
 
 
-def align(translator, pairs, reverse=None, method=METHODS[0], head=None, reverse_head=None):
+def align(translator, pairs, reverse=None, method=AGREEMENT, head=None, reverse_head=None):
     """Aligns the words of pairs with the attention of a model, teacher forced.
 
-    Two readings are made one by `symmetrize`. The first links every target token to the source
-    token that it attended to most. The second does the same with a model of the other direction;
+    The attention is read twice. The first reading links every target token to the source token
+    that it attended to most. The second does the same with a model of the other direction;
     without one it links every source token to the target token that attended to it most, as
-    Jalili Sabet et al. 2020 (SimAlign) read one matrix both ways.
+    Jalili Sabet et al. 2020 (SimAlign) read one matrix both ways. `symmetrize` makes one
+    alignment of both.
+
+    With `agreement` the attention of both directions is multiplied first, as Liang et al. 2006
+    ("Alignment by Agreement") multiply posteriors, and the product is read both ways and
+    symmetrised with grow-diag-final-and. Of all methods it had the lowest error rate on the
+    embedded corpus. Without `reverse` it is grow-diag-final-and.
 
     Pairs are read a thousand at a time, so there may be as many as one likes. A pair with an
     empty side has no links, so that there is an alignment for every pair.
@@ -27,29 +34,31 @@ def align(translator, pairs, reverse=None, method=METHODS[0], head=None, reverse
         translator: `Translator` with attention; it reads and writes text.
         pairs: Iterable of (source, target) sentences.
         reverse: `Translator` of the other direction, trained on the pairs swapped.
-        method: One of `METHODS`; None for the first reading alone.
+        method: `"agreement"` or one of `METHODS`; None for the first reading alone.
         head: Layer and head of a Transformer, both from 1; the mean over all by default.
         reverse_head: Likewise, of `reverse`.
 
     Returns:
         An iterator over the alignments in the order of the pairs: dicts from a link, (source,
-        target) token positions, to its attention weight. With `reverse` that is the mean of the
-        weights in both directions.
+        target) token positions, to its attention weight. With `reverse` that is the geometric
+        mean of the weights in both directions.
 
     Raises:
         ValueError: The model has no attention or no such head, or a side is real-valued; the
             method is unknown; or `reverse` does not split the sentences as `translator` does,
             the sides exchanged.
     """
-    _check_method(method)
+    _check_method(method, (AGREEMENT, *METHODS))
     _check_aligner(translator, head)
     if reverse is None:
         if reverse_head is not None:
             raise ValueError("reverse_head is a head of the reverse run; received no such run")
+        method = METHODS[0] if method == AGREEMENT else method
         return _align_one_way(translator, head, pairs, method)
     if method is None:
         raise ValueError(
-            f"expected a method to symmetrise both runs with ({', '.join(METHODS)}); received None"
+            "expected a method to make one alignment of both runs: "
+            f"{', '.join((AGREEMENT, *METHODS))}; received None"
         )
     _check_aligner(reverse, reverse_head)
     _check_reverse(translator, reverse)
@@ -231,9 +240,13 @@ def _align_both_ways(forward, backward, pairs, method):
             weights = word_weights(result, head)
             reverse_weights = word_weights(reverse_result, reverse_head)
             _check_same_tokens(pair, weights.shape, reverse_weights.shape[::-1])
-            there, back = _strongest(weights), _exchanged(_strongest(reverse_weights))
-            links = symmetrize(there, back, method)
-            yield _weighted(links, (weights + reverse_weights.T) / 2.0)
+            both = np.sqrt(weights * reverse_weights.T)
+            if method == AGREEMENT:
+                links = _read_links(both, METHODS[0])
+            else:
+                back = _exchanged(_strongest(reverse_weights))
+                links = symmetrize(_strongest(weights), back, method)
+            yield _weighted(links, both)
 
 
 def _weighted(links, weights):
@@ -268,9 +281,9 @@ def _grow_diag_final_and(forward, backward):
     return links
 
 
-def _check_method(method):
-    if method is not None and method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; expected {', '.join(METHODS)}")
+def _check_method(method, methods=METHODS):
+    if method is not None and method not in methods:
+        raise ValueError(f"unknown method {method!r}; expected {', '.join(methods)}")
 
 
 def _check_aligner(translator, head):
