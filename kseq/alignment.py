@@ -49,7 +49,7 @@ def align(translator, pairs, reverse=None, method=AGREEMENT, head=None, reverse_
             the sides exchanged.
     """
     _check_method(method, (AGREEMENT, *METHODS))
-    _check_aligner(translator, head)
+    check_attends_words(translator, head)
     if reverse is None:
         if reverse_head is not None:
             raise ValueError("reverse_head is a head of the reverse run; received no such run")
@@ -60,7 +60,7 @@ def align(translator, pairs, reverse=None, method=AGREEMENT, head=None, reverse_
             "expected a method to make one alignment of both runs: "
             f"{', '.join((AGREEMENT, *METHODS))}; received None"
         )
-    _check_aligner(reverse, reverse_head)
+    check_attends_words(reverse, reverse_head)
     _check_reverse(translator, reverse)
     return _align_both_ways((translator, head), (reverse, reverse_head), pairs, method)
 
@@ -205,6 +205,27 @@ def alignment_error_rate(predicted, gold):
     return 1.0 - 2.0 * shared / links
 
 
+def check_attends_words(translator, head):
+    """Checks that a model has attention between words, and the head that is asked for.
+
+    Args:
+        translator: `Translator`.
+        head: Layer and head of a Transformer, both from 1, or None.
+
+    Raises:
+        ValueError: It has not.
+    """
+    if not all(codec.is_text for codec in translator.codecs.sides):
+        raise ValueError("expected attention between words; the run reads or writes real values")
+    model = translator.config.model
+    if model.attention == "none":
+        raise ValueError("expected a run with attention; the model has none (attention=none)")
+    if head is not None:
+        if model.architecture != "transformer":
+            raise ValueError(f"only a Transformer has heads; received head={head}")
+        _check_head(head, model.decoder_layers, model.heads)
+
+
 def _read_links(weights, method):
     """Links of weights between words `[T, S]`, read from the output's side or from both."""
     forward = _strongest(weights)
@@ -284,21 +305,6 @@ def _grow_diag_final_and(forward, backward):
 def _check_method(method, methods=METHODS):
     if method is not None and method not in methods:
         raise ValueError(f"unknown method {method!r}; expected {', '.join(methods)}")
-
-
-def _check_aligner(translator, head):
-    """Refuses a model that cannot align words."""
-    if not all(codec.is_text for codec in translator.codecs.sides):
-        raise ValueError("an alignment links words, but the run reads or writes real values")
-    model = translator.config.model
-    if model.attention == "none":
-        raise ValueError(
-            "an alignment is read off the attention, and the model has none (attention=none)"
-        )
-    if head is not None:
-        if model.architecture != "transformer":
-            raise ValueError(f"only a Transformer has heads; received head={head}")
-        _check_head(head, model.decoder_layers, model.heads)
 
 
 def _check_head(head, layers, heads):

@@ -609,3 +609,42 @@ def grow_diag_final_and(forward, backward, target_length, source_length):
             if free and direction[e_new][f_new]:
                 alignment.append((e_new, f_new))
     return {(f, e) for e, f in alignment}
+
+
+def entropy_in_bits(weights):
+    """Shannon 1948 of one row of weights, which need not sum to 1."""
+    total = sum(float(weight) for weight in weights)
+    shares = [float(weight) / total for weight in weights if weight > 0.0]
+    return -sum(share * np.log(share) / np.log(2.0) for share in shares)
+
+
+def attention_behaviour(attention):
+    """What one sentence's attention does, END the last row and the last column.
+
+    Returns:
+        The entropy of every output word, what every source word received, and whether the
+        strongest source word of each output word does not stand before that of the last one.
+    """
+    words = [[float(weight) for weight in row[:-1]] for row in attention[:-1]]
+    received = [sum(column) for column in zip(*words)]
+    strongest = [row.index(max(row)) for row in words]
+    goes_on = [after >= before for before, after in zip(strongest, strongest[1:])]
+    return [entropy_in_bits(row) for row in attention[:-1]], received, goes_on
+
+
+def suspicion(sentences):
+    """Mean over the columns of the share of other sentences that are better, equals half.
+
+    Args:
+        sentences: Of each sentence three numbers, the larger the worse.
+    """
+    scores = []
+    for place, sentence in enumerate(sentences):
+        others = sentences[:place] + sentences[place + 1 :]
+        shares = [
+            sum(1.0 if other[i] < value else 0.5 if other[i] == value else 0.0 for other in others)
+            / len(others)
+            for i, value in enumerate(sentence)
+        ]
+        scores.append(sum(shares) / len(shares))
+    return scores

@@ -226,11 +226,11 @@ def test_agreement_reads_the_product_of_both_directions_from_both_sides():
 def test_models_that_cannot_align():
     without = aligner(settings=["attention=none"])
     for runs in ((without, PAIRS), (aligner(), PAIRS, without)):
-        with pytest.raises(ValueError, match="read off the attention, and the model has none"):
+        with pytest.raises(ValueError, match="expected a run with attention; the model has none"):
             align(*runs)
     values = aligner()
     values.codecs = CodecPair(ValueCodec.plain(3), values.codecs.target)
-    with pytest.raises(ValueError, match="links words, but the run reads or writes real values"):
+    with pytest.raises(ValueError, match="between words; the run reads or writes real values"):
         align(values, PAIRS)
     with pytest.raises(ValueError, match=r"only a Transformer has heads; received head=\(1, 1\)"):
         align(aligner(), PAIRS, head=(1, 1))
