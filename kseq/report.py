@@ -246,12 +246,13 @@ def _facts(translator, data, survey, figures, shown, suspicious):
     """All that the page shows."""
     model = translator.config.model
     kind = "Transformer" if model.architecture == "transformer" else model.cell.upper()
-    read = "the mean over all heads" if survey.heads else f"{model.attention} attention"
+    measured = "the mean over all heads" if survey.heads else f"its {model.attention} attention"
     if survey.head is not None:
-        read = f"head {survey.head[1]} of layer {survey.head[0]}"
+        measured = f"head {survey.head[1]} of layer {survey.head[0]}"
     return {
         "corpus": data.name if isinstance(data, Corpus) else "pairs",
-        "model": f"{kind}, {read}",
+        "model": f"{kind}, {model.attention} attention",
+        "measured": measured,
         "figures": figures,
         "heads": survey.heads_in_figures(),
         "never": _most_frequent(survey.never, survey.words),

@@ -51,8 +51,9 @@ function draw(place, sentence) {
     `cross-entropy ${sentence.loss.toFixed(3)} nats per token`,
     `entropy ${sentence.entropy.toFixed(2)} bits`,
     ...("mono" in sentence ? [`monotonicity ${Math.round(100 * sentence.mono)}%`] : []),
-    `never attended ${sentence.never.length}, twice ${sentence.twice.length} of ${sentence.x.length - 1} source words`,
-  ].join(" · ");
+    `never attended ${sentence.never.length}, twice ${sentence.twice.length} of ${sentence.words} source words`,
+  ].join(" · ") + (sentence.h ? ` (of ${data.measured})` : "");
+  const cut = sentence.cut ? [make("p", { className: "numbers" }, `Drawn are the first ${data.longest} tokens of a side.`)] : [];
   const readout = make("p", { className: "readout", "aria-live": "polite" });
   const ramp = make("span");
   ramp.style.background = `linear-gradient(to right, ${[0, 1, 2, 3, 4, 5, 6, 7, 8].map((n) => colour(n / 8))})`;
@@ -60,7 +61,7 @@ function draw(place, sentence) {
     make("div", { className: "pair" },
       make("p", { dir: "auto", lang: "" }, sentence.s),
       make("p", { dir: "auto", lang: "" }, sentence.t),
-      make("p", { className: "numbers" }, numbersLine)),
+      make("p", { className: "numbers" }, numbersLine), ...cut),
     make("div", { className: "scroll" }, heatmap(sentence, rows, top, readout)),
     make("div", { className: "scale", "aria-hidden": "true" }, "0", ramp, `${top.toFixed(2)} weight`),
     readout);

@@ -23,6 +23,7 @@ _FIGURES = (
     ("attended_twice", "attended twice", "{:.1%}", "of the source words"),
     ("monotonicity", "monotonicity", "{:.1%}", "of the steps do not go back"),
 )
+_LONGEST = 100  # tokens of a side that are drawn: a browser takes its time over more cells
 _RANKS = ("cross-entropy", "words never attended", "entropy")
 
 
@@ -49,6 +50,8 @@ def page(facts):
         script_hash=_hash(script),
         corpus=html.escape(facts["corpus"]),
         model=html.escape(facts["model"]),
+        measured=facts["measured"],
+        longest=_LONGEST,
         figures=_figures(facts["figures"]),
         heads=_heads(facts["heads"]),
         never_words=_words(facts["never"], "never attended"),
@@ -139,6 +142,8 @@ def _data(facts):
     """What the script draws."""
     return {
         "head": facts["head"],
+        "measured": facts["measured"],
+        "longest": _LONGEST,
         "charts": {
             "entropy": [_bar(one) for one in facts["entropy_by_position"]],
             "loss": [_bar(one) for one in facts["loss_by_length"]],
@@ -170,14 +175,17 @@ def _sentence(sentence):
         "n": sentence["number"],
         "s": sentence["source"],
         "t": sentence["target"],
-        "x": sentence["source_tokens"],
-        "y": sentence["tokens"],
+        "x": sentence["source_tokens"][:_LONGEST],
+        "y": sentence["tokens"][:_LONGEST],
         "w": _bytes(sentence["attention"]),
+        "words": len(sentence["source_tokens"]) - 1,
         "never": sentence["never"],
         "twice": sentence["twice"],
         "loss": round(sentence["loss"], 4),
         "entropy": round(sentence["entropy"], 3),
     }
+    if max(len(sentence["source_tokens"]), len(sentence["tokens"])) > _LONGEST:
+        data["cut"] = True
     if sentence["monotonicity"] is not None:
         data["mono"] = round(sentence["monotonicity"], 3)
     if sentence["gold"] is not None:
@@ -188,5 +196,6 @@ def _sentence(sentence):
 
 
 def _bytes(weights):
-    levels = np.rint(np.clip(weights, 0.0, 1.0) * 255.0).astype(np.uint8)
+    drawn = weights[:_LONGEST, :_LONGEST]
+    levels = np.rint(np.clip(drawn, 0.0, 1.0) * 255.0).astype(np.uint8)
     return base64.b64encode(levels.tobytes()).decode()

@@ -111,6 +111,20 @@ def test_pairs_that_cannot_be_read_keep_their_numbers(translator, tmp_path):
         attention_report(translator, pairs[:1], tmp_path / "page.html")
 
 
+def test_of_a_long_sentence_the_beginning_is_drawn_and_all_is_measured(translator, tmp_path):
+    pair = "car " * 150, "rouge " * 120
+    attention_report(translator, [pair], tmp_path / "page.html")
+    (sentence,) = data_of(tmp_path / "page.html")["sentences"]
+    (result,) = translator.score([pair])
+    np.testing.assert_allclose(
+        weights_of(sentence["w"], sentence), result.attention[:100, :100], atol=0.5 / 255 + 1e-6
+    )
+    entropies, received, _ = attention_behaviour(result.attention)
+    assert len(received) == sentence["words"] == 150 and sentence["cut"]
+    assert sentence["entropy"] == pytest.approx(sum(entropies) / 120, abs=1e-3)
+    assert sentence["never"] == [s for s, weight in enumerate(received) if weight < 0.2]
+
+
 def test_nothing_of_the_corpus_is_markup(translator, tmp_path):
     attention_report(translator, MANY, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
