@@ -279,6 +279,11 @@ class Page:
             for cell in self.all("#shown .lit td.on")
         }
 
+    def glow(self, button):
+        """How strongly a word is lit up, from 0."""
+        found = re.search(r"rgba\(255, 140, 0, ([\d.]+)\)", button.get_attribute("style"))
+        return float(found[1]) if found else 0.0
+
     def jump(self, number):
         field = self.one("#number")
         field.send_keys(self.keys.CONTROL, "a")
@@ -355,12 +360,16 @@ def test_a_larger_weight_is_brighter(page):
     assert brightness(page.cell(int(row.argmax()), 0)) > brightness(page.cell(int(row.argmin()), 0))
 
 
+def glows(weights):
+    """How strongly words of these weights are lit up."""
+    return [pytest.approx(0.15 + 0.7 * one, abs=0.006) if one >= 0.01 else 0.0 for one in weights]
+
+
 def test_choosing_an_output_word_lights_up_what_it_attended_to(page):
     page.output(1).click()
     row = page.weights(1)[1]
     assert page.lit() == {(s, 1) for s in range(len(row))}
-    lit = [s for s in range(len(row)) if "255, 140, 0" in page.source(s).get_attribute("style")]
-    assert lit == np.flatnonzero(row >= 0.01).tolist()
+    assert [page.glow(page.source(s)) for s in range(len(row))] == glows(row)
     strongest = page.data[1]["x"][row.argmax()]
     assert page.text("#shown .readout").startswith(
         f"{page.data[1]['y'][1]} attended to {strongest} {row.max():.2f}"
@@ -375,8 +384,7 @@ def test_choosing_a_source_word_lights_up_what_attended_to_it(page):
     page.source(2).click()
     column = page.weights(1)[:, 2]
     assert page.lit() == {(2, t) for t in range(len(column))}
-    lit = [t for t in range(len(column)) if "255, 140, 0" in page.output(t).get_attribute("style")]
-    assert lit == np.flatnonzero(column >= 0.01).tolist()
+    assert [page.glow(page.output(t)) for t in range(len(column))] == glows(column)
     assert page.text("#shown .readout").startswith(f"{page.data[1]['x'][2]} was attended by ")
     assert page.output(1).get_attribute("aria-pressed") == "false"
 
