@@ -32,8 +32,11 @@ _HOMES = {
     "Prediction": "results",
     "plot_attention": "heatmap",
     "hard_alignment": "alignment",
+    "align": "alignment",
+    "symmetrize": "alignment",
     "to_pharaoh": "alignment",
     "alignment_error_rate": "alignment",
+    "attention_report": "report",
 }
 
 __all__ = sorted(_HOMES)

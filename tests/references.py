@@ -609,3 +609,87 @@ class SearchProblem:
             finished += [ids for _, ids in best if ids[-1] == self.end]
             growing = [(total, ids) for total, ids in best if ids[-1] != self.end]
         return sorted(map(self.scored, finished), reverse=True)
+
+
+def grow_diag_final_and(forward, backward, target_length, source_length):
+    """The pseudo-code of Koehn et al. 2005 line by line, over matrices of points (e, f).
+
+    Args:
+        forward: Links (source, target).
+        backward: Likewise.
+        target_length: Words e of the target.
+        source_length: Words f of the source.
+    """
+    e2f, f2e = (
+        [[(f, e) in links for f in range(source_length)] for e in range(target_length)]
+        for links in (forward, backward)
+    )
+    points = [(e, f) for e in range(target_length) for f in range(source_length)]
+    neighboring = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+    alignment = [(e, f) for e, f in points if e2f[e][f] and f2e[e][f]]
+
+    def e_aligned(e):
+        return any(point[0] == e for point in alignment)
+
+    def f_aligned(f):
+        return any(point[1] == f for point in alignment)
+
+    added = True
+    while added:
+        added = False
+        for e, f in points:
+            if (e, f) not in alignment:
+                continue
+            for step_e, step_f in neighboring:
+                new = e_new, f_new = e + step_e, f + step_f
+                if new not in points or new in alignment:
+                    continue
+                in_union = e2f[e_new][f_new] or f2e[e_new][f_new]
+                if (not e_aligned(e_new) or not f_aligned(f_new)) and in_union:
+                    alignment.append(new)
+                    added = True
+    for direction in (e2f, f2e):
+        for e_new, f_new in points:
+            free = not e_aligned(e_new) and not f_aligned(f_new)
+            if free and direction[e_new][f_new]:
+                alignment.append((e_new, f_new))
+    return {(f, e) for e, f in alignment}
+
+
+def entropy_in_bits(weights):
+    """Shannon 1948 of one row of weights, which need not sum to 1."""
+    total = sum(float(weight) for weight in weights)
+    shares = [float(weight) / total for weight in weights if weight > 0.0]
+    return -sum(share * np.log(share) / np.log(2.0) for share in shares)
+
+
+def attention_behaviour(attention):
+    """What one sentence's attention does, END the last row and the last column.
+
+    Returns:
+        The entropy of every output word, what every source word received, and whether the
+        strongest source word of each output word does not stand before that of the last one.
+    """
+    words = [[float(weight) for weight in row[:-1]] for row in attention[:-1]]
+    received = [sum(column) for column in zip(*words)]
+    strongest = [row.index(max(row)) for row in words]
+    goes_on = [after >= before for before, after in zip(strongest, strongest[1:])]
+    return [entropy_in_bits(row) for row in attention[:-1]], received, goes_on
+
+
+def suspicion(sentences):
+    """Mean over the columns of the share of other sentences that are better, equals half.
+
+    Args:
+        sentences: Of each sentence three numbers, the larger the worse.
+    """
+    scores = []
+    for place, sentence in enumerate(sentences):
+        others = sentences[:place] + sentences[place + 1 :]
+        shares = [
+            sum(1.0 if other[i] < value else 0.5 if other[i] == value else 0.0 for other in others)
+            / len(others)
+            for i, value in enumerate(sentence)
+        ]
+        scores.append(sum(shares) / len(shares))
+    return scores

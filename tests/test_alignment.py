@@ -1,16 +1,27 @@
-"""Hard alignments and the alignment error rate."""
+"""Hard alignments, the aligner, symmetrisation and the alignment error rate."""
 
+import itertools
 import types
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from references import grow_diag_final_and
 
-from kseq import alignment_error_rate, hard_alignment, to_pharaoh
+from kseq import Config, TextConfig, alignment_error_rate, hard_alignment, to_pharaoh
+from kseq.alignment import METHODS, align, attention_of, symmetrize
+from kseq.codecs import CodecPair
+from kseq.special_tokens import SPECIAL_TOKENS
+from kseq.values import ValueCodec
 
 
-def result(attention, tokens, source_tokens):
+def result(attention, tokens, source_tokens, heads=None):
     return types.SimpleNamespace(
-        attention=np.array(attention), tokens=tokens, source_tokens=source_tokens
+        attention=np.array(attention),
+        attention_heads=heads,
+        tokens=tokens,
+        source_tokens=source_tokens,
     )
 
 
@@ -35,12 +46,77 @@ def test_an_empty_translation_has_no_links():
     assert to_pharaoh(set()) == ""
 
 
+def test_the_attention_of_one_head():
+    heads = np.random.default_rng(0).dirichlet(np.ones(4), size=(2, 3, 5))
+    many = result(heads.mean(axis=(0, 1)), list("abcd") + ["<end>"], list("xyz<"), heads)
+    np.testing.assert_array_equal(attention_of(many, (2, 3)), heads[1, 2])
+    np.testing.assert_array_equal(attention_of(many), heads.mean(axis=(0, 1)))
+    best = heads[0, 1][:4, :3].argmax(axis=1)
+    assert hard_alignment(many, (1, 2)) == {(int(source), t) for t, source in enumerate(best)}
+    for head in ((0, 1), (3, 1), (1, 4)):
+        with pytest.raises(ValueError, match="a layer from 1 to 2 and a head from 1 to 3; receive"):
+            hard_alignment(many, head)
+    with pytest.raises(ValueError, match=r"only a Transformer has heads; received head=\(1, 1\)"):
+        hard_alignment(result([[0.5, 0.5]], ["a"], ["b", "<end>"]), (1, 1))
+
+
+def test_read_from_both_sides_a_word_that_no_output_preferred_gets_a_link():
+    """`are waiting` became one word, which attended more to `waiting`."""
+    attention = [[0.9, 0.05, 0.03, 0.02], [0.0, 0.4, 0.6, 0.0], [0.0, 0.0, 0.0, 1.0]]
+    merged = result(attention, ["Ils", "attendent", "<end>"], ["They", "are", "waiting", "<end>"])
+    assert hard_alignment(merged) == {(0, 0), (2, 1)}
+    assert hard_alignment(merged, method="union") == {(0, 0), (1, 1), (2, 1)}
+    assert hard_alignment(merged, method="intersection") == {(0, 0), (2, 1)}
+    assert hard_alignment(merged, method="grow-diag-final-and") == {(0, 0), (1, 1), (2, 1)}
+
+
+def test_symmetrised_by_hand():
+    """(0, 0) is shared; (1, 1) lies beside it, and (2, 1) beside that; the rest hangs alone."""
+    forward, backward = {(0, 0), (1, 1), (4, 3), (4, 1)}, {(0, 0), (2, 1), (4, 4), (6, 3)}
+    assert symmetrize(forward, backward, "intersection") == {(0, 0)}
+    assert symmetrize(forward, backward, "union") == forward | backward
+    # (4, 3) comes with the forward links and takes the source of (4, 4) and the target of
+    # (6, 3); the target of (4, 1) has had a link since the growing.
+    assert symmetrize(forward, backward) == {(0, 0), (1, 1), (2, 1), (4, 3)}
+    assert symmetrize(backward, forward) == {(0, 0), (1, 1), (2, 1), (6, 3), (4, 4)}
+
+
+LINKS = st.sets(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=14)
+
+
+@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.given(forward=LINKS, backward=LINKS)
+def test_grow_diag_final_and_is_that_of_the_paper(forward, backward):
+    found = symmetrize(forward, backward, "grow-diag-final-and")
+    assert found == grow_diag_final_and(forward, backward, 5, 6)
+    assert forward & backward <= found <= forward | backward
+
+
+def test_unknown_methods():
+    for call in (
+        lambda: symmetrize(set(), set(), "grow"),
+        lambda: align(aligner(), [], method="grow"),
+        lambda: hard_alignment(result([[1.0]], ["a"], ["<end>"]), method="grow"),
+    ):
+        with pytest.raises(
+            ValueError, match="unknown method 'grow'; expected .*grow-diag-final-and"
+        ):
+            call()
+    with pytest.raises(ValueError, match="expected one of grow-diag-final-and, .*received None"):
+        symmetrize(set(), set(), None)
+
+
+def test_pharaoh_with_weights():
+    assert to_pharaoh({(1, 0): 0.581, (0, 2): 1.0, (0, 1): 0.004}) == "0-1:0.00 0-2:1.00 1-0:0.58"
+
+
 def test_error_rate():
     gold = [{(0, 0), (1, 1)}, {(0, 0)}]
     assert alignment_error_rate(gold, gold) == 0.0
     assert alignment_error_rate([{(0, 1)}, set()], gold) == 1.0
     # Two links shared of three predicted and three gold ones.
     assert alignment_error_rate([{(0, 0), (1, 0)}, {(0, 0)}], gold) == pytest.approx(1 - 4 / 6)
+    assert alignment_error_rate([{(0, 0): 0.9, (1, 1): 0.2}, {(0, 0): 0.1}], gold) == 0.0
 
 
 def test_bad_alignments():
@@ -48,3 +124,157 @@ def test_bad_alignments():
         alignment_error_rate([{(0, 0)}], [{(0, 0)}, {(0, 0)}])
     with pytest.raises(ValueError, match="expected alignments with links"):
         alignment_error_rate([set()], [set()])
+
+
+class Aligner:
+    """A translator that attends by a rule, and remembers how much it was given at once."""
+
+    read_ahead = 3
+
+    def __init__(self, words, target_words, seed, settings=(), tokenizers=("word", "word")):
+        config = Config(text=TextConfig(*tokenizers)).with_settings(list(settings))
+        self.config = config
+        self.codecs = CodecPair.of(
+            [*SPECIAL_TOKENS, *words], [*SPECIAL_TOKENS, *target_words], config.text
+        )
+        self.seed = seed
+        self.chunks = []
+
+    def score(self, pairs):
+        self.chunks.append(len(pairs))
+        return [self.read(*(side.split() for side in pair)) for pair in pairs]
+
+    def read(self, source, target):
+        seed = [self.seed, len(source), len(target)]
+        attention = np.random.default_rng(seed).dirichlet(np.ones(len(source) + 1), len(target) + 1)
+        return result(attention, [*target, "<end>"], [*source, "<end>"])
+
+
+def aligner(seed=0, **changes):
+    return Aligner(["a", "b"], ["x", "y"], seed, **changes)
+
+
+def reverse_aligner(**changes):
+    return Aligner(["x", "y"], ["a", "b"], 1, **changes)
+
+
+PAIRS = [("a b a", "x y"), ("b", "y y x"), ("a a b b", "y x x"), ("", "x"), ("a b", "x")]
+
+
+def test_alignments_come_in_the_order_of_the_pairs():
+    translator = aligner()
+    expected = [hard_alignment(translator.read(s.split(), t.split())) for s, t in PAIRS]
+    assert [set(links) for links in align(translator, PAIRS, method=None)] == expected
+    assert expected[3] == set()  # a side is empty, and there is a line for it none the less
+
+
+def test_weights_are_those_of_the_attention():
+    translator = aligner()
+    for (source, target), links in zip(PAIRS, align(translator, PAIRS)):
+        attention = translator.read(source.split(), target.split()).attention
+        assert links == {(s, t): attention[t, s] for s, t in links}
+
+
+def test_pairs_are_read_as_they_are_needed():
+    """From an endless iterable; a chunk at a time."""
+    translator, taken = aligner(), []
+
+    def endless():
+        for number in itertools.count():
+            taken.append(number)
+            yield "a b", "x"
+
+    alignments = align(translator, endless())
+    assert not taken
+    for _ in range(4):
+        next(alignments)
+    assert len(taken) == 6 and translator.chunks == [3, 3]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_second_direction_comes_from_the_reverse_run(method):
+    translator, reverse = aligner(), reverse_aligner()
+    found = list(align(translator, PAIRS, reverse, method))
+    for (source, target), links in zip(PAIRS, found):
+        source, target = source.split(), target.split()
+        forward, backward = translator.read(source, target), reverse.read(target, source)
+        back = {(s, t) for t, s in hard_alignment(backward)}
+        assert set(links) == symmetrize(hard_alignment(forward), back, method)
+        for (s, t), weight in links.items():
+            product = forward.attention[t, s] * backward.attention[s, t]
+            assert weight == pytest.approx(product**0.5)
+
+
+def test_agreement_reads_the_product_of_both_directions_from_both_sides():
+    translator, reverse = aligner(), reverse_aligner()
+    found = list(align(translator, PAIRS, reverse))
+    for (source, target), links in zip(PAIRS, found):
+        source, target = source.split(), target.split()
+        forward = translator.read(source, target).attention[:-1, :-1]
+        backward = reverse.read(target, source).attention[:-1, :-1]
+        product = [
+            [forward[t, s] * backward[s, t] for s in range(len(source))] for t in range(len(target))
+        ]
+        rows = {(int(np.argmax(row)), t) for t, row in enumerate(product) if row}
+        columns = {(s, int(np.argmax(column))) for s, column in enumerate(zip(*product))}
+        expected = grow_diag_final_and(rows, columns, len(target), len(source))
+        assert set(links) == expected
+    links = [[set(one) for one in align(translator, PAIRS, method=m)] for m in (None, METHODS[0])]
+    assert [set(one) for one in align(translator, PAIRS)] == links[1] != links[0]
+
+
+def test_models_that_cannot_align():
+    without = aligner(settings=["attention=none"])
+    for runs in ((without, PAIRS), (aligner(), PAIRS, without)):
+        with pytest.raises(ValueError, match="expected a run with attention; the model has none"):
+            align(*runs)
+    values = aligner()
+    values.codecs = CodecPair(ValueCodec.plain(3), values.codecs.target)
+    with pytest.raises(ValueError, match="between words; the run reads or writes real values"):
+        align(values, PAIRS)
+    with pytest.raises(ValueError, match=r"only a Transformer has heads; received head=\(1, 1\)"):
+        align(aligner(), PAIRS, head=(1, 1))
+    heads = aligner(settings=["architecture=transformer", "decoder_layers=2", "heads=4"])
+    with pytest.raises(ValueError, match="a layer from 1 to 2 and a head from 1 to 4; received"):
+        align(heads, PAIRS, head=(3, 1))
+
+
+def test_reverse_runs_that_do_not_fit():
+    for changes in ({"tokenizers": ("character", "word")}, {"settings": ["lowercase=true"]}):
+        with pytest.raises(
+            ValueError,
+            match="must split sentences as the run does: expected source_tokenizer=word, "
+            "target_tokenizer=word, lowercase=false; received source_tokenizer=",
+        ):
+            align(aligner(), PAIRS, reverse_aligner(**changes))
+    with pytest.raises(ValueError, match="has the direction of the run itself; train it on the"):
+        align(aligner(), PAIRS, aligner(seed=1))
+    with pytest.raises(
+        ValueError, match="a method to make one alignment of both runs: .*received None"
+    ):
+        align(aligner(), PAIRS, reverse_aligner(), method=None)
+    with pytest.raises(ValueError, match="reverse_head is a head of the reverse run; received no"):
+        align(aligner(), PAIRS, reverse_head=(1, 1))
+
+
+def test_the_directions_of_a_mixed_run_are_exchanged():
+    translator = aligner(tokenizers=("character", "word"))
+    reverse = reverse_aligner(tokenizers=("word", "character"))
+    assert len(list(align(translator, PAIRS, reverse))) == len(PAIRS)
+
+
+def test_a_reverse_run_that_splits_a_sentence_otherwise():
+    reverse = reverse_aligner()
+    reverse.read = lambda source, target: Aligner.read(reverse, source, [*target, "more"])
+    with pytest.raises(ValueError, match="splits 'a b a' and 'x y' into 4 and 2 tokens, the run"):
+        list(align(aligner(), PAIRS, reverse))
+
+
+def test_a_trained_model_aligns(translator, small_corpus):
+    pairs = [*itertools.islice(small_corpus.test, 20), ("", "Rien."), ("Nothing.", "")]
+    alignments = list(align(translator, pairs))
+    expected = [
+        hard_alignment(forced, method="grow-diag-final-and") for forced in translator.score(pairs)
+    ]
+    assert [set(links) for links in alignments] == expected
+    assert all(expected[:20]) and expected[20:] == [set(), set()]

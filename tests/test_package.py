@@ -13,12 +13,14 @@ from conftest import ROOT
 SOURCES = sorted((ROOT / "kseq").glob("*.py"))
 
 ORDER = [
-    *("special_tokens", "console", "fields", "config", "catalogue", "files", "run_directory"),
-    *("lines", "arrays", "records", "values", "corpora", "text", "vectors", "codecs", "survey"),
-    *("pipeline", "attention", "cells", "encoders", "decoders", "inputs", "losses", "recurrent"),
-    *("transformer", "models", "search", "inference", "results", "alignment", "fonts", "heatmap"),
-    *("curves", "evaluation", "translator", "export", "training", "demo", "commands", "cli"),
-    "__main__",
+    *("special_tokens", "console", "fields", "strategies", "config", "catalogue", "files"),
+    *("run_directory", "lines", "arrays", "records", "values", "corpora", "text"),
+    *("vectors", "codecs", "survey", "pipeline", "attention", "cells", "encoders"),
+    *("decoders", "inputs", "losses", "recurrent", "transformer", "models", "weights"),
+    *("rules", "search", "unknown_words", "inference", "batches", "results", "alignment"),
+    *("measures", "scripts", "fonts", "figures", "panels", "heatmap", "display"),
+    *("curves", "evaluation", "report_page", "report", "translator", "export", "training"),
+    *("demo", "commands", "cli", "__main__"),
 ]
 
 

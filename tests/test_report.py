@@ -1,0 +1,462 @@
+"""The page about attention: its figures against plain definitions, and in a real browser."""
+
+import base64
+import html
+import itertools
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from references import attention_behaviour
+
+from kseq import Config, Translator, alignment_error_rate, build_seq2seq, hard_alignment
+from kseq.codecs import CodecPair
+from kseq.corpora import load_corpus
+from kseq.report import attention_report
+
+HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror=alert(1)>"
+MANY = [
+    ("The red car is old.", "La voiture rouge est vieille."),
+    (f"He says {HOSTILE} & more.", f"Il dit {HOSTILE}."),
+    ("השיר יפה.", "القصيدة جميلة."),
+    ("We work.", "Nous travaillons beaucoup, mais nous ne dormons pas assez."),
+]
+
+
+@pytest.fixture(scope="module")
+def gold_pairs():
+    """Pairs of the embedded corpus with their gold alignments."""
+    corpus = load_corpus("en-fr")
+    return list(zip(itertools.islice(corpus.test, 60), corpus.alignments("test")))
+
+
+def data_of(path):
+    """What the script of a page draws."""
+    (text,) = re.findall(
+        r'<script type="application/json" id="data">(.*?)</script>', path.read_text(), re.DOTALL
+    )
+    return json.loads(text)
+
+
+def weights_of(packed, sentence):
+    levels = np.frombuffer(base64.b64decode(packed), np.uint8)
+    return levels.reshape(len(sentence["y"]), len(sentence["x"])) / 255
+
+
+def test_figures(translator, gold_pairs, tmp_path):
+    pairs, gold = zip(*gold_pairs)
+    figures = attention_report(translator, pairs, tmp_path / "page.html", gold)
+    results = translator.score(pairs)
+    behaviours = [attention_behaviour(result.attention) for result in results]
+    entropies, received, goes_on = (list(itertools.chain(*column)) for column in zip(*behaviours))
+    tokens = sum(len(result.tokens) for result in results)
+    loss = -sum(result.log_probability for result in results) / tokens
+    assert figures == {
+        "sentences": 60,
+        "left_out": 0,
+        "cross_entropy": pytest.approx(loss),
+        "entropy": pytest.approx(sum(entropies) / len(entropies), rel=1e-5),
+        "never_attended": sum(weight < 0.2 for weight in received) / len(received),
+        "attended_twice": sum(weight > 1.8 for weight in received) / len(received),
+        "monotonicity": pytest.approx(sum(goes_on) / len(goes_on)),
+        "alignment_error_rate": alignment_error_rate(map(hard_alignment, results), gold),
+        "alignment_error_rate_both_sides": alignment_error_rate(
+            [hard_alignment(result, method="grow-diag-final-and") for result in results], gold
+        ),
+    }
+    shown = html.unescape(re.sub(r"<.*?>", " ", (tmp_path / "page.html").read_text()))
+    assert f"{figures['alignment_error_rate']:.3f}" in shown and f"{loss:.3f} nats" in shown
+
+
+def test_sentences_of_the_page_are_those_that_were_asked_for(translator, gold_pairs, tmp_path):
+    """The first three, and the ten most suspicious ones, by their numbers in the corpus."""
+    pairs, gold = zip(*gold_pairs)
+    attention_report(translator, pairs, tmp_path / "page.html", gold, sentences=3)
+    sentences = data_of(tmp_path / "page.html")["sentences"]
+    numbers = [sentence["n"] for sentence in sentences]
+    suspicious = set(
+        map(int, re.findall(r'data-sentence="(\d+)"', (tmp_path / "page.html").read_text()))
+    )
+    assert len(suspicious) == 10 and numbers == sorted({1, 2, 3} | suspicious)
+    for sentence in sentences:
+        pair = pairs[sentence["n"] - 1]
+        (result,) = translator.score([pair])
+        assert (sentence["s"], sentence["t"]) == pair
+        assert (sentence["x"], sentence["y"]) == (result.source_tokens, result.tokens)
+        np.testing.assert_allclose(
+            weights_of(sentence["w"], sentence), result.attention, atol=0.5 / 255 + 1e-6
+        )
+        assert {tuple(link) for link in sentence["g"]} == gold[sentence["n"] - 1]
+
+
+def test_a_corpus_brings_its_test_split_and_its_gold(translator, small_corpus, tmp_path):
+    figures = attention_report(translator, small_corpus, tmp_path / "small.html", sentences=0)
+    assert figures["sentences"] == 200 and "alignment_error_rate" not in figures
+    assert len(data_of(tmp_path / "small.html")["sentences"]) == 10
+    figures = attention_report(translator, load_corpus("en-fr"), tmp_path / "page.html")
+    assert figures["sentences"] == 1000 and 0 < figures["alignment_error_rate"] < 1
+    with pytest.raises(ValueError, match="a corpus brings its own gold alignments"):
+        attention_report(translator, small_corpus, tmp_path / "page.html", [])
+
+
+def test_pairs_that_cannot_be_read_keep_their_numbers(translator, tmp_path):
+    pairs = [("", "x"), MANY[0], ("a " * 1001, "b"), MANY[3]]
+    figures = attention_report(translator, pairs, tmp_path / "page.html")
+    assert (figures["sentences"], figures["left_out"]) == (2, 2)
+    sentences = data_of(tmp_path / "page.html")["sentences"]
+    assert [sentence["n"] for sentence in sentences] == [2, 4]
+    with pytest.raises(ValueError, match="no pair has 1 to 1,000 tokens on each side"):
+        attention_report(translator, pairs[:1], tmp_path / "page.html")
+
+
+def test_of_a_long_sentence_the_beginning_is_drawn_and_all_is_measured(translator, tmp_path):
+    pair = "car " * 150, "rouge " * 120
+    attention_report(translator, [pair], tmp_path / "page.html")
+    (sentence,) = data_of(tmp_path / "page.html")["sentences"]
+    (result,) = translator.score([pair])
+    np.testing.assert_allclose(
+        weights_of(sentence["w"], sentence), result.attention[:100, :100], atol=0.5 / 255 + 1e-6
+    )
+    entropies, received, _ = attention_behaviour(result.attention)
+    assert len(received) == sentence["words"] == 150 and sentence["cut"]
+    assert sentence["entropy"] == pytest.approx(sum(entropies) / 120, abs=1e-3)
+    assert sentence["never"] == [s for s, weight in enumerate(received) if weight < 0.2]
+
+
+def test_nothing_of_the_corpus_is_markup(translator, tmp_path):
+    attention_report(translator, MANY, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<script") == 2 and "<img" not in page and "onerror=alert" in page
+    sentences = data_of(tmp_path / "page.html")["sentences"]
+    assert [(sentence["s"], sentence["t"]) for sentence in sentences] == MANY
+
+
+def test_the_page_is_written_whole_or_not_at_all(translator, tmp_path, monkeypatch):
+    path = tmp_path / "page.html"
+    path.write_text("the old page")
+    monkeypatch.setattr("kseq.report.page", lambda facts: "\ud800")  # cannot be encoded
+    with pytest.raises(UnicodeEncodeError):
+        attention_report(translator, MANY, path)
+    assert [entry.read_text() for entry in tmp_path.iterdir()] == ["the old page"]
+
+
+def untrained(settings, like):
+    """A translator that has learnt nothing, with the codecs of another."""
+    config = Config().with_settings(["units=16", "embedding_dim=8", *settings])
+    codecs = CodecPair.of(*like.codecs.descriptions, config.text)
+    model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
+    return Translator(model, codecs, config, {"length_ratio": 1.0, "corpus": None})
+
+
+@pytest.fixture(scope="module")
+def transformer(translator):
+    settings = ["architecture=transformer", "heads=2", "encoder_layers=1", "decoder_layers=2"]
+    return untrained(settings, translator)
+
+
+def test_every_head_is_measured_and_shown(transformer, gold_pairs, tmp_path):
+    pairs, gold = zip(*gold_pairs)
+    figures = attention_report(transformer, pairs, tmp_path / "page.html", gold, head=(2, 1))
+    results = transformer.score(pairs)
+    rates = {
+        head: alignment_error_rate([hard_alignment(result, head) for result in results], gold)
+        for head in itertools.product((1, 2), (1, 2))
+    }
+    assert figures["alignment_error_rate"] == rates[2, 1]
+    rows = re.findall(
+        r"<tr><td>(\d)</td><td>(\d)</td><td>[\d.]+</td><td>([\d.]+)</td></tr>",
+        (tmp_path / "page.html").read_text(),
+    )
+    assert rows == [
+        (str(layer), str(head), f"{rate:.3f}")
+        for (layer, head), rate in sorted(rates.items(), key=lambda item: item[1])
+    ]
+    data = data_of(tmp_path / "page.html")
+    assert data["head"] == [2, 1]
+    for sentence in data["sentences"]:
+        heads = transformer.score([pairs[sentence["n"] - 1]])[0].attention_heads
+        for layer, head in itertools.product((0, 1), (0, 1)):
+            np.testing.assert_allclose(
+                weights_of(sentence["h"][layer][head], sentence),
+                heads[layer, head],
+                atol=0.5 / 255 + 1e-5,
+            )
+
+
+def test_what_cannot_be_reported(translator, transformer, gold_pairs, tmp_path):
+    pairs, gold = zip(*gold_pairs)
+    path = tmp_path / "page.html"
+    with pytest.raises(ValueError, match="expected a run with attention; the model has none"):
+        attention_report(untrained(["attention=none"], translator), pairs, path)
+    with pytest.raises(ValueError, match="only a Transformer has heads"):
+        attention_report(translator, pairs, path, head=(1, 1))
+    with pytest.raises(ValueError, match="a layer from 1 to 2 and a head from 1 to 2; received"):
+        attention_report(transformer, pairs, path, head=(1, 3))
+    with pytest.raises(ValueError, match="sentences must be a whole number from 0 on; received -1"):
+        attention_report(translator, pairs, path, sentences=-1)
+    with pytest.raises(ValueError, match="gold alignment for each pair; received 59 and more pair"):
+        attention_report(translator, pairs, path, gold[:59])
+    with pytest.raises(ValueError, match="gold alignment for each of 59 pairs; received more"):
+        attention_report(translator, pairs[:59], path, gold)
+    with pytest.raises(ValueError, match="of pair 1 links 40-0, but the run reads 10 and 10 token"):
+        attention_report(translator, pairs[:1], path, [{(40, 0)}])
+    assert not list(tmp_path.iterdir())
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    """Headless Chromium, without the network traffic of its own."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs the package selenium")
+    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
+    if not all(programs):
+        pytest.skip("needs Chromium and its driver, such as the Debian package chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs[0]
+    for flag in (
+        *("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run"),
+        *("disable-background-networking", "disable-component-update", "disable-sync"),
+        f"user-data-dir={tmp_path_factory.mktemp('chromium')}",
+        "window-size=1100,1400",
+    ):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    service = webdriver.ChromeService(programs[1])
+    browser = webdriver.Chrome(options=options, service=service)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def page_path(translator, gold_pairs, tmp_path_factory):
+    """Four sentences of all kinds, then those of the corpus; the first two can be jumped to."""
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    pairs, gold = zip(*gold_pairs)
+    attention_report(translator, [*MANY, *pairs], path, [*[{(0, 0)}] * 4, *gold], sentences=4)
+    return path
+
+
+class Page:
+    """A page in the browser, as a person uses it."""
+
+    def __init__(self, driver, path):
+        from selenium.webdriver.common.action_chains import ActionChains
+        from selenium.webdriver.common.keys import Keys
+
+        self.driver, self.path, self.keys = driver, path, Keys
+        self.actions = lambda: ActionChains(driver)
+        driver.get("about:blank")
+        driver.get_log("performance"), driver.get_log("browser")
+        driver.get(path.as_uri())
+        self.data = {sentence["n"]: sentence for sentence in data_of(path)["sentences"]}
+
+    def all(self, selector):
+        return self.driver.find_elements("css selector", selector)
+
+    def one(self, selector):
+        return self.driver.find_element("css selector", selector)
+
+    def text(self, selector):
+        return self.one(selector).text
+
+    def cell(self, s, t):
+        return self.one(f"#shown td[data-s='{s}'][data-t='{t}']")
+
+    def source(self, s):
+        return self.one(f"#shown button[data-source='{s}']")
+
+    def output(self, t):
+        return self.one(f"#shown button[data-output='{t}']")
+
+    def lit(self):
+        """Places (s, t) of the cells that are lit up."""
+        return {
+            (int(cell.get_attribute("data-s")), int(cell.get_attribute("data-t")))
+            for cell in self.all("#shown .lit td.on")
+        }
+
+    def glow(self, button):
+        """How strongly a word is lit up, from 0."""
+        found = re.search(r"rgba\(255, 140, 0, ([\d.]+)\)", button.get_attribute("style"))
+        return float(found[1]) if found else 0.0
+
+    def jump(self, number):
+        field = self.one("#number")
+        field.send_keys(self.keys.CONTROL, "a")
+        field.send_keys(str(number))
+
+    def weights(self, number):
+        sentence = self.data[number]
+        return weights_of(sentence["w"], sentence)
+
+    def focused(self):
+        return self.driver.switch_to.active_element
+
+    def complaints(self):
+        return self.driver.get_log("browser")
+
+
+@pytest.fixture
+def page(driver, page_path):
+    opened = Page(driver, page_path)
+    yield opened
+    assert opened.complaints() == []
+
+
+def test_it_opens_from_the_disk_and_asks_for_nothing_else(page):
+    messages = [
+        json.loads(entry["message"])["message"] for entry in page.driver.get_log("performance")
+    ]
+    uri = page.path.as_uri()
+    requests = [
+        message["params"]["request"]["url"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+        and message["params"]["documentURL"] == uri
+    ]
+    assert uri in requests
+    assert [url for url in requests if url != uri and not url.startswith("data:")] == []
+    assert len(page.all("#shown .heatmap")) == 1 and len(page.all(".suspicious .heatmap")) == 10
+    assert all(len(page.all(f"#{name} svg rect")) > 1 for name in ("entropy", "jumps", "loss"))
+
+
+def test_a_hostile_sentence_is_only_text(page):
+    page.jump(2)
+    assert [line.text for line in page.all("#shown .pair p")[:2]] == list(MANY[1])
+    assert page.driver.execute_script("return window.hacked") is None
+    assert page.all("img") == []
+
+
+def test_the_policy_runs_no_script_but_its_own(page):
+    page.driver.execute_script(
+        "const s = document.createElement('script'); s.text = 'window.hacked = 1';"
+        "document.body.append(s);"
+    )
+    assert page.driver.execute_script("return window.hacked") is None
+    assert "Content Security Policy" in page.complaints()[0]["message"]
+
+
+def test_hovering_shows_the_weight_and_both_tokens(page):
+    for s, t in ((0, 0), (2, 1), (5, 6)):
+        page.actions().move_to_element(page.cell(s, t)).perform()
+        sentence = page.data[1]
+        expected = f"{sentence['x'][s]} → {sentence['y'][t]} {page.weights(1)[t, s]:.2f}"
+        assert page.text("#tip").removesuffix(" (gold link)") == expected
+        assert page.text("#tip").endswith("(gold link)") == ([s, t] in sentence["g"])
+    page.actions().move_to_element(page.one("h1")).perform()
+    assert not page.one("#tip").is_displayed()
+
+
+def test_a_larger_weight_is_brighter(page):
+    def brightness(cell):
+        channels = re.findall(r"\d+", cell.value_of_css_property("background-color"))[:3]
+        return sum(map(int, channels))
+
+    row = page.weights(1)[0]
+    assert brightness(page.cell(int(row.argmax()), 0)) > brightness(page.cell(int(row.argmin()), 0))
+
+
+def glows(weights):
+    """How strongly words of these weights are lit up."""
+    return [pytest.approx(0.15 + 0.7 * one, abs=0.006) if one >= 0.01 else 0.0 for one in weights]
+
+
+def test_choosing_an_output_word_lights_up_what_it_attended_to(page):
+    page.output(1).click()
+    row = page.weights(1)[1]
+    assert page.lit() == {(s, 1) for s in range(len(row))}
+    assert [page.glow(page.source(s)) for s in range(len(row))] == glows(row)
+    strongest = page.data[1]["x"][row.argmax()]
+    assert page.text("#shown .readout").startswith(
+        f"{page.data[1]['y'][1]} attended to {strongest} {row.max():.2f}"
+    )
+    assert page.output(1).get_attribute("aria-pressed") == "true"
+    page.output(1).click()
+    assert page.lit() == set() and page.text("#shown .readout") == ""
+
+
+def test_choosing_a_source_word_lights_up_what_attended_to_it(page):
+    page.output(1).click()
+    page.source(2).click()
+    column = page.weights(1)[:, 2]
+    assert page.lit() == {(2, t) for t in range(len(column))}
+    assert [page.glow(page.output(t)) for t in range(len(column))] == glows(column)
+    assert page.text("#shown .readout").startswith(f"{page.data[1]['x'][2]} was attended by ")
+    assert page.output(1).get_attribute("aria-pressed") == "false"
+
+
+def test_a_number_jumps_to_its_sentence(page):
+    page.jump(4)
+    assert page.text("#shown .pair p") == MANY[3][0]
+    page.jump(5000)
+    assert "sentence 5000 is not in this page, which holds 1–4, " in page.text("#held")
+    assert page.text("#shown .pair p") == MANY[3][0]
+    page.one("#next").click()
+    following = sorted(page.data)[4]
+    assert page.text("#shown .pair p") == page.data[following]["s"]
+    assert page.one("#number").get_property("value") == str(following)
+    page.one("#previous").click()
+    page.one("#number").send_keys(page.keys.ENTER)
+    assert (
+        page.text("#shown .pair p") == MANY[3][0] and page.driver.current_url == page.path.as_uri()
+    )
+
+
+def test_a_suspicious_sentence_opens_above(page):
+    button = page.one(".suspicious li:last-child h3 button")
+    number = int(button.get_attribute("data-open"))
+    button.click()
+    assert page.text("#shown .pair p") == page.data[number]["s"]
+    assert page.one("#number").get_property("value") == str(number)
+
+
+def test_the_keyboard_goes_everywhere(page):
+    page.one("#next").send_keys(page.keys.TAB)
+    if page.focused().tag_name != "button":  # a container that scrolls takes the focus first
+        page.focused().send_keys(page.keys.TAB)
+    assert page.focused().get_attribute("data-source") == "0"
+    for key in (page.keys.ARROW_DOWN, page.keys.ARROW_RIGHT):
+        page.focused().send_keys(key)
+    cell = page.focused()
+    assert (cell.get_attribute("data-s"), cell.get_attribute("data-t")) == ("1", "0")
+    assert page.text("#shown .readout").startswith(cell.get_attribute("aria-label"))
+    page.focused().send_keys(page.keys.HOME)
+    assert page.focused().get_attribute("data-output") == "0"
+    page.focused().send_keys(page.keys.ENTER)
+    assert page.lit() == {(s, 0) for s in range(page.weights(1).shape[1])}
+    page.focused().send_keys(page.keys.ESCAPE)
+    assert page.lit() == set()
+    page.focused().send_keys(page.keys.ARROW_UP)  # the corner is nothing to go to
+    assert page.focused().get_attribute("data-output") == "0"
+
+
+def test_it_fits_a_telephone(page):
+    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        page.driver.get(page.path.as_uri())
+        assert page.driver.execute_script("return document.documentElement.scrollWidth") <= 390
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_right_to_left_words_are_left_to_the_browser(page):
+    page.jump(3)
+    direction = "return getComputedStyle(arguments[0]).direction"
+    for element in (page.one("#shown .pair p"), page.source(0), page.output(0)):
+        assert page.driver.execute_script(direction, element) == "rtl"
+
+
+def test_a_head_can_be_chosen(driver, transformer, tmp_path):
+    attention_report(transformer, MANY, tmp_path / "page.html")
+    page = Page(driver, tmp_path / "page.html")
+    sentence = page.data[1]
+    for value, packed in (("2 1", sentence["h"][1][0]), ("mean", sentence["w"])):
+        page.one(f"#head option[value='{value}']").click()
+        weights = weights_of(packed, sentence)
+        assert page.cell(1, 0).get_attribute("aria-label").endswith(f" {weights[0, 1]:.2f}")
+    assert page.complaints() == []
