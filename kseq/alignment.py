@@ -8,6 +8,7 @@ from kseq.survey import chunks
 
 METHODS = ("grow-diag-final-and", "intersection", "union")
 AGREEMENT = "agreement"
+BOTH_SIDES = METHODS[0]  # how the attention of one run is read best
 
 # In the order of Koehn et al. 2005, as (target, source); the order has a say in what is linked.
 _NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
@@ -53,7 +54,7 @@ def align(translator, pairs, reverse=None, method=AGREEMENT, head=None, reverse_
     if reverse is None:
         if reverse_head is not None:
             raise ValueError("reverse_head is a head of the reverse run; received no such run")
-        method = METHODS[0] if method == AGREEMENT else method
+        method = BOTH_SIDES if method == AGREEMENT else method
         return _align_one_way(translator, head, pairs, method)
     if method is None:
         raise ValueError(

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from kseq.alignment import alignment_error_rate, hard_alignment
+from kseq.alignment import BOTH_SIDES, alignment_error_rate, hard_alignment
 
 LONGEST = 1000  # tokens of a side
 
@@ -32,9 +32,9 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
     Returns:
         A dict: `bleu`, `chrf`, `exact_match` and `token_error_rate` in percent, `perplexity`
         per target token, `sentences`, `signature` (sacreBLEU's, of `bleu`), and
-        `alignment_error_rate` (0 to 1, teacher forced) where gold is given and the model has
-        attention. `sentences` does not count pairs with a side of no token or of more than
-        1,000: they are left out.
+        `alignment_error_rate` (0 to 1, of the links that `kseq.align` makes) where gold is
+        given and the model has attention. `sentences` does not count pairs with a side of no
+        token or of more than 1,000: they are left out.
 
         For real-valued targets: `mean_squared_error` of the free run, as many steps as the
         reference has, `one_step_error`, likewise, of every step predicted from the true ones
@@ -77,7 +77,7 @@ def _evaluate_text(translator, pairs, alignments, options):
     }
     if alignments is not None and translator.has_attention:
         figures["alignment_error_rate"] = alignment_error_rate(
-            map(hard_alignment, forced), alignments
+            [hard_alignment(result, method=BOTH_SIDES) for result in forced], alignments
         )
     return figures
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from kseq import measures
 from kseq.alignment import (
+    BOTH_SIDES,
     alignment_error_rate,
     attention_of,
     check_attends_words,
@@ -21,7 +22,6 @@ from kseq.report_page import page
 from kseq.survey import chunks
 
 SUSPICIOUS = 10  # sentences that are shown because something seems to be wrong with them
-BOTH_SIDES = "grow-diag-final-and"
 
 
 def attention_report(translator, data, path, alignments=None, sentences=200, head=None):
@@ -49,8 +49,8 @@ def attention_report(translator, data, path, alignments=None, sentences=200, hea
         The figures over the whole corpus: a dict of `sentences`, `left_out`, `cross_entropy`
         (nats per target token), `entropy` (bits), `never_attended` and `attended_twice` (shares
         of the source words), `monotonicity` (None without two output words in a row); with gold
-        `alignment_error_rate`, of the links of `hard_alignment`, and
-        `alignment_error_rate_both_sides`, of those that its method grow-diag-final-and reads.
+        `alignment_error_rate`, of the links that `kseq.align` makes of one run, and
+        `alignment_error_rate_one_side`, of every output word's strongest source word alone.
 
     Raises:
         ValueError: The model has no attention or no such head, a side is real-valued, there is
@@ -150,7 +150,7 @@ class _Survey:
         self.left_out = 0
         self.sentences = []
         self.links = []
-        self.links_both_sides = []
+        self.links_one_side = []
         self.heads = collections.defaultdict(lambda: ([], []))
         self.words = collections.Counter()
         self.never = collections.Counter()
@@ -170,8 +170,8 @@ class _Survey:
         self.twice.update(itertools.compress(words, behaviour.twice))
         if sentence.gold is not None:
             _check_gold(sentence)
-            self.links.append(hard_alignment(result, self.head))
-            self.links_both_sides.append(hard_alignment(result, self.head, BOTH_SIDES))
+            self.links.append(hard_alignment(result, self.head, BOTH_SIDES))
+            self.links_one_side.append(hard_alignment(result, self.head))
         if result.attention_heads is not None:
             self._add_heads(result)
 
@@ -181,7 +181,7 @@ class _Survey:
             bits, links = self.heads[head]
             words = len(word_weights(result, head))
             bits.append(measures.entropies(attention_of(result, head)[:words]))
-            links.append(hard_alignment(result, head))
+            links.append(hard_alignment(result, head, BOTH_SIDES))
 
     @property
     def gold(self):
@@ -213,8 +213,8 @@ class _Survey:
         }
         if self.gold:
             figures["alignment_error_rate"] = alignment_error_rate(self.links, self.gold)
-            figures["alignment_error_rate_both_sides"] = alignment_error_rate(
-                self.links_both_sides, self.gold
+            figures["alignment_error_rate_one_side"] = alignment_error_rate(
+                self.links_one_side, self.gold
             )
         return figures
 

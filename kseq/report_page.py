@@ -15,8 +15,8 @@ from kseq.measures import NEVER, TWICE
 _FIGURES = (
     ("sentences", "sentences", "{:,}", "read with the model, teacher forced"),
     ("left_out", "left out", "{:,}", "a side has no token, or more than 1,000"),
-    ("alignment_error_rate", "alignment error rate", "{:.3f}", "each output word’s strongest word"),
-    ("alignment_error_rate_both_sides", "the same, read from both sides", "{:.3f}", "see below"),
+    ("alignment_error_rate", "alignment error rate", "{:.3f}", "read from both sides: see below"),
+    ("alignment_error_rate_one_side", "the same, one side", "{:.3f}", "output words alone"),
     ("cross_entropy", "cross-entropy", "{:.3f} nats", "per target token"),
     ("entropy", "entropy", "{:.2f} bits", "per output word"),
     ("never_attended", "never attended", "{:.1%}", "of the source words"),

@@ -97,10 +97,12 @@ def test_beam_and_penalty_reach_the_search():
 
 
 def test_alignment_error_rate_where_there_is_gold():
-    """Links are (source, target): both targets link to source 1."""
+    """Links are (source, target): both targets link to source 1, and source 0 to target 0."""
     translator = FakeTranslator({"1": "a", "2": "b"})
     gold = [{(1, 0), (1, 1)}, {(0, 0), (0, 1)}]
-    assert evaluate(translator, PAIRS, gold)["alignment_error_rate"] == 0.5
+    assert evaluate(translator, PAIRS, gold)["alignment_error_rate"] == (
+        pytest.approx(1 - 2 * (2 + 1) / (2 * 3 + 2 * 2))
+    )
     with pytest.raises(ValueError, match="a gold alignment for each of 2 pairs; received 1"):
         evaluate(translator, PAIRS, gold[:1])
     with pytest.raises(ValueError, match="gold alignments link words, but the run reads or"):
@@ -114,7 +116,7 @@ def test_pairs_that_cannot_be_compared_are_left_out_with_a_warning():
     with pytest.warns(LeftOutWarning, match="left out 3 of 4 pairs: a side has no token, or more"):
         figures = evaluate(translator, pairs, gold)
     assert figures["sentences"] == 1 and figures["exact_match"] == 100.0
-    assert figures["alignment_error_rate"] == 0.0
+    assert figures["alignment_error_rate"] == pytest.approx(1 - 2 * 2 / (3 + 2))
     with pytest.raises(ValueError, match="no pair has 1 to 1000 tokens on each side"):
         evaluate(translator, pairs[:1])
 
