@@ -4,7 +4,7 @@ import collections.abc
 
 import numpy as np
 
-from kseq.survey import chunks
+from kseq.lines import chunks
 
 METHODS = ("grow-diag-final-and", "intersection", "union")
 AGREEMENT = "agreement"

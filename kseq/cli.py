@@ -72,6 +72,23 @@ examples:
   kseq heatmap runs/en-fr "The red car is old." --out heatmap.png
   kseq heatmap runs/digits features/0001.npy --out heatmap.png
   kseq heatmap runs/transformer "The red car is old." --out heatmap.png --head 2 5
+  kseq heatmap runs/transformer "The red car is old." --out heads.pdf --panels heads
+  kseq heatmap runs/en-fr "I eat." --target "Je mange." --gold "0-0 1-1 2-2" --out gold.svg
+""",
+    "align": """
+examples:
+  kseq align runs/en-fr
+  kseq align runs/de-en --test test.de.gz test.en.gz --reverse runs/en-de --weights
+
+every output line holds the links of a pair in Pharaoh format, source before target: 0-0 1-2
+positions are those of the run's own tokens; a pair with an empty side has an empty line.
+""",
+    "report": """
+example:
+  kseq report runs/en-fr --out report.html
+
+the page needs no network: alignment errors where gold is known, entropy, coverage, monotonicity,
+suspicious sentences, and a heatmap to point at for every sentence.
 """,
     "export": """
 example:
@@ -156,6 +173,8 @@ def _parser():
     _add_evaluate(subparsers)
     _add_score(subparsers)
     _add_heatmap(subparsers)
+    _add_align(subparsers)
+    _add_report(subparsers)
     _add_export(subparsers)
     _add_models(subparsers)
     return parser
@@ -175,6 +194,12 @@ def _add_command(subparsers, name, run, summary):
 
 def _add_run(command):
     command.add_argument("run_directory", metavar="RUN", help="directory that kseq train made")
+
+
+def _add_test(command):
+    command.add_argument(
+        "--test", nargs="+", metavar="FILE", help="pairs; the corpus' own test split by default"
+    )
 
 
 def _add_ensemble(command):
@@ -301,9 +326,7 @@ def _add_evaluate(subparsers):
         subparsers, "evaluate", commands.evaluate, "measure a run against reference translations"
     )
     _add_run(command)
-    command.add_argument(
-        "--test", nargs="+", metavar="FILE", help="pairs; the corpus' own test split by default"
-    )
+    _add_test(command)
     command.add_argument("--json", action="store_true", help="print one JSON object")
     _add_ensemble(command)
     _add_search(command)
@@ -314,9 +337,7 @@ def _add_score(subparsers):
         subparsers, "score", commands.score, "tell how probable given translations are"
     )
     _add_run(command)
-    command.add_argument(
-        "--test", nargs="+", metavar="FILE", help="pairs; the corpus' own test split by default"
-    )
+    _add_test(command)
     command.add_argument(
         "--json", action="store_true", help="an object per pair, with a figure for each token"
     )
@@ -332,14 +353,32 @@ def _add_heatmap(subparsers):
     )
     _add_run(command)
     command.add_argument(
-        "--head",
-        type=int,
-        nargs=2,
-        metavar=("LAYER", "HEAD"),
-        help="one head of a Transformer, both from 1; the mean over all by default",
+        "sentences",
+        nargs="+",
+        metavar="SENTENCE",
+        help="source sentence, in quotes, or a .npy file; several are drawn in a grid",
+    )
+    _add_head(command)
+    command.add_argument(
+        "--panels",
+        default="mean",
+        metavar="KIND",
+        help="of a Transformer: mean (default), or a panel for each of the layers or heads",
     )
     command.add_argument(
-        "sentence", metavar="SENTENCE", help="source sentence, in quotes; or a .npy file"
+        "--target", metavar="TEXT", help="draw the attention to this translation, teacher forced"
+    )
+    command.add_argument(
+        "--gold", metavar="LINKS", help="outline these links of --target, such as '0-0 1-2'"
+    )
+    command.add_argument(
+        "--low-probability",
+        type=float,
+        metavar="P",
+        help="mark output words that are less probable (0.5; 0 marks none)",
+    )
+    command.add_argument(
+        "--colormap", default="viridis", metavar="NAME", help="a colormap of matplotlib"
     )
     command.add_argument(
         "--steps", type=int, metavar="T", help="steps to predict, where targets are real-valued"
@@ -350,6 +389,56 @@ def _add_heatmap(subparsers):
     _add_prefix(command)
     _add_ensemble(command)
     _add_search(command)
+
+
+def _add_head(command, name="--head", whose="a Transformer"):
+    command.add_argument(
+        name,
+        type=int,
+        nargs=2,
+        metavar=("LAYER", "HEAD"),
+        help=f"one head of {whose}, both from 1; the mean over all by default",
+    )
+
+
+def _add_align(subparsers):
+    command = _add_command(
+        subparsers, "align", commands.align, "write word alignments, read from the attention"
+    )
+    _add_run(command)
+    _add_test(command)
+    command.add_argument(
+        "--weights", action="store_true", help="write the attention of each link too: 0-0:0.93"
+    )
+    command.add_argument(
+        "--reverse", metavar="RUN", help="a run of the other direction, to be symmetrised with"
+    )
+    command.add_argument(
+        "--method",
+        default="agreement",
+        choices=("agreement", "grow-diag-final-and", "intersection", "union", "forward"),
+        help="how both directions, or both sides of one attention, become one alignment; forward "
+        "takes every output word's strongest source word alone (default: %(default)s)",
+    )
+    _add_head(command)
+    _add_head(command, "--reverse-head", "the reverse run")
+
+
+def _add_report(subparsers):
+    command = _add_command(
+        subparsers, "report", commands.report, "write a page on how the attention behaves"
+    )
+    _add_run(command)
+    _add_test(command)
+    command.add_argument("--out", required=True, metavar="PAGE", help="file to write: .html")
+    command.add_argument(
+        "--sentences",
+        type=int,
+        default=200,
+        metavar="N",
+        help="sentences that can be looked at, beside the suspicious ones (%(default)s)",
+    )
+    _add_head(command)
 
 
 def _add_export(subparsers):

@@ -8,6 +8,7 @@ import re
 import sys
 
 from kseq.console import counted, import_tensorflow_quietly, show_warning
+from kseq.corpora import read_links
 from kseq.strategies import BeamSearch, Sampling, make_strategy
 
 FLAGS = {"beam_size": "--beam"}  # others are spelled like the option
@@ -71,7 +72,7 @@ def translate(options):
 
 
 def _predict(translator, options):
-    from kseq.survey import chunks
+    from kseq.lines import chunks
 
     _refuse_search(translator, options)
     with _sources(options.file, translator) as sources, counted("sequences") as count:
@@ -113,24 +114,28 @@ def evaluate(options):
     _warn_of_blank(pairs)
     if options.json:
         print(json.dumps(figures))
-        return
+    else:
+        _print_figures(figures)
+
+
+def _print_figures(figures):
+    width = 2 + max(map(len, figures))
     for name, value in figures.items():
         shown = f"{value:.3f}" if isinstance(value, float) else value
-        print(f"{name.replace('_', ' '):22}{shown}")
+        print(f"{name.replace('_', ' '):{width}}{shown}")
 
 
 def score(options):
     """Scores given targets: `Translator.score`."""
-    from kseq.survey import chunks
+    from kseq.lines import chunks
 
     pairs, _ = _test_pairs(options)
     translator = _translator(options)
     with counted("pairs") as count:
-        for chunk in chunks(pairs, translator.read_ahead):
+        for chunk in chunks(_all_lines(pairs), translator.read_ahead):
             for result, (source, _) in zip(translator.score(chunk), chunk):
                 print(_score_line(translator, result, source, options.json))
                 count()
-    _warn_of_blank(pairs)
 
 
 def _score_line(translator, result, source, as_json):
@@ -142,25 +147,75 @@ def _score_line(translator, result, source, as_json):
     return json.dumps({**line, "target": result.text, **_scores(result)}, ensure_ascii=False)
 
 
+def align(options):
+    """Writes word alignments: `kseq.align`."""
+    pairs, _ = _test_pairs(options)
+    translator = _translator(options)
+    reverse = options.reverse and _load(options.reverse)
+    from kseq.alignment import align, to_pharaoh
+
+    method = None if options.method == "forward" else options.method
+    heads = tuple(options.head or ()) or None, tuple(options.reverse_head or ()) or None
+    alignments = align(translator, _all_lines(pairs), reverse, method, *heads)
+    with counted("pairs") as count:
+        for links in alignments:
+            print(to_pharaoh(links if options.weights else set(links)))
+            count()
+
+
+def report(options):
+    """Writes a page about the attention over a corpus: `kseq.attention_report`."""
+    if pathlib.Path(options.out).suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"--out must end in .html; received {options.out}")
+    pairs, alignments = _test_pairs(options)
+    translator = _translator(options)
+    from kseq.report import attention_report
+
+    head = tuple(options.head) if options.head else None
+    figures = attention_report(translator, pairs, options.out, alignments, options.sentences, head)
+    _print_figures(figures)
+    print(options.out)
+
+
 def heatmap(options):
-    """Draws one attention: `save_heatmap`."""
+    """Draws attention: `save_heatmap`."""
     from kseq.heatmap import save_heatmap
 
     searched = _search_options(options, BeamSearch)
-    if not options.sentence.strip():
+    if not all(sentence.strip() for sentence in options.sentences):
         raise ValueError("expected a sentence to draw; received an empty one")
     if pathlib.Path(options.out).suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ValueError(f"--out must end in .png, .svg or .pdf; received {options.out}")
+    if options.target is not None and len(options.sentences) > 1:
+        raise ValueError(f"--target is for one sentence; received {len(options.sentences)}")
+    if options.gold is not None and options.target is None:
+        raise ValueError("--gold links the words of a given target: give that with --target")
+    drawn = {
+        "panels": options.panels,
+        "colormap": options.colormap,
+        "low_probability": options.low_probability,
+        "gold": None if options.gold is None else read_links(options.gold, "--gold"),
+    }
     translator = _translator(options)
     _check_steps(translator, options)
+    results = _results_to_draw(translator, searched, options)
+    head = tuple(options.head) if options.head else None
+    save_heatmap(results if len(results) > 1 else results[0], options.out, head, **drawn)
+    print(options.out)
+
+
+def _results_to_draw(translator, searched, options):
+    if options.target is not None:
+        if translator.predicts_values:
+            raise ValueError("--target is for text; this model predicts real values")
+        return translator.score([(options.sentences[0], options.target)])
     if translator.predicts_values:
         _refuse_search(translator, options)
-        result = translator.predict([options.sentence], options.steps)[0]
-    else:
-        result = translator.translate([options.sentence], prefix=options.prefix, **searched)[0]
+        return translator.predict(options.sentences, options.steps)
+    results = translator.translate(options.sentences, prefix=options.prefix, **searched)
+    for result in results:
         print(result.text)
-    save_heatmap(result, options.out, options.head)
-    print(options.out)
+    return results
 
 
 def export(options):
@@ -238,16 +293,20 @@ def _check_steps(translator, options):
 
 
 def _translator(options):
+    runs = options.run_directory, *getattr(options, "ensemble", ())
+    average = getattr(options, "ensemble_average", "probability")
+    return _load(*runs, average=average)
+
+
+def _load(*runs, **options):
     from kseq.run_directory import require_run
 
-    runs = options.run_directory, *getattr(options, "ensemble", ())
     for run in runs:
         require_run(run)
     import_tensorflow_quietly()
-    from kseq.inference import AVERAGES
     from kseq.translator import Translator
 
-    return Translator.load(*runs, average=getattr(options, "ensemble_average", AVERAGES[0]))
+    return Translator.load(*runs, **options)
 
 
 def _test_pairs(options):
@@ -276,6 +335,11 @@ def _test_pairs(options):
             f"{pairs}: expected {expected}, as the run was trained with; received {received}"
         )
     return pairs, alignments
+
+
+def _all_lines(pairs):
+    """A pair for every line of the files, so that the lines of the output belong to them."""
+    return pairs.with_blank() if pairs.features == (0, 0) else pairs
 
 
 def _warn_of_blank(pairs):

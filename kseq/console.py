@@ -59,7 +59,9 @@ def counted(what):
         progress.TimeElapsedColumn(),
     )
     started = time.monotonic()
-    with progress.Progress(*columns, console=console.Console(stderr=True)) as bar:
+    # The output is going elsewhere: the bar must not take it for its own.
+    terminal = {"console": console.Console(stderr=True), "redirect_stdout": False}
+    with progress.Progress(*columns, **terminal) as bar:
         task = bar.add_task("", total=None, rate=0.0)
         done = 0
 

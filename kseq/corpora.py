@@ -58,14 +58,18 @@ class Pairs:
 
     def __iter__(self):
         blank = 0
-        for source, target in _read_pairs(self.files):
-            if self._keeps is not None and not self._keeps(source):
-                continue
+        for source, target in self.with_blank():
             if source.strip() and target.strip():
                 yield source, target
             else:
                 blank += 1
         self.blank = blank
+
+    def with_blank(self):
+        """Yields all pairs, those with an empty side among them."""
+        for source, target in _read_pairs(self.files):
+            if self._keeps is None or self._keeps(source):
+                yield source, target
 
     def keys(self):
         """Yields what `keeps` is asked of every pair: its source sentence."""
@@ -136,8 +140,9 @@ class Corpus:
         """
         if split not in self._alignments:
             raise ValueError(f"the corpus {self.name} has no gold alignments for {split!r}")
-        for _, line in read_lines(self._alignments[split]):
-            yield {tuple(map(int, link.split("-"))) for link in line.split()}
+        path = self._alignments[split]
+        for number, line in read_lines(path):
+            yield read_links(line, f"{path}, line {number}")
 
     def has_alignments(self, split):
         """Whether `alignments(split)` gives any."""
@@ -185,6 +190,29 @@ def load_corpus(*train, valid=None, test=None):
     source_features, target_features = everything.features
     model = ModelConfig(source_features=source_features, target_features=target_features)
     return Corpus(str(everything), *splits, config=Config(model), origin=origin)
+
+
+def read_links(line, name):
+    """Reads an alignment in Pharaoh format, `"0-0 1-2"`, source before target.
+
+    Args:
+        line: Links with spaces between them.
+        name: Where they come from, for the message.
+
+    Returns:
+        A set of (source, target) positions.
+
+    Raises:
+        ValueError: A link is none.
+    """
+    links = [link.partition("-") for link in line.split()]
+    for source, dash, target in links:
+        if not (source.isdecimal() and target.isdecimal()):
+            raise ValueError(
+                f"{name}: expected links such as 0-0 1-2, source before target; received "
+                f"{source}{dash}{target}"
+            )
+    return {(int(source), int(target)) for source, _, target in links}
 
 
 def embedded_corpora():

@@ -63,6 +63,30 @@ def read_columns(path):
             yield number, "", ""
 
 
+def chunks(iterable, size, is_waiting=lambda: False):
+    """Yields lists of `size` things, the last one shorter perhaps, or the one before an error.
+
+    Args:
+        iterable: What gives the things.
+        size: Most things of a list.
+        is_waiting: Tells whether the next thing is not there yet; then nobody waits for it who
+            has one already.
+    """
+    chunk = []
+    try:
+        for thing in iterable:
+            chunk.append(thing)
+            if len(chunk) == size or is_waiting():
+                yield chunk
+                chunk = []
+    except Exception:
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
+        yield chunk
+
+
 class WaitingLines:
     """Lines that are read in the background, so that one can ask whether there are any yet.
 

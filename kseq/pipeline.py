@@ -3,8 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
+from kseq.lines import chunks
 from kseq.special_tokens import PAD, START
-from kseq.survey import CHUNK, as_bytes, chunks, length_limits
+from kseq.survey import CHUNK, as_bytes, length_limits
 
 # What is held in memory at once: sentences are small, sequences of real values are not.
 POOL_BATCHES = {"text": 256, "values": 16}  # batches whose pairs are sorted by length together

@@ -18,8 +18,8 @@ from kseq.alignment import (
 from kseq.corpora import Corpus
 from kseq.evaluation import LONGEST
 from kseq.files import write_text
+from kseq.lines import chunks
 from kseq.report_page import page
-from kseq.survey import chunks
 
 SUSPICIOUS = 10  # sentences that are shown because something seems to be wrong with them
 

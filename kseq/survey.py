@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kseq.codecs import CodecPair
+from kseq.lines import chunks
 from kseq.text import select_vocabulary
 from kseq.values import Statistics, ValueCodec
 
@@ -174,30 +175,6 @@ def length_limits(codecs, training):
             for codec in codecs.sides
         ]
     )
-
-
-def chunks(iterable, size, is_waiting=lambda: False):
-    """Yields lists of `size` things, the last one shorter perhaps, or the one before an error.
-
-    Args:
-        iterable: What gives the things.
-        size: Most things of a list.
-        is_waiting: Tells whether the next thing is not there yet; then nobody waits for it who
-            has one already.
-    """
-    chunk = []
-    try:
-        for thing in iterable:
-            chunk.append(thing)
-            if len(chunk) == size or is_waiting():
-                yield chunk
-                chunk = []
-    except Exception:
-        if chunk:
-            yield chunk
-        raise
-    if chunk:
-        yield chunk
 
 
 def as_bytes(texts):

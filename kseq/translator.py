@@ -10,11 +10,12 @@ import tensorflow as tf
 from kseq.batches import Sequences, by_length, checked, decoded, refuse_single
 from kseq.fields import suggestion
 from kseq.inference import AVERAGES, Inference
+from kseq.lines import chunks
 from kseq.pipeline import with_first
 from kseq.results import Prediction, Translation
 from kseq.special_tokens import PAD
 from kseq.strategies import BeamSearch, Sampling, make_strategy
-from kseq.survey import CHUNK, chunks
+from kseq.survey import CHUNK
 from kseq.unknown_words import Dictionary, load_dictionary
 from kseq.weights import load_model
 

@@ -1,0 +1,309 @@
+"""What `kseq` finds, scores and aligns, as a person sees it."""
+
+import json
+import os
+import pty
+import select
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from conftest import LEARNT, SMALL
+from test_cli import ENVIRONMENT, KSEQ, complains, kseq  # noqa: F401
+
+from kseq import BeamSearch, Config, Sampling, Translator, align, load_corpus, to_pharaoh, train
+from kseq.cli import main
+
+SENTENCES = ["The cat is small.", "Where is he?", "They do not eat."]
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text"
+    path.write_text("".join(sentence + "\n" for sentence in SENTENCES))
+    return path
+
+
+@pytest.fixture
+def output(capsys):
+    """Runs a command that must go well; returns its output lines."""
+
+    def run(*words):
+        assert main([str(word) for word in words]) == 0, capsys.readouterr().err
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "words, strategy",
+    [
+        ([], BeamSearch()),
+        (["--beam", 4, "--n-best", 3], BeamSearch(beam_size=4, n_best=3)),
+        (
+            ["--beam", 3, "--alpha", 0.2, "--beta", 0.5, "--maximum-ratio", 1.5],
+            BeamSearch(beam_size=3, alpha=0.2, beta=0.5, maximum_ratio=1.5),
+        ),
+        (
+            ["--length-penalty", "average", "--minimum-length", 4, "--no-repeat-ngram", 2],
+            BeamSearch(length_penalty="average", minimum_length=4, no_repeat_ngram=2),
+        ),
+        (
+            ["--forbid", "le", "Le", "--forbid", "<unk>", "--repetition-penalty", 2],
+            BeamSearch(forbid=("le", "Le", "<unk>"), repetition_penalty=2.0),
+        ),
+        (
+            ["--samples", 3, "--seed", 5, "--temperature", 0.8, "--top-k", 9, "--top-p", 0.9],
+            Sampling(samples=3, seed=5, temperature=0.8, top_k=9, top_p=0.9),
+        ),
+    ],
+)
+def test_options_are_those_of_python(small_run, translator, text, output, words, strategy):
+    lines = output("translate", small_run, text, *words)
+    expected = translator.stream(SENTENCES, strategy)
+    assert lines == ["\t".join(result.text for result in results) for results in expected]
+
+
+def test_a_prefix_and_an_ensemble(small_run, text, output):
+    lines = output("translate", small_run, text, "--prefix", "Le chat", "--ensemble", small_run)
+    assert len(lines) == 3 and all(line.startswith("Le chat") for line in lines)
+
+
+def test_json_has_a_figure_for_each_token(small_run, text, output):
+    for line in output("translate", small_run, text, "--samples", 2, "--json"):
+        for one in json.loads(line)["hypotheses"]:
+            assert len(one["token_log_probabilities"]) == len(one["tokens"])
+            total = sum(one["token_log_probabilities"])
+            assert total == pytest.approx(one["log_probability"], abs=1e-4)
+
+
+def test_score(small_run, translator, tmp_path, output):
+    """A line for every line of the file, those with an empty side among them."""
+    pairs = [("The cat is small.", "Le chat est petit."), ("", "Non."), ("Where?", "")]
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"{source}\t{target}\n" for source, target in pairs))
+    expected = translator.score(pairs)
+    for line, result in zip(output("score", small_run, "--test", path), expected, strict=True):
+        total, mean, target = line.split("\t")
+        assert float(total) == pytest.approx(result.log_probability, abs=1e-5)
+        assert float(mean) == pytest.approx(result.score, abs=1e-5)
+        assert target == result.text
+    lines = output("score", small_run, "--test", path, "--json")
+    for line, result in zip(map(json.loads, lines), expected, strict=True):
+        assert (line["source"], line["target"]) == (result.source, result.text)
+        assert line["tokens"] == result.tokens
+        np.testing.assert_allclose(
+            line["token_log_probabilities"], result.token_log_probabilities, atol=1e-5
+        )
+    assert len(output("score", small_run)) == 200
+
+
+def test_align(small_run, translator, tmp_path, output):
+    pairs = [("The cat is small.", "Le chat est petit."), ("", "Non."), ("Where?", "Où ?")]
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"{source}\t{target}\n" for source, target in pairs))
+    expected = list(align(translator, pairs))
+    words = ["align", small_run, "--test", path]
+    assert output(*words) == [to_pharaoh(set(links)) for links in expected]
+    assert output(*words, "--weights") == [to_pharaoh(links) for links in expected]
+    assert output(*words)[1] == "" and ":" in output(*words, "--weights")[0]
+    forward = align(translator, pairs, method=None)
+    assert output(*words, "--method", "forward") == [to_pharaoh(set(links)) for links in forward]
+
+
+def test_a_report_and_pictures(small_run, tmp_path, output):
+    page = tmp_path / "page.html"
+    assert output("report", small_run, "--out", page, "--sentences", 3)[-1] == str(page)
+    assert "<!doctype html>" in page.read_text().lower()
+    picture = tmp_path / "picture.svg"
+    words = ["heatmap", small_run, "I eat.", "--target", "Je mange.", "--gold", "0-0 1-1"]
+    assert output(*words, "--colormap", "magma", "--out", picture) == [str(picture)]
+    assert "mange" in picture.read_text()
+    assert len(output("heatmap", small_run, *SENTENCES, "--out", tmp_path / "grid.png")) == 4
+
+
+@pytest.fixture(scope="module")
+def checkpointed(small_corpus, tmp_path_factory):
+    """A run that has kept its last two epochs of three."""
+    out = tmp_path_factory.mktemp("runs") / "checkpointed"
+    settings = [*SMALL, *LEARNT, "epochs=3", "checkpoints=2"]
+    train(small_corpus, Config().with_settings(settings), out=out, verbose=False)
+    return out
+
+
+def test_average(checkpointed, tmp_path, output):
+    """The weights are the mean of what was kept, and the run is one like any other."""
+    names = sorted(path.name for path in (checkpointed / "checkpoints").iterdir())
+    assert names == ["epoch-0002.weights.h5", "epoch-0003.weights.h5"]
+    out = tmp_path / "averaged"
+    assert "averaged epochs 2, 3" in output("average", checkpointed, "--out", out)[0]
+    each = []
+    for name in names:
+        run = tmp_path / name
+        shutil.copytree(checkpointed, run)
+        shutil.copy(checkpointed / "checkpoints" / name, run / "model.weights.h5")
+        each.append(Translator.load(run).model.get_weights())
+    for mean, *weights in zip(Translator.load(out).model.get_weights(), *each):
+        np.testing.assert_allclose(mean, np.mean(weights, axis=0), atol=1e-6)
+    assert (
+        "averaged epochs 3;"
+        in output("average", checkpointed, "--last", 1, "--out", out, "--overwrite")[0]
+    )
+    for mean, last in zip(Translator.load(out).model.get_weights(), each[1]):
+        np.testing.assert_array_equal(mean, last)
+    assert len(output("translate", out, __file__)) > 100
+
+
+def test_what_cannot_be_asked_for(small_run, checkpointed, text, tmp_path, complains):  # noqa: F811
+    (tmp_path / "words.tsv").write_text("a\tb\nno tab\n")
+    (tmp_path / "pairs.tsv").write_text("a\tb\n")
+    (tmp_path / "lower.tsv").write_text("".join(f"A{n} b\tC d\n" for n in range(9)) * 20)
+    lower = tmp_path / "lower"
+    settings = ["units=8", "embedding_dim=4", "epochs=1", "lowercase=true"]
+    corpus = load_corpus(tmp_path / "lower.tsv", valid=tmp_path / "lower.tsv")
+    train(corpus, Config().with_settings(settings), out=lower, verbose=False)
+    translate = ["translate", small_run, text]
+    picture = ["--out", tmp_path / "a.png"]
+    for words, message in [
+        ([*translate, "--prefix", "Le xyzzy"], "prefix 'Le xyzzy' cannot be written: 'xyzzy' is"),
+        ([*translate, "--beam", 0], "--beam must be at least 1 and at most 1,000; received 0"),
+        ([*translate, "--beam", 999], "beam_size must be at most .* the size of the target vocab"),
+        ([*translate, "--samples", 2, "--top-p", 0], "--top-p must be over 0 and at most 1"),
+        ([*translate, "--top-p", 0.5], r"--top-p is for sampling: add --samples N"),
+        ([*translate, "--samples", 2, "--beam", 2], "--beam is for beam search, --samples for sam"),
+        (
+            [*translate, "--minimum-length", 9, "--maximum-length", 3],
+            r"--minimum-length \(9\) must not be over --maximum-length \(3\)",
+        ),
+        ([*translate, "--ensemble", lower], "lower: an ensemble must read the source in one way"),
+        ([*translate, "--ensemble", tmp_path / "none"], "run directory not found: .*none"),
+        ([*translate, "--dictionary", tmp_path / "words.tsv"], "words.tsv, line 2: expected"),
+        ([*translate, "--dictionary", tmp_path / "none"], "file not found: .*none"),
+        ([*translate, "--forbid", "xyzzy"], "'xyzzy' is not in the target vocabulary"),
+        (["average", small_run, "--out", tmp_path / "x"], "kept no checkpoints; train with check"),
+        (
+            ["average", checkpointed, "--last", 3, "--out", tmp_path / "x"],
+            "last must be from 1 to 2, as many as .*checkpointed has kept",
+        ),
+        (["average", checkpointed, "--out", small_run], "already holds a run"),
+        (["score", small_run, "--test", tmp_path / "none"], "file not found"),
+        (["align", small_run, "--reverse", lower], "lowercase|tokens|direction"),
+        (["align", small_run, "--head", 1, 1], "only a Transformer has heads"),
+        (["report", small_run, "--out", tmp_path / "page.pdf"], "--out must end in .html"),
+        (
+            ["report", small_run, "--out", tmp_path / "page.html", "--sentences", -1],
+            "sentences must be a whole number from 0 on",
+        ),
+        (["heatmap", small_run, "a", "--gold", "0-0", *picture], "give that with --target"),
+        (
+            ["heatmap", small_run, "I eat.", "--target", "Je", "--gold", "0_0", *picture],
+            "--gold: expected links such as 0-0 1-2, source before target; received 0_0",
+        ),
+        (["heatmap", small_run, "a", "b", "--target", "x", *picture], "--target is for one senten"),
+        (["heatmap", small_run, "a", "--colormap", "virides", *picture], "virides.*viridis"),
+    ]:
+        complains(words, message)
+    assert not (tmp_path / "x").exists() and not (tmp_path / "a.png").exists()
+
+
+# === Streams ===
+
+
+def test_ten_thousand_lines(small_run, tmp_path):
+    """In order, and in no more memory than a tenth of them needs.
+
+    The limit is on what the process may take beside what it has when the model is loaded; it
+    would not hold all results, whose attention alone would be many times larger.
+    """
+    rng = np.random.default_rng(0)
+    words = [
+        "the",
+        "cat",
+        "is",
+        "small",
+        "where",
+        "he",
+        "they",
+        "do",
+        "not",
+        "eat",
+        "a",
+        "red",
+        "car",
+    ]
+    lines = [" ".join(rng.choice(words, size=rng.integers(1, 12))) for _ in range(10_000)]
+    (tmp_path / "text").write_text("".join(line + "\n" for line in lines))
+
+    def peak(count):
+        text = "".join(line + "\n" for line in lines[:count])
+        program = (
+            "import resource, sys; from kseq.cli import main; code = main();"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr);"
+            "sys.exit(code)"
+        )
+        process = subprocess.run(
+            [KSEQ[0], "-c", program, "translate", str(small_run)],
+            input=text.encode(),
+            capture_output=True,
+            env=ENVIRONMENT,
+        )
+        assert process.returncode == 0, process.stderr
+        return process.stdout.decode().splitlines(), int(process.stderr.split()[-1])
+
+    outputs, kilobytes = peak(10_000)
+    some, fewer = peak(1_000)
+    assert len(outputs) == 10_000
+    assert outputs[:1000] == some
+    assert kilobytes < fewer + 150_000
+
+
+def test_an_answer_comes_before_the_pipe_ends(small_run, translator):
+    """A program that talks to kseq through pipes and waits for every answer."""
+    expected = [result.text for result in translator.translate(SENTENCES)]
+    with subprocess.Popen(
+        [*KSEQ, "translate", str(small_run)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=ENVIRONMENT,
+    ) as process:
+        for sentence, answer in zip(SENTENCES, expected):
+            process.stdin.write(f"{sentence}\n".encode())
+            process.stdin.flush()
+            assert process.stdout.readline().decode() == answer + "\n"
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0
+
+
+def read_all(descriptor):
+    """What comes out of a terminal until it is closed."""
+    parts = []
+    while select.select([descriptor], [], [], 60)[0]:
+        try:
+            part = os.read(descriptor, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        parts.append(part)
+    return b"".join(parts).decode()
+
+
+def test_progress_shows_on_a_terminal_only(small_run, text, tmp_path):
+    code, _, errors = kseq("translate", small_run, text)
+    assert (code, errors) == (0, "")
+    leader, follower = pty.openpty()
+    with open(tmp_path / "output", "wb") as file:
+        process = subprocess.Popen(
+            [*KSEQ, "translate", str(small_run), str(text)],
+            stdout=file,
+            stderr=follower,
+            env={**ENVIRONMENT, "TERM": "xterm"},
+        )
+    os.close(follower)
+    shown = read_all(leader)
+    os.close(leader)
+    assert process.wait(timeout=60) == 0
+    assert "3 sentences" in shown and "Traceback" not in shown
+    assert len((tmp_path / "output").read_text().splitlines()) == 3
