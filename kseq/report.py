@@ -230,6 +230,14 @@ class _Survey:
         ]
 
 
+def _name(data):
+    """What the page calls the corpus: its name, or its files with their folder."""
+    if isinstance(data, Corpus):
+        return data.name
+    files = getattr(data, "files", ())
+    return " and ".join("/".join(file.resolve().parts[-2:]) for file in files) or "pairs"
+
+
 def _check_gold(sentence):
     source, target = (
         len(tokens) - 1 for tokens in (sentence.result.source_tokens, sentence.result.tokens)
@@ -250,7 +258,7 @@ def _facts(translator, data, survey, figures, shown, suspicious):
     if survey.head is not None:
         measured = f"head {survey.head[1]} of layer {survey.head[0]}"
     return {
-        "corpus": data.name if isinstance(data, Corpus) else "pairs",
+        "corpus": _name(data),
         "model": f"{kind}, {model.attention} attention",
         "measured": measured,
         "figures": figures,
