@@ -126,8 +126,33 @@ def attention_of(result, head=None):
     heads = getattr(result, "attention_heads", None)
     if heads is None:
         raise ValueError(f"only a Transformer has heads; received head={head}")
-    _check_head(head, *heads.shape[:2])
-    return np.asarray(heads[head[0] - 1, head[1] - 1])
+    return np.asarray(heads)[place_of_head(head, *heads.shape[:2])]
+
+
+def place_of_head(head, layers, heads):
+    """Where a head stands in the attention of a Transformer.
+
+    Args:
+        head: Layer and head, both from 1.
+        layers: Number of layers.
+        heads: Number of heads of each.
+
+    Returns:
+        Layer and head, both from 0.
+
+    Raises:
+        ValueError: There is no such head.
+    """
+    try:
+        layer, number = head
+        is_there = 1 <= layer <= layers and 1 <= number <= heads
+    except (TypeError, ValueError):
+        is_there = False
+    if not is_there:
+        raise ValueError(
+            f"head must be a layer from 1 to {layers} and a head from 1 to {heads}; received {head}"
+        )
+    return layer - 1, number - 1
 
 
 def symmetrize(forward, backward, method=METHODS[0]):
@@ -224,7 +249,7 @@ def check_attends_words(translator, head):
     if head is not None:
         if model.architecture != "transformer":
             raise ValueError(f"only a Transformer has heads; received head={head}")
-        _check_head(head, model.decoder_layers, model.heads)
+        place_of_head(head, model.decoder_layers, model.heads)
 
 
 def _read_links(weights, method):
@@ -306,14 +331,6 @@ def _grow_diag_final_and(forward, backward):
 def _check_method(method, methods=METHODS):
     if method is not None and method not in methods:
         raise ValueError(f"unknown method {method!r}; expected {', '.join(methods)}")
-
-
-def _check_head(head, layers, heads):
-    layer, number = head
-    if not (1 <= layer <= layers and 1 <= number <= heads):
-        raise ValueError(
-            f"head must be a layer from 1 to {layers} and a head from 1 to {heads}; received {head}"
-        )
 
 
 def _check_reverse(translator, reverse):

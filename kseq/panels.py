@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kseq.alignment import place_of_head
 from kseq.fields import check_names
 from kseq.scripts import label, reads_right_to_left
 
@@ -215,7 +216,7 @@ def _weights(result, options):
     weights = np.asarray(result.attention_heads)
     layers, heads = weights.shape[:2]
     if options.head is not None:
-        return weights[_place(options.head, layers, heads)], np.array("", object)
+        return weights[place_of_head(options.head, layers, heads)], np.array("", object)
     if options.panels == "layers":
         titles = [f"layer {layer + 1}" for layer in range(layers)]
         return weights.mean(axis=1), np.array(titles, object)
@@ -223,19 +224,6 @@ def _weights(result, options):
         [f"layer {layer + 1}, head {head + 1}" for head in range(heads)] for layer in range(layers)
     ]
     return weights, np.array(titles, object)
-
-
-def _place(head, layers, heads):
-    try:
-        layer, number = head
-        is_there = 1 <= layer <= layers and 1 <= number <= heads
-    except (TypeError, ValueError):
-        is_there = False
-    if not is_there:
-        raise ValueError(
-            f"head must be a layer from 1 to {layers} and a head from 1 to {heads}; received {head}"
-        )
-    return layer - 1, number - 1
 
 
 def _has_heads(result):
