@@ -9,7 +9,7 @@ import tensorflow as tf
 from kseq.arrays import check_values, read_values
 from kseq.pipeline import source_inputs
 from kseq.special_tokens import END, SPECIAL_TOKENS
-from kseq.text import strip_marks
+from kseq.text import decoded, strip_marks
 
 BATCH_SENTENCES = 64
 BATCH_TOKENS = 4096  # source tokens of a batch, padding included; or steps of real values
@@ -120,14 +120,3 @@ def _batches(lengths):
         batch.append(row)
     if batch:
         yield np.array(batch)
-
-
-def decoded(strings):
-    """Returns nested lists of bytes, or a tensor of them, as nested lists of str."""
-    if isinstance(strings, tf.Tensor):
-        strings = strings.numpy().tolist()
-    if isinstance(strings, tf.RaggedTensor):
-        strings = strings.to_list()
-    if isinstance(strings, bytes):
-        return strings.decode("utf-8")
-    return [decoded(string) for string in strings]

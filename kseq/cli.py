@@ -111,7 +111,7 @@ def main(arguments=None):
     Returns:
         The exit code: 0 done, 1 it failed, 2 the command or its data is wrong.
     """
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
     _show_only_our_warnings()
     try:
         options.run(options)
@@ -122,7 +122,9 @@ def main(arguments=None):
     except KeyboardInterrupt as error:
         return _complain(str(error) or "stopped", code=1)
     except (ValueError, TypeError) as error:
-        return _complain(error, code=2)
+        # Settings of a training are given by name, the options of all else as flags.
+        is_training = options.run is commands.train
+        return _complain(error if is_training else commands.in_flags(error), code=2)
     except OSError as error:
         return _complain(_described(error), code=2)
     except MemoryError as error:
@@ -132,9 +134,20 @@ def main(arguments=None):
     except Exception as error:
         if "tensorflow" not in type(error).__module__:
             raise
-        # What runs in a graph fails in a graph, such as for want of memory.
-        return _complain(str(error).partition("\n")[0], code=1)
+        return _complain(_reason(error), code=1)
     return 0
+
+
+def _parsed(arguments):
+    """The options. A FILE may stand behind them, where argparse does not look for it any more."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    is_file = len(rest) == 1 and not rest[0].startswith("-")
+    if is_file and getattr(options, "file", "") is None:
+        options.file = rest[0]
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return options
 
 
 def _described(error):
@@ -142,6 +155,17 @@ def _described(error):
     if error.strerror is None:
         return error
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+def _reason(error):
+    """What TensorFlow says of a graph that failed, without where it happened."""
+    if "ResourceExhausted" in type(error).__name__ or "OOM" in str(error):
+        return "out of memory; a shorter source, or a smaller --beam, needs less"
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [
+        line for line in lines if ":" in line and not line.startswith(("Graph exec", "[[", "File"))
+    ]
+    return said[-1] if said else lines[0]
 
 
 def _complain(problem, code):

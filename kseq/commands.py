@@ -9,6 +9,7 @@ import sys
 
 from kseq.console import counted, import_tensorflow_quietly, show_warning
 from kseq.corpora import read_links
+from kseq.files import require_folder_of
 from kseq.strategies import BeamSearch, Sampling, make_strategy
 
 FLAGS = {"beam_size": "--beam"}  # others are spelled like the option
@@ -57,7 +58,12 @@ def average(options):
 
 def translate(options):
     """Translates lines, or predicts real values: `Translator.stream`, `Translator.predict`."""
+    from kseq.lines import require_file
+
     strategy = _strategy(options)
+    for path in (options.file, strategy.dictionary):
+        if path is not None:
+            require_file(path)
     translator = _translator(options)
     _check_steps(translator, options)
     if translator.predicts_values:
@@ -167,6 +173,7 @@ def report(options):
     """Writes a page about the attention over a corpus: `kseq.attention_report`."""
     if pathlib.Path(options.out).suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"--out must end in .html; received {options.out}")
+    require_folder_of(options.out)
     pairs, alignments = _test_pairs(options)
     translator = _translator(options)
     from kseq.report import attention_report
@@ -179,13 +186,14 @@ def report(options):
 
 def heatmap(options):
     """Draws attention: `save_heatmap`."""
-    from kseq.heatmap import save_heatmap
+    from kseq.heatmap import check_options, save_heatmap
 
     searched = _search_options(options, BeamSearch)
     if not all(sentence.strip() for sentence in options.sentences):
         raise ValueError("expected a sentence to draw; received an empty one")
     if pathlib.Path(options.out).suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ValueError(f"--out must end in .png, .svg or .pdf; received {options.out}")
+    require_folder_of(options.out)
     if options.target is not None and len(options.sentences) > 1:
         raise ValueError(f"--target is for one sentence; received {len(options.sentences)}")
     if options.gold is not None and options.target is None:
@@ -196,10 +204,15 @@ def heatmap(options):
         "low_probability": options.low_probability,
         "gold": None if options.gold is None else read_links(options.gold, "--gold"),
     }
+    head = tuple(options.head) if options.head else None
+    check_options(head=head, **drawn)
     translator = _translator(options)
     _check_steps(translator, options)
+    if (head or options.panels != "mean") and not translator.has_heads:
+        raise ValueError(
+            "--head and --panels are for a run of one Transformer; this one has no heads"
+        )
     results = _results_to_draw(translator, searched, options)
-    head = tuple(options.head) if options.head else None
     save_heatmap(results if len(results) > 1 else results[0], options.out, head, **drawn)
     print(options.out)
 
@@ -208,6 +221,9 @@ def _results_to_draw(translator, searched, options):
     if options.target is not None:
         if translator.predicts_values:
             raise ValueError("--target is for text; this model predicts real values")
+        if searched or options.prefix is not None:
+            flag = _flag(next(iter(searched), "prefix"))
+            raise ValueError(f"{flag} is for a search; with --target nothing is searched for")
         return translator.score([(options.sentences[0], options.target)])
     if translator.predicts_values:
         _refuse_search(translator, options)
@@ -265,10 +281,17 @@ def _made(kind, given):
     try:
         return make_strategy(kind, **given)
     except (ValueError, TypeError) as error:
-        # Who gave flags is answered in flags.
-        names = "|".join(field.name for field in dataclasses.fields(kind))
-        message = re.sub(rf"\b({names})\b", lambda found: _flag(found[1]), str(error))
-        raise ValueError(message) from error
+        raise ValueError(in_flags(error)) from error
+
+
+def in_flags(error):
+    """What an error says, with the names of options as the flags that were given."""
+    names = {field.name for kind in (BeamSearch, Sampling) for field in dataclasses.fields(kind)}
+    names = "|".join(sorted(names | {"reverse_head", "low_probability"}))
+    # Not in the name of a file, and not what is a flag already.
+    return re.sub(
+        rf"(?<![\w/.\-'])({names})(?![\w/.\-'])", lambda found: _flag(found[1]), str(error)
+    )
 
 
 def _flag(name):

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import difflib
+import numbers
 import reprlib
 import types
 import typing
@@ -80,7 +81,12 @@ def _converted(name, value, kind):
                 f"{suggestion(value, choices)}"
             )
         return value
-    if kind is float and type(value) in (int, str):
+    if isinstance(value, numbers.Number) and type(value) is not bool:
+        if isinstance(value, numbers.Integral) and kind is int:
+            return int(value)  # NumPy has numbers of its own
+        if isinstance(value, numbers.Real) and kind is float:
+            return float(value)
+    if kind is float and type(value) is str:
         # YAML takes 1e-3, without a point, for a string.
         with contextlib.suppress(ValueError, OverflowError):
             value = float(value)

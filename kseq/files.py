@@ -37,6 +37,17 @@ def write_text(path, text):
         unfinished.write_text(text, encoding="utf-8", newline="\n")
 
 
+def require_folder_of(path):
+    """Checks that the folder is there that a file shall be written to.
+
+    Raises:
+        FileNotFoundError: It is not.
+    """
+    folder = pathlib.Path(path).resolve().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+
 def require_replaceable(folder, kind, is_of_kind):
     """Returns the resolved path of a place that is free: missing, empty, or of the same kind.
 

@@ -71,6 +71,15 @@ def plot_attention(result, axes=None, head=None, **options):
     return axes[()]
 
 
+def check_options(**options):
+    """Checks options of `plot_attention` before there is anything to draw.
+
+    Raises:
+        ValueError: One is unknown or out of range, or two contradict each other.
+    """
+    _colormap(HeatmapOptions.of(options).colormap)
+
+
 def save_heatmap(result, path, head=None, **options):
     """Writes the heatmap of a result, or of several, to a picture file, whole or not at all.
 

@@ -202,7 +202,8 @@ class Inference:
             found = self.search(inputs, strategy, forbidden, prefix, seeds)
             return found, *self.written(found, source_tokens, dictionary)
 
-        return searching
+        # One graph: called as a function of Python it would warn that so many are made.
+        return searching.get_concrete_function()
 
     def written(self, found, source_tokens, dictionary=None):
         """Texts `[B, N]` and tokens `[B, N, T]` as a person sees them.

@@ -40,11 +40,12 @@ def read_lines(path):
         raise ValueError(f"{path}: damaged after line {number}: {error}") from error
 
 
-def read_columns(path):
+def read_columns(path, columns_wanted="source, tab, target"):
     """Yields the number of each line and its first two columns; a blank line has empty ones.
 
     Args:
         path: A TSV, as `read_lines` takes it; further columns are ignored.
+        columns_wanted: What the two stand for, for the message.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -56,7 +57,7 @@ def read_columns(path):
             yield number, columns[0], columns[1]
         elif line.strip():
             raise ValueError(
-                f"{path}, line {number}: expected source, tab, target; received one column: "
+                f"{path}, line {number}: expected {columns_wanted}; received one column: "
                 f"{_excerpt(line)}"
             )
         else:

@@ -103,14 +103,19 @@ class _Sentence:
 
 def _pairs_and_gold(translator, data, alignments):
     if not isinstance(data, Corpus):
-        return data, alignments
+        return _with_blank(data), alignments
     if alignments is not None:
         raise ValueError("a corpus brings its own gold alignments; give alignments with pairs")
     text = translator.config.text
     has_words = {text.source_tokenizer, text.target_tokenizer} == {"word"}
     if has_words and data.has_alignments("test"):
         alignments = data.alignments("test")
-    return data.test, alignments
+    return _with_blank(data.test), alignments
+
+
+def _with_blank(pairs):
+    """All pairs of the files, so that they are numbered as their lines are."""
+    return pairs.with_blank() if hasattr(pairs, "with_blank") else pairs
 
 
 def _read(translator, pairs, alignments):

@@ -59,7 +59,6 @@ def apply_rules(log_probabilities, time, written, rules, requirements):
     """
     ids = tf.range(tf.shape(log_probabilities)[-1])
     banned = (ids == PAD) | (ids == START) | _is_among(ids, requirements.forbidden)
-    banned = tf.broadcast_to(banned, tf.shape(log_probabilities))
     if rules.repetition_penalty != 1.0:
         repeats = _is_in_rows(written, ids)
         log_probabilities *= tf.where(repeats, rules.repetition_penalty, 1.0)
@@ -89,7 +88,7 @@ def _is_in_rows(written, ids):
     """Whether each id stands in a row: `[B, K, t]` and `[V]` to `[B, K, V]`."""
     size = tf.size(ids)
     shape = tf.shape(written)
-    rows = tf.reshape(written, [-1, shape[2]])
+    rows = tf.reshape(written, [shape[0] * shape[1], shape[2]])
     places = tf.stack([tf.zeros_like(rows) + tf.range(tf.shape(rows)[0])[:, None], rows], axis=2)
     found = tf.scatter_nd(
         tf.reshape(places, [-1, 2]),

@@ -154,10 +154,10 @@ def _reader(codec):
 
     tokenize = tf.function(
         lambda texts: codec.tokenize(texts), input_signature=[tf.TensorSpec([None], tf.string)]
-    )
+    ).get_concrete_function()
 
     def read_text(texts):
-        tokens = tokenize(as_bytes(texts))
+        tokens = tokenize(tf.constant(as_bytes(texts)))
 
         def add_to(counter, fits):
             counter.update(tf.ragged.boolean_mask(tokens, fits).flat_values.numpy().tolist())

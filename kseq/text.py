@@ -75,6 +75,17 @@ def strip_marks(tokens):
     return tf.strings.regex_replace(tokens, SPACE, " ")
 
 
+def decoded(strings):
+    """Returns nested lists of bytes, or a tensor of them, as nested lists of str."""
+    if isinstance(strings, tf.Tensor):
+        strings = strings.numpy().tolist()
+    if isinstance(strings, tf.RaggedTensor):
+        strings = strings.to_list()
+    if isinstance(strings, bytes):
+        return strings.decode("utf-8")
+    return [decoded(string) for string in strings]
+
+
 class WordTokenizer:
     """Words, numbers and single punctuation marks; in unspaced scripts, characters.
 
@@ -202,7 +213,8 @@ class TextCodec(tf.Module):
         alone, followed = self.tokenize([text, text + _FOLLOWING]).to_list()
         readings = [alone]
         if followed and followed[-1].decode() == _FOLLOWING:
-            readings.append(followed[:-1])
+            # A space at the end is a token to a character tokenizer.
+            readings.insert(0 if text[-1:].isspace() else 1, followed[:-1])
         for reading in readings:
             ids = self._ids.lookup(tf.constant(reading, tf.string)).numpy().tolist()
             if UNK not in ids:
@@ -221,6 +233,8 @@ class TextCodec(tf.Module):
         """
         if token in SPECIAL_TOKENS and token != SPECIAL_TOKENS[UNK]:
             raise ValueError(f"{token} is no token that a model writes as text")
+        if token not in SPECIAL_TOKENS:
+            (token,) = decoded(self.normalize([token]))
         ids = [
             number
             for number, known in enumerate(self.vocabulary)

@@ -7,7 +7,7 @@ import reprlib
 import numpy as np
 import tensorflow as tf
 
-from kseq.batches import Sequences, by_length, checked, decoded, refuse_single
+from kseq.batches import Sequences, by_length, checked, refuse_single
 from kseq.fields import suggestion
 from kseq.inference import AVERAGES, Inference
 from kseq.lines import chunks
@@ -16,6 +16,7 @@ from kseq.results import Prediction, Translation
 from kseq.special_tokens import PAD
 from kseq.strategies import BeamSearch, Sampling, make_strategy
 from kseq.survey import CHUNK
+from kseq.text import decoded
 from kseq.unknown_words import Dictionary, load_dictionary
 from kseq.weights import load_model
 
@@ -97,6 +98,11 @@ class Translator:
         return CHUNK[self.codecs.kind]
 
     @property
+    def has_heads(self):
+        """Whether results come with the attention of single heads."""
+        return len(self.members) == 1 and self.config.model.architecture == "transformer"
+
+    @property
     def predicts_values(self):
         """Whether the targets are real-valued."""
         return not self.codecs.target.is_text
@@ -108,7 +114,8 @@ class Translator:
             texts: Sentences, or real-valued sources.
             beam_size: Hypotheses K that the search follows; 1 is greedy search.
             n_best: How many translations of each sentence to return, at most `beam_size`.
-            prefix: Text that translations must start with: one for all, or one for each.
+            prefix: Text that translations must start with: one for all, or one for each. An
+                empty sentence has an empty translation all the same.
             **options: Others of `kseq.BeamSearch`, such as `alpha`, `maximum_length`.
 
         Returns:
@@ -159,13 +166,21 @@ class Translator:
         strategy = strategy or BeamSearch()
         if self.predicts_values:
             raise TypeError("this model predicts real values: use predict(sources, steps)")
+        if not isinstance(strategy, (BeamSearch, Sampling)):
+            raise TypeError(f"strategy must be a BeamSearch or a Sampling; received {strategy!r}")
+        if read_ahead is not None and (type(read_ahead) is not int or read_ahead < 1):
+            raise ValueError(
+                f"read_ahead must be a whole number from 1 on; received {read_ahead!r}"
+            )
         refuse_single(texts)
         search = self.inference.searching(strategy, *self.searching_with(strategy))
         first = 0
         sources = self._with_prefixes(texts, prefix, strategy)
         is_waiting = getattr(texts, "is_waiting", lambda: False)
         for chunk in chunks(sources, read_ahead or self.read_ahead, is_waiting):
-            yield from self._search_chunk(search, first, chunk)
+            results = self._search_chunk(search, first, chunk)
+            for number, (hypotheses, (source, _)) in enumerate(zip(results, chunk), first + 1):
+                yield hypotheses or _refuse_nothing(number, source)
             first += len(chunk)
 
     def predict(self, sources, steps):
@@ -213,6 +228,8 @@ class Translator:
         from kseq.evaluation import evaluate
 
         make_strategy(BeamSearch, beam_size=beam_size, **options)
+        if "n_best" in options:
+            raise ValueError("evaluate compares the best translations; n_best is for translate")
         return evaluate(self, list(map(self._pair, pairs)), alignments, beam_size, **options)
 
     def plot(self, text, beam_size=1, axes=None, **options):
@@ -251,7 +268,7 @@ class Translator:
         if not strategy.replace_unknown:
             return forbidden, None
         path = strategy.dictionary
-        return forbidden, load_dictionary(path) if path else Dictionary({})
+        return forbidden, load_dictionary(path, self.codecs.source) if path else Dictionary({})
 
     def _source(self, source):
         return checked("source", self.codecs.source, source)
@@ -269,12 +286,16 @@ class Translator:
             for text in texts:
                 yield self._source(text), ids
             return
+        if isinstance(prefix, bytes) or not hasattr(prefix, "__iter__"):
+            raise TypeError(f"a prefix must be a string; received {reprlib.repr(prefix)}")
         for text, one in itertools.zip_longest(texts, prefix, fillvalue=_MISSING):
             if text is _MISSING or one is _MISSING:
                 raise ValueError("expected one prefix for all sources, or as many as sources")
             yield self._source(text), self._prefix_ids(one, strategy)
 
     def _prefix_ids(self, prefix, strategy):
+        if prefix is not None and not isinstance(prefix, str):
+            raise TypeError(f"a prefix must be a string; received {reprlib.repr(prefix)}")
         ids = self.codecs.target.prefix_ids(prefix) if prefix else []
         longest = strategy.maximum_length
         if longest is not None and len(ids) > longest:
@@ -304,7 +325,7 @@ class Translator:
                     self._translation(source, found, strings, place, rank)
                     for rank in range(found.scores.shape[1])
                     if np.isfinite(found.scores[place, rank])
-                ] or _refuse_nothing(sources[row])
+                ]
 
         return by_length(search_batch, read.lengths)
 
@@ -408,9 +429,10 @@ def _check_member(first, other, name):
         )
 
 
-def _refuse_nothing(source):
+def _refuse_nothing(number, source):
     raise ValueError(
-        f"nothing can be written for {reprlib.repr(source)} that keeps to all rules; loosen them "
+        f"source {number}: nothing can be written for {reprlib.repr(source)} that keeps to all "
+        "rules; loosen them "
         "(minimum_length, minimum_ratio, no_repeat_ngram, forbid)"
     )
 

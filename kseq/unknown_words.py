@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kseq.lines import read_columns
 from kseq.special_tokens import UNK
-from kseq.text import strip_marks
+from kseq.text import decoded, strip_marks
 
 
 class Dictionary(tf.Module):
@@ -34,23 +34,28 @@ class Dictionary(tf.Module):
         return tf.where(found == "", words, found)
 
 
-def load_dictionary(path):
+def load_dictionary(path, codec):
     """Reads a dictionary: on each line a source word, a tab and its translation.
 
-    Of a word that comes several times the first translation counts; blank lines do not.
+    Of a word that comes several times the first translation counts; blank lines do not. What is
+    not one word to the run's tokenizer is never looked up.
+
+    Args:
+        path: A TSV.
+        codec: `TextCodec` of the source, which may lower words.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: A line is no pair of a word and its translation.
     """
     state = os.stat(path) if os.path.isfile(path) else None
-    return _load(path, state and (state.st_mtime_ns, state.st_size))
+    return _load(path, codec, state and (state.st_mtime_ns, state.st_size))
 
 
 @functools.lru_cache(maxsize=4)
-def _load(path, _):
+def _load(path, codec, _):
     entries = {}
-    for number, word, translation in read_columns(path):
+    for number, word, translation in read_columns(path, "a word, tab, its translation"):
         word, translation = word.strip(), translation.strip()
         if bool(word) != bool(translation):
             raise ValueError(
@@ -58,7 +63,8 @@ def _load(path, _):
             )
         if word:
             entries.setdefault(word, translation)
-    return Dictionary(entries)
+    words = decoded(codec.normalize(list(entries))) if entries else []
+    return Dictionary(dict(reversed(list(zip(words, entries.values())))))
 
 
 def replace_unknown(ids, tokens, attention, source_tokens, dictionary):

@@ -89,6 +89,8 @@ def average_checkpoints(run, out, last=None, overwrite=False):
         FileExistsError: `out` exists and is not a run, or must not be overwritten.
         ValueError: The run has not so many checkpoints, or one is damaged.
     """
+    if pathlib.Path(run).resolve() == pathlib.Path(out).resolve():
+        raise ValueError(f"out must be another directory than the run that is averaged: {run}")
     model, codecs, config, record = load_model(run)
     checkpoints = _last_checkpoints(run, last)
     sums = [np.zeros(weight.shape, np.float64) for weight in model.weights]

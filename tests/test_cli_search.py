@@ -168,7 +168,7 @@ def test_what_cannot_be_asked_for(small_run, checkpointed, text, tmp_path, compl
     for words, message in [
         ([*translate, "--prefix", "Le xyzzy"], "prefix 'Le xyzzy' cannot be written: 'xyzzy' is"),
         ([*translate, "--beam", 0], "--beam must be at least 1 and at most 1,000; received 0"),
-        ([*translate, "--beam", 999], "beam_size must be at most .* the size of the target vocab"),
+        ([*translate, "--beam", 999], "--beam must be at most .* the size of the target vocab"),
         ([*translate, "--samples", 2, "--top-p", 0], "--top-p must be over 0 and at most 1"),
         ([*translate, "--top-p", 0.5], r"--top-p is for sampling: add --samples N"),
         ([*translate, "--samples", 2, "--beam", 2], "--beam is for beam search, --samples for sam"),

@@ -360,7 +360,7 @@ def test_options_travel_with_an_export(ignorant, tmp_path):
                 no_repeat_ngram=1,
                 minimum_length=100,
             ),
-            "nothing can be written for 'The cat.' that keeps to all rules; loosen them",
+            "source 1: nothing can be written for 'The cat.' that keeps to all rules; loosen them",
         ),
     ],
 )
@@ -372,7 +372,10 @@ def test_what_cannot_be_asked_for(translator, call, message):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("one column\n", r"words.tsv, line 1: expected source, tab, target; received one column"),
+        (
+            "one column\n",
+            r"words.tsv, line 1: expected a word, tab, its translation; received one column",
+        ),
         ("a\tb\n\tb\n", r"words.tsv, line 2: expected a word, a tab and its translation; one is"),
         (b"caf\xe9\tx\n", r"words.tsv, line 1: not valid UTF-8"),
     ],

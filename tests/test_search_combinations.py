@@ -1,4 +1,4 @@
-"""Every architecture searched in every way: what is found scores as it does with teacher forcing."""
+"""Every architecture searched in every way: what is found scores the same when it is read."""
 
 import combinations
 import numpy as np
