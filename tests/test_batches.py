@@ -49,6 +49,12 @@ def test_batches_are_bounded_and_go_from_short_to_long(lengths):
             assert size > BATCH_SENTENCES or size * lengths[following[0]] > BATCH_TOKENS
 
 
+def test_many_short_rows_and_some_long_ones():
+    assert [len(batch) for batch in batches_of([1] * (2 * BATCH_SENTENCES + 2))] == [64, 64, 2]
+    assert [len(batch) for batch in batches_of([BATCH_TOKENS // 2] * 3)] == [2, 1]
+    assert [len(batch) for batch in batches_of([BATCH_TOKENS + 1] * 2)] == [1, 1]
+
+
 def test_nothing_is_no_batch():
     assert by_length(pytest.fail, []) == []
 
@@ -63,6 +69,11 @@ def test_sentences_as_inputs_of_every_codec():
     assert one == [[5, UNK, END], [END, PAD, PAD]]
     assert two == [[4, UNK, END], [END, PAD, PAD]]
     assert read.tokens([2, 1]).numpy().tolist() == [[b"b", b"xyzzy"], [b"", b""]]
+
+
+def test_what_is_no_character_stays_in_its_place():
+    """Half of a surrogate pair, which UTF-8 cannot hold."""
+    assert Sequences([TextCodec(TOKENS)], ["a \ud800 b"]).shown() == [["a", "?", "b", "<end>"]]
 
 
 def test_real_values_as_inputs():

@@ -37,7 +37,7 @@ def situations(draw):
         {
             "longest": draw(st.integers(time + 1, time + 3)),
             "shortest": draw(st.integers(0, time + 2)),
-            "prefix": draw(st.lists(st.sampled_from(WORDS), max_size=time + 2)),
+            "prefix": draw(st.just([]) | st.lists(st.sampled_from(WORDS), max_size=time + 2)),
             "written": [draw(words), draw(words)],
         }
         for _ in range(2)
@@ -46,7 +46,7 @@ def situations(draw):
         no_repeat_ngram=draw(st.integers(0, 4)),
         repetition_penalty=draw(st.sampled_from([1.0, 1.5])),
     )
-    return time, each, rules, draw(st.lists(st.integers(0, VOCABULARY - 1), max_size=2))
+    return time, each, rules, draw(st.sampled_from([[], [END], [4], [UNK, END], [PAD, 5]]))
 
 
 @settings(max_examples=150, deadline=None)

@@ -1,6 +1,7 @@
 """Unknown words and their dictionary, without a model."""
 
 import gzip
+import os
 
 import numpy as np
 import pytest
@@ -85,5 +86,8 @@ def test_a_file_is_read_again_only_when_it_has_changed(tmp_path):
     path.write_text("a\tb\n")
     first = load_dictionary(path)
     assert load_dictionary(path) is first
-    path.write_text("a\tlonger\n")
-    assert load_dictionary(path).translate(tf.constant("a")) == b"longer"
+    before = path.stat().st_mtime_ns
+    for word, moment in (("longer", before), ("shorts", before + 1)):
+        path.write_text(f"a\t{word}\n")
+        os.utime(path, ns=(moment, moment))
+        assert load_dictionary(path).translate(tf.constant("a")) == word.encode()
