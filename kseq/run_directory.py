@@ -91,7 +91,7 @@ def checkpoint(folder, epoch):
 def checkpoints(folder):
     """Returns the paths of the checkpoints that are there, by epoch, in order."""
     found = (pathlib.Path(folder) / CHECKPOINTS).glob("epoch-*.weights.h5")
-    return {int(path.name[6:].partition(".")[0]): path for path in sorted(found)}
+    return dict(sorted((int(path.name[6:].partition(".")[0]), path) for path in found))
 
 
 class NewRun:

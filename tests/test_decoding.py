@@ -8,7 +8,10 @@ import pytest
 import tensorflow as tf
 
 from kseq import BeamSearch, Config, Sampling, Translator, load_corpus, train
+from kseq.codecs import CodecPair
 from kseq.export import export
+from kseq.models import build_seq2seq
+from kseq.special_tokens import SPECIAL_TOKENS
 
 SENTENCES = ["The cat is small.", "I see the house and the big red car.", "They do not eat."]
 
@@ -78,6 +81,28 @@ def test_forbidden_tokens(translator):
     assert not {token for result in without for token in result.tokens} & set(words)
     for samples in translator.sample(SENTENCES, 20, temperature=5.0, forbid="<unk>"):
         assert not any("<unk>" in result.tokens for result in samples)
+
+
+def test_all_tokens_that_look_alike_are_forbidden():
+    """A full stop with a space before it, and those without one on this side or the other."""
+    config = Config().with_settings(["units=4", "embedding_dim=3"])
+    target = [*SPECIAL_TOKENS, ".", "a", "￭.", "￭.￭"]
+    codecs = CodecPair.of([*SPECIAL_TOKENS, "a"], target, config.text)
+    model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
+    translator = Translator(model, codecs, config, {"length_ratio": 1.0})
+    assert translator.searching_with(BeamSearch(forbid=".")) == ((4, 6, 7), None)
+
+
+def test_a_prefix_may_be_all_there_is_room_for(translator):
+    result = translator.translate(SENTENCES[:1], prefix="Le chat", maximum_length=2)[0]
+    assert result.tokens == ["Le", "chat", "<end>"]
+
+
+def test_the_usual_length_is_that_of_the_run(ignorant):
+    """A model that never ends stops where its training split lets one expect; here, nowhere."""
+    parts = ignorant.model, ignorant.codecs, ignorant.config
+    short = Translator(*parts, {**ignorant.record, "length_ratio": 1e-6})
+    assert [len(result.tokens) for result in short.translate(SENTENCES)] == [10, 10, 10]
 
 
 def test_a_prefix(translator):
@@ -196,6 +221,29 @@ def test_neighbours_do_not_change_a_sample(translator):
     assert [result.text for result in twice[0]] != [result.text for result in twice[1]]
 
 
+def test_samples_hang_on_the_place_in_the_input_and_on_nothing_else(translator):
+    """Neither on how many sentences are read at once, nor on how they are sorted."""
+    sentences = [SENTENCES[1], *SENTENCES, SENTENCES[0]]
+    strategy = Sampling(samples=2, seed=5, temperature=2.0)
+    once, apart = (
+        [
+            [one.text for one in results]
+            for results in translator.stream(sentences, strategy, None, n)
+        ]
+        for n in (None, 2)
+    )
+    assert once == apart
+    assert once[0] != once[2] and once[1] != once[4]
+
+
+def test_no_more_is_read_ahead_than_asked(translator):
+    taken = []
+    sentences = (taken.append(sentence) or sentence for sentence in SENTENCES)
+    results = translator.stream(sentences, read_ahead=2)
+    next(results)
+    assert len(taken) == 2 and len(list(results)) == 2
+
+
 def test_cold_samples_are_greedy(translator):
     greedy = [result.text for result in translator.translate(SENTENCES)]
     for samples in zip(*translator.sample(SENTENCES, 2, top_k=1)):
@@ -290,6 +338,14 @@ def test_an_ensemble_searches_evaluates_and_exports(small_run, other, small_corp
             np.testing.assert_allclose(outputs["score"][row, rank], result.score, atol=1e-4)
 
 
+def test_an_ensemble_of_three_counts_each_once(small_run, other):
+    pairs = [(SENTENCES[0], "Le chat est petit.")]
+    runs = (small_run, other, small_run)
+    one, two, _ = (forced_by(Translator.load(run), pairs)[0] for run in runs)
+    together = forced_by(Translator.load(*runs), pairs)[0]
+    np.testing.assert_allclose(together, (2 * one + two) / 3, atol=1e-6)
+
+
 def test_models_that_cannot_be_averaged(small_run, small_corpus, tmp_path):
     corpus = load_corpus("en-fr")
     pairs = list(itertools.islice(corpus.train, 300))
@@ -331,6 +387,14 @@ def test_options_travel_with_an_export(ignorant, tmp_path):
 
 
 # === What cannot be done ===
+
+
+def test_a_beam_may_be_as_wide_as_the_vocabulary_and_no_wider(translator):
+    size = translator.codecs.target.size
+    for name, kind in (("beam_size", BeamSearch), ("top_k", Sampling)):
+        assert translator.searching_with(kind(**{name: size})) == ((), None)
+        with pytest.raises(ValueError, match=rf"{name} must be at most {size:,}"):
+            translator.searching_with(kind(**{name: size + 1}))
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,96 @@ def test_the_search_stops_when_nothing_better_can_come(options):
     assert steps.numpy() == 40
 
 
+class Crossroads:
+    """END at once, with probability `short`, or 4 and from then on what costs nothing.
+
+    Only the source positions 1 and 2 are attended to by those who go on.
+
+    Args:
+        short: Probability of END at the first step, of each source.
+        ends: Step at which END follows without fail, of each source.
+    """
+
+    def __init__(self, short, ends):
+        self.short, self.ends, self.steps = short, ends, 0
+        self._mask = tf.ones([len(short), 3], tf.bool)
+
+    def step(self, ids, state):
+        self.steps += 1
+        one = tf.ones_like(state["short"])
+        end = tf.where(ids == START, state["short"], tf.where(state["left"] > 0, 0.0 * one, one))
+        probabilities = tf.stack([0.0 * one, 0.0 * one, 0.0 * one, end, 1.0 - end], axis=1)
+        attention = tf.one_hot(tf.math.mod(state["left"], 2) + 1, 3)
+        attention = tf.where((ids == START)[:, None], tf.one_hot(0, 3), attention)
+        new = {**state, "left": state["left"] - 1}
+        return tf.math.log(probabilities), new, {"attention": attention}
+
+    def search(self, strategy, lengths):
+        state = {"short": tf.constant(self.short), "left": tf.constant(self.ends) - 1}
+        spec = {"attention": tf.TensorSpec([3])}
+        return search(self.step, state, spec, strategy, require(lengths, mask=self._mask))
+
+
+def balanced(penalty, length, advantage):
+    """A probability of END so that the other output of this length scores so much better."""
+    short = np.linspace(0.5, 0.99, 1_000_001)
+    difference = np.log(1.0 - short) / penalty(length) * (1.0 + advantage) - np.log(short)
+    return float(short[np.abs(difference / penalty(1)).argmin()])
+
+
+LENGTH_PENALTIES = [
+    ({}, references.wu_penalty(1.0)),
+    ({"alpha": 2.0}, references.wu_penalty(2.0)),
+    ({"length_penalty": "average"}, float),
+]
+
+
+@pytest.mark.parametrize("options, penalty", LENGTH_PENALTIES)
+def test_what_can_still_become_better_is_waited_for_and_nothing_else(options, penalty):
+    """Better by a thousandth at the longest length, it is found; a token shorter, it is not."""
+    longest = 6
+    short = balanced(penalty, longest, advantage=0.001)
+    model = Crossroads([short], [longest])
+    result = model.search(BeamSearch(beam_size=2, **options), [longest])
+    assert hypothesis_ids(result, 0) == (4,) * (longest - 1) + (END,)
+    model = Crossroads([short], [longest - 1])
+    result = model.search(BeamSearch(beam_size=2, **options), [longest - 1])
+    assert hypothesis_ids(result, 0) == (END,)
+    assert model.steps == 1
+
+
+def test_every_source_is_waited_for_as_long_as_its_own_length_asks():
+    """One that can have no more must not go on because of its neighbour, nor stop it."""
+    short = balanced(references.wu_penalty(1.0), 6, advantage=0.001)
+    model = Crossroads([short, 1.0], [5, 9])
+    result = model.search(BeamSearch(beam_size=2), [5, 9])
+    assert [hypothesis_ids(result, source) for source in (0, 1)] == [(END,), (END,)]
+    assert model.steps == 1
+    model = Crossroads([1.0, short], [3, 6])
+    result = model.search(BeamSearch(beam_size=2), [3, 6])
+    assert hypothesis_ids(result, 1) == (4,) * 5 + (END,)
+
+
+def test_what_will_have_covered_the_source_is_waited_for():
+    """It could not become better by its length, but the other one has seen nothing."""
+    short = balanced(references.wu_penalty(1.0), 6, advantage=0.001)
+    for beta, ids in ((0.0, (END,)), (0.1, (4, 4, 4, 4, END))):
+        result = Crossroads([short], [5]).search(BeamSearch(beam_size=2, beta=beta), [5])
+        assert hypothesis_ids(result, 0) == ids
+
+
+@pytest.mark.parametrize("strategy", [beam(2, no_repeat_ngram=1), Sampling(no_repeat_ngram=1)])
+def test_where_nothing_can_be_found_the_search_ends(strategy):
+    steps = []
+
+    def step(ids, state):
+        steps.append(ids)
+        return tf.zeros([tf.size(ids), 6]), state, {}
+
+    search(step, (), {}, strategy, require([50], minimum_lengths=tf.constant([50])))
+    assert len(steps) == 4  # three tokens there are, and then none is left
+
+
 def greedy(model, source):
     ids = ()
     while END not in ids:
@@ -287,6 +377,16 @@ def test_a_graph_finds_the_same(strategy):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+def test_logits_of_half_precision_are_summed_in_single():
+    """As if they had been of single precision, rounded as they are."""
+    model = RandomModel(6)
+    model.table = model.table.astype("float16")
+    half = model.search(beam(3))
+    model.table = model.table.astype("float32")
+    for one, other in zip(half[:5], model.search(beam(3))[:5]):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_every_source_has_bounds_and_a_prefix_of_its_own():
     model = RandomModel(2)
     several = {"minimum_lengths": tf.constant([0, 3]), "prefix": tf.constant([[4, 5], [1, PAD]])}
@@ -327,6 +427,11 @@ def test_a_beam_wider_than_the_vocabulary():
     """Places that nothing fills yet take none away from what comes later."""
     result = RandomModel(4, vocabulary=5).search(beam(10))
     assert np.all(np.isfinite(result.scores))
+    for seed in range(4, 8):
+        model = RandomModel(seed, spread=3.0)
+        result = model.search(beam(12))
+        for source in range(2):
+            require_same(result, source, model.problem(source).beam(12))
 
 
 def test_a_state_may_grow_and_attention_be_a_nest():
@@ -393,6 +498,7 @@ def expected_shares(model, source, temperature=1.0, top_k=0, top_p=1.0):
         {"top_k": 2},
         {"top_p": 0.6},
         {"top_p": 0.7, "temperature": 2.0, "top_k": 3},
+        {"top_k": 100},
     ],
 )
 def test_tokens_are_drawn_as_often_as_they_should(options):
@@ -430,12 +536,43 @@ def test_the_same_seed_draws_the_same_whatever_stands_beside():
     )
 
 
+def test_sources_and_seeds_are_told_apart():
+    """The third source of the first seed draws other numbers than the first of the third."""
+    model = RandomModel(8)
+    one = model.search(Sampling(samples=9, seed=1), seeds=tf.constant([3, 3]))
+    other = model.search(Sampling(samples=9, seed=3), seeds=tf.constant([1, 1]))
+    assert np.any(one.ids[:, :, 0] != other.ids[:, :, 0])
+
+
+def equal_logits(ids, state):
+    return tf.zeros([tf.size(ids), 6]), state, {}
+
+
+def test_what_comes_next_is_drawn_anew():
+    """Of two tokens as probable as each other every pair comes as often."""
+    required = require([3], minimum_lengths=tf.constant([3]), forbidden=tf.constant([UNK]))
+    ids = search(equal_logits, (), {}, Sampling(samples=1000, seed=2), required).ids[0].numpy()
+    pairs = np.bincount((ids[:, 0] - 4) * 2 + ids[:, 1] - 4, minlength=4)
+    assert np.all(np.abs(pairs - 250) <= 4.0 * np.sqrt(1000 * 0.25 * 0.75))
+
+
+@pytest.mark.parametrize("top_p, kept", [(0.25, 1), (0.3, 2), (0.5, 2), (0.75, 3), (0.8, 4)])
+def test_the_fewest_tokens_that_reach_the_threshold_are_drawn_from(top_p, kept):
+    """Of four tokens with a quarter each; those that reach it exactly are enough."""
+    strategy = Sampling(samples=200, top_p=top_p)
+    ids = search(equal_logits, (), {}, strategy, require([2])).ids[0, :, 0].numpy()
+    assert sorted(set(ids)) == [UNK, END, 4, 5][:kept]
+
+
 def test_samples_keep_to_the_rules_and_carry_their_log_probabilities():
     model = RandomModel(8, steps=5)
     least = {"minimum_lengths": tf.constant([4, 4]), "prefix": tf.constant([[4], [5]])}
     strategy = Sampling(samples=20, no_repeat_ngram=1, temperature=2.0)
     result = model.search(strategy, **least)
     require_sums(model, result, 20)
+    # The temperature is for drawing alone; and samples are not ranked.
+    np.testing.assert_allclose(result.scores, result.log_probabilities, atol=1e-4)
+    assert np.any(np.diff(result.scores) > 0)
     for source in range(2):
         for rank in range(20):
             ids = hypothesis_ids(result, source, rank)

@@ -1,0 +1,117 @@
+"""Batches of sources of about one length, and what is in them."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kseq.batches import (
+    BATCH_SENTENCES,
+    BATCH_TOKENS,
+    Sequences,
+    by_length,
+    checked,
+    decoded,
+    refuse_single,
+)
+from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, UNK
+from kseq.text import TextCodec
+from kseq.values import ValueCodec
+
+TOKENS = [*SPECIAL_TOKENS, "a", "b", "￭."]
+
+
+def batches_of(lengths):
+    batches = []
+
+    def run(rows):
+        batches.append(rows)
+        return [f"result {row}" for row in rows]
+
+    assert by_length(run, lengths) == [f"result {row}" for row in range(len(lengths))]
+    return batches
+
+
+@given(st.lists(st.sampled_from([1, 2, 30, 31, 64, 65, 2048, 2049, 4096, 9000]), max_size=300))
+def test_batches_are_bounded_and_go_from_short_to_long(lengths):
+    batches = batches_of(lengths)
+    rows = [row for batch in batches for row in batch]
+    assert sorted(rows) == list(range(len(lengths)))
+    assert [lengths[row] for row in rows] == sorted(lengths)
+    for batch, following in zip(batches, [*batches[1:], None]):
+        longest = max(lengths[row] for row in batch)
+        assert len(batch) <= BATCH_SENTENCES
+        assert len(batch) == 1 or len(batch) * longest <= BATCH_TOKENS
+        # And none is smaller than it needs to be.
+        if following is not None:
+            size = len(batch) + 1
+            assert size > BATCH_SENTENCES or size * lengths[following[0]] > BATCH_TOKENS
+
+
+def test_many_short_rows_and_some_long_ones():
+    assert [len(batch) for batch in batches_of([1] * (2 * BATCH_SENTENCES + 2))] == [64, 64, 2]
+    assert [len(batch) for batch in batches_of([BATCH_TOKENS // 2] * 3)] == [2, 1]
+    assert [len(batch) for batch in batches_of([BATCH_TOKENS + 1] * 2)] == [1, 1]
+
+
+def test_nothing_is_no_batch():
+    assert by_length(pytest.fail, []) == []
+
+
+def test_sentences_as_inputs_of_every_codec():
+    """Both read the same tokens; each has ids of its own, and END is behind the last."""
+    codecs = [TextCodec(TOKENS), TextCodec([*SPECIAL_TOKENS, "b", "a"])]
+    read = Sequences(codecs, ["a b.", "", "b xyzzy"])
+    assert read.lengths.tolist() == [4, 1, 3]
+    assert read.shown() == [["a", "b", ".", "<end>"], ["<end>"], ["b", "xyzzy", "<end>"]]
+    one, two = (inputs["source_ids"].numpy().tolist() for inputs in read.inputs([2, 1]))
+    assert one == [[5, UNK, END], [END, PAD, PAD]]
+    assert two == [[4, UNK, END], [END, PAD, PAD]]
+    assert read.tokens([2, 1]).numpy().tolist() == [[b"b", b"xyzzy"], [b"", b""]]
+
+
+def test_what_is_no_character_stays_in_its_place():
+    """Half of a surrogate pair, which UTF-8 cannot hold."""
+    assert Sequences([TextCodec(TOKENS)], ["a \ud800 b"]).shown() == [["a", "?", "b", "<end>"]]
+
+
+def test_real_values_as_inputs():
+    arrays = [np.full((2, 1), 3.0, np.float32), np.full((3, 1), 5.0, np.float32)]
+    read = Sequences([ValueCodec([1.0], [2.0])], arrays)
+    assert read.lengths.tolist() == [2, 3]
+    assert read.shown() == [None, None] and read.tokens([0, 1]).shape == (2, 0)
+    (inputs,) = read.inputs([1, 0])
+    np.testing.assert_allclose(inputs["source"][:, :, 0], [[2, 2, 2], [1, 1, 0]])
+    assert inputs["source_mask"].numpy().tolist() == [[True] * 3, [True, True, False]]
+
+
+def test_what_a_source_must_be(tmp_path):
+    text, values = TextCodec(TOKENS), ValueCodec([0.0, 0.0], [1.0, 1.0])
+    assert checked("source", text, "a") == "a"
+    with pytest.raises(TypeError, match="expected sentences as strings; received b'a'"):
+        checked("source", text, b"a")
+    np.save(tmp_path / "x.npy", np.ones((3, 2)))
+    assert checked("source", values, tmp_path / "x.npy").dtype == np.float32
+    for wrong, name in ((np.ones((3, 1)), "a target of real values"), (str(tmp_path), "expected")):
+        with pytest.raises((ValueError, FileNotFoundError), match=name):
+            checked("target", values, wrong)
+    with pytest.raises(ValueError, match="expected 2 values per step, as the .*; received 3"):
+        checked("source", values, np.ones((4, 3)))
+
+
+def test_one_source_is_no_list_of_them(tmp_path):
+    for single in ("a b", tmp_path, np.ones((3, 2))):
+        with pytest.raises(TypeError, match=r"expected a list of .*wrap it in \[ \]"):
+            refuse_single(single)
+    refuse_single(["a"])
+    refuse_single([np.ones((3, 2))])
+    refuse_single(np.ones((5, 3, 2)))
+
+
+def test_bytes_become_strings_however_nested():
+    nested = [[b"a", b"\xc3\xa9"], [], [b""]]
+    expected = [["a", "é"], [], [""]]
+    assert decoded(nested) == expected
+    assert decoded(tf.ragged.constant(nested)) == expected
+    assert decoded(tf.constant([[b"a"], [b"b"]])) == [["a"], ["b"]]

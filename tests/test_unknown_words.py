@@ -1,0 +1,93 @@
+"""Unknown words and their dictionary, without a model."""
+
+import gzip
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kseq.special_tokens import END, UNK
+from kseq.unknown_words import Dictionary, load_dictionary, replace_unknown
+
+SOURCES = [["a", "￭b", "c"], ["d", "", ""]]
+
+
+def replaced(attention, ids=((UNK, 4, UNK, END), (UNK, UNK, END, 0)), entries=None):
+    """Tokens of two sources, each with one hypothesis of four tokens."""
+    ids = tf.constant([[row] for row in ids])
+    tokens = tf.where(ids == UNK, "<unk>", "known")
+    attention = tf.constant(attention, tf.float32)[:, None]
+    found = replace_unknown(ids, tokens, attention, tf.constant(SOURCES), Dictionary(entries or {}))
+    return [[token.decode() for token in row[0]] for row in found.numpy()]
+
+
+def test_each_unknown_word_becomes_the_source_word_it_attended_to_most():
+    """And neither the END of the source nor the padding, whatever was attended to there."""
+    attention = [
+        [[0.1, 0.3, 0.2, 0.4], [1, 0, 0, 0], [0.1, 0.1, 0.2, 0.6], [0, 0, 1, 0]],
+        [[0.1, 0.9, 0.0, 0.0], [0.0, 0.2, 0.3, 0.5], [0, 1, 0, 0], [0, 0, 0, 0]],
+    ]
+    assert replaced(attention) == [["￭b", "known", "c", "known"], ["d", "d", "known", "known"]]
+
+
+def test_a_token_is_looked_up_as_a_person_sees_it():
+    attention = np.eye(4)[[[1, 1, 2, 3], [0, 0, 0, 0]]]
+    found = replaced(attention, entries={"b": "B", "d": "D D", "￭c": "never"})
+    assert found == [["B", "known", "c", "known"], ["D D", "D D", "known", "known"]]
+
+
+def test_hypotheses_of_a_source_are_told_apart():
+    ids = tf.fill([1, 2, 1], UNK)
+    attention = tf.constant([[[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]]])
+    tokens = tf.fill([1, 2, 1], "<unk>")
+    found = replace_unknown(ids, tokens, attention, tf.constant([["a", "b"]]), Dictionary({}))
+    assert found.numpy().tolist() == [[[b"a"], [b"b"]]]
+
+
+def test_sources_without_words():
+    """A batch of empty sentences has no column of tokens at all."""
+    ids = tf.zeros([2, 1, 1], tf.int32)
+    tokens = tf.fill([2, 1, 1], "<pad>")
+    nothing = tf.zeros([2, 0], tf.string)
+    found = replace_unknown(ids, tokens, tf.ones([2, 1, 1, 1]), nothing, Dictionary({}))
+    assert found.numpy().tolist() == [[[b"<pad>"]]] * 2
+
+
+def test_words_of_any_shape_are_translated_and_unknown_ones_stay():
+    dictionary = Dictionary({"cat": "chat", "dog": "chien"})
+    words = tf.constant([["cat", "cow"], ["", "dog￭"]])
+    expected = [["chat", "cow"], ["", "chien"]]
+    assert dictionary.translate(words).numpy().astype(str).tolist() == expected
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_dictionary_is_read(tmp_path, packed):
+    """Blank lines do not count, spaces around words neither, and of two translations the first."""
+    content = "cat\tchat\n\n  \ndog \t chien \tmore\ncat\tother\n \t \né\tà".encode()
+    path = tmp_path / ("words.tsv.gz" if packed else "words.tsv")
+    path.write_bytes(gzip.compress(content) if packed else content)
+    found = load_dictionary(path).translate(tf.constant(["cat", "dog", "é", "cow"]))
+    assert [word.decode() for word in found.numpy()] == ["chat", "chien", "à", "cow"]
+
+
+@pytest.mark.parametrize("line", ["word\t", "\ttranslation", "word\t  "])
+def test_half_a_pair_is_refused_with_its_line(tmp_path, line):
+    path = tmp_path / "words.tsv"
+    path.write_text(f"a\tb\n{line}\n")
+    with pytest.raises(ValueError, match=r"words.tsv, line 2: expected a word, a tab and its tr"):
+        load_dictionary(path)
+    with pytest.raises(FileNotFoundError, match="file not found: .*none"):
+        load_dictionary(str(tmp_path / "none"))
+
+
+def test_a_file_is_read_again_only_when_it_has_changed(tmp_path):
+    path = tmp_path / "words.tsv"
+    path.write_text("a\tb\n")
+    first = load_dictionary(path)
+    assert load_dictionary(path) is first
+    before = path.stat().st_mtime_ns
+    for word, moment in (("longer", before), ("shorts", before + 1)):
+        path.write_text(f"a\t{word}\n")
+        os.utime(path, ns=(moment, moment))
+        assert load_dictionary(path).translate(tf.constant("a")) == word.encode()
