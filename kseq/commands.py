@@ -63,7 +63,7 @@ def translate(options):
     strategy = _strategy(options)
     for path in (options.file, strategy.dictionary):
         if path is not None:
-            require_file(path)
+            require_file(pathlib.Path(path))
     translator = _translator(options)
     _check_steps(translator, options)
     if translator.predicts_values:

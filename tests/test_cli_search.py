@@ -65,6 +65,15 @@ def test_options_are_those_of_python(small_run, translator, text, output, words,
     assert lines == ["\t".join(result.text for result in results) for results in expected]
 
 
+def test_options_may_stand_before_the_file(small_run, text, output, capsys):
+    plain = output("translate", small_run, text, "--beam", 2)
+    assert output("translate", small_run, "--beam", 2, text) == plain
+    assert output("translate", "--beam", 2, small_run, text) == plain
+    with pytest.raises(SystemExit):
+        main(["translate", str(small_run), str(text), "more"])
+    assert "unrecognized arguments: more" in capsys.readouterr().err
+
+
 def test_a_prefix_and_an_ensemble(small_run, text, output):
     lines = output("translate", small_run, text, "--prefix", "Le chat", "--ensemble", small_run)
     assert len(lines) == 3 and all(line.startswith("Le chat") for line in lines)
@@ -187,9 +196,20 @@ def test_what_cannot_be_asked_for(small_run, checkpointed, text, tmp_path, compl
             "last must be from 1 to 2, as many as .*checkpointed has kept",
         ),
         (["average", checkpointed, "--out", small_run], "already holds a run"),
+        (
+            ["average", checkpointed, "--out", checkpointed, "--overwrite"],
+            "out must be another directory than the run that is averaged",
+        ),
+        (["heatmap", small_run, "a", "--target", "b", "--beam", 2, *picture], "--beam is for a se"),
+        (["heatmap", small_run, "a", "--panels", "heads", *picture], "--panels are for a run of o"),
+        (["heatmap", small_run, "a", "--panels", "foo", *picture], "panels must be 'mean', 'layer"),
+        (["report", small_run, "--out", tmp_path / "no" / "page.html"], "No such file or directo"),
         (["score", small_run, "--test", tmp_path / "none"], "file not found"),
         (["align", small_run, "--reverse", lower], "lowercase|tokens|direction"),
-        (["align", small_run, "--head", 1, 1], "only a Transformer has heads"),
+        (
+            ["align", small_run, "--head", 1, 1],
+            "only a Transformer has heads|this one has no heads",
+        ),
         (["report", small_run, "--out", tmp_path / "page.pdf"], "--out must end in .html"),
         (
             ["report", small_run, "--out", tmp_path / "page.html", "--sentences", -1],

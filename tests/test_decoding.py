@@ -506,3 +506,65 @@ def test_json_of_strategies_is_finite(translator):
         for results in translator.stream([*SENTENCES, ""], strategy):
             assert results
             json.dumps([result.score for result in results], allow_nan=False)
+
+
+def test_the_line_that_nothing_can_be_written_for_is_named_behind_what_came_before(translator):
+    """The sentences before it are translated, whatever batch it is in."""
+    short, long = "The cat.", "I see the house and the big red car and the cat and the dog."
+    bounds = {"no_repeat_ngram": 1, "maximum_ratio": 200.0, "minimum_ratio": 100.0}
+    size = translator.codecs.target.size
+    assert 2 * 100 < size < 15 * 100
+    results = translator.stream([short, long, short], BeamSearch(**bounds))
+    assert next(results)[0].source == short
+    with pytest.raises(ValueError, match="source 2: nothing can be written for 'I see"):
+        next(results)
+
+
+def test_numpy_numbers_are_numbers(translator):
+    options = {"beam_size": np.int64(3), "alpha": np.float32(0.5), "n_best": np.int32(2)}
+    plain = translator.translate(SENTENCES, beam_size=3, alpha=0.5, n_best=2)
+    for one, other in zip(translator.translate(SENTENCES, **options), plain):
+        assert [result.text for result in one] == [result.text for result in other]
+    with pytest.raises(TypeError, match="beam_size must be a whole number; received np.float64"):
+        translator.translate(SENTENCES, beam_size=np.float64(3))
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda t: t.translate(["a"], prefix=5), "a prefix must be a string; received 5"),
+        (lambda t: t.translate(["a"], prefix=b"La"), "a prefix must be a string; received b'La'"),
+        (lambda t: t.translate(["a"], prefix=[5]), "a prefix must be a string; received 5"),
+        (lambda t: next(t.stream(["a"], "beam")), "strategy must be a BeamSearch or a Sampling"),
+    ],
+)
+def test_arguments_of_another_kind(translator, call, message):
+    with pytest.raises(TypeError, match=message):
+        call(translator)
+
+
+def test_arguments_that_have_no_meaning(translator):
+    with pytest.raises(ValueError, match="evaluate compares the best translations; n_best is for"):
+        translator.evaluate([("a", "b")], beam_size=3, n_best=2)
+    with pytest.raises(ValueError, match="read_ahead must be a whole number from 1 on; received 0"):
+        next(translator.stream(["a"], read_ahead=0))
+
+
+def test_an_export_with_rules_takes_no_sentence_at_all(translator, tmp_path):
+    export(translator, tmp_path / "model", beam_size=3, no_repeat_ngram=2, repetition_penalty=1.2)
+    serve = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
+    assert serve(text=tf.constant([], tf.string))["translation"].shape == (0,)
+
+
+def test_a_lowered_run_lowers_what_it_is_given(small_corpus, tmp_path):
+    """Words of a dictionary and forbidden tokens are found as the run spells them."""
+    settings = ["units=8", "embedding_dim=4", "epochs=1", "lowercase=true"]
+    translator = train(
+        small_corpus, Config().with_settings(settings), out=tmp_path / "run", verbose=False
+    )
+    bias = translator.model.get_layer("decoder").get_layer("logits").bias
+    bias.assign(np.where(np.arange(bias.shape[0]) == 1, 1e4, 0.0))
+    (tmp_path / "words.tsv").write_text("Paris\tVille\nPARIS\tanders\n")
+    options = {"dictionary": str(tmp_path / "words.tsv"), "maximum_length": 1}
+    assert translator.translate(["Paris"], **options)[0].text == "Ville"
+    translator.translate(["Paris"], forbid=["Le"])
