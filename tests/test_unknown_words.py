@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kseq.special_tokens import END, UNK
+from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
+from kseq.text import TextCodec
 from kseq.unknown_words import Dictionary, load_dictionary, replace_unknown
 
+CODEC = TextCodec([*SPECIAL_TOKENS, "cat"])
 SOURCES = [["a", "￭b", "c"], ["d", "", ""]]
 
 
@@ -67,7 +69,7 @@ def test_a_dictionary_is_read(tmp_path, packed):
     content = "cat\tchat\n\n  \ndog \t chien \tmore\ncat\tother\n \t \né\tà".encode()
     path = tmp_path / ("words.tsv.gz" if packed else "words.tsv")
     path.write_bytes(gzip.compress(content) if packed else content)
-    found = load_dictionary(path).translate(tf.constant(["cat", "dog", "é", "cow"]))
+    found = load_dictionary(path, CODEC).translate(tf.constant(["cat", "dog", "é", "cow"]))
     assert [word.decode() for word in found.numpy()] == ["chat", "chien", "à", "cow"]
 
 
@@ -76,18 +78,18 @@ def test_half_a_pair_is_refused_with_its_line(tmp_path, line):
     path = tmp_path / "words.tsv"
     path.write_text(f"a\tb\n{line}\n")
     with pytest.raises(ValueError, match=r"words.tsv, line 2: expected a word, a tab and its tr"):
-        load_dictionary(path)
+        load_dictionary(path, CODEC)
     with pytest.raises(FileNotFoundError, match="file not found: .*none"):
-        load_dictionary(str(tmp_path / "none"))
+        load_dictionary(str(tmp_path / "none"), CODEC)
 
 
 def test_a_file_is_read_again_only_when_it_has_changed(tmp_path):
     path = tmp_path / "words.tsv"
     path.write_text("a\tb\n")
-    first = load_dictionary(path)
-    assert load_dictionary(path) is first
+    first = load_dictionary(path, CODEC)
+    assert load_dictionary(path, CODEC) is first
     before = path.stat().st_mtime_ns
     for word, moment in (("longer", before), ("shorts", before + 1)):
         path.write_text(f"a\t{word}\n")
         os.utime(path, ns=(moment, moment))
-        assert load_dictionary(path).translate(tf.constant("a")) == word.encode()
+        assert load_dictionary(path, CODEC).translate(tf.constant("a")) == word.encode()
