@@ -313,6 +313,8 @@ def test_an_ensemble_averages_what_its_models_hold_probable(small_run, other):
     for first, second, both in zip(*(forced_by(each, pairs) for each in (one, two, geometric))):
         ratio = both / np.sqrt(first * second)
         assert np.all(ratio >= 1.0 - 1e-5)
+    means, others = (forced_by(each, pairs)[0] for each in (together, geometric))
+    assert np.abs(means - others).max() > 1e-4
 
 
 def test_an_ensemble_of_one_model_twice_is_that_model(small_run, translator):

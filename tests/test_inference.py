@@ -29,6 +29,32 @@ def inference():
     return Inference([model], [codecs], length_ratio=1.5)
 
 
+@pytest.mark.parametrize("average", ["probability", "log_probability"])
+def test_an_ensemble_holds_probable_what_its_models_do_on_average(average):
+    """All ids in turn as the first target: the mean, or the geometric mean, whose sum is 1."""
+    members = [tiny(f"embedding_dim={size}") for size in (3, 4, 5)]
+    rows = len(SPECIAL_TOKENS) + 1
+    for seed, (model, _) in enumerate(members):
+        bias = model.get_layer("decoder").get_layer("logits").bias
+        bias.assign(np.random.default_rng(seed).normal(size=rows))
+    inputs = {"source_ids": tf.repeat([[4, 4, END]], rows, axis=0)}
+
+    def probabilities(*members):
+        inference = Inference(*zip(*members), length_ratio=1.0, average=average)
+        # PAD is no target; what it leaves is known from the others.
+        targets = tf.stack([tf.fill([rows], START), tf.range(rows)], axis=1)
+        return np.exp(inference.force([inputs] * len(members), targets)[0][1:, 0])
+
+    alone = np.array([probabilities(member) for member in members])
+    alone = np.concatenate([1.0 - alone.sum(axis=1, keepdims=True), alone], axis=1)
+    expected = alone.mean(axis=0)
+    if average == "log_probability":
+        expected = np.exp(np.log(alone).mean(axis=0))
+        expected /= expected.sum()
+    np.testing.assert_allclose(probabilities(*members), expected[1:], atol=1e-6)
+    assert np.ptp(alone, axis=0).max() > 0.1  # they do not agree anyway
+
+
 def test_the_attention_of_an_ensemble_is_that_of_the_models_that_have_it():
     """One that attends to nothing is no zero in the mean; where none attends there is none."""
     attentive, blind = tiny(), tiny("attention=none")

@@ -35,6 +35,7 @@ def test_a_translation_holds_together(translator, beam_size):
         assert result.source_tokens[-1] == "<end>"
         assert not set(result.tokens[:-1]) & {"<end>", "<pad>", "<start>"}
         assert not any("￭" in token for token in (*result.tokens, *result.source_tokens))
+        assert len(result.token_log_probabilities) == len(result.tokens)
         assert result.log_probability <= 0.0
         assert isinstance(result.score, float)
 
@@ -57,6 +58,8 @@ def test_n_best(translator):
         scores = [hypothesis.score for hypothesis in hypotheses]
         assert scores == sorted(scores, reverse=True)
         assert len({tuple(hypothesis.tokens) for hypothesis in hypotheses}) == 3
+        for hypothesis in hypotheses:
+            assert hypothesis.text.replace(" ", "") == "".join(hypothesis.tokens[:-1])
     best = translator.translate(SENTENCES, beam_size=4)
     same(translator.translate(SENTENCES, beam_size=4, n_best=1)[0][0], best[0])
 
@@ -75,6 +78,21 @@ def test_forced_score_is_that_of_the_search(translator):
         np.testing.assert_allclose(one.log_probability, other.log_probability, atol=1e-4)
         np.testing.assert_allclose(one.attention, other.attention, atol=1e-4)
         np.testing.assert_allclose(other.score, other.log_probability / len(other.tokens))
+
+
+def test_scores_come_in_the_order_of_the_pairs(translator):
+    """However they were sorted by length: each with its source, and as if it were alone."""
+    targets = [
+        "Oui.",
+        "Le chat est petit et le chien est grand.",
+        "Non.",
+        "Je ne sais pas.",
+        "Où ?",
+    ]
+    pairs = list(zip(SENTENCES, targets))
+    for pair, result in zip(pairs, translator.score(pairs), strict=True):
+        assert (result.source, result.text) == pair
+        same(translator.score([pair])[0], result)
 
 
 @pytest.mark.parametrize("sentence", ["", "   ", "\x00", "\ufeff"])
