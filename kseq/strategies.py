@@ -22,7 +22,7 @@ class Rules(Section):
         minimum_ratio: Least tokens of an output per source token (or step of real values).
         maximum_ratio: Most tokens per source token. Where both an absolute and a relative
             bound are given, the stricter one holds, and of a least and a most that contradict
-            each other for some source, the most.
+            each other for some source, the most; but a required prefix is written in full.
         no_repeat_ngram: n such that no n tokens in a row come twice in an output; 0 for no
             such rule. The END and the required prefix are exempt.
         repetition_penalty: What the log-probability of a token that was already written is
