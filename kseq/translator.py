@@ -215,7 +215,8 @@ class Translator:
 
         Returns:
             A list of `Translation`, in the order of `pairs`, whose tokens are those of the
-            target; `score` is the log-probability per token. For real-valued targets a list of
+            target, END included; `score` is the log-probability per token. (To an empty source
+            a search writes nothing, not even END.) For real-valued targets a list of
             `Prediction`: every step as predicted from the true ones before.
         """
         results = []
