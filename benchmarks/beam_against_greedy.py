@@ -9,7 +9,7 @@ with what both found. Without --test all held-out sentences of the run's corpus 
 import argparse
 import itertools
 
-from kseq import BeamSearch, Translator, load_corpus
+import kseq
 from kseq.console import import_tensorflow_quietly
 from kseq.corpora import open_pairs
 
@@ -30,7 +30,7 @@ def main():
     parser.add_argument("--test", nargs="+")
     options = parser.parse_args()
     import_tensorflow_quietly()
-    translator = Translator.load(options.run)
+    translator = kseq.Translator.load(options.run)
     sources = [source for source, _ in held_out(translator, options.test)]
     print(f"{options.run}: {len(sources):,} sentences, beam {options.beam}")
     for normalisation in NORMALISATIONS:
@@ -42,14 +42,17 @@ def held_out(translator, files):
     if files:
         return open_pairs(files)
     origin = translator.record["corpus"]
-    corpus = load_corpus(*origin["train"], valid=origin["valid"], test=origin["test"])
+    corpus = kseq.load_corpus(*origin["train"], valid=origin["valid"], test=origin["test"])
     return itertools.chain(corpus.valid, corpus.test)
 
 
 def compare(translator, sources, beam_size, normalisation):
     """Prints how often the beam does as well, and where it does not."""
     greedy, beam = (
-        [found[0] for found in translator.stream(sources, BeamSearch(beam_size=k, **normalisation))]
+        [
+            found[0]
+            for found in translator.stream(sources, kseq.BeamSearch(beam_size=k, **normalisation))
+        ]
         for k in (1, beam_size)
     )
     worse = [pair for pair in zip(greedy, beam) if pair[1].score < pair[0].score - ROUNDING]
