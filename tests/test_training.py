@@ -9,7 +9,7 @@ import types
 
 import numpy as np
 import pytest
-from conftest import SMALL
+from conftest import LEARNT, SMALL
 
 from kseq import (
     Config,
@@ -48,7 +48,7 @@ CONFIG = Config().with_settings([*SMALL, "units=8", "minimum_frequency=1"])
 
 def test_a_run_directory_is_complete(small_run):
     assert sorted(path.name for path in small_run.iterdir()) == FILES
-    assert Config.load(small_run / "config.json") == Config().with_settings(SMALL)
+    assert Config.load(small_run / "config.json") == Config().with_settings([*SMALL, *LEARNT])
     record = json.loads((small_run / "run.json").read_text())
     assert record["train"]["kept"] == 2000 and record["valid"]["kept"] == 200
     assert not list(small_run.parent.glob(".*"))
@@ -57,7 +57,7 @@ def test_a_run_directory_is_complete(small_run):
 def test_loss_falls_and_history_tells(small_run):
     with open(small_run / "history.csv") as file:
         rows = list(csv.DictReader(file))
-    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
     for name in ("loss", "cross_entropy", "val_cross_entropy", "perplexity"):
         assert float(rows[1][name]) < float(rows[0][name])
     assert float(rows[1]["accuracy"]) > float(rows[0]["accuracy"])
