@@ -347,9 +347,7 @@ def _test_pairs(options):
             raise ValueError("the run does not know the files of its corpus; name some with --test")
         corpus = load_corpus(*origin["train"], valid=origin["valid"], test=origin["test"])
         pairs = corpus.test
-        text = config.text
-        reads_words = {text.source_tokenizer, text.target_tokenizer} == {"word"}
-        if reads_words and corpus.has_alignments("test"):
+        if config.text.reads_words and corpus.has_alignments("test"):
             alignments = corpus.alignments("test")
     trained = config.model.source_features, config.model.target_features
     if pairs.features != trained:

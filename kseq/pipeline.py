@@ -42,14 +42,36 @@ def _unpacked(side):
     return side[0] if len(side) == 1 else tf.RaggedTensor.from_row_lengths(*side)
 
 
-def encode(codecs):
-    """Transform: sequences to ragged numbers, every target with what the decoder starts from."""
-    return lambda dataset: dataset.map(
-        lambda sources, targets: (
-            _encoded(codecs.source, sources),
-            with_first(codecs.target, _encoded(codecs.target, targets)),
-        )
-    )
+def encode(codecs, training, sampling=0.0):
+    """Transform: sequences to ragged numbers, every target with what the decoder starts from.
+
+    Pairs with an empty side or an overlong one are left out.
+
+    Args:
+        codecs: `CodecPair`.
+        training: `TrainingConfig`: the longest sequences allowed.
+        sampling: How subwords are drawn anew whenever a pair comes by; 0 for the best ones.
+    """
+    limits = length_limits(codecs, training)
+    samplers = [
+        codec.sampler(sampling) if sampling and codec.tokenizer == "subword" else None
+        for codec in codecs.sides
+    ]
+
+    def encode_chunk(*chunk):
+        encoded = list(map(_encoded, codecs.sides, chunk))
+        fits = True
+        for codec, side, limit in zip(codecs.sides, encoded, limits):
+            lengths = side.row_lengths() - int(codec.is_text)  # END does not count
+            fits &= (lengths > 0) & (lengths <= limit)
+        # What is left out must not hang on the draw: as many pairs are expected in every epoch.
+        for number, sampler in enumerate(samplers):
+            if sampler is not None:
+                encoded[number] = sampler.encode(chunk[number])
+        sources, targets = (tf.ragged.boolean_mask(side, fits) for side in encoded)
+        return sources, with_first(codecs.target, targets)
+
+    return lambda dataset: dataset.map(encode_chunk)
 
 
 def with_first(codec, targets):
@@ -65,24 +87,6 @@ def _encoded(codec, sequences):
     if codec.is_text:
         return codec.encode(sequences)
     return sequences.with_flat_values(codec.encode(sequences.flat_values))
-
-
-def filter_by_length(codecs, training):
-    """Transform: leaves out encoded pairs with an empty side or an overlong one."""
-    marks = [
-        int(codecs.source.is_text),
-        1 + int(codecs.target.is_text),
-    ]
-    limits = length_limits(codecs, training)
-
-    def filter_chunk(*sides):
-        fits = True
-        for side, mark, limit in zip(sides, marks, limits):
-            lengths = side.row_lengths() - mark
-            fits &= (lengths > 0) & (lengths <= limit)
-        return tuple(tf.ragged.boolean_mask(side, fits) for side in sides)
-
-    return lambda dataset: dataset.map(filter_chunk)
 
 
 def shuffle(seed, kind):
@@ -166,8 +170,7 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
         [B, T, F]}` with labels `[B, T, F]`. The same seed gives the same batches.
     """
     transforms = [
-        encode(codecs),
-        filter_by_length(codecs, training),
+        encode(codecs, training, training.subword_sampling if shuffled else 0.0),
         lambda dataset: dataset.unbatch(),
         *([shuffle(training.seed, codecs.kind)] if shuffled else []),
         bucket_by_length(training.batch_size, codecs.kind, training.seed if shuffled else None),

@@ -193,6 +193,7 @@ class ValueCodec:
     """
 
     is_text = False
+    tokenizer = None
 
     def __init__(self, mean, scale):
         mean, scale = np.asarray(mean), np.asarray(scale)

@@ -144,7 +144,7 @@ def test_empty_vocabulary(make_pairs):
 
 
 def test_text_round_trip(make_pairs, tmp_path):
-    config = TextConfig(target_tokenizer="character", lowercase=True, minimum_frequency=1)
+    config = TextConfig(target_tokenizer="character", case="lower", minimum_frequency=1)
     text, _ = build(make_pairs([("L'Été", "À b"), ("c", "d")]), text=config)
     text.save(tmp_path)
     again = CodecPair.load(tmp_path, Config(text=config))
