@@ -16,7 +16,7 @@ _HOMES = {
     "Sampling": "strategies",
     "load_corpus": "corpora",
     "Corpus": "corpora",
-    "Pairs": "corpora",
+    "Pairs": "pairs",
     "ValuePairs": "values",
     "write_records": "values",
     "load_vectors": "vectors",

@@ -16,8 +16,9 @@ a first run, in four commands:
   kseq heatmap runs/en-fr "The red car is old." --out heatmap.png
   echo "The red car is old." | kseq translate runs/en-fr
 
-files of pairs are one TSV (source, tab, target; further columns are ignored) or two files whose
-lines belong together, plain, .gz or .zip, in UTF-8. Run "kseq COMMAND --help" for more.
+files of pairs are TSVs (source, tab, target; further columns are ignored) or two files whose
+lines belong together, plain, .gz or .zip, in UTF-8; or a pronouncing dictionary that ends in
+.dict. Run "kseq COMMAND --help" for more.
 """,
     "models": """
 every line is a setting of kseq train, such as --set attention=luong_general. Settings that
@@ -28,10 +29,13 @@ examples:
   kseq train --corpus dates --out runs/dates
   kseq train --train pairs.tsv --out runs/mine --set epochs=20 --set units=256
   kseq train --train train.de.gz train.en.gz --valid val.de.gz val.en.gz --out runs/de-en
-  kseq train --train pairs.tsv --config settings.yaml --out runs/mine --overwrite
+  kseq train --train parts/*.tsv --config settings.yaml --out runs/mine --overwrite
+  kseq train --train 'de/*.gz' 'en/*.gz' --out runs/de-en
+  kseq train --train spa-eng.zip --swap --apart both --out runs/es-en
 
-without --valid, one source sentence in twenty is held out for validation and another one for
-testing. Stopping with Ctrl-C keeps the best epoch so far.
+a pattern in quotes is one side of two, without them it names files of pairs. Without
+--valid, one source sentence in twenty is held out for validation and another one for testing.
+Stopping with Ctrl-C keeps the best epoch so far.
 """,
     "translate": """
 examples:
@@ -224,6 +228,15 @@ def _add_test(command):
     command.add_argument(
         "--test", nargs="+", metavar="FILE", help="pairs; the corpus' own test split by default"
     )
+    _add_swap(command, "--test")
+
+
+def _add_swap(command, files):
+    command.add_argument(
+        "--swap",
+        action="store_true",
+        help=f"the second column, or the second file, of {files} is the source",
+    )
 
 
 def _add_ensemble(command):
@@ -300,6 +313,14 @@ def _add_train(subparsers):
     data.add_argument("--train", nargs="+", metavar="FILE", help="training pairs")
     command.add_argument("--valid", nargs="+", metavar="FILE", help="validation pairs")
     command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs, for kseq evaluate")
+    _add_swap(command, "all of these")
+    command.add_argument(
+        "--apart",
+        default="source",
+        choices=("source", "both"),
+        help="which sentences stand in one split only: sources, or those of both sides, which "
+        "leaves out of training what shares one with a held-out pair (default: %(default)s)",
+    )
     command.add_argument("--config", metavar="FILE", help="settings, .json or .yaml")
     command.add_argument(
         "--set",

@@ -26,8 +26,11 @@ def train(options):
         raise ValueError(f"unknown corpus: {options.corpus!r}; expected {known}, or use --train")
     if options.corpus and (options.valid or options.test):
         raise ValueError("--valid and --test go with --train; an embedded corpus brings its own")
+    if options.corpus and (options.swap or options.apart != "source"):
+        raise ValueError("--swap and --apart go with --train; an embedded corpus is split already")
     files = [options.corpus] if options.corpus else options.train
-    corpus = load_corpus(*files, valid=options.valid, test=options.test)
+    splits = {"valid": options.valid, "test": options.test}
+    corpus = load_corpus(*files, **splits, swap=options.swap, apart=options.apart)
     config = config or corpus.config.with_settings(options.set)
 
     import_tensorflow_quietly()
@@ -334,18 +337,20 @@ def _load(*runs, **options):
 
 def _test_pairs(options):
     """The pairs to measure with, and their gold alignments or None, before anything is loaded."""
-    from kseq.corpora import describe_features, load_corpus, open_pairs
+    from kseq.corpora import describe_features, open_pairs, reopen_corpus
     from kseq.run_directory import read_run
 
     _, config, record = read_run(options.run_directory)
     alignments = None
     if options.test:
-        pairs = open_pairs(options.test)
+        pairs = open_pairs(options.test, options.swap)
+    elif options.swap:
+        raise ValueError("--swap is for the files of --test; the run's own are read as in training")
     else:
         origin = record["corpus"]
         if origin is None:
             raise ValueError("the run does not know the files of its corpus; name some with --test")
-        corpus = load_corpus(*origin["train"], valid=origin["valid"], test=origin["test"])
+        corpus = reopen_corpus(origin)
         pairs = corpus.test
         text = config.text
         reads_words = {text.source_tokenizer, text.target_tokenizer} == {"word"}
