@@ -20,6 +20,16 @@ files of pairs are TSVs (source, tab, target; further columns are ignored) or tw
 lines belong together, plain, .gz or .zip, in UTF-8; or a pronouncing dictionary that ends in
 .dict. Run "kseq COMMAND --help" for more.
 """,
+    "clean": """
+examples:
+  kseq clean spa-eng.zip --out clean.tsv
+  kseq clean train.de.gz train.en.gz --out clean.tsv.gz --dropped dropped.tsv
+  kseq clean parts/*.tsv --out clean.tsv --test valid.tsv --test test.de test.en
+
+what is kept is one TSV in UTF-8 (NFC), with single spaces and without control characters, marks of
+direction and other invisible characters that are no part of a script's spelling. Every line of
+--dropped is a reason, a place, and the pair as it was read, with tabs between them.
+""",
     "models": """
 every line is a setting of kseq train, such as --set attention=luong_general. Settings that
 contradict each other are refused, with the nearest combination that works.
@@ -195,6 +205,7 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_clean(subparsers)
     _add_train(subparsers)
     _add_average(subparsers)
     _add_translate(subparsers)
@@ -302,6 +313,42 @@ def _add(group, name, kind, metavar, text, **more):
 
 def _add_prefix(command):
     command.add_argument("--prefix", metavar="TEXT", help="what every output must start with")
+
+
+def _add_clean(subparsers):
+    command = _add_command(
+        subparsers, "clean", commands.clean, "tidy pairs, and drop what is not fit to learn from"
+    )
+    command.add_argument("files", nargs="+", metavar="FILE", help="pairs")
+    command.add_argument("--out", required=True, metavar="TSV", help="file to write: .tsv, .tsv.gz")
+    command.add_argument("--dropped", metavar="TSV", help="file to write what was dropped to")
+    command.add_argument(
+        "--test",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="pairs to test with, of which no twin is kept; may be repeated",
+    )
+    _add_swap(command, "all of these")
+    group = command.add_argument_group("what is dropped")
+    _add(group, "--markup", str, "HOW", "strip (default) HTML tags, drop pairs with some, or keep")
+    _add(group, "--maximum-words", int, "N", "most words of a side (100)")
+    _add(group, "--maximum-characters", int, "N", "most characters of a side (1,000)")
+    _add(group, "--maximum-ratio", float, "R", "how many times longer a side may be (3)")
+    _add(
+        group,
+        "--leakage",
+        str,
+        "SIDE",
+        "what makes a twin: either side (default), source, target, or both as a pair",
+    )
+    group.add_argument(
+        "--deduplicate",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help="drop all but the first of equal pairs (on)",
+    )
 
 
 def _add_train(subparsers):

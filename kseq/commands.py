@@ -7,12 +7,43 @@ import pathlib
 import re
 import sys
 
+from kseq.cleaning import Cleaning, clean_files
 from kseq.console import counted, import_tensorflow_quietly, show_warning
 from kseq.corpora import read_links
 from kseq.files import require_folder_of
 from kseq.strategies import BeamSearch, Sampling, make_strategy
 
 FLAGS = {"beam_size": "--beam"}  # others are spelled like the option
+
+
+def clean(options):
+    """Cleans pairs: `kseq.clean_files`."""
+    for path in filter(None, (options.out, options.dropped)):
+        require_folder_of(path)
+    report = clean_files(
+        options.files,
+        options.out,
+        Cleaning(**_given(options, Cleaning)),
+        options.test,
+        options.dropped,
+        options.swap,
+    )
+    _print_cleaning(report)
+    print(options.out)
+
+
+def _print_cleaning(report):
+    from kseq.scripts import shortened
+
+    print(f"kept {report.kept:,} of {report.kept + report.dropped.total():,} pairs", end="")
+    print(f", {report.changed:,} of them tidied")
+    for reason, count in report.dropped.items():
+        print(f"{reason:11}{count:>11,}", end="")
+        if count:
+            example = report.examples[reason]
+            sides = (repr(shortened(" ".join(side.split()), 50)) for side in example.pair)
+            print(f"  {example.place}: {', '.join(sides)}", end="")
+        print()
 
 
 def train(options):
@@ -289,7 +320,8 @@ def _made(kind, given):
 
 def in_flags(error):
     """What an error says, with the names of options as the flags that were given."""
-    names = {field.name for kind in (BeamSearch, Sampling) for field in dataclasses.fields(kind)}
+    kinds = BeamSearch, Sampling, Cleaning
+    names = {field.name for kind in kinds for field in dataclasses.fields(kind)}
     names = "|".join(sorted(names | {"reverse_head", "low_probability"}))
     # Not in the name of a file, and not what is a flag already.
     return re.sub(

@@ -31,6 +31,10 @@ class PairSet:
         added = [self._numbers.add(number) for number in self._fingerprints(*pair)]
         return all(added)
 
+    def __len__(self):
+        """How many fingerprints there are; two for a pair where either side makes a match."""
+        return len(self._numbers)
+
     def __contains__(self, pair):
         return any(number in self._numbers for number in self._fingerprints(*pair))
 
@@ -59,7 +63,7 @@ class _NumberSet:
         self._clear(1024)
 
     def _clear(self, size):
-        self._slots = array.array("Q", bytes(8 * size))
+        self._slots = array.array("Q", [0]) * size
         self._count = 0
 
     def add(self, number):
@@ -72,6 +76,9 @@ class _NumberSet:
         if self._count * 3 > len(self._slots) * 2:
             self._grow()
         return True
+
+    def __len__(self):
+        return self._count
 
     def __contains__(self, number):
         return self._slots[self._find(number)] != 0

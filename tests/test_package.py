@@ -15,7 +15,7 @@ SOURCES = sorted((ROOT / "kseq").glob("*.py"))
 ORDER = [
     *("special_tokens", "console", "fields", "strategies", "config", "catalogue", "files"),
     *("run_directory", "archives", "lines", "arrays", "records", "values", "fingerprints"),
-    *("pronunciations", "pair_files", "pairs", "corpora", "text"),
+    *("pronunciations", "pair_files", "pairs", "corpora", "cleaning", "text"),
     *("vectors", "codecs", "survey", "pipeline", "attention", "cells", "encoders"),
     *("decoders", "inputs", "losses", "recurrent", "transformer", "models", "weights"),
     *("rules", "search", "unknown_words", "inference", "batches", "results", "alignment"),
