@@ -7,12 +7,43 @@ import pathlib
 import re
 import sys
 
+from kseq.cleaning import Cleaning, clean_files
 from kseq.console import counted, import_tensorflow_quietly, show_warning
 from kseq.corpora import read_links
 from kseq.files import require_folder_of
 from kseq.strategies import BeamSearch, Sampling, make_strategy
 
 FLAGS = {"beam_size": "--beam"}  # others are spelled like the option
+
+
+def clean(options):
+    """Cleans pairs: `kseq.clean_files`."""
+    for path in filter(None, (options.out, options.dropped)):
+        require_folder_of(path)
+    report = clean_files(
+        options.files,
+        options.out,
+        Cleaning(**_given(options, Cleaning)),
+        options.test,
+        options.dropped,
+        options.swap,
+    )
+    _print_cleaning(report)
+    print(options.out)
+
+
+def _print_cleaning(report):
+    from kseq.scripts import shortened
+
+    print(f"kept {report.kept:,} of {report.kept + report.dropped.total():,} pairs", end="")
+    print(f", {report.changed:,} of them tidied")
+    for reason, count in report.dropped.items():
+        print(f"{reason:11}{count:>11,}", end="")
+        if count:
+            example = report.examples[reason]
+            sides = (repr(shortened(" ".join(side.split()), 50)) for side in example.pair)
+            print(f"  {example.place}: {', '.join(sides)}", end="")
+        print()
 
 
 def train(options):
@@ -26,8 +57,11 @@ def train(options):
         raise ValueError(f"unknown corpus: {options.corpus!r}; expected {known}, or use --train")
     if options.corpus and (options.valid or options.test):
         raise ValueError("--valid and --test go with --train; an embedded corpus brings its own")
+    if options.corpus and (options.swap or options.apart != "source"):
+        raise ValueError("--swap and --apart go with --train; an embedded corpus is split already")
     files = [options.corpus] if options.corpus else options.train
-    corpus = load_corpus(*files, valid=options.valid, test=options.test)
+    splits = {"valid": options.valid, "test": options.test}
+    corpus = load_corpus(*files, **splits, swap=options.swap, apart=options.apart)
     config = config or corpus.config.with_settings(options.set)
 
     import_tensorflow_quietly()
@@ -286,7 +320,8 @@ def _made(kind, given):
 
 def in_flags(error):
     """What an error says, with the names of options as the flags that were given."""
-    names = {field.name for kind in (BeamSearch, Sampling) for field in dataclasses.fields(kind)}
+    kinds = BeamSearch, Sampling, Cleaning
+    names = {field.name for kind in kinds for field in dataclasses.fields(kind)}
     names = "|".join(sorted(names | {"reverse_head", "low_probability"}))
     # Not in the name of a file, and not what is a flag already.
     return re.sub(
@@ -334,18 +369,20 @@ def _load(*runs, **options):
 
 def _test_pairs(options):
     """The pairs to measure with, and their gold alignments or None, before anything is loaded."""
-    from kseq.corpora import describe_features, load_corpus, open_pairs
+    from kseq.corpora import describe_features, open_pairs, reopen_corpus
     from kseq.run_directory import read_run
 
     _, config, record = read_run(options.run_directory)
     alignments = None
     if options.test:
-        pairs = open_pairs(options.test)
+        pairs = open_pairs(options.test, options.swap)
+    elif options.swap:
+        raise ValueError("--swap is for the files of --test; the run's own are read as in training")
     else:
         origin = record["corpus"]
         if origin is None:
             raise ValueError("the run does not know the files of its corpus; name some with --test")
-        corpus = load_corpus(*origin["train"], valid=origin["valid"], test=origin["test"])
+        corpus = reopen_corpus(origin)
         pairs = corpus.test
         if config.text.reads_words and corpus.has_alignments("test"):
             alignments = corpus.alignments("test")

@@ -28,19 +28,22 @@ class Survey:
         blank: Pairs left out because a side is empty, or has no token.
         overlong: Pairs left out because a side is too long.
         length_ratio: Target tokens per source token (or frames).
+        shared: Pairs left out because a side of theirs stands in a held-out split.
     """
 
     kept: int
     blank: int
     overlong: int
     length_ratio: float
+    shared: int = 0
 
     def __str__(self):
-        reasons = [
-            f"{count:,} {reason}"
-            for count, reason in ((self.blank, "with an empty side"), (self.overlong, "too long"))
-            if count
-        ]
+        counts = (
+            (self.blank, "with an empty side"),
+            (self.overlong, "too long"),
+            (self.shared, "with a side that is held out"),
+        )
+        reasons = [f"{count:,} {reason}" for count, reason in counts if count]
         return f"{self.kept:,} pairs" + (f" (left out: {', '.join(reasons)})" if reasons else "")
 
 
@@ -176,13 +179,15 @@ def _survey(pairs, codecs, training, tallies):
             if tally is not None:
                 add_to(tally, fits)
     if not kept:
+        pairs_read = blank + overlong + pairs.shared
         raise ValueError(
-            f"{pairs}: none of {blank + overlong:,} pairs can be used; each side must have 1 to "
+            f"{pairs}: none of {pairs_read:,} pairs can be used; each side must have 1 to "
             f"{training.maximum_length} tokens (maximum_length), real values 1 to "
             f"{training.maximum_frames} steps (maximum_frames)"
+            + (f"; {pairs.shared:,} have a side that is held out" if pairs.shared else "")
         )
     ratio = round(lengths[1] / lengths[0], 4)
-    return Survey(kept, pairs.blank + blank, overlong, max(ratio, 1e-4))
+    return Survey(kept, pairs.blank + blank, overlong, max(ratio, 1e-4), pairs.shared)
 
 
 def _reader(codec):

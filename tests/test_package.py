@@ -14,7 +14,8 @@ SOURCES = sorted((ROOT / "kseq").glob("*.py"))
 
 ORDER = [
     *("special_tokens", "console", "fields", "strategies", "config", "catalogue", "files"),
-    *("run_directory", "lines", "arrays", "records", "values", "corpora"),
+    *("run_directory", "archives", "lines", "arrays", "records", "values", "fingerprints"),
+    *("pronunciations", "pair_files", "pairs", "corpora", "cleaning"),
     *("letter_case", "tokenizers", "subwords", "text"),
     *("vectors", "codecs", "survey", "pipeline", "attention", "cells", "encoders"),
     *("decoders", "inputs", "losses", "recurrent", "transformer", "models", "weights"),
