@@ -17,6 +17,8 @@ _HOMES = {
     "load_corpus": "corpora",
     "Corpus": "corpora",
     "Pairs": "corpora",
+    "fetch": "public_corpora",
+    "DownloadFailed": "downloads",
     "ValuePairs": "values",
     "write_records": "values",
     "load_vectors": "vectors",

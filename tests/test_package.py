@@ -14,6 +14,7 @@ SOURCES = sorted((ROOT / "kseq").glob("*.py"))
 
 ORDER = [
     *("special_tokens", "console", "fields", "strategies", "config", "catalogue", "files"),
+    *("downloads", "public_corpora"),
     *("run_directory", "lines", "arrays", "records", "values", "corpora", "text"),
     *("vectors", "codecs", "survey", "pipeline", "attention", "cells", "encoders"),
     *("decoders", "inputs", "losses", "recurrent", "transformer", "models", "weights"),
