@@ -132,8 +132,7 @@ def table():
 
 
 def _described(corpus):
-    licence = f"{corpus.licence}; see {corpus.terms}"
-    lines = f"{corpus.what}; {corpus.size}", corpus.source, licence
+    lines = f"{corpus.what}; {corpus.size}", corpus.source, corpus.licence, corpus.terms
     return f"{corpus.name:10}" + f"\n{'':10}".join(lines)
 
 

@@ -11,7 +11,6 @@ import tempfile
 import zipfile
 
 import pytest
-from conftest import ROOT
 from file_server import serving
 
 import kseq
@@ -26,7 +25,8 @@ def archive(members=None, compression=zipfile.ZIP_DEFLATED):
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", compression) as file:
         for name, content in (members or {"spa.txt": PAIRS, "_about.txt": b"terms"}).items():
-            file.writestr(name, content)
+            member = zipfile.ZipInfo(name)  # of 1980: the same bytes every time
+            file.writestr(member, content, compression)
     return written.getvalue()
 
 
@@ -169,7 +169,7 @@ def damaged_archives():
     yield b"<html>not found</html>", "received a damaged one: File is not a zip file"
     yield whole[: len(whole) // 2], "received a damaged one: File is not a zip file"
     wrong = archive(compression=zipfile.ZIP_STORED).replace(b"Frase 7.", b"Frase 8.")
-    yield wrong, "received a damaged one: .*CRC.*spa.txt"
+    yield wrong, "received a damaged one: the checksum of spa.txt is wrong"
     wrong = bytearray(whole)
     wrong[200] ^= 255
     yield bytes(wrong), "received a damaged one: "
@@ -185,7 +185,7 @@ def damaged_archives():
     yield bytes(encrypted), "damaged one: .*encrypted"
 
 
-@pytest.mark.parametrize("data, message", damaged_archives())
+@pytest.mark.parametrize("data, message", list(damaged_archives()))
 def test_what_is_not_whole_is_removed_and_said(server, tmp_path, data, message):
     server.files["/spa-eng.zip"] = data
     with pytest.raises(DownloadFailed, match=f"{server.address}/spa-eng.zip: .*{message}.*remove"):
@@ -267,19 +267,24 @@ def test_places_that_cannot_be_written_to(server, tmp_path):
 
 def test_a_folder_that_belongs_to_others(server):
     """As somebody who is not root, who may write anywhere."""
+    program = """
+import os, sys
+from kseq.public_corpora import fetch  # which root alone may read, perhaps
+if os.getuid() == 0:
+    os.setuid(65534)
+try:
+    fetch(*sys.argv[1:])
+except PermissionError as error:
+    print(error)
+"""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o555)
+        words = ["spa-eng", f"{folder}/a/b", server.address]
         done = subprocess.run(
-            [sys.executable, "-m", "kseq", "fetch", "spa-eng", f"{folder}/a/b", "--from"]
-            + [server.address],
-            user=65534 if os.getuid() == 0 else None,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-            cwd=folder,
+            [sys.executable, "-c", program, *words], capture_output=True, text=True
         )
-    assert done.stderr == f"kseq: cannot write to the folder {folder}; choose another one\n"
-    assert done.returncode == 2
+    assert done.stderr == ""
+    assert done.stdout == f"cannot write to the folder {folder}; choose another one\n"
 
 
 def test_two_at_a_time_are_one_too_many(server, tmp_path):
