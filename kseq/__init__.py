@@ -17,6 +17,8 @@ _HOMES = {
     "load_corpus": "corpora",
     "Corpus": "corpora",
     "Pairs": "pairs",
+    "fetch": "public_corpora",
+    "DownloadFailed": "downloads",
     "ValuePairs": "values",
     "Cleaning": "cleaning",
     "CleaningReport": "cleaning",

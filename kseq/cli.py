@@ -30,6 +30,17 @@ what is kept is one TSV in UTF-8 (NFC), with single spaces and without control c
 direction and other invisible characters that are no part of a script's spelling. Every line of
 --dropped is a reason, a place, and the pair as it was read, with tabs between them.
 """,
+    "fetch": """
+examples:
+  kseq fetch
+  kseq fetch spa-eng data
+  kseq fetch multi30k data/multi30k
+  kseq fetch cmudict data --from https://mirror.example.org/cmudict
+
+an interrupted download is continued by the same command. Archives stay as they are: kseq train
+reads them. A mirror has the same paths below its address as the original: spa-eng.zip,
+cmudict.dict, raw/train.de.gz.
+""",
     "models": """
 every line is a setting of kseq train, such as --set attention=luong_general. Settings that
 contradict each other are refused, with the nearest combination that works.
@@ -205,6 +216,7 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_fetch(subparsers)
     _add_clean(subparsers)
     _add_train(subparsers)
     _add_average(subparsers)
@@ -348,6 +360,24 @@ def _add_clean(subparsers):
         action=argparse.BooleanOptionalAction,
         default=argparse.SUPPRESS,
         help="drop all but the first of equal pairs (on)",
+    )
+
+
+def _add_fetch(subparsers):
+    command = _add_command(
+        subparsers, "fetch", commands.fetch, "download a public corpus, or list what there is"
+    )
+    command.add_argument(
+        "name", nargs="?", metavar="NAME", help="corpus; without one they are listed"
+    )
+    command.add_argument("folder", nargs="?", metavar="DIR", help="directory to write to")
+    command.add_argument("--from", dest="base", metavar="URL", help="address of a mirror")
+    command.add_argument(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="give a connection up after so long without a byte (%(default)g)",
     )
 
 

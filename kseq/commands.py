@@ -46,6 +46,26 @@ def _print_cleaning(report):
         print()
 
 
+def fetch(options):
+    """Downloads a public corpus, or lists what there is: `kseq.fetch`."""
+    from kseq import public_corpora
+
+    if options.name is None:
+        print(public_corpora.table())
+        return
+    corpus = public_corpora.find_corpus(options.name)
+    if options.folder is None:
+        raise ValueError(f"expected a folder to write to, such as kseq fetch {corpus.name} data")
+    try:
+        files = public_corpora.fetch(corpus.name, options.folder, options.base, options.timeout)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; the same command goes on from here") from None
+    print(*files, sep="\n")
+    print(f"source: {corpus.source}")
+    print(f"licence: {corpus.licence}; see {corpus.terms}")
+    print(f"next: {corpus.next_command(options.folder)}")
+
+
 def train(options):
     """Trains a model: `kseq.train`."""
     from kseq.config import Config

@@ -115,7 +115,17 @@ def test_a_reader_that_leaves_early_is_no_error(small_run, tmp_path):
 
 
 def test_help(capsys):
-    commands = ["train", "average", "translate", "evaluate", "score", "heatmap", "align", "report"]
+    commands = [
+        "fetch",
+        "train",
+        "average",
+        "translate",
+        "evaluate",
+        "score",
+        "heatmap",
+        "align",
+        "report",
+    ]
     for words in ([], *([name] for name in (*commands, "export", "models"))):
         with pytest.raises(SystemExit) as stop:
             main([*words, "--help"])

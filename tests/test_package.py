@@ -14,6 +14,7 @@ SOURCES = sorted((ROOT / "kseq").glob("*.py"))
 
 ORDER = [
     *("special_tokens", "console", "fields", "strategies", "config", "catalogue", "files"),
+    *("downloads", "public_corpora"),
     *("run_directory", "archives", "lines", "arrays", "records", "values", "fingerprints"),
     *("pronunciations", "pair_files", "pairs", "corpora", "cleaning"),
     *("letter_case", "tokenizers", "subwords", "text"),
