@@ -20,6 +20,8 @@ _HOMES = {
     "ValuePairs": "values",
     "write_records": "values",
     "load_vectors": "vectors",
+    "inspect": "inspection",
+    "suggest_config": "suggestion",
     "build_encoder": "models",
     "build_decoder": "models",
     "build_seq2seq": "models",

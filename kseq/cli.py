@@ -19,6 +19,16 @@ a first run, in four commands:
 files of pairs are one TSV (source, tab, target; further columns are ignored) or two files whose
 lines belong together, plain, .gz or .zip, in UTF-8. Run "kseq COMMAND --help" for more.
 """,
+    "inspect": """
+examples:
+  kseq inspect pairs.tsv
+  kseq inspect train.de.gz train.en.gz --valid val.de.gz val.en.gz --out picture.png
+  kseq inspect pairs.tsv --suggest settings.yaml
+  kseq train --train pairs.tsv --config settings.yaml --out runs/mine
+
+words are those of the word tokenizer. Nothing is changed: what looks wrong is counted, and shown
+with its line.
+""",
     "models": """
 every line is a setting of kseq train, such as --set attention=luong_general. Settings that
 contradict each other are refused, with the nearest combination that works.
@@ -191,6 +201,7 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_inspect(subparsers)
     _add_train(subparsers)
     _add_average(subparsers)
     _add_translate(subparsers)
@@ -289,6 +300,25 @@ def _add(group, name, kind, metavar, text, **more):
 
 def _add_prefix(command):
     command.add_argument("--prefix", metavar="TEXT", help="what every output must start with")
+
+
+def _add_inspect(subparsers):
+    command = _add_command(
+        subparsers,
+        "inspect",
+        commands.inspect,
+        "look at pairs before training: counts, suspicious pairs, settings that fit",
+    )
+    command.add_argument("files", nargs="+", metavar="FILE", help="pairs of text")
+    command.add_argument(
+        "--valid", nargs="+", metavar="FILE", help="validation pairs, to compare with"
+    )
+    command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs, likewise")
+    command.add_argument("--out", metavar="PICTURE", help="file to write: .png, .svg or .pdf")
+    command.add_argument(
+        "--suggest", metavar="SETTINGS", help="file to write the settings to: .yaml"
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add_train(subparsers):

@@ -15,11 +15,22 @@ SOURCES = sorted((ROOT / "kseq").glob("*.py"))
 ORDER = [
     *("special_tokens", "console", "fields", "strategies", "config", "catalogue", "files"),
     *("run_directory", "lines", "arrays", "records", "values", "corpora", "text"),
-    *("vectors", "codecs", "survey", "pipeline", "attention", "cells", "encoders"),
+    *("vectors", "codecs", "survey", "tally", "sides", "suspicions", "inspection"),
+    *("suggestion", "pipeline", "attention", "cells", "encoders"),
     *("decoders", "inputs", "losses", "recurrent", "transformer", "models", "weights"),
     *("rules", "search", "unknown_words", "inference", "batches", "results", "alignment"),
     *("measures", "scripts", "fonts", "figures", "panels", "heatmap", "display"),
-    *("curves", "evaluation", "report_page", "report", "translator", "export", "training"),
+    *(
+        "inspection_table",
+        "inspection_plots",
+        "curves",
+        "evaluation",
+        "report_page",
+        "report",
+        "translator",
+        "export",
+        "training",
+    ),
     *("demo", "commands", "cli", "__main__"),
 ]
 
