@@ -12,7 +12,7 @@ from kseq.console import counted
 from kseq.corpora import describe_features, open_pairs
 from kseq.lines import chunks
 from kseq.sides import SideModel, can_tell, runs_of, swapped_states
-from kseq.suspicions import KINDS, RatioCounts, UsualRatio, is_copied, text_suspicions
+from kseq.suspicions import KINDS, PAIR_BINS, RatioCounts, UsualRatio, is_copied, text_suspicions
 from kseq.tally import SideFigures, SideTally, own_letters
 
 PARTS = 50  # of the file, by which it is told where suspicious pairs stand
@@ -22,7 +22,6 @@ _EXAMPLES = 3
 _LONGEST = TrainingConfig().maximum_length
 _CERTAIN = 50.0  # nats of evidence that scripts are: they tell alone, without the neighbours
 _BITS = {kind: np.uint16(1 << number) for number, kind in enumerate(KINDS)}
-_BINS = 8  # of pairs' lengths, for every doubling
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,14 +204,14 @@ class _FirstReading:
         self.model.learn(*full)
 
     def _add_lengths(self, lengths):
-        bins = [np.rint(_BINS * np.log2(side)).astype(int) for side in lengths]
+        bins = [np.rint(PAIR_BINS * np.log2(side)).astype(int) for side in lengths]
         cells, counts = np.unique(np.stack(bins), axis=1, return_counts=True)
         self.lengths.update(dict(zip(zip(*cells.tolist()), counts.tolist())))
 
     def pair_lengths(self):
         """Pairs by their lengths, as `Inspection.pair_lengths`."""
         return tuple(
-            (round(2 ** (source / _BINS), 1), round(2 ** (target / _BINS), 1), count)
+            (round(2 ** (source / PAIR_BINS), 1), round(2 ** (target / PAIR_BINS), 1), count)
             for (source, target), count in sorted(self.lengths.items())
         )
 

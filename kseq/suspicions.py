@@ -19,6 +19,9 @@ KINDS = {
     "address": "an address of the web or of mail",
 }
 
+SOFTENING = 5  # characters added to both sides, so that short ones may differ as they like
+PAIR_BINS = 8  # of the lengths of pairs, for every doubling
+
 _TAG = r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>]*)?/?>"
 _ENTITY = r"&(?:[A-Za-z]{2,8}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"
 _MARKUP = re.compile(f"{_TAG}|{_ENTITY}")
@@ -35,7 +38,6 @@ _GARBLED = re.compile(
     f"\ufffd|[\ue000-\uf8ff]|[ÂÃ]{_TAIL}|â€|(?:[ÐÑ]{_TAIL}){{2}}|(?:[ã-ï]{_TAIL}{{2}}){{2}}"
 )
 
-_SOFTENING = 5  # characters added to both sides, so that short ones may differ as they like
 _RESOLUTION = 0.01  # of the logarithms of ratios that are counted
 _WIDEST = 10.0  # logarithm beyond which ratios are counted as one
 _SPREADS = 6.0  # robust standard deviations that a ratio may be off the usual one
@@ -114,7 +116,7 @@ class UsualRatio:
 
 
 def _ratios(source_lengths, target_lengths):
-    source, target = (np.asarray(side) + _SOFTENING for side in (source_lengths, target_lengths))
+    source, target = (np.asarray(side) + SOFTENING for side in (source_lengths, target_lengths))
     return np.log(target / source)
 
 
