@@ -26,6 +26,8 @@ _HOMES = {
     "clean_files": "cleaning",
     "write_records": "values",
     "load_vectors": "vectors",
+    "inspect": "inspection",
+    "suggest_config": "suggestion",
     "build_encoder": "models",
     "build_decoder": "models",
     "build_seq2seq": "models",

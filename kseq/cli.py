@@ -41,6 +41,16 @@ an interrupted download is continued by the same command. Archives stay as they 
 reads them. A mirror has the same paths below its address as the original: spa-eng.zip,
 cmudict.dict, raw/train.de.gz.
 """,
+    "inspect": """
+examples:
+  kseq inspect pairs.tsv
+  kseq inspect train.de.gz train.en.gz --valid val.de.gz val.en.gz --out picture.png
+  kseq inspect pairs.tsv --suggest settings.yaml
+  kseq train --train pairs.tsv --config settings.yaml --out runs/mine
+
+words are those of the word tokenizer. Nothing is changed: what looks wrong is counted, and shown
+with its line.
+""",
     "models": """
 every line is a setting of kseq train, such as --set attention=luong_general. Settings that
 contradict each other are refused, with the nearest combination that works.
@@ -217,6 +227,7 @@ def _parser():
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_fetch(subparsers)
+    _add_inspect(subparsers)
     _add_clean(subparsers)
     _add_train(subparsers)
     _add_average(subparsers)
@@ -379,6 +390,25 @@ def _add_fetch(subparsers):
         metavar="SECONDS",
         help="give a connection up after so long without a byte (%(default)g)",
     )
+
+
+def _add_inspect(subparsers):
+    command = _add_command(
+        subparsers,
+        "inspect",
+        commands.inspect,
+        "look at pairs before training: counts, suspicious pairs, settings that fit",
+    )
+    command.add_argument("files", nargs="+", metavar="FILE", help="pairs of text")
+    command.add_argument(
+        "--valid", nargs="+", metavar="FILE", help="validation pairs, to compare with"
+    )
+    command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs, likewise")
+    command.add_argument("--out", metavar="PICTURE", help="file to write: .png, .svg or .pdf")
+    command.add_argument(
+        "--suggest", metavar="SETTINGS", help="file to write the settings to: .yaml"
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add_train(subparsers):

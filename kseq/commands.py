@@ -10,7 +10,7 @@ import sys
 from kseq.cleaning import Cleaning, clean_files
 from kseq.console import counted, import_tensorflow_quietly, show_warning
 from kseq.corpora import read_links
-from kseq.files import require_folder_of
+from kseq.files import require_folder_of, write_text
 from kseq.strategies import BeamSearch, Sampling, make_strategy
 
 FLAGS = {"beam_size": "--beam"}  # others are spelled like the option
@@ -64,6 +64,42 @@ def fetch(options):
     print(f"source: {corpus.source}")
     print(f"licence: {corpus.licence}; see {corpus.terms}")
     print(f"next: {corpus.next_command(options.folder)}")
+
+
+def inspect(options):
+    """Looks at pairs before training: `kseq.inspect`, `kseq.suggest_config`."""
+    from kseq.suggestion import suggest_config
+
+    for path, suffixes, flag in (
+        (options.out, (".png", ".svg", ".pdf"), "--out"),
+        (options.suggest, (".yaml", ".yml"), "--suggest"),
+    ):
+        if path is not None:
+            if pathlib.Path(path).suffix.lower() not in suffixes:
+                raise ValueError(f"{flag} must end in {' or '.join(suffixes)}; received {path}")
+            require_folder_of(path)
+    import_tensorflow_quietly()
+    from kseq.inspection import inspect
+
+    inspection = inspect(*options.files, valid=options.valid, test=options.test)
+    suggestion = suggest_config(inspection)
+    if options.out:
+        from kseq.inspection_plots import save_inspection
+
+        save_inspection(inspection, options.out)
+    if options.suggest:
+        write_text(options.suggest, suggestion.to_yaml())
+    _print_inspection(inspection, suggestion, options.json)
+
+
+def _print_inspection(inspection, suggestion, as_json):
+    from kseq.inspection_table import inspection_table
+
+    if as_json:
+        settings = [dataclasses.asdict(setting) for setting in suggestion.settings]
+        print(json.dumps({**inspection.to_dict(), "suggestion": settings}, ensure_ascii=False))
+    else:
+        print(f"{inspection_table(inspection)}\n\n{suggestion.to_yaml()}", end="")
 
 
 def train(options):

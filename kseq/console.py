@@ -38,17 +38,20 @@ def show_warning(message, *_, **__):
 
 
 @contextlib.contextmanager
-def counted(what):
+def counted(what, is_shown=None):
     """Counts on the terminal what has been done, a context that gives a function to call.
 
-    Nothing is shown where standard error is no terminal, or where the output itself is seen on
-    one.
+    The function takes how many more have been done, 1 by default. Nothing is shown where standard
+    error is no terminal.
 
     Args:
         what: What is counted, such as `"sentences"`.
+        is_shown: Whether it is; by default, where the output itself is not seen on a terminal.
     """
-    if not sys.stderr.isatty() or sys.stdout.isatty():
-        yield lambda: None
+    if is_shown is None:
+        is_shown = not sys.stdout.isatty()
+    if not (is_shown and sys.stderr.isatty()):
+        yield lambda more=1: None
         return
     from rich import console, progress
 
@@ -65,9 +68,9 @@ def counted(what):
         task = bar.add_task("", total=None, rate=0.0)
         done = 0
 
-        def count():
+        def count(more=1):
             nonlocal done
-            done += 1
+            done += more
             rate = done / max(time.monotonic() - started, 1e-3)
             bar.update(task, completed=done, rate=rate)
 
