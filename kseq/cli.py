@@ -46,10 +46,17 @@ examples:
   kseq inspect pairs.tsv
   kseq inspect train.de.gz train.en.gz --valid val.de.gz val.en.gz --out picture.png
   kseq inspect pairs.tsv --suggest settings.yaml
+  kseq train --recipe multi30k-de-en --data data --out runs/de-en
   kseq train --train pairs.tsv --config settings.yaml --out runs/mine
 
 words are those of the word tokenizer. Nothing is changed: what looks wrong is counted, and shown
 with its line.
+""",
+    "recipes": """
+a recipe is a file of settings that reached a figure; docs/results.md has the figures:
+  kseq fetch multi30k data
+  kseq train --recipe multi30k-de-en --data data --out runs/de-en
+  kseq evaluate runs/de-en --beam 5
 """,
     "models": """
 every line is a setting of kseq train, such as --set attention=luong_general. Settings that
@@ -238,6 +245,7 @@ def _parser():
     _add_align(subparsers)
     _add_report(subparsers)
     _add_export(subparsers)
+    _add_recipes(subparsers)
     _add_models(subparsers)
     return parser
 
@@ -418,6 +426,10 @@ def _add_train(subparsers):
     data = command.add_mutually_exclusive_group(required=True)
     data.add_argument("--corpus", metavar="NAME", help="embedded corpus: en-fr or dates")
     data.add_argument("--train", nargs="+", metavar="FILE", help="training pairs")
+    data.add_argument("--recipe", metavar="NAME", help="one of kseq recipes, on its public corpus")
+    command.add_argument(
+        "--data", metavar="DIR", help="where kseq fetch put the corpus of a recipe (data)"
+    )
     command.add_argument("--valid", nargs="+", metavar="FILE", help="validation pairs")
     command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs, for kseq evaluate")
     _add_swap(command, "all of these")
@@ -438,6 +450,12 @@ def _add_train(subparsers):
     )
     command.add_argument("--out", required=True, metavar="RUN", help="run directory to make")
     command.add_argument("--overwrite", action="store_true", help="replace a run that is there")
+
+
+def _add_recipes(subparsers):
+    _add_command(
+        subparsers, "recipes", commands.recipes, "list the recipes that kseq train --recipe follows"
+    )
 
 
 def _add_average(subparsers):

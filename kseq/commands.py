@@ -105,19 +105,9 @@ def _print_inspection(inspection, suggestion, as_json):
 def train(options):
     """Trains a model: `kseq.train`."""
     from kseq.config import Config
-    from kseq.corpora import embedded_corpora, load_corpus
 
     config = Config.load(options.config).with_settings(options.set) if options.config else None
-    if options.corpus and options.corpus not in embedded_corpora():
-        known = " or ".join(embedded_corpora())
-        raise ValueError(f"unknown corpus: {options.corpus!r}; expected {known}, or use --train")
-    if options.corpus and (options.valid or options.test):
-        raise ValueError("--valid and --test go with --train; an embedded corpus brings its own")
-    if options.corpus and (options.swap or options.apart != "source"):
-        raise ValueError("--swap and --apart go with --train; an embedded corpus is split already")
-    files = [options.corpus] if options.corpus else options.train
-    splits = {"valid": options.valid, "test": options.test}
-    corpus = load_corpus(*files, **splits, swap=options.swap, apart=options.apart)
+    corpus = _corpus(options)
     config = config or corpus.config.with_settings(options.set)
 
     import_tensorflow_quietly()
@@ -130,6 +120,39 @@ def train(options):
         kept = f"{options.out} holds the last whole run" if is_run(options.out) else "nothing kept"
         raise KeyboardInterrupt(f"stopped; {kept}") from None
     print(f"the run is in {options.out}; next: kseq evaluate {options.out}")
+
+
+def _corpus(options):
+    """The corpus to train on, with the settings that it brings."""
+    from kseq.corpora import embedded_corpora, load_corpus
+    from kseq.recipes import load_recipe
+
+    if not options.train:
+        given = options.corpus or options.recipe
+        if options.valid or options.test or options.swap or options.apart != "source":
+            raise ValueError(
+                "--valid, --test, --swap and --apart go with --train; "
+                f"{given} brings its own splits"
+            )
+    if options.recipe:
+        return load_recipe(options.recipe).open_corpus(options.data or "data")
+    if options.data:
+        raise ValueError("--data goes with --recipe; name the files of pairs with --train")
+    if options.corpus and options.corpus not in embedded_corpora():
+        known = " or ".join(embedded_corpora())
+        raise ValueError(f"unknown corpus: {options.corpus!r}; expected {known}, or use --train")
+    files = [options.corpus] if options.corpus else options.train
+    splits = {"valid": options.valid, "test": options.test}
+    return load_corpus(*files, **splits, swap=options.swap, apart=options.apart)
+
+
+def recipes(options):
+    """Lists the recipes: `kseq.recipes`."""
+    from kseq.recipes import load_recipe, recipe_names
+
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        print(f"{name:22}{recipe.about} (kseq fetch {recipe.fetch})")
 
 
 def average(options):

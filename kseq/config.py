@@ -300,6 +300,8 @@ class TrainingConfig(Section):
     Args:
         epochs: Passes over the training split, at most.
         batch_size: Sentences per batch.
+        batch_tokens: Tokens per batch at most, of source or target, whichever has more, padding
+            included; in place of `batch_size`. 0 for batches by sentences.
         learning_rate: Highest learning rate of Adam, reached after the warm-up; it then falls
             along a cosine to a twentieth at the end of the last epoch.
         warmup_steps: Steps over which the learning rate rises from 0 (a tenth of all steps
@@ -332,6 +334,7 @@ class TrainingConfig(Section):
 
     epochs: int = number(10, minimum=1, maximum=_MANY)
     batch_size: int = number(128, minimum=1, maximum=_MANY)
+    batch_tokens: int = number(0, minimum=0, maximum=100 * _MANY)
     learning_rate: float = number(1e-3, minimum=1e-8, maximum=10.0)
     warmup_steps: int = number(400, minimum=0, maximum=_MANY)
     gradient_clip: float = number(1.0, minimum=1e-6, maximum=1e6)
@@ -349,6 +352,11 @@ class TrainingConfig(Section):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.batch_tokens and self.batch_size != type(self).batch_size:
+            raise ValueError(
+                f"batch_size={self.batch_size} has no effect with batch_tokens="
+                f"{self.batch_tokens}; leave one out"
+            )
         if self.freeze_vectors and not (self.source_vectors or self.target_vectors):
             raise ValueError("freeze_vectors=true needs source_vectors or target_vectors")
 

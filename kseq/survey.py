@@ -28,6 +28,7 @@ class Survey:
         blank: Pairs left out because a side is empty, or has no token.
         overlong: Pairs left out because a side is too long.
         length_ratio: Target tokens per source token (or frames).
+        tokens: Tokens (or frames) of the longer side of every pair, END included, in all.
         shared: Pairs left out because a side of theirs stands in a held-out split.
     """
 
@@ -35,6 +36,7 @@ class Survey:
     blank: int
     overlong: int
     length_ratio: float
+    tokens: int
     shared: int = 0
 
     def __str__(self):
@@ -163,7 +165,7 @@ def survey_pairs(pairs, codecs, training):
 
 
 def _survey(pairs, codecs, training, tallies):
-    kept = blank = overlong = 0
+    kept = blank = overlong = tokens = 0
     lengths = np.zeros(2)
     readers = [_reader(codec) for codec in codecs.sides]
     limits = length_limits(codecs, training)[:, None]
@@ -175,6 +177,7 @@ def _survey(pairs, codecs, training, tallies):
         blank += int(((rows == 0).any(axis=0) & (rows <= limits).all(axis=0)).sum())
         kept += int(fits.sum())
         lengths += rows[:, fits].sum(axis=1)
+        tokens += int((rows[:, fits].max(axis=0) + 1).sum())
         for tally, (_, add_to) in zip(tallies, sides):
             if tally is not None:
                 add_to(tally, fits)
@@ -187,7 +190,8 @@ def _survey(pairs, codecs, training, tallies):
             + (f"; {pairs.shared:,} have a side that is held out" if pairs.shared else "")
         )
     ratio = round(lengths[1] / lengths[0], 4)
-    return Survey(kept, pairs.blank + blank, overlong, max(ratio, 1e-4), pairs.shared)
+    ratio = max(ratio, 1e-4)
+    return Survey(kept, pairs.blank + blank, overlong, ratio, tokens, pairs.shared)
 
 
 def _reader(codec):

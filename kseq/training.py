@@ -15,7 +15,7 @@ from kseq.corpora import Corpus
 from kseq.curves import save_curves
 from kseq.losses import measure, objective
 from kseq.models import build_seq2seq
-from kseq.pipeline import training_pipeline
+from kseq.pipeline import batch_count, training_pipeline
 from kseq.survey import build_codecs, survey_pairs
 from kseq.translator import Translator
 from kseq.vectors import load_vectors
@@ -71,7 +71,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True):
         with _precision(config.training.precision):
             model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
         _load_embeddings(model, codecs, config.training, say)
-        compile_model(model, config.training, -(-surveys[0].kept // config.training.batch_size))
+        compile_model(model, config.training, batch_count(surveys[0], config.training))
         say(f"model: {model.count_params():,} parameters")
         record = _record(corpus, *surveys, model.count_params())
         run_directory.describe(run.folder, config, codecs, record)

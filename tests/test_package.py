@@ -16,7 +16,7 @@ ORDER = [
     *("special_tokens", "console", "fields", "strategies", "config", "catalogue", "files"),
     *("downloads", "public_corpora"),
     *("run_directory", "archives", "lines", "arrays", "records", "values", "fingerprints"),
-    *("pronunciations", "pair_files", "pairs", "corpora", "cleaning"),
+    *("pronunciations", "pair_files", "pairs", "corpora", "cleaning", "recipes"),
     *("letter_case", "tokenizers", "subwords", "text"),
     *("vectors", "codecs", "survey", "tally", "sides", "suspicions", "inspection"),
     *("suggestion", "pipeline", "attention", "cells", "encoders"),
