@@ -450,6 +450,12 @@ def _add_train(subparsers):
     )
     command.add_argument("--out", required=True, metavar="RUN", help="run directory to make")
     command.add_argument("--overwrite", action="store_true", help="replace a run that is there")
+    command.add_argument(
+        "--cache",
+        metavar="DIR",
+        help="where corpora of at least 32 MB are kept tokenised (KSEQ_CACHE, or ~/.cache/kseq); "
+        "off for nowhere",
+    )
 
 
 def _add_recipes(subparsers):

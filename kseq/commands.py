@@ -115,7 +115,13 @@ def train(options):
     from kseq.run_directory import is_run
 
     try:
-        training.train(corpus, config, out=options.out, overwrite=options.overwrite)
+        training.train(
+            corpus,
+            config,
+            out=options.out,
+            overwrite=options.overwrite,
+            cache=options.cache,
+        )
     except KeyboardInterrupt:
         kept = f"{options.out} holds the last whole run" if is_run(options.out) else "nothing kept"
         raise KeyboardInterrupt(f"stopped; {kept}") from None

@@ -47,6 +47,11 @@ class Corpus:
         self.config = config or Config()
 
     @property
+    def has_test(self):
+        """Whether there is a split to measure with."""
+        return self._test is not None
+
+    @property
     def test(self):
         """`Pairs` to measure with.
 

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from kseq.encoded import EncodedPairs
 from kseq.lines import chunks
 from kseq.special_tokens import PAD, START
 from kseq.survey import CHUNK, as_bytes, length_limits
@@ -195,11 +196,25 @@ def batch_for_teacher_forcing():
     return lambda dataset: dataset.map(batch)
 
 
+def read_encoded(pairs):
+    """Streams `EncodedPairs` as ragged ids, every target with what the decoder starts from."""
+    part = tf.TensorSpec([None], tf.int32)
+    dataset = tf.data.Dataset.from_generator(pairs.chunks, output_signature=(part,) * 4)
+
+    def ragged(source_ids, source_lengths, target_ids, target_lengths):
+        sources = tf.RaggedTensor.from_row_lengths(source_ids, tf.cast(source_lengths, tf.int64))
+        targets = tf.RaggedTensor.from_row_lengths(target_ids, tf.cast(target_lengths, tf.int64))
+        starts = tf.fill([targets.nrows(), 1], START)
+        return sources, tf.concat([tf.RaggedTensor.from_tensor(starts), targets], axis=1)
+
+    return dataset.map(ragged)
+
+
 def training_pipeline(pairs, codecs, training, survey, shuffled=True):
     """The way from pairs on disk to what `fit` and `evaluate` take.
 
     Args:
-        pairs: `Pairs` or `ValuePairs` to stream.
+        pairs: `Pairs`, `ValuePairs` or `EncodedPairs` to stream.
         codecs: `CodecPair`.
         training: `TrainingConfig`: batch size, longest sequences, seed.
         survey: `Survey` of these pairs; it tells how many batches there are.
@@ -212,13 +227,16 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
         [B, T, F]}` with labels `[B, T, F]`. The same seed gives the same batches.
     """
     transforms = [
-        encode(codecs, training, training.subword_sampling if shuffled else 0.0),
         lambda dataset: dataset.unbatch(),
         *([shuffle(training.seed, codecs.kind)] if shuffled else []),
         bucket_by_length(training, codecs.kind, shuffled),
         batch_for_teacher_forcing(),
     ]
-    dataset = read_chunks(pairs, codecs)
+    if isinstance(pairs, EncodedPairs):
+        dataset = read_encoded(pairs)
+    else:
+        sampling = training.subword_sampling if shuffled else 0.0
+        dataset = read_chunks(pairs, codecs).apply(encode(codecs, training, sampling))
     for transform in transforms:
         dataset = dataset.apply(transform)
     options = tf.data.Options()

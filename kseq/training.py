@@ -13,10 +13,10 @@ from kseq import files, run_directory
 from kseq.config import Config, ModelConfig
 from kseq.corpora import Corpus
 from kseq.curves import save_curves
+from kseq.encoded import prepare
 from kseq.losses import measure, objective
 from kseq.models import build_seq2seq
 from kseq.pipeline import batch_count, training_pipeline
-from kseq.survey import build_codecs, survey_pairs
 from kseq.translator import Translator
 from kseq.vectors import load_vectors
 from kseq.weights import load_weights, save_weights
@@ -28,7 +28,7 @@ class TrainingFailed(RuntimeError):
     """Training ended without a usable model."""
 
 
-def train(corpus, config=None, *, out, overwrite=False, verbose=True):
+def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None):
     """Trains a model with teacher forcing and leaves it in a run directory.
 
     The weights of the epoch with the lowest cross-entropy per validation token (for real values
@@ -44,6 +44,9 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True):
         overwrite: Whether a run that is already there may be replaced. It is, after the first
             epoch.
         verbose: Whether to show progress.
+        cache: Folder in which a corpus of at least 32 MB is kept as ids, so that it is tokenised
+            only once; by default the one that the environment variable `KSEQ_CACHE` names, or
+            `~/.cache/kseq`. `"off"` for none.
 
     Returns:
         A `Translator` with the best weights.
@@ -67,7 +70,8 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True):
     keras.utils.set_random_seed(config.training.seed)
 
     with run:
-        codecs, surveys = _survey(corpus, config, say)
+        prepared = _prepare(corpus, config, cache, say)
+        codecs, surveys = prepared.codecs, prepared.surveys
         with _precision(config.training.precision):
             model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
         _load_embeddings(model, codecs, config.training, say)
@@ -76,7 +80,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True):
         record = _record(corpus, *surveys, model.count_params())
         run_directory.describe(run.folder, config, codecs, record)
         writer = _RunWriter(run, _monitor(model), config.training.checkpoints)
-        _fit(model, corpus, codecs, config.training, surveys, writer, verbose)
+        _fit(model, corpus, prepared, config.training, writer, verbose)
         if writer.best_epoch is None:
             raise TrainingFailed(
                 "the loss was not a finite number in any epoch; lower learning_rate "
@@ -119,13 +123,13 @@ def _with_features(corpus, config):
     return dataclasses.replace(config, model=model)
 
 
-def _survey(corpus, config, say):
-    codecs, train_survey = build_codecs(corpus.train, config)
-    valid_survey = survey_pairs(corpus.valid, codecs, config.training)
+def _prepare(corpus, config, cache, say):
+    prepared = prepare(corpus, config, cache, say)
+    train_survey, valid_survey = prepared.surveys
     say(f"training on {train_survey}, validating on {valid_survey}")
-    source, target = map(_described, codecs.sides)
+    source, target = map(_described, prepared.codecs.sides)
     say(f"source: {source}; target: {target}")
-    return codecs, (train_survey, valid_survey)
+    return prepared
 
 
 def _described(codec):
@@ -171,14 +175,15 @@ def _monitor(model):
     return f"val_{measure(model.config)[0]}"
 
 
-def _fit(model, corpus, codecs, training, surveys, writer, verbose):
-    train_survey, valid_survey = surveys
+def _fit(model, corpus, prepared, training, writer, verbose):
+    codecs, (train, valid) = prepared.codecs, prepared.splits
+    train_survey, valid_survey = prepared.surveys
     stop = keras.callbacks.EarlyStopping(_monitor(model), patience=training.patience, mode="min")
     try:
         model.fit(
-            training_pipeline(corpus.train, codecs, training, train_survey),
+            training_pipeline(train, codecs, training, train_survey),
             validation_data=training_pipeline(
-                corpus.valid, codecs, training, valid_survey, shuffled=False
+                valid, codecs, training, valid_survey, shuffled=False
             ),
             epochs=training.epochs,
             shuffle=False,

@@ -18,7 +18,7 @@ ORDER = [
     *("run_directory", "archives", "lines", "arrays", "records", "values", "fingerprints"),
     *("pronunciations", "pair_files", "pairs", "corpora", "cleaning", "recipes"),
     *("letter_case", "tokenizers", "subwords", "text"),
-    *("vectors", "codecs", "survey", "tally", "sides", "suspicions", "inspection"),
+    *("vectors", "codecs", "survey", "encoded", "tally", "sides", "suspicions", "inspection"),
     *("suggestion", "pipeline", "attention", "cells", "encoders"),
     *("decoders", "inputs", "losses", "recurrent", "transformer", "models", "weights"),
     *("rules", "search", "unknown_words", "inference", "batches", "results", "alignment"),

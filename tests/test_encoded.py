@@ -1,0 +1,138 @@
+"""Corpora that are tokenised once: the same batches as before, and nothing stale or torn."""
+
+import errno
+
+import numpy as np
+import pytest
+
+from kseq import Config, encoded, load_corpus
+from kseq.encoded import EncodedPairs, default_cache, prepare
+from kseq.pipeline import training_pipeline
+
+CONFIG = Config().with_settings(["minimum_frequency=1", "maximum_length=6", "batch_size=16"])
+
+
+@pytest.fixture
+def corpus(tmp_path, monkeypatch):
+    monkeypatch.setattr(encoded, "SMALLEST", 0)
+    sources, targets = (
+        [f"{name}{n * 7919 % kinds:x}{' a' * (n % longest)}" for n in range(3000)]
+        for name, kinds, longest in (("s", 90, 8), ("total", 900, 5))
+    )
+    targets[::100] = [" "] * 30
+    lines = map("{}\t{}\n".format, sources, targets)
+    (tmp_path / "pairs.tsv").write_text("".join(lines), encoding="utf-8")
+    return load_corpus(str(tmp_path / "pairs.tsv"))
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+def batches(prepared, config, split):
+    pairs, survey = prepared.splits[split], prepared.surveys[split]
+    dataset = training_pipeline(pairs, prepared.codecs, config.training, survey, split == 0)
+    return [
+        [inputs["source_ids"].tolist(), inputs["target_ids"].tolist(), labels.tolist()]
+        for inputs, labels, _ in dataset.as_numpy_iterator()
+    ]
+
+
+@pytest.mark.parametrize("kind", ["word", "subword"])
+def test_encoded_pairs_give_the_batches_of_the_text(corpus, tmp_path, kind):
+    config = CONFIG
+    if kind == "subword":
+        config = CONFIG.with_settings(
+            ["source_tokenizer=subword", "subword_vocabulary_size=300", "share_vocabulary=false"]
+        )
+    plain = prepare(corpus, config, "off")
+    cached = prepare(corpus, config, tmp_path / "cache")
+    assert plain.splits == (corpus.train, corpus.valid)
+    assert all(isinstance(split, EncodedPairs) for split in cached.splits)
+    assert plain.surveys == cached.surveys and plain.surveys[0].overlong > 0
+    assert plain.surveys[0].blank > 0
+    assert plain.codecs.descriptions == cached.codecs.descriptions
+    for split in (0, 1):
+        assert batches(plain, config, split) == batches(cached, config, split)
+
+
+def test_a_second_training_finds_what_the_first_one_left(corpus, tmp_path, told, monkeypatch):
+    first = prepare(corpus, CONFIG, tmp_path / "cache", told.append)
+
+    def tokenize_again(*_):
+        raise AssertionError("the corpus was read again")
+
+    monkeypatch.setattr(encoded, "build_codecs", tokenize_again)
+    second = prepare(corpus, CONFIG, tmp_path / "cache", told.append)
+    assert first.splits == second.splits and first.surveys == second.surveys
+    assert [line.split(" ")[0] for line in told] == ["encoding", "the"]
+
+
+@pytest.mark.parametrize("change", ["content", "config", "split"])
+def test_what_has_changed_is_encoded_anew(corpus, tmp_path, told, change):
+    path = tmp_path / "pairs.tsv"
+    prepare(corpus, CONFIG, tmp_path / "cache")
+    config = CONFIG
+    if change == "content":
+        path.write_text(path.read_text().replace("s1", "S1"), encoding="utf-8")
+    if change == "config":
+        config = CONFIG.with_settings(["case=lower"])
+    corpus = load_corpus(str(path), swap=change == "split")
+    fresh = prepare(corpus, config, tmp_path / "cache", told.append)
+    assert told[0].startswith("encoding")
+    assert fresh.codecs.descriptions == prepare(corpus, config, "off").codecs.descriptions
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "missing", "record", "vocabulary"])
+def test_what_is_torn_is_encoded_anew(corpus, tmp_path, told, damage):
+    whole = prepare(corpus, CONFIG, tmp_path / "cache")
+    [folder] = (tmp_path / "cache").iterdir()
+    ids = folder / "train_target_ids.int32"
+    good = ids.read_bytes()
+    if damage == "cut":
+        ids.write_bytes(good[:-4])
+    if damage == "changed":
+        ids.write_bytes(np.frombuffer(good, np.int32)[::-1].tobytes())
+    if damage == "missing":
+        ids.unlink()
+    if damage == "record":
+        (folder / "encoded.json").write_text("{}")
+    if damage == "vocabulary":
+        vocabulary = folder / "source_vocabulary.txt"
+        vocabulary.write_text(vocabulary.read_text() + "more\n")
+    again = prepare(corpus, CONFIG, tmp_path / "cache", told.append)
+    assert told[0].startswith("encoding")
+    assert again.splits == whole.splits and ids.read_bytes() == good
+
+
+def test_drawn_subwords_need_the_text(corpus, tmp_path):
+    settings = ["target_tokenizer=subword", "subword_vocabulary_size=300", "subword_sampling=0.3"]
+    prepared = prepare(corpus, CONFIG.with_settings(settings), tmp_path / "cache")
+    assert prepared.splits[0] is corpus.train
+    assert isinstance(prepared.splits[1], EncodedPairs)
+
+
+def test_small_corpora_leave_nothing_behind(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoded, "SMALLEST", 2**25)
+    assert prepare(corpus, CONFIG, tmp_path / "cache").splits[0] is corpus.train
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_full_disk_leaves_nothing_behind(corpus, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(encoded, "_encode", fail)
+    with pytest.raises(OSError, match="no room for the encoded corpus in .*; make some, name"):
+        prepare(corpus, CONFIG, tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("**/*"))
+
+
+def test_the_folder_is_where_people_say(monkeypatch, tmp_path):
+    monkeypatch.delenv("KSEQ_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache() == str(tmp_path / "kseq")
+    monkeypatch.setenv("KSEQ_CACHE", str(tmp_path / "mine"))
+    assert default_cache() == str(tmp_path / "mine")
