@@ -11,7 +11,7 @@ import itertools
 
 import kseq
 from kseq.console import import_tensorflow_quietly
-from kseq.corpora import open_pairs
+from kseq.corpora import open_pairs, reopen_corpus
 
 NORMALISATIONS = (
     {"alpha": 1.0},
@@ -41,8 +41,7 @@ def held_out(translator, files):
     """The pairs to search for."""
     if files:
         return open_pairs(files)
-    origin = translator.record["corpus"]
-    corpus = kseq.load_corpus(*origin["train"], valid=origin["valid"], test=origin["test"])
+    corpus = reopen_corpus(translator.record["corpus"])
     return itertools.chain(corpus.valid, corpus.test)
 
 

@@ -336,16 +336,16 @@ def _check_method(method, methods=METHODS):
 def _check_reverse(translator, reverse):
     """Refuses a reverse run whose token positions mean something else."""
     text, reverse_text = translator.config.text, reverse.config.text
-    expected = text.target_tokenizer, text.source_tokenizer, text.lowercase
+    expected = text.target_tokenizer, text.source_tokenizer, text.case
     received = (
         reverse_text.source_tokenizer,
         reverse_text.target_tokenizer,
-        reverse_text.lowercase,
+        reverse_text.case,
     )
     if received != expected:
         expected, received = (
-            f"source_tokenizer={source}, target_tokenizer={target}, lowercase={lowercase}".lower()
-            for source, target, lowercase in (expected, received)
+            f"source_tokenizer={source}, target_tokenizer={target}, case={case}"
+            for source, target, case in (expected, received)
         )
         raise ValueError(
             f"the reverse run must split sentences as the run does: expected {expected}; "

@@ -16,18 +16,47 @@ a first run, in four commands:
   kseq heatmap runs/en-fr "The red car is old." --out heatmap.png
   echo "The red car is old." | kseq translate runs/en-fr
 
-files of pairs are one TSV (source, tab, target; further columns are ignored) or two files whose
-lines belong together, plain, .gz or .zip, in UTF-8. Run "kseq COMMAND --help" for more.
+files of pairs are TSVs (source, tab, target; further columns are ignored) or two files whose
+lines belong together, plain, .gz or .zip, in UTF-8; or a pronouncing dictionary that ends in
+.dict. Run "kseq COMMAND --help" for more.
+""",
+    "clean": """
+examples:
+  kseq clean spa-eng.zip --out clean.tsv
+  kseq clean train.de.gz train.en.gz --out clean.tsv.gz --dropped dropped.tsv
+  kseq clean parts/*.tsv --out clean.tsv --test valid.tsv --test test.de test.en
+
+what is kept is one TSV in UTF-8 (NFC), with single spaces and without control characters, marks of
+direction and other invisible characters that are no part of a script's spelling. Every line of
+--dropped is a reason, a place, and the pair as it was read, with tabs between them.
+""",
+    "fetch": """
+examples:
+  kseq fetch
+  kseq fetch spa-eng data
+  kseq fetch multi30k data/multi30k
+  kseq fetch cmudict data --from https://mirror.example.org/cmudict
+
+an interrupted download is continued by the same command. Archives stay as they are: kseq train
+reads them. A mirror has the same paths below its address as the original: spa-eng.zip,
+cmudict.dict, raw/train.de.gz.
 """,
     "inspect": """
 examples:
   kseq inspect pairs.tsv
   kseq inspect train.de.gz train.en.gz --valid val.de.gz val.en.gz --out picture.png
   kseq inspect pairs.tsv --suggest settings.yaml
+  kseq train --recipe multi30k-de-en --data data --out runs/de-en
   kseq train --train pairs.tsv --config settings.yaml --out runs/mine
 
 words are those of the word tokenizer. Nothing is changed: what looks wrong is counted, and shown
 with its line.
+""",
+    "recipes": """
+a recipe is a file of settings that reached a figure; docs/results.md has the figures:
+  kseq fetch multi30k data
+  kseq train --recipe multi30k-de-en --data data --out runs/de-en
+  kseq evaluate runs/de-en --beam 5
 """,
     "models": """
 every line is a setting of kseq train, such as --set attention=luong_general. Settings that
@@ -38,10 +67,13 @@ examples:
   kseq train --corpus dates --out runs/dates
   kseq train --train pairs.tsv --out runs/mine --set epochs=20 --set units=256
   kseq train --train train.de.gz train.en.gz --valid val.de.gz val.en.gz --out runs/de-en
-  kseq train --train pairs.tsv --config settings.yaml --out runs/mine --overwrite
+  kseq train --train parts/*.tsv --config settings.yaml --out runs/mine --overwrite
+  kseq train --train 'de/*.gz' 'en/*.gz' --out runs/de-en
+  kseq train --train spa-eng.zip --swap --apart both --out runs/es-en
 
-without --valid, one source sentence in twenty is held out for validation and another one for
-testing. Stopping with Ctrl-C keeps the best epoch so far.
+a pattern in quotes is one side of two, without them it names files of pairs. Without
+--valid, one source sentence in twenty is held out for validation and another one for testing.
+Stopping with Ctrl-C keeps the best epoch so far.
 """,
     "translate": """
 examples:
@@ -201,7 +233,9 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_fetch(subparsers)
     _add_inspect(subparsers)
+    _add_clean(subparsers)
     _add_train(subparsers)
     _add_average(subparsers)
     _add_translate(subparsers)
@@ -211,6 +245,7 @@ def _parser():
     _add_align(subparsers)
     _add_report(subparsers)
     _add_export(subparsers)
+    _add_recipes(subparsers)
     _add_models(subparsers)
     return parser
 
@@ -234,6 +269,15 @@ def _add_run(command):
 def _add_test(command):
     command.add_argument(
         "--test", nargs="+", metavar="FILE", help="pairs; the corpus' own test split by default"
+    )
+    _add_swap(command, "--test")
+
+
+def _add_swap(command, files):
+    command.add_argument(
+        "--swap",
+        action="store_true",
+        help=f"the second column, or the second file, of {files} is the source",
     )
 
 
@@ -302,6 +346,60 @@ def _add_prefix(command):
     command.add_argument("--prefix", metavar="TEXT", help="what every output must start with")
 
 
+def _add_clean(subparsers):
+    command = _add_command(
+        subparsers, "clean", commands.clean, "tidy pairs, and drop what is not fit to learn from"
+    )
+    command.add_argument("files", nargs="+", metavar="FILE", help="pairs")
+    command.add_argument("--out", required=True, metavar="TSV", help="file to write: .tsv, .tsv.gz")
+    command.add_argument("--dropped", metavar="TSV", help="file to write what was dropped to")
+    command.add_argument(
+        "--test",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="pairs to test with, of which no twin is kept; may be repeated",
+    )
+    _add_swap(command, "all of these")
+    group = command.add_argument_group("what is dropped")
+    _add(group, "--markup", str, "HOW", "strip (default) HTML tags, drop pairs with some, or keep")
+    _add(group, "--maximum-words", int, "N", "most words of a side (100)")
+    _add(group, "--maximum-characters", int, "N", "most characters of a side (1,000)")
+    _add(group, "--maximum-ratio", float, "R", "how many times longer a side may be (3)")
+    _add(
+        group,
+        "--leakage",
+        str,
+        "SIDE",
+        "what makes a twin: either side (default), source, target, or both as a pair",
+    )
+    group.add_argument(
+        "--deduplicate",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help="drop all but the first of equal pairs (on)",
+    )
+
+
+def _add_fetch(subparsers):
+    command = _add_command(
+        subparsers, "fetch", commands.fetch, "download a public corpus, or list what there is"
+    )
+    command.add_argument(
+        "name", nargs="?", metavar="NAME", help="corpus; without one they are listed"
+    )
+    command.add_argument("folder", nargs="?", metavar="DIR", help="directory to write to")
+    command.add_argument("--from", dest="base", metavar="URL", help="address of a mirror")
+    command.add_argument(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="give a connection up after so long without a byte (%(default)g)",
+    )
+
+
 def _add_inspect(subparsers):
     command = _add_command(
         subparsers,
@@ -328,8 +426,20 @@ def _add_train(subparsers):
     data = command.add_mutually_exclusive_group(required=True)
     data.add_argument("--corpus", metavar="NAME", help="embedded corpus: en-fr or dates")
     data.add_argument("--train", nargs="+", metavar="FILE", help="training pairs")
+    data.add_argument("--recipe", metavar="NAME", help="one of kseq recipes, on its public corpus")
+    command.add_argument(
+        "--data", metavar="DIR", help="where kseq fetch put the corpus of a recipe (data)"
+    )
     command.add_argument("--valid", nargs="+", metavar="FILE", help="validation pairs")
     command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs, for kseq evaluate")
+    _add_swap(command, "all of these")
+    command.add_argument(
+        "--apart",
+        default="source",
+        choices=("source", "both"),
+        help="which sentences stand in one split only: sources, or those of both sides, which "
+        "leaves out of training what shares one with a held-out pair (default: %(default)s)",
+    )
     command.add_argument("--config", metavar="FILE", help="settings, .json or .yaml")
     command.add_argument(
         "--set",
@@ -340,6 +450,12 @@ def _add_train(subparsers):
     )
     command.add_argument("--out", required=True, metavar="RUN", help="run directory to make")
     command.add_argument("--overwrite", action="store_true", help="replace a run that is there")
+
+
+def _add_recipes(subparsers):
+    _add_command(
+        subparsers, "recipes", commands.recipes, "list the recipes that kseq train --recipe follows"
+    )
 
 
 def _add_average(subparsers):

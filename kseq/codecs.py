@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from kseq.run_directory import STATISTICS, VOCABULARIES
+from kseq.run_directory import STATISTICS, SUBWORDS, VOCABULARIES
 from kseq.text import TextCodec, load_vocabulary
 from kseq.values import ValueCodec
 
@@ -24,32 +24,39 @@ class CodecPair:
         """Makes both codecs.
 
         Args:
-            source: The vocabulary, tokens in the order of their ids; or a `ValueCodec`.
+            source: The vocabulary, tokens in the order of their ids; a SentencePiece model, bytes;
+                or a `ValueCodec`.
             target: Likewise.
             config: `TextConfig`.
         """
-        tokenizers = config.source_tokenizer, config.target_tokenizer
         return cls(
             *(
-                side if isinstance(side, ValueCodec) else TextCodec(side, name, config.lowercase)
-                for side, name in zip((source, target), tokenizers)
+                side if isinstance(side, ValueCodec) else TextCodec(side, tokenizer, config.case)
+                for side, tokenizer in zip((source, target), config.tokenizers)
             )
         )
 
     @classmethod
     def load(cls, folder, config):
-        """Reads what `save` wrote for a `Config`."""
+        """Reads what `save` wrote for a `Config`.
+
+        Raises:
+            FileNotFoundError: A file is missing.
+            ValueError: A file is damaged; the message names it.
+        """
         features = config.model.source_features, config.model.target_features
-        sides = (
-            ValueCodec.load(folder / statistics) if width else load_vocabulary(folder / vocabulary)
-            for width, vocabulary, statistics in zip(features, VOCABULARIES, STATISTICS)
+        sides = enumerate(zip(features, config.text.tokenizers))
+        return cls(
+            *(
+                _read(folder / _names(not width, tokenizer)[number], tokenizer, config.text.case)
+                for number, (width, tokenizer) in sides
+            )
         )
-        return cls.of(*sides, config.text)
 
     def save(self, folder):
-        """Writes vocabularies, and statistics of real values, into `folder`."""
-        for codec, vocabulary, statistics in zip(self.sides, VOCABULARIES, STATISTICS):
-            codec.save(folder / (vocabulary if codec.is_text else statistics))
+        """Writes vocabularies, SentencePiece models and statistics of values into `folder`."""
+        for number, codec in enumerate(self.sides):
+            codec.save(folder / _names(codec.is_text, codec.tokenizer)[number])
 
     @property
     def sides(self):
@@ -59,7 +66,7 @@ class CodecPair:
     @property
     def descriptions(self):
         """Arguments of `of` that make the same codecs again."""
-        return tuple(side.vocabulary if side.is_text else side for side in self.sides)
+        return tuple(side.description if side.is_text else side for side in self.sides)
 
     @property
     def kind(self):
@@ -70,3 +77,20 @@ class CodecPair:
     def vocabulary_sizes(self):
         """Arguments of `build_seq2seq`: V of each side, None where it is real-valued."""
         return tuple(side.size if side.is_text else None for side in self.sides)
+
+
+def _names(is_text, tokenizer):
+    """Files that describe source and target."""
+    if not is_text:
+        return STATISTICS
+    return SUBWORDS if tokenizer == "subword" else VOCABULARIES
+
+
+def _read(path, tokenizer, case):
+    if path.name in STATISTICS:
+        return ValueCodec.load(path)
+    description = path.read_bytes() if path.name in SUBWORDS else load_vocabulary(path)
+    try:
+        return TextCodec(description, tokenizer, case)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -7,12 +7,63 @@ import pathlib
 import re
 import sys
 
+from kseq.cleaning import Cleaning, clean_files
 from kseq.console import counted, import_tensorflow_quietly, show_warning
 from kseq.corpora import read_links
 from kseq.files import require_folder_of, write_text
 from kseq.strategies import BeamSearch, Sampling, make_strategy
 
 FLAGS = {"beam_size": "--beam"}  # others are spelled like the option
+
+
+def clean(options):
+    """Cleans pairs: `kseq.clean_files`."""
+    for path in filter(None, (options.out, options.dropped)):
+        require_folder_of(path)
+    report = clean_files(
+        options.files,
+        options.out,
+        Cleaning(**_given(options, Cleaning)),
+        options.test,
+        options.dropped,
+        options.swap,
+    )
+    _print_cleaning(report)
+    print(options.out)
+
+
+def _print_cleaning(report):
+    from kseq.scripts import shortened
+
+    print(f"kept {report.kept:,} of {report.kept + report.dropped.total():,} pairs", end="")
+    print(f", {report.changed:,} of them tidied")
+    for reason, count in report.dropped.items():
+        print(f"{reason:11}{count:>11,}", end="")
+        if count:
+            example = report.examples[reason]
+            sides = (repr(shortened(" ".join(side.split()), 50)) for side in example.pair)
+            print(f"  {example.place}: {', '.join(sides)}", end="")
+        print()
+
+
+def fetch(options):
+    """Downloads a public corpus, or lists what there is: `kseq.fetch`."""
+    from kseq import public_corpora
+
+    if options.name is None:
+        print(public_corpora.table())
+        return
+    corpus = public_corpora.find_corpus(options.name)
+    if options.folder is None:
+        raise ValueError(f"expected a folder to write to, such as kseq fetch {corpus.name} data")
+    try:
+        files = public_corpora.fetch(corpus.name, options.folder, options.base, options.timeout)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; the same command goes on from here") from None
+    print(*files, sep="\n")
+    print(f"source: {corpus.source}")
+    print(f"licence: {corpus.licence}; see {corpus.terms}")
+    print(f"next: {corpus.next_command(options.folder)}")
 
 
 def inspect(options):
@@ -54,16 +105,9 @@ def _print_inspection(inspection, suggestion, as_json):
 def train(options):
     """Trains a model: `kseq.train`."""
     from kseq.config import Config
-    from kseq.corpora import embedded_corpora, load_corpus
 
     config = Config.load(options.config).with_settings(options.set) if options.config else None
-    if options.corpus and options.corpus not in embedded_corpora():
-        known = " or ".join(embedded_corpora())
-        raise ValueError(f"unknown corpus: {options.corpus!r}; expected {known}, or use --train")
-    if options.corpus and (options.valid or options.test):
-        raise ValueError("--valid and --test go with --train; an embedded corpus brings its own")
-    files = [options.corpus] if options.corpus else options.train
-    corpus = load_corpus(*files, valid=options.valid, test=options.test)
+    corpus = _corpus(options)
     config = config or corpus.config.with_settings(options.set)
 
     import_tensorflow_quietly()
@@ -76,6 +120,39 @@ def train(options):
         kept = f"{options.out} holds the last whole run" if is_run(options.out) else "nothing kept"
         raise KeyboardInterrupt(f"stopped; {kept}") from None
     print(f"the run is in {options.out}; next: kseq evaluate {options.out}")
+
+
+def _corpus(options):
+    """The corpus to train on, with the settings that it brings."""
+    from kseq.corpora import embedded_corpora, load_corpus
+    from kseq.recipes import load_recipe
+
+    if not options.train:
+        given = options.corpus or options.recipe
+        if options.valid or options.test or options.swap or options.apart != "source":
+            raise ValueError(
+                "--valid, --test, --swap and --apart go with --train; "
+                f"{given} brings its own splits"
+            )
+    if options.recipe:
+        return load_recipe(options.recipe).open_corpus(options.data or "data")
+    if options.data:
+        raise ValueError("--data goes with --recipe; name the files of pairs with --train")
+    if options.corpus and options.corpus not in embedded_corpora():
+        known = " or ".join(embedded_corpora())
+        raise ValueError(f"unknown corpus: {options.corpus!r}; expected {known}, or use --train")
+    files = [options.corpus] if options.corpus else options.train
+    splits = {"valid": options.valid, "test": options.test}
+    return load_corpus(*files, **splits, swap=options.swap, apart=options.apart)
+
+
+def recipes(options):
+    """Lists the recipes: `kseq.recipes`."""
+    from kseq.recipes import load_recipe, recipe_names
+
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        print(f"{name:22}{recipe.about} (kseq fetch {recipe.fetch})")
 
 
 def average(options):
@@ -322,7 +399,8 @@ def _made(kind, given):
 
 def in_flags(error):
     """What an error says, with the names of options as the flags that were given."""
-    names = {field.name for kind in (BeamSearch, Sampling) for field in dataclasses.fields(kind)}
+    kinds = BeamSearch, Sampling, Cleaning
+    names = {field.name for kind in kinds for field in dataclasses.fields(kind)}
     names = "|".join(sorted(names | {"reverse_head", "low_probability"}))
     # Not in the name of a file, and not what is a flag already.
     return re.sub(
@@ -370,22 +448,22 @@ def _load(*runs, **options):
 
 def _test_pairs(options):
     """The pairs to measure with, and their gold alignments or None, before anything is loaded."""
-    from kseq.corpora import describe_features, load_corpus, open_pairs
+    from kseq.corpora import describe_features, open_pairs, reopen_corpus
     from kseq.run_directory import read_run
 
     _, config, record = read_run(options.run_directory)
     alignments = None
     if options.test:
-        pairs = open_pairs(options.test)
+        pairs = open_pairs(options.test, options.swap)
+    elif options.swap:
+        raise ValueError("--swap is for the files of --test; the run's own are read as in training")
     else:
         origin = record["corpus"]
         if origin is None:
             raise ValueError("the run does not know the files of its corpus; name some with --test")
-        corpus = load_corpus(*origin["train"], valid=origin["valid"], test=origin["test"])
+        corpus = reopen_corpus(origin)
         pairs = corpus.test
-        text = config.text
-        reads_words = {text.source_tokenizer, text.target_tokenizer} == {"word"}
-        if reads_words and corpus.has_alignments("test"):
+        if config.text.reads_words and corpus.has_alignments("test"):
             alignments = corpus.alignments("test")
     trained = config.model.source_features, config.model.target_features
     if pairs.features != trained:

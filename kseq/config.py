@@ -229,22 +229,68 @@ class TextConfig(Section):
     """How strings become ids.
 
     Args:
-        source_tokenizer: `"word"` or `"character"`.
-        target_tokenizer: `"word"` or `"character"`.
-        lowercase: Whether both sides are lowered; translations then come out in lower case.
-        minimum_frequency: Tokens rarer than this in the training split become UNK.
-        maximum_vocabulary_size: Most frequent tokens kept per side, special tokens included.
+        source_tokenizer: `"word"`, `"character"` or `"subword"`.
+        target_tokenizer: Likewise.
+        case: What becomes of capitals: `"keep"`; `"lower"`, translations then come out in lower
+            case; or `"mark"`, a token before a word says that it begins with one, so that `The`
+            and `the` are one word and translations have their capitals nevertheless.
+        minimum_frequency: Words or characters rarer than this in the training split become UNK.
+        maximum_vocabulary_size: Most frequent words or characters kept per side, special tokens
+            included.
+        subword_algorithm: How subwords are learnt: `"unigram"` (Kudo 2018) or `"bpe"` (Sennrich et
+            al. 2016).
+        subword_vocabulary_size: Subwords per side, special tokens and 256 bytes included; of both
+            sides together where they share a vocabulary.
+        share_vocabulary: Whether both sides have one vocabulary, learnt from both.
 
     Raises:
-        ValueError: A value is out of range or not among the choices.
+        ValueError: A value is out of range, not among the choices, or has no effect.
         TypeError: A value has another type than its field.
     """
 
-    source_tokenizer: Literal["word", "character"] = "word"
-    target_tokenizer: Literal["word", "character"] = "word"
-    lowercase: bool = False
+    source_tokenizer: Literal["word", "character", "subword"] = "word"
+    target_tokenizer: Literal["word", "character", "subword"] = "word"
+    case: Literal["keep", "lower", "mark"] = "keep"
     minimum_frequency: int = number(2, minimum=1, maximum=_MANY)
     maximum_vocabulary_size: int = number(50_000, minimum=5, maximum=10_000_000)
+    subword_algorithm: Literal["unigram", "bpe"] = "unigram"
+    subword_vocabulary_size: int = number(8000, minimum=300, maximum=_MANY)
+    share_vocabulary: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if "subword" not in self.tokenizers:
+            for name in ("subword_algorithm", "subword_vocabulary_size"):
+                if getattr(self, name) != getattr(type(self), name):
+                    raise ValueError(
+                        f"{name}={getattr(self, name)} needs source_tokenizer=subword or "
+                        "target_tokenizer=subword"
+                    )
+        if self.share_vocabulary:
+            require_same_tokenizers("share_vocabulary", self)
+
+    @property
+    def tokenizers(self):
+        """Those of source and target."""
+        return self.source_tokenizer, self.target_tokenizer
+
+    @property
+    def reads_words(self):
+        """Whether the tokens of both sides are words, which gold alignments link."""
+        return self.tokenizers == ("word", "word") and self.case != "mark"
+
+
+def require_same_tokenizers(name, text):
+    """Checks that both sides of a `TextConfig` can have one vocabulary, as the setting wants.
+
+    Raises:
+        ValueError: They cannot.
+    """
+    if len(set(text.tokenizers)) > 1:
+        raise ValueError(
+            f"{name}=true needs the same tokenizer on both sides; received "
+            f"source_tokenizer={text.source_tokenizer} and target_tokenizer={text.target_tokenizer}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,12 +300,21 @@ class TrainingConfig(Section):
     Args:
         epochs: Passes over the training split, at most.
         batch_size: Sentences per batch.
+        batch_tokens: Tokens per batch at most, of source or target, whichever has more, padding
+            included; in place of `batch_size`. 0 for batches by sentences.
         learning_rate: Highest learning rate of Adam, reached after the warm-up; it then falls
             along a cosine to a twentieth at the end of the last epoch.
         warmup_steps: Steps over which the learning rate rises from 0 (a tenth of all steps
             where training is shorter than ten times this).
         gradient_clip: Global norm that gradients are clipped to.
         label_smoothing: Share of the probability spread over the whole vocabulary.
+        subword_sampling: 0, or how the subwords of every sentence are drawn in every epoch: with
+            `subword_algorithm="unigram"` the exponent of their probability (0.1 to 0.5, the
+            smaller the more varied), with `"bpe"` the probability of leaving out a merge (0.1).
+            Such a draw has no seed.
+        precision: `"float32"`, or `"mixed_bfloat16"`: products in bfloat16, which processors
+            with AVX512-BF16 or AMX and GPUs do faster; weights, softmax and loss stay in float32,
+            and so does all that is done with the trained model.
         maximum_length: Pairs with more tokens than this on either side are left out.
         maximum_frames: Pairs with more steps of real values than this are left out.
         patience: Epochs without a better validation loss after which training stops.
@@ -279,10 +334,13 @@ class TrainingConfig(Section):
 
     epochs: int = number(10, minimum=1, maximum=_MANY)
     batch_size: int = number(128, minimum=1, maximum=_MANY)
+    batch_tokens: int = number(0, minimum=0, maximum=100 * _MANY)
     learning_rate: float = number(1e-3, minimum=1e-8, maximum=10.0)
     warmup_steps: int = number(400, minimum=0, maximum=_MANY)
     gradient_clip: float = number(1.0, minimum=1e-6, maximum=1e6)
     label_smoothing: float = number(0.0, minimum=0.0, maximum=0.9)
+    subword_sampling: float = number(0.0, minimum=0.0, maximum=1.0)
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
     maximum_length: int = number(100, minimum=1, maximum=_MANY)
     maximum_frames: int = number(3000, minimum=1, maximum=_MANY)
     patience: int = number(3, minimum=1, maximum=_MANY)
@@ -294,6 +352,11 @@ class TrainingConfig(Section):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.batch_tokens and self.batch_size != type(self).batch_size:
+            raise ValueError(
+                f"batch_size={self.batch_size} has no effect with batch_tokens="
+                f"{self.batch_tokens}; leave one out"
+            )
         if self.freeze_vectors and not (self.source_vectors or self.target_vectors):
             raise ValueError("freeze_vectors=true needs source_vectors or target_vectors")
 
@@ -317,18 +380,24 @@ class Config:
             if not isinstance(getattr(self, name), kind):
                 received = reprlib.repr(getattr(self, name))
                 raise TypeError(f"{name} must be a {kind.__name__}; received {received}")
-        tokenizers = self.text.source_tokenizer, self.text.target_tokenizer
         files = self.training.source_vectors, self.training.target_vectors
         if self.model.share_embeddings and all(files):
             raise ValueError(
                 "share_embeddings=true has one matrix for both sides; name one file of vectors, "
                 "not source_vectors and target_vectors"
             )
-        if self.model.share_embeddings and len(set(tokenizers)) > 1:
+        if self.model.share_embeddings:
+            require_same_tokenizers("share_embeddings", self.text)
+        if self.training.subword_sampling and "subword" not in self.text.tokenizers:
             raise ValueError(
-                "share_embeddings=true needs the same tokenizer on both sides; received "
-                f"source_tokenizer={tokenizers[0]} and target_tokenizer={tokenizers[1]}"
+                f"subword_sampling={self.training.subword_sampling} needs "
+                "source_tokenizer=subword or target_tokenizer=subword"
             )
+
+    @property
+    def shares_vocabulary(self):
+        """Whether both sides have one vocabulary."""
+        return self.text.share_vocabulary or self.model.share_embeddings
 
     @classmethod
     def from_dict(cls, values):

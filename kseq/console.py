@@ -75,3 +75,38 @@ def counted(what, is_shown=None):
             bar.update(task, completed=done, rate=rate)
 
         yield count
+
+
+@contextlib.contextmanager
+def transferred():
+    """Shows on the terminal how far a file has come, a context that gives a function to call.
+
+    The function takes the file's name, the bytes that are there, and how many it will have or
+    None. Nothing is shown where standard error is no terminal; nothing stays when all is done.
+    """
+    if not sys.stderr.isatty():
+        yield lambda name, done, total: None
+        return
+    from rich import console, progress
+
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    terminal = {"console": console.Console(stderr=True), "redirect_stdout": False}
+    with progress.Progress(*columns, **terminal, transient=True) as bar:
+        task = bar.add_task("", visible=False)
+        shown = None
+
+        def show(name, done, total):
+            nonlocal shown
+            if name == shown:
+                bar.update(task, completed=done, total=total)
+            else:  # what was there before does not count as speed
+                shown = name
+                bar.reset(task, completed=done, total=total, description=name, visible=True)
+
+        yield show

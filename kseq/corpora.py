@@ -1,87 +1,15 @@
-"""Pairs of strings, streamed from the files people have: TSV or line-aligned, plain or packed."""
+"""A corpus in three splits: opened from files, held out from each other, or embedded."""
 
-import contextlib
-import itertools
 import pathlib
 import zlib
 
 from kseq.config import Config, ModelConfig
-from kseq.lines import read_columns, read_lines, require_lasting_file
+from kseq.lines import read_lines
+from kseq.pair_files import PairFiles, is_pattern
+from kseq.pairs import Pairs
 from kseq.values import ValuePairs, is_value_file
 
-_LOOKED_AT = 10  # pairs that must be text when a file of text is opened
 HELD_OUT_SHARE = 20  # one source in twenty for validation, one in twenty for testing
-
-
-class Pairs:
-    """The pairs of one split, read anew from disk by every iteration.
-
-    A pair with an empty side is left out; `blank` counts them once the split has been read
-    to its end. Every other fault of the data is an error that names the file and the line.
-
-    Args:
-        files: One TSV (source, tab, target; further columns are ignored), or two files whose
-            lines belong together. `.gz` is read as it is, so is a `.zip` that holds one file
-            of pairs (a TSV) beside, perhaps, notices whose names begin with `_`.
-        keeps: Tells of a source sentence whether it belongs to the split; all do by default.
-    """
-
-    features = (0, 0)  # what `ValuePairs` has: text on both sides
-
-    def __init__(self, files, keeps=None):
-        self.files = tuple(pathlib.Path(file) for file in files)
-        self.blank = None
-        self._keeps = keeps
-
-    @classmethod
-    def open(cls, files):
-        """Opens one TSV or two line-aligned files, and checks that they hold a pair.
-
-        Raises:
-            FileNotFoundError: A file is missing.
-            ValueError: No pair can be read.
-        """
-        pairs = cls(_files(files))
-        for path in pairs.files:
-            require_lasting_file(path)
-        first = list(itertools.islice(pairs, _LOOKED_AT))
-        if not first:
-            raise ValueError(f"{pairs}: no pair of two non-empty sides")
-        for side in itertools.chain(*first):
-            if side.lower().endswith(".npy") and " " not in side:
-                raise ValueError(
-                    f"{pairs}: expected text, or an index of real values, which is one TSV whose "
-                    f"first line is a pair; received the file {side} behind text or in another "
-                    "file; remove the header, or join both columns in one TSV"
-                )
-        return pairs
-
-    def __iter__(self):
-        blank = 0
-        for source, target in self.with_blank():
-            if source.strip() and target.strip():
-                yield source, target
-            else:
-                blank += 1
-        self.blank = blank
-
-    def with_blank(self):
-        """Yields all pairs, those with an empty side among them."""
-        for source, target in _read_pairs(self.files):
-            if self._keeps is None or self._keeps(source):
-                yield source, target
-
-    def keys(self):
-        """Yields what `keeps` is asked of every pair: its source sentence."""
-        for source, _ in self:
-            yield source
-
-    def select(self, keeps):
-        """Returns the pairs of which `keeps` is true, as a split of their own."""
-        return Pairs(self.files, keeps)
-
-    def __str__(self):
-        return _names(self.files)
 
 
 class Corpus:
@@ -95,8 +23,8 @@ class Corpus:
         alignments: Mapping from a split's name to its file of gold word alignments (Pharaoh
             format, a line per pair).
         config: `Config` that fits the corpus.
-        origin: Arguments with which `load_corpus` opens the same corpus again: a dict with
-            `train`, `valid` and `test`.
+        origin: Arguments with which `load_corpus` opens the same corpus again, as a dict that
+            `reopen_corpus` takes.
     """
 
     def __init__(self, name, train, valid, test=None, alignments=None, config=None, origin=None):
@@ -149,19 +77,27 @@ class Corpus:
         return split in self._alignments
 
 
-def load_corpus(*train, valid=None, test=None):
+def load_corpus(*train, valid=None, test=None, swap=False, apart="source"):
     """Opens a corpus.
 
     Without `valid`, held-out pairs are taken from the training files: one source sentence in
     twenty for validation and, without `test` too, one in twenty for testing. The choice hangs
-    on the source sentence alone, so that equal sentences never stand in two splits.
+    on the source sentence alone, so that equal sources never stand in two splits; equal targets
+    may, unless `apart` is `"both"`.
 
     Args:
-        *train: The name of an embedded corpus (`"en-fr"`, `"dates"`), one TSV, or two files
-            whose lines belong together. A TSV may name `.npy` files of real values in place of
-            text, and a `.tfrecord` may hold them: see `kseq.values.ValuePairs`.
-        valid: File or pair of files for validation.
-        test: File or pair of files for testing.
+        *train: The name of an embedded corpus (`"en-fr"`, `"dates"`), files of pairs such as
+            TSVs, or two files whose lines belong together. A name may be a pattern such as
+            `"parts/*.tsv"`; see `kseq.pair_files.PairFiles` for all that it may be. A TSV may
+            name `.npy` files of real values in place of text, and a `.tfrecord` may hold them,
+            one file for all: see `kseq.values.ValuePairs`.
+        valid: File for validation, or a list of files, like `train`.
+        test: File for testing, or a list of files, like `train`.
+        swap: Whether the second column, or the second of two files, is the source; in all splits.
+        apart: Which sentences stand in one split only. `"source"`: sources, where pairs are held
+            out from the training files. `"both"`: sources and targets, in named files too: what
+            shares a side with testing is left out of validation, and what shares one with either
+            is left out of training. 24 to 96 bytes are kept of every held-out pair.
 
     Returns:
         A `Corpus`.
@@ -170,26 +106,41 @@ def load_corpus(*train, valid=None, test=None):
         FileNotFoundError: A file is missing, or the name is not that of an embedded corpus.
         ValueError: A split holds no pairs.
     """
+    if apart not in ("source", "both"):
+        raise ValueError(f"apart must be 'source' or 'both'; received {apart!r}")
     if len(train) == 1 and str(train[0]) in embedded_corpora():
         if valid or test:
             raise ValueError(f"the embedded corpus {train[0]} brings its own valid and test splits")
+        if swap or apart != "source":
+            raise ValueError(f"swap and apart are for files; {train[0]} is an embedded corpus")
         return _load_embedded(str(train[0]))
-    if len(train) == 1 and not pathlib.Path(train[0]).exists():
-        known = ", ".join(embedded_corpora())
-        raise FileNotFoundError(f"file not found: {train[0]} (embedded corpora: {known})")
-    everything = open_pairs(train)
-    test_pairs = None if test is None else open_pairs(test)
-    if valid is not None:
-        splits = everything, open_pairs(valid), test_pairs
-    else:
+    if len(train) == 1 and isinstance(train[0], (str, pathlib.PurePath)):
+        _require_known(train[0])
+    files = {"train": train, "valid": valid, "test": test}
+    files = {name: None if each is None else PairFiles(each) for name, each in files.items()}
+    everything, valid_pairs, test_pairs = (
+        each and open_pairs(each, swap) for each in files.values()
+    )
+    splits = everything, valid_pairs, test_pairs
+    if valid_pairs is None:
         splits = _hold_out(everything, test_pairs)
-    origin = {
-        name: None if paths is None else [str(path.resolve()) for path in _files(paths)]
-        for name, paths in (("train", train), ("valid", valid), ("test", test))
-    }
+    if apart == "both":
+        splits = _set_apart(*splits)
     source_features, target_features = everything.features
     model = ModelConfig(source_features=source_features, target_features=target_features)
+    origin = {name: each and each.arguments for name, each in files.items()}
+    origin |= {"swap": swap, "apart": apart}
     return Corpus(str(everything), *splits, config=Config(model), origin=origin)
+
+
+def reopen_corpus(origin):
+    """Opens the corpus again that a `Corpus` or the record of a run is of.
+
+    Args:
+        origin: Its `origin`: the arguments of `load_corpus` by name.
+    """
+    named = {name: value for name, value in origin.items() if name != "train"}
+    return load_corpus(*origin["train"], **named)
 
 
 def read_links(line, name):
@@ -261,24 +212,42 @@ def _hold_out(pairs, test):
     )
 
 
+def _set_apart(train, valid, test):
+    """Leaves out of validation what shares a side with testing, of training what does with both."""
+    if any(train.features):
+        raise ValueError(f"{train}: apart='both' compares sentences; these pairs hold real values")
+    if test is not None:
+        valid = valid.apart_from(test)
+    return train.apart_from(*filter(None, (valid, test))), valid, test
+
+
 def _share(key):
     """A twentieth that a source sentence, or what stands for other sources, falls into."""
     return zlib.crc32(key.strip().encode() if isinstance(key, str) else key) % HELD_OUT_SHARE
 
 
-def open_pairs(files):
-    """Opens one TSV, two line-aligned files, or a file of real values.
+def open_pairs(files, swap=False):
+    """Opens files of pairs, or one file of real values.
+
+    Args:
+        files: Names as `kseq.pair_files.PairFiles` takes them.
+        swap: Whether the second column, or the second of two files, is the source.
 
     Raises:
         FileNotFoundError: A file is missing.
         ValueError: No pair can be read.
     """
-    files = _files(files)
-    return ValuePairs.open(*files) if _are_values(files) else Pairs.open(files)
-
-
-def _are_values(files):
-    return len(files) == 1 and is_value_file(files[0])
+    files = files if isinstance(files, PairFiles) else PairFiles(files)
+    value_file = None if files.are_aligned else next(filter(is_value_file, files.paths), None)
+    if value_file is None:
+        return Pairs.open(files, swap)
+    if len(files.paths) > 1:
+        raise ValueError(
+            f"{value_file}: expected one file where values are real; received {files}; join them"
+        )
+    if swap:
+        raise ValueError(f"{value_file}: swap is for text; put the column of the source first")
+    return ValuePairs.open(value_file)
 
 
 def describe_features(features):
@@ -286,45 +255,8 @@ def describe_features(features):
     return " and ".join(f"{width} values per step" if width else "text" for width in features)
 
 
-def _files(files):
-    files = (files,) if isinstance(files, (str, pathlib.PurePath)) else tuple(files)
-    if len(files) not in (1, 2):
-        raise ValueError(
-            f"expected one TSV or two line-aligned files; received {len(files)} files: "
-            f"{_names(files)}"
-        )
-    return tuple(map(pathlib.Path, files))
-
-
-def _names(files):
-    return " and ".join(map(str, files))
-
-
-def _read_pairs(files):
-    if len(files) == 1:
-        return ((source, target) for _, source, target in read_columns(files[0]))
-    return _read_aligned(*files)
-
-
-def _read_aligned(source_path, target_path):
-    with (
-        contextlib.closing(read_lines(source_path)) as sources,
-        contextlib.closing(read_lines(target_path)) as targets,
-    ):
-        number = 0
-        for number, source in sources:
-            target = next(targets, None)
-            if target is None:
-                more = number + sum(1 for _ in sources)
-                raise _unequal(source_path, more, target_path, number - 1)
-            yield source, target[1]
-        more = sum(1 for _ in targets)
-        if more:
-            raise _unequal(source_path, number, target_path, number + more)
-
-
-def _unequal(source_path, source_count, target_path, target_count):
-    return ValueError(
-        "two files of pairs must have as many lines; "
-        f"{source_path} has {source_count}, {target_path} has {target_count}"
-    )
+def _require_known(name):
+    """Checks that a name is a file's, where it could be meant for that of an embedded corpus."""
+    if not is_pattern(name) and not pathlib.Path(name).exists():
+        known = ", ".join(embedded_corpora())
+        raise FileNotFoundError(f"file not found: {name} (embedded corpora: {known})")

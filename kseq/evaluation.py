@@ -60,7 +60,7 @@ def _evaluate_text(translator, pairs, alignments, options):
 
     sources, references = zip(*pairs)
     outputs = [result.text for result in translator.translate(sources, **options)]
-    lowercase = translator.config.text.lowercase
+    lowercase = translator.config.text.case == "lower"
     bleu = sacrebleu.metrics.BLEU(lowercase=lowercase, force=True)
     forced = translator.score(pairs)
     tokens = sum(len(result.tokens) for result in forced)
@@ -107,8 +107,8 @@ def _usable(translator, pairs, alignments):
     if alignments is not None:
         if not all(codec.is_text for codec in translator.codecs.sides):
             raise ValueError("gold alignments link words, but the run reads or writes real values")
-        if (text.source_tokenizer, text.target_tokenizer) != ("word", "word"):
-            raise ValueError("gold alignments link words, but the run reads or writes characters")
+        if not text.reads_words:
+            raise ValueError("gold alignments link words, but the run reads or writes other tokens")
         alignments = list(alignments)
         if len(alignments) != len(pairs):
             raise ValueError(

@@ -10,18 +10,21 @@ import threading
 import zipfile
 import zlib
 
+from kseq.archives import only_member
+
 # What reading a damaged archive raises, besides OSError. RuntimeError: an encrypted one;
 # NotImplementedError, one of it: an unknown compression.
 _DAMAGES = (EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 
-def read_lines(path):
+def read_lines(path, member=None):
     """Yields the lines of a text file, each with its number from 1, without its line end.
 
     Line ends may be `\\n`, `\\r\\n` or `\\r`, mixed; a byte-order mark is dropped.
 
     Args:
         path: A plain, `.gz` or `.zip` file in UTF-8.
+        member: Which file of a `.zip` to read; there must be only one by default.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -30,14 +33,15 @@ def read_lines(path):
     path = pathlib.Path(path)
     require_file(path)
     number = 0
+    name = path if member is None else f"{path}: {member}"
     try:
-        with open_bytes(path) as file:
-            for number, line in decode_lines(file, path):
+        with open_bytes(path, member) as file:
+            for number, line in decode_lines(file, name):
                 yield number, line
     except (*_DAMAGES, OSError) as error:
         if isinstance(error, OSError) and error.filename is not None:
             raise  # the file could not be opened; bzip2 reports damage as an OSError too
-        raise ValueError(f"{path}: damaged after line {number}: {error}") from error
+        raise ValueError(f"{name}: damaged after line {number}: {error}") from error
 
 
 def read_columns(path, columns_wanted="source, tab, target"):
@@ -124,21 +128,26 @@ class WaitingLines:
 def decode_lines(file, name):
     """Yields the lines of an open binary file, like `read_lines`; errors call it `name`."""
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape")
+    holds_utf8 = False
     try:
         for number, line in enumerate(text, start=1):
-            if not line.isascii() and _holds_surrogates(line):
+            if number == 1 and _is_utf16(line):
                 raise ValueError(
-                    f"{name}, line {number}: not valid UTF-8; convert the file, such as with "
-                    "iconv -f latin1 -t utf-8"
+                    f"{name}: expected UTF-8; received UTF-16; convert the file, such as with "
+                    "iconv -f utf-16 -t utf-8"
                 )
+            if not line.isascii():
+                if _holds_surrogates(line):
+                    raise ValueError(f"{name}, line {number}: {_complaint(line, holds_utf8)}")
+                holds_utf8 = True
             yield number, line.removesuffix("\n")
     finally:
         text.detach()  # the file belongs to the caller, who closes it
 
 
 @contextlib.contextmanager
-def open_bytes(path):
-    """Opens a plain file, a `.gz` or the one file in a `.zip`, to read what it holds.
+def open_bytes(path, member=None):
+    """Opens a plain file, a `.gz`, or a member of a `.zip` or its only one, to read what it holds.
 
     Raises:
         OSError: It cannot be opened.
@@ -148,8 +157,9 @@ def open_bytes(path):
         with gzip.open(path) as file:
             yield file
     elif path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive, archive.open(_only_member(path, archive)) as file:
-            yield file
+        with contextlib.ExitStack() as stack:
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            yield stack.enter_context(archive.open(member or only_member(path, archive)))
     else:
         with open(path, "rb") as file:
             yield file
@@ -178,24 +188,30 @@ def require_lasting_file(path):
         raise FileNotFoundError(f"expected a file that can be read again and again: {path} is none")
 
 
+def _is_utf16(line):
+    """Whether the first line begins with the byte-order mark of UTF-16, or has its many zeros."""
+    has_mark = line[:2] in ("\udcff\udcfe", "\udcfe\udcff")
+    return has_mark or line.count("\0") * 3 > len(line) > 3
+
+
+def _complaint(line, follows_utf8):
+    """What is wrong with a line that is not UTF-8, and how to mend it."""
+    if not follows_utf8:
+        return "not valid UTF-8; convert the file, such as with iconv -f latin1 -t utf-8"
+    as_latin = line.encode("utf-8", "surrogateescape").decode("latin1").strip()
+    return (
+        "not valid UTF-8, as lines before it are: the file mixes encodings; convert this line "
+        f"alone (in Latin-1 it is {_excerpt(as_latin)}), or drop all that is not UTF-8 with "
+        "iconv -c -f utf-8 -t utf-8"
+    )
+
+
 def _holds_surrogates(line):
     try:
         line.encode("utf-8")
     except UnicodeEncodeError:
         return True
     return False
-
-
-def _only_member(path, archive):
-    members = [
-        name
-        for name in archive.namelist()
-        if not name.endswith("/") and not pathlib.PurePath(name).name.startswith(("_", "."))
-    ]
-    if len(members) != 1:
-        listing = ", ".join(members) or "none"
-        raise ValueError(f"{path}: expected one file of pairs in the archive; it holds {listing}")
-    return members[0]
 
 
 def _excerpt(line, length=60):

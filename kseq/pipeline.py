@@ -42,14 +42,36 @@ def _unpacked(side):
     return side[0] if len(side) == 1 else tf.RaggedTensor.from_row_lengths(*side)
 
 
-def encode(codecs):
-    """Transform: sequences to ragged numbers, every target with what the decoder starts from."""
-    return lambda dataset: dataset.map(
-        lambda sources, targets: (
-            _encoded(codecs.source, sources),
-            with_first(codecs.target, _encoded(codecs.target, targets)),
-        )
-    )
+def encode(codecs, training, sampling=0.0):
+    """Transform: sequences to ragged numbers, every target with what the decoder starts from.
+
+    Pairs with an empty side or an overlong one are left out.
+
+    Args:
+        codecs: `CodecPair`.
+        training: `TrainingConfig`: the longest sequences allowed.
+        sampling: How subwords are drawn anew whenever a pair comes by; 0 for the best ones.
+    """
+    limits = length_limits(codecs, training)
+    samplers = [
+        codec.sampler(sampling) if sampling and codec.tokenizer == "subword" else None
+        for codec in codecs.sides
+    ]
+
+    def encode_chunk(*chunk):
+        encoded = list(map(_encoded, codecs.sides, chunk))
+        fits = True
+        for codec, side, limit in zip(codecs.sides, encoded, limits):
+            lengths = side.row_lengths() - int(codec.is_text)  # END does not count
+            fits &= (lengths > 0) & (lengths <= limit)
+        # What is left out must not hang on the draw: as many pairs are expected in every epoch.
+        for number, sampler in enumerate(samplers):
+            if sampler is not None:
+                encoded[number] = sampler.encode(chunk[number])
+        sources, targets = (tf.ragged.boolean_mask(side, fits) for side in encoded)
+        return sources, with_first(codecs.target, targets)
+
+    return lambda dataset: dataset.map(encode_chunk)
 
 
 def with_first(codec, targets):
@@ -67,24 +89,6 @@ def _encoded(codec, sequences):
     return sequences.with_flat_values(codec.encode(sequences.flat_values))
 
 
-def filter_by_length(codecs, training):
-    """Transform: leaves out encoded pairs with an empty side or an overlong one."""
-    marks = [
-        int(codecs.source.is_text),
-        1 + int(codecs.target.is_text),
-    ]
-    limits = length_limits(codecs, training)
-
-    def filter_chunk(*sides):
-        fits = True
-        for side, mark, limit in zip(sides, marks, limits):
-            lengths = side.row_lengths() - mark
-            fits &= (lengths > 0) & (lengths <= limit)
-        return tuple(tf.ragged.boolean_mask(side, fits) for side in sides)
-
-    return lambda dataset: dataset.map(filter_chunk)
-
-
 def shuffle(seed, kind):
     """Transform: mixes single pairs, in another order every epoch, the same for a seed."""
     return lambda dataset: dataset.shuffle(
@@ -92,29 +96,71 @@ def shuffle(seed, kind):
     )
 
 
-def bucket_by_length(batch_size, kind="text", seed=None):
+def bucket_by_length(training, kind="text", shuffled=True):
     """Transform: groups pairs of about equal lengths into batches of ragged numbers.
 
-    Pairs are collected into pools of `POOL_BATCHES` batches; within a pool they are sorted by
-    target and source length (real values by source and target) and cut into batches, which
-    leave in random order when there is a seed. Only the last batch of the data can be smaller
-    than the others.
+    Pairs are collected into pools; within a pool they are sorted by target and source length
+    (real values by source and target) and cut into batches, which leave in random order when
+    they are shuffled. Only the last batch of the data can be smaller than the others, unless
+    batches are made by tokens.
+
+    Args:
+        training: `TrainingConfig`: sentences or tokens of a batch, seed.
+        kind: `"text"` or `"values"`.
+        shuffled: Whether the batches of a pool are.
     """
-    pool_batches = POOL_BATCHES[kind]
 
     def cut(pool, pool_seed):
-        lengths = [side.row_lengths() for side in (pool if kind == "values" else pool[::-1])]
-        order = tf.argsort(lengths[0] * 2**32 + lengths[1], stable=True)
-        batches = tf.data.Dataset.from_tensor_slices(
-            tuple(tf.gather(side, order) for side in pool)
-        ).ragged_batch(batch_size)
-        return batches if seed is None else batches.shuffle(pool_batches, pool_seed)
+        source, target = (side.row_lengths() for side in pool)
+        first, second = (source, target) if kind == "values" else (target, source)
+        order = tf.argsort(first * 2**32 + second, stable=True)
+        # A target has one step more than the decoder reads.
+        longest = tf.gather(tf.maximum(source, target - 1), order)
+        starts = tf.numpy_function(
+            lambda lengths: batch_starts(lengths, training), [longest], tf.int64
+        )
+        starts.set_shape([None])
+        batches = tf.data.Dataset.from_tensor_slices((starts[:-1], starts[1:]))
+        if shuffled:
+            batches = batches.shuffle(tf.size(starts, tf.int64), pool_seed)
+        return batches.map(
+            lambda start, end: tuple(tf.gather(side, order[start:end]) for side in pool)
+        )
 
     # A shuffle inside `cut` starts anew from its seed, so every pool needs one of its own.
+    seed = training.seed if shuffled else None
     seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-    return lambda dataset: tf.data.Dataset.zip(
-        dataset.ragged_batch(batch_size * pool_batches), seeds
-    ).flat_map(cut)
+    pairs = POOL_BATCHES[kind] * training.batch_size
+    return lambda dataset: tf.data.Dataset.zip(dataset.ragged_batch(pairs), seeds).flat_map(cut)
+
+
+def batch_starts(lengths, training):
+    """Cuts sorted pairs into batches.
+
+    Args:
+        lengths: Those of the longer side of every pair, END included, `[N]`.
+        training: `TrainingConfig`.
+
+    Returns:
+        Where every batch starts, int64, and at last N.
+    """
+    count = len(lengths)
+    if not training.batch_tokens:
+        return np.append(np.arange(0, count, training.batch_size), count)
+    starts, longest = [0], 0
+    for number, length in enumerate(lengths.tolist()):
+        longest = max(longest, length)
+        if (number + 1 - starts[-1]) * longest > training.batch_tokens and number > starts[-1]:
+            starts.append(number)
+            longest = length
+    return np.array([*starts, count])
+
+
+def batch_count(survey, training):
+    """Returns how many batches an epoch has; by tokens about so many."""
+    if training.batch_tokens:
+        return -(-survey.tokens // training.batch_tokens)
+    return -(-survey.kept // training.batch_size)
 
 
 def source_inputs(sources):
@@ -166,19 +212,19 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
         [B, T, F]}` with labels `[B, T, F]`. The same seed gives the same batches.
     """
     transforms = [
-        encode(codecs),
-        filter_by_length(codecs, training),
+        encode(codecs, training, training.subword_sampling if shuffled else 0.0),
         lambda dataset: dataset.unbatch(),
         *([shuffle(training.seed, codecs.kind)] if shuffled else []),
-        bucket_by_length(training.batch_size, codecs.kind, training.seed if shuffled else None),
+        bucket_by_length(training, codecs.kind, shuffled),
         batch_for_teacher_forcing(),
     ]
     dataset = read_chunks(pairs, codecs)
     for transform in transforms:
         dataset = dataset.apply(transform)
-    batches = -(-survey.kept // training.batch_size)
     options = tf.data.Options()
     # Nothing here is left to tune, and taking down a tuned iterator can block for seconds.
     options.autotune.enabled = False
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))
+    if not training.batch_tokens:
+        batches = batch_count(survey, training)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))
     return dataset.prefetch(2).with_options(options)

@@ -16,17 +16,18 @@ HISTORY = "history.csv"
 CURVES = "curves.png"
 VOCABULARIES = ("source_vocabulary.txt", "target_vocabulary.txt")
 CHECKPOINTS = "checkpoints"
+SUBWORDS = ("source_subwords.model", "target_subwords.model")  # where a side has subwords
 STATISTICS = ("source_values.json", "target_values.json")  # where a side is real-valued
 
 _NEEDED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
-_INSTEAD = dict(zip(VOCABULARIES, STATISTICS))
+_INSTEAD = {name: instead for name, *instead in zip(VOCABULARIES, SUBWORDS, STATISTICS)}
 
 
 def is_run(folder):
     """Whether a folder holds all that is needed to translate."""
     folder = pathlib.Path(folder)
     return all(
-        (folder / name).is_file() or (folder / _INSTEAD.get(name, name)).is_file()
+        any((folder / each).is_file() for each in (name, *_INSTEAD.get(name, ())))
         for name in _NEEDED
     )
 
@@ -47,8 +48,9 @@ def require_run(folder):
         raise FileNotFoundError(f"run directory not found: {folder}")
     if not is_run(place):
         raise ValueError(
-            f"not a run directory: {folder}; expected {', '.join(_NEEDED)} in it (for a "
-            f"real-valued side {' or '.join(STATISTICS)}), as kseq train writes them"
+            f"not a run directory: {folder}; expected {', '.join(_NEEDED)} in it (for subwords "
+            f"{' or '.join(SUBWORDS)}, for real values {' or '.join(STATISTICS)}), as kseq train "
+            "writes them"
         )
     return place
 

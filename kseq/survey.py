@@ -8,8 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from kseq.codecs import CodecPair
+from kseq.letter_case import mark_case
 from kseq.lines import chunks
-from kseq.text import select_vocabulary
+from kseq.special_tokens import SPECIAL_TOKENS
+from kseq.subwords import train_subwords
+from kseq.text import normalize, select_vocabulary
 from kseq.values import Statistics, ValueCodec
 
 # Pairs that are read at once: sentences are small, sequences of real values are not.
@@ -25,19 +28,24 @@ class Survey:
         blank: Pairs left out because a side is empty, or has no token.
         overlong: Pairs left out because a side is too long.
         length_ratio: Target tokens per source token (or frames).
+        tokens: Tokens (or frames) of the longer side of every pair, END included, in all.
+        shared: Pairs left out because a side of theirs stands in a held-out split.
     """
 
     kept: int
     blank: int
     overlong: int
     length_ratio: float
+    tokens: int
+    shared: int = 0
 
     def __str__(self):
-        reasons = [
-            f"{count:,} {reason}"
-            for count, reason in ((self.blank, "with an empty side"), (self.overlong, "too long"))
-            if count
-        ]
+        counts = (
+            (self.blank, "with an empty side"),
+            (self.overlong, "too long"),
+            (self.shared, "with a side that is held out"),
+        )
+        reasons = [f"{count:,} {reason}" for count, reason in counts if count]
         return f"{self.kept:,} pairs" + (f" (left out: {', '.join(reasons)})" if reasons else "")
 
 
@@ -54,36 +62,79 @@ def build_codecs(pairs, config):
     Raises:
         ValueError: No pair can be used, or a vocabulary would be empty.
     """
-    empty = select_vocabulary({}, 1, config.text.maximum_vocabulary_size)
     features = config.model.source_features, config.model.target_features
-    draft = CodecPair.of(
-        *(ValueCodec.plain(width) if width else empty for width in features), config.text
-    )
-    tallies = [Statistics() if width else collections.Counter() for width in features]
+    known = [ValueCodec.plain(width) if width else SPECIAL_TOKENS for width in features]
+    known = [model or side for model, side in zip(_learn_subwords(pairs, config), known)]
+    draft = CodecPair.of(*known, config.text)
+    tallies = [_tally(codec) for codec in draft.sides]
     survey = _survey(pairs, draft, config.training, tallies)
-    if config.model.share_embeddings:
+    if config.shares_vocabulary and None not in tallies:
         tallies = [tallies[0] + tallies[1]] * 2
     if config.model.target_activation == "sigmoid":
         _check_between_0_and_1(pairs, tallies[1])
-        tallies[1] = ValueCodec.plain(features[1])
-    sides = [
-        _codec_or_vocabulary(pairs, side, tally, config.text)
-        for side, tally in zip(("source", "target"), tallies)
+        tallies[1] = None
+    for number, (side, tally) in enumerate(zip(("source", "target"), tallies)):
+        if isinstance(tally, Statistics):
+            known[number] = ValueCodec(tally.mean, tally.scale)
+        elif tally is not None:
+            known[number] = _vocabulary(pairs, side, tally, config.text)
+    return CodecPair.of(*known, config.text), survey
+
+
+def _tally(codec):
+    """What is gathered about a side on the way; subwords are known before."""
+    if not codec.is_text:
+        return Statistics()
+    return None if codec.tokenizer == "subword" else collections.Counter()
+
+
+def _learn_subwords(pairs, config):
+    """SentencePiece models of the sides that have subwords; None of the others."""
+    text = config.text
+    widths = config.model.source_features, config.model.target_features
+    wanted = [
+        number
+        for number, (width, tokenizer) in enumerate(zip(widths, text.tokenizers))
+        if tokenizer == "subword" and not width
     ]
-    return CodecPair.of(*sides, config.text), survey
+    models = [None, None]
+    shares = wanted and config.shares_vocabulary
+    for sides in [wanted] if shares else [[number] for number in wanted]:
+        sentences = _normalized(pairs, sides, text.case)
+        try:
+            model = train_subwords(
+                sentences,
+                text.subword_vocabulary_size,
+                text.subword_algorithm,
+                text.case == "mark",
+            )
+        except ValueError as error:
+            raise ValueError(f"{pairs}: {error}") from error
+        for number in sides:
+            models[number] = model
+    return models
 
 
-def _codec_or_vocabulary(pairs, side, tally, config):
-    if isinstance(tally, ValueCodec):
-        return tally
-    if isinstance(tally, Statistics):
-        return ValueCodec(tally.mean, tally.scale)
+def _normalized(pairs, sides, case):
+    """The sentences of one side, or of both, as a codec hands them to its subwords."""
+
+    def prepare(texts):
+        texts = normalize(texts, lowercase=case == "lower")
+        return mark_case(texts) if case == "mark" else texts
+
+    prepare = tf.function(prepare).get_concrete_function(tf.TensorSpec([None], tf.string))
+    for chunk in chunks(pairs, CHUNK["text"]):
+        for number in sides:
+            yield from prepare(tf.constant(as_bytes([pair[number] for pair in chunk]))).numpy()
+
+
+def _vocabulary(pairs, side, tally, config):
     vocabulary = select_vocabulary(
         {token.decode(): count for token, count in tally.items()},
         config.minimum_frequency,
         config.maximum_vocabulary_size,
     )
-    if len(vocabulary) == len(select_vocabulary({}, 1, config.maximum_vocabulary_size)):
+    if len(vocabulary) == len(SPECIAL_TOKENS):
         raise ValueError(
             f"{pairs}: no {side} token occurs {config.minimum_frequency} times or more, so "
             "the vocabulary would be empty; lower minimum_frequency or bring more pairs"
@@ -114,7 +165,7 @@ def survey_pairs(pairs, codecs, training):
 
 
 def _survey(pairs, codecs, training, tallies):
-    kept = blank = overlong = 0
+    kept = blank = overlong = tokens = 0
     lengths = np.zeros(2)
     readers = [_reader(codec) for codec in codecs.sides]
     limits = length_limits(codecs, training)[:, None]
@@ -126,17 +177,21 @@ def _survey(pairs, codecs, training, tallies):
         blank += int(((rows == 0).any(axis=0) & (rows <= limits).all(axis=0)).sum())
         kept += int(fits.sum())
         lengths += rows[:, fits].sum(axis=1)
+        tokens += int((rows[:, fits].max(axis=0) + 1).sum())
         for tally, (_, add_to) in zip(tallies, sides):
             if tally is not None:
                 add_to(tally, fits)
     if not kept:
+        pairs_read = blank + overlong + pairs.shared
         raise ValueError(
-            f"{pairs}: none of {blank + overlong:,} pairs can be used; each side must have 1 to "
+            f"{pairs}: none of {pairs_read:,} pairs can be used; each side must have 1 to "
             f"{training.maximum_length} tokens (maximum_length), real values 1 to "
             f"{training.maximum_frames} steps (maximum_frames)"
+            + (f"; {pairs.shared:,} have a side that is held out" if pairs.shared else "")
         )
     ratio = round(lengths[1] / lengths[0], 4)
-    return Survey(kept, pairs.blank + blank, overlong, max(ratio, 1e-4))
+    ratio = max(ratio, 1e-4)
+    return Survey(kept, pairs.blank + blank, overlong, ratio, tokens, pairs.shared)
 
 
 def _reader(codec):

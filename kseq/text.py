@@ -6,48 +6,12 @@ import pathlib
 import tensorflow as tf
 import tensorflow_text
 
+from kseq.letter_case import CAPITAL, CAPITALS, LOWER
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
+from kseq.subwords import SubwordTokenizer
+from kseq.tokenizers import JOINER, SPACE, CharacterTokenizer, WordTokenizer
 
-# Characters that NFKC turns into others, so that no normalised text can hold them:
-# they are free to mark what the spaces between tokens would otherwise lose.
-JOINER = "￭"  # no space between this token and the next one on that side
-SPACE = "＿"  # a space beside a script that is written without spaces
-
-_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\x{30FC}]\p{M}*"
-_WORD = r"[\p{L}\p{M}\p{N}\x{200C}\x{200D}]"
-_NO_WORD = r"[^\p{L}\p{M}\p{N}\x{200C}\x{200D}]"
-
-# Each rewrite sees the text that the one before it left. While they run, ￮ stands around
-# characters of unspaced scripts, ＇ and ＂ for the apostrophes that belong to a word.
-_SPLITTING = (
-    (f"({_UNSPACED})", r" ￮\1￮ "),
-    # John's, don't: the clitic is split off; l'homme, O'Brien: what stands before the apostrophe.
-    (rf"({_WORD})'((?i:s|t|re|ve|ll|m|d))({_NO_WORD})", r"\1 ￭＇\2\3"),
-    (rf"({_WORD})’((?i:s|t|re|ve|ll|m|d))({_NO_WORD})", r"\1 ￭＂\2\3"),
-    (rf"({_WORD})'({_WORD})", r"\1＇￭ \2"),
-    (rf"({_WORD})’({_WORD})", r"\1＂￭ \2"),
-    (r"(\.{2,}|[^\p{L}\p{M}\p{N}\x{200C}\x{200D}\s￭￮＿＇＂]\p{M}*)", r" ￭\1￭ "),
-    ("＇", "'"),
-    ("＂", "’"),
-    # A joiner next to a space, to the end of the text or to an unspaced character says nothing.
-    (r"＿\s*￭", "＿ "),
-    (r"￭\s*＿", " ＿"),
-    (r"￮\s*￭", "￮ "),
-    (r"￭\s*￮", " ￮"),
-    (r"￭\s+￭", " ￭"),
-    # A space is worth a token only beside an unspaced character, where none is expected.
-    (r"^＿|＿$", ""),
-    (r"￮\s*＿", "￮ ￮＿￮ "),
-    (r"([^￮])＿\s*￮", r"\1 ￮＿￮ ￮"),
-    (r"([^￮])＿", r"\1 "),
-    ("￮", ""),
-)
-_JOINING = (
-    (f" ?({_UNSPACED}) ?", r"\1"),
-    (f" ?{JOINER} ?", ""),
-    (f" ?{SPACE} ?", " "),
-    (r"^\s+|\s+$", ""),
-)
+_SHOWN = {JOINER: "", SPACE: " ", CAPITAL: "↑", CAPITALS: "⇑", LOWER: "↓"}
 
 
 def normalize(texts, lowercase=False):
@@ -71,8 +35,9 @@ def normalize(texts, lowercase=False):
 
 def strip_marks(tokens):
     """Returns tokens as a person sees them: without joiners, a space as a space."""
-    tokens = tf.strings.regex_replace(tokens, JOINER, "")
-    return tf.strings.regex_replace(tokens, SPACE, " ")
+    for mark, shown in _SHOWN.items():
+        tokens = tf.strings.regex_replace(tokens, mark, shown)
+    return tokens
 
 
 def decoded(strings):
@@ -86,40 +51,6 @@ def decoded(strings):
     return [decoded(string) for string in strings]
 
 
-class WordTokenizer:
-    """Words, numbers and single punctuation marks; in unspaced scripts, characters.
-
-    `￭` on a punctuation mark says that there is no space on that side, so joining the tokens
-    gives the normalised text back: `Où est-il ?` is `Où est ￭-￭ il ?`.
-    """
-
-    def tokenize(self, texts):
-        """Splits normalised strings `[N]`; returns tokens, ragged `[N, (T)]`."""
-        texts = tf.strings.regex_replace(tf.strings.join(["＿", texts, "＿"]), " ", "＿")
-        for pattern, rewrite in _SPLITTING:
-            texts = tf.strings.regex_replace(texts, pattern, rewrite)
-        return tf.strings.split(texts)
-
-    def detokenize(self, tokens):
-        """Joins tokens, ragged `[N, (T)]`; returns strings `[N]`."""
-        texts = tf.strings.reduce_join(tokens, axis=-1, separator=" ")
-        for pattern, rewrite in _JOINING:
-            texts = tf.strings.regex_replace(texts, pattern, rewrite)
-        return texts
-
-
-class CharacterTokenizer:
-    """Unicode characters, spaces among them."""
-
-    def tokenize(self, texts):
-        """Splits normalised strings `[N]`; returns tokens, ragged `[N, (T)]`."""
-        return tf.strings.unicode_split(texts, "UTF-8")
-
-    def detokenize(self, tokens):
-        """Joins tokens, ragged `[N, (T)]`; returns strings `[N]`."""
-        return tf.strings.reduce_join(tokens, axis=-1)
-
-
 _FOLLOWING = "x"  # stands for what will follow a prefix
 
 _TOKENIZERS = {"word": WordTokenizer, "character": CharacterTokenizer}
@@ -129,30 +60,32 @@ class TextCodec(tf.Module):
     """One language of a run: its tokenizer and its vocabulary.
 
     Args:
-        vocabulary: Tokens in the order of their ids, beginning with the special tokens.
-        tokenizer: `"word"` or `"character"`.
-        lowercase: Whether strings are lowered before they are split.
+        description: The vocabulary: tokens in the order of their ids, beginning with the special
+            tokens. For subwords a SentencePiece model, bytes, which brings its own.
+        tokenizer: `"word"`, `"character"` or `"subword"`.
+        case: `"keep"`, `"lower"` or `"mark"`: what becomes of capitals.
+        sampling: How subwords are drawn: see `SubwordTokenizer`.
 
     Raises:
-        ValueError: The vocabulary does not begin with the special tokens, or repeats one.
+        ValueError: The vocabulary does not begin with the special tokens, or repeats one; or the
+            bytes are no SentencePiece model.
     """
 
     is_text = True
 
-    def __init__(self, vocabulary, tokenizer="word", lowercase=False):
+    def __init__(self, description, tokenizer="word", case="keep", sampling=0.0):
         super().__init__()
-        if tuple(vocabulary[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:
-            raise ValueError(
-                f"a vocabulary must begin with {', '.join(SPECIAL_TOKENS)}; "
-                f"received {', '.join(map(str, vocabulary[:4])) or 'nothing'}"
-            )
-        if len(set(vocabulary)) != len(vocabulary):
-            twice = next(t for t, n in collections.Counter(vocabulary).items() if n > 1)
-            raise ValueError(f"a vocabulary must hold each token once; {twice!r} is there twice")
-        self.vocabulary = tuple(vocabulary)
+        self.tokenizer = tokenizer
+        self._case = case
+        if tokenizer == "subword":
+            self.description = description
+            self._tokenizer = SubwordTokenizer(description, case == "mark", sampling)
+            self.vocabulary = self._tokenizer.vocabulary
+        else:
+            self.description = self.vocabulary = tuple(description)
+            self._tokenizer = _TOKENIZERS[tokenizer](case == "mark")
+        _check_vocabulary(self.vocabulary)
         self._known = frozenset(self.vocabulary[UNK + 1 :])
-        self._tokenizer = _TOKENIZERS[tokenizer]()
-        self._lowercase = lowercase
         self._tokens = tf.constant(self.vocabulary)
         self._ids = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
@@ -162,6 +95,10 @@ class TextCodec(tf.Module):
             default_value=UNK,
         )
 
+    def sampler(self, sampling):
+        """Returns a codec that draws the subwords of every sentence anew."""
+        return TextCodec(self.description, self.tokenizer, self._case, sampling)
+
     @property
     def size(self):
         """Number of ids V, special tokens included."""
@@ -169,7 +106,7 @@ class TextCodec(tf.Module):
 
     def normalize(self, texts):
         """Returns strings `[N]` as this codec reads them."""
-        return normalize(texts, self._lowercase)
+        return normalize(texts, lowercase=self._case == "lower")
 
     def tokenize(self, texts):
         """Returns the tokens of strings `[N]`, unknown ones included: ragged `[N, (T)]`."""
@@ -235,20 +172,37 @@ class TextCodec(tf.Module):
             raise ValueError(f"{token} is no token that a model writes as text")
         if token not in SPECIAL_TOKENS:
             (token,) = decoded(self.normalize([token]))
-        ids = [
-            number
-            for number, known in enumerate(self.vocabulary)
-            if known.replace(JOINER, "").replace(SPACE, " ") == token
-        ]
+        ids = [number for number, known in enumerate(self.vocabulary) if _as_shown(known) == token]
         if not ids:
             raise ValueError(f"{token!r} is not in the target vocabulary, so it is never written")
         return ids
 
     def save(self, path):
-        """Writes the vocabulary, one token a line, to be read with `load_vocabulary`."""
+        """Writes the vocabulary, one token a line, or the SentencePiece model, to be read again."""
+        if self.tokenizer == "subword":
+            pathlib.Path(path).write_bytes(self.description)
+            return
         pathlib.Path(path).write_text(
             "".join(token + "\n" for token in self.vocabulary), encoding="utf-8", newline="\n"
         )
+
+
+def _as_shown(token):
+    """A token as a person would type it; the space before a subword is not typed."""
+    for mark, shown in _SHOWN.items():
+        token = token.replace(mark, shown)
+    return token.removeprefix("▁")
+
+
+def _check_vocabulary(vocabulary):
+    if tuple(vocabulary[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:
+        raise ValueError(
+            f"a vocabulary must begin with {', '.join(SPECIAL_TOKENS)}; "
+            f"received {', '.join(map(str, vocabulary[:4])) or 'nothing'}"
+        )
+    if len(set(vocabulary)) != len(vocabulary):
+        twice = next(t for t, n in collections.Counter(vocabulary).items() if n > 1)
+        raise ValueError(f"a vocabulary must hold each token once; {twice!r} is there twice")
 
 
 def load_vocabulary(path):

@@ -1,5 +1,6 @@
 """From a corpus to a run: compile, Keras' own `fit`, and a run directory that is always whole."""
 
+import contextlib
 import dataclasses
 import sys
 import time
@@ -14,11 +15,11 @@ from kseq.corpora import Corpus
 from kseq.curves import save_curves
 from kseq.losses import measure, objective
 from kseq.models import build_seq2seq
-from kseq.pipeline import training_pipeline
+from kseq.pipeline import batch_count, training_pipeline
 from kseq.survey import build_codecs, survey_pairs
 from kseq.translator import Translator
 from kseq.vectors import load_vectors
-from kseq.weights import load_weights, save_weights, without_optimizer
+from kseq.weights import load_weights, save_weights
 
 FINAL_LEARNING_RATE = 0.05  # of the highest one
 
@@ -67,9 +68,10 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True):
 
     with run:
         codecs, surveys = _survey(corpus, config, say)
-        model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
+        with _precision(config.training.precision):
+            model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
         _load_embeddings(model, codecs, config.training, say)
-        compile_model(model, config.training, -(-surveys[0].kept // config.training.batch_size))
+        compile_model(model, config.training, batch_count(surveys[0], config.training))
         say(f"model: {model.count_params():,} parameters")
         record = _record(corpus, *surveys, model.count_params())
         run_directory.describe(run.folder, config, codecs, record)
@@ -80,9 +82,22 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True):
                 "the loss was not a finite number in any epoch; lower learning_rate "
                 f"(now {config.training.learning_rate:g})"
             )
-        load_weights(without_optimizer(model), run.folder / run_directory.WEIGHTS)
+        # In float32, whatever it was trained in: as it will be when the run is loaded.
+        model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
+        load_weights(model, run.folder / run_directory.WEIGHTS)
     say(f"best epoch: {writer.best_epoch}")
     return Translator(model, codecs, config, record)
+
+
+@contextlib.contextmanager
+def _precision(policy):
+    """Layers that are made meanwhile compute by this Keras dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _with_features(corpus, config):

@@ -413,14 +413,14 @@ def _check_member(first, other, name):
         raise ValueError(f"{name}: an ensemble is for text; this model predicts real values")
     for side, codecs in zip(("source", "target"), zip(first.codecs.sides, other.codecs.sides)):
         reads = [
-            (getattr(first.config.text, f"{side}_tokenizer"), first.config.text.lowercase),
-            (getattr(other.config.text, f"{side}_tokenizer"), other.config.text.lowercase),
+            (getattr(first.config.text, f"{side}_tokenizer"), first.config.text.case),
+            (getattr(other.config.text, f"{side}_tokenizer"), other.config.text.case),
         ]
         kinds = [one if codec.is_text else codec.features for one, codec in zip(reads, codecs)]
         if kinds[0] != kinds[1] or first.config.model.pyramid != other.config.model.pyramid:
             raise ValueError(
                 f"{name}: an ensemble must read the {side} in one way; this model does not split "
-                "it as the first does (tokenizer, lowercase, pyramid, width of real values)"
+                "it as the first does (tokenizer, case, pyramid, width of real values)"
             )
     one, two = (each.codecs.target.vocabulary for each in (first, other))
     if one != two:

@@ -29,6 +29,8 @@ class ValuePairs:
             gets the column of the index, a string, or the source's bytes in a TFRecord.
     """
 
+    shared = 0  # what `Pairs` counts: pairs that are left out because another split has a side
+
     def __init__(self, file, keeps=None):
         self.files = (pathlib.Path(file),)
         self.blank = None
@@ -193,6 +195,7 @@ class ValueCodec:
     """
 
     is_text = False
+    tokenizer = None
 
     def __init__(self, mean, scale):
         mean, scale = np.asarray(mean), np.asarray(scale)

@@ -9,7 +9,7 @@ import numpy as np
 from kseq.lines import read_lines
 from kseq.special_tokens import SPECIAL_TOKENS
 
-_JOINER = "￭"  # kseq.text.JOINER; importing it would load TensorFlow
+_JOINER = "￭"  # kseq.tokenizers.JOINER; importing it would load TensorFlow
 
 _SHOWN = 10
 

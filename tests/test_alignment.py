@@ -240,11 +240,11 @@ def test_models_that_cannot_align():
 
 
 def test_reverse_runs_that_do_not_fit():
-    for changes in ({"tokenizers": ("character", "word")}, {"settings": ["lowercase=true"]}):
+    for changes in ({"tokenizers": ("character", "word")}, {"settings": ["case=lower"]}):
         with pytest.raises(
             ValueError,
             match="must split sentences as the run does: expected source_tokenizer=word, "
-            "target_tokenizer=word, lowercase=false; received source_tokenizer=",
+            "target_tokenizer=word, case=keep; received source_tokenizer=",
         ):
             align(aligner(), PAIRS, reverse_aligner(**changes))
     with pytest.raises(ValueError, match="has the direction of the run itself; train it on the"):

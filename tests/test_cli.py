@@ -115,7 +115,17 @@ def test_a_reader_that_leaves_early_is_no_error(small_run, tmp_path):
 
 
 def test_help(capsys):
-    commands = ["train", "average", "translate", "evaluate", "score", "heatmap", "align", "report"]
+    commands = [
+        "fetch",
+        "train",
+        "average",
+        "translate",
+        "evaluate",
+        "score",
+        "heatmap",
+        "align",
+        "report",
+    ]
     for words in ([], *([name] for name in (*commands, "export", "models"))):
         with pytest.raises(SystemExit) as stop:
             main([*words, "--help"])
@@ -165,7 +175,9 @@ def test_bad_commands(small_run, small_files, tmp_path, complains):
             r"file not found: .*no.tsv \(embedded corpora",
         ),
         (["train", "--corpus", "en-de", *out], "unknown corpus: 'en-de'.*en-fr"),
-        (["train", "--train", "a", "b", "c", *out], "one TSV or two line-aligned files"),
+        (["train", "--train", "a", "b", "c", *out], "file not found: a"),
+        (["train", "--corpus", "en-fr", "--swap", *out], "--swap and --apart go with --train"),
+        (["evaluate", small_run, "--swap"], "--swap is for the files of --test"),
         (["train", *data, "--config", tmp_path / "no.yaml", *out], "config file not found"),
         (["train", *data, "--config", tmp_path / "config.yaml", *out], "did you mean 'units'"),
         (["train", *data, "--set", "unitz=3", *out], "unknown setting 'unitz'"),

@@ -169,7 +169,7 @@ def test_what_cannot_be_asked_for(small_run, checkpointed, text, tmp_path, compl
     (tmp_path / "pairs.tsv").write_text("a\tb\n")
     (tmp_path / "lower.tsv").write_text("".join(f"A{n} b\tC d\n" for n in range(9)) * 20)
     lower = tmp_path / "lower"
-    settings = ["units=8", "embedding_dim=4", "epochs=1", "lowercase=true"]
+    settings = ["units=8", "embedding_dim=4", "epochs=1", "case=lower"]
     corpus = load_corpus(tmp_path / "lower.tsv", valid=tmp_path / "lower.tsv")
     train(corpus, Config().with_settings(settings), out=lower, verbose=False)
     translate = ["translate", small_run, text]
@@ -205,7 +205,7 @@ def test_what_cannot_be_asked_for(small_run, checkpointed, text, tmp_path, compl
         (["heatmap", small_run, "a", "--panels", "foo", *picture], "panels must be 'mean', 'layer"),
         (["report", small_run, "--out", tmp_path / "no" / "page.html"], "No such file or directo"),
         (["score", small_run, "--test", tmp_path / "none"], "file not found"),
-        (["align", small_run, "--reverse", lower], "lowercase|tokens|direction"),
+        (["align", small_run, "--reverse", lower], "case|tokens|direction"),
         (
             ["align", small_run, "--head", 1, 1],
             "only a Transformer has heads|this one has no heads",

@@ -11,7 +11,7 @@ from kseq import Config, ModelConfig, TextConfig, TrainingConfig
 def test_file_round_trip(tmp_path, suffix):
     config = Config(
         ModelConfig(cell="lstm", units=64, dropout=0.5),
-        TextConfig(source_tokenizer="character", lowercase=True),
+        TextConfig(source_tokenizer="character", case="lower"),
         TrainingConfig(epochs=3, learning_rate=2e-3),
     )
     path = tmp_path / f"config{suffix}"
@@ -117,10 +117,12 @@ def test_missing_file(tmp_path):
 
 
 def test_settings():
-    config = Config().with_settings(["units=64", "training.learning_rate=1e-4", "lowercase=true"])
+    config = Config().with_settings(
+        ["units=64", "training.learning_rate=1e-4", "share_vocabulary=true"]
+    )
     assert config.model.units == 64
     assert config.training.learning_rate == 1e-4
-    assert config.text.lowercase is True
+    assert config.text.share_vocabulary is True
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Reading pairs from the files people have, the faulty ones among them."""
 
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -8,8 +9,8 @@ import zipfile
 
 import pytest
 
-from kseq import Corpus, load_corpus
-from kseq.corpora import Pairs, embedded_corpora
+from kseq import Corpus, Pairs
+from kseq.corpora import embedded_corpora, load_corpus, reopen_corpus
 from kseq.lines import read_lines
 
 LINES = "".join(f"source {n}\ttarget {n}\n" for n in range(200))
@@ -160,11 +161,6 @@ def test_folder_instead_of_a_file(tmp_path):
         load_corpus(tmp_path)
 
 
-def test_three_files():
-    with pytest.raises(ValueError, match="one TSV or two line-aligned files; received 3"):
-        load_corpus("a", "b", "c")
-
-
 def test_held_out_pairs_share_no_source(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text(LINES + "".join(f" source {n} \tanother {n}\n" for n in range(200)))
@@ -242,10 +238,10 @@ def test_origin_opens_the_same_corpus_again(tsv, tmp_path, monkeypatch):
     own = load_corpus("pairs.tsv", test="pairs.tsv")
     assert own.origin["test"] == [str(tsv)]
     monkeypatch.chdir("/")
-    again = load_corpus(
-        *corpus.origin["train"], valid=corpus.origin["valid"], test=corpus.origin["test"]
-    )
-    assert list(again.test) == held_out
+    assert list(reopen_corpus(corpus.origin).test) == held_out
+    # What runs recorded before there were swap= and apart=.
+    old = {name: corpus.origin[name] for name in ("train", "valid", "test")}
+    assert list(reopen_corpus(old).test) == held_out
 
 
 def test_embedded_corpora_are_there():
@@ -259,3 +255,140 @@ def test_real_archives(shared_data):
     assert sum(1 for _ in spanish) == 118_964
     assert sum(1 for _ in chinese) == 26_388
     assert next(iter(chinese)) == ("Hi.", "嗨。")
+
+
+def write_parts(folder, *contents):
+    folder.mkdir(exist_ok=True)
+    for name, content in contents:
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder
+
+
+def split_lists(corpus):
+    return [list(split) for split in (corpus.train, corpus.valid, corpus.test)]
+
+
+def test_splits_of_several_files_are_those_of_one(tsv, tmp_path):
+    lines = LINES.splitlines(keepends=True)
+    parts = {"1.tsv": lines[:50], "2.tsv": lines[50:51], "3.tsv": lines[51:]}
+    folder = write_parts(tmp_path / "parts", *((n, "".join(part)) for n, part in parts.items()))
+    whole = split_lists(load_corpus(tsv))
+    assert split_lists(load_corpus(folder / "*.tsv")) == whole
+    assert split_lists(load_corpus(*(folder / name for name in parts))) == whole
+    assert split_lists(load_corpus([str(folder / name) for name in parts])) == whole
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("apart", ["source", "both"])
+def test_an_origin_opens_the_same_splits_from_any_folder(tmp_path, monkeypatch, swap, apart):
+    pairs = [f"a{n % 120}\tb{n % 70}\n" for n in range(600)]
+    write_parts(
+        tmp_path / "parts", ("1.tsv", "".join(pairs[:300])), ("2.tsv", "".join(pairs[300:]))
+    )
+    monkeypatch.chdir(tmp_path)
+    corpus = load_corpus("parts/*.tsv", swap=swap, apart=apart)
+    before = split_lists(corpus)
+    monkeypatch.chdir("/")
+    # A file that came later belongs to no run that is there.
+    write_parts(tmp_path / "parts", ("3.tsv", "c\td\n"))
+    assert split_lists(reopen_corpus(json.loads(json.dumps(corpus.origin)))) == before
+
+
+def test_an_origin_of_many_aligned_files_opens_them_again(tmp_path):
+    for side in ("de", "en"):
+        parts = ((f"{k}.txt", "".join(f"{side} {k} {n}\n" for n in range(90))) for k in range(3))
+        write_parts(tmp_path / side, *parts)
+    patterns = tmp_path / "de" / "*.txt", tmp_path / "en" / "*.txt"
+    corpus = load_corpus(*patterns, valid=patterns)
+    assert split_lists(load_corpus(*patterns)) == split_lists(load_corpus(patterns))
+    assert len(list(corpus.train)) == len(list(corpus.valid)) == 270
+    again = reopen_corpus(corpus.origin)
+    assert list(again.train) == list(corpus.train)
+    assert list(again.valid) == list(corpus.valid)
+    assert again.origin == corpus.origin
+
+
+def test_swapped_pairs_are_held_out_by_their_new_source(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"a{n}\tb{n % 100}\n" for n in range(1000)))
+    corpus = load_corpus(path, swap=True)
+    splits = split_lists(corpus)
+    assert {(target, source) for split in splits for source, target in split} == set(Pairs([path]))
+    sources = [{source for source, _ in split} for split in splits]
+    assert all(len(split) >= 10 for split in splits)
+    assert not sources[0] & sources[1] | sources[0] & sources[2] | sources[1] & sources[2]
+    named = load_corpus(path, valid=path, test=path, swap=True)
+    for split in split_lists(named):
+        assert split[0] == ("b0", "a0") and len(split) == 1000
+
+
+def sentences(split):
+    sources, targets = zip(*((source.strip(), target.strip()) for source, target in split))
+    return {f"source {text}" for text in sources} | {f"target {text}" for text in targets}
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_splits_that_are_apart_share_no_sentence_of_either_side(tmp_path, swap):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"a{n % 701}\t b{n % 307}\n" for n in range(2000)))
+    apart, together = (load_corpus(path, swap=swap, apart=each) for each in ("both", "source"))
+    train, valid, test = map(sentences, split_lists(apart))
+    assert not train & valid | train & test | valid & test
+    # Nothing is left out but what must be, nothing of the test split at all.
+    assert list(apart.test) == list(together.test)
+    held_out = sentences(apart.test)
+    for name in ("valid", "train"):
+        wanted = [pair for pair in getattr(together, name) if not sentences([pair]) & held_out]
+        assert list(getattr(apart, name)) == wanted
+        split = getattr(apart, name)
+        assert split.shared == len(list(getattr(together, name))) - len(wanted) > 0
+        held_out |= sentences(wanted)
+
+
+def test_a_source_and_a_target_of_the_same_letters_are_two_sentences(tmp_path):
+    (tmp_path / "train.tsv").write_text("one\ttwo\nthree\tfour\n")
+    (tmp_path / "test.tsv").write_text("two\tone\nfour\tfive\n")
+    paths = {name: tmp_path / f"{name}.tsv" for name in ("train", "test")}
+    corpus = load_corpus(paths["train"], valid=paths["test"], test=paths["test"], apart="both")
+    assert list(corpus.train) == [("one", "two"), ("three", "four")]
+    assert list(corpus.valid) == [] and corpus.valid.shared == 2
+
+
+def test_named_test_files_are_kept_apart_too(tsv, tmp_path):
+    (tmp_path / "test.tsv").write_text("new\ttarget 7\n source 9 \tnew\n")
+    corpus = load_corpus(tsv, valid=tsv, test=tmp_path / "test.tsv", apart="both")
+    assert len(list(corpus.valid)) == 198
+    assert len(list(corpus.train)) == 0
+    assert (corpus.valid.shared, corpus.train.shared) == (2, 200)
+
+
+def test_the_test_split_is_opened_without_reading_the_others(tsv, tmp_path):
+    """Measuring a run of a large corpus does not first read all that was held out from what."""
+    damaged = tmp_path / "valid.tsv"
+    damaged.write_bytes(b"a\tb\n" * 20 + b"\xff\n")
+    corpus = load_corpus(tsv, valid=damaged, test=tsv, apart="both")
+    assert len(list(corpus.test)) == 200
+    with pytest.raises(ValueError, match="valid.tsv, line 21: not valid UTF-8"):
+        list(corpus.train)
+
+
+def test_wrong_choices(tsv, index):
+    with pytest.raises(ValueError, match="apart must be 'source' or 'both'; received 'target'"):
+        load_corpus(tsv, apart="target")
+    with pytest.raises(ValueError, match="swap and apart are for files; en-fr is an embedded"):
+        load_corpus("en-fr", swap=True)
+    with pytest.raises(ValueError, match="index.tsv: swap is for text; put the column of the"):
+        load_corpus(index, swap=True)
+    with pytest.raises(ValueError, match="apart='both' compares sentences; these pairs hold real"):
+        load_corpus(index, valid=index, apart="both")
+    with pytest.raises(ValueError, match="index.tsv: expected one file where values are real"):
+        load_corpus(tsv, index)
+    with pytest.raises(ValueError, match="expected the name of a file of pairs; received none"):
+        load_corpus(tsv, valid=[])
+
+
+def test_a_real_archive_whose_splits_share_no_sentence(shared_data):
+    corpus = load_corpus(shared_data / "tatoeba" / "spa-eng.zip", swap=True, apart="both")
+    train, valid, test = map(sentences, (corpus.train, corpus.valid, corpus.test))
+    assert not train & valid | train & test | valid & test
+    assert next(iter(corpus.train)) == ("Ve.", "Go.")

@@ -354,7 +354,7 @@ def test_models_that_cannot_be_averaged(small_run, small_corpus, tmp_path):
     (tmp_path / "less.tsv").write_text("".join(f"{one}\t{two}\n" for one, two in pairs))
     for name, settings, message in (
         ("vocabulary", [], r"vocabulary: an ensemble needs one target vocabulary; this one has"),
-        ("lower", ["lowercase=true"], "lower: an ensemble must read the source in one way"),
+        ("lower", ["case=lower"], "lower: an ensemble must read the source in one way"),
     ):
         settings = ["units=8", "embedding_dim=4", "epochs=1", *settings]
         out = tmp_path / name
@@ -560,7 +560,7 @@ def test_an_export_with_rules_takes_no_sentence_at_all(translator, tmp_path):
 
 def test_a_lowered_run_lowers_what_it_is_given(small_corpus, tmp_path):
     """Words of a dictionary and forbidden tokens are found as the run spells them."""
-    settings = ["units=8", "embedding_dim=4", "epochs=1", "lowercase=true"]
+    settings = ["units=8", "embedding_dim=4", "epochs=1", "case=lower"]
     translator = train(
         small_corpus, Config().with_settings(settings), out=tmp_path / "run", verbose=False
     )

@@ -40,10 +40,10 @@ class FakeTranslator:
     predicts_values = False
     has_attention = True
 
-    def __init__(self, answers, lowercase=False, tokenizer="word"):
+    def __init__(self, answers, case="keep", tokenizer="word"):
         self.answers = answers
-        self.config = Config(text=TextConfig(tokenizer, tokenizer, lowercase))
-        codec = TextCodec([*SPECIAL_TOKENS, "a"], tokenizer, lowercase)
+        self.config = Config(text=TextConfig(tokenizer, tokenizer, case))
+        codec = TextCodec([*SPECIAL_TOKENS, "a"], tokenizer, case)
         self.codecs = CodecPair(codec, codec)
         self.searches = []
 
@@ -83,7 +83,7 @@ def test_figures():
 
 def test_a_lowercased_run_is_compared_in_lower_case():
     answers = {"1": "the cat sat on the mat.", "2": "a dog barks loudly today."}
-    figures = evaluate(FakeTranslator(answers, lowercase=True), PAIRS)
+    figures = evaluate(FakeTranslator(answers, case="lower"), PAIRS)
     assert figures["bleu"] == pytest.approx(100.0)
     assert figures["chrf"] == pytest.approx(100.0)
     assert figures["exact_match"] == 100.0

@@ -1,11 +1,12 @@
 """Chunks of what comes in, lines that keep one waiting, and columns."""
 
+import io
 import itertools
 import threading
 
 import pytest
 
-from kseq.lines import WaitingLines, chunks, read_columns
+from kseq.lines import WaitingLines, chunks, decode_lines, read_columns
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 6, 7])
@@ -112,3 +113,32 @@ def test_columns(tmp_path):
     path.write_text("a\tb\n" + "x" * 100 + "\n")
     with pytest.raises(ValueError, match=r"pairs.tsv, line 2: expected source, tab.*'x{59}…'$"):
         list(read_columns(path))
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (
+            "a\tb\n".encode("utf-16"),
+            "x: expected UTF-8; received UTF-16; convert .* iconv -f utf-16",
+        ),
+        ("\ufeffä\tb\n".encode("utf-16-be"), "x: expected UTF-8; received UTF-16; convert"),
+        ("one\ttwo\n".encode("utf-16-le"), "x: expected UTF-8; received UTF-16; convert"),
+        ("one\ttwo\n".encode("utf-16-be"), "x: expected UTF-8; received UTF-16; convert"),
+        (b"a\n" + "é\n".encode("latin1"), "x, line 2: not valid UTF-8; convert the file, such as"),
+        (
+            "é\na\n".encode() + "Cortés\tx\n".encode("latin1"),
+            r"x, line 3: not valid UTF-8, as lines before it are: the file mixes encodings; .*"
+            r"\(in Latin-1 it is 'Cortés\\tx'\), or drop .* iconv -c -f utf-8 -t utf-8$",
+        ),
+    ],
+    ids=["little", "big", "little unmarked", "big unmarked", "latin", "mixed"],
+)
+def test_other_encodings_are_named(content, message):
+    with pytest.raises(ValueError, match=message):
+        list(decode_lines(io.BytesIO(content), "x"))
+
+
+def test_a_zero_byte_is_no_other_encoding():
+    lines = [(1, "a\0long line"), (2, "\0\0\0\0")]
+    assert list(decode_lines(io.BytesIO(b"a\0long line\n\0\0\0\0\n"), "x")) == lines

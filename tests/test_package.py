@@ -14,7 +14,10 @@ SOURCES = sorted((ROOT / "kseq").glob("*.py"))
 
 ORDER = [
     *("special_tokens", "console", "fields", "strategies", "config", "catalogue", "files"),
-    *("run_directory", "lines", "arrays", "records", "values", "corpora", "text"),
+    *("downloads", "public_corpora"),
+    *("run_directory", "archives", "lines", "arrays", "records", "values", "fingerprints"),
+    *("pronunciations", "pair_files", "pairs", "corpora", "cleaning", "recipes"),
+    *("letter_case", "tokenizers", "subwords", "text"),
     *("vectors", "codecs", "survey", "tally", "sides", "suspicions", "inspection"),
     *("suggestion", "pipeline", "attention", "cells", "encoders"),
     *("decoders", "inputs", "losses", "recurrent", "transformer", "models", "weights"),

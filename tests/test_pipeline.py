@@ -7,7 +7,7 @@ import tensorflow as tf
 from kseq import Config, ModelConfig, TextConfig, TrainingConfig
 from kseq.codecs import CodecPair
 from kseq.corpora import Pairs
-from kseq.pipeline import POOL_BATCHES, bucket_by_length, training_pipeline
+from kseq.pipeline import POOL_BATCHES, batch_count, bucket_by_length, training_pipeline
 from kseq.special_tokens import END, PAD, START, UNK
 from kseq.survey import build_codecs, survey_pairs
 from kseq.values import ValuePairs, write_records
@@ -101,7 +101,7 @@ def test_batches_leave_in_an_order_of_their_own_in_every_pool_and_epoch(monkeypa
 
     def orders():
         dataset = tf.data.Dataset.from_tensor_slices((lengths, lengths))
-        dataset = dataset.apply(bucket_by_length(10, seed=3))
+        dataset = dataset.apply(bucket_by_length(TrainingConfig(batch_size=10, seed=3)))
         for _ in range(2):
             widths = [batch[0].bounding_shape()[1].numpy() for batch in dataset]
             yield from (tuple(widths[:10]), tuple(widths[10:]))
@@ -144,7 +144,7 @@ def test_empty_vocabulary(make_pairs):
 
 
 def test_text_round_trip(make_pairs, tmp_path):
-    config = TextConfig(target_tokenizer="character", lowercase=True, minimum_frequency=1)
+    config = TextConfig(target_tokenizer="character", case="lower", minimum_frequency=1)
     text, _ = build(make_pairs([("L'Été", "À b"), ("c", "d")]), text=config)
     text.save(tmp_path)
     again = CodecPair.load(tmp_path, Config(text=config))
@@ -220,3 +220,35 @@ def test_overlong_values_are_left_out_and_counted(tmp_path):
         for length in inputs["source_mask"].numpy().sum(axis=1)
     ]
     assert sorted(lengths) == [1, 2]
+
+
+def test_batches_by_tokens_are_full_and_never_over(many):
+    """Nothing more would fit into a batch: the next longer pair would go over the limit."""
+    training = TrainingConfig(batch_tokens=60)
+    _, dataset, [epoch] = batches(many, training, shuffled=False)
+    lengths = [
+        np.maximum((labels != PAD).sum(axis=1), (inputs["source_ids"] != PAD).sum(axis=1))
+        for inputs, labels, _ in epoch
+    ]
+    assert sum(map(len, lengths)) == 300
+    assert all(len(batch) * max(batch) <= 60 for batch in lengths)
+    assert all(
+        (len(batch) + 1) * max(*batch, after[0]) > 60 for batch, after in zip(lengths, lengths[1:])
+    )
+    assert len(epoch) >= batch_count(build(many)[1], training) > len(epoch) / 2
+
+
+def test_a_pair_longer_than_the_batch_is_a_batch_of_its_own(many):
+    _, _, [epoch] = batches(many, TrainingConfig(batch_tokens=1))
+    assert [len(labels) for _, labels, _ in epoch] == [1] * 300
+
+
+def test_batches_by_tokens_are_shuffled_like_others(many):
+    training = TrainingConfig(batch_tokens=60, seed=7)
+    _, _, one = batches(many, training, epochs=2)
+    _, _, same = batches(many, training, epochs=2)
+    assert [order(epoch) for epoch in one] == [order(epoch) for epoch in same]
+    assert order(one[0]) != order(one[1])
+    assert {token for batch in order(one[0]) for token in batch} == {
+        token for batch in order(one[1]) for token in batch
+    }

@@ -6,15 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
-from kseq.text import (
-    CharacterTokenizer,
-    TextCodec,
-    WordTokenizer,
-    load_vocabulary,
-    normalize,
-    select_vocabulary,
-    strip_marks,
-)
+from kseq.text import TextCodec, load_vocabulary, normalize, select_vocabulary, strip_marks
+from kseq.tokenizers import CharacterTokenizer, WordTokenizer
 
 SCRIPTS = {
     "French": "L'homme n'est-il pas là ? « Si ! », dit-elle.",
@@ -108,7 +101,7 @@ def test_lowercase_reaches_accents_and_other_scripts():
 
 
 def test_a_codec_lowers_what_it_reads():
-    lowering = codec("été", lowercase=True)
+    lowering = codec("été", case="lower")
     assert lowering.encode(tf.constant(["ÉTÉ"])).to_list() == [[4, END]]
     assert lowering.tokenize(tf.constant(["ÉTÉ"])).to_list() == [["été".encode()]]
     assert codec("été").encode(tf.constant(["ÉTÉ"])).to_list() == [[UNK, END]]

@@ -21,6 +21,7 @@ from kseq import (
     load_corpus,
     train,
 )
+from kseq.corpora import reopen_corpus
 from kseq.run_directory import is_run
 from kseq.survey import survey_pairs
 from kseq.training import compile_model
@@ -243,3 +244,25 @@ def test_copying_is_learnt_exactly_and_attention_is_diagonal(tmp_path):
         for result in results
     ]
     assert np.mean(on_diagonal) > 0.95
+
+
+def test_a_run_knows_how_its_splits_were_made(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"a{n % 90} b\tx{n % 130} y\n" for n in range(400)))
+    corpus = load_corpus(path, swap=True, apart="both")
+    train(corpus, CONFIG.with_settings(["epochs=1"]), out=tmp_path / "run", verbose=False)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    counts = {
+        split: record[split]["kept"] + record[split]["shared"] for split in ("train", "valid")
+    }
+    plain = load_corpus(path, swap=True)
+    assert counts == {split: len(list(getattr(plain, split))) for split in counts}
+    assert record["train"]["shared"] > 0
+    assert list(reopen_corpus(record["corpus"]).test) == list(corpus.test)
+
+
+def test_nothing_is_left_to_train_on(tiny, tmp_path):
+    (path,) = tiny.train.files
+    corpus = load_corpus(path, valid=path, apart="both")
+    with pytest.raises(ValueError, match="none of 120 pairs can be used; .*120 have a side that"):
+        train(corpus, CONFIG, out=tmp_path / "run", verbose=False)

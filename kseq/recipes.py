@@ -1,0 +1,71 @@
+"""Recipes: settings that were seen to reach a figure on a public corpus."""
+
+import dataclasses
+import pathlib
+
+from kseq.config import Config
+from kseq.corpora import load_corpus
+from kseq.fields import suggestion
+
+_FOLDER = pathlib.Path(__file__).parent / "recipes"
+_SPLITS = ("train", "valid", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a model is trained on a public corpus.
+
+    Args:
+        name: What to call it.
+        about: What it is, in a line.
+        fetch: What `kseq.fetch` calls the corpus.
+        corpus: Arguments of `load_corpus`; files are named below the folder of the corpus.
+        config: `Config`.
+    """
+
+    name: str
+    about: str
+    fetch: str
+    corpus: dict
+    config: Config
+
+    def open_corpus(self, folder):
+        """Opens the corpus in the folder that `kseq.fetch` wrote to.
+
+        Raises:
+            FileNotFoundError: A file is not there.
+        """
+        folder = pathlib.Path(folder)
+        options = {
+            name: [str(folder / file) for file in value] if name in _SPLITS else value
+            for name, value in self.corpus.items()
+        }
+        for path in (path for name in _SPLITS for path in options.get(name, ())):
+            if not pathlib.Path(path).is_file():
+                raise FileNotFoundError(
+                    f"file not found: {path}; fetch it with: kseq fetch {self.fetch} {folder}"
+                )
+        corpus = load_corpus(*options.pop("train"), **options)
+        corpus.config = self.config
+        return corpus
+
+
+def recipe_names():
+    """Returns the names of the recipes that travel with the package."""
+    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+
+
+def load_recipe(name):
+    """Returns the `Recipe` of a name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if name not in recipe_names():
+        known = ", ".join(recipe_names())
+        raise ValueError(f"unknown recipe: {name!r}{suggestion(name, recipe_names())} ({known})")
+    import yaml
+
+    values = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    about, fetch, corpus = (values.pop(key) for key in ("about", "fetch", "corpus"))
+    return Recipe(name, about, fetch, corpus, Config.from_dict(values))

@@ -1,0 +1,331 @@
+"""What is tidied, what is dropped and for which reason, and that nothing is half written."""
+
+import gzip
+import itertools
+import os
+import random
+import unicodedata
+
+import pytest
+
+from kseq import Cleaning, CleaningReport, Pairs, clean, clean_files
+from kseq.cleaning import REASONS, examine
+from kseq.cli import main
+
+
+def tidied(text, **settings):
+    """The text as it is kept, or the reason why it is not."""
+    settings = {"maximum_ratio": 1e6, **settings}
+    (verdict,) = examine([(text, "x")], Cleaning(**settings))
+    return verdict.tidied[0] if verdict.reason is None else verdict.reason
+
+
+def reasons(pairs, test=(), **settings):
+    return [verdict.reason for verdict in examine(pairs, Cleaning(**settings), test)]
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("  two\u00a0 words\t\u3000here \u2028", "two words here"),
+        ("a\x00b\x07 \x85c\x1fd", "a b c d"),
+        ("cafe\u0301 \u212b", "café Å"),
+        ("½ ﬁve Ａ", "½ ﬁve Ａ"),
+        ("\ufeffsoft\u00adly \u2060here", "softly here"),
+        ("\u200fשלום\u200e (\u202bעולם\u202c)", "שלום (עולם)"),
+        ("zero\u200bwidth\u200d \u200cjoiners", "zerowidth joiners"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", None),  # Persian: I want
+        ("\u0645\u06cc\u064e\u200c\u062e", None),  # the same behind a vowel sign
+        ("\u0d28\u0d4d\u200d", None),  # Malayalam: a chillu of old, at the end of a word
+        ("\u0915\u094d\u200d\u0937", None),  # Devanagari: a half form
+        ("👩\u200d👩\u200d👧 👍🏽\u200d ❤\ufe0f\u200d🔥", None),
+        ("\u179f\u17bd\u200b\u179f\u17d2\u178f\u17b8", None),  # Khmer: where a word ends
+        ("\u1820\u180e\u182b\u180b", None),  # Mongolian: letters with variants
+    ],
+)
+def test_spaces_and_what_cannot_be_seen(text, expected):
+    assert tidied(text) == (text if expected is None else expected)
+
+
+def test_no_space_or_control_is_left_but_single_spaces():
+    """Every character that is no letter, between two of them."""
+    characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    others = ("Lo", "Cn", "Co")
+    characters = [each for each in characters if unicodedata.category(each) not in others]
+    pairs = ((f"a{character}b", "x") for character in characters)
+    kept = clean(pairs, Cleaning(markup="keep", deduplicate=False))
+    for character, (source, _) in zip(characters, kept, strict=True):
+        category = unicodedata.category(character)
+        if character.isspace() or category == "Cc":
+            assert source == "a b", hex(ord(character))
+        elif category[0] not in "C":
+            assert source == unicodedata.normalize("NFC", f"a{character}b"), hex(ord(character))
+
+
+def test_tidying_twice_is_tidying_once():
+    generator = random.Random(0)
+    parts = [
+        "a",
+        " ",
+        "\u200f",
+        "\u0301",
+        "&",
+        "amp;",
+        "lt;",
+        "<",
+        "b",
+        ">",
+        "/",
+        "#38;",
+        "é",
+        "\0",
+    ]
+    for _ in range(3000):
+        text = "x" + "".join(generator.choices(parts, k=9))
+        once = tidied(text)
+        assert tidied(once) == once, text
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("<b>H</b>ello<br/>wor<i class=\"x\" id='y'>l</i>d", "Hello world"),
+        ("<P ALIGN = left>one</P><p>two</p>", "one two"),
+        ("a<!-- note: > -->b", "ab"),
+        ("AT&amp;T &quot;x&quot; caf&eacute; &#39;s &#x41;", 'AT&T "x" café \'s A'),
+        ("&amp;amp;lt; twice &amp;nbsp;escaped", "< twice escaped"),
+        ("&lt;b&gt;escaped&lt;/b&gt;", "escaped"),
+        # Text that only looks like it.
+        ("a < b > c and <unk> and <3 & R&notes &copy 5", None),
+        ("if <b and c> or <a b>, &unknown; &#; &#xZZ; &", None),
+        ("<bold> <brr> </> <b", None),
+    ],
+)
+def test_markup(text, expected):
+    expected = text if expected is None else expected
+    assert tidied(text) == expected
+    assert tidied(text, markup="keep") == " ".join(text.split())
+
+
+def test_pairs_with_tags_can_be_dropped():
+    assert tidied("<b>x</b>", markup="drop") == "markup"
+    assert tidied("&lt;b&gt;x", markup="drop") == "markup"
+    assert tidied("AT&amp;T <unk>", markup="drop") == "AT&T <unk>"
+
+
+def test_markup_without_end_takes_no_time():
+    """Expressions that look back and forth would take years for these."""
+    for text in ("<a" + " x=" * 30_000, "<b" + " x=y" * 30_000, "<!--" * 30_000, "&" * 60_000):
+        assert tidied(text) == "overlong"
+    assert tidied("&" + "amp;" * 30_000) == "&"
+
+
+@pytest.mark.parametrize(
+    "pair, settings, reason",
+    [
+        (("", "x"), {}, "empty"),
+        (("x", " \u200f<br>\0"), {}, "empty"),
+        (("a b c", "x"), {"maximum_words": 3}, None),
+        (("a b c", "x"), {"maximum_words": 2}, "overlong"),
+        (("x", "a \u200f  b"), {"maximum_words": 2}, None),
+        (("x" * 5, "y" * 6), {"maximum_characters": 6}, None),
+        (("x" * 5, "y" * 6), {"maximum_characters": 5}, "overlong"),
+        (("x" * 30, "y" * 10), {"maximum_ratio": 2.0}, None),
+        (("x" * 31, "y" * 10), {"maximum_ratio": 2.0}, "ratio"),
+        (("y" * 10, "x" * 31), {"maximum_ratio": 2.0}, "ratio"),
+        (("Yes.", "Ja, das stimmt."), {}, None),
+        # Ten characters of Chinese say what thirty letters do, fifteen of Korean too.
+        (("x" * 60, "中" * 20), {"maximum_ratio": 1.0}, None),
+        (("x" * 60, "가" * 30), {"maximum_ratio": 1.0}, None),
+        (("x" * 60, "あ" * 30), {"maximum_ratio": 1.0}, None),
+        (("x" * 60, "q\u0323" * 60), {"maximum_ratio": 1.0}, None),
+    ],
+)
+def test_what_is_dropped_for_its_lengths(pair, settings, reason):
+    assert reasons([pair], **settings) == [reason]
+
+
+def test_of_equal_pairs_the_first_is_kept():
+    pairs = [("a", "b"), ("a", "c"), ("a ", "b\u200f"), ("Ａ", "x"), ("A", "x"), ("b", "a")]
+    assert reasons(pairs) == [None, None, "duplicate", None, "duplicate", None]
+    assert reasons(pairs, deduplicate=False) == [None] * 6
+
+
+def test_a_pair_that_is_dropped_is_no_first_one():
+    assert reasons([("a b", "c")] * 2, maximum_words=1) == ["overlong"] * 2
+
+
+@pytest.mark.parametrize(
+    "leakage, dropped",
+    [("either", {0, 1, 2, 3}), ("source", {0, 1, 3}), ("target", {0, 2, 3}), ("pair", {0, 3})],
+)
+def test_twins_of_test_pairs(leakage, dropped):
+    test = [("one  two", "<b>three</b>"), ("", ""), ("x", "")]
+    pairs = [
+        ("one two", "three"),
+        ("one two", "new"),
+        ("new", "three"),
+        ("one two ", "three\u200f"),
+    ]
+    pairs += [("three", "one two"), ("One two", "Three")]
+    found = reasons(pairs, test, leakage=leakage, deduplicate=False)
+    assert {number for number, reason in enumerate(found) if reason == "leakage"} == dropped
+    assert set(found) == {None, "leakage"}
+
+
+def test_a_report_accounts_for_every_pair():
+    pairs = [("a", "b"), ("a", "b"), ("", "b"), ("c  c", "d"), ("a", "b"), ("x" * 2000, "x" * 2000)]
+    report = CleaningReport()
+    kept = list(clean(iter(pairs), report=report))
+    assert kept == [("a", "b"), ("c c", "d")]
+    assert (report.kept, report.changed) == (2, 1)
+    assert report.dropped == {
+        **dict.fromkeys(REASONS, 0),
+        "empty": 1,
+        "duplicate": 2,
+        "overlong": 1,
+    }
+    assert report.examples["duplicate"].place == "pair 2"
+    assert report.examples["empty"].pair == ("", "b")
+    assert set(report.examples) == {"empty", "duplicate", "overlong"}
+
+
+def test_pairs_stream():
+    endless = ((f"a{number // 2}", "b") for number in itertools.count())
+    assert list(itertools.islice(clean(endless), 3)) == [("a0", "b"), ("a1", "b"), ("a2", "b")]
+
+
+def test_settings_are_checked():
+    with pytest.raises(ValueError, match="markup must be 'strip', 'drop' or 'keep'.*mean 'keep'"):
+        Cleaning(markup="kep")
+    with pytest.raises(ValueError, match="maximum_words must be at least 1"):
+        Cleaning(maximum_words=0)
+    with pytest.raises(TypeError, match="deduplicate must be true or false"):
+        Cleaning(deduplicate=1)
+
+
+@pytest.fixture
+def raw(tmp_path):
+    path = tmp_path / "raw.tsv"
+    text = "a  a\tb\n\tb\na a\tb\nc\td\tCC-BY\nhe\u200fld\tout\n"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_files_are_cleaned(raw, tmp_path):
+    out, dropped, test = (tmp_path / name for name in ("out.tsv", "dropped.tsv", "test.tsv"))
+    test.write_text("held\tx\n")
+    report = clean_files(raw, out, test=[test], dropped=dropped)
+    assert out.read_text() == "a a\tb\nc\td\n"
+    assert dropped.read_text() == (
+        f"empty\t{raw}, line 2\t\tb\nduplicate\t{raw}, line 3\ta a\tb\n"
+        f"leakage\t{raw}, line 5\the\u200fld\tout\n"
+    )
+    assert report.kept == 2 and report.dropped.total() == 3
+    assert sorted(os.listdir(tmp_path)) == ["dropped.tsv", "out.tsv", "raw.tsv", "test.tsv"]
+
+
+def test_what_was_cleaned_is_clean(raw, tmp_path):
+    clean_files(raw, tmp_path / "once.tsv")
+    report = clean_files(tmp_path / "once.tsv", tmp_path / "twice.tsv")
+    assert report.dropped.total() == report.changed == 0
+    assert (tmp_path / "once.tsv").read_bytes() == (tmp_path / "twice.tsv").read_bytes()
+
+
+def test_packed_files_are_the_same_each_time(raw, tmp_path):
+    clean_files(raw, tmp_path / "out.tsv")
+    for name in ("a.tsv.gz", "b.tsv.gz"):
+        clean_files(raw, tmp_path / name)
+        assert (
+            gzip.decompress((tmp_path / name).read_bytes()) == (tmp_path / "out.tsv").read_bytes()
+        )
+    assert (tmp_path / "a.tsv.gz").read_bytes() == (tmp_path / "b.tsv.gz").read_bytes()
+
+
+def test_tabs_in_aligned_files_become_spaces(tmp_path):
+    (tmp_path / "de").write_text("eins\nzwei\tdrei\nvier\tx\n")
+    (tmp_path / "en").write_text("one\ntwo\tthree\n\n")
+    sides = [tmp_path / "de", tmp_path / "en"]
+    clean_files(sides, tmp_path / "out.tsv", dropped=tmp_path / "dropped.tsv", swap=True)
+    assert list(Pairs(tmp_path / "out.tsv")) == [("one", "eins"), ("two three", "zwei drei")]
+    assert (tmp_path / "dropped.tsv").read_text() == f"empty\t{tmp_path}/de, line 3\t\tvier x\n"
+
+
+def test_a_fault_leaves_what_was_there(raw, tmp_path):
+    out, dropped = tmp_path / "out.tsv", tmp_path / "dropped.tsv.gz"
+    out.write_text("old")
+    raw.write_bytes(raw.read_bytes() + b"caf\xe9\tx\n")
+    with pytest.raises(
+        ValueError, match="raw.tsv, line 6: not valid UTF-8, as lines before it are"
+    ):
+        clean_files(raw, out, dropped=dropped)
+    assert out.read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["out.tsv", "raw.tsv"]
+
+
+def test_what_must_not_be_written(raw, index, tmp_path):
+    for options, message in [
+        ({"out": raw}, "raw.tsv: it is read from; choose another name"),
+        ({"out": tmp_path / "x.tsv", "dropped": raw}, "raw.tsv: it is read from"),
+        ({"out": tmp_path / "x.tsv", "test": [raw], "dropped": raw}, "raw.tsv: it is read from"),
+        ({"out": tmp_path / "x.zip"}, "x.zip: expected a name .* ends in .tsv or .tsv.gz"),
+        ({"out": tmp_path / "x.tsv", "dropped": tmp_path / "x.tsv"}, "need a name each"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            clean_files(raw, **options)
+    with pytest.raises(ValueError, match="index.tsv: expected text to clean; received real values"):
+        clean_files(index, tmp_path / "x.tsv")
+    assert not list(tmp_path.glob("x.*"))
+
+
+def test_the_command(raw, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["clean", "raw.tsv", "--out", "out.tsv", "--dropped", "dropped.tsv.gz"]
+    assert main([*words, "--maximum-words", "1", "--no-deduplicate", "--leakage", "pair"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "kept 2 of 5 pairs, 1 of them tidied" and lines[-1] == "out.tsv"
+    assert lines[1].split(maxsplit=2) == ["empty", "1", "raw.tsv, line 2: '', 'b'"]
+    assert lines[3].split(maxsplit=2) == ["overlong", "2", "raw.tsv, line 1: 'a a', 'b'"]
+    assert lines[6].split() == ["duplicate", "0"]
+    rows = gzip.decompress((tmp_path / "dropped.tsv.gz").read_bytes()).decode().splitlines()
+    assert [row.split("\t")[0] for row in rows] == ["overlong", "empty", "overlong"]
+    tests = ["--test", "raw.tsv", "--test", "raw.tsv", "raw.tsv"]
+    assert main(["clean", "raw.tsv", "--out", "out.tsv", *tests]) == 0
+    assert capsys.readouterr().out.startswith("kept 0 of 5 pairs")
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--maximum-words", "0"], "--maximum-words must be at least 1 and at most 1,000,000;"),
+        (["--markup", "burn"], "--markup must be 'strip', 'drop' or 'keep'; received 'burn'"),
+        (["--out", "no/out.tsv"], "no/out.tsv: No such file or directory"),
+        (["--dropped", "no/out.tsv"], "no/out.tsv: No such file or directory"),
+        (["--test", "none*"], "no file matches none*"),
+        (["--out", "raw.tsv"], "raw.tsv: it is read from; choose another name to write to"),
+    ],
+)
+def test_wrong_commands(raw, tmp_path, capsys, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(["clean", "raw.tsv", "--out", "out.tsv", *words]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"kseq: {message}") and errors.count("\n") == 1
+    assert os.listdir(tmp_path) == ["raw.tsv"]
+
+
+def test_real_captions_hold_two_twins_of_what_they_are_tested_with(shared_data, tmp_path):
+    """Against a plain account with sets of the sentences themselves."""
+    folder = shared_data / "multi30k"
+    train, *held_out = (
+        [folder / f"{split}.{language}.gz" for language in ("de", "en")]
+        for split in ("train", "val", "test_2016_flickr")
+    )
+    report = clean_files(train, tmp_path / "out.tsv", test=held_out)
+    known = [set(map(str.strip, side)) for side in zip(*itertools.chain(*map(Pairs, held_out)))]
+    twins = [
+        pair
+        for pair in Pairs(train)
+        if any(text.strip() in side for text, side in zip(pair, known))
+    ]
+    assert report.dropped["leakage"] == len(twins) > 0
+    assert report.dropped["ratio"] == 2  # a line of the corpus that is "@@", among others

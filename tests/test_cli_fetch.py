@@ -1,0 +1,119 @@
+"""`kseq fetch` as a person uses it: on a terminal, in a pipe, with what goes wrong."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from file_server import serving
+from test_public_corpora import PAIRS, archive
+
+import kseq
+from kseq import downloads
+from kseq.cli import main
+
+KSEQ = [sys.executable, "-m", "kseq", "fetch"]
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(downloads, "PAUSES", (0, 0, 0))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def server():
+    with serving() as server:
+        server.files["/spa-eng.zip"] = archive()
+        yield server
+
+
+@pytest.fixture
+def spanish(server, tmp_path):
+    """The words that fetch a language pair from the server."""
+    return ["spa-eng", str(tmp_path / "data"), "--from", server.address]
+
+
+def test_without_a_name_there_is_a_list(capsys):
+    assert main(["fetch"]) == 0
+    assert re.search(r"^multi30k .*\n.*\n.*commerce", capsys.readouterr().out)
+
+
+def test_in_a_pipe_there_are_but_the_last_lines(spanish, tmp_path):
+    done = subprocess.run([*KSEQ, *spanish], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    path, source, licence, following = done.stdout.splitlines()
+    assert path == str(tmp_path / "data" / "spa-eng.zip")
+    assert source == "source: https://www.manythings.org/anki/"
+    assert licence.startswith("licence: CC BY 2.0 FR") and "; see https://tatoeba.org" in licence
+    assert following == f"next: kseq train --train {path} --out runs/spa-eng"
+    assert next(iter(kseq.load_corpus(path).train))
+
+
+def test_on_a_terminal_there_is_a_bar(spanish, server, tmp_path):
+    """And the output goes where it is sent."""
+    server.files["/spa-eng.zip"] = archive({"spa.txt": PAIRS * 3000}, compression=0)
+    leader, follower = pty.openpty()
+    with subprocess.Popen([*KSEQ, *spanish], stdout=subprocess.PIPE, stderr=follower) as process:
+        os.close(follower)
+        shown = b""
+        while piece := _read(leader):
+            shown += piece
+        output = process.stdout.read().decode()
+    os.close(leader)
+    assert b"spa-eng.zip" in shown and re.search(rb"/\d\d\.\d MB", shown), shown
+    assert output.startswith(str(tmp_path)) and output.count("\n") == 4 and "\x1b" not in output
+
+
+def _read(terminal):
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # whoever wrote to it is gone
+        return b""
+
+
+def test_stopping_keeps_what_came(spanish, server, tmp_path):
+    server.faults = [("well", None, 1000, True)]
+    process = subprocess.Popen(
+        [*KSEQ, *spanish], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert server.is_stalling.wait(60)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate()
+    assert (process.returncode, output) == (1, "")
+    assert errors == "kseq: stopped; the same command goes on from here\n"
+    assert main(["fetch", *spanish]) == 0
+    assert (tmp_path / "data" / "spa-eng.zip").read_bytes() == archive()
+    assert os.listdir(tmp_path / "data") == ["spa-eng.zip"]
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["../x", "data"], "unknown corpus: '../x'; expected multi30k, cmudict or a language pair"),
+        (["spa-eng"], "expected a folder to write to, such as kseq fetch spa-eng data"),
+        (["spa-eng", "file/x"], "expected a folder; received a file: .*file$"),
+        (["spa-eng", "data", "--from", "nowhere"], "an address such as .*; received 'nowhere'"),
+        (["spa-eng", "data", "--timeout", "0"], "timeout must be .* above 0; received 0.0"),
+        (["xyz-eng", "data", "--from", "SERVER"], "404 .*no language pair xyz-eng.* lists all"),
+    ],
+)
+def test_mistakes_are_one_line(server, tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    words = [server.address if word == "SERVER" else word for word in words]
+    assert main(["fetch", *words]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("kseq: ") and errors.count("\n") == 1
+    assert re.search(message, errors), errors
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_fails_is_one_line_and_another_code(server, spanish, capsys):
+    for fault in [("status", 403)], [("status", 500)] * 4, [("raw", b"x")] * 4:
+        server.faults = fault
+        assert main(["fetch", *spanish]) == 1
+        assert re.fullmatch(r"kseq: http://127\S+/spa-eng.zip: .*\n", capsys.readouterr().err)

@@ -1,0 +1,334 @@
+"""Files over HTTP from a real server, which breaks in every way that was thought of."""
+
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+
+import pytest
+from file_server import serving, tag_of
+
+from kseq import DownloadFailed, downloads
+from kseq.downloads import Part, download
+
+DATA = random.Random(1).randbytes(300_000)
+MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    assert list(downloads.PAUSES) == sorted(set(downloads.PAUSES)), "pauses grow"
+    monkeypatch.setattr(downloads, "PAUSES", (0, 0, 0))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def server():
+    with serving() as server:
+        server.files["/a.zip"] = DATA
+        yield server
+
+
+@pytest.fixture
+def fetched(server, tmp_path):
+    """Downloads a.zip and returns the bytes."""
+
+    def fetch(**options):
+        part = download(f"{server.address}/a.zip", tmp_path / "a.zip", **options)
+        assert part.path == tmp_path / "a.zip.part"
+        return part.path.read_bytes()
+
+    return fetch
+
+
+def test_a_file_comes_as_it_is(server, fetched, tmp_path):
+    reports = []
+    assert fetched(report=lambda *report: reports.append(report)) == DATA
+    assert reports[0] == (0, len(DATA)) and reports[-1] == (len(DATA), len(DATA))
+    _, headers = server.requests[0]
+    assert headers["User-Agent"] == "kseq/0.1.0" and headers["Range"] is None
+    part = Part(tmp_path / "a.zip")
+    part.move_to(tmp_path / "a.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_a_broken_connection_is_taken_up_where_it_broke(server, fetched):
+    server.faults = [("well", None, 100_000), ("well", None, 150_000)]
+    assert fetched() == DATA
+    assert server.ranges == [None, "bytes=100000-", "bytes=250000-"]
+    assert server.sent == len(DATA), "no byte came twice"
+
+
+@pytest.mark.parametrize("kill_at", [0, 1, 150_000, len(DATA)])
+def test_a_kill_loses_nothing_that_was_written(server, fetched, tmp_path, kill_at):
+    program = f"""
+import os, signal, sys
+from kseq.downloads import download
+def report(done, total):
+    if done >= {kill_at}:
+        os.kill(os.getpid(), signal.SIGKILL)
+download(sys.argv[1], sys.argv[2], report=report)
+"""
+    command = [sys.executable, "-c", program, f"{server.address}/a.zip", tmp_path / "a.zip"]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    held = Part(tmp_path / "a.zip").size
+    assert held >= kill_at - 65_536
+    assert fetched() == DATA
+    assert server.ranges[1:] == [f"bytes={held}-" if held else None]
+
+
+def test_a_version_that_changed_is_fetched_anew(server, fetched):
+    """Halves of two versions would be of the right length."""
+    changed = DATA[::-1]
+    server.faults = [("well", None, 100_000)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(downloads, "PAUSES", ())
+        with pytest.raises(DownloadFailed, match="cut off after 100,000 of 300,000 bytes; 100,000"):
+            fetched()
+    server.files["/a.zip"] = changed
+    assert fetched() == changed
+    assert server.requests[-1][1]["If-Range"] == tag_of(DATA)
+
+
+def test_bytes_from_elsewhere_are_not_continued(server, tmp_path):
+    """The same tag at another address may be another file's."""
+    server.files["/other"] = DATA[::-1]
+    server.faults = [("well", '"1"', 100_000), ("well", '"1"')]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(downloads, "PAUSES", ())
+        with pytest.raises(DownloadFailed):
+            download(f"{server.address}/a.zip", tmp_path / "a.zip")
+    part = download(f"{server.address}/other", tmp_path / "a.zip")
+    assert part.path.read_bytes() == DATA[::-1]
+
+
+def test_a_server_that_knows_no_ranges_sends_all_again(server, fetched):
+    server.faults = [("well", None, 100_000), ("without_ranges",)]
+    assert fetched() == DATA
+    assert server.ranges == [None, "bytes=100000-"]
+
+
+@pytest.mark.parametrize(
+    "headers, asked",
+    [
+        ({"ETag": '"strong"', "Last-Modified": MODIFIED}, '"strong"'),
+        ({"ETag": 'W/"weak"', "Last-Modified": MODIFIED}, MODIFIED),
+        ({"Last-Modified": MODIFIED}, MODIFIED),
+        ({"ETag": 'W/"weak"'}, None),
+        ({}, None),
+    ],
+)
+def test_only_what_proves_the_version_is_asked_for(server, fetched, headers, asked):
+    server.faults = [("without_ranges", 100_000, headers), ("without_ranges",)]
+    assert fetched() == DATA
+    assert server.requests[1][1]["If-Range"] == asked
+    assert server.ranges[1] == (asked and "bytes=100000-")
+
+
+@pytest.mark.parametrize("note", ["", "{", "[]", "null", '{"address": 1}', '"text"'])
+def test_a_torn_note_means_starting_anew(server, fetched, tmp_path, note):
+    (tmp_path / "a.zip.part").write_bytes(b"something")
+    (tmp_path / "a.zip.part.json").write_text(note)
+    assert fetched() == DATA
+
+
+def hold(tmp_path, server, data, version=None):
+    (tmp_path / "a.zip.part").write_bytes(data)
+    note = {"address": f"{server.address}/a.zip", "version": version or tag_of(DATA)}
+    (tmp_path / "a.zip.part.json").write_text(json.dumps(note))
+
+
+def test_a_file_that_was_complete_is_not_sent_again(server, fetched, tmp_path):
+    hold(tmp_path, server, DATA)
+    assert fetched() == DATA
+    assert server.sent == 0
+
+
+def test_more_than_there_is_means_starting_anew(server, fetched, tmp_path):
+    hold(tmp_path, server, DATA + b"more")
+    assert fetched() == DATA
+
+
+@pytest.mark.parametrize("span", ["bytes 5-299999/300000", "bytes x", "", "bytes 100-299999/*"])
+def test_the_wrong_piece_is_not_taken(server, fetched, tmp_path, span):
+    hold(tmp_path, server, DATA[:100])
+    answer = f"HTTP/1.1 206 Partial\r\nContent-Range: {span}\r\nContent-Length: 5\r\n\r\n12345"
+    server.faults = [("raw", answer.encode())]
+    assert fetched() == DATA
+
+
+def test_a_silent_connection_is_given_up_and_continued(server, fetched):
+    server.faults = [("well", None, 100_000, True)]
+    assert fetched(timeout=0.5) == DATA
+    assert server.ranges == [None, "bytes=100000-"]
+
+
+def test_a_slow_one_is_not(server, fetched):
+    """A byte now and then is no silence, however long the whole takes."""
+    server.files["/a.zip"] = DATA[:12]
+    server.faults = [("trickle",)]
+    assert fetched(timeout=1.0) == DATA[:12]
+    assert len(server.requests) == 1
+
+
+def test_it_gives_up_after_a_few_attempts_and_keeps_what_came(server, fetched, tmp_path):
+    server.faults = [("well", None, 1000)] * 4
+    with pytest.raises(DownloadFailed, match=r"a.zip: cut off after 4,000 of 300,000 bytes; 4,000"):
+        fetched()
+    assert fetched() == DATA
+    assert server.ranges[-1] == "bytes=4000-"
+
+
+@pytest.mark.parametrize("code", [401, 403, 404, 406, 410])
+def test_a_refusal_is_final(server, fetched, tmp_path, code):
+    server.faults = [("status", code)]
+    with pytest.raises(DownloadFailed, match=rf"/a.zip: the server said {code} \w+") as caught:
+        fetched()
+    assert caught.value.status == code
+    assert len(server.requests) == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_server_in_trouble_is_asked_again(server, fetched, code):
+    server.faults = [("well", None, 1000), ("status", code), ("status", code)]
+    assert fetched() == DATA
+    assert server.ranges[-1] == "bytes=1000-"
+    server.faults = [("status", code)] * 4
+    with pytest.raises(DownloadFailed, match=f"the server said {code}"):
+        download(f"{server.address}/b", "b")
+
+
+def test_a_page_is_no_file(server, fetched, tmp_path):
+    hold(tmp_path, server, DATA[:100])
+    page = b"<html>sign in to the network</html>"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page
+    server.faults = [("raw", answer)]
+    with pytest.raises(DownloadFailed, match=r"expected a file; received a web page \(HTML\)"):
+        fetched()
+    assert Part(tmp_path / "a.zip").size == 100, "what is there is none the worse for it"
+
+
+@pytest.mark.parametrize(
+    "answer, message",
+    [
+        (b"what?\r\n\r\n", "no answer: what"),
+        (b"", "no answer: Remote end closed connection"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "expected a file; the server said 204 No Content"),
+        (b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-1/2\r\n\r\nab", "the server said 206"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", "the connection broke"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "the connection broke"),
+    ],
+)
+def test_garbage_is_one_line(server, fetched, answer, message):
+    server.faults = [("raw", answer)] * 4
+    with pytest.raises(DownloadFailed, match=message):
+        fetched()
+
+
+def test_pieces_without_a_length(server, fetched):
+    chunks = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    server.faults = [("raw", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)]
+    assert fetched() == b"abcde"
+
+
+def test_nobody_there(tmp_path):
+    with serving() as gone:
+        address = gone.address
+    with pytest.raises(DownloadFailed, match=f"{address}/a: no answer: Connection refused"):
+        download(f"{address}/a", tmp_path / "a")
+    with pytest.raises(DownloadFailed, match="http://nowhere.invalid/a: no answer: "):
+        download("http://nowhere.invalid/a", tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_redirects(server, fetched):
+    server.faults = [("redirect", "/elsewhere/../../../b.zip")]
+    server.files["/b.zip"] = DATA
+    assert fetched() == DATA
+    for address in ("/a.zip", "file:///etc/passwd", "ftp://127.0.0.1:1/x"):
+        server.faults = [("redirect", address)] * 20
+        with pytest.raises(DownloadFailed, match="127.0.0.1"):
+            download(f"{server.address}/a.zip", "b.zip")
+
+
+@pytest.fixture
+def secure_server(tmp_path):
+    """One with a certificate of its own making."""
+    if not shutil.which("openssl"):
+        pytest.skip("needs the command openssl, to make a certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        + ["-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate]
+        + ["-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True,
+        capture_output=True,
+    )
+    with serving() as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.certificate = certificate
+        yield server
+
+
+def test_https_is_never_left(secure_server, server, tmp_path, monkeypatch):
+    address = secure_server.address.replace("http:", "https:") + "/a"
+    with pytest.raises(DownloadFailed, match="/a: its certificate is not valid: self.signed"):
+        download(address, tmp_path / "a")
+    monkeypatch.setenv("SSL_CERT_FILE", str(secure_server.certificate))
+    secure_server.files["/a"] = DATA
+    assert download(address, tmp_path / "a").path.read_bytes() == DATA
+    secure_server.faults = [("redirect", f"{server.address}/a.zip")]
+    with pytest.raises(DownloadFailed, match=r"leads to http://\S+, which is not HTTPS"):
+        download(address, tmp_path / "b")
+    assert not server.requests
+
+
+def test_no_room(server, fetched, tmp_path):
+    """What the server promises is more than any disk has; and a disk that is full on the way."""
+    server.faults = [("raw", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000000000\r\n\r\nab")]
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        fetched()
+    assert caught.value.filename == str(tmp_path)
+    program = """
+import signal, sys
+from kseq.downloads import download
+try:
+    download(*sys.argv[1:])
+except OSError as error:
+    print(error.strerror, error.filename)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, f"{server.address}/a.zip", tmp_path / "a.zip"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == f"File too large {tmp_path / 'a.zip.part'}\n", done.stderr
+    assert fetched() == DATA
+    assert server.ranges[-1] == "bytes=100000-"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "a.zip", "/etc", "file:///etc/passwd", "ftp://a/b", "http://", "http://a:x/", "http://a b"]
+    + ["http://a/\nHost: b", "http://ä/", "https://[1/", "http://a:0/", "http://a:99999/"],
+)
+def test_addresses_that_are_none(address):
+    with pytest.raises(ValueError, match="expected an address such as https://.*; received '"):
+        downloads.require_address(address)
+
+
+def test_nothing_but_the_part_is_touched(server, fetched, tmp_path):
+    (tmp_path / "a.zip").write_text("old")
+    (tmp_path / "b.zip.part").write_text("another")
+    fetched()
+    assert (tmp_path / "a.zip").read_text() == "old"
+    assert (tmp_path / "b.zip.part").read_text() == "another"
+    assert sorted(os.listdir(tmp_path)) == ["a.zip", "a.zip.part", "a.zip.part.json", "b.zip.part"]

@@ -1,0 +1,77 @@
+"""Capitals as marks: nothing may be lost, and words must become one."""
+
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kseq.letter_case import CAPITAL, CAPITALS, LOWER, mark_case, restore_case
+from kseq.special_tokens import SPECIAL_TOKENS
+from kseq.text import TextCodec, normalize
+
+
+def marked(text):
+    return mark_case(tf.constant([text])).numpy()[0].decode()
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("The car", "￪ the car"),
+        ("the NATO", "the ＾ nato"),
+        ("NATOs", "＾ nato￬s"),
+        ("McDonald", "￪ mc￪donald"),
+        ('"He"', '"￪ he"'),
+        ("l'Été", "l'￪ été"),
+        ("ΣΑΣ Σας", "＾ σασ ￪ σας"),
+        ("A1B", "￪ a1￪b"),
+        ("nothing", "nothing"),
+        ("", ""),
+    ],
+)
+def test_marks(text, expected):
+    assert marked(text) == expected
+    assert restore_case(tf.constant([expected])) == text
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text(max_size=20), max_size=5))
+def test_the_case_of_any_text_comes_back(texts):
+    texts = normalize(tf.constant([text.encode("utf-8", "ignore") for text in texts], tf.string))
+    assert restore_case(mark_case(texts)).numpy().tolist() == texts.numpy().tolist()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from("aAbBéÉ '-1.中ẞİßǅ"), max_size=12).map("".join))
+def test_the_case_of_hard_mixtures_comes_back(text):
+    test_the_case_of_any_text_comes_back.hypothesis.inner_test([text])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text(st.sampled_from([CAPITAL, CAPITALS, LOWER, *"aB 1."])), max_size=4))
+def test_marks_that_a_model_puts_anywhere_leave_nothing_behind(texts):
+    """A model may write marks in any order; rows do not reach into each other."""
+    restored = restore_case(tf.constant(texts, tf.string)).numpy().tolist()
+    alone = [restore_case(tf.constant([text])).numpy()[0] for text in texts]
+    assert restored == alone
+    for text in restored:
+        assert not set(text.decode()) & {CAPITAL, CAPITALS, LOWER}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.text(max_size=20), min_size=1, max_size=4), st.sampled_from(["word", "character"])
+)
+def test_tokens_with_marks_are_joined_without_loss(texts, tokenizer):
+    texts = normalize(tf.constant([text.encode("utf-8", "ignore") for text in texts]))
+    codec = TextCodec(SPECIAL_TOKENS, tokenizer, "mark")._tokenizer
+    assert codec.detokenize(codec.tokenize(texts)).numpy().tolist() == texts.numpy().tolist()
+
+
+def test_capitals_share_the_vocabulary_of_small_letters():
+    codec = TextCodec([*SPECIAL_TOKENS, CAPITAL, "l'￭", "été"], "word", "mark")
+    ids = codec.encode(tf.constant(["L'été l'Été"])).to_list()[0]
+    assert codec.tokens(ids[:-1]).numpy().tolist() == [
+        token.encode() for token in (CAPITAL, "l'￭", "été", "l'￭", CAPITAL, "été")
+    ]
+    assert codec.decode(tf.constant([ids])).numpy()[0].decode() == "L'été l'Été"

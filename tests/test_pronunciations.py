@@ -1,0 +1,47 @@
+"""Pronouncing dictionaries, the real one among them."""
+
+import collections
+import gzip
+import re
+
+import pytest
+
+from kseq.pronunciations import read_pronunciations
+
+
+def read(path, text):
+    path.write_text(text, encoding="utf-8")
+    return list(read_pronunciations(path))
+
+
+def test_words_with_one_pronunciation_without_stress(tmp_path):
+    text = (
+        "# a comment\n\na AH0\na(2) EY1\naalto AA1 L T OW2 # name, finnish\n"
+        "b(3) B\nsmile's S M AY1 L Z\ntwice T\nlast L\ntwice T W\nc B # \n"
+    )
+    assert read(tmp_path / "words.dict", text) == [
+        (5, "aalto", "AA L T OW"),
+        (6, "b", "B"),
+        (7, "smile's", "S M AY L Z"),
+        (9, "last", "L"),
+        (11, "c", "B"),
+    ]
+
+
+def test_a_word_alone(tmp_path):
+    with pytest.raises(ValueError, match="words.dict, line 2: expected a word and its phonemes"):
+        read(tmp_path / "words.dict", "a AH0\nb # nothing\n")
+
+
+def test_the_real_dictionary(shared_data):
+    """Against a plain account of the same file."""
+    path = shared_data / "cmudict" / "cmudict.dict.gz"
+    found = {}
+    for line in gzip.decompress(path.read_bytes()).decode().splitlines():
+        word, *phonemes = re.sub("#.*", "", line).split()
+        found.setdefault(re.sub(r"\(\d\)$", "", word), []).append(phonemes)
+    expected = {word: each[0] for word, each in found.items() if len(each) == 1}
+    pairs = {word: phonemes for _, word, phonemes in read_pronunciations(path)}
+    assert pairs == {word: re.sub(r"\d", "", " ".join(each)) for word, each in expected.items()}
+    phonemes = collections.Counter(" ".join(pairs.values()).split())
+    assert len(phonemes) == 39  # of ARPAbet, as the dictionary's own page counts them

@@ -1,0 +1,319 @@
+"""What `fetch` brings, from a server with the files of the originals, whole and broken."""
+
+import gzip
+import hashlib
+import io
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+import pytest
+from file_server import serving
+
+import kseq
+from kseq import DownloadFailed, downloads, fetch, files, public_corpora
+
+PAIRS = "".join(f"Sentence {n}.\tFrase {n}.\tCC-BY 2.0\n" for n in range(500)).encode()
+DICTIONARY = b"'bout B AW1 T\na AH0\na(2) EY1\naalborg AO1 L B AO0 R G # place, danish\n"
+
+
+def archive(members=None, compression=zipfile.ZIP_DEFLATED):
+    """A zip as manythings.org has them."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", compression) as file:
+        for name, content in (members or {"spa.txt": PAIRS, "_about.txt": b"terms"}).items():
+            member = zipfile.ZipInfo(name)  # of 1980: the same bytes every time
+            file.writestr(member, content, compression)
+    return written.getvalue()
+
+
+def everything_below(folder):
+    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(downloads, "PAUSES", (0, 0, 0))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def server():
+    with serving() as server:
+        server.files = {"/spa-eng.zip": archive(), "/cmudict.dict": DICTIONARY}
+        yield server
+
+
+def test_a_language_pair(server, tmp_path):
+    (path,) = fetch("spa-eng", tmp_path / "new" / "data", base=server.address)
+    assert path == tmp_path / "new" / "data" / "spa-eng.zip"
+    assert path.read_bytes() == archive()
+    assert os.listdir(path.parent) == ["spa-eng.zip"], "nothing else is left"
+    assert next(iter(kseq.load_corpus(path).train)) == ("Sentence 0.", "Frase 0.")
+
+
+def test_what_is_there_is_not_fetched_again(server, tmp_path):
+    for name in ("spa-eng", "cmudict"):
+        (path,) = fetch(name, tmp_path, base=server.address + "/")
+        before = path.stat().st_mtime_ns, len(server.requests)
+        assert fetch(name, tmp_path, base=server.address) == [path]
+        assert (path.stat().st_mtime_ns, len(server.requests)) == before
+
+
+def test_a_cut_download_is_continued_by_the_next_call(server, tmp_path):
+    server.faults = [("well", None, 1000), *[("status", 503)] * 3]
+    with pytest.raises(DownloadFailed, match="the server said 503 .*; 1,000 bytes are kept"):
+        fetch("spa-eng", tmp_path, base=server.address)
+    (path,) = fetch("spa-eng", tmp_path, base=server.address)
+    assert server.ranges[-1] == "bytes=1000-"
+    assert path.read_bytes() == archive()
+
+
+def test_the_dictionary_is_packed_the_same_every_time(server, tmp_path):
+    folders = [tmp_path / "one", tmp_path / "two"]
+    one, two = (fetch("cmudict", folder, base=server.address)[0] for folder in folders)
+    assert one.name == "cmudict.dict.gz" and gzip.decompress(one.read_bytes()) == DICTIONARY
+    assert one.read_bytes() == two.read_bytes()
+    assert os.listdir(folders[0]) == ["cmudict.dict.gz"]
+
+
+def serve_multi30k(server, folder):
+    """As upstream has them: raw files packed, tokenised ones plain."""
+    for path in folder.glob("*.gz"):
+        server.files[f"/raw/{path.name}"] = path.read_bytes()
+    for path in folder.glob("tok/*.gz"):
+        server.files[f"/tok/{path.stem}"] = gzip.decompress(path.read_bytes())
+
+
+def test_multi30k(server, shared_data, tmp_path):
+    folder = shared_data / "multi30k"
+    serve_multi30k(server, folder)
+    paths = fetch("multi30k", tmp_path, base=server.address)
+    expected = {path.relative_to(folder) for path in folder.rglob("*.gz")}
+    assert {path.relative_to(tmp_path) for path in paths} == expected and len(paths) == 15
+    assert {path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")} == expected
+    for path in paths:
+        original = folder / path.relative_to(tmp_path)
+        assert gzip.decompress(path.read_bytes()) == gzip.decompress(original.read_bytes())
+    asked = len(server.requests)
+    paths[3].unlink()
+    fetch("multi30k", tmp_path, base=server.address)
+    assert [path for path, _ in server.requests[asked:]] == [f"/raw/{paths[3].name}"]
+
+
+@pytest.mark.parametrize("name", ["multi30k/train.de.gz", "multi30k/tok/val.lc.norm.tok.en.gz"])
+def test_a_byte_that_is_wrong_is_found(server, shared_data, tmp_path, name):
+    serve_multi30k(server, shared_data / "multi30k")
+    address = name.replace("multi30k/tok", "/tok").replace("multi30k", "/raw")
+    address = address.removesuffix(".gz") if "tok" in name else address
+    damaged = bytearray(server.files[address])
+    damaged[len(damaged) // 2] ^= 1
+    server.files[address] = bytes(damaged)
+    received = hashlib.sha256(damaged).hexdigest()
+    message = rf"{address}: expected a file of SHA-256 \w{{64}}; received one of {received}; rem"
+    with pytest.raises(DownloadFailed, match=message):
+        fetch("multi30k", tmp_path, base=server.address)
+    assert not [path for path in tmp_path.rglob(f"{os.path.basename(address)}*") if path.exists()]
+
+
+def test_the_public_archives_and_the_dictionary(server, shared_data, tmp_path):
+    for name in ("spa-eng", "cmn-eng"):
+        original = shared_data / "tatoeba" / f"{name}.zip"
+        server.files[f"/{name}.zip"] = original.read_bytes()
+        (path,) = fetch(name, tmp_path, base=server.address)
+        assert path.read_bytes() == original.read_bytes()
+    original = shared_data / "cmudict" / "cmudict.dict.gz"
+    server.files["/cmudict.dict"] = gzip.decompress(original.read_bytes())
+    (path,) = fetch("cmudict", tmp_path, base=server.address)
+    assert gzip.decompress(path.read_bytes()) == gzip.decompress(original.read_bytes())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "x",
+        "../spa-eng",
+        "/etc/passwd",
+        "..%2fspa-eng",
+        "spa-eng/",
+        "spa-eng.zip",
+        "SPA-eng",
+    ]
+    + ["eng-spa", "spa-eng\n", "spä-eng", "spa-eng/../../x", "\0", "multi30k/..", None, 7],
+)
+def test_names_that_are_none(server, tmp_path, name):
+    message = "unknown corpus: .*; expected multi30k, cmudict or a language pair of https://www"
+    with pytest.raises(ValueError, match=message):
+        fetch(name, tmp_path / "inside", base=server.address)
+    assert not server.requests and not list(tmp_path.iterdir())
+
+
+def test_an_archive_writes_nothing_outside_its_folder(server, tmp_path):
+    """It is kept as it is, whatever it would unpack to."""
+    evil = {"../../evil.txt": PAIRS, "/tmp/evil": b"x", "..\\evil": b"x", "a/../../b": b"x"}
+    server.files["/spa-eng.zip"] = archive(evil)
+    inside = tmp_path / "a" / "b"
+    (path,) = fetch("spa-eng", inside, base=server.address)
+    assert set(everything_below(tmp_path)) == {tmp_path / "a", inside, path}
+    assert not os.path.exists("/tmp/evil")
+
+
+def damaged_archives():
+    whole = archive()
+    yield b"", "expected a whole file; received a damaged one: File is not a zip file"
+    yield b"<html>not found</html>", "received a damaged one: File is not a zip file"
+    yield whole[: len(whole) // 2], "received a damaged one: File is not a zip file"
+    wrong = archive(compression=zipfile.ZIP_STORED).replace(b"Frase 7.", b"Frase 8.")
+    yield wrong, "received a damaged one: the checksum of spa.txt is wrong"
+    wrong = bytearray(whole)
+    wrong[200] ^= 255
+    yield bytes(wrong), "received a damaged one: "
+    yield archive({"spa.txt": bytes(50_000_000)}), "archive of text; received .* holds 50,000,000"
+    yield archive({"a.exe": b"x"}), "expected a zip of one .txt; received one that holds a.exe"
+    yield archive({"a.txt": PAIRS, "b.txt": PAIRS}), "zip of one .txt; .* holds a.txt, b.txt"
+    yield archive({"_about.txt": b"x"}), "expected a zip of one .txt"
+    yield archive({"spa.txt": b"no columns"}), "columns with tabs between them in spa.txt"
+    yield archive({"spa.txt": b""}), "columns with tabs between them in spa.txt"
+    encrypted = bytearray(archive(compression=zipfile.ZIP_STORED))
+    for mark, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        encrypted[encrypted.index(mark) + place] |= 1
+    yield bytes(encrypted), "damaged one: .*encrypted"
+
+
+@pytest.mark.parametrize("data, message", list(damaged_archives()))
+def test_what_is_not_whole_is_removed_and_said(server, tmp_path, data, message):
+    server.files["/spa-eng.zip"] = data
+    with pytest.raises(DownloadFailed, match=f"{server.address}/spa-eng.zip: .*{message}.*remove"):
+        fetch("spa-eng", tmp_path / "data", base=server.address)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (b"", "expected a dictionary; received an empty file"),
+        (DICTIONARY[:-10], "a word and its phonemes; received in line 4: b'aalborg"),
+        (b"404: Not Found", "received in line 1: b'404: Not Found'"),
+        (b"word\n", "received in line 1"),
+        (b"word AA1\n\n", "received in line 2"),
+        (b"\xff" * 200_000, "received in line 1"),
+    ],
+)
+def test_what_is_no_dictionary(server, tmp_path, data, message):
+    server.files["/cmudict.dict"] = data
+    with pytest.raises(DownloadFailed, match=message):
+        fetch("cmudict", tmp_path / "data", base=server.address)
+    assert not list(tmp_path.iterdir())
+
+
+def test_damage_of_any_kind_is_one_of_our_errors(server, tmp_path):
+    """Every byte of a small archive, changed: it is found, or the text is the same."""
+    whole = archive({"spa.txt": PAIRS[:60], "_about.txt": b"terms"})
+    file = public_corpora.find_corpus("spa-eng").files[0]
+    for place in range(len(whole)):
+        for value in (0, 255, whole[place] ^ 1):
+            data = whole[:place] + bytes([value]) + whole[place + 1 :]
+            try:
+                public_corpora._check(file, io.BytesIO(data))
+            except ValueError:
+                continue
+            with zipfile.ZipFile(io.BytesIO(data)) as read:
+                assert PAIRS[:60] in [read.read(name) for name in read.namelist()]
+
+
+def test_a_file_of_ones_own_is_not_touched(server, tmp_path):
+    """Even where it has the name of one that would be fetched."""
+    for name, file in (("spa-eng", "spa-eng.zip"), ("cmudict", "cmudict.dict.gz")):
+        (tmp_path / file).write_text("mine")
+        message = f"{file} is there already and not what stands at {server.address}/.*; move it"
+        with pytest.raises(FileExistsError, match=message):
+            fetch(name, tmp_path, base=server.address)
+        assert (tmp_path / file).read_text() == "mine"
+    assert not server.requests
+
+
+def test_a_pair_that_is_not_there(server, tmp_path):
+    message = "xyz-eng.zip: the server said 404 .*; is there no language pair xyz-eng. https://"
+    with pytest.raises(ValueError, match=message):
+        fetch("xyz-eng", tmp_path / "data", base=server.address)
+    with pytest.raises(DownloadFailed, match="train.de.gz: the server said 404"):
+        fetch("multi30k", tmp_path / "data", base=server.address)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
+def test_options_that_are_wrong(tmp_path, timeout):
+    with pytest.raises(ValueError, match=f"seconds above 0; received {timeout}"):
+        fetch("spa-eng", tmp_path, timeout=timeout)
+    with pytest.raises(ValueError, match="expected an address such as .*; received 'file:///etc'"):
+        fetch("spa-eng", tmp_path, base="file:///etc")
+
+
+def test_places_that_cannot_be_written_to(server, tmp_path):
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(NotADirectoryError, match=f"expected a folder; .*{tmp_path}/file$"):
+            fetch("spa-eng", place, base=server.address)
+    (tmp_path / "spa-eng.zip").mkdir()
+    with pytest.raises(IsADirectoryError):
+        fetch("spa-eng", tmp_path, base=server.address)
+    assert not server.requests
+
+
+def test_a_folder_that_belongs_to_others(server):
+    """As somebody who is not root, who may write anywhere."""
+    program = """
+import os, sys
+from kseq.public_corpora import fetch  # which root alone may read, perhaps
+if os.getuid() == 0:
+    os.setuid(65534)
+try:
+    fetch(*sys.argv[1:])
+except PermissionError as error:
+    print(error)
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o555)
+        words = ["spa-eng", f"{folder}/a/b", server.address]
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words], capture_output=True, text=True
+        )
+    assert done.stderr == ""
+    assert done.stdout == f"cannot write to the folder {folder}; choose another one\n"
+
+
+def test_two_at_a_time_are_one_too_many(server, tmp_path):
+    with files.alone_at(tmp_path / "spa-eng"):
+        with pytest.raises(FileExistsError, match="another process is writing to .*spa-eng; wait"):
+            fetch("spa-eng", tmp_path, base=server.address)
+        fetch("cmudict", tmp_path, base=server.address)
+
+
+def test_the_originals_are_asked_over_https():
+    names = ("multi30k", "cmudict", "spa-eng")
+    for file in (file for name in names for file in public_corpora.find_corpus(name).files):
+        downloads.require_address(f"{file.home}/{file.path}")
+        assert file.home.startswith("https://")
+        assert not os.path.isabs(file.name) and ".." not in file.name
+
+
+def test_the_list_says_it_all_in_a_hundred_columns():
+    table = public_corpora.table()
+    for word in ("multi30k", "cmudict", "spa-eng", "CC BY", "BSD", "not commerce", "6.2 MB"):
+        assert word in table
+    assert max(map(len, table.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("name", ["multi30k", "cmudict", "spa-eng"])
+def test_the_next_command_names_files_that_are_there(name):
+    """In a folder whose name needs quotes."""
+    corpus = public_corpora.find_corpus(name)
+    words = shlex.split(corpus.next_command("my {data}"))
+    assert words[:3] == ["kseq", "train", "--train"]
+    named = {word for word in words if word.startswith("my {data}/")}
+    assert named and named <= {f"my {{data}}/{file.name}" for file in corpus.files}

@@ -1,0 +1,188 @@
+"""Subwords: lossless in every script, of the size asked for, in a graph and in a SavedModel."""
+
+import re
+
+import pytest
+import sentencepiece
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kseq import Config, load_corpus
+from kseq.codecs import CodecPair
+from kseq.corpora import Pairs
+from kseq.pipeline import training_pipeline
+from kseq.special_tokens import END, SPECIAL_TOKENS, START
+from kseq.subwords import SubwordTokenizer, train_subwords
+from kseq.survey import build_codecs
+from kseq.text import TextCodec, normalize
+
+SIZE = 500
+
+
+@pytest.fixture(scope="module")
+def sentences():
+    return [target for _, target in load_corpus("en-fr").test]
+
+
+@pytest.fixture(scope="module", params=["unigram", "bpe"])
+def model(request, sentences):
+    return train_subwords(sentences, SIZE, request.param)
+
+
+@settings(max_examples=200, deadline=None)
+@given(texts=st.lists(st.text(max_size=30), max_size=5))
+def test_any_text_comes_back(model, texts):
+    """Characters that were never seen too; but for ▁, which stands for a space."""
+    texts = [text.replace("▁", "_").encode("utf-8", "ignore") for text in texts]
+    texts = normalize(tf.constant(texts, tf.string))
+    codec = TextCodec(model, "subword")
+    ids = codec.encode(texts).to_tensor()
+    assert codec.decode(ids).numpy().tolist() == texts.numpy().tolist()
+
+
+def test_the_character_that_begins_words_is_no_space(model):
+    tokenizer = SubwordTokenizer(model)
+    tokens = tokenizer.tokenize(tf.constant(["a▁b a b"]))
+    assert tokenizer.detokenize(tokens).numpy().tolist() == [b"a_b a b"]
+
+
+def test_the_graph_splits_as_the_library_does(model, sentences):
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    codec = TextCodec(model, "subword")
+    expected = [[*ids, END] for ids in processor.encode(sentences)]
+    assert codec.encode(tf.constant(sentences)).to_list() == expected
+    assert codec.size == processor.vocab_size() == SIZE
+
+
+def test_every_vocabulary_begins_with_the_special_tokens(model):
+    vocabulary = TextCodec(model, "subword").vocabulary
+    assert vocabulary[:4] == SPECIAL_TOKENS
+    assert len(set(vocabulary)) == SIZE
+
+
+def test_text_that_looks_like_special_tokens_stays_text(model):
+    ids = TextCodec(model, "subword").encode(tf.constant(["<end> <pad> <start>"])).to_list()[0]
+    assert not {0, 1, 2, 3} & set(ids[:-1])
+
+
+def test_a_model_learns_the_same_from_the_same(sentences):
+    assert train_subwords(iter(sentences), SIZE) == train_subwords(sentences, SIZE)
+
+
+def test_draws_differ_and_mean_the_same(model, sentences):
+    codec = TextCodec(model, "subword")
+    sampler = codec.sampler(0.2)
+    texts = tf.constant(sentences[:50])
+    draws = [sampler.tokenize(texts) for _ in range(3)]
+    assert draws[0].to_list() != draws[1].to_list() != draws[2].to_list()
+    for draw in draws:
+        joined = codec._tokenizer.detokenize(draw)
+        assert joined.numpy().tolist() == texts.numpy().tolist()
+    assert codec.tokenize(texts).to_list() == codec.tokenize(texts).to_list()
+
+
+@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+def test_a_size_that_the_data_do_not_allow_names_one_that_they_do(sentences, algorithm):
+    with pytest.raises(ValueError, match="set subword_vocabulary_size to at most") as caught:
+        train_subwords(sentences[:100], 5000, algorithm)
+    most = int(re.search(r"at most (\d+)", str(caught.value))[1])
+    assert TextCodec(train_subwords(sentences[:100], most, algorithm), "subword").size == most
+
+
+def test_a_size_below_characters_and_bytes_names_the_least(sentences):
+    with pytest.raises(ValueError, match="set subword_vocabulary_size to at least") as caught:
+        train_subwords(sentences, 280)
+    least = int(re.search(r"at least (\d+)", str(caught.value))[1])
+    assert TextCodec(train_subwords(sentences, least), "subword").size == least
+
+
+def test_what_is_no_model_is_refused(model):
+    with pytest.raises(ValueError, match="not a SentencePiece model, or damaged"):
+        TextCodec(model[:200], "subword")
+
+
+def test_a_foreign_model_is_refused(tmp_path, sentences):
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences),
+        model_prefix=str(tmp_path / "foreign"),
+        vocab_size=SIZE,
+        minloglevel=2,
+    )
+    with pytest.raises(
+        ValueError, match="begins with <pad>, <unk>, <start>, <end>; received <unk>"
+    ):
+        TextCodec((tmp_path / "foreign.model").read_bytes(), "subword")
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    path = tmp_path_factory.mktemp("subwords") / "pairs.tsv"
+    lines = [f"{source}\t{target}\n" for source, target in load_corpus("en-fr").test]
+    path.write_text("".join(lines), encoding="utf-8")
+    return Pairs([path])
+
+
+def config(*settings):
+    return Config().with_settings(
+        ["source_tokenizer=subword", "target_tokenizer=subword", f"subword_vocabulary_size={SIZE}"]
+        + list(settings)
+    )
+
+
+def test_each_side_learns_its_own_subwords(pairs):
+    codecs, survey = build_codecs(pairs, config())
+    assert codecs.vocabulary_sizes == (SIZE, SIZE)
+    assert codecs.source.vocabulary != codecs.target.vocabulary
+    assert "▁the" in codecs.source.vocabulary and "▁the" not in codecs.target.vocabulary
+    assert survey.kept == sum(1 for _ in pairs)
+
+
+def test_shared_subwords_are_learnt_from_both_sides(pairs):
+    codecs, _ = build_codecs(pairs, config("share_vocabulary=true"))
+    assert codecs.source.vocabulary == codecs.target.vocabulary
+    assert {"▁the", "▁est"} <= set(codecs.source.vocabulary)
+
+
+def test_subwords_beside_words(pairs):
+    settings = ["source_tokenizer=word", "case=mark"]
+    codecs, _ = build_codecs(pairs, config(*settings))
+    assert "￪" in codecs.source.vocabulary and "▁￪" in codecs.target.vocabulary
+    assert not any(token != token.lower() for token in codecs.source.vocabulary)
+
+
+def test_codecs_come_back_from_their_folder(pairs, tmp_path):
+    settings = config("source_tokenizer=word", "case=mark")
+    codecs, _ = build_codecs(pairs, settings)
+    codecs.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "source_vocabulary.txt",
+        "target_subwords.model",
+    ]
+    assert CodecPair.load(tmp_path, settings).descriptions == codecs.descriptions
+    (tmp_path / "target_subwords.model").write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="target_subwords.model: not a SentencePiece model"):
+        CodecPair.load(tmp_path, settings)
+
+
+def test_every_epoch_draws_anew_and_leaves_out_no_other_pairs(pairs):
+    """Some draws are longer than the longest sequence allowed; the number of pairs stays."""
+    longest = ["maximum_length=10", "subword_sampling=0.1"]
+    settings = config(*longest)
+    codecs, survey = build_codecs(pairs, settings)
+    dataset = training_pipeline(pairs, codecs, settings.training, survey)
+    plain = training_pipeline(pairs, codecs, settings.training, survey, shuffled=False)
+    assert survey.overlong > 0
+
+    def sentences_of(dataset):
+        ids = [row for inputs, *_ in dataset for row in inputs["target_ids"].numpy()]
+        assert all(row[0] == START for row in ids)
+        return [tuple(row[row != 0]) for row in ids], sorted(
+            codecs.target.decode(tf.constant([row])).numpy()[0] for row in ids
+        )
+
+    one, two, best = map(sentences_of, (dataset, dataset, plain))
+    assert len(one[0]) == len(best[0]) == survey.kept
+    assert one[1] == two[1] == best[1]
+    assert sorted(one[0]) != sorted(two[0])
+    assert max(map(len, one[0])) > max(map(len, best[0]))
