@@ -90,7 +90,7 @@ class Inspection:
         target: Those of the targets.
         usual_ratio: `UsualRatio`: how long targets are for their sources.
         pair_lengths: How many pairs there are by lengths in characters: (source length, target
-            length, pairs), lengths rounded to an eighth of a doubling.
+            length, pairs), lengths rounded to a sixth of a doubling.
         different_pairs: Pairs, each counted once.
         different_sources: Sources, each counted once.
         several_targets: Sources that stand beside several different targets.

@@ -20,7 +20,7 @@ KINDS = {
 }
 
 SOFTENING = 5  # characters added to both sides, so that short ones may differ as they like
-PAIR_BINS = 8  # of the lengths of pairs, for every doubling
+PAIR_BINS = 6  # of the lengths of pairs, for every doubling
 
 _TAG = r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>]*)?/?>"
 _ENTITY = r"&(?:[A-Za-z]{2,8}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"
