@@ -102,11 +102,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         with contextlib.suppress(OSError):  # whoever has been killed
-            self.wfile.write(data[:until])
             self.server.sent += len(data[:until])
+            self.wfile.write(data[:until])
         if stalls:
             self.server.is_stalling.set()
-            self.server.is_over.wait()
+            self.server.is_over.wait(20)
 
     def raw(self, answer):
         """These bytes, whatever they are."""

@@ -54,18 +54,34 @@ def test_in_a_pipe_there_are_but_the_last_lines(spanish, tmp_path):
 
 
 def test_on_a_terminal_there_is_a_bar(spanish, server, tmp_path):
-    """And the output goes where it is sent."""
     server.files["/spa-eng.zip"] = archive({"spa.txt": PAIRS * 3000}, compression=0)
+    output, shown = _run_on_a_terminal([*KSEQ, *spanish])
+    assert b"spa-eng.zip" in shown and re.search(rb"/\d\d\.\d MB", shown), shown
+    assert output.startswith(str(tmp_path)) and output.count("\n") == 4 and "\x1b" not in output
+
+
+def test_the_bar_leaves_the_output_where_it_goes():
+    program = """
+from kseq.console import transferred
+with transferred() as show:
+    show("a.zip", 1, 2)
+    print("a line")
+"""
+    output, shown = _run_on_a_terminal([sys.executable, "-c", program])
+    assert output == "a line\n" and b"a.zip" in shown and b"a line" not in shown
+
+
+def _run_on_a_terminal(command):
+    """Output, which goes to a pipe, and what the terminal shows."""
     leader, follower = pty.openpty()
-    with subprocess.Popen([*KSEQ, *spanish], stdout=subprocess.PIPE, stderr=follower) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=follower) as process:
         os.close(follower)
         shown = b""
         while piece := _read(leader):
             shown += piece
         output = process.stdout.read().decode()
     os.close(leader)
-    assert b"spa-eng.zip" in shown and re.search(rb"/\d\d\.\d MB", shown), shown
-    assert output.startswith(str(tmp_path)) and output.count("\n") == 4 and "\x1b" not in output
+    return output, shown
 
 
 def _read(terminal):

@@ -160,12 +160,17 @@ def test_the_wrong_piece_is_not_taken(server, fetched, tmp_path, span):
     answer = f"HTTP/1.1 206 Partial\r\nContent-Range: {span}\r\nContent-Length: 5\r\n\r\n12345"
     server.faults = [("raw", answer.encode())]
     assert fetched() == DATA
+    assert server.ranges == ["bytes=100-", None]
 
 
-def test_a_silent_connection_is_given_up_and_continued(server, fetched):
+def test_a_silent_connection_is_given_up_and_continued(server, fetched, tmp_path):
     server.faults = [("well", None, 100_000, True)]
     assert fetched(timeout=0.5) == DATA
     assert server.ranges == [None, "bytes=100000-"]
+    server.faults = [("well", None, 5, True)] * 4
+    with pytest.raises(DownloadFailed, match="b: the connection broke: timed out; 20 bytes"):
+        server.files["/b"] = DATA
+        download(f"{server.address}/b", tmp_path / "b", timeout=0.2)
 
 
 def test_a_slow_one_is_not(server, fetched):

@@ -56,8 +56,9 @@ def test_a_language_pair(server, tmp_path):
 
 
 def test_what_is_there_is_not_fetched_again(server, tmp_path):
+    server.files = {f"/mirror{path}": data for path, data in server.files.items()}
     for name in ("spa-eng", "cmudict"):
-        (path,) = fetch(name, tmp_path, base=server.address + "/")
+        (path,) = fetch(name, tmp_path, base=f"{server.address}/mirror/")
         before = path.stat().st_mtime_ns, len(server.requests)
         assert fetch(name, tmp_path, base=server.address) == [path]
         assert (path.stat().st_mtime_ns, len(server.requests)) == before
@@ -77,6 +78,7 @@ def test_the_dictionary_is_packed_the_same_every_time(server, tmp_path):
     one, two = (fetch("cmudict", folder, base=server.address)[0] for folder in folders)
     assert one.name == "cmudict.dict.gz" and gzip.decompress(one.read_bytes()) == DICTIONARY
     assert one.read_bytes() == two.read_bytes()
+    assert one.read_bytes()[3:8] == bytes(5), "neither name nor time"
     assert os.listdir(folders[0]) == ["cmudict.dict.gz"]
 
 
