@@ -412,6 +412,7 @@ def _add_inspect(subparsers):
         "--valid", nargs="+", metavar="FILE", help="validation pairs, to compare with"
     )
     command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs, likewise")
+    _add_swap(command, "all files")
     command.add_argument("--out", metavar="PICTURE", help="file to write: .png, .svg or .pdf")
     command.add_argument(
         "--suggest", metavar="SETTINGS", help="file to write the settings to: .yaml"

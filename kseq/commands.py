@@ -81,7 +81,7 @@ def inspect(options):
     import_tensorflow_quietly()
     from kseq.inspection import inspect
 
-    inspection = inspect(*options.files, valid=options.valid, test=options.test)
+    inspection = inspect(*options.files, valid=options.valid, test=options.test, swap=options.swap)
     suggestion = suggest_config(inspection)
     if options.out:
         from kseq.inspection_plots import save_inspection

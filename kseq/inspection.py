@@ -1,6 +1,7 @@
 """A look at a corpus before training: its figures, and the pairs in it that look wrong."""
 
 import array
+import bisect
 import collections
 import dataclasses
 import itertools
@@ -15,7 +16,7 @@ from kseq.sides import SideModel, can_tell, runs_of, swapped_states
 from kseq.suspicions import KINDS, PAIR_BINS, RatioCounts, UsualRatio, is_copied, text_suspicions
 from kseq.tally import SideFigures, SideTally, own_letters
 
-PARTS = 50  # of the file, by which it is told where suspicious pairs stand
+PARTS = 50  # of the corpus, by which it is told where suspicious pairs stand
 
 _CHUNK = 1024
 _EXAMPLES = 3
@@ -29,14 +30,31 @@ class Example:
     """A pair, and where it stands.
 
     Args:
-        line: Its line, from 1.
+        file: Its file; the one of its source, where each side has its own.
+        line: Its line there, from 1.
         source: Its source.
         target: Its target.
     """
 
+    file: str
     line: int
     source: str
     target: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LineRange:
+    """Neighbouring lines of a file.
+
+    Args:
+        file: The file, as in `Example`.
+        first: The first line, from 1.
+        last: The last line.
+    """
+
+    file: str
+    first: int
+    last: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +65,7 @@ class Suspicion:
         kind: The reason, a name out of `kseq.suspicions.KINDS`.
         count: How many pairs there are.
         examples: The first few, a tuple of `Example`.
-        where: How many there are in each fiftieth of the file.
+        where: How many there are in each fiftieth of the corpus.
     """
 
     kind: str
@@ -67,7 +85,7 @@ class SplitFigures:
         shared_sources: Its pairs whose source stands in the corpus too.
         shared_pairs: Its pairs that stand in the corpus, source and target.
         swapped: Its pairs that look swapped beside those of the corpus.
-        swapped_lines: Where these stand: a tuple of (first line, last line).
+        swapped_lines: Where these stand, a tuple of `LineRange`.
     """
 
     name: str
@@ -84,7 +102,8 @@ class Inspection:
     """What was found in a corpus.
 
     Args:
-        name: Its files.
+        name: What to call it.
+        files: Its files; those of the sources, where each side has its own.
         pairs: Pairs of two sides that are not empty.
         source: `SideFigures` of the sources.
         target: Those of the targets.
@@ -97,11 +116,12 @@ class Inspection:
         most_repeated: How often the most frequent pair stands in the corpus.
         suspicions: A `Suspicion` for every reason that applies to a pair, in the order of
             `kseq.suspicions.KINDS`.
-        swapped_lines: Where pairs look swapped: a tuple of (first line, last line).
+        swapped_lines: Where pairs look swapped, a tuple of `LineRange`.
         splits: `SplitFigures` of the other splits.
     """
 
     name: str
+    files: tuple
     pairs: int
     source: SideFigures
     target: SideFigures
@@ -120,16 +140,18 @@ class Inspection:
         return dataclasses.asdict(self)
 
 
-def inspect(*files, valid=None, test=None, verbose=True):
+def inspect(*files, valid=None, test=None, swap=False, verbose=True):
     """Looks through a corpus of text: counts it, and finds the pairs that look wrong.
 
     The files are read twice, and a third time as far as the last example. Memory grows with the
     number of different words, and by 30 bytes with every pair.
 
     Args:
-        *files: One TSV, or two files whose lines belong together, as for `kseq.load_corpus`.
-        valid: File or pair of files, to be compared with the corpus.
-        test: Likewise.
+        *files: Files of pairs, or two files whose lines belong together, as `kseq.load_corpus`
+            takes them.
+        valid: File for validation, or a list of files, to be compared with the corpus.
+        test: Likewise for testing.
+        swap: Whether the second column, or the second of two files, is the source.
         verbose: Whether to count the pairs on the terminal.
 
     Returns:
@@ -140,16 +162,16 @@ def inspect(*files, valid=None, test=None, verbose=True):
         ValueError: A file cannot be read, holds no pairs, or holds real values.
     """
     others = {"valid": valid, "test": test}
-    pairs, *rest = [_open(each) for each in (files, *filter(None, others.values()))]
+    pairs, *rest = [_open(each, swap) for each in (files, *filter(None, others.values()))]
     first = _FirstReading()
     with counted("pairs read", verbose) as count:
-        for sources, targets in _pair_chunks(pairs):
-            first.add(sources, targets)
+        for places, sources, targets in _pair_chunks(pairs):
+            first.add(places, sources, targets)
             count(len(sources))
     first.model.turn_to_majority()
     second = _SecondReading(first)
     with counted("pairs looked at", verbose) as count:
-        for sources, targets in _pair_chunks(pairs):
+        for _, sources, targets in _pair_chunks(pairs):
             second.add(sources, targets)
             count(len(sources))
     second.find_swapped()
@@ -158,8 +180,8 @@ def inspect(*files, valid=None, test=None, verbose=True):
     return _inspection(pairs, first, second, splits)
 
 
-def _open(files):
-    pairs = open_pairs(files)
+def _open(files, swap):
+    pairs = open_pairs(files, swap)
     if any(pairs.features):
         raise ValueError(
             f"{pairs}: expected text on both sides; received {describe_features(pairs.features)}"
@@ -168,16 +190,52 @@ def _open(files):
 
 
 def _pair_chunks(pairs):
-    """Lists of sources and of targets, one of each for every line, blank ones among them."""
-    for chunk in chunks(pairs.with_blank(), _CHUNK):
-        sources, targets = zip(*chunk)
-        yield [side.strip() for side in sources], [side.strip() for side in targets]
+    """Places, sources and targets: a list of each for the next lines, blank ones among them."""
+    for chunk in chunks(pairs.with_places(), _CHUNK):
+        files, numbers, sources, targets = zip(*chunk)
+        sides = ([side.strip() for side in each] for each in (sources, targets))
+        yield (files, numbers), *sides
+
+
+class _Places:
+    """Where lines stand: files and the numbers of lines there, in flat memory."""
+
+    def __init__(self):
+        self._lines = array.array("I")
+        self._starts = {}
+
+    def add(self, files, numbers):
+        """Adds the places of further lines."""
+        for file, group in itertools.groupby(range(len(files)), files.__getitem__):
+            self._starts.setdefault(str(file), len(self._lines) + next(group))
+        self._lines.extend(numbers)
+
+    def __getitem__(self, row):
+        """The file and the number of a line."""
+        starts = list(self._starts.values())
+        return list(self._starts)[bisect.bisect_right(starts, row) - 1], self._lines[row]
+
+    @property
+    def files(self):
+        """All files, a tuple."""
+        return tuple(self._starts)
+
+    def ranges(self, states, blank):
+        """Runs of states, a tuple of `LineRange`; a blank line in between ends none."""
+        ends = [*list(self._starts.values())[1:], len(self._lines)]
+        found = []
+        for (file, start), end in zip(self._starts.items(), ends):
+            rows = start + np.flatnonzero(~blank[start:end])
+            for run in runs_of(states[rows]):
+                found.append(LineRange(file, *(self._lines[row] for row in rows[run])))
+        return tuple(found)
 
 
 class _FirstReading:
     """What can be counted of a pair without knowing the others."""
 
     def __init__(self):
+        self.places = _Places()
         self.tallies = SideTally(), SideTally()
         self.ratios = RatioCounts()
         self.model = SideModel()
@@ -185,8 +243,9 @@ class _FirstReading:
         self.flags = []
         self.source_hashes, self.pair_hashes = array.array("q"), array.array("q")
 
-    def add(self, sources, targets):
+    def add(self, places, sources, targets):
         """Counts the lines of a chunk."""
+        self.places.add(*places)
         self.source_hashes.extend(map(hash, sources))
         self.pair_hashes.extend(map(hash, zip(sources, targets)))
         is_full = np.array([bool(pair[0] and pair[1]) for pair in zip(sources, targets)])
@@ -303,9 +362,10 @@ def _is_foreign(text, own):
 
 def _compare(name, pairs, second):
     """What another split has in common with the corpus."""
-    evidence, blank = [], []
+    places, evidence, blank = _Places(), [], []
     shared_sources = shared_pairs = 0
-    for sources, targets in _pair_chunks(pairs):
+    for chunk_places, sources, targets in _pair_chunks(pairs):
+        places.add(*chunk_places)
         full = np.array([bool(pair[0] and pair[1]) for pair in zip(sources, targets)])
         hashes = [np.array([*map(hash, each)]) for each in (sources, zip(sources, targets))]
         known = second.repetitions.sources, second.repetitions.pairs
@@ -322,14 +382,8 @@ def _compare(name, pairs, second):
         shared_sources=shared_sources,
         shared_pairs=shared_pairs,
         swapped=int(swapped.sum()),
-        swapped_lines=_line_ranges(swapped, blank),
+        swapped_lines=places.ranges(swapped, blank),
     )
-
-
-def _line_ranges(states, blank):
-    """Runs of states as (first line, last line); a blank line in between ends none."""
-    lines = np.flatnonzero(~blank) + 1
-    return tuple((int(lines[a]), int(lines[b])) for a, b in runs_of(states[~blank]))
 
 
 def _inspection(pairs, first, second, splits):
@@ -337,6 +391,7 @@ def _inspection(pairs, first, second, splits):
     repetitions = second.repetitions
     return Inspection(
         name=str(pairs),
+        files=first.places.files,
         pairs=int((~second.flagged("blank")).sum()),
         source=figures[0],
         target=figures[1],
@@ -346,29 +401,29 @@ def _inspection(pairs, first, second, splits):
         different_sources=len(repetitions.sources),
         several_targets=repetitions.several_targets,
         most_repeated=repetitions.most,
-        suspicions=_suspicions(pairs, second),
-        swapped_lines=_line_ranges(second.flagged("swapped"), second.flagged("blank")),
+        suspicions=_suspicions(pairs, first.places, second),
+        swapped_lines=first.places.ranges(second.flagged("swapped"), second.flagged("blank")),
         splits=splits,
     )
 
 
-def _suspicions(pairs, second):
+def _suspicions(pairs, places, second):
     """A `Suspicion` for every reason that applies; their examples are read once more."""
-    places = {kind: np.flatnonzero(second.flagged(kind)) for kind in KINDS}
-    wanted = {int(place) for rows in places.values() for place in rows[:_EXAMPLES]}
-    texts = {}
+    rows = {kind: np.flatnonzero(second.flagged(kind)) for kind in KINDS}
+    wanted = {int(row) for found in rows.values() for row in found[:_EXAMPLES]}
     last = max(wanted, default=-1)
+    examples = {}
     for row, pair in enumerate(itertools.islice(pairs.with_blank(), last + 1)):
         if row in wanted:
-            texts[row] = Example(row + 1, *map(str.strip, pair))
+            examples[row] = Example(*places[row], *map(str.strip, pair))
     edges = np.linspace(0, len(second.flags), PARTS + 1)
     return tuple(
         Suspicion(
             kind=kind,
-            count=len(rows),
-            examples=tuple(texts[int(row)] for row in rows[:_EXAMPLES]),
-            where=tuple(np.histogram(rows, edges)[0].tolist()),
+            count=len(found),
+            examples=tuple(examples[int(row)] for row in found[:_EXAMPLES]),
+            where=tuple(np.histogram(found, edges)[0].tolist()),
         )
-        for kind, rows in places.items()
-        if len(rows)
+        for kind, found in rows.items()
+        if len(found)
     )

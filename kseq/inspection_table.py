@@ -1,6 +1,7 @@
 """What was found in a corpus, as tables in a terminal or in a pipe."""
 
 import io
+import pathlib
 
 from kseq.suspicions import KINDS
 
@@ -76,12 +77,18 @@ def _suspicions(inspection):
     if not inspection.suspicions:
         return "nothing suspicious"
     table = _table("suspicious", ("pairs", "right"), ("line", "right"), ("such as", "left"))
+    several = len(inspection.files) > 1
     for suspicion in inspection.suspicions:
         kind, count = KINDS[suspicion.kind], f"{suspicion.count:,}"
         for example in suspicion.examples:
-            table.add_row(kind, count, str(example.line), _pair(example))
+            table.add_row(kind, count, _place(example, several), _pair(example))
             kind = count = ""
     return table
+
+
+def _place(example, several):
+    file = f"{pathlib.Path(example.file).name} " if several else ""
+    return f"{file}{example.line}"
 
 
 def _pair(example):
@@ -118,10 +125,11 @@ def _split_findings(split):
 
 
 def _ranges(ranges):
-    shown = [
-        f"line {first:,}" if first == last else f"lines {first:,} to {last:,}"
-        for first, last in ranges[:_RANGES]
-    ]
+    shown = []
+    for each in ranges[:_RANGES]:
+        first, last = f"{each.first:,}", f"{each.last:,}"
+        lines = f"line {first}" if first == last else f"lines {first} to {last}"
+        shown.append(f"{lines} of {pathlib.Path(each.file).name}")
     if len(ranges) > _RANGES:
         shown.append(f"{len(ranges) - _RANGES:,} more places")
     return ", ".join(shown)

@@ -105,6 +105,10 @@ def test_characters_are_counted_by_their_unicode_script():
     }
 
 
+def ranges(inspection):
+    return [(each.first, each.last) for each in inspection.swapped_lines]
+
+
 # What is wrong with a pair, and pairs that are all right though they look alike.
 FAULTS = {
     "blank": ("Only a source.", "  "),
@@ -176,6 +180,28 @@ def test_the_usual_ratio_is_the_median_and_few_are_beyond_it():
     assert usual.is_exceeded([100, 100, 100], [40, 150, 400]).tolist() == [True, False, True]
 
 
+def test_places_are_those_of_each_file(clean, tmp_path):
+    """A swapped block over the end of a file, blank lines in it, is told by file and line."""
+    block = [(target, source) for source, target in clean[800:1200]]
+    block[10] = block[300] = ("", "")
+    pairs = [*clean[:800], *block, *clean[1200:]]
+    first = write(tmp_path / "first.tsv", pairs[:1000])
+    second = write(tmp_path / "second.tsv", [*pairs[1000:], pairs[-1]])
+    found = inspect(first, second, verbose=False)
+    assert found.files == (str(first), str(second))
+    places = [(each.file, each.first, each.last) for each in found.swapped_lines]
+    assert places == [(str(first), 801, 1000), (str(second), 1, 200)]
+    table = inspection_table(found)
+    assert "lines 801 to 1,000 of first.tsv, lines 1 to 200 of second.tsv look swapped" in table
+    assert lines(found, "blank") == [811, 101] and "first.tsv 811" in table
+    assert lines(found, "repeated") == [2001]
+
+
+def test_sides_can_be_told_the_other_way_round(look, clean):
+    straight, swapped = look(clean[:300]), look(clean[:300], swap=True)
+    assert (straight.source, straight.target) == (swapped.target, swapped.source)
+
+
 def test_several_targets_are_no_repetition(look, clean):
     pairs = [*clean, ("One source.", "a"), ("One source.", "b"), ("One source.", "b")]
     found = look(pairs)
@@ -193,18 +219,18 @@ def test_a_swapped_block_is_found_to_the_line(look, clean):
         for line, (source, target) in enumerate(clean, start=1)
     ]
     found = look(pairs)
-    assert found.swapped_lines == ((1500, 1900),)
+    assert ranges(found) == [(1500, 1900)]
     assert counts(found)["swapped"] == 401
-    assert "lines 1,500 to 1,900 look swapped" in inspection_table(found)
+    assert "lines 1,500 to 1,900 of pairs.tsv look swapped" in inspection_table(found)
 
 
-@pytest.mark.parametrize("first, last", [(1, 300), (2701, 3000)])
+@pytest.mark.parametrize("first, last", [(1, 300), (1, 1300), (1300, 2700), (2701, 3000)])
 def test_the_majority_decides_which_way_round_is_right(look, clean, first, last):
     pairs = [
         (target, source) if first <= line <= last else (source, target)
         for line, (source, target) in enumerate(clean, start=1)
     ]
-    assert look(pairs).swapped_lines == ((first, last),)
+    assert ranges(look(pairs)) == [(first, last)]
 
 
 def test_sides_that_are_spelt_alike_are_never_called_swapped(look, clean):
@@ -415,4 +441,4 @@ def test_real_corpora_and_a_swapped_block_in_them(shared_data, names, facts, tmp
     swapped = range(9500, 9901)
     block = [pair[::-1] if n in swapped else pair for n, pair in enumerate(everything, start=1)]
     again = inspect(write(tmp_path / "swapped.tsv", block), verbose=False)
-    assert again.swapped_lines == ((9500, 9900),)
+    assert ranges(again) == [(9500, 9900)]
