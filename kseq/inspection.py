@@ -144,7 +144,7 @@ def inspect(*files, valid=None, test=None, swap=False, verbose=True):
     """Looks through a corpus of text: counts it, and finds the pairs that look wrong.
 
     The files are read twice, and a third time as far as the last example. Memory grows with the
-    number of different words, and by 30 bytes with every pair.
+    number of different words, and by about 120 bytes with every pair.
 
     Args:
         *files: Files of pairs, or two files whose lines belong together, as `kseq.load_corpus`

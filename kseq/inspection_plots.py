@@ -88,7 +88,7 @@ def _pair_lengths(axes, inspection):
     grid = np.zeros((most, most))
     grid[rows, columns] = counts
     edges = 2.0 ** ((np.arange(most + 1) - 0.5) / PAIR_BINS)
-    norm = LogNorm(1, max(counts.max(), 2))
+    norm = LogNorm(1, max(counts.max(), 10))
     shown = np.ma.masked_equal(grid, 0)
     mesh = axes.pcolormesh(edges, edges, shown, norm=norm, cmap="cividis", rasterized=True)
     axes.figure.colorbar(mesh, ax=axes, label="pairs")

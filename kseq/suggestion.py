@@ -177,5 +177,7 @@ def _maximum_length(inspection, kinds):
     longest = max(lengths)
     if longest > Config().training.maximum_length:
         value = min(-(-longest // 10) * 10, _LONGEST)
-        reason = f"99% of the lines have at most {longest} tokens"
+        reason = f"99% of the lines have at most {longest:,} tokens"
+        if longest > _LONGEST:
+            reason += ", more than a batch should hold"
         yield Setting("training", "maximum_length", value, reason)
