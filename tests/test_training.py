@@ -197,7 +197,7 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path, monkeypatch):
         path.write_text("a1\tx1\n" * 20)
         return survey_pairs(*arguments)
 
-    monkeypatch.setattr("kseq.training.survey_pairs", survey_and_change)
+    monkeypatch.setattr("kseq.encoded.survey_pairs", survey_and_change)
     with pytest.raises(ValueError, match="changed while it was read: another number of pairs"):
         train(corpus, CONFIG, out=tmp_path / "run", verbose=False)
 
