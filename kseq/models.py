@@ -217,14 +217,16 @@ def _head(config, readout, vocabulary_size, embedding):
             dtype="float32",
             name="values",
         )(readout)
+    # The largest product of all: in half precision where the model is.
     if not config.tie_output:
-        return keras.layers.Dense(vocabulary_size, dtype="float32", name="logits")(readout)
-    if config.units != config.embedding_dim:
-        readout = keras.layers.Dense(
-            config.embedding_dim, use_bias=False, name="output_projection"
-        )(readout)
-    # The embedding computes them in float32, but promises another type under mixed precision.
-    return ops.cast(embedding(readout, reverse=True), "float32")
+        logits = keras.layers.Dense(vocabulary_size, name="logits")(readout)
+    else:
+        if config.units != config.embedding_dim:
+            readout = keras.layers.Dense(
+                config.embedding_dim, use_bias=False, name="output_projection"
+            )(readout)
+        logits = embedding(readout, reverse=True)
+    return ops.cast(logits, "float32")
 
 
 def _embedding(config, side, vocabulary_size, tied=False):
@@ -235,9 +237,7 @@ def _embedding(config, side, vocabulary_size, tied=False):
         )
     name = f"{side}_embedding"
     if tied:
-        return keras.layers.ReversibleEmbedding(
-            vocabulary_size, config.embedding_dim, reverse_dtype="float32", name=name
-        )
+        return keras.layers.ReversibleEmbedding(vocabulary_size, config.embedding_dim, name=name)
     return keras.layers.Embedding(vocabulary_size, config.embedding_dim, name=name)
 
 
