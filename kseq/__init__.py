@@ -28,6 +28,7 @@ _HOMES = {
     "load_vectors": "vectors",
     "inspect": "inspection",
     "suggest_config": "suggestion",
+    "plot_inspection": "inspection_plots",
     "build_encoder": "models",
     "build_decoder": "models",
     "build_seq2seq": "models",

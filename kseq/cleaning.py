@@ -17,6 +17,7 @@ from kseq.fields import Section, number
 from kseq.files import replaced_file
 from kseq.fingerprints import PairSet
 from kseq.pairs import Pairs
+from kseq.scripts import shortened
 
 REASONS = {
     "empty": "a side is empty, perhaps but for what cannot be seen",
@@ -92,6 +93,21 @@ class CleaningReport:
         else:
             self.dropped[verdict.reason] += 1
             self.examples.setdefault(verdict.reason, verdict)
+
+    def __str__(self):
+        """A line for every reason, with an example."""
+        lines = [
+            f"kept {self.kept:,} of {self.kept + self.dropped.total():,} pairs, "
+            f"{self.changed:,} of them tidied"
+        ]
+        for reason, count in self.dropped.items():
+            line = f"{reason:11}{count:>11,}"
+            if count:
+                example = self.examples[reason]
+                sides = (repr(shortened(" ".join(side.split()), 50)) for side in example.pair)
+                line += f"  {example.place}: {', '.join(sides)}"
+            lines.append(line)
+        return "\n".join(lines)
 
 
 def clean(pairs, cleaning=None, test=(), report=None):

@@ -28,22 +28,8 @@ def clean(options):
         options.dropped,
         options.swap,
     )
-    _print_cleaning(report)
+    print(report)
     print(options.out)
-
-
-def _print_cleaning(report):
-    from kseq.scripts import shortened
-
-    print(f"kept {report.kept:,} of {report.kept + report.dropped.total():,} pairs", end="")
-    print(f", {report.changed:,} of them tidied")
-    for reason, count in report.dropped.items():
-        print(f"{reason:11}{count:>11,}", end="")
-        if count:
-            example = report.examples[reason]
-            sides = (repr(shortened(" ".join(side.split()), 50)) for side in example.pair)
-            print(f"  {example.place}: {', '.join(sides)}", end="")
-        print()
 
 
 def fetch(options):
@@ -93,13 +79,11 @@ def inspect(options):
 
 
 def _print_inspection(inspection, suggestion, as_json):
-    from kseq.inspection_table import inspection_table
-
     if as_json:
         settings = [dataclasses.asdict(setting) for setting in suggestion.settings]
         print(json.dumps({**inspection.to_dict(), "suggestion": settings}, ensure_ascii=False))
     else:
-        print(f"{inspection_table(inspection)}\n\n{suggestion.to_yaml()}", end="")
+        print(f"{inspection}\n\n{suggestion.to_yaml()}", end="")
 
 
 def train(options):

@@ -1,9 +1,12 @@
 """A look at a corpus before training: its figures, and the pairs in it that look wrong."""
 
 import array
+import base64
 import bisect
 import collections
 import dataclasses
+import functools
+import html
 import itertools
 
 import numpy as np
@@ -97,9 +100,9 @@ class SplitFigures:
     swapped_lines: tuple
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Inspection:
-    """What was found in a corpus.
+    """What was found in a corpus: printed it is a table, in a notebook a picture too.
 
     Args:
         name: What to call it.
@@ -138,6 +141,27 @@ class Inspection:
     def to_dict(self):
         """Returns everything as dicts, lists and numbers, ready for JSON."""
         return dataclasses.asdict(self)
+
+    def __str__(self):
+        from kseq.inspection_table import inspection_table
+
+        return inspection_table(self)
+
+    def __repr__(self):
+        return f"<kseq.Inspection of {self.pairs:,} pairs of {self.name}>"
+
+    @functools.cached_property
+    def _picture(self):
+        from kseq.inspection_plots import to_png
+
+        return to_png(self)
+
+    def _repr_png_(self):
+        return self._picture
+
+    def _repr_html_(self):
+        picture = base64.b64encode(self._picture).decode()
+        return f'<pre>{html.escape(str(self))}</pre><img src="data:image/png;base64,{picture}">'
 
 
 def inspect(*files, valid=None, test=None, swap=False, verbose=True):

@@ -1,5 +1,6 @@
 """What was found in a corpus, as a picture of six panels."""
 
+import io
 import itertools
 
 import numpy as np
@@ -51,6 +52,13 @@ def save_inspection(inspection, path):
     figure = plot_inspection(inspection)
     with replaced_file(path) as unfinished:
         figure.savefig(unfinished, dpi=120)
+
+
+def to_png(inspection):
+    """Draws what `kseq.inspect` found for a notebook: the bytes of a PNG."""
+    picture = io.BytesIO()
+    plot_inspection(inspection).savefig(picture, format="png")
+    return picture.getvalue()
 
 
 def _sides(inspection):

@@ -19,7 +19,9 @@ def inspection_table(inspection, width=100):
     from rich.console import Console
 
     file = io.StringIO()
-    console = Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+    plain = {"highlight": False, "markup": False, "emoji": False}
+    # In a notebook it would show every part by itself, and write nothing.
+    console = Console(file=file, width=width, force_terminal=False, force_jupyter=False, **plain)
     console.print(_headline(inspection))
     for part in (_sides(inspection), _suspicions(inspection), *_findings(inspection)):
         console.print()

@@ -388,6 +388,18 @@ def test_what_nobody_sees_is_written_out(look, clean):
     assert max(map(len, table.splitlines())) <= 100
 
 
+def test_a_notebook_shows_the_table_and_the_picture(look, clean, monkeypatch):
+    found = look([*clean, FAULTS["invisible"]])
+    table = str(found)
+    # As in a notebook, where rich would show its tables by itself.
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert str(found) == table == inspection_table(found) and "suspicious" in table
+    shown = found._repr_html_()
+    assert "suspicious" in shown and "\x1b" not in shown and "data:image/png;base64," in shown
+    assert found._repr_png_().startswith(b"\x89PNG")
+    assert len(repr(found)) < 200
+
+
 def test_every_kind_is_explained():
     assert list(KINDS) == ["blank", "repeated", "copied", "swapped", *list(FAULTS)[2:]]
 

@@ -13,7 +13,16 @@ from conftest import ROOT
 SOURCES = sorted((ROOT / "kseq").glob("*.py"))
 
 ORDER = [
-    *("special_tokens", "console", "fields", "strategies", "config", "catalogue", "files"),
+    *(
+        "special_tokens",
+        "scripts",
+        "console",
+        "fields",
+        "strategies",
+        "config",
+        "catalogue",
+        "files",
+    ),
     *("downloads", "public_corpora"),
     *("run_directory", "archives", "lines", "arrays", "records", "values", "fingerprints"),
     *("pronunciations", "pair_files", "pairs", "corpora", "cleaning", "recipes"),
@@ -22,7 +31,7 @@ ORDER = [
     *("suggestion", "pipeline", "attention", "cells", "encoders"),
     *("decoders", "inputs", "losses", "recurrent", "transformer", "models", "weights"),
     *("rules", "search", "unknown_words", "inference", "batches", "results", "alignment"),
-    *("measures", "scripts", "fonts", "figures", "panels", "heatmap", "display"),
+    *("measures", "fonts", "figures", "panels", "heatmap", "display"),
     *(
         "inspection_table",
         "inspection_plots",
