@@ -29,7 +29,7 @@ class Sequences:
         if codecs[0].is_text:
             texts = [text.encode("utf-8", "replace") for text in sequences]
             self._tokens = codecs[0].tokenize(tf.constant(texts))
-            self.numbers = [codec.ids(self._tokens) for codec in codecs]
+            self.numbers = [codec.with_end(self._tokens) for codec in codecs]
         else:
             values, lengths = np.concatenate(sequences), [len(array) for array in sequences]
             self.numbers = [

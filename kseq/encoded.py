@@ -10,13 +10,12 @@ import pathlib
 import zlib
 
 import numpy as np
-import tensorflow as tf
 
 from kseq import files
 from kseq.codecs import CodecPair
-from kseq.lines import chunks
 from kseq.pairs import Pairs
-from kseq.survey import CHUNK, Survey, as_bytes, build_codecs, length_limits, survey_pairs
+from kseq.special_tokens import END
+from kseq.survey import CHUNK, Survey, build_codecs, survey_pairs
 
 SMALLEST = 32 * 2**20  # bytes of a corpus; a smaller one is tokenised in seconds
 _VERSION = 1  # of what stands in these files
@@ -143,11 +142,12 @@ def _key(corpus, config):
 def _write(folder, corpus, config):
     try:
         with files.replaced_folder(folder) as unfinished:
-            codecs, survey = build_codecs(corpus.train, config)
-            surveys = survey, survey_pairs(corpus.valid, codecs, config.training)
+            with _Writer(EncodedPairs(unfinished, "train")) as writer:
+                codecs, survey = build_codecs(corpus.train, config, writer)
+            with _Writer(EncodedPairs(unfinished, "valid")) as writer:
+                valid_survey = survey_pairs(corpus.valid, codecs, config.training, writer)
+            surveys = survey, valid_survey
             codecs.save(unfinished)
-            for name, pairs in (("train", corpus.train), ("valid", corpus.valid)):
-                _encode(pairs, codecs, config.training, EncodedPairs(unfinished, name))
             checksums = {path.name: _checksum(path) for path in unfinished.iterdir()}
             record = {"surveys": list(map(dataclasses.asdict, surveys)), "files": checksums}
             files.write_text(unfinished / _RECORD, json.dumps(record))
@@ -160,21 +160,42 @@ def _write(folder, corpus, config):
         raise
 
 
-def _encode(pairs, codecs, training, encoded):
-    """Writes the ids of the usable pairs."""
-    limits = length_limits(codecs, training)
-    encode = tf.function(
-        lambda *texts: [codec.encode(side) for codec, side in zip(codecs.sides, texts)]
-    ).get_concrete_function(*2 * [tf.TensorSpec([None], tf.string)])
-    with _opened(encoded.paths(), "wb") as opened:
-        for chunk in chunks(pairs, CHUNK["text"]):
-            sides = encode(*(tf.constant(as_bytes(side)) for side in zip(*chunk)))
-            lengths = np.array([side.row_lengths() for side in sides], np.int32)
-            fits = ((lengths > 1) & (lengths - 1 <= limits[:, None])).all(axis=0)
-            outputs = zip(opened[::2], opened[1::2], sides, lengths)
-            for ids_file, lengths_file, side, rows in outputs:
-                ids_file.write(side.flat_values.numpy()[np.repeat(fits, rows)].tobytes())
-                lengths_file.write(rows[fits].tobytes())
+class _Writer:
+    """Keeps ids as `build_codecs` and `survey_pairs` find them, as `EncodedPairs`."""
+
+    def __init__(self, encoded):
+        self._paths = encoded.paths()
+        self._opened = _opened(self._paths, "wb")
+
+    def __enter__(self):
+        self._files = self._opened.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        return self._opened.__exit__(*error)
+
+    def add(self, sides):
+        """Appends ids and lengths of both sides, END behind every sequence."""
+        for (ids, lengths), ids_file, lengths_file in zip(
+            sides, self._files[::2], self._files[1::2]
+        ):
+            lengths = lengths.astype(np.int32) + 1
+            ends = np.zeros(lengths.sum(), bool)
+            ends[np.cumsum(lengths) - 1] = True
+            everything = np.full(ends.size, END, np.int32)
+            everything[~ends] = ids
+            ids_file.write(everything.tobytes())
+            lengths_file.write(lengths.tobytes())
+
+    def renumber(self, side, ids):
+        """Puts `ids[n]` wherever the ids of a side, 0 or 1, hold n."""
+        self._files[2 * side].flush()
+        path = self._paths[2 * side]
+        written = np.memmap(path, np.int32, "r+")
+        for start in range(0, written.size, _BLOCK):
+            block = written[start : start + _BLOCK]
+            block[:] = ids[block]
+        written.flush()
 
 
 def _reopened(folder, config):

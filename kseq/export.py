@@ -143,7 +143,8 @@ def _read_source(codecs, inputs):
         return read, tf.zeros([tf.shape(mask)[0], 0], tf.string), {}
     tokens = codec.tokenize(inputs["text"])
     read = [
-        {"source_ids": _with_a_column(each.source.ids(tokens).to_tensor(PAD))} for each in codecs
+        {"source_ids": _with_a_column(each.source.with_end(tokens).to_tensor(PAD))}
+        for each in codecs
     ]
     return read, tokens.to_tensor(""), {"source_tokens": _shown_source(codec, tokens)}
 

@@ -3,6 +3,8 @@
 import collections
 import dataclasses
 import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +12,7 @@ import tensorflow as tf
 from kseq.codecs import CodecPair
 from kseq.letter_case import mark_case
 from kseq.lines import chunks
-from kseq.special_tokens import SPECIAL_TOKENS
+from kseq.special_tokens import SPECIAL_TOKENS, UNK
 from kseq.subwords import train_subwords
 from kseq.text import normalize, select_vocabulary
 from kseq.values import Statistics, ValueCodec
@@ -49,12 +51,15 @@ class Survey:
         return f"{self.kept:,} pairs" + (f" (left out: {', '.join(reasons)})" if reasons else "")
 
 
-def build_codecs(pairs, config):
+def build_codecs(pairs, config, keeper=None):
     """Builds vocabularies and statistics of a training split, and counts its pairs on the way.
 
     Args:
         pairs: `Pairs` or `ValuePairs` of the training split.
         config: `Config`.
+        keeper: What keeps the ids of the pairs, if anything does: has `add(sides)`, for the ids
+            and lengths of both sides of some pairs, and `renumber(side, ids)`, which says what
+            the ids of a side turned out to be that were given out on the way.
 
     Returns:
         A `CodecPair` and a `Survey`.
@@ -67,17 +72,19 @@ def build_codecs(pairs, config):
     known = [model or side for model, side in zip(_learn_subwords(pairs, config), known)]
     draft = CodecPair.of(*known, config.text)
     tallies = [_tally(codec) for codec in draft.sides]
-    survey = _survey(pairs, draft, config.training, tallies)
-    if config.shares_vocabulary and None not in tallies:
-        tallies = [tallies[0] + tallies[1]] * 2
+    survey = _survey(pairs, draft, config.training, tallies, keeper)
     if config.model.target_activation == "sigmoid":
         _check_between_0_and_1(pairs, tallies[1])
-        tallies[1] = None
     for number, (side, tally) in enumerate(zip(("source", "target"), tallies)):
         if isinstance(tally, Statistics):
-            known[number] = ValueCodec(tally.mean, tally.scale)
+            is_unscaled = number and config.model.target_activation == "sigmoid"
+            if not is_unscaled:
+                known[number] = ValueCodec(tally.mean, tally.scale)
         elif tally is not None:
-            known[number] = _vocabulary(pairs, side, tally, config.text)
+            counted = tallies if config.shares_vocabulary and None not in tallies else [tally]
+            known[number] = _vocabulary(pairs, side, counted, config.text)
+            if keeper is not None:
+                keeper.renumber(number, tally.final_ids(known[number]))
     return CodecPair.of(*known, config.text), survey
 
 
@@ -85,7 +92,7 @@ def _tally(codec):
     """What is gathered about a side on the way; subwords are known before."""
     if not codec.is_text:
         return Statistics()
-    return None if codec.tokenizer == "subword" else collections.Counter()
+    return None if codec.tokenizer == "subword" else TokenTally()
 
 
 def _learn_subwords(pairs, config):
@@ -128,9 +135,10 @@ def _normalized(pairs, sides, case):
             yield from prepare(tf.constant(as_bytes([pair[number] for pair in chunk]))).numpy()
 
 
-def _vocabulary(pairs, side, tally, config):
+def _vocabulary(pairs, side, tallies, config):
+    counts = sum((tally.counts() for tally in tallies), collections.Counter())
     vocabulary = select_vocabulary(
-        {token.decode(): count for token, count in tally.items()},
+        {token.decode(): count for token, count in counts.items()},
         config.minimum_frequency,
         config.maximum_vocabulary_size,
     )
@@ -142,6 +150,39 @@ def _vocabulary(pairs, side, tally, config):
     return vocabulary
 
 
+class TokenTally:
+    """Different tokens, each with an id in the order of their coming, and how often they came."""
+
+    def __init__(self):
+        self._ids = {}
+        self._counts = np.zeros(1024, np.int64)
+
+    def ids(self, tokens):
+        """Returns the ids of different tokens, bytes `[N]`: after those of special tokens."""
+        ids = self._ids
+        known = [ids.setdefault(token, len(ids)) for token in tokens.tolist()]
+        return np.array(known, np.int32) + len(SPECIAL_TOKENS)
+
+    def count(self, ids):
+        """Counts ids of tokens, `[N]`."""
+        counts = np.bincount(ids - len(SPECIAL_TOKENS))
+        if counts.size > self._counts.size:
+            self._counts = np.pad(self._counts, (0, 2 * counts.size - self._counts.size))
+        self._counts[: counts.size] += counts
+
+    def counts(self):
+        """Returns how often each token was counted, tokens that never were left out."""
+        counts = zip(self._ids, self._counts.tolist())
+        return collections.Counter({token: count for token, count in counts if count})
+
+    def final_ids(self, vocabulary):
+        """Returns the id in a vocabulary for each of the ids given here, UNK for unknown ones."""
+        final = {token.encode(): number for number, token in enumerate(vocabulary)}
+        tokens = itertools.chain(range(len(SPECIAL_TOKENS)), self._ids)
+        ids = (token if isinstance(token, int) else final.get(token, UNK) for token in tokens)
+        return np.fromiter(ids, np.int32, len(SPECIAL_TOKENS) + len(self._ids))
+
+
 def _check_between_0_and_1(pairs, statistics):
     if statistics.minimum < 0.0 or statistics.maximum > 1.0:
         raise ValueError(
@@ -150,37 +191,37 @@ def _check_between_0_and_1(pairs, statistics):
         )
 
 
-def survey_pairs(pairs, codecs, training):
+def survey_pairs(pairs, codecs, training, keeper=None):
     """Counts the pairs of a split that can be used, as a `Survey`.
 
     Args:
         pairs: `Pairs` or `ValuePairs`.
         codecs: `CodecPair`.
         training: `TrainingConfig`: the longest sequences allowed.
+        keeper: As in `build_codecs`; ids are what they are.
 
     Raises:
         ValueError: There is none.
     """
-    return _survey(pairs, codecs, training, (None, None))
+    return _survey(pairs, codecs, training, (None, None), keeper)
 
 
-def _survey(pairs, codecs, training, tallies):
+def _survey(pairs, codecs, training, tallies, keeper):
     kept = blank = overlong = tokens = 0
     lengths = np.zeros(2)
-    readers = [_reader(codec) for codec in codecs.sides]
+    readers = [_reader(*each, keeper is not None) for each in zip(codecs.sides, tallies)]
     limits = length_limits(codecs, training)[:, None]
-    for chunk in chunks(pairs, CHUNK[codecs.kind]):
-        sides = [read(sequences) for read, sequences in zip(readers, zip(*chunk))]
-        rows = np.array([side_lengths for side_lengths, _ in sides])
+    for sides in _read(pairs, readers, CHUNK[codecs.kind]):
+        rows = np.array([side.lengths for side in sides])
         fits = ((rows > 0) & (rows <= limits)).all(axis=0)
         overlong += int((rows > limits).any(axis=0).sum())
         blank += int(((rows == 0).any(axis=0) & (rows <= limits).all(axis=0)).sum())
         kept += int(fits.sum())
         lengths += rows[:, fits].sum(axis=1)
         tokens += int((rows[:, fits].max(axis=0) + 1).sum())
-        for tally, (_, add_to) in zip(tallies, sides):
-            if tally is not None:
-                add_to(tally, fits)
+        found = [side.take(fits) for side in sides]
+        if keeper is not None:
+            keeper.add([(ids, side.lengths[fits]) for ids, side in zip(found, sides)])
     if not kept:
         pairs_read = blank + overlong + pairs.shared
         raise ValueError(
@@ -194,32 +235,65 @@ def _survey(pairs, codecs, training, tallies):
     return Survey(kept, pairs.blank + blank, overlong, ratio, tokens, pairs.shared)
 
 
-def _reader(codec):
-    """A function of sequences to their lengths and a function that adds some to a tally."""
+def _read(pairs, readers, size):
+    """Yields what the readers make of both sides of some pairs; the next are read meanwhile."""
+    with ThreadPoolExecutor(len(readers)) as pool:
+        reading = None
+        for chunk in chunks(pairs, size):
+            just_read = [pool.submit(read, side) for read, side in zip(readers, zip(*chunk))]
+            if reading:
+                yield [side.result() for side in reading]
+            reading = just_read
+        if reading:
+            yield [side.result() for side in reading]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Side:
+    """One side of some pairs: lengths, and a function that takes note of those that fit."""
+
+    lengths: np.ndarray
+    take: Callable
+
+
+def _reader(codec, tally, keeps_ids):
+    """A function of sequences to a `_Side`, whose `take` returns the ids of text."""
     if not codec.is_text:
+        return lambda arrays: _values(arrays, tally)
 
-        def read_values(arrays):
-            def add_to(statistics, fits):
-                for array in itertools.compress(arrays, fits):
-                    statistics.add(array)
+    def tokenized(texts):
+        tokens = codec.tokenize(texts)
+        flat = tokens.flat_values
+        if tally is not None:
+            return tokens.row_lengths(), *tf.unique(flat)
+        return tokens.row_lengths(), *([codec.ids(flat)] if keeps_ids else [])
 
-            return np.array([len(array) for array in arrays]), add_to
+    tokenized = tf.function(tokenized).get_concrete_function(tf.TensorSpec([None], tf.string))
 
-        return read_values
+    def read(texts):
+        lengths, *found = (each.numpy() for each in tokenized(tf.constant(as_bytes(texts))))
 
-    tokenize = tf.function(
-        lambda texts: codec.tokenize(texts), input_signature=[tf.TensorSpec([None], tf.string)]
-    ).get_concrete_function()
+        def take(fits):
+            if not found:
+                return None
+            ids = found[0] if tally is None else tally.ids(found[0])[found[1]]
+            ids = ids[np.repeat(fits, lengths)]
+            if tally is not None:
+                tally.count(ids)
+            return ids
 
-    def read_text(texts):
-        tokens = tokenize(tf.constant(as_bytes(texts)))
+        return _Side(lengths, take)
 
-        def add_to(counter, fits):
-            counter.update(tf.ragged.boolean_mask(tokens, fits).flat_values.numpy().tolist())
+    return read
 
-        return tokens.row_lengths().numpy(), add_to
 
-    return read_text
+def _values(arrays, statistics):
+    def take(fits):
+        if statistics is not None:
+            for array in itertools.compress(arrays, fits):
+                statistics.add(array)
+
+    return _Side(np.array([len(array) for array in arrays]), take)
 
 
 def length_limits(codecs, training):

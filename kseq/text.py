@@ -114,11 +114,15 @@ class TextCodec(tf.Module):
 
     def encode(self, texts):
         """Returns the ids of strings `[N]`, END at the end: ragged int32 `[N, (T)]`."""
-        return self.ids(self.tokenize(texts))
+        return self.with_end(self.tokenize(texts))
 
     def ids(self, tokens):
+        """Returns the ids of tokens of any shape, int32."""
+        return tf.cast(self._ids.lookup(tokens), tf.int32)
+
+    def with_end(self, tokens):
         """Returns the ids of tokens, ragged `[N, (T)]`, with END behind them: `[N, (T+1)]`."""
-        ids = tokens.with_flat_values(tf.cast(self._ids.lookup(tokens.flat_values), tf.int32))
+        ids = tokens.with_flat_values(self.ids(tokens.flat_values))
         ends = tf.fill([ids.nrows(), 1], END)
         return tf.concat([ids, tf.RaggedTensor.from_tensor(ends)], axis=1)
 

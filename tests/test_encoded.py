@@ -39,9 +39,11 @@ def batches(prepared, config, split):
     ]
 
 
-@pytest.mark.parametrize("kind", ["word", "subword"])
+@pytest.mark.parametrize("kind", ["word", "shared", "subword"])
 def test_encoded_pairs_give_the_batches_of_the_text(corpus, tmp_path, kind):
     config = CONFIG
+    if kind == "shared":
+        config = CONFIG.with_settings(["share_vocabulary=true", "minimum_frequency=4"])
     if kind == "subword":
         config = CONFIG.with_settings(
             ["source_tokenizer=subword", "subword_vocabulary_size=300", "share_vocabulary=false"]
@@ -124,7 +126,7 @@ def test_a_full_disk_leaves_nothing_behind(corpus, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(encoded, "_encode", fail)
+    monkeypatch.setattr(encoded._Writer, "add", fail)
     with pytest.raises(OSError, match="no room for the encoded corpus in .*; make some, name"):
         prepare(corpus, CONFIG, tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("**/*"))
