@@ -123,9 +123,9 @@ def exact_match_by_length(translator, pairs):
 
 def step_times(corpus, kinds):
     """Median milliseconds of a training step, on a batch of middling length, kinds in turn."""
-    from kseq.models import build_seq2seq
-    from kseq.pipeline import training_pipeline
-    from kseq.survey import build_codecs
+    from kseq.models.factory import build_seq2seq
+    from kseq.pipeline.batching import training_pipeline
+    from kseq.pipeline.survey import build_codecs
     from kseq.training import compile_model
 
     codecs, survey = build_codecs(corpus.train, corpus.config)

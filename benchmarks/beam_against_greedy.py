@@ -11,7 +11,7 @@ import itertools
 
 import kseq
 from kseq.console import import_tensorflow_quietly
-from kseq.corpora import open_pairs, reopen_corpus
+from kseq.corpora.corpus import open_pairs, reopen_corpus
 
 NORMALISATIONS = (
     {"alpha": 1.0},

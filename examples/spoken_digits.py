@@ -59,7 +59,7 @@ def main():
         return
     import_tensorflow_quietly()
     from kseq import load_corpus
-    from kseq.heatmap import save_heatmap
+    from kseq.analysis.heatmap import save_heatmap
 
     folder = arguments.out / "corpus"
     frames = make_corpus(folder, arguments.seed, dict(zip(SPLITS, arguments.sizes)))

@@ -216,8 +216,8 @@ def _complain(problem, code):
 
 
 def _show_only_our_warnings():
-    from kseq.evaluation import LeftOutWarning
-    from kseq.fonts import MissingFontWarning
+    from kseq.analysis.evaluation import LeftOutWarning
+    from kseq.analysis.fonts import MissingFontWarning
 
     warnings.simplefilter("ignore")
     for ours in (LeftOutWarning, MissingFontWarning):

@@ -7,11 +7,11 @@ import pathlib
 import re
 import sys
 
-from kseq.cleaning import Cleaning, clean_files
 from kseq.console import counted, import_tensorflow_quietly, show_warning
-from kseq.corpora import read_links
+from kseq.corpora.cleaning import Cleaning, clean_files
+from kseq.corpora.corpus import read_links
 from kseq.files import require_folder_of, write_text
-from kseq.strategies import BeamSearch, Sampling, make_strategy
+from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 
 FLAGS = {"beam_size": "--beam"}  # others are spelled like the option
 
@@ -34,7 +34,7 @@ def clean(options):
 
 def fetch(options):
     """Downloads a public corpus, or lists what there is: `kseq.fetch`."""
-    from kseq import public_corpora
+    from kseq.corpora import public_corpora
 
     if options.name is None:
         print(public_corpora.table())
@@ -54,7 +54,7 @@ def fetch(options):
 
 def inspect(options):
     """Looks at pairs before training: `kseq.inspect`, `kseq.suggest_config`."""
-    from kseq.suggestion import suggest_config
+    from kseq.inspection.suggestion import suggest_config
 
     for path, suffixes, flag in (
         (options.out, (".png", ".svg", ".pdf"), "--out"),
@@ -65,12 +65,12 @@ def inspect(options):
                 raise ValueError(f"{flag} must end in {' or '.join(suffixes)}; received {path}")
             require_folder_of(path)
     import_tensorflow_quietly()
-    from kseq.inspection import inspect
+    from kseq.inspection.inspection import inspect
 
     inspection = inspect(*options.files, valid=options.valid, test=options.test, swap=options.swap)
     suggestion = suggest_config(inspection)
     if options.out:
-        from kseq.inspection_plots import save_inspection
+        from kseq.inspection.plots import save_inspection
 
         save_inspection(inspection, options.out)
     if options.suggest:
@@ -114,7 +114,7 @@ def train(options):
 
 def _corpus(options):
     """The corpus to train on, with the settings that it brings."""
-    from kseq.corpora import embedded_corpora, load_corpus
+    from kseq.corpora.corpus import embedded_corpora, load_corpus
     from kseq.recipes import load_recipe
 
     if not options.train:
@@ -151,7 +151,7 @@ def average(options):
 
     require_run(options.run_directory)
     import_tensorflow_quietly()
-    from kseq.weights import average_checkpoints
+    from kseq.models.weights import average_checkpoints
 
     epochs = average_checkpoints(
         options.run_directory, options.out, options.last, options.overwrite
@@ -161,7 +161,7 @@ def average(options):
 
 def translate(options):
     """Translates lines, or predicts real values: `Translator.stream`, `Translator.predict`."""
-    from kseq.lines import require_file
+    from kseq.corpora.lines import require_file
 
     strategy = _strategy(options)
     for path in (options.file, strategy.dictionary):
@@ -181,7 +181,7 @@ def translate(options):
 
 
 def _predict(translator, options):
-    from kseq.lines import chunks
+    from kseq.corpora.lines import chunks
 
     _refuse_search(translator, options)
     with _sources(options.file, translator) as sources, counted("sequences") as count:
@@ -236,7 +236,7 @@ def _print_figures(figures):
 
 def score(options):
     """Scores given targets: `Translator.score`."""
-    from kseq.lines import chunks
+    from kseq.corpora.lines import chunks
 
     pairs, _ = _test_pairs(options)
     translator = _translator(options)
@@ -261,7 +261,7 @@ def align(options):
     pairs, _ = _test_pairs(options)
     translator = _translator(options)
     reverse = options.reverse and _load(options.reverse)
-    from kseq.alignment import align, to_pharaoh
+    from kseq.analysis.alignment import align, to_pharaoh
 
     method = None if options.method == "forward" else options.method
     heads = tuple(options.head or ()) or None, tuple(options.reverse_head or ()) or None
@@ -279,7 +279,7 @@ def report(options):
     require_folder_of(options.out)
     pairs, alignments = _test_pairs(options)
     translator = _translator(options)
-    from kseq.report import attention_report
+    from kseq.analysis.report import attention_report
 
     head = tuple(options.head) if options.head else None
     figures = attention_report(translator, pairs, options.out, alignments, options.sentences, head)
@@ -289,7 +289,7 @@ def report(options):
 
 def heatmap(options):
     """Draws attention: `save_heatmap`."""
-    from kseq.heatmap import check_options, save_heatmap
+    from kseq.analysis.heatmap import check_options, save_heatmap
 
     searched = _search_options(options, BeamSearch)
     if not all(sentence.strip() for sentence in options.sentences):
@@ -438,7 +438,7 @@ def _load(*runs, **options):
 
 def _test_pairs(options):
     """The pairs to measure with, and their gold alignments or None, before anything is loaded."""
-    from kseq.corpora import describe_features, open_pairs, reopen_corpus
+    from kseq.corpora.corpus import describe_features, open_pairs, reopen_corpus
     from kseq.run_directory import read_run
 
     _, config, record = read_run(options.run_directory)
@@ -482,7 +482,7 @@ def _sources(file, translator):
 
 
 def _arrays(lines):
-    from kseq.arrays import read_values
+    from kseq.corpora.arrays import read_values
 
     for number, line in enumerate(lines, start=1):
         try:
@@ -495,7 +495,7 @@ def _arrays(lines):
 
 @contextlib.contextmanager
 def _input_lines(file):
-    from kseq.lines import WaitingLines, decode_lines, read_lines
+    from kseq.corpora.lines import WaitingLines, decode_lines, read_lines
 
     if file is not None:
         with contextlib.closing(read_lines(file)) as lines:

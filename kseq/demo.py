@@ -27,7 +27,7 @@ def main():
     """Runs the tour on the embedded English-French corpus."""
     import_tensorflow_quietly()
     from kseq import load_corpus, train
-    from kseq.heatmap import save_heatmap
+    from kseq.analysis.heatmap import save_heatmap
 
     corpus = load_corpus("en-fr")
     _head("1. Training on the embedded English-French corpus")

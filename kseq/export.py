@@ -7,11 +7,11 @@ import os
 import tensorflow as tf
 
 from kseq import files
-from kseq.codecs import CodecPair
-from kseq.inference import Inference
+from kseq.pipeline.codecs import CodecPair
+from kseq.search.inference import Inference
+from kseq.search.strategies import BeamSearch, make_strategy
 from kseq.special_tokens import END, PAD
-from kseq.strategies import BeamSearch, make_strategy
-from kseq.text import strip_marks
+from kseq.text.codec import strip_marks
 
 
 def export(translator, folder, beam_size=1, n_best=None, **options):

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 
 from kseq.config import Config
-from kseq.corpora import load_corpus
+from kseq.corpora.corpus import load_corpus
 from kseq.fields import suggestion
 
 _FOLDER = pathlib.Path(__file__).parent / "recipes"

@@ -10,16 +10,16 @@ import tensorflow as tf
 
 import kseq
 from kseq import files, run_directory
+from kseq.analysis.curves import save_curves
 from kseq.config import Config, ModelConfig
-from kseq.corpora import Corpus
-from kseq.curves import save_curves
-from kseq.encoded import prepare
-from kseq.losses import measure, objective
-from kseq.models import build_seq2seq
-from kseq.pipeline import batch_count, training_pipeline
+from kseq.corpora.corpus import Corpus
+from kseq.models.factory import build_seq2seq
+from kseq.models.losses import measure, objective
+from kseq.models.weights import load_weights, save_weights
+from kseq.pipeline.batching import batch_count, training_pipeline
+from kseq.pipeline.encoded import prepare
+from kseq.text.vectors import load_vectors
 from kseq.translator import Translator
-from kseq.vectors import load_vectors
-from kseq.weights import load_weights, save_weights
 
 FINAL_LEARNING_RATE = 0.05  # of the highest one
 

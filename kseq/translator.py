@@ -7,18 +7,18 @@ import reprlib
 import numpy as np
 import tensorflow as tf
 
-from kseq.batches import Sequences, by_length, checked, refuse_single
+from kseq.corpora.lines import chunks
 from kseq.fields import suggestion
-from kseq.inference import AVERAGES, Inference
-from kseq.lines import chunks
-from kseq.pipeline import with_first
-from kseq.results import Prediction, Translation
+from kseq.models.weights import load_model
+from kseq.pipeline.batching import with_first
+from kseq.pipeline.survey import CHUNK
+from kseq.search.batches import Sequences, by_length, checked, refuse_single
+from kseq.search.inference import AVERAGES, Inference
+from kseq.search.results import Prediction, Translation
+from kseq.search.strategies import BeamSearch, Sampling, make_strategy
+from kseq.search.unknown_words import Dictionary, load_dictionary
 from kseq.special_tokens import PAD
-from kseq.strategies import BeamSearch, Sampling, make_strategy
-from kseq.survey import CHUNK
-from kseq.text import decoded
-from kseq.unknown_words import Dictionary, load_dictionary
-from kseq.weights import load_model
+from kseq.text.codec import decoded
 
 LONGEST_PREDICTION = 100_000  # steps
 _MISSING = object()
@@ -225,8 +225,8 @@ class Translator:
         return results
 
     def evaluate(self, pairs, alignments=None, beam_size=1, **options):
-        """Measures results against references; see `kseq.evaluation.evaluate`."""
-        from kseq.evaluation import evaluate
+        """Measures results against references; see `kseq.analysis.evaluation.evaluate`."""
+        from kseq.analysis.evaluation import evaluate
 
         make_strategy(BeamSearch, beam_size=beam_size, **options)
         if "n_best" in options:
@@ -238,7 +238,7 @@ class Translator:
 
         A `Prediction` of real values is drawn with `kseq.plot_attention`.
         """
-        from kseq.heatmap import plot_attention
+        from kseq.analysis.heatmap import plot_attention
 
         return plot_attention(self.translate([text], beam_size, **options)[0], axes)
 

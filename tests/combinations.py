@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from kseq import ModelConfig
-from kseq.models import build_seq2seq
+from kseq.models.factory import build_seq2seq
 
 SIZE = 15
 SOURCE_LENGTHS = (7, 3, 1)

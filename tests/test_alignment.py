@@ -10,10 +10,10 @@ import pytest
 from references import grow_diag_final_and
 
 from kseq import Config, TextConfig, alignment_error_rate, hard_alignment, to_pharaoh
-from kseq.alignment import METHODS, align, attention_of, symmetrize
-from kseq.codecs import CodecPair
+from kseq.analysis.alignment import METHODS, align, attention_of, symmetrize
+from kseq.corpora.values import ValueCodec
+from kseq.pipeline.codecs import CodecPair
 from kseq.special_tokens import SPECIAL_TOKENS
-from kseq.values import ValueCodec
 
 
 def result(attention, tokens, source_tokens, heads=None):

@@ -7,7 +7,7 @@ import references
 import tensorflow as tf
 from combinations import precision
 
-from kseq.attention import make_attention, masked_softmax, projects_keys
+from kseq.models.attention import make_attention, masked_softmax, projects_keys
 
 rng = np.random.default_rng(0)
 WINDOW = 1

@@ -6,7 +6,8 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kseq.batches import (
+from kseq.corpora.values import ValueCodec
+from kseq.search.batches import (
     BATCH_SENTENCES,
     BATCH_TOKENS,
     Sequences,
@@ -16,8 +17,7 @@ from kseq.batches import (
     refuse_single,
 )
 from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, UNK
-from kseq.text import TextCodec
-from kseq.values import ValueCodec
+from kseq.text.codec import TextCodec
 
 TOKENS = [*SPECIAL_TOKENS, "a", "b", "￭."]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import references
 
-from kseq.cells import CELLS, LSTMCell
+from kseq.models.cells import CELLS, LSTMCell
 
 rng = np.random.default_rng(0)
 UNITS = 4

@@ -9,8 +9,8 @@ import unicodedata
 import pytest
 
 from kseq import Cleaning, CleaningReport, Pairs, clean, clean_files
-from kseq.cleaning import REASONS, examine
 from kseq.cli import main
+from kseq.corpora.cleaning import REASONS, examine
 
 
 def tidied(text, **settings):

@@ -12,8 +12,8 @@ from file_server import serving
 from test_public_corpora import PAIRS, archive
 
 import kseq
-from kseq import downloads
 from kseq.cli import main
+from kseq.corpora import downloads
 
 KSEQ = [sys.executable, "-m", "kseq", "fetch"]
 

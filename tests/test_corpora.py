@@ -10,8 +10,8 @@ import zipfile
 import pytest
 
 from kseq import Corpus, Pairs
-from kseq.corpora import embedded_corpora, load_corpus, reopen_corpus
-from kseq.lines import read_lines
+from kseq.corpora.corpus import embedded_corpora, load_corpus, reopen_corpus
+from kseq.corpora.lines import read_lines
 
 LINES = "".join(f"source {n}\ttarget {n}\n" for n in range(200))
 

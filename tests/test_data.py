@@ -10,8 +10,8 @@ import tensorflow as tf
 from conftest import ROOT
 
 from kseq import load_corpus
-from kseq.lines import read_lines
-from kseq.text import WordTokenizer, normalize
+from kseq.corpora.lines import read_lines
+from kseq.text.codec import WordTokenizer, normalize
 
 SPLITS = ("train", "valid", "test")
 

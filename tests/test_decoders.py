@@ -7,7 +7,7 @@ import tensorflow as tf
 from combinations import as_tensors, batch, build, outputs_of, run
 
 from kseq import ModelConfig
-from kseq.decoders import BahdanauDecoder, InputFeedingDecoder
+from kseq.models.decoders import BahdanauDecoder, InputFeedingDecoder
 
 rng = np.random.default_rng(0)
 UNITS = 4

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from kseq import BeamSearch, Config, Sampling, Translator, load_corpus, train
-from kseq.codecs import CodecPair
 from kseq.export import export
-from kseq.models import build_seq2seq
+from kseq.models.factory import build_seq2seq
+from kseq.pipeline.codecs import CodecPair
 from kseq.special_tokens import SPECIAL_TOKENS
 
 SENTENCES = ["The cat is small.", "I see the house and the big red car.", "They do not eat."]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
-import kseq.display
 from kseq import Prediction, Translation
-from kseq.display import to_html, to_png
+from kseq.analysis import display
+from kseq.analysis.display import to_html, to_png
 
 
 def translation(source="The red car .", text="La voiture rouge .", **changes):
@@ -65,7 +65,7 @@ def test_texts_score_and_heatmap():
 
 def test_both_pictures_are_drawn_once(monkeypatch):
     drawn = []
-    monkeypatch.setattr(kseq.display, "to_png", lambda result: drawn.append(result) or b"png")
+    monkeypatch.setattr(display, "to_png", lambda result: drawn.append(result) or b"png")
     result = translation()
     assert picture(result._repr_html_()) == result._repr_png_() == b"png"
     assert drawn == [result]
@@ -100,7 +100,7 @@ def test_what_cannot_be_drawn_is_no_error():
 
 
 def test_a_warning_that_is_an_error_is_none_here(monkeypatch):
-    monkeypatch.setattr("kseq.fonts._installed", list)
+    monkeypatch.setattr("kseq.analysis.fonts._installed", list)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "cannot be drawn: no installed font has 京" in translation("北 京")._repr_html_()

@@ -13,8 +13,9 @@ import sys
 import pytest
 from file_server import serving, tag_of
 
-from kseq import DownloadFailed, downloads
-from kseq.downloads import Part, download
+from kseq import DownloadFailed
+from kseq.corpora import downloads
+from kseq.corpora.downloads import Part, download
 
 DATA = random.Random(1).randbytes(300_000)
 MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -68,7 +69,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(server, fetched):
 def test_a_kill_loses_nothing_that_was_written(server, fetched, tmp_path, kill_at):
     program = f"""
 import os, signal, sys
-from kseq.downloads import download
+from kseq.corpora.downloads import download
 def report(done, total):
     if done >= {kill_at}:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -303,7 +304,7 @@ def test_no_room(server, fetched, tmp_path):
     assert caught.value.filename == str(tmp_path)
     program = """
 import signal, sys
-from kseq.downloads import download
+from kseq.corpora.downloads import download
 try:
     download(*sys.argv[1:])
 except OSError as error:

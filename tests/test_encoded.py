@@ -5,9 +5,10 @@ import errno
 import numpy as np
 import pytest
 
-from kseq import Config, encoded, load_corpus
-from kseq.encoded import EncodedPairs, default_cache, prepare
-from kseq.pipeline import training_pipeline
+from kseq import Config, load_corpus
+from kseq.pipeline import encoded
+from kseq.pipeline.batching import training_pipeline
+from kseq.pipeline.encoded import EncodedPairs, default_cache, prepare
 
 CONFIG = Config().with_settings(["minimum_frequency=1", "maximum_length=6", "batch_size=16"])
 

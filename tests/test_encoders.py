@@ -6,7 +6,7 @@ import pytest
 from combinations import SIZE, build, run
 
 from kseq import ModelConfig, build_encoder
-from kseq.encoders import Halve, Reverse, recurrent_encoder
+from kseq.models.encoders import Halve, Reverse, recurrent_encoder
 
 MASK = np.array([[True, True, True, True, True], [True, True, False, False, False]])
 LENGTHS = np.array([[6], [3]])

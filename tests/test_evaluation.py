@@ -9,10 +9,10 @@ import pytest
 import sacrebleu
 
 from kseq import Config, TextConfig
-from kseq.codecs import CodecPair
-from kseq.evaluation import LeftOutWarning, edit_distance, evaluate
+from kseq.analysis.evaluation import LeftOutWarning, edit_distance, evaluate
+from kseq.pipeline.codecs import CodecPair
 from kseq.special_tokens import SPECIAL_TOKENS
-from kseq.text import TextCodec
+from kseq.text.codec import TextCodec
 
 
 @functools.cache

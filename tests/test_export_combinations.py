@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from kseq import Config, Translator
-from kseq.codecs import CodecPair
+from kseq.corpora.values import ValueCodec
+from kseq.pipeline.codecs import CodecPair
 from kseq.special_tokens import SPECIAL_TOKENS
-from kseq.text import TextCodec
-from kseq.values import ValueCodec
+from kseq.text.codec import TextCodec
 
 LETTERS = "abcdefghijk"
 SENTENCES = ["a b c d e f", "k", "x b"]

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from kseq.fingerprints import PairSet
+from kseq.corpora.fingerprints import PairSet
 
 
 def pairs(count, words=60, seed=0):

@@ -12,8 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kseq import plot_attention
-from kseq.fonts import MissingFontWarning, families_for, text_width
-from kseq.heatmap import save_heatmap
+from kseq.analysis.fonts import MissingFontWarning, families_for, text_width
+from kseq.analysis.heatmap import save_heatmap
 
 
 def result(tokens, source_tokens, seed=0):
@@ -108,7 +108,7 @@ def test_latin_text_needs_no_other_font():
 
 
 def test_a_missing_font_is_named(monkeypatch):
-    monkeypatch.setattr("kseq.fonts._installed", list)
+    monkeypatch.setattr("kseq.analysis.fonts._installed", list)
     with pytest.warns(MissingFontWarning, match="no installed font has 京 北: .*fonts-noto-cjk"):
         families_for("北京")
 
@@ -167,7 +167,7 @@ def test_no_script_breaks_the_axes(name):
 
 
 def test_one_warning_for_all_that_no_font_has(monkeypatch):
-    monkeypatch.setattr("kseq.fonts._installed", list)
+    monkeypatch.setattr("kseq.analysis.fonts._installed", list)
     with pytest.warns(MissingFontWarning, match="has 京 北 👍: .*fonts-symbola") as caught:
         draw(plot_attention(result(["北", "京", "👍"], ["👍", "北"])).figure)
     assert len(caught) == 1 and caught[0].filename == __file__
@@ -183,9 +183,9 @@ def test_a_font_with_a_box_for_everything_is_no_font_for_it():
 
 def test_a_letter_and_its_marks_come_from_one_font(monkeypatch):
     fonts = {"default": "ab", "marks": "\u0301\u0302", "both": "x\u0301", "base": "xyz"}
-    monkeypatch.setattr("kseq.fonts._installed", lambda: [(name, name) for name in fonts])
+    monkeypatch.setattr("kseq.analysis.fonts._installed", lambda: [(name, name) for name in fonts])
     monkeypatch.setattr(
-        "kseq.fonts._glyphs", lambda path: frozenset(fonts.get(path, fonts["default"]))
+        "kseq.analysis.fonts._glyphs", lambda path: frozenset(fonts.get(path, fonts["default"]))
     )
     configured = list(matplotlib.rcParams["font.family"])
     assert families_for("ax\u0301") == [*configured, "both"]

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from kseq import BeamSearch, Config
-from kseq.codecs import CodecPair
-from kseq.inference import LONGEST_OUTPUT, Inference
-from kseq.models import build_seq2seq
+from kseq.models.factory import build_seq2seq
+from kseq.pipeline.codecs import CodecPair
+from kseq.search.inference import LONGEST_OUTPUT, Inference
 from kseq.special_tokens import END, SPECIAL_TOKENS, START
 
 WORDS = [0, 1, 3, 10, 29, 30, 70, 400, 900]

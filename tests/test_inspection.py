@@ -16,12 +16,12 @@ from conftest import ROOT
 from kseq import inspect, suggest_config
 from kseq.cli import main
 from kseq.config import Config
-from kseq.corpora import Pairs
-from kseq.inspection_plots import plot_inspection, save_inspection
-from kseq.inspection_table import inspection_table
-from kseq.sides import SideModel, can_tell, runs_of, swapped_states
-from kseq.suspicions import KINDS, RatioCounts, is_copied, text_suspicions
-from kseq.tally import Growth, characters_by_script
+from kseq.corpora.corpus import Pairs
+from kseq.inspection.plots import plot_inspection, save_inspection
+from kseq.inspection.sides import SideModel, can_tell, runs_of, swapped_states
+from kseq.inspection.suspicions import KINDS, RatioCounts, is_copied, text_suspicions
+from kseq.inspection.table import inspection_table
+from kseq.inspection.tally import Growth, characters_by_script
 
 ENGLISH_FRENCH = ROOT / "data" / "en-fr" / "train.tsv"
 
@@ -439,7 +439,7 @@ def test_mistakes_are_told_in_one_line(words, message, clean, tmp_path, capsys):
 def test_the_modules_that_show_need_no_tensorflow():
     program = """
 import sys
-import kseq.inspection_plots, kseq.inspection_table, kseq.suggestion
+import kseq.inspection.plots, kseq.inspection.table, kseq.inspection.suggestion
 assert not {"tensorflow", "matplotlib"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -5,9 +5,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kseq.letter_case import CAPITAL, CAPITALS, LOWER, mark_case, restore_case
 from kseq.special_tokens import SPECIAL_TOKENS
-from kseq.text import TextCodec, normalize
+from kseq.text.codec import TextCodec, normalize
+from kseq.text.letter_case import CAPITAL, CAPITALS, LOWER, mark_case, restore_case
 
 
 def marked(text):

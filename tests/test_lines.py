@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from kseq.lines import WaitingLines, chunks, decode_lines, read_columns
+from kseq.corpora.lines import WaitingLines, chunks, decode_lines, read_columns
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 6, 7])

@@ -7,7 +7,7 @@ import references
 import tensorflow as tf
 
 from kseq import ModelConfig
-from kseq.losses import CrossEntropy, objective, token_cross_entropy
+from kseq.models.losses import CrossEntropy, objective, token_cross_entropy
 
 rng = np.random.default_rng(0)
 LABELS = np.array([[1, 4, 0], [2, 0, 0]], "int32")

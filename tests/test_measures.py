@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from references import attention_behaviour, entropy_in_bits, suspicion
 
-from kseq import measures
-from kseq.measures import Behaviour, Bin
+from kseq.analysis import measures
+from kseq.analysis.measures import Behaviour, Bin
 
 
 def read(attention, log_probability=-1.0, heads=None):

@@ -12,8 +12,17 @@ import references
 import tensorflow as tf
 from combinations import SIZE, as_tensors, batch, build, precision, run
 
-import kseq.models
 from kseq import ModelConfig, build_decoder, build_encoder, build_seq2seq, split_for_inference
+from kseq.models import (
+    attention,
+    cells,
+    decoders,
+    encoders,
+    factory,
+    losses,
+    recurrent,
+    transformer,
+)
 
 SMALL = {"units": 8, "embedding_dim": 6}
 TRANSFORMER = {**SMALL, "architecture": "transformer", "heads": 2}
@@ -189,7 +198,7 @@ def test_coverage_loss_enters_the_loss_that_is_trained():
     for weight in (0.0, 2.0):
         config = ModelConfig(**SMALL, attention="coverage", coverage_loss=weight, dropout=0.0)
         model, inputs = build(config), batch(config)
-        model.compile("sgd", kseq.losses.CrossEntropy())
+        model.compile("sgd", losses.CrossEntropy())
         labels = np.ones_like(inputs["target_ids"])
         values.append(model.train_on_batch(inputs, labels))
         _, decoded = run(build(config), inputs)
@@ -199,7 +208,7 @@ def test_coverage_loss_enters_the_loss_that_is_trained():
 
 def test_coverage_loss_by_hand():
     """The second step attends to 0.25 that the first one saw; the padding costs nothing."""
-    layer = kseq.losses.CoverageLoss(2.0)
+    layer = losses.CoverageLoss(2.0)
     attention = tf.constant([[[0.75, 0.25, 0.0], [0.0, 0.25, 0.75], [1.0, 0.0, 0.0]]])
     result = layer(attention, np.array([[2, 5, 0]]), training=True)
     np.testing.assert_array_equal(result, attention)
@@ -218,17 +227,17 @@ def test_a_file_keeps_its_precision(tmp_path):
 
 
 def test_keras_file_in_a_fresh_process(tmp_path):
-    """Importing kseq.models is all that it takes to read one."""
+    """Importing kseq.models.factory is all that it takes to read one."""
     model = plain_model(share_embeddings=True)
     model.save(tmp_path / "model.keras")
     np.savez(tmp_path / "arrays.npz", logits=model(inputs_of(model)), **inputs_of(model))
     program = """
 import sys, keras, numpy as np
-import kseq.models
+import kseq.models.factory
 model = keras.models.load_model(sys.argv[1] + "/model.keras")
 arrays = dict(np.load(sys.argv[1] + "/arrays.npz"))
 np.testing.assert_allclose(arrays.pop("logits"), model(arrays), atol=1e-6)
-kseq.models.split_for_inference(model)
+kseq.models.factory.split_for_inference(model)
 """
     subprocess.run(
         [sys.executable, "-c", program, tmp_path], check=True, cwd=pathlib.Path(__file__).parents[1]
@@ -257,12 +266,12 @@ def test_vocabulary_sizes_that_do_not_fit(settings, sizes, message):
 
 
 LAYERS = [
-    (kseq.attention.AdditiveAttention, {"units": 5}),
-    (kseq.attention.CoverageAttention, {"units": 5}),
-    (kseq.attention.MultiplicativeAttention, {"scaled": True}),
-    (kseq.attention.LocalAttention, {"window": 3}),
-    (kseq.attention.PredictiveLocalAttention, {"units": 5, "window": 3}),
-    *((cell, {"units": 5}) for cell in kseq.cells.CELLS.values()),
+    (attention.AdditiveAttention, {"units": 5}),
+    (attention.CoverageAttention, {"units": 5}),
+    (attention.MultiplicativeAttention, {"scaled": True}),
+    (attention.LocalAttention, {"window": 3}),
+    (attention.PredictiveLocalAttention, {"units": 5, "window": 3}),
+    *((cell, {"units": 5}) for cell in cells.CELLS.values()),
     *(
         (
             decoder,
@@ -276,15 +285,21 @@ LAYERS = [
                 "dropout": 0.3,
             },
         )
-        for decoder in (kseq.decoders.BahdanauDecoder, kseq.decoders.InputFeedingDecoder)
+        for decoder in (
+            decoders.BahdanauDecoder,
+            decoders.InputFeedingDecoder,
+        )
     ),
-    (kseq.encoders.Halve, {}),
-    (kseq.encoders.Reverse, {}),
-    (kseq.losses.CoverageLoss, {"weight": 0.5}),
-    (kseq.recurrent.RepeatContext, {}),
-    (kseq.transformer.CachedSelfAttention, {"num_heads": 2, "key_dim": 3, "use_bias": False}),
-    (kseq.transformer.CrossAttention, {"heads": 2, "units": 6}),
-    (kseq.transformer.PositionalEncoding, {}),
+    (encoders.Halve, {}),
+    (encoders.Reverse, {}),
+    (losses.CoverageLoss, {"weight": 0.5}),
+    (recurrent.RepeatContext, {}),
+    (
+        transformer.CachedSelfAttention,
+        {"num_heads": 2, "key_dim": 3, "use_bias": False},
+    ),
+    (transformer.CrossAttention, {"heads": 2, "units": 6}),
+    (transformer.PositionalEncoding, {}),
 ]
 
 
@@ -298,19 +313,7 @@ def test_layer_round_trip(kind, settings):
 
 
 def test_every_layer_makes_the_round_trip():
-    modules = [
-        getattr(kseq, name)
-        for name in (
-            "attention",
-            "cells",
-            "decoders",
-            "encoders",
-            "losses",
-            "models",
-            "recurrent",
-            "transformer",
-        )
-    ]
+    modules = attention, cells, decoders, encoders, factory, losses, recurrent, transformer
     defined = {
         thing
         for module in modules
@@ -319,5 +322,9 @@ def test_every_layer_makes_the_round_trip():
         and issubclass(thing, keras.layers.Layer)
         and thing.__module__ == module.__name__
     }
-    bases = {kseq.attention.Attention, kseq.cells.Cell, kseq.decoders.LoopDecoder}
-    assert defined - bases - {kseq.models.Seq2Seq} == {kind for kind, _ in LAYERS}
+    bases = {
+        attention.Attention,
+        cells.Cell,
+        decoders.LoopDecoder,
+    }
+    assert defined - bases - {factory.Seq2Seq} == {kind for kind, _ in LAYERS}

@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
-from kseq.pair_files import PairFiles
-from kseq.pairs import Pairs
+from kseq.corpora.pair_files import PairFiles
+from kseq.corpora.pairs import Pairs
 
 
 @pytest.fixture

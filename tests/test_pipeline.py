@@ -5,12 +5,12 @@ import pytest
 import tensorflow as tf
 
 from kseq import Config, ModelConfig, TextConfig, TrainingConfig
-from kseq.codecs import CodecPair
-from kseq.corpora import Pairs
-from kseq.pipeline import POOL_BATCHES, batch_count, bucket_by_length, training_pipeline
+from kseq.corpora.corpus import Pairs
+from kseq.corpora.values import ValuePairs, write_records
+from kseq.pipeline.batching import POOL_BATCHES, batch_count, bucket_by_length, training_pipeline
+from kseq.pipeline.codecs import CodecPair
+from kseq.pipeline.survey import build_codecs, survey_pairs
 from kseq.special_tokens import END, PAD, START, UNK
-from kseq.survey import build_codecs, survey_pairs
-from kseq.values import ValuePairs, write_records
 
 TEXT = TextConfig(minimum_frequency=1)
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from kseq.pronunciations import read_pronunciations
+from kseq.corpora.pronunciations import read_pronunciations
 
 
 def read(path, text):

@@ -14,7 +14,8 @@ import pytest
 from file_server import serving
 
 import kseq
-from kseq import DownloadFailed, downloads, fetch, files, public_corpora
+from kseq import DownloadFailed, fetch, files
+from kseq.corpora import downloads, public_corpora
 
 PAIRS = "".join(f"Sentence {n}.\tFrase {n}.\tCC-BY 2.0\n" for n in range(500)).encode()
 DICTIONARY = b"'bout B AW1 T\na AH0\na(2) EY1\naalborg AO1 L B AO0 R G # place, danish\n"
@@ -271,7 +272,7 @@ def test_a_folder_that_belongs_to_others(server):
     """As somebody who is not root, who may write anywhere."""
     program = """
 import os, sys
-from kseq.public_corpora import fetch  # which root alone may read, perhaps
+from kseq.corpora.public_corpora import fetch  # which root alone may read, perhaps
 if os.getuid() == 0:
     os.setuid(65534)
 try:

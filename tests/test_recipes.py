@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from kseq.cli import main
-from kseq.public_corpora import find_corpus
+from kseq.corpora.public_corpora import find_corpus
 from kseq.recipes import load_recipe, recipe_names
 
 FOLDERS = {"multi30k": "multi30k", "cmudict": "cmudict"}  # others are in tatoeba

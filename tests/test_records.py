@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from value_files import example, require_pairs, write_examples
 
-from kseq.values import ValuePairs, write_records
+from kseq.corpora.values import ValuePairs, write_records
 
 
 @pytest.mark.parametrize("name", ["a.tfrecord", "a.tfrecords", "a.tfrecord.gz"])

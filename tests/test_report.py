@@ -12,9 +12,9 @@ import pytest
 from references import attention_behaviour
 
 from kseq import Config, Translator, alignment_error_rate, build_seq2seq, hard_alignment
-from kseq.codecs import CodecPair
-from kseq.corpora import load_corpus
-from kseq.report import attention_report
+from kseq.analysis.report import attention_report
+from kseq.corpora.corpus import load_corpus
+from kseq.pipeline.codecs import CodecPair
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror=alert(1)>"
 MANY = [
@@ -136,7 +136,7 @@ def test_nothing_of_the_corpus_is_markup(translator, tmp_path):
 def test_the_page_is_written_whole_or_not_at_all(translator, tmp_path, monkeypatch):
     path = tmp_path / "page.html"
     path.write_text("the old page")
-    monkeypatch.setattr("kseq.report.page", lambda facts: "\ud800")  # cannot be encoded
+    monkeypatch.setattr("kseq.analysis.report.page", lambda facts: "\ud800")  # cannot be encoded
     with pytest.raises(UnicodeEncodeError):
         attention_report(translator, MANY, path)
     assert [entry.read_text() for entry in tmp_path.iterdir()] == ["the old page"]

@@ -6,9 +6,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kseq.rules import apply_rules, needs_written, require
+from kseq.search.rules import apply_rules, needs_written, require
+from kseq.search.strategies import Rules
 from kseq.special_tokens import END, PAD, START, UNK
-from kseq.strategies import Rules
 
 VOCABULARY = 7
 WORDS = [UNK, 4, 5, 6]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kseq.scripts import graphemes, is_short, label, reads_right_to_left, shortened
+from kseq.text.scripts import graphemes, is_short, label, reads_right_to_left, shortened
 
 FAMILY, THUMB, FLAG = "👩\u200d👩\u200d👧", "👍🏽", "🇫🇷"
 

@@ -7,10 +7,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kseq.rules import require
-from kseq.search import free_run, search
+from kseq.search.loop import free_run, search
+from kseq.search.rules import require
+from kseq.search.strategies import BeamSearch, Sampling
 from kseq.special_tokens import END, PAD, START, UNK
-from kseq.strategies import BeamSearch, Sampling
 
 
 class RandomModel:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from test_export_combinations import sources_of, translator_of
 
 from kseq import BeamSearch, Sampling
-from kseq.batches import Sequences
+from kseq.search.batches import Sequences
 from kseq.special_tokens import START
 
 TEXT_OUT = [config for config in combinations.COMBINATIONS if not config.target_features]

@@ -3,7 +3,7 @@
 import pytest
 
 from kseq import BeamSearch, Sampling
-from kseq.strategies import make_strategy
+from kseq.search.strategies import make_strategy
 
 
 @pytest.mark.parametrize(

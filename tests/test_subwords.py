@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kseq import Config, load_corpus
-from kseq.codecs import CodecPair
-from kseq.corpora import Pairs
-from kseq.pipeline import training_pipeline
+from kseq.corpora.corpus import Pairs
+from kseq.pipeline.batching import training_pipeline
+from kseq.pipeline.codecs import CodecPair
+from kseq.pipeline.survey import build_codecs
 from kseq.special_tokens import END, SPECIAL_TOKENS, START
-from kseq.subwords import SubwordTokenizer, train_subwords
-from kseq.survey import build_codecs
-from kseq.text import TextCodec, normalize
+from kseq.text.codec import TextCodec, normalize
+from kseq.text.subwords import SubwordTokenizer, train_subwords
 
 SIZE = 500
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
-from kseq.text import TextCodec, load_vocabulary, normalize, select_vocabulary, strip_marks
-from kseq.tokenizers import CharacterTokenizer, WordTokenizer
+from kseq.text.codec import TextCodec, load_vocabulary, normalize, select_vocabulary, strip_marks
+from kseq.text.tokenizers import CharacterTokenizer, WordTokenizer
 
 SCRIPTS = {
     "French": "L'homme n'est-il pas là ? « Si ! », dit-elle.",

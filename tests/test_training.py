@@ -21,9 +21,9 @@ from kseq import (
     load_corpus,
     train,
 )
-from kseq.corpora import reopen_corpus
+from kseq.corpora.corpus import reopen_corpus
+from kseq.pipeline.survey import survey_pairs
 from kseq.run_directory import is_run
-from kseq.survey import survey_pairs
 from kseq.training import compile_model
 
 FILES = [
@@ -140,7 +140,7 @@ def test_something_else_is_never_replaced(tiny, tmp_path):
 
 def test_a_loss_that_is_not_a_number(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "kseq.losses._row_cross_entropy", lambda labels, logits, _: logits[:, 0] * np.nan
+        "kseq.models.losses._row_cross_entropy", lambda labels, logits, _: logits[:, 0] * np.nan
     )
     with pytest.raises(TrainingFailed, match="not a finite number in any epoch; lower learning"):
         train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
@@ -197,7 +197,7 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path, monkeypatch):
         path.write_text("a1\tx1\n" * 20)
         return survey_pairs(*arguments)
 
-    monkeypatch.setattr("kseq.encoded.survey_pairs", survey_and_change)
+    monkeypatch.setattr("kseq.pipeline.encoded.survey_pairs", survey_and_change)
     with pytest.raises(ValueError, match="changed while it was read: another number of pairs"):
         train(corpus, CONFIG, out=tmp_path / "run", verbose=False)
 

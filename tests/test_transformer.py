@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import references
 
-from kseq.transformer import CachedSelfAttention, CrossAttention, PositionalEncoding
+from kseq.models.transformer import CachedSelfAttention, CrossAttention, PositionalEncoding
 
 rng = np.random.default_rng(0)
 HEADS, SIZE = 2, 3

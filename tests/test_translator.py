@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from kseq import Config, Translator
-from kseq.inference import Inference
+from kseq.search.inference import Inference
+from kseq.search.strategies import BeamSearch
 from kseq.special_tokens import END, SPECIAL_TOKENS
-from kseq.strategies import BeamSearch
 
 SENTENCES = [
     "The cat is small.",

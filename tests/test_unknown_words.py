@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kseq.search.unknown_words import Dictionary, load_dictionary, replace_unknown
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
-from kseq.text import TextCodec
-from kseq.unknown_words import Dictionary, load_dictionary, replace_unknown
+from kseq.text.codec import TextCodec
 
 CODEC = TextCodec([*SPECIAL_TOKENS, "cat"])
 SOURCES = [["a", "￭b", "c"], ["d", "", ""]]

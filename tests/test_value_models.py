@@ -18,8 +18,8 @@ from kseq import (
     load_corpus,
     train,
 )
+from kseq.analysis.heatmap import plot_attention, save_heatmap
 from kseq.cli import main
-from kseq.heatmap import plot_attention, save_heatmap
 
 FEATURES, TARGET_FEATURES = 3, 2
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from value_files import require_pairs
 
-from kseq.values import (
+from kseq.corpora.values import (
     Statistics,
     ValueCodec,
     ValuePairs,
@@ -112,7 +112,7 @@ def test_an_array_that_cannot_be_opened(index, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied", "speech/0.npy")
 
-    monkeypatch.setattr("kseq.arrays.open", refuse, raising=False)
+    monkeypatch.setattr("kseq.corpora.arrays.open", refuse, raising=False)
     message = r"index\.tsv, line 1, source: .*Permission denied: 'speech/0.npy'"
     with pytest.raises(PermissionError, match=message):
         list(ValuePairs(index))
@@ -175,7 +175,7 @@ def test_asking_reads_nothing_from_a_pipe(tmp_path):
 
 def test_an_index_needs_no_tensorflow(index):
     program = (
-        "import sys; from kseq.values import ValuePairs\n"
+        "import sys; from kseq.corpora.values import ValuePairs\n"
         "assert len(list(ValuePairs.open(sys.argv[1]))) == 3\n"
         "assert 'tensorflow' not in sys.modules"
     )

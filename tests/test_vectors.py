@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from kseq import text
 from kseq.special_tokens import SPECIAL_TOKENS
-from kseq.vectors import _JOINER, load_vectors
+from kseq.text import codec as text
+from kseq.text.vectors import _JOINER, load_vectors
 
 GLOVE = "the 0.5 -1 2e-1\ncat 1 2 3\nsat 4 5 6\n"
 
@@ -216,6 +216,6 @@ def test_lines_of_other_words_are_not_parsed(load):
 
 
 def test_the_import_is_light():
-    program = "import sys, kseq.vectors; print({'tensorflow', 'keras'} & set(sys.modules))"
+    program = "import sys, kseq.text.vectors; print({'tensorflow', 'keras'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.stdout == "set()\n", run.stderr

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from kseq import Config, run_directory
-from kseq.codecs import CodecPair
-from kseq.models import build_seq2seq
+from kseq.models.factory import build_seq2seq
+from kseq.models.weights import average_checkpoints, load_model, load_weights, save_weights
+from kseq.pipeline.codecs import CodecPair
 from kseq.special_tokens import SPECIAL_TOKENS
-from kseq.weights import average_checkpoints, load_model, load_weights, save_weights
 
 EPOCHS = (9, 10, 11)
 

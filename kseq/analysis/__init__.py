@@ -1,0 +1,1 @@
+"""What a model did, in figures and pictures: alignment, heatmaps, reports, scores."""

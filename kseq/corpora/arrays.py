@@ -1,0 +1,76 @@
+"""Arrays of real values that can be learnt from, out of `.npy` files or from memory."""
+
+import pathlib
+
+import numpy as np
+
+from kseq.corpora.lines import require_file
+
+
+def read_values(path):
+    """Reads a sequence of real values from a `.npy` file, which is never unpickled.
+
+    Returns:
+        A float32 array `[length, features]`, both at least 1, of finite numbers.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It holds something else.
+    """
+    path = pathlib.Path(path)
+    require_file(path)
+    with open(path, "rb") as file:
+        if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
+            raise ValueError(f"{path}: expected a .npy file; write it with numpy.save")
+        file.seek(0)
+        try:
+            array = np.load(file, allow_pickle=False)
+        except OSError:
+            raise
+        except Exception as error:  # a damaged header is parsed as Python, with any outcome
+            raise ValueError(
+                f"{path}: expected a whole .npy file of numbers; write it anew with numpy.save "
+                f"({error})"
+            ) from error
+    return check_values(array, path)
+
+
+def check_values(array, name):
+    """Returns an array as finite float32 values `[length, features]`, both at least 1.
+
+    Args:
+        array: What NumPy can make an array of.
+        name: What errors call it.
+
+    Raises:
+        ValueError: It cannot be seen as such values.
+    """
+    array = np.asarray(array)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{name}: expected integers or floats; received {array.dtype}; convert them with "
+            'array.astype("float32")'
+        )
+    if array.ndim != 2:
+        mend = "; a single feature is array[:, None]" if array.ndim == 1 else ""
+        raise ValueError(f"{name}: expected [length, features]; received {array.shape}{mend}")
+    if 0 in array.shape:
+        raise ValueError(
+            f"{name}: expected a frame and a feature at least; received {array.shape}; leave the "
+            "pair out"
+        )
+    values = to_float32(array)
+    if not np.isfinite(values).all():
+        frame, feature = np.argwhere(~np.isfinite(values))[0]
+        raise ValueError(
+            f"{name}: expected finite numbers in the range of float32; received "
+            f"{array[frame, feature]} in frame {frame}, feature {feature}, counted from 0; mend it "
+            "or leave the pair out"
+        )
+    return values
+
+
+def to_float32(array):
+    """Returns a numeric array as float32; numbers out of its range become infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return array.astype(np.float32, order="C")

@@ -1,0 +1,159 @@
+"""Which files pairs are read from, and how: each of them holds pairs, or two hold a side each."""
+
+import contextlib
+import glob
+import itertools
+import os
+import pathlib
+
+from kseq.corpora.archives import aligned_members
+from kseq.corpora.lines import read_columns, read_lines, require_lasting_file
+from kseq.corpora.pronunciations import is_pronouncing_dictionary, read_pronunciations
+
+
+class PairFiles:
+    """Files that are read one after the other, as often as asked.
+
+    Args:
+        files: One name or several. A name may be a pattern such as `"parts/*.tsv"`, which stands
+            for all files that match it, in the order of their names. Exactly two names are one
+            side each, if the first lines of both have no tab; each may then be a list or a
+            pattern too, and the files of both sides belong together in their order. All others
+            hold pairs: a TSV, a `.zip` of two line-aligned files as OPUS packs them, or a
+            pronouncing dictionary (`.dict`); plain, `.gz` or `.zip`.
+
+    Raises:
+        FileNotFoundError: A file is missing, or a pattern matches none.
+        ValueError: There is no name, or there are more files on one side than on the other.
+    """
+
+    def __init__(self, files):
+        names = _names(files)
+        lists = [_expanded(name) for name in names]
+        if len(lists) == 2 and not all(_holds_pairs(paths[0]) for paths in lists):
+            if len(lists[0]) != len(lists[1]):
+                raise ValueError(
+                    "expected as many files of sources as of targets; received "
+                    + " and ".join(f"{len(paths)} ({_shortened(paths)})" for paths in lists)
+                )
+            self._groups = list(zip(*lists))
+        else:
+            self._groups = [(path,) for path in itertools.chain(*lists)]
+
+    def __iter__(self):
+        """Yields for every line its file, its number, its source and its target."""
+        for group in self._groups:
+            for number, source, target in _read(*group):
+                yield group[0], number, source, target
+
+    @property
+    def are_aligned(self):
+        """Whether each file holds one side."""
+        return len(self._groups[0]) == 2
+
+    @property
+    def paths(self):
+        """All files, those of the sources before those of the targets."""
+        return tuple(itertools.chain(*zip(*self._groups)))
+
+    @property
+    def arguments(self):
+        """What `PairFiles` and `load_corpus` open the same files with from any folder, as JSON."""
+        sides = [[str(path.resolve()) for path in side] for side in zip(*self._groups)]
+        return [side[0] if len(side) == 1 else side for side in sides] if sides[1:] else sides[0]
+
+    def __str__(self):
+        return " and ".join(_shortened(paths) for paths in zip(*self._groups))
+
+
+def is_pattern(name):
+    """Whether a name stands for all files that match it: no file is called so, and it has a `*`."""
+    return glob.has_magic(str(name)) and not pathlib.Path(name).exists()
+
+
+def _names(files):
+    while not _is_name(files):
+        files = list(files)
+        if len(files) != 1:
+            break
+        (files,) = files
+    names = [files] if _is_name(files) else files
+    if not names:
+        raise ValueError("expected the name of a file of pairs; received none")
+    return names
+
+
+def _is_name(files):
+    return isinstance(files, (str, os.PathLike))
+
+
+def _expanded(name):
+    """The files that a name, a pattern or a list of these stands for, all of them there."""
+    if not _is_name(name):
+        return list(itertools.chain(*map(_expanded, _names(name))))
+    path = pathlib.Path(name)
+    if is_pattern(name):
+        matching = sorted(map(pathlib.Path, glob.glob(str(name), recursive=True)))
+        paths = [path for path in matching if not path.is_dir()]
+        if not paths:
+            raise FileNotFoundError(f"no file matches {name}")
+    elif path.is_dir():
+        raise FileNotFoundError(
+            f"expected a file, received a directory: {path}; name its files, such as "
+            f"'{path / '*.tsv'}'"
+        )
+    else:
+        paths = [path]
+    for path in paths:
+        require_lasting_file(path)
+    return paths
+
+
+def _shortened(paths):
+    if len(paths) == 1:
+        return str(paths[0])
+    return f"{paths[0]} … {paths[-1].name} ({len(paths)} files)"
+
+
+def _holds_pairs(path):
+    """Whether a file holds both sides of its pairs."""
+    if is_pronouncing_dictionary(path) or aligned_members(path):
+        return True
+    with contextlib.closing(read_lines(path)) as lines:
+        return "\t" in next((line for _, line in lines if line.strip()), "")
+
+
+def _read(path, target_path=None):
+    """Yields the number of every line, its source and its target."""
+    if target_path is not None:
+        return _read_aligned((path,), (target_path,))
+    if is_pronouncing_dictionary(path):
+        return read_pronunciations(path)
+    if members := aligned_members(path):
+        return _read_aligned(*((path, member) for member in members))
+    return read_columns(path)
+
+
+def _read_aligned(source_file, target_file):
+    with (
+        contextlib.closing(read_lines(*source_file)) as sources,
+        contextlib.closing(read_lines(*target_file)) as targets,
+    ):
+        number = 0
+        for number, source in sources:
+            target = next(targets, None)
+            if target is None:
+                more = number + sum(1 for _ in sources)
+                raise _unequal(source_file, more, target_file, number - 1)
+            yield number, source, target[1]
+        more = sum(1 for _ in targets)
+        if more:
+            raise _unequal(source_file, number, target_file, number + more)
+
+
+def _unequal(source_file, source_count, target_file, target_count):
+    source, target = (": ".join(map(str, file)) for file in (source_file, target_file))
+    return ValueError(
+        "two files of pairs must have as many lines; "
+        f"{source} has {source_count}, {target} has {target_count}"
+    )

@@ -1,0 +1,310 @@
+"""Sequences of real values as sources or targets: speech features, sensors, signals."""
+
+import contextlib
+import functools
+import json
+import pathlib
+
+import numpy as np
+
+from kseq import files
+from kseq.corpora import lines
+from kseq.corpora.arrays import check_values, read_values, to_float32
+
+_SIDES = ("source", "target")
+_RECORDS = (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz")
+
+
+class ValuePairs:
+    """Pairs with real values on one side or both, read anew from disk by every iteration.
+
+    A side is a string or a float32 array `[length, features]`, the same in every pair. A pair
+    with an empty text is left out; `blank` counts them once the file has been read to its end.
+    Every other fault of the data is an error that names the file and the line or the record.
+
+    Args:
+        file: An index, that is a TSV of source and target where a column that ends in `.npy`
+            names a file, seen from the index's folder; or a `.tfrecord` as `write_records`
+            writes it. Both may be gzipped (`.gz`).
+        keeps: Tells of a source whether its pair belongs to the split; all do by default. It
+            gets the column of the index, a string, or the source's bytes in a TFRecord.
+    """
+
+    shared = 0  # what `Pairs` counts: pairs that are left out because another split has a side
+
+    def __init__(self, file, keeps=None):
+        self.files = (pathlib.Path(file),)
+        self.blank = None
+        self._keeps = keeps
+
+    @classmethod
+    def open(cls, file):
+        """Opens a file, and checks that it holds a pair and that its first one can be read.
+
+        Raises:
+            FileNotFoundError: The file is missing, or one that its first pair names.
+            ValueError: No pair can be read.
+        """
+        pairs = cls(file)
+        lines.require_lasting_file(pairs.files[0])
+        _ = pairs.features
+        return pairs
+
+    @functools.cached_property
+    def features(self):
+        """Values per frame of source and target, found from the first pair; 0 for text."""
+        for where, _, sides in _read_sides(self.files[0]):
+            if not _is_blank(sides):
+                features = _features(_load(where, sides))
+                if not any(features):
+                    raise ValueError(
+                        f"{where}: expected values on one side at least, such as the name of a "
+                        ".npy file; received text on both"
+                    )
+                return features
+        raise ValueError(f"{self}: no pair of two non-empty sides")
+
+    def __iter__(self):
+        blank = 0
+        for where, _, sides in self._read():
+            if _is_blank(sides):
+                blank += 1
+            else:
+                yield _load(where, sides, self.features)
+        self.blank = blank
+
+    def keys(self):
+        """Yields what `keeps` is asked of every pair; an index' arrays are not read for it."""
+        return (key for _, key, sides in self._read() if not _is_blank(sides))
+
+    def select(self, keeps):
+        """Returns the pairs of which `keeps` is true, as a split of their own."""
+        return ValuePairs(self.files[0], keeps)
+
+    def __str__(self):
+        return str(self.files[0])
+
+    def _read(self):
+        for where, key, sides in _read_sides(self.files[0]):
+            if self._keeps is None or self._keeps(key):
+                yield where, key, sides
+
+
+def is_value_file(path):
+    """Whether a file is one for `ValuePairs`: a TFRecord, or an index whose first pair says so.
+
+    A file that cannot be read is none.
+    """
+    path = pathlib.Path(path)
+    try:
+        if not path.is_file() or _holds_records(path):
+            return path.is_file()
+        with contextlib.closing(lines.read_lines(path)) as numbered:
+            first = next((line for _, line in numbered if line.strip()), "")
+    except (OSError, ValueError):
+        return False
+    columns = filter(_names_array, first.split("\t")[:2])
+    # A sentence may end like the name of a file.
+    return any(" " not in name.strip() or (path.parent / name.strip()).exists() for name in columns)
+
+
+def write_records(path, pairs):
+    """Writes pairs to a TFRecord file, which `ValuePairs` reads, whole or not at all.
+
+    Args:
+        path: A file that ends in `.tfrecord`, or `.tfrecord.gz` to be gzipped.
+        pairs: Iterable of (source, target), each a string or an array `[length, features]`.
+
+    Raises:
+        ValueError: The name has another ending, there is no pair, or one is not as it should be.
+        OSError: The file cannot be written.
+    """
+    from kseq.corpora.records import write_examples
+
+    path = pathlib.Path(path)
+    if not _holds_records(path):
+        raise ValueError(f"{path}: expected a name that ends in {', '.join(_RECORDS)}")
+
+    def checked():
+        features = None
+        for number, sides in enumerate(pairs, start=1):
+            where = f"pair {number} for {path}"
+            if not isinstance(sides, (tuple, list)) or len(sides) != 2:
+                raise ValueError(f"{where}: expected source and target; received {sides!r:.80}")
+            pair = _load(where, sides, features)
+            if not any(_features(pair)):
+                raise ValueError(
+                    f"{where}: expected an array on one side at least; received text on both, "
+                    "which stands in a TSV"
+                )
+            features = features or _features(pair)
+            yield pair
+        if features is None:
+            raise ValueError(f"{path}: expected a pair at least; received none")
+
+    write_examples(path, checked())
+
+
+class Statistics:
+    """Mean and spread of each feature, and the range of all, over arrays that pass by once.
+
+    Sums are float64 and merged as by Chan et al. 1983, so that a large mean costs no digits.
+    """
+
+    def __init__(self):
+        self.count = 0
+        self.minimum, self.maximum = np.inf, -np.inf
+        self.mean = 0.0
+        self._squares = 0.0
+
+    def add(self, values):
+        """Takes in the frames of an array `[length, features]`."""
+        values = np.asarray(values, np.float64)
+        count, mean = len(values), values.mean(axis=0)
+        squares = np.square(values - mean).sum(axis=0)
+        if self.count and mean.shape != self.mean.shape:
+            raise ValueError(f"expected {len(self.mean)} features; received {len(mean)}")
+        self.minimum = min(self.minimum, values.min())
+        self.maximum = max(self.maximum, values.max())
+        shift, share = mean - self.mean, count / (self.count + count)
+        self._squares = self._squares + squares + np.square(shift) * self.count * share
+        self.mean = self.mean + shift * share
+        self.count += count
+
+    @property
+    def variance(self):
+        """Mean square distance from the mean, `[features]`."""
+        return self._squares / self.count
+
+    @property
+    def scale(self):
+        """Standard deviation `[features]`; 1 for a feature that is constant, as float32 sees it."""
+        deviation = np.sqrt(self.variance)
+        float32 = np.finfo(np.float32)
+        return np.where(deviation > float32.eps * np.abs(self.mean) + float32.tiny, deviation, 1.0)
+
+
+class ValueCodec:
+    """One side of a run that is real-valued: what its values are shifted and divided by.
+
+    Args:
+        mean: Numbers `[features]`.
+        scale: Numbers over 0, `[features]`.
+
+    Raises:
+        ValueError: They are something else.
+    """
+
+    is_text = False
+    tokenizer = None
+
+    def __init__(self, mean, scale):
+        mean, scale = np.asarray(mean), np.asarray(scale)
+        if not all(array.dtype.kind in "iuf" and array.ndim == 1 for array in (mean, scale)):
+            raise ValueError("expected lists of numbers as mean and scale")
+        if len(mean) != len(scale) or not len(mean):
+            raise ValueError(
+                "expected as many means as scales, at least one; "
+                f"received {len(mean)} and {len(scale)}"
+            )
+        self.mean, self.scale = to_float32(mean), to_float32(scale)
+        if not (np.isfinite([self.mean, self.scale]).all() and (self.scale > 0).all()):
+            raise ValueError("expected finite means, and finite scales over 0, as float32 has them")
+
+    @classmethod
+    def plain(cls, features):
+        """Makes a codec that changes nothing."""
+        return cls(np.zeros(features), np.ones(features))
+
+    @classmethod
+    def load(cls, path):
+        """Reads what `save` wrote.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is damaged.
+        """
+        text = pathlib.Path(path).read_bytes()
+        try:
+            record = json.loads(text)
+            return cls(record["mean"], record["scale"])
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise ValueError(f"{path}: damaged: {type(error).__name__}: {error}") from error
+
+    def save(self, path):
+        """Writes both lists as JSON, every digit of them."""
+        record = {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
+        files.write_text(path, json.dumps(record) + "\n")
+
+    @property
+    def features(self):
+        """Values per frame."""
+        return len(self.mean)
+
+    def encode(self, values):
+        """Standardises float32 values `[..., features]`, an array or a tensor."""
+        return (values - self.mean) / self.scale
+
+    def decode(self, values):
+        """Turns standardised values `[..., features]` back into what they stand for."""
+        return values * self.scale + self.mean
+
+
+def _holds_records(path):
+    return path.name.endswith(_RECORDS)
+
+
+def _names_array(column):
+    return column.strip().lower().endswith(".npy")
+
+
+def _read_sides(path):
+    """Yields where each pair stands, what `keeps` is asked, and strings, arrays or their paths."""
+    if _holds_records(path):
+        from kseq.corpora.records import read_examples
+
+        for number, (source, target) in read_examples(path):
+            key = source.encode() if isinstance(source, str) else source.tobytes()
+            yield f"{path}, record {number}", key, (source, target)
+    else:
+        for number, *columns in lines.read_columns(path):
+            sides = [path.parent / side.strip() if _names_array(side) else side for side in columns]
+            yield f"{path}, line {number}", columns[0], sides
+
+
+def _is_blank(sides):
+    return any(isinstance(side, str) and not side.strip() for side in sides)
+
+
+def _load(where, sides, features=None):
+    """Returns source and target, strings or arrays, of as many features as the first pair has."""
+    pair = tuple(_load_side(f"{where}, {name}", side) for name, side in zip(_SIDES, sides))
+    for name, side, received, expected in zip(_SIDES, sides, _features(pair), features or ()):
+        if received != expected:
+            raise ValueError(
+                f"{where}, {name}: expected {_described(expected)}, as in the first pair; "
+                f"received {_described(received, side)}"
+            )
+    return pair
+
+
+def _load_side(where, side):
+    if isinstance(side, str):
+        return side
+    if not isinstance(side, pathlib.Path):
+        return check_values(side, where)
+    try:
+        return read_values(side)
+    except (ValueError, OSError) as error:
+        raise type(error)(f"{where}: {error}") from error
+
+
+def _features(pair):
+    return tuple(0 if isinstance(side, str) else side.shape[1] for side in pair)
+
+
+def _described(features, side=None):
+    if not features:
+        return "text"
+    named = f" in {side}" if isinstance(side, pathlib.Path) else ""
+    return f"{features} features per frame{named}"

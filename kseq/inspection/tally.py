@@ -1,0 +1,233 @@
+"""What one side of a corpus is made of: how long its lines are, its words, its scripts."""
+
+import bisect
+import collections
+import dataclasses
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from kseq.pipeline.survey import as_bytes
+from kseq.special_tokens import SPECIAL_TOKENS
+from kseq.text.codec import TextCodec
+
+_POINTS = 200  # of a curve, at most
+_UNSPACED = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar")
+_OWN = 0.01  # share of the letters from which on a script belongs to a side
+_NO_SCRIPTS = ("Common", "Inherited", "Unknown")
+
+
+@dataclasses.dataclass(frozen=True)
+class Lengths:
+    """How long the lines of a side are.
+
+    Args:
+        mean: Mean length.
+        median: Half of the lines are at most so long.
+        percentile_95: 95% of the lines are at most so long.
+        percentile_99: 99% of the lines are at most so long.
+        longest: Length of the longest line.
+        counts: How many lines have each length: (length, lines), shortest first.
+    """
+
+    mean: float
+    median: int
+    percentile_95: int
+    percentile_99: int
+    longest: int
+    counts: tuple
+
+    @classmethod
+    def of(cls, counter):
+        """Makes them of a mapping from length to number of lines, which must not be empty."""
+        counts = tuple(sorted(counter.items()))
+        seen = list(itertools.accumulate(lines for _, lines in counts))
+
+        def percentile(share):
+            return counts[bisect.bisect_left(seen, share * seen[-1])][0]
+
+        mean = sum(length * lines for length, lines in counts) / seen[-1]
+        return cls(mean, *map(percentile, (0.5, 0.95, 0.99)), counts[-1][0], counts)
+
+
+@dataclasses.dataclass(frozen=True)
+class SideFigures:
+    """What one side of a corpus is made of.
+
+    Words are the tokens of kseq's word tokenizer: words, numbers and single punctuation marks; in
+    scripts that are written without spaces, characters.
+
+    Args:
+        words: `Lengths` in words.
+        characters: `Lengths` in characters (code points).
+        one_word_lines: Share of lines without a space, in a script that is written with spaces.
+        tokens: Words in all.
+        types: Different words.
+        types_twice: Those that occur twice or more, the vocabulary at `minimum_frequency=2`.
+        coverage_twice: Share of the tokens that those are.
+        growth: Vocabulary growth: (tokens read, types seen so far), in the order of the file.
+        coverage: (k, share of the tokens that the k most frequent types are).
+        characters_by_script: Characters of each Unicode script but spaces, most frequent first.
+            `"Common"` are those of all scripts: digits, punctuation, symbols.
+        alphabet: Different characters.
+    """
+
+    words: Lengths
+    characters: Lengths
+    one_word_lines: float
+    tokens: int
+    types: int
+    types_twice: int
+    coverage_twice: float
+    growth: tuple
+    coverage: tuple
+    characters_by_script: dict
+    alphabet: int
+
+    @property
+    def scripts(self):
+        """Share of each script among the letters, most frequent first: a dict."""
+        letters = {
+            name: count
+            for name, count in self.characters_by_script.items()
+            if name not in _NO_SCRIPTS
+        }
+        total = sum(letters.values())
+        return {name: count / total for name, count in letters.items()}
+
+
+class SideTally:
+    """Counts one side of a corpus, as its lines come."""
+
+    def __init__(self):
+        self._types = collections.Counter()
+        self._letters = collections.Counter()
+        self._words = collections.Counter()
+        self._characters = collections.Counter()
+        self._without_space = 0
+        self._growth = Growth()
+        codec = TextCodec(SPECIAL_TOKENS, "word")
+        self._tokenize = tf.function(
+            codec.tokenize, input_signature=[tf.TensorSpec([None], tf.string)]
+        ).get_concrete_function()
+
+    def add(self, texts):
+        """Counts lines, none of them blank; returns their lengths in words, int `[N]`."""
+        tokens = self._tokenize(tf.constant(as_bytes(texts), tf.string))
+        lengths = tokens.row_lengths().numpy()
+        words = tokens.flat_values.numpy().tolist()
+        self._types.update(words)
+        self._growth.add(len(words), len(self._types))
+        self._words.update(lengths.tolist())
+        self._characters.update(map(len, texts))
+        self._letters.update("".join(texts))
+        self._without_space += sum(" " not in text for text in texts)
+        return lengths
+
+    @property
+    def letters(self):
+        """How often each character occurs, a `collections.Counter`."""
+        return self._letters
+
+    def figures(self):
+        """Returns `SideFigures` of all lines so far."""
+        lines = self._characters.total()
+        scripts = characters_by_script(self._letters)
+        counts = np.sort(np.fromiter(self._types.values(), np.int64, len(self._types)))[::-1]
+        tokens = int(counts.sum())
+        twice = counts[counts > 1]
+        unspaced = sum(scripts.get(name, 0) for name in _UNSPACED)
+        spaced = 2 * unspaced < sum(scripts.values())
+        return SideFigures(
+            words=Lengths.of(self._words),
+            characters=Lengths.of(self._characters),
+            one_word_lines=self._without_space / lines if spaced else 0.0,
+            tokens=tokens,
+            types=len(counts),
+            types_twice=len(twice),
+            coverage_twice=int(twice.sum()) / max(tokens, 1),
+            growth=self._growth.points,
+            coverage=_coverage(counts),
+            characters_by_script=scripts,
+            alphabet=len(self._letters),
+        )
+
+
+class Growth:
+    """A curve of totals that gets longer and longer, thinned out so that few points remain."""
+
+    def __init__(self):
+        self._points = []
+        self._total = 0
+        self._every = self._added = 1
+
+    def add(self, more, value):
+        """Goes `more` to the right, where the curve has come to `value`."""
+        self._total += more
+        self._last = (self._total, value)
+        if self._added % self._every == 0:
+            self._points.append(self._last)
+        self._added += 1
+        if len(self._points) == _POINTS:
+            self._points = self._points[1::2]
+            self._every *= 2
+
+    @property
+    def points(self):
+        """The curve: (total, value), from left to right, the last one always among them."""
+        return tuple(dict.fromkeys([*self._points, self._last]))
+
+
+def characters_by_script(letters):
+    """Counts characters by their Unicode script.
+
+    Args:
+        letters: Mapping from character to its number of occurrences.
+
+    Returns:
+        A dict from the name of a script to a count, most frequent first, without spaces.
+    """
+    counts = collections.Counter()
+    for letter, count in letters.items():
+        if not letter.isspace():
+            counts[script_of(letter)] += count
+    return dict(counts.most_common())
+
+
+def script_of(character):
+    """Returns the Unicode script of a character, such as `"Latin"`."""
+    from fontTools import unicodedata
+
+    return unicodedata.script_name(unicodedata.script(character))
+
+
+def own_letters(letters):
+    """Returns the letters of each side that are of its own scripts, a set for each.
+
+    A script is a side's own if one in a hundred of its letters is of it, and not twice as great a
+    share of the other side's: an English name in a Chinese sentence makes Latin no Chinese script.
+
+    Args:
+        letters: For each side, a mapping from character to its number of occurrences.
+    """
+    shares = []
+    for counts in letters:
+        scripts = characters_by_script(counts)
+        scripts = {name: n for name, n in scripts.items() if name not in _NO_SCRIPTS}
+        shares.append({name: n / sum(scripts.values()) for name, n in scripts.items()})
+    own = [
+        {name for name, share in mine.items() if share >= max(_OWN, other.get(name, 0) / 2)}
+        for mine, other in (shares, shares[::-1])
+    ]
+    return [
+        frozenset(letter for letter in counts if script_of(letter) in names)
+        for counts, names in zip(letters, own)
+    ]
+
+
+def _coverage(counts):
+    """The share of all tokens that the k most frequent types are, for some k."""
+    seen = np.cumsum(counts)
+    ranks = np.unique(np.rint(np.geomspace(1, len(counts), _POINTS)).astype(int))
+    return tuple((int(k), float(seen[k - 1] / seen[-1])) for k in ranks)

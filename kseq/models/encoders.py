@@ -1,0 +1,99 @@
+"""The recurrent encoder: a stack of layers over the source, and its fixed-length summary."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from kseq.models.cells import LAYERS
+
+
+def recurrent_encoder(config, sequence, mask):
+    """Runs the encoder stack.
+
+    Args:
+        config: `ModelConfig`.
+        sequence: Embeddings or frames `[B, S, E]`, a symbolic tensor.
+        mask: Whether a position is real, boolean `[B, S]`.
+
+    Returns:
+        The memory `[B, S, D]`, 0 on padding, its mask `[B, S]` (with a pyramid S is smaller),
+        and the summary from which the decoder starts: a list of `[B, D]`, the last hidden
+        state, for an LSTM the last cell state too, or the sum or mean of the memory.
+    """
+    if config.reverse_source:
+        sequence = Reverse(name="reversed_source")(sequence, mask)
+    for number in range(1, config.encoder_layers + 1):
+        below = sequence
+        if number > 1:
+            if config.pyramid:
+                below, mask = Halve(name=f"halve_{number}")(below, mask)
+            name = f"encoder_dropout_{number}"
+            below = keras.layers.Dropout(config.dropout, name=name)(below)
+        sequence, states = _layer(config, number, below, mask)
+        # An explicit product, so that padding is 0 and no implicit mask goes any further.
+        sequence = sequence * ops.expand_dims(ops.cast(mask, sequence.dtype), -1)
+        if config.residual and number > 1:
+            sequence = sequence + below
+    if config.reverse_source:
+        sequence = Reverse(name="memory")(sequence, mask)
+    return sequence, mask, _summary(config, sequence, mask, states)
+
+
+def _layer(config, number, sequence, mask):
+    """One layer, one way or both: outputs `[B, S, D]` and last states, a list of `[B, D]`."""
+    name = f"encoder_layer_{number}"
+    settings = {"return_sequences": True, "return_state": True}
+    if not config.bidirectional:
+        layer = LAYERS[config.cell](config.units, name=name, **settings)
+        sequence, *states = layer(sequence, mask=mask)
+        return sequence, states
+    concatenates = config.merge == "concat"
+    units = config.units // 2 if concatenates else config.units
+    layer = keras.layers.Bidirectional(
+        LAYERS[config.cell](units, name=config.cell, **settings),
+        merge_mode=config.merge,
+        name=name,
+    )
+    sequence, *states = layer(sequence, mask=mask)
+    half = len(states) // 2
+    both_ways = zip(states[:half], states[half:])
+    if concatenates:
+        return sequence, [ops.concatenate(both, axis=-1) for both in both_ways]
+    return sequence, [forward + backward for forward, backward in both_ways]
+
+
+def _summary(config, memory, mask, states):
+    if config.context == "last":
+        return states
+    total = ops.sum(memory, axis=1)
+    if config.context == "sum":
+        return [total]
+    return [total / ops.sum(ops.cast(mask, total.dtype), axis=1, keepdims=True)]
+
+
+@keras.saving.register_keras_serializable("kseq")
+class Reverse(keras.layers.Layer):
+    """Turns the real positions of every row round; padding stays where it is."""
+
+    def call(self, sequence, mask):
+        """Returns `[B, S, D]` for a sequence `[B, S, D]` and its boolean mask `[B, S]`."""
+        positions = ops.arange(ops.shape(mask)[1])
+        lengths = ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
+        sources = ops.where(mask, lengths - 1 - positions, positions)
+        return ops.take_along_axis(sequence, ops.expand_dims(sources, -1), axis=1)
+
+
+@keras.saving.register_keras_serializable("kseq")
+class Halve(keras.layers.Layer):
+    """Puts neighbouring positions side by side, which halves the length.
+
+    Chan et al. 2016 (arXiv 1508.01211), equation 5. A pair is real if its first position is;
+    an odd last position is paired with zeros.
+    """
+
+    def call(self, sequence, mask):
+        """Returns `[B, ⌈S/2⌉, 2D]` and its mask, for a sequence `[B, S, D]` and its mask."""
+        sequence = tf.pad(sequence, [[0, 0], [0, tf.shape(sequence)[1] % 2], [0, 0]])
+        batch, length = ops.shape(sequence)[0], ops.shape(sequence)[1] // 2
+        pairs = ops.reshape(sequence, (batch, length, 2 * sequence.shape[-1]))
+        return pairs, mask[:, ::2]

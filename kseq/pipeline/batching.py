@@ -1,0 +1,248 @@
+"""Pairs of sequences to batches, as a chain of small `dataset -> dataset` transforms."""
+
+import numpy as np
+import tensorflow as tf
+
+from kseq.corpora.lines import chunks
+from kseq.pipeline.encoded import EncodedPairs
+from kseq.pipeline.survey import CHUNK, as_bytes, length_limits
+from kseq.special_tokens import PAD, START
+
+# What is held in memory at once: sentences are small, sequences of real values are not.
+POOL_BATCHES = {"text": 256, "values": 16}  # batches whose pairs are sorted by length together
+SHUFFLE_BUFFER = {"text": 100_000, "values": 2048}  # pairs
+
+
+def read_chunks(pairs, codecs):
+    """Streams pairs from disk as a dataset of `(sources, targets)`: ragged where real-valued.
+
+    Text is a string tensor `[N]`; real values are ragged `[N, (S), F]`.
+    """
+
+    def packed(codec, sequences):
+        if codec.is_text:
+            return (as_bytes(sequences),)
+        return np.concatenate(sequences), np.array([len(array) for array in sequences])
+
+    def generate():
+        for chunk in chunks(pairs, CHUNK[codecs.kind]):
+            yield tuple(packed(codec, side) for codec, side in zip(codecs.sides, zip(*chunk)))
+
+    def spec(codec):
+        if codec.is_text:
+            return (tf.TensorSpec([None], tf.string),)
+        return tf.TensorSpec([None, codec.features]), tf.TensorSpec([None], tf.int64)
+
+    dataset = tf.data.Dataset.from_generator(
+        generate, output_signature=tuple(map(spec, codecs.sides))
+    )
+    return dataset.map(lambda *sides: tuple(map(_unpacked, sides)))
+
+
+def _unpacked(side):
+    return side[0] if len(side) == 1 else tf.RaggedTensor.from_row_lengths(*side)
+
+
+def encode(codecs, training, sampling=0.0):
+    """Transform: sequences to ragged numbers, every target with what the decoder starts from.
+
+    Pairs with an empty side or an overlong one are left out.
+
+    Args:
+        codecs: `CodecPair`.
+        training: `TrainingConfig`: the longest sequences allowed.
+        sampling: How subwords are drawn anew whenever a pair comes by; 0 for the best ones.
+    """
+    limits = length_limits(codecs, training)
+    samplers = [
+        codec.sampler(sampling) if sampling and codec.tokenizer == "subword" else None
+        for codec in codecs.sides
+    ]
+
+    def encode_chunk(*chunk):
+        encoded = list(map(_encoded, codecs.sides, chunk))
+        fits = True
+        for codec, side, limit in zip(codecs.sides, encoded, limits):
+            lengths = side.row_lengths() - int(codec.is_text)  # END does not count
+            fits &= (lengths > 0) & (lengths <= limit)
+        # What is left out must not hang on the draw: as many pairs are expected in every epoch.
+        for number, sampler in enumerate(samplers):
+            if sampler is not None:
+                encoded[number] = sampler.encode(chunk[number])
+        sources, targets = (tf.ragged.boolean_mask(side, fits) for side in encoded)
+        return sources, with_first(codecs.target, targets)
+
+    return lambda dataset: dataset.map(encode_chunk)
+
+
+def with_first(codec, targets):
+    """Puts before ragged targets what the decoder reads first: START, or a step of zeros."""
+    if codec.is_text:
+        first = tf.fill([targets.nrows(), 1], START)
+    else:
+        first = tf.zeros([targets.nrows(), 1, codec.features])
+    return tf.concat([tf.RaggedTensor.from_tensor(first), targets], axis=1)
+
+
+def _encoded(codec, sequences):
+    if codec.is_text:
+        return codec.encode(sequences)
+    return sequences.with_flat_values(codec.encode(sequences.flat_values))
+
+
+def shuffle(seed, kind):
+    """Transform: mixes single pairs, in another order every epoch, the same for a seed."""
+    return lambda dataset: dataset.shuffle(
+        SHUFFLE_BUFFER[kind], seed, reshuffle_each_iteration=True
+    )
+
+
+def bucket_by_length(training, kind="text", shuffled=True):
+    """Transform: groups pairs of about equal lengths into batches of ragged numbers.
+
+    Pairs are collected into pools; within a pool they are sorted by target and source length
+    (real values by source and target) and cut into batches, which leave in random order when
+    they are shuffled. Only the last batch of the data can be smaller than the others, unless
+    batches are made by tokens.
+
+    Args:
+        training: `TrainingConfig`: sentences or tokens of a batch, seed.
+        kind: `"text"` or `"values"`.
+        shuffled: Whether the batches of a pool are.
+    """
+
+    def cut(pool, pool_seed):
+        source, target = (side.row_lengths() for side in pool)
+        first, second = (source, target) if kind == "values" else (target, source)
+        order = tf.argsort(first * 2**32 + second, stable=True)
+        # A target has one step more than the decoder reads.
+        longest = tf.gather(tf.maximum(source, target - 1), order)
+        starts = tf.numpy_function(
+            lambda lengths: batch_starts(lengths, training), [longest], tf.int64
+        )
+        starts.set_shape([None])
+        batches = tf.data.Dataset.from_tensor_slices((starts[:-1], starts[1:]))
+        if shuffled:
+            batches = batches.shuffle(tf.size(starts, tf.int64), pool_seed)
+        return batches.map(
+            lambda start, end: tuple(tf.gather(side, order[start:end]) for side in pool)
+        )
+
+    # A shuffle inside `cut` starts anew from its seed, so every pool needs one of its own.
+    seed = training.seed if shuffled else None
+    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+    pairs = POOL_BATCHES[kind] * training.batch_size
+    return lambda dataset: tf.data.Dataset.zip(dataset.ragged_batch(pairs), seeds).flat_map(cut)
+
+
+def batch_starts(lengths, training):
+    """Cuts sorted pairs into batches.
+
+    Args:
+        lengths: Those of the longer side of every pair, END included, `[N]`.
+        training: `TrainingConfig`.
+
+    Returns:
+        Where every batch starts, int64, and at last N.
+    """
+    count = len(lengths)
+    if not training.batch_tokens:
+        return np.append(np.arange(0, count, training.batch_size), count)
+    starts, longest = [0], 0
+    for number, length in enumerate(lengths.tolist()):
+        longest = max(longest, length)
+        if (number + 1 - starts[-1]) * longest > training.batch_tokens and number > starts[-1]:
+            starts.append(number)
+            longest = length
+    return np.array([*starts, count])
+
+
+def batch_count(survey, training):
+    """Returns how many batches an epoch has; by tokens about so many."""
+    if training.batch_tokens:
+        return -(-survey.tokens // training.batch_tokens)
+    return -(-survey.kept // training.batch_size)
+
+
+def source_inputs(sources):
+    """Returns ragged ids or values as the inputs that the encoder takes."""
+    if sources.dtype == tf.int32:
+        return {"source_ids": sources.to_tensor(PAD)}
+    return {
+        "source": sources.to_tensor(0.0),
+        "source_mask": tf.sequence_mask(sources.row_lengths()),
+    }
+
+
+def target_inputs(targets):
+    """Returns padded targets `[B, T+1]` as what the decoder reads and what it is asked for.
+
+    It reads START y1 ... yn and is asked for y1 ... yn END; of real values, it reads zeros,
+    y1 ... yn-1 and is asked for y1 ... yn.
+    """
+    name = "target_ids" if targets.dtype == tf.int32 else "target"
+    return {name: targets[:, :-1]}, targets[:, 1:]
+
+
+def batch_for_teacher_forcing():
+    """Transform: ragged numbers to `(inputs, labels, sample_weight)`; padding weighs nothing."""
+
+    def batch(sources, targets):
+        padded = targets.to_tensor(tf.zeros([], targets.dtype))
+        inputs, labels = target_inputs(padded)
+        weights = tf.sequence_mask(targets.row_lengths() - 1, tf.shape(labels)[1], tf.float32)
+        return {**source_inputs(sources), **inputs}, labels, weights
+
+    return lambda dataset: dataset.map(batch)
+
+
+def read_encoded(pairs):
+    """Streams `EncodedPairs` as ragged ids, every target with what the decoder starts from."""
+    part = tf.TensorSpec([None], tf.int32)
+    dataset = tf.data.Dataset.from_generator(pairs.chunks, output_signature=(part,) * 4)
+
+    def ragged(source_ids, source_lengths, target_ids, target_lengths):
+        sources = tf.RaggedTensor.from_row_lengths(source_ids, tf.cast(source_lengths, tf.int64))
+        targets = tf.RaggedTensor.from_row_lengths(target_ids, tf.cast(target_lengths, tf.int64))
+        starts = tf.fill([targets.nrows(), 1], START)
+        return sources, tf.concat([tf.RaggedTensor.from_tensor(starts), targets], axis=1)
+
+    return dataset.map(ragged)
+
+
+def training_pipeline(pairs, codecs, training, survey, shuffled=True):
+    """The way from pairs on disk to what `fit` and `evaluate` take.
+
+    Args:
+        pairs: `Pairs`, `ValuePairs` or `EncodedPairs` to stream.
+        codecs: `CodecPair`.
+        training: `TrainingConfig`: batch size, longest sequences, seed.
+        survey: `Survey` of these pairs; it tells how many batches there are.
+        shuffled: Whether every epoch has an order of its own; otherwise all have the same.
+
+    Returns:
+        A `tf.data.Dataset` of `({"source_ids": [B, S], "target_ids": [B, T]}, labels [B, T],
+        sample_weight [B, T])`: int32 ids, float32 weights, PAD on the right. Real-valued
+        sources are `{"source": [B, S, F], "source_mask": [B, S]}`, such targets `{"target":
+        [B, T, F]}` with labels `[B, T, F]`. The same seed gives the same batches.
+    """
+    transforms = [
+        lambda dataset: dataset.unbatch(),
+        *([shuffle(training.seed, codecs.kind)] if shuffled else []),
+        bucket_by_length(training, codecs.kind, shuffled),
+        batch_for_teacher_forcing(),
+    ]
+    if isinstance(pairs, EncodedPairs):
+        dataset = read_encoded(pairs)
+    else:
+        sampling = training.subword_sampling if shuffled else 0.0
+        dataset = read_chunks(pairs, codecs).apply(encode(codecs, training, sampling))
+    for transform in transforms:
+        dataset = dataset.apply(transform)
+    options = tf.data.Options()
+    # Nothing here is left to tune, and taking down a tuned iterator can block for seconds.
+    options.autotune.enabled = False
+    if not training.batch_tokens:
+        batches = batch_count(survey, training)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))
+    return dataset.prefetch(2).with_options(options)

@@ -1,0 +1,96 @@
+"""How both sides of a run become numbers, and come back."""
+
+import dataclasses
+
+from kseq.corpora.values import ValueCodec
+from kseq.run_directory import STATISTICS, SUBWORDS, VOCABULARIES
+from kseq.text.codec import TextCodec, load_vocabulary
+
+
+@dataclasses.dataclass(frozen=True)
+class CodecPair:
+    """The codecs of source and target.
+
+    Args:
+        source: `TextCodec` of the source language, or `ValueCodec` of real-valued sequences.
+        target: Likewise.
+    """
+
+    source: TextCodec | ValueCodec
+    target: TextCodec | ValueCodec
+
+    @classmethod
+    def of(cls, source, target, config):
+        """Makes both codecs.
+
+        Args:
+            source: The vocabulary, tokens in the order of their ids; a SentencePiece model, bytes;
+                or a `ValueCodec`.
+            target: Likewise.
+            config: `TextConfig`.
+        """
+        return cls(
+            *(
+                side if isinstance(side, ValueCodec) else TextCodec(side, tokenizer, config.case)
+                for side, tokenizer in zip((source, target), config.tokenizers)
+            )
+        )
+
+    @classmethod
+    def load(cls, folder, config):
+        """Reads what `save` wrote for a `Config`.
+
+        Raises:
+            FileNotFoundError: A file is missing.
+            ValueError: A file is damaged; the message names it.
+        """
+        features = config.model.source_features, config.model.target_features
+        sides = enumerate(zip(features, config.text.tokenizers))
+        return cls(
+            *(
+                _read(folder / _names(not width, tokenizer)[number], tokenizer, config.text.case)
+                for number, (width, tokenizer) in sides
+            )
+        )
+
+    def save(self, folder):
+        """Writes vocabularies, SentencePiece models and statistics of values into `folder`."""
+        for number, codec in enumerate(self.sides):
+            codec.save(folder / _names(codec.is_text, codec.tokenizer)[number])
+
+    @property
+    def sides(self):
+        """Source and target."""
+        return self.source, self.target
+
+    @property
+    def descriptions(self):
+        """Arguments of `of` that make the same codecs again."""
+        return tuple(side.description if side.is_text else side for side in self.sides)
+
+    @property
+    def kind(self):
+        """`"text"`, or `"values"` where a side is real-valued."""
+        return "text" if all(side.is_text for side in self.sides) else "values"
+
+    @property
+    def vocabulary_sizes(self):
+        """Arguments of `build_seq2seq`: V of each side, None where it is real-valued."""
+        return tuple(side.size if side.is_text else None for side in self.sides)
+
+
+def _names(is_text, tokenizer):
+    """Files that describe source and target."""
+    if not is_text:
+        return STATISTICS
+    return SUBWORDS if tokenizer == "subword" else VOCABULARIES
+
+
+def _read(path, tokenizer, case):
+    if path.name in STATISTICS:
+        return ValueCodec.load(path)
+    description = path.read_bytes() if path.name in SUBWORDS else load_vocabulary(path)
+    try:
+        return TextCodec(description, tokenizer, case)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -1,0 +1,219 @@
+"""Encoded corpora on disk: tokenised once, read by every epoch and by later trainings."""
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import pathlib
+import zlib
+
+import numpy as np
+
+from kseq import files
+from kseq.corpora.pairs import Pairs
+from kseq.pipeline.codecs import CodecPair
+from kseq.pipeline.survey import CHUNK, Survey, build_codecs, survey_pairs
+from kseq.special_tokens import END
+
+SMALLEST = 32 * 2**20  # bytes of a corpus; a smaller one is tokenised in seconds
+_VERSION = 1  # of what stands in these files
+_RECORD = "encoded.json"
+_PARTS = ("source_ids", "source_lengths", "target_ids", "target_lengths")
+_BLOCK = 2**22
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A corpus that can be trained on.
+
+    Args:
+        codecs: `CodecPair`.
+        surveys: `Survey` of the training and the validation split.
+        splits: Both splits: what `training_pipeline` reads.
+    """
+
+    codecs: CodecPair
+    surveys: tuple
+    splits: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedPairs:
+    """The ids of the usable pairs of a split, END included, in files.
+
+    Args:
+        folder: Where they are.
+        split: `"train"` or `"valid"`.
+    """
+
+    folder: pathlib.Path
+    split: str
+
+    def paths(self):
+        """Returns the files: source ids, source lengths, target ids, target lengths."""
+        return [self.folder / f"{self.split}_{part}.int32" for part in _PARTS]
+
+    def chunks(self):
+        """Yields source ids, source lengths, target ids and target lengths of some pairs."""
+        with _opened(self.paths(), "rb") as opened:
+            source_ids, source_lengths, target_ids, target_lengths = opened
+            while (sources := _read(source_lengths, CHUNK["text"])).size:
+                targets = _read(target_lengths, sources.size)
+                yield (
+                    *(_read(source_ids, sources.sum()), sources),
+                    *(_read(target_ids, targets.sum()), targets),
+                )
+
+
+@contextlib.contextmanager
+def _opened(paths, mode):
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(open(path, mode)) for path in paths]
+
+
+def _read(file, count):
+    return np.fromfile(file, np.int32, count)
+
+
+def prepare(corpus, config, cache=None, say=lambda _: None):
+    """Builds the codecs of a corpus and surveys it, or reads what an earlier training left.
+
+    A corpus of at least 32 MB is encoded into files under `cache`, in a folder that is named
+    after the content of its files and the settings that matter; whatever is changed or torn is
+    noticed and made anew.
+
+    Args:
+        corpus: `Corpus`.
+        config: `Config`.
+        cache: Folder; that of `default_cache` by default. `"off"` for none.
+        say: Function of a message.
+
+    Returns:
+        `Prepared`.
+
+    Raises:
+        ValueError: The corpus cannot be used.
+        OSError: The files cannot be written.
+    """
+    splits = corpus.train, corpus.valid
+    cache = default_cache() if cache is None else cache
+    paths = [path for split in splits for path in getattr(split, "files", ())]
+    is_small = sum(map(os.path.getsize, set(paths))) < SMALLEST
+    if cache == "off" or is_small or corpus.origin is None or not isinstance(splits[0], Pairs):
+        codecs, survey = build_codecs(corpus.train, config)
+        return Prepared(
+            codecs, (survey, survey_pairs(corpus.valid, codecs, config.training)), splits
+        )
+    folder = pathlib.Path(cache).expanduser().resolve() / _key(corpus, config)
+    prepared = _reopened(folder, config)
+    if prepared is None:
+        say(f"encoding the corpus into {folder}")
+        _write(folder, corpus, config)
+        prepared = _reopened(folder, config)
+    else:
+        say(f"the corpus is encoded already in {folder}")
+    if config.training.subword_sampling:
+        return dataclasses.replace(prepared, splits=(corpus.train, prepared.splits[1]))
+    return prepared
+
+
+def default_cache():
+    """Returns the folder that `KSEQ_CACHE` names, or else the user's own one for such things."""
+    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return os.environ.get("KSEQ_CACHE") or str(pathlib.Path(home) / "kseq")
+
+
+def _key(corpus, config):
+    """A name that is another one when anything is that the files hang on."""
+    shares = config.shares_vocabulary
+    training = config.training.maximum_length
+    settings = [_VERSION, corpus.origin, dataclasses.asdict(config.text), shares, training]
+    digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
+    tests = [corpus.test] if corpus.has_test else []
+    for split in (corpus.train, corpus.valid, *tests):
+        for path in split.files:
+            with open(path, "rb") as file:
+                digest.update(hashlib.file_digest(file, "blake2b").digest())
+    return digest.hexdigest()
+
+
+def _write(folder, corpus, config):
+    try:
+        with files.replaced_folder(folder) as unfinished:
+            with _Writer(EncodedPairs(unfinished, "train")) as writer:
+                codecs, survey = build_codecs(corpus.train, config, writer)
+            with _Writer(EncodedPairs(unfinished, "valid")) as writer:
+                valid_survey = survey_pairs(corpus.valid, codecs, config.training, writer)
+            surveys = survey, valid_survey
+            codecs.save(unfinished)
+            checksums = {path.name: _checksum(path) for path in unfinished.iterdir()}
+            record = {"surveys": list(map(dataclasses.asdict, surveys)), "files": checksums}
+            files.write_text(unfinished / _RECORD, json.dumps(record))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise OSError(
+                f"no room for the encoded corpus in {folder.parent}; make some, name another "
+                "folder (--cache DIR, or KSEQ_CACHE), or go without (--cache off)"
+            ) from error
+        raise
+
+
+class _Writer:
+    """Keeps ids as `build_codecs` and `survey_pairs` find them, as `EncodedPairs`."""
+
+    def __init__(self, encoded):
+        self._paths = encoded.paths()
+        self._opened = _opened(self._paths, "wb")
+
+    def __enter__(self):
+        self._files = self._opened.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        return self._opened.__exit__(*error)
+
+    def add(self, sides):
+        """Appends ids and lengths of both sides, END behind every sequence."""
+        for (ids, lengths), ids_file, lengths_file in zip(
+            sides, self._files[::2], self._files[1::2]
+        ):
+            lengths = lengths.astype(np.int32) + 1
+            ends = np.zeros(lengths.sum(), bool)
+            ends[np.cumsum(lengths) - 1] = True
+            everything = np.full(ends.size, END, np.int32)
+            everything[~ends] = ids
+            ids_file.write(everything.tobytes())
+            lengths_file.write(lengths.tobytes())
+
+    def renumber(self, side, ids):
+        """Puts `ids[n]` wherever the ids of a side, 0 or 1, hold n."""
+        self._files[2 * side].flush()
+        path = self._paths[2 * side]
+        written = np.memmap(path, np.int32, "r+")
+        for start in range(0, written.size, _BLOCK):
+            block = written[start : start + _BLOCK]
+            block[:] = ids[block]
+        written.flush()
+
+
+def _reopened(folder, config):
+    """What a folder holds, or None where it is not whole."""
+    try:
+        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        if any(_checksum(folder / name) != sum_ for name, sum_ in record["files"].items()):
+            return None
+        surveys = tuple(Survey(**survey) for survey in record["surveys"])
+        codecs = CodecPair.load(folder, config)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return Prepared(codecs, surveys, (EncodedPairs(folder, "train"), EncodedPairs(folder, "valid")))
+
+
+def _checksum(path):
+    checksum = 0
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            checksum = zlib.crc32(block, checksum)
+    return [path.stat().st_size, checksum]

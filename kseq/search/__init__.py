@@ -1,0 +1,1 @@
+"""From a trained model to outputs: beam search, sampling, free runs."""

@@ -1,0 +1,122 @@
+"""Sources of any lengths as batches of about equal ones, and their results in order again."""
+
+import os
+import reprlib
+
+import numpy as np
+import tensorflow as tf
+
+from kseq.corpora.arrays import check_values, read_values
+from kseq.pipeline.batching import source_inputs
+from kseq.special_tokens import END, SPECIAL_TOKENS
+from kseq.text.codec import decoded, strip_marks
+
+BATCH_SENTENCES = 64
+BATCH_TOKENS = 4096  # source tokens of a batch, padding included; or steps of real values
+
+
+class Sequences:
+    """Sequences of one side, read by a codec, or by several that split text alike.
+
+    Args:
+        codecs: `TextCodec`s or `ValueCodec`s.
+        sequences: Sentences, or arrays of real values.
+    """
+
+    def __init__(self, codecs, sequences):
+        self._codecs = codecs
+        self._tokens = None
+        if codecs[0].is_text:
+            texts = [text.encode("utf-8", "replace") for text in sequences]
+            self._tokens = codecs[0].tokenize(tf.constant(texts))
+            self.numbers = [codec.with_end(self._tokens) for codec in codecs]
+        else:
+            values, lengths = np.concatenate(sequences), [len(array) for array in sequences]
+            self.numbers = [
+                tf.RaggedTensor.from_row_lengths(codec.encode(values), lengths) for codec in codecs
+            ]
+
+    @property
+    def lengths(self):
+        """Numbers of tokens, END included, or of steps."""
+        return self.numbers[0].row_lengths().numpy()
+
+    def shown(self):
+        """Tokens of each sequence as a person sees them, END included; None for real values."""
+        if self._tokens is None:
+            return [None] * len(self.lengths)
+        shown = decoded(self._tokens.with_flat_values(strip_marks(self._tokens.flat_values)))
+        return [[*row, SPECIAL_TOKENS[END]] for row in shown]
+
+    def inputs(self, rows):
+        """Inputs of the encoder of each codec's model."""
+        return tuple(source_inputs(tf.gather(numbers, rows)) for numbers in self.numbers)
+
+    def tokens(self, rows):
+        """Tokens `[B, S - 1]` without END, empty behind the last one; no column of real values."""
+        if self._tokens is None:
+            return tf.zeros([len(rows), 0], tf.string)
+        return tf.gather(self._tokens, rows).to_tensor("")
+
+
+def checked(side, codec, sequence):
+    """Returns a sentence, or real values as a float32 array as wide as the model expects.
+
+    Args:
+        side: `"source"` or `"target"`, for the message.
+        codec: Codec of that side.
+        sequence: A sentence; or real values, or the path of a `.npy` file of them.
+
+    Raises:
+        TypeError, ValueError: It is something else.
+    """
+    if codec.is_text:
+        if not isinstance(sequence, str):
+            received = reprlib.repr(sequence)
+            raise TypeError(f"expected sentences as strings; received {received}")
+        return sequence
+    name = f"a {side} of real values"
+    if isinstance(sequence, str) or hasattr(sequence, "__fspath__"):
+        name, sequence = sequence, read_values(sequence)
+    values = check_values(sequence, name)
+    if values.shape[1] != codec.features:
+        raise ValueError(
+            f"{name}: expected {codec.features} values per step, as the model was trained with; "
+            f"received {values.shape[1]}"
+        )
+    return values
+
+
+def refuse_single(sources):
+    """Raises a TypeError where a list of sources is expected and one is given."""
+    if isinstance(sources, str):
+        raise TypeError("expected a list of sentences, received one string; wrap it in [ ]")
+    if isinstance(sources, os.PathLike) or getattr(sources, "ndim", None) == 2:
+        raise TypeError("expected a list of real-valued sources, received one; wrap it in [ ]")
+
+
+def by_length(run, lengths):
+    """Returns the results of `run` for all rows, in order; rows of a length run together.
+
+    Args:
+        run: Function of an array of row numbers to as many results.
+        lengths: Length of each row.
+    """
+    results = [None] * len(lengths)
+    for rows in _batches(np.asarray(lengths)):
+        for row, result in zip(rows, run(rows)):
+            results[row] = result
+    return results
+
+
+def _batches(lengths):
+    """Cuts rows, shortest first, into batches of bounded size; yields arrays of row numbers."""
+    batch = []
+    for row in np.argsort(lengths, kind="stable"):
+        if len(batch) == BATCH_SENTENCES or lengths[row] * (len(batch) + 1) > BATCH_TOKENS:
+            if batch:
+                yield np.array(batch)
+            batch = []
+        batch.append(row)
+    if batch:
+        yield np.array(batch)

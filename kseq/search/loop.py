@@ -1,0 +1,417 @@
+"""One loop for every strategy, over any step function, as one graph for a whole batch.
+
+Beam search and sampling differ in how they choose what follows; greedy search is a beam of 1.
+Real values are not searched for: `free_run` feeds each prediction to the next step.
+"""
+
+import collections
+
+import tensorflow as tf
+
+from kseq.search.rules import apply_rules, needs_written
+from kseq.search.strategies import BeamSearch
+from kseq.special_tokens import END, PAD, START
+
+SearchResult = collections.namedtuple(
+    "SearchResult",
+    ["ids", "lengths", "log_probabilities", "scores", "token_log_probabilities", "attention"],
+)
+SearchResult.__doc__ = """What a search found: best hypothesis first, or samples as drawn.
+
+Fields:
+    ids: int32 `[B, N, T]`, END included, PAD behind it.
+    lengths: Number of ids of a hypothesis, END included, int32 `[B, N]`.
+    log_probabilities: Sum over the hypothesis as the model has it, float32 `[B, N]`.
+    scores: What hypotheses are ranked by, float32 `[B, N]`; -inf where there are fewer than N.
+    token_log_probabilities: Of each id as the model has it, float32 `[B, N, T]`, 0 behind END.
+    attention: What every step attended to, such as float32 `[B, N, T, S]`, 0 behind the end; a
+        nest like that of the step.
+"""
+
+_Hypotheses = collections.namedtuple(
+    "_Hypotheses", ["ids", "lengths", "finished", "sums", "log_probabilities"]
+)
+_LEAST_COVERAGE = 1e-6
+
+
+def length_penalty(lengths, strategy):
+    """What a log-probability is divided by, float32 of the shape of `lengths`.
+
+    Wu et al. 2016 (arXiv 1609.08144), equation 14: `((5 + |Y|) / 6)^alpha`; or the length.
+
+    Args:
+        lengths: Lengths of hypotheses |Y|, END included, any shape.
+        strategy: `BeamSearch`.
+    """
+    lengths = tf.cast(lengths, tf.float32)
+    if strategy.length_penalty == "average":
+        return tf.maximum(lengths, 1.0)
+    return tf.pow((5.0 + lengths) / 6.0, strategy.alpha)
+
+
+def coverage_penalty(covered, mask, strategy):
+    """What is added for source positions that were not attended to, float32 `[B, K]`.
+
+    Wu et al. 2016 (arXiv 1609.08144), equation 14: `beta Σ log(min(Σ p, 1))`.
+
+    Args:
+        covered: Attention of each hypothesis summed over its output, `[B, K, S]`.
+        mask: Which source positions count, boolean `[B, S]`.
+        strategy: `BeamSearch`.
+    """
+    penalties = tf.math.log(tf.clip_by_value(covered, _LEAST_COVERAGE, 1.0))
+    return strategy.beta * tf.reduce_sum(tf.where(mask[:, None], penalties, 0.0), axis=2)
+
+
+def search(step, state, attention_spec, strategy, requirements):
+    """Looks for outputs of each source.
+
+    Every finished hypothesis keeps its place among the K and its score; the others go on until
+    nothing that they could still become would be returned. Ties go to the better hypothesis
+    so far, then to the smaller id. PAD and START are never produced.
+
+    Args:
+        step: Function of the last ids `[N]` and a state to logits `[N, V]`, the new state and
+            the attention, with N = B·K, row `b·K + k` being hypothesis k of source b. A state
+            is any nest of tensors `[N, ...]`, which may grow but for their first dimension;
+            so is the attention, whose shape stays.
+        state: The initial state, a nest of tensors `[B, ...]`.
+        attention_spec: `tf.TensorSpec` of each tensor of the attention, without the first
+            dimension, such as `tf.TensorSpec([None])`. With a coverage penalty it is a dict
+            whose `attention` is to be covered.
+        strategy: `BeamSearch` or `Sampling`.
+        requirements: `Requirements`.
+
+    Returns:
+        A `SearchResult` of N = `strategy.returned` outputs.
+    """
+    choice = (_Beam if isinstance(strategy, BeamSearch) else _Draw)(strategy, requirements)
+    maximum_lengths = requirements.maximum_lengths[:, None]
+    limit = tf.reduce_max(maximum_lengths)
+    width = strategy.width
+    first = _first(choice.first_sums(), maximum_lengths)
+    memory = {
+        "state": tf.nest.map_structure(lambda tensor: tf.repeat(tensor, width, axis=0), state),
+        **_looked_back_at(strategy, requirements, first),
+    }
+
+    def is_open(time, hypotheses, memory, _):
+        # At least one step is taken, even if it only pads: nothing cannot be stacked.
+        return (time == 0) | ((time < limit) & tf.reduce_any(choice.is_open(hypotheses, memory)))
+
+    def extend(time, before, memory, history):
+        logits, state, attention = step(tf.reshape(before.ids, [-1]), memory["state"])
+        log_probabilities = tf.nn.log_softmax(_by_source(tf.cast(logits, tf.float32), width))
+        wanted = apply_rules(log_probabilities, time, memory.get("written"), strategy, requirements)
+        parents, ids, sums = choice.choose(time, wanted, before)
+        gained = _gained(log_probabilities, parents, ids, before.finished)
+        hypotheses = _continued(before, parents, ids, sums, gained)
+        attention = tf.nest.map_structure(lambda tensor: _by_source(tensor, width), attention)
+        memory = _remembered({**memory, "state": state}, before, attention, parents, ids)
+        entries = ids, gained, parents, *tf.nest.flatten(attention)
+        history = [array.write(time, entry) for array, entry in zip(history, entries)]
+        return time + 1, hypotheses, memory, history
+
+    whole, real = tf.TensorSpec([], tf.int32), tf.TensorSpec([])
+    history = _arrays((whole, real, whole, *tf.nest.flatten(attention_spec)), [None, width])
+    time, hypotheses, memory, history = tf.while_loop(
+        is_open,
+        extend,
+        (tf.constant(0), first, memory, history),
+        shape_invariants=(
+            tf.TensorShape([]),
+            _Hypotheses(*[tf.TensorShape([None, width])] * len(first)),
+            _growing(memory),
+            [tf.TensorShape([])] * len(history),
+        ),
+    )
+    scores = choice.scores(hypotheses, memory)
+    return _result(choice.ranked(scores), time, hypotheses, scores, history, attention_spec)
+
+
+def _first(sums, maximum_lengths):
+    """Nothing but START, and nothing else to come where an output must be empty."""
+    zeros = tf.zeros_like(sums, tf.int32)
+    is_empty = (zeros >= maximum_lengths) & _is_real(sums)
+    return _Hypotheses(zeros + START, zeros, is_empty, sums, sums)
+
+
+def _looked_back_at(strategy, requirements, first):
+    """What the rules and the coverage penalty need to know of each hypothesis so far."""
+    looked_back_at = {}
+    if needs_written(strategy):
+        looked_back_at["written"] = first.ids[:, :, None][:, :, :0]
+    if getattr(strategy, "beta", 0.0):
+        covered = tf.zeros_like(requirements.mask, tf.float32)
+        looked_back_at["covered"] = tf.repeat(covered[:, None], strategy.width, axis=1)
+    return looked_back_at
+
+
+def _gained(log_probabilities, parents, ids, finished):
+    """The log-probabilities `[B, K]` of the chosen ids; padding adds nothing."""
+    size = tf.shape(log_probabilities)[-1]
+    rows = tf.reshape(log_probabilities, [tf.shape(ids)[0], finished.shape[1] * size])
+    gained = tf.gather(rows, parents * size + ids, batch_dims=1)
+    return tf.where(tf.gather(finished, parents, batch_dims=1), 0.0, gained)
+
+
+def _continued(before, parents, ids, sums, gained):
+    """The hypotheses that have become of those before."""
+    lengths, finished, log_probabilities = (
+        tf.gather(tensor, parents, batch_dims=1)
+        for tensor in (before.lengths, before.finished, before.log_probabilities)
+    )
+    # What follows a finished hypothesis, beside itself, is no hypothesis.
+    finished &= _is_real(sums)
+    lengths += tf.cast(~finished, tf.int32)
+    finished |= (ids == END) & _is_real(sums)
+    return _Hypotheses(ids, lengths, finished, sums, log_probabilities + gained)
+
+
+def _remembered(memory, before, attention, parents, ids):
+    """The memory of what the hypotheses have become."""
+    memory = dict(memory)
+    batch, width = tf.shape(ids)[0], before.ids.shape[1]
+    rows = tf.reshape(parents + tf.range(batch)[:, None] * width, [-1])
+    memory["state"] = tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), memory["state"])
+    if "written" in memory:
+        written = tf.gather(memory["written"], parents, batch_dims=1)
+        memory["written"] = tf.concat([written, ids[:, :, None]], axis=2)
+    if "covered" in memory:
+        attended = tf.where(before.finished[:, :, None], 0.0, attention["attention"])
+        memory["covered"] = tf.gather(memory["covered"] + attended, parents, batch_dims=1)
+    return memory
+
+
+def _result(places, time, hypotheses, scores, history, attention_spec):
+    """Reads from the history what stands in these places, `[B, N]`, at the end."""
+    lengths, log_probabilities, scores = (
+        tf.gather(tensor, places, batch_dims=1)
+        for tensor in (hypotheses.lengths, hypotheses.log_probabilities, scores)
+    )
+    # What never came to an end is no hypothesis.
+    lengths = tf.where(_is_real(scores), lengths, 0)
+    ids, gained, attention = _backtrack(time, places, lengths, *history)
+    attention = tf.nest.pack_sequence_as(attention_spec, attention)
+    return SearchResult(ids, lengths, log_probabilities, scores, gained, attention)
+
+
+class _Beam:
+    """How beam search chooses: the K most probable continuations of all hypotheses."""
+
+    def __init__(self, strategy, requirements):
+        self._strategy = strategy
+        self._mask = requirements.mask
+        self._longest = requirements.maximum_lengths
+
+    def first_sums(self):
+        """All hypotheses start alike: only the first may be continued at the first step."""
+        unfilled = tf.zeros([tf.size(self._longest), self._strategy.width], tf.int32)
+        return tf.where(tf.range(self._strategy.width) + unfilled == 0, 0.0, float("-inf"))
+
+    def is_open(self, hypotheses, memory):
+        """Whether anything can still enter the N hypotheses that are returned, boolean `[B]`.
+
+        From now on sums only fall, the length penalty only rises, and coverage adds at most 0:
+        the best that an unfinished hypothesis can reach is its sum at the longest length.
+        """
+        penalty = length_penalty(self._longest[:, None], self._strategy)
+        reachable = hypotheses.sums / penalty * (1.0 - 1e-5)  # more than rounding could change
+        reachable = tf.where(hypotheses.finished, float("-inf"), reachable)
+        scores = self.scores(hypotheses, memory)
+        worst_returned = tf.math.top_k(scores, self._strategy.returned)[0][:, -1]
+        best_reachable = tf.reduce_max(reachable, axis=1)
+        return _is_real(best_reachable) & (best_reachable >= worst_returned)
+
+    def choose(self, time, continuations, hypotheses):
+        """Parents, ids and sums, each `[B, K]`.
+
+        The best K of every hypothesis first, then the best K of those, which is the same as
+        the best K of all and much cheaper. Finished hypotheses come before all others.
+        """
+        finished, width = hypotheses.finished, self._strategy.width
+        continuations = _with_padding(continuations, finished)
+        share = tf.minimum(width, tf.shape(continuations)[-1])
+        best, ids = tf.math.top_k(continuations, share)
+        sums = tf.reshape(hypotheses.sums[:, :, None] + best, [-1, width * share])
+        keeps = tf.reshape(finished[:, :, None] & (tf.range(share) == 0), [-1, width * share])
+        _, chosen = tf.math.top_k(tf.where(keeps, float("inf"), sums), width)
+        ids = tf.gather(tf.reshape(ids, [-1, width * share]), chosen, batch_dims=1)
+        return chosen // share, ids, tf.gather(sums, chosen, batch_dims=1)
+
+    def scores(self, hypotheses, memory):
+        """What hypotheses are ranked by, `[B, K]`; -inf for what has not ended."""
+        scores = hypotheses.sums / length_penalty(hypotheses.lengths, self._strategy)
+        if "covered" in memory:
+            scores += coverage_penalty(memory["covered"], self._mask, self._strategy)
+        return tf.where(hypotheses.finished, scores, float("-inf"))
+
+    def ranked(self, scores):
+        """The places of the best N, best first; of equal ones the earlier."""
+        order = tf.argsort(scores, axis=1, direction="DESCENDING", stable=True)
+        return order[:, : self._strategy.returned]
+
+
+class _Draw:
+    """How sampling chooses: every hypothesis on its own, at random."""
+
+    def __init__(self, strategy, requirements):
+        self._strategy = strategy
+        self._sources = tf.size(requirements.maximum_lengths)
+        steps = tf.maximum(tf.reduce_max(requirements.maximum_lengths), 1)
+        # The numbers of a source hang on its seed and the step, not on what is beside it.
+        self._uniform = tf.map_fn(
+            lambda seed: tf.random.stateless_uniform(
+                [steps, strategy.width], tf.stack([strategy.seed, seed])
+            ),
+            requirements.seeds,
+            fn_output_signature=tf.TensorSpec([None, strategy.width]),
+        )
+
+    def first_sums(self):
+        """All samples are drawn from the start."""
+        return tf.zeros([self._sources, self._strategy.width])
+
+    def is_open(self, hypotheses, memory):
+        """Whether a sample has not ended, boolean `[B]`."""
+        return tf.reduce_any(_is_real(hypotheses.sums) & ~hypotheses.finished, axis=1)
+
+    def choose(self, time, continuations, hypotheses):
+        """Parents, ids and sums, each `[B, K]`."""
+        continuations = _with_padding(continuations, hypotheses.finished)
+        logits, ids = self._candidates(continuations / self._strategy.temperature)
+        probabilities = tf.nn.softmax(logits)
+        if self._strategy.top_p < 1.0:
+            before = tf.cumsum(probabilities, axis=2, exclusive=True)
+            probabilities = tf.where(before < self._strategy.top_p, probabilities, 0.0)
+        sums = tf.cumsum(probabilities, axis=2)
+        # The first candidate whose running sum is over the drawn number.
+        drawn = self._uniform[:, time, :, None] * sums[:, :, -1:]
+        place = tf.reduce_sum(tf.cast(sums <= drawn, tf.int32), axis=2, keepdims=True)
+        chosen = tf.gather(ids, place, batch_dims=2)
+        gained = tf.gather(continuations, chosen, batch_dims=2)[:, :, 0]
+        parents = tf.zeros_like(hypotheses.ids) + tf.range(self._strategy.width)
+        return parents, chosen[:, :, 0], hypotheses.sums + gained
+
+    def _candidates(self, logits):
+        """What is drawn from, and the ids; most probable first where there is a threshold."""
+        size = tf.shape(logits)[-1]
+        if not self._strategy.top_k and self._strategy.top_p == 1.0:
+            return logits, tf.zeros_like(logits, tf.int32) + tf.range(size)
+        return tf.math.top_k(logits, tf.minimum(self._strategy.top_k or size, size))
+
+    def scores(self, hypotheses, memory):
+        """The sums, `[B, K]`; -inf for what has not ended."""
+        return tf.where(hypotheses.finished, hypotheses.sums, float("-inf"))
+
+    def ranked(self, scores):
+        """All places, in the order in which they were drawn."""
+        return tf.zeros_like(scores, tf.int32) + tf.range(self._strategy.width)
+
+
+def _with_padding(continuations, finished):
+    """A finished hypothesis can only pad, which costs nothing."""
+    padding = tf.where(tf.range(tf.shape(continuations)[-1]) == PAD, 0.0, float("-inf"))
+    return tf.where(finished[:, :, None], padding, continuations)
+
+
+def _arrays(specs, rows):
+    """Where a loop writes what it makes: for each spec an array of tensors `[*rows, ...]`."""
+    return [
+        tf.TensorArray(spec.dtype, 0, dynamic_size=True, element_shape=[*rows, *spec.shape])
+        for spec in specs
+    ]
+
+
+def _by_source(tensor, width):
+    """`[B·K, ...]` as `[B, K, ...]`."""
+    return tf.reshape(
+        tensor, tf.concat([[tf.shape(tensor)[0] // width, width], tf.shape(tensor)[1:]], 0)
+    )
+
+
+def _growing(state):
+    """Shape invariants of a state: nothing but the rank stays as it is."""
+    return tf.nest.map_structure(lambda tensor: tf.TensorShape([None] * tensor.shape.rank), state)
+
+
+def _is_real(log_probabilities):
+    """Whether a place among the K is taken: at first there are fewer hypotheses than places."""
+    return log_probabilities > float("-inf")
+
+
+def _backtrack(length, places, lengths, ids, gained, parents, *attention):
+    """Follows the parents from the end of each place `[B, N]`.
+
+    Returns ids and their log-probabilities `[B, N, T]`, and a list of attention `[B, N, T, ...]`.
+    """
+
+    def follow(time, hypotheses, outputs):
+        before = tf.gather(parents.read(time), hypotheses, batch_dims=1)
+        # Attention was made by the parent, before the hypotheses were chosen.
+        rows = hypotheses, hypotheses, *[before] * len(attention)
+        read = [
+            tf.gather(array.read(time), row, batch_dims=1)
+            for array, row in zip((ids, gained, *attention), rows)
+        ]
+        outputs = [array.write(time, entry) for array, entry in zip(outputs, read)]
+        return time - 1, before, outputs
+
+    outputs = [tf.TensorArray(array.dtype, length) for array in (ids, gained, *attention)]
+    _, _, outputs = tf.while_loop(lambda time, *_: time >= 0, follow, (length - 1, places, outputs))
+    real = tf.sequence_mask(lengths, length)
+    stacked = (_batch_first(array.stack(), 2) for array in outputs)
+    ids, gained, *attention = (
+        tf.where(_expanded(real, tensor.shape.rank), tensor, tf.zeros([], tensor.dtype))
+        for tensor in stacked
+    )
+    return ids, gained, attention
+
+
+def free_run(step, state, first, steps, attention_spec):
+    """Predicts real values, each from the ones before.
+
+    Args:
+        step: Function of the last values `[N, F]` and a state to the next values `[N, F]`, the
+            new state and the attention, as in `beam_search`.
+        state: The initial state, a nest of tensors `[N, ...]`.
+        first: What the first step reads, `[N, F]`.
+        steps: Number of steps T, int32.
+        attention_spec: As in `beam_search`.
+
+    Returns:
+        Values `[N, T, F]` and the attention, a nest of `[N, T, ...]`.
+    """
+
+    def extend(time, values, state, history):
+        values, state, attention = step(values, state)
+        entries = values, *tf.nest.flatten(attention)
+        history = [array.write(time, entry) for array, entry in zip(history, entries)]
+        return time + 1, values, state, history
+
+    values_spec = tf.TensorSpec([first.shape[-1]], first.dtype)
+    history = _arrays((values_spec, *tf.nest.flatten(attention_spec)), [None])
+    *_, history = tf.while_loop(
+        lambda time, *_: time < steps,
+        extend,
+        (tf.constant(0), first, state, history),
+        shape_invariants=(
+            tf.TensorShape([]),
+            first.shape,
+            _growing(state),
+            [tf.TensorShape([])] * len(history),
+        ),
+    )
+    values, *attention = (_batch_first(array.stack(), 1) for array in history)
+    return values, tf.nest.pack_sequence_as(attention_spec, attention)
+
+
+def _batch_first(tensor, axis):
+    """Moves the time from the front to an axis further back."""
+    rank = tensor.shape.rank
+    return tf.transpose(tensor, [*range(1, axis + 1), 0, *range(axis + 1, rank)])
+
+
+def _expanded(real, rank):
+    """`[B, K, T]` as a tensor of this rank, to be broadcast."""
+    return tf.reshape(real, tf.concat([tf.shape(real), [1] * (rank - 3)], 0))

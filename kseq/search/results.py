@@ -1,0 +1,79 @@
+"""What a model makes of one source: a `Translation`, or a `Prediction` of real values."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Attended:
+    """A source, and what the model attended to in it; a notebook shows it as its heatmap.
+
+    Args:
+        source: The sentence as it was given, or real values `[S, F]`.
+        source_tokens: Source tokens, END included; None for real values.
+        attention: Weights, float32 `[T, S]`, a row for each step of the output; None where the
+            model has no attention. A pyramid sees several steps of the source as one.
+        attention_heads: Those of a Transformer by layer and head, `[layers, heads, T, S]`; None
+            for other models.
+    """
+
+    source: str | np.ndarray = dataclasses.field(repr=False)
+    source_tokens: list | None
+    attention: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    attention_heads: np.ndarray | None = dataclasses.field(default=None, repr=False)
+
+    @functools.cached_property
+    def _picture(self):
+        from kseq.analysis.display import to_png
+
+        return to_png(self)
+
+    def _repr_html_(self):
+        from kseq.analysis.display import to_html
+
+        # A notebook asks for both; it is drawn once.
+        return to_html(self, draw=lambda result: result._picture)
+
+    def _repr_png_(self):
+        try:
+            return self._picture
+        except Exception:  # the HTML says what is wrong
+            return None
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Translation(Attended):
+    """One source and what became of it.
+
+    Args:
+        text: The translation.
+        score: What the search ranked by: the log-probability over the length penalty.
+        log_probability: Sum over the output tokens, in nats.
+        tokens: Output tokens, END included.
+        token_log_probabilities: Log-probability of each output token, float32 `[T]`.
+        **attended: Arguments of `Attended`.
+    """
+
+    text: str
+    score: float
+    log_probability: float
+    tokens: list
+    token_log_probabilities: np.ndarray | None = dataclasses.field(default=None, repr=False)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Prediction(Attended):
+    """One source and the real values that were predicted from it.
+
+    Args:
+        values: What was predicted, float32 `[T, F]`.
+        error: What the model was trained to make small (mean squared error of standardised
+            values, or binary cross-entropy), averaged over steps and features; None where
+            there was nothing to compare with.
+        **attended: Arguments of `Attended`.
+    """
+
+    values: np.ndarray = dataclasses.field(repr=False)
+    error: float | None = None

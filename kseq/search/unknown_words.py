@@ -1,0 +1,92 @@
+"""What takes the place of a word that the model knows not: the source word, or its translation."""
+
+import functools
+import os
+
+import tensorflow as tf
+
+from kseq.corpora.lines import read_columns
+from kseq.special_tokens import UNK
+from kseq.text.codec import decoded, strip_marks
+
+
+class Dictionary(tf.Module):
+    """Translations of single words, looked up inside a graph.
+
+    Args:
+        entries: Mapping from source word to its translation; may be empty.
+    """
+
+    def __init__(self, entries):
+        super().__init__()
+        # A table must hold something; nothing is no word.
+        words, translations = ["", *entries], ["", *entries.values()]
+        self._table = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(words, tf.string), tf.constant(translations, tf.string)
+            ),
+            default_value="",
+        )
+
+    def translate(self, words):
+        """Returns the translations of words of any shape; a word that is not known stays."""
+        found = self._table.lookup(strip_marks(words))
+        return tf.where(found == "", words, found)
+
+
+def load_dictionary(path, codec):
+    """Reads a dictionary: on each line a source word, a tab and its translation.
+
+    Of a word that comes several times the first translation counts; blank lines do not. What is
+    not one word to the run's tokenizer is never looked up.
+
+    Args:
+        path: A TSV.
+        codec: `TextCodec` of the source, which may lower words.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A line is no pair of a word and its translation.
+    """
+    state = os.stat(path) if os.path.isfile(path) else None
+    return _load(path, codec, state and (state.st_mtime_ns, state.st_size))
+
+
+@functools.lru_cache(maxsize=4)
+def _load(path, codec, _):
+    entries = {}
+    for number, word, translation in read_columns(path, "a word, tab, its translation"):
+        word, translation = word.strip(), translation.strip()
+        if bool(word) != bool(translation):
+            raise ValueError(
+                f"{path}, line {number}: expected a word, a tab and its translation; one is empty"
+            )
+        if word:
+            entries.setdefault(word, translation)
+    words = decoded(codec.normalize(list(entries))) if entries else []
+    return Dictionary(dict(reversed(list(zip(words, entries.values())))))
+
+
+def replace_unknown(ids, tokens, attention, source_tokens, dictionary):
+    """Puts in place of unknown output words what they attended to most.
+
+    Jean et al. 2015, "On Using Very Large Target Vocabulary for Neural Machine Translation"
+    (arXiv 1412.2007).
+
+    Args:
+        ids: Ids of the outputs, `[B, N, T]`.
+        tokens: Their tokens, `[B, N, T]`.
+        attention: What they attended to, `[B, N, T, S]`.
+        source_tokens: Source tokens without END, empty behind the last one, `[B, S - 1]`.
+        dictionary: `Dictionary` that the source words are looked up in.
+
+    Returns:
+        Tokens `[B, N, T]`.
+    """
+    is_word = (source_tokens != "")[:, None, None]
+    weights = tf.where(is_word, attention[..., : tf.shape(source_tokens)[1]], -1.0)
+    # With no source word at all there is no output either, but there must be something to take.
+    weights = tf.pad(weights, [[0, 0], [0, 0], [0, 0], [0, 1]], constant_values=-1.0)
+    words = tf.pad(source_tokens, [[0, 0], [0, 1]])
+    words = tf.gather(words, tf.argmax(weights, axis=3), batch_dims=1)
+    return tf.where(ids == UNK, dictionary.translate(words), tokens)

@@ -1,0 +1,1 @@
+"""Strings to tokens to numbers and back, without loss."""
