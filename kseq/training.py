@@ -13,6 +13,7 @@ from kseq import files, run_directory
 from kseq.analysis.curves import save_curves
 from kseq.config import Config, ModelConfig
 from kseq.corpora.corpus import Corpus
+from kseq.inspection.sides import look_swapped
 from kseq.models.factory import build_seq2seq
 from kseq.models.losses import measure, objective
 from kseq.models.weights import load_weights, save_weights
@@ -124,6 +125,12 @@ def _with_features(corpus, config):
 
 
 def _prepare(corpus, config, cache, say):
+    train, valid = corpus.train, corpus.valid
+    if train.features == (0, 0) and train.files != valid.files and look_swapped(train, valid):
+        say(
+            f"WARNING: the sides of {valid} look swapped beside those of {train}; if they are, "
+            "its columns, or its two files, must change places"
+        )
     prepared = prepare(corpus, config, cache, say)
     train_survey, valid_survey = prepared.surveys
     say(f"training on {train_survey}, validating on {valid_survey}")

@@ -18,7 +18,7 @@ from kseq.cli import main
 from kseq.config import Config
 from kseq.corpora.corpus import Pairs
 from kseq.inspection.plots import plot_inspection, save_inspection
-from kseq.inspection.sides import SideModel, can_tell, runs_of, swapped_states
+from kseq.inspection.sides import SideModel, can_tell, look_swapped, runs_of, swapped_states
 from kseq.inspection.suspicions import KINDS, RatioCounts, is_copied, text_suspicions
 from kseq.inspection.table import inspection_table
 from kseq.inspection.tally import Growth, characters_by_script
@@ -261,6 +261,19 @@ def test_a_swapped_split_and_leaked_pairs_are_said(look, clean, tmp_path):
     assert (of_test.swapped, of_test.shared_sources, of_test.shared_pairs) == (0, 6, 5)
     assert (of_test.pairs, of_test.blank) == (6, 1)
     assert "THE SIDES LOOK SWAPPED" in inspection_table(found)
+
+
+def test_a_split_that_looks_swapped(clean):
+    half = len(clean) // 2
+    known, asked = clean[:half], clean[half:]
+    turned = [pair[::-1] for pair in asked]
+    assert look_swapped(known, turned) and look_swapped(iter(known), iter(turned))
+    assert not look_swapped(known, asked)
+    assert not look_swapped(known, [*asked, *turned[: half // 4]])
+    # Sides that are spelt alike tell nothing; nor do splits of nothing.
+    alike = list(zip((source for source, _ in clean), reversed([source for source, _ in clean])))
+    assert not look_swapped(alike[:half], [pair[::-1] for pair in alike[half:]])
+    assert not look_swapped(known, []) and not look_swapped([], asked)
 
 
 def test_swapped_states_are_the_most_probable_way():

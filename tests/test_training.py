@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import itertools
 import json
 import shutil
 import tempfile
@@ -185,6 +186,21 @@ def test_settings_reach_the_optimizer_and_the_loss():
     assert model.loss.label_smoothing == 0.1
     rates = [float(model.optimizer._learning_rate(step)) for step in (0, 5, 10, 205, 400)]
     np.testing.assert_allclose(rates, [0, 0.005, 0.01, 0.00525, 0.0005], rtol=1e-3, atol=1e-9)
+
+
+def test_a_validation_file_with_its_sides_swapped_is_told(tmp_path, capsys):
+    pairs = list(itertools.islice(load_corpus("en-fr").train, 600))
+    for name, rows in (("train", pairs[:400]), ("valid", pairs[400:])):
+        lines = [f"{source}\t{target}\n" for source, target in rows]
+        (tmp_path / f"{name}.tsv").write_text("".join(lines), encoding="utf-8")
+        turned = ["\t".join(reversed(line.rstrip("\n").split("\t"))) + "\n" for line in lines]
+        (tmp_path / f"{name}_turned.tsv").write_text("".join(turned), encoding="utf-8")
+    for valid, is_told in (("valid_turned", True), ("valid", False)):
+        corpus = load_corpus(tmp_path / "train.tsv", valid=tmp_path / f"{valid}.tsv")
+        train(corpus, CONFIG.with_settings(["epochs=1"]), out=tmp_path / "run", overwrite=True)
+        told = capsys.readouterr().out
+        message = f"WARNING: the sides of {tmp_path / 'valid_turned.tsv'} look swapped beside"
+        assert (message in told) == is_told and ("WARNING" in told) == is_told
 
 
 def test_a_file_that_shrinks_while_it_is_read(tmp_path, monkeypatch):

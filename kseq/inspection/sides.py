@@ -90,6 +90,28 @@ def can_tell(evidence, states):
     return len(evidence) > 0 and np.where(states, -evidence, evidence).mean() >= _LEAST
 
 
+def look_swapped(pairs, others, count=2000):
+    """Whether most of the first pairs of a split have the sides of `pairs` the other way round.
+
+    Args:
+        pairs: Pairs of strings that are taken to be the right way round.
+        others: The pairs in question.
+        count: How many of each are looked at.
+    """
+    known, asked = (list(zip(*itertools.islice(each, count))) for each in (pairs, others))
+    if not (known and asked):
+        return False
+    model = SideModel()
+    model.learn(*known)
+    model.turn_to_majority()
+    own = model.evidence(*known)
+    if not can_tell(own, swapped_states(own)):
+        return False
+    evidence = model.evidence(*asked)
+    states = swapped_states(evidence)
+    return can_tell(evidence, states) and bool(states.mean() > 0.5)
+
+
 def runs_of(states):
     """Returns the runs of true values, an array `[R, 2]` of first and last positions."""
     edges = np.diff(np.concatenate([[0], np.asarray(states, np.int8), [0]]))

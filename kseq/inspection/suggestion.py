@@ -132,7 +132,8 @@ def _model(inspection, kinds, is_small):
     if is_small and "character" in kinds:
         yield Setting("model", "dropout", 0.1, "letters: as for dates")
     elif not is_small and pairs < 50_000:
-        yield Setting("model", "dropout", 0.3, f"{pairs:,} pairs are few: as for Multi30k")
+        yield Setting("model", "dropout", 0.4, f"{pairs:,} pairs are few: as for Multi30k")
+        yield Setting("model", "tie_output", True, "few pairs: fewer weights to learn")
     elif pairs >= 1_000_000:
         yield Setting("model", "dropout", 0.1, f"{pairs:,} pairs keep it from overfitting")
 
