@@ -5,6 +5,7 @@ import json
 import math
 import pathlib
 import shutil
+import zlib
 
 from kseq import files
 from kseq.config import Config
@@ -81,8 +82,30 @@ def read_run(folder):
 def describe(folder, config, codecs, record):
     """Writes all of a run but its weights: `Config`, `CodecPair` and the record, a dict."""
     files.write_text(folder / CONFIG, config.dumps())
-    files.write_text(folder / RECORD, json.dumps(record, indent=2) + "\n")
     codecs.save(folder)
+    record = {**record, "checksums": _checksums(folder)}
+    files.write_text(folder / RECORD, json.dumps(record, indent=2) + "\n")
+
+
+def check_codecs(folder, record):
+    """Checks that nobody has edited a vocabulary, or what stands in its place.
+
+    Raises:
+        ValueError: Somebody has; ids would mean other tokens than those that were learnt.
+    """
+    found = _checksums(folder)
+    for name, checksum in record.get("checksums", {}).items():
+        if found.get(name) != checksum:
+            raise ValueError(
+                f"{folder / name}: has been changed since the run was trained, and its lines "
+                "stand for what the model learnt; put the file back as it was, or train again"
+            )
+
+
+def _checksums(folder):
+    """CRC-32 of the files that say what the ids or values of both sides mean, by name."""
+    paths = [folder / name for name in (*VOCABULARIES, *SUBWORDS, *STATISTICS)]
+    return {path.name: zlib.crc32(path.read_bytes()) for path in paths if path.is_file()}
 
 
 def checkpoint(folder, epoch):

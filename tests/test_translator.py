@@ -223,3 +223,20 @@ def test_a_config_that_was_changed_is_noticed(small_run, tmp_path):
     (run / "config.json").write_text(config.dumps())
     with pytest.raises(ValueError, match="config.json: describes a model of .* it has been change"):
         Translator.load(run)
+
+
+@pytest.mark.parametrize("change", ["reordered", "renamed", "longer", "shorter"])
+def test_a_vocabulary_that_was_edited_is_noticed(small_run, tmp_path, change):
+    """Its lines are the ids: another order is another language, without any error."""
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    path = run / "target_vocabulary.txt"
+    tokens = path.read_text(encoding="utf-8").splitlines()
+    if change == "reordered":
+        tokens[5], tokens[6] = tokens[6], tokens[5]
+    if change == "renamed":
+        tokens[7] = "renamed"
+    tokens = {"longer": [*tokens, "more"], "shorter": tokens[:-1]}.get(change, tokens)
+    path.write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8")
+    with pytest.raises(ValueError, match="target_vocabulary.txt: has been changed since the run"):
+        Translator.load(run)

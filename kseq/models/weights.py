@@ -25,6 +25,7 @@ def load_model(run):
     """
     folder, config, record = run_directory.read_run(run)
     codecs = CodecPair.load(folder, config)
+    run_directory.check_codecs(folder, record)
     model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
     if model.count_params() != record["parameters"]:
         raise ValueError(
