@@ -265,6 +265,17 @@ def test_a_fault_leaves_what_was_there(raw, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["out.tsv", "raw.tsv"]
 
 
+def test_nothing_is_written_where_nothing_is_left(raw, tmp_path):
+    out = tmp_path / "out.tsv"
+    out.write_text("old")
+    raw.write_text("aa\tbb\n\tb\nccc\td\n")
+    message = r"raw.tsv: no pair is left \(1 empty, 2 overlong\), and nothing was written"
+    with pytest.raises(ValueError, match=message):
+        clean_files(raw, out, Cleaning(maximum_characters=1), dropped=tmp_path / "dropped.tsv")
+    assert out.read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["out.tsv", "raw.tsv"]
+
+
 def test_what_must_not_be_written(raw, index, tmp_path):
     for options, message in [
         ({"out": raw}, "raw.tsv: it is read from; choose another name"),

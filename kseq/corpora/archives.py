@@ -1,8 +1,14 @@
 """Which files of a downloaded archive hold the pairs."""
 
+import lzma
 import pathlib
 import re
 import zipfile
+import zlib
+
+# What reading a damaged archive raises, besides OSError. RuntimeError: an encrypted one;
+# NotImplementedError, one of it: an unknown compression.
+DAMAGES = (EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 _NOTICES = ("_", ".", "README", "LICENSE", "LICENCE", "COPYING")  # how their names begin
 _LANGUAGES = re.compile(r"(?:^|[^A-Za-z])([A-Za-z]\w*)-([A-Za-z]\w*)(?:$|\.)", re.ASCII)

@@ -146,7 +146,7 @@ def clean_files(files, out, cleaning=None, test=(), dropped=None, swap=False):
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: A file cannot be read, or must not be written.
+        ValueError: A file cannot be read, or must not be written; or no pair is left.
     """
     pairs, *tests = (_open_text(each, swap) for each in (files, *test))
     outputs = [pathlib.Path(path) for path in (out, dropped) if path is not None]
@@ -162,6 +162,12 @@ def clean_files(files, out, cleaning=None, test=(), dropped=None, swap=False):
                 write(verdict.tidied)
             elif write_dropped:
                 write_dropped[0]((verdict.reason, verdict.place, *verdict.pair))
+        if not report.kept:
+            counts = ", ".join(f"{count:,} {why}" for why, count in report.dropped.items() if count)
+            raise ValueError(
+                f"{pairs}: no pair is left ({counts}), and nothing was written; allow more, or "
+                "look at them with kseq inspect"
+            )
     return report
 
 

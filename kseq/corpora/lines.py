@@ -3,18 +3,12 @@
 import contextlib
 import gzip
 import io
-import lzma
 import pathlib
 import queue
 import threading
 import zipfile
-import zlib
 
-from kseq.corpora.archives import only_member
-
-# What reading a damaged archive raises, besides OSError. RuntimeError: an encrypted one;
-# NotImplementedError, one of it: an unknown compression.
-_DAMAGES = (EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+from kseq.corpora.archives import DAMAGES, only_member
 
 
 def read_lines(path, member=None):
@@ -38,7 +32,7 @@ def read_lines(path, member=None):
         with open_bytes(path, member) as file:
             for number, line in decode_lines(file, name):
                 yield number, line
-    except (*_DAMAGES, OSError) as error:
+    except (*DAMAGES, OSError) as error:
         if isinstance(error, OSError) and error.filename is not None:
             raise  # the file could not be opened; bzip2 reports damage as an OSError too
         raise ValueError(f"{name}: damaged after line {number}: {error}") from error

@@ -4,21 +4,19 @@ import dataclasses
 import functools
 import gzip
 import hashlib
-import lzma
 import os
 import pathlib
 import re
 import shlex
 import shutil
 import zipfile
-import zlib
 from collections.abc import Callable
 
 from kseq.console import transferred
+from kseq.corpora.archives import DAMAGES
 from kseq.corpora.downloads import DownloadFailed, download, require_address
 from kseq.files import alone_at, replaced_file
 
-_DAMAGES = (EOFError, RuntimeError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 _MOST_UNPACKED = 100  # bytes for each one of an archive; text is packed to a third or so
 _PAIRS_LIST = "https://www.manythings.org/anki/"
 
@@ -191,7 +189,7 @@ def _require_whole(path, file, address):
 def _check(file, opened):
     try:
         file.check(opened)
-    except _DAMAGES as error:
+    except (*DAMAGES, OSError) as error:
         if isinstance(error, OSError) and error.filename is not None:
             raise  # it cannot be read, which says nothing about it
         raise ValueError(f"expected a whole file; received a damaged one: {error}") from error
