@@ -11,11 +11,11 @@ import argparse
 import dataclasses
 import json
 import pathlib
-import platform
 import statistics
 import time
 
 import numpy as np
+from machine import machine
 
 from kseq import Config, Translator, load_corpus, train
 from kseq.console import import_tensorflow_quietly
@@ -60,20 +60,6 @@ def main():
     (options.out / "table.md").write_text(table(results))
     draw(results, options.out / "lengths.png")
     print(table(results))
-
-
-def machine():
-    """What the times were taken on."""
-    import keras
-    import tensorflow as tf
-
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "gpus": len(tf.config.list_physical_devices("GPU")),
-        "date": time.strftime("%Y-%m-%d"),
-    }
 
 
 def settings(corpus, kind):

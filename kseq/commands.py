@@ -365,26 +365,19 @@ def _strategy(options):
     if sampling_only and "samples" not in drawn:
         raise ValueError(f"{_flag(sampling_only[0])} is for sampling: add --samples N")
     kind, given = (Sampling, drawn) if sampling_only else (BeamSearch, searched)
-    return _made(kind, given)
+    return make_strategy(kind, **given)
 
 
 def _search_options(options, kind):
     """The options of a kind of search that were given, checked."""
     given = _given(options, kind)
-    _made(kind, given)
+    make_strategy(kind, **given)
     return given
 
 
 def _given(options, kind):
     names = [field.name for field in dataclasses.fields(kind)]
     return {name: getattr(options, name) for name in names if hasattr(options, name)}
-
-
-def _made(kind, given):
-    try:
-        return make_strategy(kind, **given)
-    except (ValueError, TypeError) as error:
-        raise ValueError(in_flags(error)) from error
 
 
 def in_flags(error):

@@ -433,8 +433,7 @@ def _check_member(first, other, name):
 def _refuse_nothing(number, source):
     raise ValueError(
         f"source {number}: nothing can be written for {reprlib.repr(source)} that keeps to all "
-        "rules; loosen them "
-        "(minimum_length, minimum_ratio, no_repeat_ngram, forbid)"
+        "rules; loosen them (minimum_length, minimum_ratio, no_repeat_ngram, forbid)"
     )
 
 

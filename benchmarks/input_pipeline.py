@@ -1,0 +1,106 @@
+"""Batches per second of the input pipeline, without a model and with one.
+
+Usage: python benchmarks/input_pipeline.py --train FILE [FILE ...] [--valid FILE [FILE ...]]
+           [--set FIELD=VALUE ...] [--batches N] [--rounds N] [--out FOLDER]
+
+The pipeline reads text (tokenised again in every epoch, as small corpora are) and the encoded
+files that a large corpus is kept as; the model takes what the pipeline gives. All three in turn,
+several rounds, medians. FOLDER gets results.json and table.md.
+"""
+
+import argparse
+import itertools
+import json
+import pathlib
+import statistics
+import tempfile
+import time
+
+from machine import machine
+
+import kseq
+from kseq.console import import_tensorflow_quietly
+
+
+def main():
+    """Measures, prints and writes."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--train", nargs="+", required=True)
+    parser.add_argument("--valid", nargs="+")
+    parser.add_argument("--set", nargs="+", default=[])
+    parser.add_argument("--batches", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=pathlib.Path)
+    options = parser.parse_args()
+    import_tensorflow_quietly()
+    corpus = kseq.load_corpus(*options.train, valid=options.valid)
+    config = kseq.Config().with_settings(options.set)
+    results = {
+        "machine": machine(),
+        "corpus": str(corpus.train),
+        "settings": options.set,
+        "batches_per_second": measured(corpus, config, options.batches, options.rounds),
+    }
+    print(table(results))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+        (options.out / "table.md").write_text(table(results) + "\n")
+
+
+def measured(corpus, config, batches, rounds):
+    """Batches per second of each of the three, a list of one figure for each round."""
+    from kseq.models.factory import build_seq2seq
+    from kseq.pipeline import encoded
+    from kseq.pipeline.batching import batch_count, training_pipeline
+    from kseq.training import compile_model
+
+    encoded.SMALLEST = 0  # keeps every corpus as ids
+    with tempfile.TemporaryDirectory() as cache:
+        from_text = encoded.prepare(corpus, config, "off")
+        from_ids = encoded.prepare(corpus, config, cache)
+        text, ids = (
+            training_pipeline(each.splits[0], each.codecs, config.training, each.surveys[0])
+            for each in (from_text, from_ids)
+        )
+        model = build_seq2seq(config.model, *from_ids.codecs.vocabulary_sizes)
+        compile_model(model, config.training, batch_count(from_ids.surveys[0], config.training))
+        train = model.make_train_function()
+        ways = {
+            "pipeline alone, from text": (text, lambda batch: None),
+            "pipeline alone, from encoded files": (ids, lambda batch: None),
+            "with the model, from encoded files": (ids, lambda batch: train(iter([batch]))),
+        }
+        rates = {name: [] for name in ways}
+        for _, (name, way) in itertools.product(range(rounds), ways.items()):
+            rates[name].append(rate(*way, batches))
+    return rates
+
+
+def rate(dataset, use, batches):
+    """Batches per second, after the first ten, which find out shapes and fill buffers."""
+    stream = iter(dataset.repeat())
+    for batch in itertools.islice(stream, 10):
+        use(batch)
+    started = time.monotonic()
+    for batch in itertools.islice(stream, batches):
+        use(batch)
+    return batches / (time.monotonic() - started)
+
+
+def table(results):
+    """The results as Markdown."""
+    lines = [
+        ", ".join(f"{name}: {value}" for name, value in results["machine"].items()),
+        "",
+        "| | batches per second (median) | least to most |",
+        "|---|---|---|",
+    ]
+    for name, rates in results["batches_per_second"].items():
+        spread = f"{min(rates):,.1f} to {max(rates):,.1f}"
+        lines.append(f"| {name} | {statistics.median(rates):,.1f} | {spread} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
