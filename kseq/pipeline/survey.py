@@ -177,7 +177,7 @@ class TokenTally:
 
     def final_ids(self, vocabulary):
         """Returns the id in a vocabulary for each of the ids given here, UNK for unknown ones."""
-        final = {token.encode(): number for number, token in enumerate(vocabulary)}
+        final = {token.encode(): number for number, token in enumerate(vocabulary) if number > UNK}
         tokens = itertools.chain(range(len(SPECIAL_TOKENS)), self._ids)
         ids = (token if isinstance(token, int) else final.get(token, UNK) for token in tokens)
         return np.fromiter(ids, np.int32, len(SPECIAL_TOKENS) + len(self._ids))
