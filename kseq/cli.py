@@ -46,7 +46,6 @@ examples:
   kseq inspect pairs.tsv
   kseq inspect train.de.gz train.en.gz --valid val.de.gz val.en.gz --out picture.png
   kseq inspect pairs.tsv --suggest settings.yaml
-  kseq train --recipe multi30k-de-en --data data --out runs/de-en
   kseq train --train pairs.tsv --config settings.yaml --out runs/mine
 
 words are those of the word tokenizer. Nothing is changed: what looks wrong is counted, and shown
@@ -70,6 +69,7 @@ examples:
   kseq train --train parts/*.tsv --config settings.yaml --out runs/mine --overwrite
   kseq train --train 'de/*.gz' 'en/*.gz' --out runs/de-en
   kseq train --train spa-eng.zip --swap --apart both --out runs/es-en
+  kseq train --recipe multi30k-de-en --data data --out runs/de-en
 
 a pattern in quotes is one side of two, without them it names files of pairs. Without
 --valid, one source sentence in twenty is held out for validation and another one for testing.

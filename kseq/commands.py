@@ -125,6 +125,11 @@ def _corpus(options):
                 f"{given} brings its own splits"
             )
     if options.recipe:
+        if options.config:
+            raise ValueError(
+                f"--config and --recipe are two sources of settings; change those of "
+                f"{options.recipe} by --set FIELD=VALUE"
+            )
         return load_recipe(options.recipe).open_corpus(options.data or "data")
     if options.data:
         raise ValueError("--data goes with --recipe; name the files of pairs with --train")
@@ -137,7 +142,7 @@ def _corpus(options):
 
 
 def recipes(options):
-    """Lists the recipes: `kseq.recipes`."""
+    """Lists the recipes."""
     from kseq.recipes import load_recipe, recipe_names
 
     for name in recipe_names():

@@ -303,7 +303,8 @@ class TrainingConfig(Section):
         batch_tokens: Tokens per batch at most, of source or target, whichever has more, padding
             included; in place of `batch_size`. 0 for batches by sentences.
         learning_rate: Highest learning rate of Adam, reached after the warm-up; it then falls
-            along a cosine to a twentieth at the end of the last epoch.
+            along a cosine to a twentieth at the end of the last epoch (with `batch_tokens`, of
+            which only an estimate of the batches is known, a little before it).
         warmup_steps: Steps over which the learning rate rises from 0 (a tenth of all steps
             where training is shorter than ten times this).
         gradient_clip: Global norm that gradients are clipped to.

@@ -197,7 +197,13 @@ def _fit(model, corpus, prepared, training, writer, verbose):
             callbacks=[writer, stop],
             verbose=0 if not verbose else 1 if sys.stdout.isatty() else 2,
         )
-    except (tf.errors.FailedPreconditionError, tf.errors.UnknownError) as error:
+    except tf.errors.UnknownError as error:
+        # What an error of Python becomes on its way through a pipeline; its own text comes first.
+        reason = (error.message or str(error)).strip().split("\n")[0]
+        raise OSError(
+            f"{corpus.train} or {corpus.valid} cannot be read any more: {reason}"
+        ) from error
+    except tf.errors.FailedPreconditionError as error:
         raise ValueError(
             f"{corpus.train} or {corpus.valid} changed while it was read: another number of "
             "pairs than at the start; train again"

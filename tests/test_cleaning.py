@@ -245,11 +245,12 @@ def test_packed_files_are_the_same_each_time(raw, tmp_path):
 
 
 def test_tabs_in_aligned_files_become_spaces(tmp_path):
-    (tmp_path / "de").write_text("eins\nzwei\tdrei\nvier\tx\n")
-    (tmp_path / "en").write_text("one\ntwo\tthree\n\n")
+    (tmp_path / "de").write_text("eins\nzwei\tdrei\nvier\tx\nfünf\n")
+    (tmp_path / "en").write_text("one\ntwo\tthree\n\nfive\n")
     sides = [tmp_path / "de", tmp_path / "en"]
     clean_files(sides, tmp_path / "out.tsv", dropped=tmp_path / "dropped.tsv", swap=True)
-    assert list(Pairs(tmp_path / "out.tsv")) == [("one", "eins"), ("two three", "zwei drei")]
+    expected = [("one", "eins"), ("two three", "zwei drei"), ("five", "fünf")]
+    assert list(Pairs(tmp_path / "out.tsv")) == expected
     assert (tmp_path / "dropped.tsv").read_text() == f"empty\t{tmp_path}/de, line 3\t\tvier x\n"
 
 
@@ -269,7 +270,7 @@ def test_nothing_is_written_where_nothing_is_left(raw, tmp_path):
     out = tmp_path / "out.tsv"
     out.write_text("old")
     raw.write_text("aa\tbb\n\tb\nccc\td\n")
-    message = r"raw.tsv: no pair is left \(1 empty, 2 overlong\), and nothing was written"
+    message = r"raw.tsv: no pair is left \(dropped: 1 'empty', 2 'overlong'\), and nothing was w"
     with pytest.raises(ValueError, match=message):
         clean_files(raw, out, Cleaning(maximum_characters=1), dropped=tmp_path / "dropped.tsv")
     assert out.read_text() == "old"
@@ -303,8 +304,9 @@ def test_the_command(raw, tmp_path, capsys, monkeypatch):
     rows = gzip.decompress((tmp_path / "dropped.tsv.gz").read_bytes()).decode().splitlines()
     assert [row.split("\t")[0] for row in rows] == ["overlong", "empty", "overlong"]
     tests = ["--test", "raw.tsv", "--test", "raw.tsv", "raw.tsv"]
-    assert main(["clean", "raw.tsv", "--out", "out.tsv", *tests]) == 0
-    assert capsys.readouterr().out.startswith("kept 0 of 5 pairs")
+    assert main(["clean", "raw.tsv", "--out", "out.tsv", *tests]) == 2
+    told = capsys.readouterr().err
+    assert "raw.tsv: no pair is left (dropped: 1 'empty', 4 'leakage'), and nothing" in told
 
 
 @pytest.mark.parametrize(

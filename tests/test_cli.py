@@ -199,7 +199,7 @@ def test_bad_commands(small_run, small_files, tmp_path, complains):
         (["evaluate", small_run, "--test", tmp_path / "none"], "file not found"),
         (
             ["evaluate", small_run, "--test", small_files / "test.tsv", tmp_path / "short"],
-            "must have as many lines; .*test.tsv has 200, .*short has 1",
+            "test.tsv holds a source, a tab and a target on its lines, but .*short does not",
         ),
         (["heatmap", small_run, " ", "--out", tmp_path / "a.png"], "received an empty one"),
         (["heatmap", small_run, "a", "--out", tmp_path / "a.xyz"], "must end in .png, .svg or"),

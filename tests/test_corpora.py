@@ -1,6 +1,7 @@
 """Reading pairs from the files people have, the faulty ones among them."""
 
 import gzip
+import itertools
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ import zipfile
 
 import pytest
 
-from kseq import Corpus, Pairs
+from kseq import Corpus, Pairs, clean
 from kseq.corpora.corpus import embedded_corpora, load_corpus, reopen_corpus
 from kseq.corpora.lines import read_lines
 
@@ -392,3 +393,29 @@ def test_a_real_archive_whose_splits_share_no_sentence(shared_data):
     train, valid, test = map(sentences, (corpus.train, corpus.valid, corpus.test))
     assert not train & valid | train & test | valid & test
     assert next(iter(corpus.train)) == ("Ve.", "Go.")
+
+
+def test_files_of_which_one_holds_pairs_are_refused(tmp_path):
+    pairs, other = tmp_path / "a.tsv", tmp_path / "b.tsv"
+    pairs.write_text("a\tb\nc\td\n")
+    other.write_text("# second part\n" + "e\tf\n" * 9)
+    with pytest.raises(ValueError, match="b.tsv, line 1: expected source, tab, target"):
+        Pairs.open([other, pairs])
+    other.write_text("# second part\ne\n")
+    for files in ((pairs, other), (other, pairs)):
+        with pytest.raises(ValueError, match="a.tsv holds a source.* but .*b.tsv does not"):
+            load_corpus(*files)
+
+
+def test_a_part_of_a_split_holds_nothing_of_the_others(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"source {n}\ttarget {n % 50}\n" for n in range(400)))
+    corpus = load_corpus(path, apart="both")
+    held_out = {side for split in (corpus.valid, corpus.test) for pair in split for side in pair}
+    train = list(corpus.train)
+    for part in (corpus.train.select(lambda _: True), clean(corpus.train)):
+        assert list(part) == train and held_out.isdisjoint(itertools.chain(*train))
+    odd = corpus.train.select(lambda source: source[-1] in "13579")
+    assert list(odd) == [pair for pair in train if pair[0][-1] in "13579"]
+    fewer = corpus.train.apart_from(odd)
+    assert set(fewer) <= set(train) - set(odd) and list(corpus.train) == train

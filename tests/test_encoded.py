@@ -1,11 +1,13 @@
 """Corpora that are tokenised once: the same batches as before, and nothing stale or torn."""
 
+import contextlib
 import errno
+import shutil
 
 import numpy as np
 import pytest
 
-from kseq import Config, load_corpus
+from kseq import Config, files, load_corpus
 from kseq.pipeline import encoded
 from kseq.pipeline.batching import training_pipeline
 from kseq.pipeline.encoded import EncodedPairs, default_cache, prepare
@@ -139,3 +141,29 @@ def test_the_folder_is_where_people_say(monkeypatch, tmp_path):
     assert default_cache() == str(tmp_path / "kseq")
     monkeypatch.setenv("KSEQ_CACHE", str(tmp_path / "mine"))
     assert default_cache() == str(tmp_path / "mine")
+
+
+def test_the_same_content_is_found_under_another_name(corpus, tmp_path, told):
+    prepare(corpus, CONFIG, tmp_path / "cache")
+    moved = (tmp_path / "pairs.tsv").rename(tmp_path / "moved.tsv")
+    found = prepare(load_corpus(str(moved)), CONFIG, tmp_path / "cache", told.append)
+    assert told[0].startswith("the corpus is encoded already") and found.surveys[0].kept
+
+
+def test_a_second_training_waits_for_the_first_one_to_encode(corpus, tmp_path, told, monkeypatch):
+    prepare(corpus, CONFIG, tmp_path / "cache")
+    (folder,) = (tmp_path / "cache").iterdir()
+    shutil.rmtree(folder)
+    first = contextlib.ExitStack()
+    first.enter_context(files.alone_at(folder))
+    monkeypatch.setattr(encoded.time, "sleep", lambda seconds: first.close())
+    assert prepare(corpus, CONFIG, tmp_path / "cache", told.append).surveys[0].kept
+    assert told[1] == "another training is encoding it; waiting for that"
+
+
+def test_subwords_that_are_drawn_anew_are_not_kept(corpus, tmp_path):
+    settings = ["source_tokenizer=subword", "subword_vocabulary_size=300", "subword_sampling=0.2"]
+    drawing = prepare(corpus, CONFIG.with_settings(settings), tmp_path / "cache")
+    assert drawing.splits[0] is corpus.train and isinstance(drawing.splits[1], EncodedPairs)
+    fixed = prepare(corpus, CONFIG.with_settings(settings[:2]), tmp_path / "cache")
+    assert len(batches(fixed, CONFIG, 0)) == len(batches(drawing, CONFIG, 0)) > 0

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from kseq.corpora.lines import WaitingLines, chunks, decode_lines, read_columns
+from kseq.corpora.lines import WaitingLines, chunks, decode_lines, read_columns, read_lines
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 6, 7])
@@ -142,3 +142,10 @@ def test_other_encodings_are_named(content, message):
 def test_a_zero_byte_is_no_other_encoding():
     lines = [(1, "a\0long line"), (2, "\0\0\0\0")]
     assert list(decode_lines(io.BytesIO(b"a\0long line\n\0\0\0\0\n"), "x")) == lines
+
+
+@pytest.mark.parametrize("name", ["pairs.tar.gz", "pairs.TGZ", "pairs.tsv.bz2", "pairs.txt.xz"])
+def test_archives_of_other_kinds_are_not_taken_for_text(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x1f\x8b\x08 whatever it holds")
+    with pytest.raises(ValueError, match=f"{name}: expected a plain file, a .gz or a .zip; unpack"):
+        next(read_lines(tmp_path / name))

@@ -82,7 +82,8 @@ def test_lines_are_placed_by_file_and_number(folder):
     [
         ("none*.tsv", FileNotFoundError, r"no file matches none\*.tsv$"),
         (["1.tsv", "none"], FileNotFoundError, "file not found: none$"),
-        (["*.tsv", "train.de"], ValueError, r"received 3 \(1.tsv … 2.tsv .* and 1 \(train.de\)"),
+        (["*.tsv", "train.de"], ValueError, "1.tsv holds a source, a tab .* but train.de does not"),
+        (["train.*", "train.de"], ValueError, r"received 2 \(train.de … .* and 1 \(train.de\)"),
         ([], ValueError, "expected the name of a file of pairs; received none"),
         (["1.tsv", []], ValueError, "expected the name of a file of pairs; received none"),
         (".", FileNotFoundError, r"received a directory: .; name its files, such as '\*.tsv'"),

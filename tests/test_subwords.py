@@ -186,3 +186,16 @@ def test_every_epoch_draws_anew_and_leaves_out_no_other_pairs(pairs):
     assert one[1] == two[1] == best[1]
     assert sorted(one[0]) != sorted(two[0])
     assert max(map(len, one[0])) > max(map(len, best[0]))
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("pairs.tsv, line 3"), KeyboardInterrupt(), OSError(5)]
+)
+def test_what_goes_wrong_while_sentences_are_read_is_told_as_it_is(error):
+    def sentences():
+        yield from [b"a b c", b"d e f"] * 100
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        train_subwords(sentences(), 300, "unigram", False)
+    assert caught.value is error

@@ -163,10 +163,10 @@ def clean_files(files, out, cleaning=None, test=(), dropped=None, swap=False):
             elif write_dropped:
                 write_dropped[0]((verdict.reason, verdict.place, *verdict.pair))
         if not report.kept:
-            counts = ", ".join(f"{count:,} {why}" for why, count in report.dropped.items() if count)
+            counts = [f"{count:,} '{why}'" for why, count in report.dropped.items() if count]
             raise ValueError(
-                f"{pairs}: no pair is left ({counts}), and nothing was written; allow more, or "
-                "look at them with kseq inspect"
+                f"{pairs}: no pair is left (dropped: {', '.join(counts)}), and nothing was "
+                "written; allow more, or look at them with kseq inspect"
             )
     return report
 

@@ -26,6 +26,7 @@ def read_lines(path, member=None):
     """
     path = pathlib.Path(path)
     require_file(path)
+    _refuse_packed(path)
     number = 0
     name = path if member is None else f"{path}: {member}"
     try:
@@ -147,10 +148,10 @@ def open_bytes(path, member=None):
         OSError: It cannot be opened.
         ValueError: The archive holds several files.
     """
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         with gzip.open(path) as file:
             yield file
-    elif path.suffix == ".zip":
+    elif path.suffix.lower() == ".zip":
         with contextlib.ExitStack() as stack:
             archive = stack.enter_context(zipfile.ZipFile(path))
             yield stack.enter_context(archive.open(member or only_member(path, archive)))
@@ -180,6 +181,14 @@ def require_lasting_file(path):
     require_file(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a file that can be read again and again: {path} is none")
+
+
+def _refuse_packed(path):
+    """Refuses archives of other kinds, which would be taken for text in a strange encoding."""
+    name = path.name.lower()
+    kinds = (".tar", ".tar.gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+    if name.endswith(kinds):
+        raise ValueError(f"{path}: expected a plain file, a .gz or a .zip; unpack it first")
 
 
 def _is_utf16(line):

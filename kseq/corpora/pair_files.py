@@ -10,6 +10,8 @@ from kseq.corpora.archives import aligned_members
 from kseq.corpora.lines import read_columns, read_lines, require_lasting_file
 from kseq.corpora.pronunciations import is_pronouncing_dictionary, read_pronunciations
 
+_LOOKED_AT = 10  # lines that tell whether a file holds pairs
+
 
 class PairFiles:
     """Files that are read one after the other, as often as asked.
@@ -17,20 +19,21 @@ class PairFiles:
     Args:
         files: One name or several. A name may be a pattern such as `"parts/*.tsv"`, which stands
             for all files that match it, in the order of their names. Exactly two names are one
-            side each, if the first lines of both have no tab; each may then be a list or a
+            side each, if most of the first lines of both have no tab; each may then be a list or a
             pattern too, and the files of both sides belong together in their order. All others
             hold pairs: a TSV, a `.zip` of two line-aligned files as OPUS packs them, or a
             pronouncing dictionary (`.dict`); plain, `.gz` or `.zip`.
 
     Raises:
         FileNotFoundError: A file is missing, or a pattern matches none.
-        ValueError: There is no name, or there are more files on one side than on the other.
+        ValueError: There is no name; there are more files on one side than on the other; or one
+            of two files holds pairs, the other one a side.
     """
 
     def __init__(self, files):
         names = _names(files)
         lists = [_expanded(name) for name in names]
-        if len(lists) == 2 and not all(_holds_pairs(paths[0]) for paths in lists):
+        if len(lists) == 2 and _are_sides(lists):
             if len(lists[0]) != len(lists[1]):
                 raise ValueError(
                     "expected as many files of sources as of targets; received "
@@ -115,12 +118,26 @@ def _shortened(paths):
     return f"{paths[0]} … {paths[-1].name} ({len(paths)} files)"
 
 
+def _are_sides(lists):
+    """Whether two lists of files are a side each, as their first files tell."""
+    hold_pairs = [_holds_pairs(paths[0]) for paths in lists]
+    if any(hold_pairs) and not all(hold_pairs):
+        pairs, other = (lists[hold_pairs.index(each)][0] for each in (True, False))
+        raise ValueError(
+            f"{pairs} holds a source, a tab and a target on its lines, but {other} does not; name "
+            "two files of pairs, or two of one side each"
+        )
+    return not any(hold_pairs)
+
+
 def _holds_pairs(path):
-    """Whether a file holds both sides of its pairs."""
+    """Whether a file holds both sides of its pairs: most of its first lines have a tab."""
     if is_pronouncing_dictionary(path) or aligned_members(path):
         return True
     with contextlib.closing(read_lines(path)) as lines:
-        return "\t" in next((line for _, line in lines if line.strip()), "")
+        first = itertools.islice((line for _, line in lines if line.strip()), _LOOKED_AT)
+        has_tab = ["\t" in line for line in first]
+        return sum(has_tab) * 2 > len(has_tab)
 
 
 def _read(path, target_path=None):

@@ -29,7 +29,7 @@ class Pairs:
     def __init__(self, files, keeps=None, swap=False):
         self._files = files if isinstance(files, PairFiles) else PairFiles(files)
         self.blank = self.shared = None
-        self._keeps = keeps
+        self._keeps = keeps or (lambda source: True)
         self._swap = swap
         self._others = None
 
@@ -60,16 +60,13 @@ class Pairs:
         return self._files.paths
 
     def __iter__(self):
-        blank = shared = 0
+        blank = 0
         for pair in self.with_blank():
-            source, target = pair
-            if not (source.strip() and target.strip()):
-                blank += 1
-            elif self._others is not None and _stripped(pair) in self._others:
-                shared += 1
-            else:
+            if all(_stripped(pair)):
                 yield pair
-        self.blank, self.shared = blank, shared
+            else:
+                blank += 1
+        self.blank = blank
 
     def with_blank(self):
         """Yields the pairs of all lines, those that are left out among them."""
@@ -78,10 +75,16 @@ class Pairs:
 
     def with_places(self):
         """Yields the file, the line number, the source and the target of all lines."""
+        shared = 0
         for path, number, *pair in self._files:
             source, target = reversed(pair) if self._swap else pair
-            if self._keeps is None or self._keeps(source):
-                yield path, number, source, target
+            if self._keeps(source):
+                stripped = _stripped((source, target))
+                if self._others is not None and all(stripped) and stripped in self._others:
+                    shared += 1
+                else:
+                    yield path, number, source, target
+        self.shared = shared
 
     def keys(self):
         """Yields what `keeps` is asked of every pair: its source sentence."""
@@ -89,8 +92,12 @@ class Pairs:
             yield source
 
     def select(self, keeps):
-        """Returns the pairs of which `keeps` is true, as a split of their own."""
-        return Pairs(self._files, keeps, self._swap)
+        """Returns those of these pairs of which `keeps` is true, as a split of their own."""
+        selected = Pairs(
+            self._files, lambda source: self._keeps(source) and keeps(source), self._swap
+        )
+        selected._others = self._others
+        return selected
 
     def apart_from(self, *others):
         """Returns the pairs of which neither side stands in one of the others.
@@ -100,7 +107,8 @@ class Pairs:
                 kept of each.
         """
         pairs = Pairs(self._files, self._keeps, self._swap)
-        pairs._others = _SidesOf(others)
+        already = () if self._others is None else self._others.splits
+        pairs._others = _SidesOf((*already, *others))
         return pairs
 
     def __str__(self):
@@ -111,14 +119,14 @@ class _SidesOf:
     """The sides of all pairs of some splits, which are read when first asked for one."""
 
     def __init__(self, splits):
-        self._splits = splits
+        self.splits = splits
 
     def __contains__(self, pair):
         return pair in self._pairs
 
     @functools.cached_property
     def _pairs(self):
-        return PairSet("either", map(_stripped, itertools.chain(*self._splits)))
+        return PairSet("either", map(_stripped, itertools.chain(*self.splits)))
 
 
 def _stripped(pair):

@@ -35,7 +35,7 @@ class ValuePairs:
     def __init__(self, file, keeps=None):
         self.files = (pathlib.Path(file),)
         self.blank = None
-        self._keeps = keeps
+        self._keeps = keeps or (lambda key: True)
 
     @classmethod
     def open(cls, file):
@@ -78,15 +78,15 @@ class ValuePairs:
         return (key for _, key, sides in self._read() if not _is_blank(sides))
 
     def select(self, keeps):
-        """Returns the pairs of which `keeps` is true, as a split of their own."""
-        return ValuePairs(self.files[0], keeps)
+        """Returns those of these pairs of which `keeps` is true, as a split of their own."""
+        return ValuePairs(self.files[0], lambda key: self._keeps(key) and keeps(key))
 
     def __str__(self):
         return str(self.files[0])
 
     def _read(self):
         for where, key, sides in _read_sides(self.files[0]):
-            if self._keeps is None or self._keeps(key):
+            if self._keeps(key):
                 yield where, key, sides
 
 

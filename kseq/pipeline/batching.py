@@ -224,7 +224,8 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
         A `tf.data.Dataset` of `({"source_ids": [B, S], "target_ids": [B, T]}, labels [B, T],
         sample_weight [B, T])`: int32 ids, float32 weights, PAD on the right. Real-valued
         sources are `{"source": [B, S, F], "source_mask": [B, S]}`, such targets `{"target":
-        [B, T, F]}` with labels `[B, T, F]`. The same seed gives the same batches.
+        [B, T, F]}` with labels `[B, T, F]`. The same seed gives the same batches,
+        but for subwords that are drawn.
     """
     transforms = [
         lambda dataset: dataset.unbatch(),

@@ -4,13 +4,16 @@ import contextlib
 import dataclasses
 import errno
 import hashlib
+import importlib.metadata
 import json
 import os
 import pathlib
+import time
 import zlib
 
 import numpy as np
 
+import kseq
 from kseq import files
 from kseq.corpora.pairs import Pairs
 from kseq.pipeline.codecs import CodecPair
@@ -81,8 +84,9 @@ def prepare(corpus, config, cache=None, say=lambda _: None):
     """Builds the codecs of a corpus and surveys it, or reads what an earlier training left.
 
     A corpus of at least 32 MB is encoded into files under `cache`, in a folder that is named
-    after the content of its files and the settings that matter; whatever is changed or torn is
-    noticed and made anew.
+    after the content of its files, the settings that matter and the versions of what tokenises;
+    whatever is changed or torn is noticed and made anew. Nothing there is needed for long: it may
+    be deleted whenever no training reads it.
 
     Args:
         corpus: `Corpus`.
@@ -108,12 +112,16 @@ def prepare(corpus, config, cache=None, say=lambda _: None):
         )
     folder = pathlib.Path(cache).expanduser().resolve() / _key(corpus, config)
     prepared = _reopened(folder, config)
-    if prepared is None:
-        say(f"encoding the corpus into {folder}")
-        _write(folder, corpus, config)
-        prepared = _reopened(folder, config)
-    else:
+    if prepared is not None:
         say(f"the corpus is encoded already in {folder}")
+    while prepared is None:
+        say(f"encoding the corpus into {folder}")
+        try:
+            _write(folder, corpus, config)
+        except FileExistsError:
+            say("another training is encoding it; waiting for that")
+            time.sleep(5)
+        prepared = _reopened(folder, config)
     if config.training.subword_sampling:
         return dataclasses.replace(prepared, splits=(corpus.train, prepared.splits[1]))
     return prepared
@@ -127,23 +135,39 @@ def default_cache():
 
 def _key(corpus, config):
     """A name that is another one when anything is that the files hang on."""
-    shares = config.shares_vocabulary
-    training = config.training.maximum_length
-    settings = [_VERSION, corpus.origin, dataclasses.asdict(config.text), shares, training]
+    versions = map(importlib.metadata.version, ("tensorflow-text", "sentencepiece"))
+    settings = [
+        *(_VERSION, kseq.__version__, *versions),
+        *(dataclasses.asdict(config.text), config.shares_vocabulary),
+        *(config.training.maximum_length, config.training.subword_sampling > 0),
+        *(corpus.origin.get(name) for name in ("swap", "apart")),
+    ]
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
+    for name in ("train", "valid", "test"):
+        digest.update(f"{name}:{_shape(corpus.origin[name])}".encode())
     tests = [corpus.test] if corpus.has_test else []
     for split in (corpus.train, corpus.valid, *tests):
         for path in split.files:
+            digest.update("".join(path.suffixes).encode())
             with open(path, "rb") as file:
                 digest.update(hashlib.file_digest(file, "blake2b").digest())
     return digest.hexdigest()
+
+
+def _shape(files):
+    """How files stand together, whatever they are called: `[2, 2]` for two sides of two each."""
+    if files is None or isinstance(files, str):
+        return int(files is not None)
+    return [_shape(each) for each in files]
 
 
 def _write(folder, corpus, config):
     try:
         with files.replaced_folder(folder) as unfinished:
             with _Writer(EncodedPairs(unfinished, "train")) as writer:
-                codecs, survey = build_codecs(corpus.train, config, writer)
+                # Subwords that are drawn anew in every epoch are not kept.
+                keeper = None if config.training.subword_sampling else writer
+                codecs, survey = build_codecs(corpus.train, config, keeper)
             with _Writer(EncodedPairs(unfinished, "valid")) as writer:
                 valid_survey = survey_pairs(corpus.valid, codecs, config.training, writer)
             surveys = survey, valid_survey

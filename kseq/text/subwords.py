@@ -43,9 +43,10 @@ def train_subwords(sentences, size, algorithm="unigram", marks_case=False):
     with tempfile.TemporaryDirectory() as folder:
         rules = pathlib.Path(folder) / "rules.tsv"
         rules.write_text(_RULES)
+        read = _Remembering(sentences)
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(sentences),
+                sentence_iterator=iter(read),
                 model_writer=model,
                 model_type=algorithm,
                 vocab_size=size,
@@ -61,8 +62,25 @@ def train_subwords(sentences, size, algorithm="unigram", marks_case=False):
                 **{f"{name}_piece": SPECIAL_TOKENS[number] for name, number in _IDS.items()},
             )
         except RuntimeError as error:
+            if read.error is not None:
+                raise read.error from None
             raise ValueError(_explained(str(error), size)) from error
     return _without_path(model.getvalue())
+
+
+class _Remembering:
+    """Yields sentences, and keeps the error that ended them: SentencePiece makes it another one."""
+
+    def __init__(self, sentences):
+        self._sentences = sentences
+        self.error = None
+
+    def __iter__(self):
+        try:
+            yield from self._sentences
+        except BaseException as error:
+            self.error = error
+            raise
 
 
 def _without_path(model):
