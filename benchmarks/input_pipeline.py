@@ -50,9 +50,7 @@ def main():
 
 def measured(corpus, config, batches, rounds):
     """Batches per second of each of the three, a list of one figure for each round."""
-    import keras
-
-    from kseq.models.factory import build_seq2seq
+    from kseq.models.factory import build_seq2seq, computing_in
     from kseq.pipeline import encoded
     from kseq.pipeline.batching import batch_count, training_pipeline
     from kseq.training import compile_model
@@ -65,8 +63,8 @@ def measured(corpus, config, batches, rounds):
             training_pipeline(each.splits[0], each.codecs, config.training, each.surveys[0])
             for each in (from_text, from_ids)
         )
-        keras.config.set_dtype_policy(config.training.precision)
-        model = build_seq2seq(config.model, *from_ids.codecs.vocabulary_sizes)
+        with computing_in(config.training.precision):
+            model = build_seq2seq(config.model, *from_ids.codecs.vocabulary_sizes)
         compile_model(model, config.training, batch_count(from_ids.surveys[0], config.training))
         ways = {
             "pipeline alone, from text": (text, lambda batch: None),

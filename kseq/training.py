@@ -1,6 +1,5 @@
 """From a corpus to a run: compile, Keras' own `fit`, and a run directory that is always whole."""
 
-import contextlib
 import dataclasses
 import sys
 import time
@@ -14,7 +13,7 @@ from kseq.analysis.curves import save_curves
 from kseq.config import Config, ModelConfig
 from kseq.corpora.corpus import Corpus
 from kseq.inspection.sides import look_swapped
-from kseq.models.factory import build_seq2seq
+from kseq.models.factory import build_seq2seq, computing_in
 from kseq.models.losses import measure, objective
 from kseq.models.weights import load_weights, save_weights
 from kseq.pipeline.batching import batch_count, training_pipeline
@@ -73,7 +72,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
     with run:
         prepared = _prepare(corpus, config, cache, say)
         codecs, surveys = prepared.codecs, prepared.surveys
-        with _precision(config.training.precision):
+        with computing_in(config.training.precision):
             model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
         _load_embeddings(model, codecs, config.training, say)
         compile_model(model, config.training, batch_count(surveys[0], config.training))
@@ -92,17 +91,6 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
         load_weights(model, run.folder / run_directory.WEIGHTS)
     say(f"best epoch: {writer.best_epoch}")
     return Translator(model, codecs, config, record)
-
-
-@contextlib.contextmanager
-def _precision(policy):
-    """Layers that are made meanwhile compute by this Keras dtype policy."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _with_features(corpus, config):

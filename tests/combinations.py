@@ -3,7 +3,6 @@
 A new one is checked by being listed here.
 """
 
-import contextlib
 import dataclasses
 import itertools
 import re
@@ -155,16 +154,6 @@ def build(config):
         [array + 0.4 * generator.normal(size=array.shape) for array in model.get_weights()]
     )
     return model
-
-
-@contextlib.contextmanager
-def precision(policy):
-    """Models that are built inside have this policy."""
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy("float32")
 
 
 def plain_name(path):

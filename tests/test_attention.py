@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import references
 import tensorflow as tf
-from combinations import precision
 
 from kseq.models.attention import make_attention, masked_softmax, projects_keys
+from kseq.models.factory import computing_in
 
 rng = np.random.default_rng(0)
 WINDOW = 1
@@ -98,7 +98,7 @@ def test_coverage_is_the_sum_of_the_weights_of_all_steps_before():
     """See et al. 2017, equation 10; a float32 sum even where the layer computes in less."""
     query, keys, memory, mask, (coverage,) = inputs("coverage")
     for policy in ("float32", "mixed_bfloat16"):
-        with precision(policy):
+        with computing_in(policy):
             layer = make("coverage")
         _, weights, (after,) = layer(query, keys, memory, mask, [coverage])
         assert after.dtype == tf.float32

@@ -144,7 +144,17 @@ def test_every_fault_is_found_on_its_line_and_nothing_else(look, clean):
     "text",
     [
         *("2 < 3 & 4 > 1", "R&D; and so on", "„Spaß“, „Fuß…“", "À Âge « là »", "ÉTÉ…", "نمی‌خواهم"),
-        *("👨‍👩‍👧", "C'était « déjà » l'été…", "a@b", "Ðê", "１２３", "你好。", "a\u00a0b"),
+        *(
+            "say <unk> and &foo; now",
+            "a <3 b> c",
+            "👨‍👩‍👧",
+            "C'était « déjà » l'été…",
+            "a@b",
+            "Ðê",
+            "１２３",
+            "你好。",
+            "a\u00a0b",
+        ),
     ],
 )
 def test_text_that_only_looks_strange(text):

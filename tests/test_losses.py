@@ -7,7 +7,7 @@ import references
 import tensorflow as tf
 
 from kseq import ModelConfig
-from kseq.models.losses import CrossEntropy, objective, token_cross_entropy
+from kseq.models.losses import CrossEntropy, objective, token_accuracy, token_cross_entropy
 
 rng = np.random.default_rng(0)
 LABELS = np.array([[1, 4, 0], [2, 0, 0]], "int32")
@@ -19,6 +19,16 @@ WEIGHTS = np.array([[1, 1, 1], [1, 0, 0]], "float32")
 def test_value(smoothing):
     expected = references.cross_entropy(LABELS, LOGITS, smoothing)
     np.testing.assert_allclose(token_cross_entropy(LABELS, LOGITS, smoothing), expected, rtol=1e-5)
+
+
+def test_accuracy():
+    np.testing.assert_array_equal(
+        token_accuracy(LABELS, LOGITS), np.argmax(LOGITS, axis=-1) == LABELS
+    )
+    right = np.eye(5, dtype="float32")[LABELS]
+    assert token_accuracy(LABELS, right).numpy().all()
+    # Logits of half precision are often equal: one of them is the answer, not all.
+    assert sum(token_accuracy([[label]], np.zeros((1, 1, 5))).numpy() for label in range(5)) == 1
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

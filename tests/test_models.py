@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import references
 import tensorflow as tf
-from combinations import SIZE, as_tensors, batch, build, precision, run
+from combinations import SIZE, as_tensors, batch, build, run
 
 from kseq import ModelConfig, build_decoder, build_encoder, build_seq2seq, split_for_inference
 from kseq.models import (
@@ -23,6 +23,7 @@ from kseq.models import (
     recurrent,
     transformer,
 )
+from kseq.models.factory import computing_in
 
 SMALL = {"units": 8, "embedding_dim": 6}
 TRANSFORMER = {**SMALL, "architecture": "transformer", "heads": 2}
@@ -216,7 +217,7 @@ def test_coverage_loss_by_hand():
 
 
 def test_a_file_keeps_its_precision(tmp_path):
-    with precision("mixed_bfloat16"):
+    with computing_in("mixed_bfloat16"):
         model = plain_model()
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")

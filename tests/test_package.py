@@ -48,6 +48,7 @@ ORDER = [
     "inspection.tally",
     "inspection.sides",
     "inspection.suspicions",
+    "inspection.findings",
     "inspection.inspection",
     "inspection.suggestion",
     "pipeline.batching",

@@ -8,10 +8,12 @@ import shutil
 import tempfile
 import types
 
+import keras
 import numpy as np
 import pytest
 from conftest import LEARNT, SMALL
 
+import kseq.training
 from kseq import (
     Config,
     TrainingConfig,
@@ -186,6 +188,35 @@ def test_settings_reach_the_optimizer_and_the_loss():
     assert model.loss.label_smoothing == 0.1
     rates = [float(model.optimizer._learning_rate(step)) for step in (0, 5, 10, 205, 400)]
     np.testing.assert_allclose(rates, [0, 0.005, 0.01, 0.00525, 0.0005], rtol=1e-3, atol=1e-9)
+
+
+@pytest.mark.parametrize("ties", ["false", "true"])
+def test_mixed_precision_trains_and_leaves_a_model_of_float32(
+    tiny, tmp_path, monkeypatch, capsys, ties
+):
+    built = []
+    build = kseq.training.build_seq2seq
+    monkeypatch.setattr(
+        kseq.training, "build_seq2seq", lambda *given: built.append(build(*given)) or built[-1]
+    )
+    config = CONFIG.with_settings(
+        ["precision=mixed_bfloat16", f"tie_output={ties}", "epochs=12", "learning_rate=0.02"]
+    )
+    translator = train(tiny, config, out=tmp_path / "run")
+    trained, final = built
+    assert final is translator.model and keras.config.dtype_policy().name == "float32"
+    for model, computed in ((trained, "bfloat16"), (final, "float32")):
+        decoder = model.get_layer("decoder")
+        head = decoder.get_layer("target_embedding" if ties == "true" else "logits")
+        assert head.compute_dtype == computed and head.variable_dtype == "float32"
+        assert model.output.dtype == "float32"
+    np.testing.assert_array_equal(final.get_weights()[0], trained.get_weights()[0])
+    with open(tmp_path / "run" / "history.csv") as file:
+        losses = [float(row["val_cross_entropy"]) for row in csv.DictReader(file)]
+    assert min(losses) < 0.5 * losses[0] and losses[-1] == min(losses)
+    # What is left computes what was trained, but for the rounding.
+    measured = translator.evaluate(tiny.valid)["perplexity"]
+    np.testing.assert_allclose(np.log(measured), min(losses), atol=0.05)
 
 
 def test_a_validation_file_with_its_sides_swapped_is_told(tmp_path, capsys):

@@ -249,6 +249,12 @@ def _tidy(text, markup):
 _TIMES = 10
 
 
+def holds_markup(text):
+    """Returns whether a text holds an HTML tag or entity, as cleaning knows them."""
+    tagged = "<" in text and _TAG.search(text) is not None
+    return tagged or "&" in text and _ENTITY.sub(_character, text) != text
+
+
 def _tidied(text, markup):
     if markup != "keep" and "&" in text:
         text = _ENTITY.sub(_character, _AMPERSAND.sub("&", text))

@@ -1,12 +1,8 @@
 """A look at a corpus before training: its figures, and the pairs in it that look wrong."""
 
 import array
-import base64
 import bisect
 import collections
-import dataclasses
-import functools
-import html
 import itertools
 
 import numpy as np
@@ -15,16 +11,16 @@ from kseq.config import TrainingConfig
 from kseq.console import counted
 from kseq.corpora.corpus import describe_features, open_pairs
 from kseq.corpora.lines import chunks
+from kseq.inspection.findings import Example, Inspection, LineRange, SplitFigures, Suspicion
 from kseq.inspection.sides import SideModel, can_tell, runs_of, swapped_states
 from kseq.inspection.suspicions import (
     KINDS,
     PAIR_BINS,
     RatioCounts,
-    UsualRatio,
     is_copied,
     text_suspicions,
 )
-from kseq.inspection.tally import SideFigures, SideTally, own_letters
+from kseq.inspection.tally import SideTally, own_letters
 
 PARTS = 50  # of the corpus, by which it is told where suspicious pairs stand
 
@@ -33,142 +29,6 @@ _EXAMPLES = 3
 _LONGEST = TrainingConfig().maximum_length
 _CERTAIN = 50.0  # nats of evidence that scripts are: they tell alone, without the neighbours
 _BITS = {kind: np.uint16(1 << number) for number, kind in enumerate(KINDS)}
-
-
-@dataclasses.dataclass(frozen=True)
-class Example:
-    """A pair, and where it stands.
-
-    Args:
-        file: Its file; the one of its source, where each side has its own.
-        line: Its line there, from 1.
-        source: Its source.
-        target: Its target.
-    """
-
-    file: str
-    line: int
-    source: str
-    target: str
-
-
-@dataclasses.dataclass(frozen=True)
-class LineRange:
-    """Neighbouring lines of a file.
-
-    Args:
-        file: The file, as in `Example`.
-        first: The first line, from 1.
-        last: The last line.
-    """
-
-    file: str
-    first: int
-    last: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Suspicion:
-    """The pairs that look wrong for one reason.
-
-    Args:
-        kind: The reason, a name out of `kseq.inspection.suspicions.KINDS`.
-        count: How many pairs there are.
-        examples: The first few, a tuple of `Example`.
-        where: How many there are in each fiftieth of the corpus.
-    """
-
-    kind: str
-    count: int
-    examples: tuple
-    where: tuple
-
-
-@dataclasses.dataclass(frozen=True)
-class SplitFigures:
-    """What another split has in common with the corpus.
-
-    Args:
-        name: `"valid"` or `"test"`.
-        pairs: Its pairs.
-        blank: Its pairs with an empty side.
-        shared_sources: Its pairs whose source stands in the corpus too.
-        shared_pairs: Its pairs that stand in the corpus, source and target.
-        swapped: Its pairs that look swapped beside those of the corpus.
-        swapped_lines: Where these stand, a tuple of `LineRange`.
-    """
-
-    name: str
-    pairs: int
-    blank: int
-    shared_sources: int
-    shared_pairs: int
-    swapped: int
-    swapped_lines: tuple
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class Inspection:
-    """What was found in a corpus: printed it is a table, in a notebook a picture too.
-
-    Args:
-        name: What to call it.
-        files: Its files; those of the sources, where each side has its own.
-        pairs: Pairs of two sides that are not empty.
-        source: `SideFigures` of the sources.
-        target: Those of the targets.
-        usual_ratio: `UsualRatio`: how long targets are for their sources.
-        pair_lengths: How many pairs there are by lengths in characters: (source length, target
-            length, pairs), lengths rounded to a sixth of a doubling.
-        different_pairs: Pairs, each counted once.
-        different_sources: Sources, each counted once.
-        several_targets: Sources that stand beside several different targets.
-        most_repeated: How often the most frequent pair stands in the corpus.
-        suspicions: A `Suspicion` for every reason that applies to a pair, in the order of
-            `kseq.inspection.suspicions.KINDS`.
-        swapped_lines: Where pairs look swapped, a tuple of `LineRange`.
-        splits: `SplitFigures` of the other splits.
-    """
-
-    name: str
-    files: tuple
-    pairs: int
-    source: SideFigures
-    target: SideFigures
-    usual_ratio: UsualRatio
-    pair_lengths: tuple
-    different_pairs: int
-    different_sources: int
-    several_targets: int
-    most_repeated: int
-    suspicions: tuple
-    swapped_lines: tuple
-    splits: tuple
-
-    def to_dict(self):
-        """Returns everything as dicts, lists and numbers, ready for JSON."""
-        return dataclasses.asdict(self)
-
-    def __str__(self):
-        from kseq.inspection.table import inspection_table
-
-        return inspection_table(self)
-
-    def __repr__(self):
-        return f"<kseq.Inspection of {self.pairs:,} pairs of {self.name}>"
-
-    @functools.cached_property
-    def _picture(self):
-        from kseq.inspection.plots import to_png
-
-        return to_png(self)
-
-    def _repr_png_(self):
-        return self._picture
-
-    def _repr_html_(self):
-        picture = base64.b64encode(self._picture).decode()
-        return f'<pre>{html.escape(str(self))}</pre><img src="data:image/png;base64,{picture}">'
 
 
 def inspect(*files, valid=None, test=None, swap=False, verbose=True):

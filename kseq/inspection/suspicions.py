@@ -5,6 +5,8 @@ import re
 
 import numpy as np
 
+from kseq.corpora.cleaning import holds_markup
+
 KINDS = {
     "blank": "a side is empty",
     "repeated": "the same pair again",
@@ -22,9 +24,6 @@ KINDS = {
 SOFTENING = 5  # characters added to both sides, so that short ones may differ as they like
 PAIR_BINS = 6  # of the lengths of pairs, for every doubling
 
-_TAG = r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>]*)?/?>"
-_ENTITY = r"&(?:[A-Za-z]{2,8}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"
-_MARKUP = re.compile(f"{_TAG}|{_ENTITY}")
 _ADDRESS = re.compile(r"https?://|\bwww\.\w|\w@\w[\w-]*\.\w")
 # Not the joiners U+200C and U+200D: Persian, the scripts of India and emoji are spelt with them.
 _INVISIBLE = re.compile(
@@ -47,7 +46,7 @@ _LEAST_FACTOR = 2.0  # by which a pair must be off the usual ratio all the same
 def text_suspicions(text):
     """Returns what is wrong with the characters of a text, names out of `KINDS`, a list."""
     found = []
-    if ("<" in text or "&" in text) and _MARKUP.search(text):
+    if holds_markup(text):
         found.append("markup")
     if not text.isascii() and _GARBLED.search(text):
         found.append("garbled")

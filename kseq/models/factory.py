@@ -1,5 +1,6 @@
 """Factory functions: encoder, decoder and the two composed, as Keras functional models."""
 
+import contextlib
 import dataclasses
 
 import keras
@@ -128,12 +129,19 @@ class Seq2Seq(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         settings = dict(config)
-        before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(settings.pop("dtype_policy"))
-        try:
+        with computing_in(settings.pop("dtype_policy")):
             return cls(ModelConfig(**settings.pop("config")), **settings)
-        finally:
-            keras.config.set_dtype_policy(before)
+
+
+@contextlib.contextmanager
+def computing_in(policy):
+    """Models that are built meanwhile compute by this Keras dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def split_for_inference(model):

@@ -139,9 +139,8 @@ class Perplexity(TokenMean):
 
 def token_accuracy(labels, logits):
     """1 where the label has the highest logit, else 0: float32 `[B, T]`."""
-    # Many times faster than the position of the highest one.
-    label_logits = tf.gather(logits, tf.cast(labels, tf.int32), batch_dims=2)
-    return tf.cast(label_logits >= tf.reduce_max(logits, axis=-1), tf.float32)
+    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    return tf.cast(best == tf.cast(labels, tf.int32), tf.float32)
 
 
 def measure(config):

@@ -196,7 +196,7 @@ def batch_for_teacher_forcing():
     return lambda dataset: dataset.map(batch)
 
 
-def read_encoded(pairs):
+def read_encoded(pairs, codecs):
     """Streams `EncodedPairs` as ragged ids, every target with what the decoder starts from."""
     part = tf.TensorSpec([None], tf.int32)
     dataset = tf.data.Dataset.from_generator(pairs.chunks, output_signature=(part,) * 4)
@@ -204,8 +204,7 @@ def read_encoded(pairs):
     def ragged(source_ids, source_lengths, target_ids, target_lengths):
         sources = tf.RaggedTensor.from_row_lengths(source_ids, tf.cast(source_lengths, tf.int64))
         targets = tf.RaggedTensor.from_row_lengths(target_ids, tf.cast(target_lengths, tf.int64))
-        starts = tf.fill([targets.nrows(), 1], START)
-        return sources, tf.concat([tf.RaggedTensor.from_tensor(starts), targets], axis=1)
+        return sources, with_first(codecs.target, targets)
 
     return dataset.map(ragged)
 
@@ -224,8 +223,8 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
         A `tf.data.Dataset` of `({"source_ids": [B, S], "target_ids": [B, T]}, labels [B, T],
         sample_weight [B, T])`: int32 ids, float32 weights, PAD on the right. Real-valued
         sources are `{"source": [B, S, F], "source_mask": [B, S]}`, such targets `{"target":
-        [B, T, F]}` with labels `[B, T, F]`. The same seed gives the same batches,
-        but for subwords that are drawn.
+        [B, T, F]}` with labels `[B, T, F]`. The same seed gives the same batches, but for
+        subwords that are drawn.
     """
     transforms = [
         lambda dataset: dataset.unbatch(),
@@ -234,7 +233,7 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
         batch_for_teacher_forcing(),
     ]
     if isinstance(pairs, EncodedPairs):
-        dataset = read_encoded(pairs)
+        dataset = read_encoded(pairs, codecs)
     else:
         sampling = training.subword_sampling if shuffled else 0.0
         dataset = read_chunks(pairs, codecs).apply(encode(codecs, training, sampling))
