@@ -15,7 +15,7 @@ import statistics
 import time
 
 import numpy as np
-from machine import machine
+from measuring import machine
 
 from kseq import Config, Translator, load_corpus, train
 from kseq.console import import_tensorflow_quietly
@@ -112,7 +112,7 @@ def step_times(corpus, kinds):
     from kseq.models.factory import build_seq2seq
     from kseq.pipeline.batching import training_pipeline
     from kseq.pipeline.survey import build_codecs
-    from kseq.training import compile_model
+    from kseq.training import compiled
 
     codecs, survey = build_codecs(corpus.train, corpus.config)
     batches = training_pipeline(corpus.train, codecs, corpus.config.training, survey)
@@ -121,8 +121,8 @@ def step_times(corpus, kinds):
     models = {}
     for kind in kinds:
         config = settings(corpus, kind)
-        models[kind] = build_seq2seq(config.model, *codecs.vocabulary_sizes)
-        compile_model(models[kind], config.training, batches=1000)
+        model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
+        models[kind] = compiled(model, config.training, batches=1000)
         models[kind].train_on_batch(*batch)
     times = {kind: [] for kind in kinds}
     for _ in range(ROUNDS):

@@ -9,14 +9,12 @@ several rounds, medians. FOLDER gets results.json and table.md.
 """
 
 import argparse
+import functools
 import itertools
-import json
-import pathlib
-import statistics
 import tempfile
 import time
 
-from machine import machine
+from measuring import in_turn, publish, table
 
 import kseq
 from kseq.console import import_tensorflow_quietly
@@ -30,22 +28,18 @@ def main():
     parser.add_argument("--set", nargs="+", default=[])
     parser.add_argument("--batches", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=pathlib.Path)
+    parser.add_argument("--out")
     options = parser.parse_args()
     import_tensorflow_quietly()
     corpus = kseq.load_corpus(*options.train, valid=options.valid)
     config = kseq.Config().with_settings(options.set)
+    rates = measured(corpus, config, options.batches, options.rounds)
     results = {
-        "machine": machine(),
         "corpus": str(corpus.train),
         "settings": options.set,
-        "batches_per_second": measured(corpus, config, options.batches, options.rounds),
+        "batches_per_second": rates,
     }
-    print(table(results))
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-        (options.out / "table.md").write_text(table(results) + "\n")
+    publish(results, table(rates, "batches per second"), options.out)
 
 
 def measured(corpus, config, batches, rounds):
@@ -53,7 +47,7 @@ def measured(corpus, config, batches, rounds):
     from kseq.models.factory import build_seq2seq, computing_in
     from kseq.pipeline import encoded
     from kseq.pipeline.batching import batch_count, training_pipeline
-    from kseq.training import compile_model
+    from kseq.training import compiled
 
     encoded.SMALLEST = 0  # keeps every corpus as ids
     with tempfile.TemporaryDirectory() as cache:
@@ -65,18 +59,26 @@ def measured(corpus, config, batches, rounds):
         )
         with computing_in(config.training.precision):
             model = build_seq2seq(config.model, *from_ids.codecs.vocabulary_sizes)
-        compile_model(model, config.training, batch_count(from_ids.surveys[0], config.training))
+        batches = batch_count(from_ids.surveys[0], config.training)
+        learner = compiled(model, config.training, batches)
         ways = {
             "pipeline alone, from text": (text, lambda batch: None),
             "pipeline alone, from encoded files": (ids, lambda batch: None),
-            "with the model, from encoded files": (ids, lambda batch: model.train_on_batch(*batch)),
+            "with the model, from encoded files": (
+                ids,
+                lambda batch: learner.train_on_batch(*batch),
+            ),
         }
-        rates = {name: [] for name in ways}
-        for _, (name, way) in itertools.product(range(rounds), ways.items()):
-            # Alone it is so fast that what was made beforehand would count for much.
-            is_alone = name.startswith("pipeline alone")
-            rates[name].append(rate(*way, batches * 50 if is_alone else batches))
-    return rates
+        # Alone it is so fast that what was made beforehand would count for much.
+        return in_turn(
+            {
+                name: functools.partial(
+                    rate, *way, batches * 50 if name.startswith("pipeline alone") else batches
+                )
+                for name, way in ways.items()
+            },
+            rounds,
+        )
 
 
 def rate(dataset, use, batches):
@@ -88,20 +90,6 @@ def rate(dataset, use, batches):
     for batch in itertools.islice(stream, batches):
         use(batch)
     return batches / (time.monotonic() - started)
-
-
-def table(results):
-    """The results as Markdown."""
-    lines = [
-        ", ".join(f"{name}: {value}" for name, value in results["machine"].items()),
-        "",
-        "| | batches per second (median) | least to most |",
-        "|---|---|---|",
-    ]
-    for name, rates in results["batches_per_second"].items():
-        spread = f"{min(rates):,.1f} to {max(rates):,.1f}"
-        lines.append(f"| {name} | {statistics.median(rates):,.1f} | {spread} |")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from kseq.config import Config, ModelConfig
 from kseq.corpora.corpus import Corpus
 from kseq.inspection.sides import look_swapped
 from kseq.models.factory import build_seq2seq, computing_in
-from kseq.models.losses import measure, objective
+from kseq.models.losses import measure, value_objective
+from kseq.models.teacher import Teacher
 from kseq.models.weights import load_weights, save_weights
 from kseq.pipeline.batching import batch_count, training_pipeline
 from kseq.pipeline.encoded import prepare
@@ -75,12 +76,12 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
         with computing_in(config.training.precision):
             model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
         _load_embeddings(model, codecs, config.training, say)
-        compile_model(model, config.training, batch_count(surveys[0], config.training))
+        learner = compiled(model, config.training, batch_count(surveys[0], config.training))
         say(f"model: {model.count_params():,} parameters")
         record = _record(corpus, *surveys, model.count_params())
         run_directory.describe(run.folder, config, codecs, record)
-        writer = _RunWriter(run, _monitor(model), config.training.checkpoints)
-        _fit(model, corpus, prepared, config.training, writer, verbose)
+        writer = _RunWriter(run, model, config.training.checkpoints)
+        _fit(learner, corpus, prepared, config.training, writer, verbose)
         if writer.best_epoch is None:
             raise TrainingFailed(
                 "the loss was not a finite number in any epoch; lower learning_rate "
@@ -165,17 +166,12 @@ class _KeepRows(keras.constraints.Constraint):
         return keras.ops.where(self._kept, self._rows, matrix)
 
 
-def _monitor(model):
-    """The name of the figure that chooses the best epoch."""
-    return f"val_{measure(model.config)[0]}"
-
-
-def _fit(model, corpus, prepared, training, writer, verbose):
+def _fit(learner, corpus, prepared, training, writer, verbose):
     codecs, (train, valid) = prepared.codecs, prepared.splits
     train_survey, valid_survey = prepared.surveys
-    stop = keras.callbacks.EarlyStopping(_monitor(model), patience=training.patience, mode="min")
+    stop = keras.callbacks.EarlyStopping(writer.monitor, patience=training.patience, mode="min")
     try:
-        model.fit(
+        learner.fit(
             training_pipeline(train, codecs, training, train_survey),
             validation_data=training_pipeline(
                 valid, codecs, training, valid_survey, shuffled=False
@@ -198,13 +194,17 @@ def _fit(model, corpus, prepared, training, writer, verbose):
         ) from error
 
 
-def compile_model(model, training, batches):
-    """Compiles a model of `build_seq2seq`: loss, metrics, Adam with warm-up and cosine decay.
+def compiled(model, training, batches):
+    """Makes a model of `build_seq2seq` ready for Keras' `fit`: Adam, warm-up, cosine decay, loss.
 
     Args:
         model: The model.
         training: `TrainingConfig`.
         batches: Batches of an epoch.
+
+    Returns:
+        What `fit` is to be called on: a `Teacher` of the model, or for real-valued targets the
+        model itself.
     """
     steps = batches * training.epochs
     warmup = min(training.warmup_steps, steps // 10)
@@ -215,14 +215,18 @@ def compile_model(model, training, batches):
         warmup_target=training.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    loss, metrics = objective(model.config, training.label_smoothing)
-    model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate, global_clipnorm=training.gradient_clip),
-        loss=loss,
-        weighted_metrics=metrics,
+    settings = {
+        "optimizer": keras.optimizers.Adam(learning_rate, global_clipnorm=training.gradient_clip),
         # Batches have many shapes, and XLA compiles each of them anew.
-        jit_compile=False,
-    )
+        "jit_compile": False,
+    }
+    if not model.config.target_features:
+        teacher = Teacher(model, training.label_smoothing)
+        teacher.compile(**settings)
+        return teacher
+    loss, metric = value_objective(model.config)
+    model.compile(loss=loss, weighted_metrics=[metric], **settings)
+    return model
 
 
 def _record(corpus, train_survey, valid_survey, parameters):
@@ -239,10 +243,11 @@ def _record(corpus, train_survey, valid_survey, parameters):
 class _RunWriter(keras.callbacks.Callback):
     """Writes history, curves and best weights after every epoch, each file whole or not at all."""
 
-    def __init__(self, run, monitor, checkpoints):
+    def __init__(self, run, model, checkpoints):
         super().__init__()
+        self._seq2seq = model
         self._checkpoints = checkpoints
-        self._monitor = monitor
+        self.monitor = f"val_{measure(model.config)[0]}"  # lowest in the best epoch
         self.best_epoch = None
         self._best = float("inf")
         self._run = run
@@ -254,9 +259,9 @@ class _RunWriter(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.monotonic() - self._started
         self._rows.append({"epoch": epoch + 1, "seconds": round(seconds, 1), **logs})
-        if logs[self._monitor] < self._best:
-            self.best_epoch, self._best = epoch + 1, logs[self._monitor]
-            save_weights(self.model, self._run.folder / run_directory.WEIGHTS)
+        if logs[self.monitor] < self._best:
+            self.best_epoch, self._best = epoch + 1, logs[self.monitor]
+            save_weights(self._seq2seq, self._run.folder / run_directory.WEIGHTS)
         if self._checkpoints:
             self._keep_checkpoint(epoch + 1)
         lines = [",".join(self._rows[0])]
@@ -271,6 +276,6 @@ class _RunWriter(keras.callbacks.Callback):
     def _keep_checkpoint(self, epoch):
         path = run_directory.checkpoint(self._run.folder, epoch)
         path.parent.mkdir(exist_ok=True)
-        save_weights(self.model, path)
+        save_weights(self._seq2seq, path)
         for old in [*run_directory.checkpoints(self._run.folder).values()][: -self._checkpoints]:
             old.unlink()

@@ -19,8 +19,10 @@ from kseq.models import (
     decoders,
     encoders,
     factory,
+    layers,
     losses,
     recurrent,
+    teacher,
     transformer,
 )
 from kseq.models.factory import computing_in
@@ -199,7 +201,7 @@ def test_coverage_loss_enters_the_loss_that_is_trained():
     for weight in (0.0, 2.0):
         config = ModelConfig(**SMALL, attention="coverage", coverage_loss=weight, dropout=0.0)
         model, inputs = build(config), batch(config)
-        model.compile("sgd", losses.CrossEntropy())
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         labels = np.ones_like(inputs["target_ids"])
         values.append(model.train_on_batch(inputs, labels))
         _, decoded = run(build(config), inputs)
@@ -291,6 +293,7 @@ LAYERS = [
             decoders.InputFeedingDecoder,
         )
     ),
+    *((layer, {"units": 5}) for layer in layers.LAYERS.values()),
     (encoders.Halve, {}),
     (encoders.Reverse, {}),
     (losses.CoverageLoss, {"weight": 0.5}),
@@ -314,7 +317,8 @@ def test_layer_round_trip(kind, settings):
 
 
 def test_every_layer_makes_the_round_trip():
-    modules = attention, cells, decoders, encoders, factory, losses, recurrent, transformer
+    modules = [attention, cells, decoders, encoders, factory, layers, losses, recurrent]
+    modules += [teacher, transformer]
     defined = {
         thing
         for module in modules
@@ -328,4 +332,4 @@ def test_every_layer_makes_the_round_trip():
         cells.Cell,
         decoders.LoopDecoder,
     }
-    assert defined - bases - {factory.Seq2Seq} == {kind for kind, _ in LAYERS}
+    assert defined - bases - {factory.Seq2Seq, teacher.Teacher} == {kind for kind, _ in LAYERS}

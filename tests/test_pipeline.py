@@ -9,7 +9,7 @@ from kseq.corpora.corpus import Pairs
 from kseq.corpora.values import ValuePairs, write_records
 from kseq.pipeline.batching import POOL_BATCHES, batch_count, bucket_by_length, training_pipeline
 from kseq.pipeline.codecs import CodecPair
-from kseq.pipeline.survey import build_codecs, survey_pairs
+from kseq.pipeline.survey import build_codecs, evenly, survey_pairs
 from kseq.special_tokens import END, PAD, START, UNK
 
 TEXT = TextConfig(minimum_frequency=1)
@@ -252,3 +252,14 @@ def test_batches_by_tokens_are_shuffled_like_others(many):
     assert {token for batch in order(one[0]) for token in batch} == {
         token for batch in order(one[1]) for token in batch
     }
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 21, 1000])
+def test_a_sample_stands_at_equal_distances(count):
+    sample = evenly(iter(range(count)), 10)
+    if count <= 10:
+        assert sample == list(range(count))
+    else:
+        (distance,) = set(np.diff(sample))
+        assert 5 <= len(sample) <= 10
+        assert sample[0] == 0 and sample[-1] + distance >= count

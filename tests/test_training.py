@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from conftest import LEARNT, SMALL
 
+import kseq.models.teacher
 import kseq.training
 from kseq import (
     Config,
@@ -27,7 +28,7 @@ from kseq import (
 from kseq.corpora.corpus import reopen_corpus
 from kseq.pipeline.survey import survey_pairs
 from kseq.run_directory import is_run
-from kseq.training import compile_model
+from kseq.training import compiled
 
 FILES = [
     "config.json",
@@ -142,8 +143,11 @@ def test_something_else_is_never_replaced(tiny, tmp_path):
 
 
 def test_a_loss_that_is_not_a_number(tiny, tmp_path, monkeypatch):
+    losses = kseq.models.teacher.output_losses
     monkeypatch.setattr(
-        "kseq.models.losses._row_cross_entropy", lambda labels, logits, _: logits[:, 0] * np.nan
+        kseq.models.teacher,
+        "output_losses",
+        lambda hidden, *given: losses(hidden * np.nan, *given),
     )
     with pytest.raises(TrainingFailed, match="not a finite number in any epoch; lower learning"):
         train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
@@ -183,10 +187,10 @@ def test_settings_reach_the_optimizer_and_the_loss():
     config = TrainingConfig(
         epochs=4, learning_rate=0.01, warmup_steps=10, gradient_clip=0.5, label_smoothing=0.1
     )
-    compile_model(model, config, batches=100)
-    assert model.optimizer.global_clipnorm == 0.5
-    assert model.loss.label_smoothing == 0.1
-    rates = [float(model.optimizer._learning_rate(step)) for step in (0, 5, 10, 205, 400)]
+    learner = compiled(model, config, batches=100)
+    assert learner.optimizer.global_clipnorm == 0.5
+    assert learner.label_smoothing == 0.1
+    rates = [float(learner.optimizer._learning_rate(step)) for step in (0, 5, 10, 205, 400)]
     np.testing.assert_allclose(rates, [0, 0.005, 0.01, 0.00525, 0.0005], rtol=1e-3, atol=1e-9)
 
 

@@ -9,7 +9,8 @@ import tensorflow as tf
 from keras import ops
 
 from kseq.models.attention import make_attention
-from kseq.models.cells import CELLS, LAYERS
+from kseq.models.cells import CELLS
+from kseq.models.layers import LAYERS
 
 
 class LoopDecoder(keras.layers.Layer):

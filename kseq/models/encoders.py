@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kseq.models.cells import LAYERS
+from kseq.models.layers import LAYERS
 
 
 def recurrent_encoder(config, sequence, mask):

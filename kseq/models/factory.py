@@ -11,6 +11,7 @@ from kseq.models import recurrent, transformer
 from kseq.models.inputs import source_inputs, target_inputs
 from kseq.special_tokens import PAD
 
+LAST_HIDDEN = "last_hidden"
 _ARCHITECTURES = {"recurrent": recurrent, "transformer": transformer}
 
 
@@ -225,16 +226,32 @@ def _head(config, readout, vocabulary_size, embedding):
             dtype="float32",
             name="values",
         )(readout)
+    if config.tie_output and config.units != config.embedding_dim:
+        readout = keras.layers.Dense(
+            config.embedding_dim, use_bias=False, name="output_projection"
+        )(readout)
+    readout = keras.layers.Identity(name=LAST_HIDDEN)(readout)
     # The largest product of all: in half precision where the model is.
-    if not config.tie_output:
-        logits = keras.layers.Dense(vocabulary_size, name="logits")(readout)
-    else:
-        if config.units != config.embedding_dim:
-            readout = keras.layers.Dense(
-                config.embedding_dim, use_bias=False, name="output_projection"
-            )(readout)
+    if config.tie_output:
         logits = embedding(readout, reverse=True)
+    else:
+        logits = keras.layers.Dense(vocabulary_size, name="logits")(readout)
     return ops.cast(logits, "float32")
+
+
+def output_layer(model):
+    """What makes logits of the output of the decoder's layer `LAST_HIDDEN`.
+
+    Returns:
+        The kernel `[H, V]`, its bias `[V]` or None, and whether the kernel is transposed,
+        `[V, H]`.
+    """
+    decoder, config = model.get_layer("decoder"), model.config
+    if not config.tie_output:
+        layer = decoder.get_layer("logits")
+        return layer.kernel, layer.bias, False
+    name = "shared_embedding" if config.share_embeddings else "target_embedding"
+    return decoder.get_layer(name).embeddings, None, True
 
 
 def _embedding(config, side, vocabulary_size, tied=False):

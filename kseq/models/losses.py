@@ -1,4 +1,4 @@
-"""Cross-entropy per token, and metrics that weigh every token alike."""
+"""What a model is to make small, and what its training shows of it."""
 
 import keras
 import tensorflow as tf
@@ -6,74 +6,65 @@ import tensorflow as tf
 from kseq.special_tokens import PAD
 
 
-def token_cross_entropy(labels, logits, label_smoothing=0.0):
-    """Cross-entropy between labels and logits, by token, in float32.
-
-    With label smoothing ε the label distribution gives `1 - ε` to the label and spreads ε
-    evenly over all V ids (Szegedy et al. 2016, arXiv 1512.00567, section 7).
+def measure(config):
+    """Returns what a model is to make small: the name of a figure, and its function.
 
     Args:
-        labels: Ids `[B, T]`.
-        logits: `[B, T, V]`.
-        label_smoothing: The ε, from 0 to 1.
+        config: `ModelConfig`.
 
     Returns:
-        Cross-entropy in nats, float32 `[B, T]`.
+        `"cross_entropy"`, `"mean_squared_error"` or `"binary_cross_entropy"`, and a function
+        of labels and outputs of the model to values `[B, T]`, for real values averaged over
+        features.
     """
-    shape = tf.shape(logits)
-    labels = tf.cast(tf.reshape(labels, [-1]), tf.int32)
-    logits = tf.reshape(tf.cast(logits, tf.float32), [-1, shape[-1]])
-    return tf.reshape(_row_cross_entropy(labels, logits, label_smoothing), shape[:-1])
+    if not config.target_features:
+        return "cross_entropy", token_cross_entropy
+    if config.target_activation == "linear":
+        return "mean_squared_error", keras.losses.mean_squared_error
+    return "binary_cross_entropy", keras.losses.binary_crossentropy
 
 
-def _row_cross_entropy(labels, logits, label_smoothing):
-    """Cross-entropy of rows `[N]`, `[N, V]`; one softmax serves the value and the gradient.
-
-    On a CPU that is several times faster than TensorFlow's sparse cross-entropy operation.
-    """
-
-    @tf.custom_gradient
-    def from_logits(logits):
-        probabilities = tf.nn.softmax(logits)
-        # The largest probability is at least 1/V: its logarithm is safe where others underflow.
-        best = tf.math.log(tf.reduce_max(probabilities, axis=-1))
-        normalizer = tf.reduce_max(logits, axis=-1) - best
-        expected = (1.0 - label_smoothing) * tf.gather(logits, labels, batch_dims=1)
-        if label_smoothing:
-            expected += label_smoothing * tf.reduce_mean(logits, axis=-1)
-
-        def gradient(upstream):
-            spread = label_smoothing / tf.cast(tf.shape(logits)[-1], tf.float32)
-            positions = tf.stack([tf.range(tf.shape(labels)[0]), labels], axis=1)
-            return tf.tensor_scatter_nd_sub(
-                (probabilities - spread) * upstream[:, None],
-                positions,
-                (1.0 - label_smoothing) * upstream,
-            )
-
-        return normalizer - expected, gradient
-
-    return from_logits(logits)
+def token_cross_entropy(labels, logits):
+    """Cross-entropy between labels `[B, T]` and logits `[B, T, V]`, by token, in nats."""
+    return -tf.gather(tf.nn.log_softmax(logits), labels, batch_dims=2)
 
 
-@keras.saving.register_keras_serializable("kseq")
-class CrossEntropy(keras.losses.Loss):
-    """Cross-entropy averaged over the tokens that weigh: padding has weight 0.
+def value_objective(config):
+    """Returns what a model of real-valued targets is trained for: a loss and its metric.
 
     Args:
-        label_smoothing: The ε of `token_cross_entropy`.
-        **kwargs: Arguments of `keras.losses.Loss`.
+        config: `ModelConfig`.
+
+    Returns:
+        A new `keras.losses.Loss` of batches, and a metric of whole epochs, the `measure`.
+    """
+    name, function = measure(config)
+    loss = {
+        "mean_squared_error": keras.losses.MeanSquaredError,
+        "binary_cross_entropy": keras.losses.BinaryCrossentropy,
+    }[name]
+    return loss(reduction="mean_with_sample_weight"), StepMean(function, name)
+
+
+class StepMean(keras.metrics.Mean):
+    """Mean over all steps of all batches, each weighing the same.
+
+    Keras' own metrics average over a sequence first, so that a step weighs the less the more
+    its batch is padded.
+
+    Args:
+        function: Function of labels and outputs `[B, T, F]` to values `[B, T]`.
+        name: What to call it.
+        **kwargs: Arguments of `keras.metrics.Mean`.
     """
 
-    def __init__(self, label_smoothing=0.0, name="cross_entropy", **kwargs):
-        super().__init__(name=name, **{"reduction": "mean_with_sample_weight", **kwargs})
-        self.label_smoothing = label_smoothing
+    def __init__(self, function, name, **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.function = function
 
-    def call(self, labels, logits):
-        return token_cross_entropy(labels, logits, self.label_smoothing)
-
-    def get_config(self):
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+    def update_state(self, labels, outputs, sample_weight):
+        values = self.function(labels, outputs)
+        super().update_state(tf.reshape(values, [-1]), tf.reshape(sample_weight, [-1]))
 
 
 @keras.saving.register_keras_serializable("kseq")
@@ -104,81 +95,3 @@ class CoverageLoss(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "weight": self.weight}
-
-
-class TokenMean(keras.metrics.Mean):
-    """Mean over all tokens of all batches, each weighing the same.
-
-    Keras' own metrics average over a sentence first, so that a token weighs the less the more
-    its batch is padded.
-
-    Args:
-        function: Function of labels `[B, T]` and logits `[B, T, V]` to values `[B, T]`.
-        name: What to call it.
-        **kwargs: Arguments of `keras.metrics.Mean`.
-    """
-
-    def __init__(self, function, name, **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.function = function
-
-    def update_state(self, labels, logits, sample_weight):
-        values = self.function(labels, logits)
-        super().update_state(tf.reshape(values, [-1]), tf.reshape(sample_weight, [-1]))
-
-
-class Perplexity(TokenMean):
-    """`exp` of the cross-entropy per token over all batches."""
-
-    def __init__(self, name="perplexity", **kwargs):
-        super().__init__(token_cross_entropy, name, **kwargs)
-
-    def result(self):
-        return keras.ops.exp(super().result())
-
-
-def token_accuracy(labels, logits):
-    """1 where the label has the highest logit, else 0: float32 `[B, T]`."""
-    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
-    return tf.cast(best == tf.cast(labels, tf.int32), tf.float32)
-
-
-def measure(config):
-    """Returns what a model is to make small: the name of a figure, and its function.
-
-    Args:
-        config: `ModelConfig`.
-
-    Returns:
-        `"cross_entropy"`, `"mean_squared_error"` or `"binary_cross_entropy"`, and a function
-        of labels and outputs of the model to values `[B, T]`, for real values averaged over
-        features.
-    """
-    if not config.target_features:
-        return "cross_entropy", token_cross_entropy
-    if config.target_activation == "linear":
-        return "mean_squared_error", keras.losses.mean_squared_error
-    return "binary_cross_entropy", keras.losses.binary_crossentropy
-
-
-def objective(config, label_smoothing=0.0):
-    """Returns what a model is trained for: the loss of a batch, and metrics over all of them.
-
-    Args:
-        config: `ModelConfig`.
-        label_smoothing: The ε of `token_cross_entropy`; real values have none.
-
-    Returns:
-        A new `keras.losses.Loss`, and a list of new metrics: the `measure` first, and for text
-        `accuracy` and `perplexity`.
-    """
-    name, function = measure(config)
-    metrics = [TokenMean(function, name)]
-    if name == "cross_entropy":
-        metrics += [TokenMean(token_accuracy, "accuracy"), Perplexity()]
-        return CrossEntropy(label_smoothing), metrics
-    loss = {
-        "mean_squared_error": keras.losses.MeanSquaredError,
-        "binary_cross_entropy": keras.losses.BinaryCrossentropy,
-    }[name]
-    return loss(reduction="mean_with_sample_weight"), metrics

@@ -19,6 +19,7 @@ from kseq.text.subwords import train_subwords
 
 # Pairs that are read at once: sentences are small, sequences of real values are not.
 CHUNK = {"text": 1024, "values": 64}
+_LARGEST_SAMPLE = 250_000  # pairs to learn subwords from; more cost memory and change little
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,16 +124,32 @@ def _learn_subwords(pairs, config):
 
 
 def _normalized(pairs, sides, case):
-    """The sentences of one side, or of both, as a codec hands them to its subwords."""
+    """Sentences of one side, or of both, as a codec hands them to its subwords."""
 
     def prepare(texts):
         texts = normalize(texts, lowercase=case == "lower")
         return mark_case(texts) if case == "mark" else texts
 
     prepare = tf.function(prepare).get_concrete_function(tf.TensorSpec([None], tf.string))
-    for chunk in chunks(pairs, CHUNK["text"]):
+    for chunk in chunks(evenly(pairs, _LARGEST_SAMPLE), CHUNK["text"]):
         for number in sides:
             yield from prepare(tf.constant(as_bytes([pair[number] for pair in chunk]))).numpy()
+
+
+def evenly(things, most):
+    """Returns things that stand at equal distances: all, or between half of `most` and `most`.
+
+    Args:
+        things: An iterable of any length, which is read once.
+        most: An even number.
+    """
+    kept, distance = [], 1
+    for number, thing in enumerate(things):
+        if len(kept) == most and number % distance == 0:
+            kept, distance = kept[::2], 2 * distance
+        if number % distance == 0:
+            kept.append(thing)
+    return kept
 
 
 def _vocabulary(pairs, side, tallies, config):

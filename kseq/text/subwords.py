@@ -11,7 +11,6 @@ import tensorflow_text
 from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, START, UNK
 from kseq.text.letter_case import CAPITAL, CAPITALS, LOWER, mark_case, restore_case
 
-_LARGEST_SAMPLE = 1_000_000  # sentences; more would cost memory and change little
 _LONGEST_SENTENCE = 16_384  # bytes; longer ones are not learnt from
 # SentencePiece writes the space before a word as ▁, and would read the character as one.
 _MARKS = [f"▁{CAPITAL}", f"▁{CAPITALS}", CAPITAL, CAPITALS, LOWER]
@@ -24,7 +23,7 @@ def train_subwords(sentences, size, algorithm="unigram", marks_case=False):
     Characters that are too rare for the vocabulary are written as bytes, so that no text is lost.
 
     Args:
-        sentences: Iterable of normalised sentences, bytes or str; a million of them are used.
+        sentences: Iterable of normalised sentences, bytes or str, which are held in memory.
         size: Vocabulary size V, special tokens and the 256 bytes included.
         algorithm: `"unigram"` (Kudo 2018, arXiv 1804.10959) or `"bpe"` (Sennrich et al. 2016,
             arXiv 1508.07909).
@@ -51,7 +50,6 @@ def train_subwords(sentences, size, algorithm="unigram", marks_case=False):
                 model_type=algorithm,
                 vocab_size=size,
                 byte_fallback=True,
-                input_sentence_size=_LARGEST_SAMPLE,
                 max_sentence_length=_LONGEST_SENTENCE,
                 normalization_rule_tsv=str(rules),
                 remove_extra_whitespaces=False,

@@ -1,0 +1,151 @@
+"""Decoding speed: sentences per second and latency, from strings to strings.
+
+Usage: python benchmarks/decode.py RUN [--test FILE [FILE]] [--sentences N] [--rounds N]
+           [--out FOLDER]
+
+Greedy search and beam 5, all sentences at once and one by one, in process and through the
+SavedModel that `kseq export` writes; beside them the loop that tutorials show, a compiled step
+called from Python until all sentences have ended. Everything is warm: start-up and tracing are
+not counted.
+"""
+
+import argparse
+import functools
+import tempfile
+import time
+
+import numpy as np
+from measuring import in_turn, publish, row, table
+
+import kseq
+from kseq.console import import_tensorflow_quietly
+from kseq.corpora.corpus import open_pairs, reopen_corpus
+
+BEAMS = (1, 5)
+BATCH = 64  # sentences that the SavedModel gets at once
+WORDS = range(10, 15)  # of a sentence that is translated alone
+
+
+def main():
+    """Measures, prints and writes."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("run")
+    parser.add_argument("--test", nargs="+")
+    parser.add_argument("--sentences", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out")
+    options = parser.parse_args()
+    import_tensorflow_quietly()
+    translator = kseq.Translator.load(options.run)
+    texts = sources(translator, options.test, options.sentences)
+    with tempfile.TemporaryDirectory() as folder:
+        ways = {
+            f"{where}, {'greedy' if beam == 1 else f'beam {beam}'}": way
+            for beam in BEAMS
+            for where, way in in_and_out_of_process(translator, beam, folder).items()
+        }
+        ways["loop in Python, greedy"] = loop_in_python(translator)
+        rates = in_turn(
+            {name: functools.partial(rate, way, texts) for name, way in ways.items()},
+            options.rounds,
+        )
+        alone = [text for text in texts if len(text.split()) in WORDS][:200]
+        waits = {name: latencies(way, alone) for name, way in ways.items()}
+    text = "\n".join(
+        [
+            f"{len(texts):,} sentences.",
+            "",
+            table(rates, "sentences per second"),
+            "",
+            f"One sentence of {WORDS[0]} to {WORDS[-1]} words at a time ({len(alone)} of them):",
+            "",
+            row(["", "ms, median", "ms, 99th percentile"]),
+            row(["---"] * 3),
+            *(row([name, *(f"{each:.1f}" for each in wait)]) for name, wait in waits.items()),
+        ]
+    )
+    publish({"sentences_per_second": rates, "milliseconds": waits}, text, options.out)
+
+
+def sources(translator, test, most):
+    """Sentences to translate: of a file, or of the test split that the run names."""
+    pairs = open_pairs(test) if test else reopen_corpus(translator.record["corpus"]).test
+    return [source for source, _ in pairs][:most]
+
+
+def in_and_out_of_process(translator, beam, folder):
+    """Two functions that translate a list of strings."""
+    import tensorflow as tf
+
+    exported = translator.export(f"{folder}/{beam}", beam_size=beam)
+    serve = tf.saved_model.load(exported).signatures["serving_default"]
+
+    def in_process(texts):
+        return [result.text for result in translator.translate(texts, beam_size=beam)]
+
+    def served(texts):
+        batches = (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
+        outputs = (serve(text=tf.constant(batch))["translation"].numpy() for batch in batches)
+        return [text.decode() for output in outputs for text in output]
+
+    return {"in process": in_process, "SavedModel": served}
+
+
+def loop_in_python(translator):
+    """A function that translates a list of strings, greedily, by a step at a time."""
+    import tensorflow as tf
+
+    from kseq.special_tokens import END, START
+
+    codecs = translator.codecs
+    encoder, step = kseq.split_for_inference(translator.model)
+    encode, advance = tf.function(encoder, reduce_retracing=True), tf.function(step)
+
+    def in_batches(texts):
+        batches = (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
+        return [text for batch in batches for text in one_batch(batch)]
+
+    def one_batch(texts):
+        tokens = codecs.source.with_end(codecs.source.tokenize(tf.constant(texts)))
+        encoded = encode({"source_ids": codecs.source.ids(tokens).to_tensor()})
+        ids, found = tf.fill([len(texts)], START), []
+        have_ended = tf.zeros([len(texts)], tf.bool)
+        while len(found) < 100 and not tf.reduce_all(have_ended):
+            outputs = advance({"ids": ids, **encoded})
+            encoded["state"] = outputs["state"]
+            ids = tf.argmax(outputs["logits"], axis=-1, output_type=tf.int32)
+            have_ended |= ids == END
+            found.append(ids)
+        rows = [row[: row.index(END)] if END in row else row for row in _rows(found)]
+        texts = codecs.target.decode(tf.ragged.constant(rows, tf.int32))
+        return [text.decode() for text in texts.numpy()]
+
+    return in_batches
+
+
+def _rows(found):
+    return [[int(number) for number in row] for row in zip(*(ids.numpy() for ids in found))]
+
+
+def rate(way, texts):
+    """Sentences per second; the first time is not counted."""
+    way(texts[:BATCH])
+    started = time.perf_counter()
+    way(texts)
+    return len(texts) / (time.perf_counter() - started)
+
+
+def latencies(way, texts):
+    """Milliseconds of single sentences: the median, and the 99th percentile."""
+    for text in texts[:20]:
+        way([text])
+    times = []
+    for text in texts:
+        started = time.perf_counter()
+        way([text])
+        times.append(1000 * (time.perf_counter() - started))
+    return [float(np.percentile(times, share)) for share in (50, 99)]
+
+
+if __name__ == "__main__":
+    main()

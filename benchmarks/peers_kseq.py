@@ -1,0 +1,84 @@
+"""What benchmarks/peers.py runs for kseq: trains, or translates, and prints how fast."""
+
+import argparse
+import pathlib
+import sys
+import time
+
+import kseq
+from kseq.console import import_tensorflow_quietly
+
+SETTINGS = ["case=lower", "minimum_frequency=2", "dropout=0.2", "units=512", "embedding_dim=256"]
+STEPS = 10  # between two figures
+
+
+def main():
+    """Does what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("data", type=pathlib.Path)
+    parser.add_argument("verb", choices=["train", "translate"])
+    parser.add_argument("run", type=pathlib.Path)
+    parser.add_argument("arguments", nargs="*")
+    options = parser.parse_args()
+    import_tensorflow_quietly()
+    {"train": train, "translate": translate}[options.verb](
+        options.data, options.run, *options.arguments
+    )
+
+
+def train(data, run, precision, steps, epochs):
+    """Trains for some epochs, or prints the speed of some steps and stops."""
+    import keras
+
+    class Clock(keras.callbacks.Callback):
+        """Prints target tokens per second, as the peers do."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            if (batch + 1) % STEPS == 0:
+                tokens, now = float(self.model.metrics[0].count), time.perf_counter()
+                if batch + 1 > STEPS:
+                    rate = (tokens - self._tokens) / (now - self._time)
+                    print(f"tokens per second: {rate:.1f}", flush=True)
+                self._tokens, self._time = tokens, now
+            if batch + 1 == int(steps):
+                sys.exit()
+
+    corpus = kseq.load_corpus(
+        data / "train.source",
+        data / "train.target",
+        valid=[data / "valid.source", data / "valid.target"],
+        test=[data / "test.source", data / "test.target"],
+    )
+    config = kseq.Config().with_settings(
+        [*SETTINGS, f"precision={precision}", f"epochs={max(1, int(epochs))}", "warmup_steps=200"]
+    )
+    if int(steps):
+        _with_callback(Clock())
+    kseq.train(corpus, config, out=run, overwrite=True, cache="off")
+
+
+def _with_callback(callback):
+    """Every fit from now on calls it: `kseq.train` itself takes none."""
+    import keras
+
+    fit = keras.Model.fit
+
+    def watched(self, *arguments, callbacks=(), **options):
+        return fit(self, *arguments, callbacks=[*callbacks, callback], **options)
+
+    keras.Model.fit = watched
+
+
+def translate(data, run, name, beam):
+    """Translates a file, and prints the seconds it took."""
+    translator = kseq.Translator.load(run)
+    texts = (data / f"{name}.source").read_text(encoding="utf-8").splitlines()
+    started = time.perf_counter()
+    results = translator.translate(texts, beam_size=int(beam))
+    print(f"seconds: {time.perf_counter() - started:.3f}")
+    text = "".join(f"{result.text}\n" for result in results)
+    (run / "translations").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""What a training step costs by length, vocabulary, batch and units; and a corpus by its size.
+
+Usage: python benchmarks/scaling.py [--what NAME ...] [--rounds N] [--out FOLDER]
+
+One thing grows, the others stay: 128 sentences of 16 tokens on either side, 512 units, 8,000
+different tokens. Each figure is that of a process of its own: milliseconds of a step (median),
+and the most memory that the process held. For corpora: seconds to the first batch, the first
+time and the second, from the cache. FOLDER gets a picture, too.
+"""
+
+import argparse
+import json
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from measuring import publish, row
+
+USUAL = {"length": 16, "vocabulary": 8_000, "batch": 128, "units": 512}
+GROWING = {
+    "length": (10, 30, 100, 300, 1_000),
+    "vocabulary": (1_000, 8_000, 50_000, 200_000),
+    "batch": (1, 8, 32, 128, 1_024),
+    "units": (64, 256, 512, 1_024, 2_048),
+    "pairs": (10_000, 100_000, 1_000_000),
+}
+# Of 1,000 tokens each, 128 sentences would be more than anybody trains with at once.
+LONG_BATCH = 16
+STEPS = 8
+
+
+def main():
+    """Measures, prints, draws and writes."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--what", nargs="+", default=list(GROWING), choices=list(GROWING))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--set", nargs="+", default=["precision=mixed_bfloat16"])
+    parser.add_argument("--out", type=pathlib.Path)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(_one(json.loads(options.one), options.set)))
+        return
+    results = {}
+    for what in options.what:
+        results[what] = {
+            size: _figures([in_a_process(what, size, options) for _ in range(options.rounds)])
+            for size in GROWING[what]
+        }
+    publish(results, table(results), options.out)
+    if options.out:
+        draw(results, options.out / "scaling.png")
+
+
+def in_a_process(what, size, options):
+    """The figures of one size, a dict of numbers."""
+    sizes = {what: size} if what == "pairs" else {**USUAL, what: size}
+    if what == "length":
+        sizes["batch"] = LONG_BATCH
+    command = [sys.executable, __file__, "--one", json.dumps(sizes), "--set", *options.set]
+    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    if done.returncode:
+        print(done.stderr[-2000:], file=sys.stderr)
+        done.check_returncode()
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _figures(rounds):
+    return {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
+
+
+def _one(sizes, settings):
+    figures = _corpus(sizes["pairs"]) if "pairs" in sizes else _steps(sizes, settings)
+    figures["MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    return figures
+
+
+def _steps(sizes, settings):
+    """Milliseconds of a step on random ids."""
+    import numpy as np
+
+    import kseq
+    from kseq.models.factory import computing_in
+    from kseq.training import compiled
+
+    config = kseq.Config().with_settings([f"units={sizes['units']}", "dropout=0.2", *settings])
+    with computing_in(config.training.precision):
+        model = kseq.build_seq2seq(config.model, sizes["vocabulary"], sizes["vocabulary"])
+    learner = compiled(model, config.training, 1000)
+    random = np.random.default_rng(0)
+    shape = sizes["batch"], sizes["length"]
+    ids = random.integers(4, sizes["vocabulary"], (2, *shape), dtype="int32")
+    batch = {"source_ids": ids[0], "target_ids": ids[1]}, ids[1], np.ones(shape, "float32")
+    times = []
+    for _ in range(STEPS):
+        started = time.perf_counter()
+        learner.train_on_batch(*batch)
+        times.append(1000 * (time.perf_counter() - started))
+    return {"ms": statistics.median(times[2:])}
+
+
+def _corpus(pairs):
+    """Seconds to the first batch of a corpus in one file."""
+    import kseq
+    from kseq.pipeline.batching import training_pipeline
+    from kseq.pipeline.encoded import prepare
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "pairs.tsv"
+        sentences = list(kseq.load_corpus("en-fr").train)
+        with path.open("w", encoding="utf-8") as file:
+            for number in range(pairs):
+                source, target = sentences[number % len(sentences)]
+                file.write(f"{source} {number}\t{target} {number}\n")
+        figures = {}
+        for name in ("s, first", "s, again"):
+            started = time.perf_counter()
+            corpus = kseq.load_corpus(path)
+            prepared = prepare(corpus, corpus.config, f"{folder}/cache")
+            pipeline = training_pipeline(
+                prepared.splits[0], prepared.codecs, corpus.config.training, prepared.surveys[0]
+            )
+            next(iter(pipeline))
+            figures[name] = time.perf_counter() - started
+    return figures
+
+
+def table(results):
+    """The figures as a Markdown table for each thing that grows."""
+    parts = []
+    for what, figures in results.items():
+        names = list(next(iter(figures.values())))
+        lines = [row([what, *names]), row(["---"] * (1 + len(names)))]
+        for size, values in figures.items():
+            lines.append(row([f"{size:,}", *(f"{values[name]:,.1f}" for name in names)]))
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def draw(results, path):
+    """Draws a panel for each thing that grows, both axes logarithmic."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.4 * len(results), 3.2), layout="constrained")
+    for axes, (what, figures) in zip(
+        figure.subplots(1, len(results), squeeze=False)[0], results.items()
+    ):
+        for name in next(iter(figures.values())):
+            values = [each[name] for each in figures.values()]
+            axes.loglog(list(figures), values, marker="o", label=name)
+        axes.set(xlabel=what)
+        axes.grid(alpha=0.3, which="both")
+        axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

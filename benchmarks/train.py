@@ -1,0 +1,173 @@
+"""Training speed: target tokens per second on the way that `kseq train` goes.
+
+Usage: python benchmarks/train.py [--data FOLDER] [--kinds NAME ...] [--set FIELD=VALUE ...]
+           [--steps N] [--rounds N] [--out FOLDER]
+
+Keras' fit with everything that belongs to it: the pipeline from text, dropout, clipping, Adam,
+metrics. Words of Multi30k German-English where FOLDER holds it (`kseq fetch multi30k FOLDER`),
+else the embedded English-French corpus. Padding counts as nothing. The floor is what the matrix
+products of the model would take if they ran as fast as large ones do on this machine.
+"""
+
+import argparse
+import statistics
+import time
+
+from measuring import in_turn, product_rate, publish, row, table
+
+import kseq
+from kseq.console import import_tensorflow_quietly
+from kseq.recipes import load_recipe
+
+BFLOAT16 = ["precision=mixed_bfloat16"]
+KINDS = {
+    "gru, bahdanau, float32": [],
+    "gru, bahdanau": BFLOAT16,
+    "lstm, bahdanau": [*BFLOAT16, "cell=lstm"],
+    "rnn, bahdanau": [*BFLOAT16, "cell=rnn"],
+    "gru, coverage": [*BFLOAT16, "attention=coverage"],
+    "gru, luong_general": [*BFLOAT16, "attention=luong_general"],
+    "gru, luong_general, not fed": [
+        *BFLOAT16,
+        "attention=luong_general",
+        "input_feeding=false",
+    ],
+    "gru, luong_dot": [*BFLOAT16, "attention=luong_dot"],
+    "gru, luong_concat": [*BFLOAT16, "attention=luong_concat"],
+    "gru, local_p": [*BFLOAT16, "attention=local_p"],
+    "gru, none": [*BFLOAT16, "attention=none"],
+    "transformer": [
+        *BFLOAT16,
+        "architecture=transformer",
+        "encoder_layers=2",
+        "decoder_layers=2",
+        "embedding_dim=512",
+    ],
+}
+WARM_UP = 15  # steps that find out shapes and fill buffers
+
+
+def main():
+    """Measures, prints and writes."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--data", help="folder with Multi30k")
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--set", nargs="+", default=[])
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out")
+    options = parser.parse_args()
+    import_tensorflow_quietly()
+    corpus = open_corpus(options.data)
+    trainings = {
+        kind: Training(corpus, [*KINDS[kind], *options.set], options.steps)
+        for kind in options.kinds
+    }
+    floors = {dtype: [] for dtype in ("float32", "bfloat16")}
+    ways = {kind: training.rate for kind, training in trainings.items()}
+    for dtype in floors:
+        ways[dtype] = lambda dtype=dtype: product_rate(dtype)
+    figures = in_turn(ways, options.rounds)
+    floors = {dtype: statistics.median(figures.pop(dtype)) for dtype in floors}
+    text = "\n".join(
+        [
+            f"{corpus.train}: " + ", ".join(options.set or ["settings of the package"]),
+            "",
+            table(figures, "target tokens per second", options.kinds[0], digits=0),
+            "",
+            *floor_table(trainings, figures, floors),
+        ]
+    )
+    publish({"tokens_per_second": figures, "product_flops": floors}, text, options.out)
+
+
+def open_corpus(data):
+    """Multi30k from its folder, or the embedded corpus."""
+    if data is None:
+        return kseq.load_corpus("en-fr")
+    return load_recipe("multi30k-de-en-words").open_corpus(data)
+
+
+class Training:
+    """A model, compiled as `kseq.train` does, and its pipeline."""
+
+    def __init__(self, corpus, settings, steps):
+        from kseq.models.factory import build_seq2seq, computing_in
+        from kseq.pipeline.batching import batch_count, training_pipeline
+        from kseq.pipeline.encoded import prepare
+        from kseq.training import compiled
+
+        self.config = kseq.Config().with_settings(["case=lower", "dropout=0.2", *settings])
+        prepared = prepare(corpus, self.config, "off")
+        self.survey, training = prepared.surveys[0], self.config.training
+        with computing_in(training.precision):
+            self.model = build_seq2seq(self.config.model, *prepared.codecs.vocabulary_sizes)
+        self.learner = compiled(self.model, training, batch_count(self.survey, training))
+        self.dataset = training_pipeline(
+            prepared.splits[0], prepared.codecs, training, self.survey
+        ).repeat()
+        self.steps = steps
+
+    def rate(self):
+        """Target tokens per second, padding not counted."""
+        clock = _clock(WARM_UP)
+        self.learner.fit(
+            self.dataset, steps_per_epoch=WARM_UP + self.steps, callbacks=[clock], verbose=0
+        )
+        return clock.tokens / clock.seconds
+
+    def products(self):
+        """Floating-point operations of matrix products for a target token, there and back."""
+        sizes = {"encoder": 0, "decoder": 0}
+        for weight in self.model.trainable_variables:
+            is_looked_up = weight.path.endswith("embeddings")
+            if len(weight.shape) >= 2 and not is_looked_up:
+                sizes[weight.path.split("/")[0]] += weight.shape[0] * weight.shape[1]
+        if self.config.model.tie_output:
+            table = self.model.get_layer("decoder").get_layer("target_embedding").embeddings
+            sizes["decoder"] += table.shape[0] * table.shape[1]
+        return 6 * (sizes["encoder"] / self.survey.length_ratio + sizes["decoder"])
+
+
+def _clock(warm_up):
+    import keras
+
+    class Clock(keras.callbacks.Callback):
+        """Seconds and tokens of the steps after the first few."""
+
+        def on_train_batch_end(self, batch, logs=None):
+            if batch + 1 == warm_up:
+                self._before = self._tokens()
+                self._started = time.perf_counter()
+
+        def on_train_end(self, logs=None):
+            self.seconds = time.perf_counter() - self._started
+            self.tokens = self._tokens() - self._before
+
+        def _tokens(self):
+            return float(self.model.metrics[0].count)
+
+    return Clock()
+
+
+def floor_table(trainings, figures, floors):
+    """How near each kind comes to its floor, as lines of Markdown."""
+    rates = ", ".join(f"{rate / 1e9:,.0f} GFLOP/s in {dtype}" for dtype, rate in floors.items())
+    lines = [
+        f"Large matrix products: {rates}.",
+        "",
+        row(["", "million operations per token", "floor, tokens per second", "reached"]),
+        row(["---"] * 4),
+    ]
+    for kind, training in trainings.items():
+        is_float32 = training.config.training.precision == "float32"
+        floor = floors["float32" if is_float32 else "bfloat16"] / training.products()
+        share = 100 * statistics.median(figures[kind]) / floor
+        lines.append(
+            row([kind, f"{training.products() / 1e6:.0f}", f"{floor:,.0f}", f"{share:.0f}%"])
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    main()

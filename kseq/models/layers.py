@@ -1,0 +1,222 @@
+"""Recurrent layers over whole sequences, with a backward pass of their own.
+
+Autodiff of a loop keeps every tensor of every step, and makes the gradient of the recurrent
+kernel as a sum of small products. Here a step keeps its gates alone, and that gradient is one
+large product behind the loop. States and gates are float32 at least, whatever the products are
+in. Where there is cuDNN it serves in place of all this.
+"""
+
+import keras
+import tensorflow as tf
+
+
+class _OwnLoop:
+    """Puts a loop of ours into a layer of Keras.
+
+    Subclasses define a step, its gradient, and what it is fed by the recurrent product.
+    """
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        if getattr(self, "use_cudnn", False) and tf.config.list_logical_devices("GPU"):
+            return super().inner_loop(sequences, initial_state, mask, training)
+        (mask,) = keras.tree.flatten(mask) or [None]
+        steps = tf.transpose(sequences, [1, 0, 2])
+        is_real = None if mask is None else tf.transpose(mask)[:, :, None]
+        if self.go_backwards:
+            steps = tf.reverse(steps, [0])
+            is_real = None if mask is None else tf.reverse(is_real, [0])
+        precise = keras.backend.result_type(steps.dtype, "float32")
+        states = [tf.cast(state, precise) for state in keras.tree.flatten(initial_state)]
+        outputs, *states = self._scan(steps, is_real, states)
+        last_output = outputs[-1]
+        if mask is not None:
+            outputs = tf.where(is_real, outputs, tf.zeros_like(outputs))  # as from cuDNN
+        outputs = tf.transpose(outputs, [1, 0, 2])
+        outputs.set_shape([*sequences.shape[:2], self.units])
+        return last_output, outputs, states
+
+    def _scan(self, steps, is_real, states):
+        kernel, recurrent_kernel = (
+            tf.cast(weight, steps.dtype)
+            for weight in (self.cell.kernel, self.cell.recurrent_kernel)
+        )
+        bias, recurrent_bias = self.biases(states[0].dtype)
+        inputs = tf.cast(tf.tensordot(steps, kernel, 1), bias.dtype) + bias
+        return _scan(self, inputs, is_real, recurrent_kernel, recurrent_bias, states)
+
+    def biases(self, dtype):
+        """Of the inputs, and of the recurrent product."""
+        bias = tf.cast(self.cell.bias, dtype)
+        return bias, tf.zeros_like(bias)
+
+
+@keras.saving.register_keras_serializable("kseq")
+class SimpleRNN(_OwnLoop, keras.layers.SimpleRNN):
+    """`h = tanh(x + U h')` for projected inputs x: Elman 1990, as in Keras."""
+
+    kept_count = 0
+
+    @staticmethod
+    def step(inputs, recurrent, states):
+        return [tf.tanh(inputs + recurrent)], []
+
+    @staticmethod
+    def step_back(kept, before, after, upstream):
+        inner = upstream[0] * (1.0 - tf.square(after[0]))
+        return inner, inner, [tf.zeros_like(inner)]
+
+
+@keras.saving.register_keras_serializable("kseq")
+class GRU(_OwnLoop, keras.layers.GRU):
+    """Cho et al. 2014 (arXiv 1406.1078), equations 5 to 8, reset gate after the product."""
+
+    kept_count = 3
+
+    def biases(self, dtype):
+        return tf.unstack(tf.cast(self.cell.bias, dtype))
+
+    @staticmethod
+    def step(inputs, recurrent, states):
+        (before,) = states
+        units = before.shape[-1]
+        gates = tf.sigmoid(inputs[:, : 2 * units] + recurrent[:, : 2 * units])
+        update, reset = tf.split(gates, 2, axis=-1)
+        product = recurrent[:, 2 * units :]
+        candidate = tf.tanh(inputs[:, 2 * units :] + reset * product)
+        return [candidate + update * (before - candidate)], [gates, candidate, product]
+
+    @staticmethod
+    def step_back(kept, before, after, upstream):
+        gates, candidate, product = kept
+        (upstream,) = upstream
+        update, reset = tf.split(gates, 2, axis=-1)
+        inner = upstream * (1.0 - update) * (1.0 - tf.square(candidate))
+        gate = tf.concat([upstream * (before[0] - candidate), inner * product], axis=-1)
+        gate *= gates * (1.0 - gates)
+        direct = upstream * update
+        return tf.concat([gate, inner], -1), tf.concat([gate, inner * reset], -1), [direct]
+
+
+@keras.saving.register_keras_serializable("kseq")
+class LSTM(_OwnLoop, keras.layers.LSTM):
+    """Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000, as in Keras."""
+
+    kept_count = 2
+
+    @staticmethod
+    def step(inputs, recurrent, states):
+        write, forget, candidate, output = tf.split(inputs + recurrent, 4, axis=-1)
+        gates = tf.sigmoid(tf.concat([write, forget, output], axis=-1))
+        write, forget, output = tf.split(gates, 3, axis=-1)
+        candidate = tf.tanh(candidate)
+        memory = forget * states[1] + write * candidate
+        return [output * tf.tanh(memory), memory], [gates, candidate]
+
+    @staticmethod
+    def step_back(kept, before, after, upstream):
+        gates, candidate = kept
+        write, forget, output = tf.split(gates, 3, axis=-1)
+        squashed = tf.tanh(after[1])
+        memory = upstream[1] + upstream[0] * output * (1.0 - tf.square(squashed))
+        gate = tf.concat([memory * candidate, memory * before[1], upstream[0] * squashed], axis=-1)
+        write_gate, forget_gate, output_gate = tf.split(gate * gates * (1.0 - gates), 3, axis=-1)
+        inner = memory * write * (1.0 - tf.square(candidate))
+        gate = tf.concat([write_gate, forget_gate, inner, output_gate], axis=-1)
+        return gate, gate, [tf.zeros_like(memory), memory * forget]
+
+
+LAYERS = {"rnn": SimpleRNN, "gru": GRU, "lstm": LSTM}
+
+
+def _scan(layer, inputs, is_real, recurrent_kernel, recurrent_bias, states):
+    """Runs a layer over steps.
+
+    Args:
+        layer: Has `step` and `step_back`.
+        inputs: Projected `[S, N, G]`, G wide as all gates.
+        is_real: Whether a step is to be done, boolean `[S, N, 1]`, or None for all.
+        recurrent_kernel: `[H, G]`, of the type that products are made in.
+        recurrent_bias: `[G]`.
+        states: The state before the first step, a list of `[N, H]`.
+
+    Returns:
+        Hidden states `[S, N, H]`, then the last state.
+    """
+
+    @tf.custom_gradient
+    def run(inputs, kernel, bias, *states):
+        history, kept = _forward(layer, inputs, is_real, kernel, bias, states)
+
+        def gradient(outputs, *last):
+            before = [
+                tf.concat([state[None], part[:-1]], axis=0) for state, part in zip(states, history)
+            ]
+            gates, recurrent, first = _backward(
+                layer, kernel, is_real, history, kept, before, outputs, last
+            )
+            rows = tf.reshape(tf.cast(before[0], kernel.dtype), [-1, kernel.shape[0]])
+            columns = tf.reshape(recurrent, [-1, kernel.shape[1]])
+            products = tf.matmul(rows, tf.cast(columns, kernel.dtype), transpose_a=True)
+            return gates, products, tf.reduce_sum(columns, axis=0), *first
+
+        return (history[0], *(part[-1] for part in history)), gradient
+
+    return run(inputs, recurrent_kernel, recurrent_bias, *states)
+
+
+def _forward(layer, inputs, is_real, kernel, bias, states):
+    """All states, and what the steps keep: lists of `[S, N, ...]`."""
+
+    def body(time, states, arrays):
+        recurrent = tf.cast(tf.matmul(tf.cast(states[0], kernel.dtype), kernel), bias.dtype)
+        new, kept = layer.step(inputs[time], recurrent + bias, states)
+        if is_real is not None:
+            new = [tf.where(is_real[time], after, before) for after, before in zip(new, states)]
+        return time + 1, new, _written(arrays, time, [*new, *kept])
+
+    length = tf.shape(inputs)[0]
+    arrays = _arrays(len(states) + layer.kept_count, bias.dtype, length)
+    _, _, arrays = tf.while_loop(
+        lambda time, *_: time < length, body, (tf.constant(0), list(states), arrays)
+    )
+    stacked = [array.stack() for array in arrays]
+    return stacked[: len(states)], stacked[len(states) :]
+
+
+def _backward(layer, kernel, is_real, history, kept, before, upstream, last):
+    """Gradients of inputs and of recurrent products `[S, N, G]`, and of the first state."""
+
+    def body(time, gradients, arrays):
+        gradients = [gradients[0] + upstream[time], *gradients[1:]]
+        new = gradients
+        if is_real is not None:
+            new = [
+                tf.where(is_real[time], gradient, tf.zeros_like(gradient)) for gradient in gradients
+            ]
+        at_time = ([part[time] for part in parts] for parts in (kept, before, history))
+        inputs, recurrent, direct = layer.step_back(*at_time, new)
+        product = tf.matmul(tf.cast(recurrent, kernel.dtype), kernel, transpose_b=True)
+        direct[0] += tf.cast(product, upstream.dtype)
+        if is_real is not None:
+            direct = [
+                gradient + tf.where(is_real[time], tf.zeros_like(passed), passed)
+                for gradient, passed in zip(direct, gradients)
+            ]
+        return time - 1, direct, _written(arrays, time, [inputs, recurrent])
+
+    length = tf.shape(upstream)[0]
+    _, gradients, arrays = tf.while_loop(
+        lambda time, *_: time >= 0,
+        body,
+        (length - 1, list(last), _arrays(2, upstream.dtype, length)),
+    )
+    inputs, recurrent = (array.stack() for array in arrays)
+    return inputs, recurrent, gradients
+
+
+def _arrays(count, dtype, length):
+    return [tf.TensorArray(dtype, length) for _ in range(count)]
+
+
+def _written(arrays, time, tensors):
+    return [array.write(time, tensor) for array, tensor in zip(arrays, tensors)]

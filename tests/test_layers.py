@@ -1,0 +1,82 @@
+"""Recurrent layers with loops of our own: against NumPy, against Keras' own and its autodiff."""
+
+import keras
+import numpy as np
+import pytest
+import references
+import tensorflow as tf
+
+from kseq.models.factory import computing_in
+from kseq.models.layers import LAYERS
+
+KERAS = {"rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+KINDS = pytest.mark.parametrize("kind", list(LAYERS))
+UNITS, FEATURES = 4, 6
+LENGTHS = np.array([7, 3, 1, 5, 7])
+MASK = np.arange(7) < LENGTHS[:, None]
+rng = np.random.default_rng(0)
+SEQUENCES = rng.normal(size=(5, 7, FEATURES))
+
+
+def made(kind, dtype="float64", layers=LAYERS, **options):
+    """A layer with weights drawn anew, biases too."""
+    with computing_in(dtype):
+        layer = layers[kind](UNITS, return_sequences=True, return_state=True, **options)
+    layer.zero_output_for_mask = True
+    layer.build((None, None, FEATURES))
+    random = np.random.default_rng(1)
+    layer.set_weights([random.normal(size=weight.shape) for weight in layer.weights])
+    return layer
+
+
+def numpy_cell(kind, layer):
+    weights = {weight.path.split("/")[-1]: weight.numpy() for weight in layer.weights}
+    return references.Cell(kind, weights["kernel"], weights["recurrent_kernel"], weights["bias"])
+
+
+@KINDS
+@pytest.mark.parametrize("backwards", [False, True])
+def test_outputs_equal_numpy(kind, backwards):
+    layer = made(kind, go_backwards=backwards)
+    outputs, *states = layer(SEQUENCES, mask=MASK)
+    cell = numpy_cell(kind, layer)
+    for row, length in enumerate(LENGTHS):
+        real = SEQUENCES[row, :length]
+        expected, last = cell.run(real[::-1] if backwards else real)
+        place = slice(7 - length, 7) if backwards else slice(length)
+        np.testing.assert_allclose(outputs[row, place], expected, atol=1e-12)
+        assert np.count_nonzero(np.delete(outputs[row], np.r_[place], axis=0)) == 0
+        for state, wanted in zip(states, last):
+            np.testing.assert_allclose(state[row], wanted, atol=1e-12)
+
+
+@KINDS
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_equal_those_of_autodiff(kind, backwards, masked):
+    """In float64: of the inputs, of the first state, of all weights."""
+    sequences = tf.constant(SEQUENCES)
+    count = 2 if kind == "lstm" else 1
+    first = [tf.constant(rng.normal(size=(5, UNITS))) for _ in range(count)]
+    upstream = [rng.normal(size=(5, 7, UNITS)), *rng.normal(size=(count, 5, UNITS))]
+    found = []
+    for layers in (LAYERS, KERAS):
+        layer = made(kind, layers=layers, go_backwards=backwards)
+        variables = [weight.value for weight in layer.trainable_weights]
+        with tf.GradientTape() as tape:
+            tape.watch([sequences, first])
+            outputs = layer(sequences, initial_state=first, mask=MASK if masked else None)
+            loss = tf.add_n([tf.reduce_sum(each * way) for each, way in zip(outputs, upstream)])
+        found.append(tape.gradient(loss, [sequences, *first, *variables]))
+    for mine, theirs in zip(*found):
+        np.testing.assert_allclose(mine, theirs, atol=1e-12)
+
+
+@KINDS
+def test_half_precision_keeps_what_it_adds_up_in_float32(kind):
+    """Only the products lose digits; states do not, from step to step."""
+    precise, half = (
+        made(kind, dtype)(SEQUENCES.astype("float32"))[0] for dtype in ("float32", "mixed_bfloat16")
+    )
+    assert half.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(half, tf.float32), precise, atol=0.05)

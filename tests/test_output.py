@@ -1,0 +1,100 @@
+"""The losses of the last layer against plain NumPy and against autodiff."""
+
+import numpy as np
+import pytest
+import references
+import tensorflow as tf
+
+from kseq.models import output
+from kseq.models.output import output_losses
+
+rng = np.random.default_rng(0)
+HIDDEN = rng.normal(size=(7, 4)).astype("float32")
+KERNEL = rng.normal(size=(4, 5)).astype("float32") * 2
+BIAS = rng.normal(size=5).astype("float32")
+LABELS = np.array([1, 4, 0, 2, 0, 3, 0], "int32")
+WEIGHTS = np.array([1, 1, 0, 1, 0.5, 1, 0], "float32")
+LOGITS = HIDDEN @ KERNEL + BIAS
+
+
+def losses(hidden=HIDDEN, kernel=KERNEL, bias=BIAS, labels=LABELS, weights=WEIGHTS, **options):
+    given = [each if each is None else tf.constant(each) for each in (hidden, kernel, bias)]
+    return output_losses(*given, tf.constant(labels), tf.constant(weights), **options)
+
+
+@pytest.fixture(params=[2**26, 5, 10, 15], ids="{} logits at once".format)
+def at_once(request, monkeypatch):
+    monkeypatch.setattr(output, "LARGEST", request.param)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_values(at_once, smoothing, training):
+    loss, entropies, correct = losses(label_smoothing=smoothing, training=training)
+    smoothed = references.cross_entropy(LABELS, LOGITS, smoothing)
+    np.testing.assert_allclose(loss, (smoothed * WEIGHTS).sum() / WEIGHTS.sum(), rtol=1e-5)
+    np.testing.assert_allclose(
+        entropies, references.cross_entropy(LABELS, LOGITS), rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_array_equal(correct, LOGITS.argmax(axis=-1) == LABELS)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_gradients_agree_with_autodiff(at_once, smoothing, transposed, has_bias):
+    kernel = tf.constant(KERNEL.T if transposed else KERNEL)
+    given = [tf.constant(HIDDEN), kernel, *([tf.constant(BIAS)] if has_bias else [])]
+    wanted = (1 - smoothing) * tf.one_hot(LABELS, 5) + smoothing / 5
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(given)
+        options = {"label_smoothing": smoothing, "transposed": transposed, "training": True}
+        ours = losses(*given, **({} if has_bias else {"bias": None}), **options)[0] * 3.0
+        logits = tf.matmul(given[0], kernel, transpose_b=transposed)
+        logits += given[2] if has_bias else 0.0
+        rows = -tf.reduce_sum(wanted * tf.nn.log_softmax(logits), axis=-1)
+        plain = tf.reduce_sum(rows * WEIGHTS) / tf.reduce_sum(WEIGHTS) * 3.0
+    for mine, theirs in zip(tape.gradient(ours, given), tape.gradient(plain, given)):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+
+
+def test_what_stands_in_padding_moves_nothing():
+    hidden = np.where(WEIGHTS[:, None] > 0, HIDDEN, 100.0).astype("float32")
+    assert losses(hidden=hidden)[0] == losses()[0]
+
+
+def test_a_batch_of_padding_alone_costs_nothing():
+    assert losses(weights=np.zeros_like(WEIGHTS))[0] == 0.0
+
+
+def test_extreme_logits_stay_finite():
+    kernel = np.array([[500.0, 0.0, -500.0]], "float32")
+    given = {"hidden": np.ones((2, 1), "float32"), "kernel": kernel, "bias": None}
+    loss, entropies, _ = losses(
+        **given, labels=np.array([2, 0], "int32"), weights=np.ones(2, "float32")
+    )
+    np.testing.assert_allclose(entropies, [1000.0, 0.0], atol=1e-5)
+    np.testing.assert_allclose(loss, 500.0)
+
+
+def test_of_equal_logits_one_is_the_highest():
+    """In half precision many are equal."""
+    given = {"kernel": np.zeros((4, 5), "float32"), "bias": None}
+    _, _, correct = losses(
+        **given,
+        hidden=np.ones((5, 4), "float32"),
+        labels=np.arange(5, dtype="int32"),
+        weights=np.ones(5, "float32"),
+    )
+    assert correct.numpy().sum() == 1
+
+
+def test_half_precision_stays_near():
+    hidden = tf.cast(HIDDEN, tf.bfloat16)
+    with tf.GradientTape(persistent=True) as tape:
+        kernel = tf.constant(KERNEL)
+        tape.watch([hidden, kernel])
+        loss, *_ = output_losses(hidden, kernel, None, LABELS, tf.constant(WEIGHTS), training=True)
+    gradients = tape.gradient(loss, [hidden, kernel])
+    assert [each.dtype for each in (loss, *gradients)] == [tf.float32, tf.bfloat16, tf.float32]
+    np.testing.assert_allclose(loss, losses(bias=None)[0], rtol=0.02)
