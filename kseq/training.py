@@ -15,6 +15,7 @@ from kseq.corpora.corpus import Corpus
 from kseq.inspection.sides import look_swapped
 from kseq.models.factory import build_seq2seq, computing_in
 from kseq.models.losses import measure, value_objective
+from kseq.models.precision import fastest_precision
 from kseq.models.teacher import Teacher
 from kseq.models.weights import load_weights, save_weights
 from kseq.pipeline.batching import batch_count, training_pipeline
@@ -68,6 +69,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
     config = _with_features(corpus, config)
     run = run_directory.NewRun(out, overwrite)
     say = print if verbose else lambda *_: None
+    config = _with_precision(config, say)
     keras.utils.set_random_seed(config.training.seed)
 
     with run:
@@ -111,6 +113,15 @@ def _with_features(corpus, config):
     if model.target_features and config.training.label_smoothing:
         raise ValueError("label_smoothing is for text; the targets are real-valued: set it to 0")
     return dataclasses.replace(config, model=model)
+
+
+def _with_precision(config, say):
+    """The config with a precision in place of `"auto"`."""
+    if config.training.precision != "auto":
+        return config
+    precision, ratio = fastest_precision(config.model.units)
+    say(f"precision: {precision} (products in bfloat16 are {ratio:.1f} times as fast here)")
+    return config.with_settings([f"precision={precision}"])
 
 
 def _prepare(corpus, config, cache, say):

@@ -52,6 +52,8 @@ ORDER = [
     "inspection.inspection",
     "inspection.suggestion",
     "pipeline.batching",
+    "models.precision",
+    "models.recurrence",
     "models.attention",
     "models.cells",
     "models.layers",

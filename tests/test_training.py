@@ -11,8 +11,10 @@ import types
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import LEARNT, SMALL
 
+import kseq.models.precision
 import kseq.models.teacher
 import kseq.training
 from kseq import (
@@ -317,3 +319,20 @@ def test_nothing_is_left_to_train_on(tiny, tmp_path):
     corpus = load_corpus(path, valid=path, apart="both")
     with pytest.raises(ValueError, match="none of 120 pairs can be used; .*120 have a side that"):
         train(corpus, CONFIG, out=tmp_path / "run", verbose=False)
+
+
+@pytest.mark.parametrize("ratio, taken", [(1.0, "float32"), (2.0, "mixed_bfloat16")])
+def test_the_faster_precision_is_taken_and_told(tiny, tmp_path, monkeypatch, capsys, ratio, taken):
+    seconds = {tf.float32: ratio, tf.bfloat16: 1.0}
+    monkeypatch.setattr(kseq.models.precision, "_seconds", lambda units, dtype: seconds[dtype])
+    config = CONFIG.with_settings(["precision=auto", "epochs=1"])
+    train(tiny, config, out=tmp_path / "run")
+    said = f"precision: {taken} (products in bfloat16 are {ratio} times as fast here)"
+    assert said in capsys.readouterr().out
+    assert Translator.load(tmp_path / "run").config.training.precision == taken
+
+
+def test_products_are_timed_in_both_precisions():
+    precision, ratio = kseq.models.precision.fastest_precision(units=64)
+    assert ratio > 0
+    assert precision == ("mixed_bfloat16" if ratio >= kseq.models.precision.WORTH else "float32")

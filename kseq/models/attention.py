@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kseq.models.recurrence import batch_product, dense, precise
+
 
 def masked_softmax(energies, mask):
     """Softmax over the last axis, in float32, with exactly 0 where there is padding.
@@ -31,6 +33,8 @@ class Attention(keras.layers.Layer):
     Masking: the mask is an argument; padding gets a weight of exactly 0.
     """
 
+    multiplies_keys = True
+
     def __init__(self, **kwargs):
         # Keras would cast the progress, which is float32, too.
         super().__init__(autocast=False, **kwargs)
@@ -48,9 +52,7 @@ class Attention(keras.layers.Layer):
         Returns:
             Contexts `[N, T, D]`, weights, float32 `[N, T, S]`, and the new progress.
         """
-        query, keys, memory = (
-            ops.cast(tensor, self.compute_dtype) for tensor in (query, keys, memory)
-        )
+        memory, keys = ops.cast(memory, self.compute_dtype), self.cast_keys(keys)
         batch = ops.shape(memory)[0]
         rows, length = ops.shape(query)[0], ops.shape(query)[1]
         # All queries of a source side by side, whatever hypothesis and step they belong to.
@@ -58,10 +60,14 @@ class Attention(keras.layers.Layer):
         queries = ops.reshape(query, (batch, shared, query.shape[-1]))
         aligned = self.align_progress(progress, (batch, shared), length)
         weights = self.weigh(queries, keys, ops.expand_dims(mask, 1), *aligned)
-        context = ops.matmul(ops.cast(weights, memory.dtype), memory)
+        context = batch_product(ops.cast(weights, memory.dtype), memory, "memory")
         context = ops.reshape(context, (rows, length, memory.shape[-1]))
         weights = ops.reshape(weights, (rows, length, ops.shape(memory)[1]))
         return context, weights, self.advance(progress, weights)
+
+    def cast_keys(self, keys):
+        """Keys of the type that energies are made of."""
+        return ops.cast(keys, self.compute_dtype)
 
     def weigh(self, queries, keys, mask, *progress):
         """Weights `[B, Q, S]` of queries `[B, Q, H]`; the mask is `[B, 1, S]`."""
@@ -74,6 +80,10 @@ class Attention(keras.layers.Layer):
     def advance(self, progress, weights):
         """The progress after steps with these weights."""
         return list(progress)
+
+    def kernels(self):
+        """Variables that queries are multiplied with."""
+        return []
 
 
 @keras.saving.register_keras_serializable("kseq")
@@ -91,6 +101,7 @@ class AdditiveAttention(Attention):
     """
 
     query_bias = False
+    multiplies_keys = False
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
@@ -102,10 +113,18 @@ class AdditiveAttention(Attention):
         self.energy_vector = self.add_weight(name="energy", shape=(self.units, 1))
         self.built = True
 
+    def cast_keys(self, keys):
+        # Sums and tanh are no faster in half precision, on a CPU slower.
+        return precise(keys)
+
     def energies(self, queries, keys, *progress):
-        hidden = ops.expand_dims(self.query_projection(queries), 2) + ops.expand_dims(keys, 1)
+        queries = dense(self.query_projection, queries)
+        hidden = ops.expand_dims(queries, 2) + ops.expand_dims(keys, 1)
         hidden = ops.tanh(self.add_progress(hidden, *progress))
         return ops.squeeze(ops.matmul(hidden, ops.cast(self.energy_vector, hidden.dtype)), -1)
+
+    def kernels(self):
+        return [self.query_projection.kernel]
 
     def add_progress(self, hidden):
         """`[B, Q, S, A]`, before the tanh, with what the progress adds to it."""
@@ -166,7 +185,7 @@ class MultiplicativeAttention(Attention):
     def energies(self, queries, keys):
         if self.scaled:
             queries = queries * queries.shape[-1] ** -0.5
-        return ops.matmul(queries, ops.transpose(keys, (0, 2, 1)))
+        return batch_product(ops.cast(queries, keys.dtype), keys, "keys", transpose=True)
 
     def get_config(self):
         return {**super().get_config(), "scaled": self.scaled}
@@ -241,9 +260,12 @@ class PredictiveLocalAttention(LocalAttention):
         self.built = True
 
     def center(self, queries, lengths):
-        hidden = self.position_projection(queries)
+        hidden = dense(self.position_projection, queries)
         energies = ops.matmul(hidden, ops.cast(self.position_vector, hidden.dtype))
         return lengths * ops.sigmoid(ops.cast(energies, "float32"))
+
+    def kernels(self):
+        return [self.position_projection.kernel]
 
     def shape_window(self, weights, distance):
         deviation = self.window / 2

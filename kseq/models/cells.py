@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kseq.models.recurrence import product
+
 
 class Cell(keras.layers.Layer):
     """What the cells share: a recurrent kernel for all gates side by side.
@@ -16,7 +18,8 @@ class Cell(keras.layers.Layer):
     state_count = 1
 
     def __init__(self, units, **kwargs):
-        super().__init__(**kwargs)
+        # Gates and state are float32 at least, whatever the product is made in.
+        super().__init__(autocast=False, **kwargs)
         self.units = units
 
     def build(self, input_shape=None):
@@ -41,7 +44,7 @@ class RNNCell(Cell):
         Returns:
             The new state, likewise.
         """
-        return [ops.tanh(inputs + ops.matmul(state[0], self.recurrent_kernel))]
+        return [ops.tanh(inputs + product(state[0], self.recurrent_kernel))]
 
 
 class GRUCell(Cell):
@@ -72,7 +75,7 @@ class GRUCell(Cell):
         """
         (hidden,) = state
         update, reset, candidate = ops.split(inputs, 3, axis=-1)
-        recurrent = ops.split(ops.matmul(hidden, self.recurrent_kernel), 3, axis=-1)
+        recurrent = ops.split(product(hidden, self.recurrent_kernel), 3, axis=-1)
         update = ops.sigmoid(update + recurrent[0])
         reset = ops.sigmoid(reset + recurrent[1])
         candidate = ops.tanh(candidate + reset * (recurrent[2] + self.recurrent_bias))
@@ -106,7 +109,7 @@ class LSTMCell(Cell):
             The new state, likewise.
         """
         hidden, memory = state
-        gates = inputs + ops.matmul(hidden, self.recurrent_kernel)
+        gates = inputs + product(hidden, self.recurrent_kernel)
         write, forget, candidate, output = ops.split(gates, 4, axis=-1)
         memory = ops.sigmoid(forget + self.forget_bias) * memory
         memory = memory + ops.sigmoid(write) * ops.tanh(candidate)

@@ -11,6 +11,7 @@ from keras import ops
 from kseq.models.attention import make_attention
 from kseq.models.cells import CELLS
 from kseq.models.layers import LAYERS
+from kseq.models.recurrence import dense, precise, recur
 
 
 class LoopDecoder(keras.layers.Layer):
@@ -87,13 +88,17 @@ class LoopDecoder(keras.layers.Layer):
         dropouts = self.dropouts if training else []
         kept = [dropout(ops.ones(shape, self.compute_dtype), training=True) for dropout in dropouts]
         inputs = [self.projections[0](embedded), *kept]
+        dtypes = keras.tree.map_structure(lambda tensor: tensor.dtype, state)
+        state = keras.tree.map_structure(_precise_number, state)
         if embedded.shape[1] == 1:
-            outputs, state = self.step([tensor[:, 0] for tensor in inputs], state, *source)
-            return *(ops.expand_dims(tensor, 1) for tensor in outputs), state
-        return self._loop(inputs, state, source)
+            outputs, state = self._step([tensor[:, 0] for tensor in inputs], state, *source)
+            outputs = [ops.expand_dims(tensor, 1) for tensor in outputs]
+        else:
+            outputs, state = self._loop(inputs, state, source, training)
+        return *outputs, keras.tree.map_structure(tf.cast, state, dtypes)
 
     def step(self, inputs, state, memory, keys, mask):
-        """One step.
+        """One step, float32 at least but for what it multiplies.
 
         Args:
             inputs: Projected embeddings `[N, gates·H]`; while training, also the factors that
@@ -119,34 +124,44 @@ class LoopDecoder(keras.layers.Layer):
         output = states[0] = self.cells[0](inputs, states[0])
         for number in range(1, len(self.cells)):
             below = output[0] * kept[number - 1] if kept else output[0]
-            inputs = self.projections[number](below)
+            inputs = dense(self.projections[number], below)
             states[number] = self.cells[number](inputs, states[number])
             output = [states[number][0] + below if self.residual else states[number][0]]
         return output[0], states
 
-    def _loop(self, inputs, state, source):
-        length = tf.shape(inputs[0])[1]
-        inputs = [
-            tf.TensorArray(tensor.dtype, length).unstack(tf.transpose(tensor, [1, 0, 2]))
-            for tensor in inputs
-        ]
+    def _step(self, inputs, state, memory, keys, mask):
+        """A step from what layers compute in, and back to it."""
+        inputs = [precise(tensor) for tensor in inputs]
+        outputs, state = self.step(inputs, state, memory, keys, mask)
+        dtypes = self.compute_dtype, memory.dtype, tf.float32
+        return [tf.cast(output, dtype) for output, dtype in zip(outputs, dtypes)], state
 
-        def body(time, state, arrays):
-            outputs, state = self.step([array.read(time) for array in inputs], state, *source)
-            arrays = [array.write(time, output) for array, output in zip(arrays, outputs)]
-            return time + 1, state, arrays
-
-        memory, keys, _ = source
-        dtypes = (self.compute_dtype, memory.dtype, tf.float32)
-        _, state, arrays = tf.while_loop(
-            lambda time, *_: time < length,
-            body,
-            (tf.constant(0), state, [tf.TensorArray(dtype, length) for dtype in dtypes]),
+    def _loop(self, inputs, state, source, training):
+        memory, keys, mask = source
+        known = {id(weight) for weight in (*self.kernels(), *self.projections[0].weights)}
+        outputs, state = recur(
+            lambda inputs, state, constants: self._step(inputs, state, **constants, mask=mask),
+            [tf.transpose(tensor, [1, 0, 2]) for tensor in inputs],
+            state,
+            {"memory": memory, "keys": self.attention.cast_keys(keys)},
+            self.kernels(),
+            [weight for weight in self.weights if id(weight) not in known],
+            ["memory", "keys"] if self.attention.multiplies_keys else ["memory"],
+            (self.compute_dtype, memory.dtype, tf.float32),
+            training,
         )
-        outputs = [tf.transpose(array.stack(), [1, 0, 2]) for array in arrays]
+        outputs = [tf.transpose(output, [1, 0, 2]) for output in outputs]
         for output, width in zip(outputs, (self.units, memory.shape[-1], keys.shape[1])):
             output.set_shape([None, None, width])
-        return *outputs, state
+        return outputs, state
+
+    def kernels(self):
+        """Variables that a step multiplies with, once each."""
+        return [
+            *(cell.recurrent_kernel for cell in self.cells),
+            *(projection.kernel for projection in self.projections[1:]),
+            *self.attention.kernels(),
+        ]
 
     def compute_output_spec(self, embedded, state, memory, keys, mask, training=False):
         rows, length = embedded.shape[:2]
@@ -184,11 +199,14 @@ class BahdanauDecoder(LoopDecoder):
         super().build(embedded_shape, state_shape, memory_shape, keys_shape)
         self.context_projection.build((None, memory_shape[-1]))
 
+    def kernels(self):
+        return [*super().kernels(), self.context_projection.kernel]
+
     def step(self, inputs, state, memory, keys, mask):
         inputs, *kept = inputs
         query = state["cells"][-1][0]
         context, weights, progress = self.read(query, keys, memory, mask, state["progress"])
-        inputs = inputs + self.context_projection(context)
+        inputs = inputs + dense(self.context_projection, context)
         output, states = self.run_cells(inputs, kept, list(state["cells"]))
         return (output, context, weights), {"cells": states, "progress": progress}
 
@@ -212,14 +230,22 @@ class InputFeedingDecoder(LoopDecoder):
         self.fed_projection.build((None, self.units))
         self.attentional.build((None, memory_shape[-1] + self.units))
 
+    def kernels(self):
+        return [*super().kernels(), self.fed_projection.kernel, self.attentional.kernel]
+
     def step(self, inputs, state, memory, keys, mask):
         inputs, *kept = inputs
-        inputs = inputs + self.fed_projection(state["fed"])
+        inputs = inputs + dense(self.fed_projection, state["fed"])
         hidden, states = self.run_cells(inputs, kept, list(state["cells"]))
         context, weights, progress = self.read(hidden, keys, memory, mask, state["progress"])
-        output = self.attentional(ops.concatenate([context, hidden], axis=-1))
+        output = dense(self.attentional, ops.concatenate([precise(context), hidden], axis=-1))
         state = {"cells": states, "fed": output, "progress": progress}
         return (output, context, weights), state
+
+
+def _precise_number(tensor):
+    """A part of the state in float32 at least, unless it counts something."""
+    return precise(tensor) if tensor.dtype.is_floating else tensor
 
 
 def attentional_layer(units):
