@@ -10,6 +10,7 @@ products of the model would take if they ran as fast as large ones do on this ma
 """
 
 import argparse
+import math
 import statistics
 import time
 
@@ -112,17 +113,21 @@ class Training:
         """Target tokens per second, padding not counted."""
         clock = _clock(WARM_UP)
         self.learner.fit(
-            self.dataset, steps_per_epoch=WARM_UP + self.steps, callbacks=[clock], verbose=0
+            self.dataset,
+            steps_per_epoch=WARM_UP + self.steps,
+            callbacks=[clock],
+            shuffle=False,
+            verbose=0,
         )
         return clock.tokens / clock.seconds
 
     def products(self):
         """Floating-point operations of matrix products for a target token, there and back."""
-        sizes = {"encoder": 0, "decoder": 0}
-        for weight in self.model.trainable_variables:
-            is_looked_up = weight.path.endswith("embeddings")
-            if len(weight.shape) >= 2 and not is_looked_up:
-                sizes[weight.path.split("/")[0]] += weight.shape[0] * weight.shape[1]
+        sizes = {}
+        for part in ("encoder", "decoder"):
+            weights = self.model.get_layer(part).trainable_variables
+            kernels = [each for each in weights if not each.path.endswith("embeddings")]
+            sizes[part] = sum(math.prod(each.shape) for each in kernels if len(each.shape) > 1)
         if self.config.model.tie_output:
             table = self.model.get_layer("decoder").get_layer("target_embedding").embeddings
             sizes["decoder"] += table.shape[0] * table.shape[1]
