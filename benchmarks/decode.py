@@ -106,8 +106,8 @@ def loop_in_python(translator):
         return [text for batch in batches for text in one_batch(batch)]
 
     def one_batch(texts):
-        tokens = codecs.source.with_end(codecs.source.tokenize(tf.constant(texts)))
-        encoded = encode({"source_ids": codecs.source.ids(tokens).to_tensor()})
+        source_ids = codecs.source.encode(tf.constant(texts))
+        encoded = encode({"source_ids": source_ids.to_tensor()})
         ids, found = tf.fill([len(texts)], START), []
         have_ended = tf.zeros([len(texts)], tf.bool)
         while len(found) < 100 and not tf.reduce_all(have_ended):
