@@ -9,11 +9,13 @@ in. Where there is cuDNN it serves in place of all this.
 import keras
 import tensorflow as tf
 
+from kseq.models.recurrence import precise, written
+
 
 class _OwnLoop:
     """Puts a loop of ours into a layer of Keras.
 
-    Subclasses define a step, its gradient, and what it is fed by the recurrent product.
+    Subclasses define a step, of projected inputs and the recurrent product, and its gradient.
     """
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
@@ -25,8 +27,7 @@ class _OwnLoop:
         if self.go_backwards:
             steps = tf.reverse(steps, [0])
             is_real = None if mask is None else tf.reverse(is_real, [0])
-        precise = keras.backend.result_type(steps.dtype, "float32")
-        states = [tf.cast(state, precise) for state in keras.tree.flatten(initial_state)]
+        states = [precise(state) for state in keras.tree.flatten(initial_state)]
         outputs, *states = self._scan(steps, is_real, states)
         last_output = outputs[-1]
         if mask is not None:
@@ -41,7 +42,7 @@ class _OwnLoop:
             for weight in (self.cell.kernel, self.cell.recurrent_kernel)
         )
         bias, recurrent_bias = self.biases(states[0].dtype)
-        inputs = tf.cast(tf.tensordot(steps, kernel, 1), bias.dtype) + bias
+        inputs = precise(tf.tensordot(steps, kernel, 1)) + bias
         return _scan(self, inputs, is_real, recurrent_kernel, recurrent_bias, states)
 
     def biases(self, dtype):
@@ -168,11 +169,11 @@ def _forward(layer, inputs, is_real, kernel, bias, states):
     """All states, and what the steps keep: lists of `[S, N, ...]`."""
 
     def body(time, states, arrays):
-        recurrent = tf.cast(tf.matmul(tf.cast(states[0], kernel.dtype), kernel), bias.dtype)
+        recurrent = precise(tf.matmul(tf.cast(states[0], kernel.dtype), kernel))
         new, kept = layer.step(inputs[time], recurrent + bias, states)
         if is_real is not None:
             new = [tf.where(is_real[time], after, before) for after, before in zip(new, states)]
-        return time + 1, new, _written(arrays, time, [*new, *kept])
+        return time + 1, new, written(arrays, time, [*new, *kept])
 
     length = tf.shape(inputs)[0]
     arrays = _arrays(len(states) + layer.kept_count, bias.dtype, length)
@@ -196,13 +197,13 @@ def _backward(layer, kernel, is_real, history, kept, before, upstream, last):
         at_time = ([part[time] for part in parts] for parts in (kept, before, history))
         inputs, recurrent, direct = layer.step_back(*at_time, new)
         product = tf.matmul(tf.cast(recurrent, kernel.dtype), kernel, transpose_b=True)
-        direct[0] += tf.cast(product, upstream.dtype)
+        direct[0] += precise(product)
         if is_real is not None:
             direct = [
                 gradient + tf.where(is_real[time], tf.zeros_like(passed), passed)
                 for gradient, passed in zip(direct, gradients)
             ]
-        return time - 1, direct, _written(arrays, time, [inputs, recurrent])
+        return time - 1, direct, written(arrays, time, [inputs, recurrent])
 
     length = tf.shape(upstream)[0]
     _, gradients, arrays = tf.while_loop(
@@ -216,7 +217,3 @@ def _backward(layer, kernel, is_real, history, kept, before, upstream, last):
 
 def _arrays(count, dtype, length):
     return [tf.TensorArray(dtype, length) for _ in range(count)]
-
-
-def _written(arrays, time, tensors):
-    return [array.write(time, tensor) for array, tensor in zip(arrays, tensors)]

@@ -110,12 +110,10 @@ def _some_losses(hidden, labels, shares, parameters, label_smoothing, transposed
         tf.stack([tf.range(tf.shape(labels)[0]), labels], axis=1),
         (1.0 - label_smoothing) * shares,
     )
+    of_biases = [tf.reduce_sum(errors, axis=0)] if bias else []
     errors = tf.cast(errors, hidden.dtype)
     found["hidden"] = tf.matmul(errors, kernel, transpose_b=not transposed)
     sides = (errors, hidden) if transposed else (hidden, errors)
-    found["parameters"] = [tf.cast(tf.matmul(*sides, transpose_a=True), tf.float32)]
-    if bias:
-        # As a product it is many times faster than as a sum.
-        total = tf.linalg.matvec(errors, tf.ones_like(errors[:, 0]), transpose_a=True)
-        found["parameters"].append(tf.cast(total, tf.float32))
+    of_kernel = tf.cast(tf.matmul(*sides, transpose_a=True), tf.float32)
+    found["parameters"] = [of_kernel, *of_biases]
     return found

@@ -125,7 +125,7 @@ class _Loop:
             now = [each[time] for each in inputs]
             outputs, new = self._run(now, leaves, constants, vectors, products)
             kept = [*leaves, *products.inputs, *products.outputs] if keeps else []
-            return time + 1, new, _written(arrays, time, [*outputs, *kept])
+            return time + 1, new, written(arrays, time, [*outputs, *kept])
 
         dtypes = list(self._dtypes)
         if keeps:
@@ -171,7 +171,7 @@ class _Loop:
                 for total, more in zip(totals, [*found[2], *found[3]])
             ]
             transposed.update(products.transposed)
-            arrays = _written(arrays, time, [*found[0], *products.upstream])
+            arrays = written(arrays, time, [*found[0], *products.upstream])
             return time - 1, found[1], totals, arrays
 
         length = tf.shape(inputs[0])[0]
@@ -311,5 +311,6 @@ def _those(chosen, things):
     return [thing for is_chosen, thing in zip(chosen, things) if is_chosen]
 
 
-def _written(arrays, time, tensors):
+def written(arrays, time, tensors):
+    """The arrays of a loop with what one of its steps made."""
     return [array.write(time, tensor) for array, tensor in zip(arrays, tensors)]
