@@ -327,7 +327,7 @@ import tensorflow_addons as tfa
 def model():
     inputters = [onmt.inputters.WordEmbedder(embedding_size={EMBEDDING}) for _ in range(2)]
     encoder = onmt.encoders.RNNEncoder(
-        1, {UNITS}, bidirectional=True, dropout={DROPOUT}, cell_class=tf.keras.layers.GRUCell
+        1, {UNITS // 2}, bidirectional=True, dropout={DROPOUT}, cell_class=tf.keras.layers.GRUCell
     )
     decoder = onmt.decoders.AttentionalRNNDecoder(
         1,

@@ -1,11 +1,13 @@
-"""What a training step costs by length, vocabulary, batch and units; and a corpus by its size.
+"""What training and beam search cost by length, vocabulary, batch and units; a corpus by its size.
 
 Usage: python benchmarks/scaling.py [--what NAME ...] [--rounds N] [--out FOLDER]
 
 One thing grows, the others stay: 128 sentences of 16 tokens on either side, 512 units, 8,000
-different tokens. Each figure is that of a process of its own: milliseconds of a step (median),
-and the most memory that the process held. For corpora: seconds to the first batch, the first
-time and the second, from the cache. FOLDER gets a picture, too.
+different tokens. Each figure is that of a process of its own: milliseconds of a training step
+(median), and the most memory that the process held by then; milliseconds of a step of beam 5 on
+random weights, of as many sentences as a batch may have, and how many those are; the most memory
+after it. For corpora: seconds to the first batch, the first time and the second, from the cache.
+FOLDER gets a picture, too.
 """
 
 import argparse
@@ -31,6 +33,7 @@ GROWING = {
 # Of 1,000 tokens each, 128 sentences would be more than anybody trains with at once.
 LONG_BATCH = 16
 STEPS = 8
+LONGEST_SEARCH = 100
 
 
 def main():
@@ -74,13 +77,19 @@ def _figures(rounds):
 
 
 def _one(sizes, settings):
-    figures = _corpus(sizes["pairs"]) if "pairs" in sizes else _steps(sizes, settings)
-    figures["MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    return figures
+    if "pairs" in sizes:
+        return {**_corpus(sizes["pairs"]), "MB": _megabytes()}
+    model, figures = _trained(sizes, settings)
+    return {**figures, **_searched(model, sizes)}
 
 
-def _steps(sizes, settings):
-    """Milliseconds of a step on random ids."""
+def _megabytes():
+    """The most memory that the process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+def _trained(sizes, settings):
+    """A model, and milliseconds of a training step on random ids."""
     import numpy as np
 
     import kseq
@@ -100,7 +109,35 @@ def _steps(sizes, settings):
         started = time.perf_counter()
         learner.train_on_batch(*batch)
         times.append(1000 * (time.perf_counter() - started))
-    return {"ms": statistics.median(times[2:])}
+    return model, {"ms, training": statistics.median(times[2:]), "MB, training": _megabytes()}
+
+
+def _searched(model, sizes):
+    """Milliseconds of a step of beam search for outputs as long as the sources."""
+    import types
+
+    import numpy as np
+    import tensorflow as tf
+
+    from kseq.search.batches import BATCH_LOGITS, BATCH_TOKENS
+    from kseq.search.inference import Inference
+    from kseq.search.strategies import BeamSearch
+
+    steps = min(sizes["length"], LONGEST_SEARCH)
+    strategy = BeamSearch(beam_size=5, minimum_length=steps, maximum_length=steps)
+    most = BATCH_LOGITS // (strategy.width * sizes["vocabulary"])
+    sentences = max(1, min(sizes["batch"], BATCH_TOKENS // sizes["length"], most))
+    text = types.SimpleNamespace(source=None, target=None)
+    inference = Inference([model], [text], length_ratio=1.0)
+    search = tf.function(lambda ids: inference.search([{"source_ids": ids}], strategy).ids)
+    random = np.random.default_rng(1)
+    ids = random.integers(4, sizes["vocabulary"], (sentences, sizes["length"]), dtype="int32")
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        search(tf.constant(ids))
+        times.append(1000 * (time.perf_counter() - started) / (steps + 1))
+    return {"ms, search": min(times), "sentences": sentences, "MB, search": _megabytes()}
 
 
 def _corpus(pairs):
@@ -150,6 +187,8 @@ def draw(results, path):
         figure.subplots(1, len(results), squeeze=False)[0], results.items()
     ):
         for name in next(iter(figures.values())):
+            if name == "sentences":
+                continue
             values = [each[name] for each in figures.values()]
             axes.loglog(list(figures), values, marker="o", label=name)
         axes.set(xlabel=what)

@@ -177,8 +177,9 @@ class Translator:
         first = 0
         sources = self._with_prefixes(texts, prefix, strategy)
         is_waiting = getattr(texts, "is_waiting", lambda: False)
+        logits = strategy.width * self.codecs.target.size
         for chunk in chunks(sources, read_ahead or self.read_ahead, is_waiting):
-            results = self._search_chunk(search, first, chunk)
+            results = self._search_chunk(search, first, chunk, logits)
             for number, (hypotheses, (source, _)) in enumerate(zip(results, chunk), first + 1):
                 yield hypotheses or _refuse_nothing(number, source)
             first += len(chunk)
@@ -305,7 +306,7 @@ class Translator:
             )
         return ids
 
-    def _search_chunk(self, search, first, chunk):
+    def _search_chunk(self, search, first, chunk, logits):
         sources, prefixes = zip(*chunk)
         read = Sequences(self._source_codecs, sources)
         shown = read.shown()
@@ -328,7 +329,7 @@ class Translator:
                     if np.isfinite(found.scores[place, rank])
                 ]
 
-        return by_length(search_batch, read.lengths)
+        return by_length(search_batch, read.lengths, sentence_logits=logits)
 
     def _translation(self, source, found, strings, place, rank):
         texts, tokens = strings
@@ -394,7 +395,9 @@ class Translator:
                         **attended,
                     )
 
-        return by_length(score_batch, np.maximum(read.lengths, wanted.lengths))
+        logits = 1 if self.predicts_values else self.codecs.target.size
+        lengths = np.maximum(read.lengths, wanted.lengths)
+        return by_length(score_batch, lengths, token_logits=logits)
 
     def _attended(self, source, tokens, length, attention):
         """Arguments of a result: the source, and the attention without padding."""

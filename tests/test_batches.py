@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kseq.corpora.values import ValueCodec
 from kseq.search.batches import (
+    BATCH_LOGITS,
     BATCH_SENTENCES,
     BATCH_TOKENS,
     Sequences,
@@ -22,14 +23,14 @@ from kseq.text.codec import TextCodec
 TOKENS = [*SPECIAL_TOKENS, "a", "b", "￭."]
 
 
-def batches_of(lengths):
+def batches_of(lengths, **logits):
     batches = []
 
     def run(rows):
         batches.append(rows)
         return [f"result {row}" for row in rows]
 
-    assert by_length(run, lengths) == [f"result {row}" for row in range(len(lengths))]
+    assert by_length(run, lengths, **logits) == [f"result {row}" for row in range(len(lengths))]
     return batches
 
 
@@ -50,9 +51,16 @@ def test_batches_are_bounded_and_go_from_short_to_long(lengths):
 
 
 def test_many_short_rows_and_some_long_ones():
-    assert [len(batch) for batch in batches_of([1] * (2 * BATCH_SENTENCES + 2))] == [64, 64, 2]
+    assert [len(batch) for batch in batches_of([1] * (2 * BATCH_SENTENCES + 2))] == [256, 256, 2]
     assert [len(batch) for batch in batches_of([BATCH_TOKENS // 2] * 3)] == [2, 1]
     assert [len(batch) for batch in batches_of([BATCH_TOKENS + 1] * 2)] == [1, 1]
+
+
+def test_a_large_vocabulary_makes_batches_smaller():
+    third = BATCH_LOGITS // 3
+    assert [len(batch) for batch in batches_of([9] * 5, sentence_logits=third)] == [3, 2]
+    assert [len(batch) for batch in batches_of([1, 1, 2, 4], token_logits=third)] == [2, 1, 1]
+    assert [len(batch) for batch in batches_of([1, 1], sentence_logits=9 * third)] == [1, 1]
 
 
 def test_nothing_is_no_batch():

@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kseq.search.loop import free_run, search
+from kseq.search.loop import _most_probable, free_run, search
 from kseq.search.rules import require
 from kseq.search.strategies import BeamSearch, Sampling
 from kseq.special_tokens import END, PAD, START, UNK
@@ -33,7 +33,7 @@ class RandomModel:
     def state(self):
         return {"source": tf.range(self.sources), "prefix": tf.zeros([self.sources], tf.int32)}
 
-    def step(self, ids, state):
+    def step(self, ids, state, _):
         prefix = tf.where(
             ids == START, 0, (state["prefix"] * self.vocabulary + 1 + ids) % self.prefixes
         )
@@ -58,7 +58,7 @@ class RandomModel:
         spec = {"prefix": tf.TensorSpec([None]), "attention": tf.TensorSpec([3])}
         requirements.setdefault("mask", tf.constant([[True, True, True], [True, True, False]]))
         required = require(lengths, **requirements)
-        return search(self.step, self.state(), spec, strategy or BeamSearch(), required)
+        return search(self.step, self.state(), (), spec, strategy or BeamSearch(), required)
 
     def problem(self, source, **asked):
         allowed = [token for token in range(self.vocabulary) if token not in (PAD, START)]
@@ -188,7 +188,7 @@ def test_the_search_stops_when_nothing_better_can_come(options):
     """A short output that no longer one can beat ends the search, though others go on."""
     steps = tf.Variable(0)
 
-    def step(ids, state):
+    def step(ids, state, _):
         steps.assign_add(1)
         # END or something else at first, which then goes on for ever at a cost.
         ends = tf.where(ids == START, 0.9, 0.01)
@@ -197,11 +197,11 @@ def test_the_search_stops_when_nothing_better_can_come(options):
         return tf.math.log(probabilities), state, {}
 
     lengths = require([40])
-    result = search(step, (), {}, BeamSearch(beam_size=3, **options), lengths)
+    result = search(step, (), (), {}, BeamSearch(beam_size=3, **options), lengths)
     assert hypothesis_ids(result, 0) == (END,)
     assert steps.numpy() < 40
     steps.assign(0)
-    search(step, (), {}, beam(3, **options), lengths)
+    search(step, (), (), {}, beam(3, **options), lengths)
     assert steps.numpy() == 40
 
 
@@ -219,7 +219,7 @@ class Crossroads:
         self.short, self.ends, self.steps = short, ends, 0
         self._mask = tf.ones([len(short), 3], tf.bool)
 
-    def step(self, ids, state):
+    def step(self, ids, state, _):
         self.steps += 1
         one = tf.ones_like(state["short"])
         end = tf.where(ids == START, state["short"], tf.where(state["left"] > 0, 0.0 * one, one))
@@ -232,7 +232,7 @@ class Crossroads:
     def search(self, strategy, lengths):
         state = {"short": tf.constant(self.short), "left": tf.constant(self.ends) - 1}
         spec = {"attention": tf.TensorSpec([3])}
-        return search(self.step, state, spec, strategy, require(lengths, mask=self._mask))
+        return search(self.step, state, (), spec, strategy, require(lengths, mask=self._mask))
 
 
 def balanced(penalty, length, advantage):
@@ -287,11 +287,11 @@ def test_what_will_have_covered_the_source_is_waited_for():
 def test_where_nothing_can_be_found_the_search_ends(strategy):
     steps = []
 
-    def step(ids, state):
+    def step(ids, state, _):
         steps.append(ids)
         return tf.zeros([tf.size(ids), 6]), state, {}
 
-    search(step, (), {}, strategy, require([50], minimum_lengths=tf.constant([50])))
+    search(step, (), (), {}, strategy, require([50], minimum_lengths=tf.constant([50])))
     assert len(steps) == 4  # three tokens there are, and then none is left
 
 
@@ -387,6 +387,58 @@ def test_logits_of_half_precision_are_summed_in_single():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        BeamSearch(),
+        BeamSearch(beam_size=3, n_best=3, beta=0.5, repetition_penalty=1.5),
+        Sampling(samples=3),
+    ],
+    ids=["greedy", "beam", "sampling"],
+)
+def test_sources_that_have_ended_are_left_behind(strategy):
+    """In ever fewer rows every source is found what it would be found alone."""
+    model, lengths = RandomModel(3, sources=16, steps=6), [2, 2, 3, 4, 5, 6, 6, 6] * 2
+    rows = []
+
+    def step(ids, state, fixed):
+        assert state["source"].numpy().tolist() == np.repeat(fixed, strategy.width).tolist()
+        rows.append(len(ids))
+        return model.step(ids, state, ())
+
+    def found(sources):
+        state = {"source": tf.constant(sources), "prefix": tf.zeros([len(sources)], tf.int32)}
+        required = require(
+            [lengths[source] for source in sources],
+            prefix=tf.constant([[4 + source % 2] for source in sources]),
+            seeds=tf.constant(sources),
+            mask=tf.constant([[True, source % 2 == 0, True] for source in sources]),
+        )
+        spec = {"prefix": tf.TensorSpec([None]), "attention": tf.TensorSpec([3])}
+        return search(step, state, state["source"], spec, strategy, required)
+
+    together = found(range(16))
+    assert rows[0] == 16 * strategy.width and len(set(rows)) > 2
+    assert rows == sorted(rows, reverse=True)
+    for source in range(16):
+        alone, beside = (tf.nest.flatten(result) for result in (found([source]), together))
+        for one, several in zip(alone, beside, strict=True):
+            # Alone it takes no more steps than it needs.
+            steps = tuple(slice(size) for size in one.shape[1:])
+            np.testing.assert_allclose(one[0], several[source].numpy()[steps], rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [600, 640, 1000])
+def test_the_most_probable_of_many_are_those_of_a_sort(size):
+    """Whole numbers, so that many are equal: the smaller id then comes first."""
+    values = np.random.default_rng(size).integers(0, 400, (30, 4, size)).astype("float32")
+    values[0, 0, 5:] = -np.inf
+    best, ids = _most_probable(tf.constant(values), 5)
+    order = np.argsort(-values, axis=2, kind="stable")[:, :, :5]
+    np.testing.assert_array_equal(ids, order)
+    np.testing.assert_array_equal(best, np.take_along_axis(values, order, axis=2))
+
+
 def test_every_source_has_bounds_and_a_prefix_of_its_own():
     model = RandomModel(2)
     several = {"minimum_lengths": tf.constant([0, 3]), "prefix": tf.constant([[4, 5], [1, PAD]])}
@@ -415,11 +467,11 @@ def test_where_the_rules_leave_nothing_no_hypothesis_is_found():
 
 
 def test_ties_go_to_the_smaller_id():
-    def step(ids, state):
+    def step(ids, state, _):
         return tf.zeros([tf.size(ids), 7]), state, tf.ones([tf.size(ids), 1])
 
     for _ in range(3):
-        result = search(step, (), tf.TensorSpec([None]), beam(3, alpha=0.0), require([2]))
+        result = search(step, (), (), tf.TensorSpec([None]), beam(3, alpha=0.0), require([2]))
         assert result.ids[0].numpy().tolist() == [[END, PAD], [UNK, END], [4, END]]
 
 
@@ -438,9 +490,9 @@ def test_a_state_may_grow_and_attention_be_a_nest():
     """A model that remembers all ids it has read, and shows them as attention of two kinds."""
     model = RandomModel(seed=5)
 
-    def step(ids, state):
+    def step(ids, state, _):
         read = tf.concat([state["read"], ids[:, None]], axis=1)
-        logits, inner, attention = model.step(ids, state["inner"])
+        logits, inner, attention = model.step(ids, state["inner"], ())
         padded = tf.pad(read, [[0, 0], [0, model.steps - tf.shape(read)[1]]])
         shown = {"one": attention["prefix"], "two": tf.cast(padded, tf.float32)[:, None]}
         return logits, {"read": read, "inner": inner}, shown
@@ -450,7 +502,7 @@ def test_a_state_may_grow_and_attention_be_a_nest():
         read = tf.zeros([model.sources, 0], tf.int32)
         state = {"read": read, "inner": model.state()}
         spec = {"one": tf.TensorSpec([None]), "two": tf.TensorSpec([1, None])}
-        return search(step, state, spec, beam(3), require([model.steps] * model.sources))
+        return search(step, state, (), spec, beam(3), require([model.steps] * model.sources))
 
     result, plain = found(), model.search(beam(3))
     np.testing.assert_array_equal(result.ids, plain.ids)
@@ -544,14 +596,14 @@ def test_sources_and_seeds_are_told_apart():
     assert np.any(one.ids[:, :, 0] != other.ids[:, :, 0])
 
 
-def equal_logits(ids, state):
+def equal_logits(ids, state, _):
     return tf.zeros([tf.size(ids), 6]), state, {}
 
 
 def test_what_comes_next_is_drawn_anew():
     """Of two tokens as probable as each other every pair comes as often."""
     required = require([3], minimum_lengths=tf.constant([3]), forbidden=tf.constant([UNK]))
-    ids = search(equal_logits, (), {}, Sampling(samples=1000, seed=2), required).ids[0].numpy()
+    ids = search(equal_logits, (), (), {}, Sampling(samples=1000, seed=2), required).ids[0].numpy()
     pairs = np.bincount((ids[:, 0] - 4) * 2 + ids[:, 1] - 4, minlength=4)
     assert np.all(np.abs(pairs - 250) <= 4.0 * np.sqrt(1000 * 0.25 * 0.75))
 
@@ -560,7 +612,7 @@ def test_what_comes_next_is_drawn_anew():
 def test_the_fewest_tokens_that_reach_the_threshold_are_drawn_from(top_p, kept):
     """Of four tokens with a quarter each; those that reach it exactly are enough."""
     strategy = Sampling(samples=200, top_p=top_p)
-    ids = search(equal_logits, (), {}, strategy, require([2])).ids[0, :, 0].numpy()
+    ids = search(equal_logits, (), (), {}, strategy, require([2])).ids[0, :, 0].numpy()
     assert sorted(set(ids)) == [UNK, END, 4, 5][:kept]
 
 
@@ -585,14 +637,14 @@ def test_samples_keep_to_the_rules_and_carry_their_log_probabilities():
 def test_a_free_run_feeds_each_value_to_the_next_step():
     """x' = 2x + the number of steps so far, and the attention shows what was read."""
 
-    def step(values, state):
+    def step(values, state, _):
         steps = tf.cast(tf.shape(state)[1], tf.float32)
         return 2 * values + steps, tf.concat([state, values], axis=1), {"read": values}
 
     @tf.function(autograph=False)
     def run(steps):
         first = tf.constant([[1.0], [3.0]])
-        return free_run(step, tf.zeros([2, 0]), first, steps, {"read": tf.TensorSpec([1])})
+        return free_run(step, tf.zeros([2, 0]), (), first, steps, {"read": tf.TensorSpec([1])})
 
     values, attention = run(tf.constant(4))
     assert values[:, :, 0].numpy().tolist() == [[2, 5, 12, 27], [6, 13, 28, 59]]

@@ -11,8 +11,9 @@ from kseq.pipeline.batching import source_inputs
 from kseq.special_tokens import END, SPECIAL_TOKENS
 from kseq.text.codec import decoded, strip_marks
 
-BATCH_SENTENCES = 64
+BATCH_SENTENCES = 256
 BATCH_TOKENS = 4096  # source tokens of a batch, padding included; or steps of real values
+BATCH_LOGITS = 2**24  # made at once, 64 MiB
 
 
 class Sequences:
@@ -95,25 +96,29 @@ def refuse_single(sources):
         raise TypeError("expected a list of real-valued sources, received one; wrap it in [ ]")
 
 
-def by_length(run, lengths):
+def by_length(run, lengths, sentence_logits=1, token_logits=1):
     """Returns the results of `run` for all rows, in order; rows of a length run together.
 
     Args:
         run: Function of an array of row numbers to as many results.
         lengths: Length of each row.
+        sentence_logits: Logits that are made at once for each row.
+        token_logits: Likewise for each unit of its length.
     """
+    sentences = max(1, min(BATCH_SENTENCES, BATCH_LOGITS // sentence_logits))
+    tokens = max(1, min(BATCH_TOKENS, BATCH_LOGITS // token_logits))
     results = [None] * len(lengths)
-    for rows in _batches(np.asarray(lengths)):
+    for rows in _batches(np.asarray(lengths), sentences, tokens):
         for row, result in zip(rows, run(rows)):
             results[row] = result
     return results
 
 
-def _batches(lengths):
+def _batches(lengths, sentences, tokens):
     """Cuts rows, shortest first, into batches of bounded size; yields arrays of row numbers."""
     batch = []
     for row in np.argsort(lengths, kind="stable"):
-        if len(batch) == BATCH_SENTENCES or lengths[row] * (len(batch) + 1) > BATCH_TOKENS:
+        if len(batch) == sentences or lengths[row] * (len(batch) + 1) > tokens:
             if batch:
                 yield np.array(batch)
             batch = []

@@ -61,7 +61,7 @@ class Inference:
             `attention_heads`; empty without attention. That of an ensemble is the mean.
         """
         encoded = self._encode(inputs)
-        step, state, attention_spec = self._stepping("ids", "logits", encoded)
+        step, state, fixed, attention_spec = self._stepping("ids", "logits", encoded)
         lengths = _lengths(inputs[0])
         if prefix is None:
             prefix = tf.zeros([tf.size(lengths), 0], tf.int32)
@@ -74,13 +74,14 @@ class Inference:
             seeds=tf.zeros_like(maximum) if seeds is None else seeds,
             mask=next((one["mask"] for one in encoded if "mask" in one), lengths[:, None] < 0),
         )
-        return search(step, state, attention_spec, strategy, requirements)
+        return search(step, state, fixed, attention_spec, strategy, requirements)
 
     def predict(self, inputs, steps):
         """Predicts real values `[B, T, F]` in T steps; returns them and a dict of attention."""
-        step, state, attention_spec = self._stepping("value", "values", self._encode(inputs))
+        encoded = self._encode(inputs)
+        step, state, fixed, attention_spec = self._stepping("value", "values", encoded)
         first = tf.zeros([tf.size(_lengths(inputs[0])), self._target.features])
-        values, attention = free_run(step, state, first, steps, attention_spec)
+        values, attention = free_run(step, state, fixed, first, steps, attention_spec)
         return self._target.decode(values), attention
 
     def force(self, inputs, targets):
@@ -113,7 +114,7 @@ class Inference:
         ]
 
     def _stepping(self, last, head, encoded):
-        """The decoder step as a search can call it, its first state, and its attention."""
+        """The decoder step as a search can call it; its first state, what is fixed, attention."""
         steps = [step for *_, step in self._members]
         fixed = [{name: one[name] for name in one if name != "state"} for one in encoded]
         states = [one["state"] for one in encoded]
@@ -122,7 +123,7 @@ class Inference:
             for name, tensor in self._attention([step.output for step in steps]).items()
         }
 
-        def run(value, states):
+        def run(value, states, fixed):
             # A search knows nothing of the shapes of a state that may grow.
             states = tf.nest.map_structure(
                 lambda tensor, known: tf.ensure_shape(tensor, known.shape),
@@ -136,7 +137,7 @@ class Inference:
             new_states = [output["state"] for output in outputs]
             return self._combined(outputs, head), new_states, self._attention(outputs)
 
-        return run, states, spec
+        return run, states, fixed, spec
 
     def _combined(self, outputs, head):
         """What the models make of the next step together."""

@@ -8,7 +8,7 @@ import collections
 
 import tensorflow as tf
 
-from kseq.search.rules import apply_rules, needs_written
+from kseq.search.rules import apply_rules, needs_written, requirements_of
 from kseq.search.strategies import BeamSearch
 from kseq.special_tokens import END, PAD, START
 
@@ -31,7 +31,11 @@ Fields:
 _Hypotheses = collections.namedtuple(
     "_Hypotheses", ["ids", "lengths", "finished", "sums", "log_probabilities"]
 )
+_Sources = collections.namedtuple("_Sources", ["rows", "requirements", "fixed", "drawn"])
+_Ended = collections.namedtuple("_Ended", ["lengths", "log_probabilities", "scores"])
 _LEAST_COVERAGE = 1e-6
+_GROUP = 32  # values of which the largest is looked for first
+_CROWD = 8  # Sources are left behind as soon as one in so many has ended.
 
 
 def length_penalty(lengths, strategy):
@@ -63,7 +67,7 @@ def coverage_penalty(covered, mask, strategy):
     return strategy.beta * tf.reduce_sum(tf.where(mask[:, None], penalties, 0.0), axis=2)
 
 
-def search(step, state, attention_spec, strategy, requirements):
+def search(step, state, fixed, attention_spec, strategy, requirements):
     """Looks for outputs of each source.
 
     Every finished hypothesis keeps its place among the K and its score; the others go on until
@@ -71,11 +75,13 @@ def search(step, state, attention_spec, strategy, requirements):
     so far, then to the smaller id. PAD and START are never produced.
 
     Args:
-        step: Function of the last ids `[N]` and a state to logits `[N, V]`, the new state and
-            the attention, with N = B·K, row `b·K + k` being hypothesis k of source b. A state
-            is any nest of tensors `[N, ...]`, which may grow but for their first dimension;
-            so is the attention, whose shape stays.
+        step: Function of the last ids `[N]`, a state and what is fixed to logits `[N, V]`, the
+            new state and the attention, with N = B·K, row `b·K + k` being hypothesis k of source
+            b. A state is any nest of tensors `[N, ...]`, which may grow but for their first
+            dimension; so is the attention, whose shape stays.
         state: The initial state, a nest of tensors `[B, ...]`.
+        fixed: What every step of all hypotheses of a source is given, such as its memory, a
+            nest of tensors `[B, ...]`.
         attention_spec: `tf.TensorSpec` of each tensor of the attention, without the first
             dimension, such as `tf.TensorSpec([None])`. With a coverage penalty it is a dict
             whose `attention` is to be covered.
@@ -85,48 +91,138 @@ def search(step, state, attention_spec, strategy, requirements):
     Returns:
         A `SearchResult` of N = `strategy.returned` outputs.
     """
-    choice = (_Beam if isinstance(strategy, BeamSearch) else _Draw)(strategy, requirements)
-    maximum_lengths = requirements.maximum_lengths[:, None]
-    limit = tf.reduce_max(maximum_lengths)
-    width = strategy.width
-    first = _first(choice.first_sums(), maximum_lengths)
+    choice = (_Beam if isinstance(strategy, BeamSearch) else _Draw)(strategy)
+    width, batch = strategy.width, tf.size(requirements.maximum_lengths)
+    limit = tf.reduce_max(requirements.maximum_lengths)
+    sources = _Sources(tf.range(batch), requirements, fixed, choice.drawn(requirements))
+    first = _first(choice.first_sums(batch), requirements.maximum_lengths[:, None])
     memory = {
         "state": tf.nest.map_structure(lambda tensor: tf.repeat(tensor, width, axis=0), state),
         **_looked_back_at(strategy, requirements, first),
     }
+    whole, real = tf.TensorSpec([], tf.int32), tf.TensorSpec([])
+    history = _arrays((whole, real, whole, *tf.nest.flatten(attention_spec)), [None, width])
 
-    def is_open(time, hypotheses, memory, _):
+    def any_is_open(time, sources, *_):
         # At least one step is taken, even if it only pads: nothing cannot be stacked.
-        return (time == 0) | ((time < limit) & tf.reduce_any(choice.is_open(hypotheses, memory)))
+        return (time == 0) | ((time < limit) & (tf.size(sources.rows) > 0))
+
+    def leave_behind(time, sources, hypotheses, memory, ended, history):
+        """Goes on until a part of the sources has ended, and leaves those behind."""
+        time, hypotheses, memory, history = _extended(
+            step, choice, sources, limit, (time, hypotheses, memory, history), batch
+        )
+        found = _Ended(
+            hypotheses.lengths,
+            hypotheses.log_probabilities,
+            choice.scores(hypotheses, memory, sources.requirements),
+        )
+        ended = tf.nest.map_structure(
+            lambda all_of_them, some: tf.tensor_scatter_nd_update(
+                all_of_them, sources.rows[:, None], some
+            ),
+            ended,
+            found,
+        )
+        is_open = choice.is_open(hypotheses, memory, sources.requirements)
+        return time, *_of_open(is_open, sources, hypotheses, memory), ended, history
+
+    ended = _Ended(first.lengths, first.log_probabilities, first.log_probabilities)
+    time, *_, ended, history = tf.while_loop(
+        any_is_open,
+        leave_behind,
+        (tf.constant(0), sources, first, memory, ended, history),
+        shape_invariants=(
+            tf.TensorShape([]),
+            _fewer(sources),
+            _fewer(first),
+            _growing(memory),
+            _fewer(ended),
+            [tf.TensorShape([])] * len(history),
+        ),
+    )
+    return _result(choice.ranked(ended.scores), time, ended, history, attention_spec)
+
+
+def _extended(step, choice, sources, limit, variables, batch):
+    """Extends hypotheses as long as most of their sources are open.
+
+    Args:
+        step: As in `search`.
+        choice: `_Beam` or `_Draw`.
+        sources: `_Sources`.
+        limit: Most steps.
+        variables: Number of steps so far, `_Hypotheses`, memory and history.
+        batch: Number of all sources B, those included that were left behind.
+
+    Returns:
+        The variables.
+    """
+    strategy, width = choice.strategy, choice.strategy.width
+
+    def most_are_open(time, hypotheses, memory, _):
+        is_open = choice.is_open(hypotheses, memory, sources.requirements)
+        ended = tf.size(is_open) - tf.math.count_nonzero(is_open, dtype=tf.int32)
+        return (time == 0) | ((time < limit) & (ended * _CROWD < tf.size(is_open)))
 
     def extend(time, before, memory, history):
-        logits, state, attention = step(tf.reshape(before.ids, [-1]), memory["state"])
+        logits, state, attention = step(
+            tf.reshape(before.ids, [-1]), memory["state"], sources.fixed
+        )
         log_probabilities = tf.nn.log_softmax(_by_source(tf.cast(logits, tf.float32), width))
-        wanted = apply_rules(log_probabilities, time, memory.get("written"), strategy, requirements)
-        parents, ids, sums = choice.choose(time, wanted, before)
+        wanted = apply_rules(
+            log_probabilities, time, memory.get("written"), strategy, sources.requirements
+        )
+        parents, ids, sums = choice.choose(time, wanted, before, sources.drawn)
         gained = _gained(log_probabilities, parents, ids, before.finished)
         hypotheses = _continued(before, parents, ids, sums, gained)
         attention = tf.nest.map_structure(lambda tensor: _by_source(tensor, width), attention)
         memory = _remembered({**memory, "state": state}, before, attention, parents, ids)
-        entries = ids, gained, parents, *tf.nest.flatten(attention)
-        history = [array.write(time, entry) for array, entry in zip(history, entries)]
+        # Of sources that were left behind there are zeros: padding, and parents in the same place.
+        entries = ids, gained, parents - tf.range(width), *tf.nest.flatten(attention)
+        history = [
+            array.write(time, _scattered(entry, sources.rows, batch))
+            for array, entry in zip(history, entries)
+        ]
         return time + 1, hypotheses, memory, history
 
-    whole, real = tf.TensorSpec([], tf.int32), tf.TensorSpec([])
-    history = _arrays((whole, real, whole, *tf.nest.flatten(attention_spec)), [None, width])
-    time, hypotheses, memory, history = tf.while_loop(
-        is_open,
+    _, hypotheses, memory, history = variables
+    return tf.while_loop(
+        most_are_open,
         extend,
-        (tf.constant(0), first, memory, history),
+        variables,
         shape_invariants=(
             tf.TensorShape([]),
-            _Hypotheses(*[tf.TensorShape([None, width])] * len(first)),
+            _fewer(hypotheses),
             _growing(memory),
             [tf.TensorShape([])] * len(history),
         ),
     )
-    scores = choice.scores(hypotheses, memory)
-    return _result(choice.ranked(scores), time, hypotheses, scores, history, attention_spec)
+
+
+def _of_open(is_open, sources, hypotheses, memory):
+    """What belongs to the sources of which the search goes on."""
+    places = tf.cast(tf.where(is_open)[:, 0], tf.int32)
+    width = hypotheses.ids.shape[1]
+    rows = tf.reshape(places[:, None] * width + tf.range(width), [-1])
+
+    def taken(nest, numbers=places):
+        return tf.nest.map_structure(lambda tensor: tf.gather(tensor, numbers), nest)
+
+    sources = _Sources(
+        taken(sources.rows),
+        requirements_of(places, sources.requirements),
+        taken(sources.fixed),
+        taken(sources.drawn),
+    )
+    memory = {name: taken(memory[name], rows if name == "state" else places) for name in memory}
+    return sources, taken(hypotheses), memory
+
+
+def _scattered(tensor, rows, batch):
+    """A tensor of some of the sources as one of all, with zeros for the others."""
+    shape = tf.concat([[batch], tf.shape(tensor)[1:]], axis=0)
+    return tf.scatter_nd(rows[:, None], tensor, shape)
 
 
 def _first(sums, maximum_lengths):
@@ -183,11 +279,10 @@ def _remembered(memory, before, attention, parents, ids):
     return memory
 
 
-def _result(places, time, hypotheses, scores, history, attention_spec):
+def _result(places, time, ended, history, attention_spec):
     """Reads from the history what stands in these places, `[B, N]`, at the end."""
     lengths, log_probabilities, scores = (
-        tf.gather(tensor, places, batch_dims=1)
-        for tensor in (hypotheses.lengths, hypotheses.log_probabilities, scores)
+        tf.gather(tensor, places, batch_dims=1) for tensor in ended
     )
     # What never came to an end is no hypothesis.
     lengths = tf.where(_is_real(scores), lengths, 0)
@@ -199,114 +294,145 @@ def _result(places, time, hypotheses, scores, history, attention_spec):
 class _Beam:
     """How beam search chooses: the K most probable continuations of all hypotheses."""
 
-    def __init__(self, strategy, requirements):
-        self._strategy = strategy
-        self._mask = requirements.mask
-        self._longest = requirements.maximum_lengths
+    def __init__(self, strategy):
+        self.strategy = strategy
 
-    def first_sums(self):
+    def drawn(self, requirements):
+        """What is drawn for each source beforehand: nothing."""
+        return ()
+
+    def first_sums(self, batch):
         """All hypotheses start alike: only the first may be continued at the first step."""
-        unfilled = tf.zeros([tf.size(self._longest), self._strategy.width], tf.int32)
-        return tf.where(tf.range(self._strategy.width) + unfilled == 0, 0.0, float("-inf"))
+        unfilled = tf.zeros([batch, self.strategy.width], tf.int32)
+        return tf.where(tf.range(self.strategy.width) + unfilled == 0, 0.0, float("-inf"))
 
-    def is_open(self, hypotheses, memory):
+    def is_open(self, hypotheses, memory, requirements):
         """Whether anything can still enter the N hypotheses that are returned, boolean `[B]`.
 
         From now on sums only fall, the length penalty only rises, and coverage adds at most 0:
         the best that an unfinished hypothesis can reach is its sum at the longest length.
         """
-        penalty = length_penalty(self._longest[:, None], self._strategy)
+        penalty = length_penalty(requirements.maximum_lengths[:, None], self.strategy)
         reachable = hypotheses.sums / penalty * (1.0 - 1e-5)  # more than rounding could change
         reachable = tf.where(hypotheses.finished, float("-inf"), reachable)
-        scores = self.scores(hypotheses, memory)
-        worst_returned = tf.math.top_k(scores, self._strategy.returned)[0][:, -1]
+        scores = self.scores(hypotheses, memory, requirements)
+        worst_returned = tf.math.top_k(scores, self.strategy.returned)[0][:, -1]
         best_reachable = tf.reduce_max(reachable, axis=1)
         return _is_real(best_reachable) & (best_reachable >= worst_returned)
 
-    def choose(self, time, continuations, hypotheses):
+    def choose(self, time, continuations, hypotheses, drawn):
         """Parents, ids and sums, each `[B, K]`.
 
         The best K of every hypothesis first, then the best K of those, which is the same as
         the best K of all and much cheaper. Finished hypotheses come before all others.
         """
-        finished, width = hypotheses.finished, self._strategy.width
-        continuations = _with_padding(continuations, finished)
-        share = tf.minimum(width, tf.shape(continuations)[-1])
-        best, ids = tf.math.top_k(continuations, share)
+        finished, width = hypotheses.finished, self.strategy.width
+        best, ids = _most_probable(continuations, width)
+        share = tf.shape(ids)[-1]
+        # A finished hypothesis can only pad, which costs nothing.
+        is_padding = finished[:, :, None] & (tf.range(share) == 0)
+        best = tf.where(finished[:, :, None], tf.where(is_padding, 0.0, float("-inf")), best)
+        ids = tf.where(finished[:, :, None], PAD, ids)
         sums = tf.reshape(hypotheses.sums[:, :, None] + best, [-1, width * share])
-        keeps = tf.reshape(finished[:, :, None] & (tf.range(share) == 0), [-1, width * share])
+        keeps = tf.reshape(is_padding, [-1, width * share])
         _, chosen = tf.math.top_k(tf.where(keeps, float("inf"), sums), width)
         ids = tf.gather(tf.reshape(ids, [-1, width * share]), chosen, batch_dims=1)
         return chosen // share, ids, tf.gather(sums, chosen, batch_dims=1)
 
-    def scores(self, hypotheses, memory):
+    def scores(self, hypotheses, memory, requirements):
         """What hypotheses are ranked by, `[B, K]`; -inf for what has not ended."""
-        scores = hypotheses.sums / length_penalty(hypotheses.lengths, self._strategy)
+        scores = hypotheses.sums / length_penalty(hypotheses.lengths, self.strategy)
         if "covered" in memory:
-            scores += coverage_penalty(memory["covered"], self._mask, self._strategy)
+            scores += coverage_penalty(memory["covered"], requirements.mask, self.strategy)
         return tf.where(hypotheses.finished, scores, float("-inf"))
 
     def ranked(self, scores):
         """The places of the best N, best first; of equal ones the earlier."""
         order = tf.argsort(scores, axis=1, direction="DESCENDING", stable=True)
-        return order[:, : self._strategy.returned]
+        return order[:, : self.strategy.returned]
 
 
 class _Draw:
     """How sampling chooses: every hypothesis on its own, at random."""
 
-    def __init__(self, strategy, requirements):
-        self._strategy = strategy
-        self._sources = tf.size(requirements.maximum_lengths)
+    def __init__(self, strategy):
+        self.strategy = strategy
+
+    def drawn(self, requirements):
+        """Numbers from 0 to 1 for each source, step and sample, `[B, T, K]`.
+
+        Those of a source hang on its seed and the step, not on what is beside it.
+        """
         steps = tf.maximum(tf.reduce_max(requirements.maximum_lengths), 1)
-        # The numbers of a source hang on its seed and the step, not on what is beside it.
-        self._uniform = tf.map_fn(
+        return tf.map_fn(
             lambda seed: tf.random.stateless_uniform(
-                [steps, strategy.width], tf.stack([strategy.seed, seed])
+                [steps, self.strategy.width], tf.stack([self.strategy.seed, seed])
             ),
             requirements.seeds,
-            fn_output_signature=tf.TensorSpec([None, strategy.width]),
+            fn_output_signature=tf.TensorSpec([None, self.strategy.width]),
         )
 
-    def first_sums(self):
+    def first_sums(self, batch):
         """All samples are drawn from the start."""
-        return tf.zeros([self._sources, self._strategy.width])
+        return tf.zeros([batch, self.strategy.width])
 
-    def is_open(self, hypotheses, memory):
+    def is_open(self, hypotheses, memory, requirements):
         """Whether a sample has not ended, boolean `[B]`."""
         return tf.reduce_any(_is_real(hypotheses.sums) & ~hypotheses.finished, axis=1)
 
-    def choose(self, time, continuations, hypotheses):
+    def choose(self, time, continuations, hypotheses, drawn):
         """Parents, ids and sums, each `[B, K]`."""
         continuations = _with_padding(continuations, hypotheses.finished)
-        logits, ids = self._candidates(continuations / self._strategy.temperature)
+        logits, ids = self._candidates(continuations / self.strategy.temperature)
         probabilities = tf.nn.softmax(logits)
-        if self._strategy.top_p < 1.0:
+        if self.strategy.top_p < 1.0:
             before = tf.cumsum(probabilities, axis=2, exclusive=True)
-            probabilities = tf.where(before < self._strategy.top_p, probabilities, 0.0)
+            probabilities = tf.where(before < self.strategy.top_p, probabilities, 0.0)
         sums = tf.cumsum(probabilities, axis=2)
         # The first candidate whose running sum is over the drawn number.
-        drawn = self._uniform[:, time, :, None] * sums[:, :, -1:]
-        place = tf.reduce_sum(tf.cast(sums <= drawn, tf.int32), axis=2, keepdims=True)
+        threshold = drawn[:, time, :, None] * sums[:, :, -1:]
+        place = tf.reduce_sum(tf.cast(sums <= threshold, tf.int32), axis=2, keepdims=True)
         chosen = tf.gather(ids, place, batch_dims=2)
         gained = tf.gather(continuations, chosen, batch_dims=2)[:, :, 0]
-        parents = tf.zeros_like(hypotheses.ids) + tf.range(self._strategy.width)
+        parents = tf.zeros_like(hypotheses.ids) + tf.range(self.strategy.width)
         return parents, chosen[:, :, 0], hypotheses.sums + gained
 
     def _candidates(self, logits):
         """What is drawn from, and the ids; most probable first where there is a threshold."""
         size = tf.shape(logits)[-1]
-        if not self._strategy.top_k and self._strategy.top_p == 1.0:
+        if not self.strategy.top_k and self.strategy.top_p == 1.0:
             return logits, tf.zeros_like(logits, tf.int32) + tf.range(size)
-        return tf.math.top_k(logits, tf.minimum(self._strategy.top_k or size, size))
+        return tf.math.top_k(logits, tf.minimum(self.strategy.top_k or size, size))
 
-    def scores(self, hypotheses, memory):
+    def scores(self, hypotheses, memory, requirements):
         """The sums, `[B, K]`; -inf for what has not ended."""
         return tf.where(hypotheses.finished, hypotheses.sums, float("-inf"))
 
     def ranked(self, scores):
         """All places, in the order in which they were drawn."""
-        return tf.zeros_like(scores, tf.int32) + tf.range(self._strategy.width)
+        return tf.zeros_like(scores, tf.int32) + tf.range(self.strategy.width)
+
+
+def _most_probable(values, count):
+    """`tf.math.top_k` of `[B, K, V]`, at most V; of many values much faster.
+
+    They are divided into groups. The best `count` of all are in those groups whose best ones
+    are the best `count`; of equal ones, as of equal values, the first count.
+    """
+    size = values.shape[-1]
+    if count == 1 or size is None or size < 4 * count * _GROUP:
+        return tf.math.top_k(values, tf.minimum(count, tf.shape(values)[-1]))
+    groups = -(-size // _GROUP)
+    values = tf.pad(
+        values, [[0, 0], [0, 0], [0, groups * _GROUP - size]], constant_values=float("-inf")
+    )
+    batch, width = tf.shape(values)[0], values.shape[1]
+    values = tf.reshape(values, [batch, width, groups, _GROUP])
+    best_groups = tf.sort(tf.math.top_k(tf.reduce_max(values, axis=3), count)[1], axis=2)
+    candidates = tf.gather(values, best_groups, batch_dims=2)
+    best, places = tf.math.top_k(tf.reshape(candidates, [batch, width, count * _GROUP]), count)
+    chosen = tf.gather(best_groups, places // _GROUP, batch_dims=2)
+    return best, chosen * _GROUP + places % _GROUP
 
 
 def _with_padding(continuations, finished):
@@ -330,6 +456,11 @@ def _by_source(tensor, width):
     )
 
 
+def _fewer(nest):
+    """Shape invariants of tensors `[B, ...]` when sources are left behind."""
+    return tf.nest.map_structure(lambda tensor: tf.TensorShape([None, *tensor.shape[1:]]), nest)
+
+
 def _growing(state):
     """Shape invariants of a state: nothing but the rank stays as it is."""
     return tf.nest.map_structure(lambda tensor: tf.TensorShape([None] * tensor.shape.rank), state)
@@ -341,13 +472,13 @@ def _is_real(log_probabilities):
 
 
 def _backtrack(length, places, lengths, ids, gained, parents, *attention):
-    """Follows the parents from the end of each place `[B, N]`.
+    """Follows the parents, so many places further on, from the end of each place `[B, N]`.
 
     Returns ids and their log-probabilities `[B, N, T]`, and a list of attention `[B, N, T, ...]`.
     """
 
     def follow(time, hypotheses, outputs):
-        before = tf.gather(parents.read(time), hypotheses, batch_dims=1)
+        before = hypotheses + tf.gather(parents.read(time), hypotheses, batch_dims=1)
         # Attention was made by the parent, before the hypotheses were chosen.
         rows = hypotheses, hypotheses, *[before] * len(attention)
         read = [
@@ -368,23 +499,24 @@ def _backtrack(length, places, lengths, ids, gained, parents, *attention):
     return ids, gained, attention
 
 
-def free_run(step, state, first, steps, attention_spec):
+def free_run(step, state, fixed, first, steps, attention_spec):
     """Predicts real values, each from the ones before.
 
     Args:
-        step: Function of the last values `[N, F]` and a state to the next values `[N, F]`, the
-            new state and the attention, as in `beam_search`.
+        step: Function of the last values `[N, F]`, a state and what is fixed to the next values
+            `[N, F]`, the new state and the attention, as in `search`.
         state: The initial state, a nest of tensors `[N, ...]`.
+        fixed: As in `search`.
         first: What the first step reads, `[N, F]`.
         steps: Number of steps T, int32.
-        attention_spec: As in `beam_search`.
+        attention_spec: As in `search`.
 
     Returns:
         Values `[N, T, F]` and the attention, a nest of `[N, T, ...]`.
     """
 
     def extend(time, values, state, history):
-        values, state, attention = step(values, state)
+        values, state, attention = step(values, state, fixed)
         entries = values, *tf.nest.flatten(attention)
         history = [array.write(time, entry) for array, entry in zip(history, entries)]
         return time + 1, values, state, history

@@ -39,6 +39,21 @@ def require(maximum_lengths, **others):
     return Requirements(maximum_lengths, **{**defaults, **others})
 
 
+def requirements_of(rows, requirements):
+    """Returns the `Requirements` of some of the sources.
+
+    Args:
+        rows: Their numbers, int32 `[B']`.
+        requirements: `Requirements` of all.
+    """
+    chosen = {
+        name: tf.gather(tensor, rows)
+        for name, tensor in requirements._asdict().items()
+        if name != "forbidden"
+    }
+    return requirements._replace(**chosen)
+
+
 def needs_written(rules):
     """Whether `apply_rules` looks at what was written before."""
     return rules.no_repeat_ngram > 0 or rules.repetition_penalty != 1.0
