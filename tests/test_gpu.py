@@ -1,0 +1,82 @@
+"""On a GPU: cuDNN, wherever a layer allows it. Without a GPU there is nothing to be seen."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kseq import ModelConfig, build_seq2seq
+from kseq.models.factory import computing_in
+from kseq.models.layers import LAYERS
+
+pytestmark = pytest.mark.skipif(
+    not tf.config.list_physical_devices("GPU"), reason="needs a GPU, and there is none"
+)
+
+IDS = tf.constant([[5, 6, 7, 3], [8, 9, 3, 0], [4, 3, 0, 0]])
+WITHOUT_LOOP = [
+    {"attention": "none"},
+    {"attention": "none", "context_every_step": True},
+    *(
+        {"attention": kind, "input_feeding": False}
+        for kind in ("luong_dot", "luong_scaled_dot", "luong_general", "luong_concat")
+    ),
+    *({"attention": kind, "input_feeding": False} for kind in ("local_m", "local_p")),
+]
+
+
+def operations(function, *arguments):
+    """Types of all operations of a graph, functions that it calls included."""
+    graph = tf.function(function, autograph=False).get_concrete_function(*arguments).graph
+    definition = graph.as_graph_def()
+    nodes = [*definition.node]
+    for each in definition.library.function:
+        nodes += each.node_def
+    return {node.op for node in nodes}
+
+
+def loops(found):
+    return {name for name in found if "While" in name}
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_an_encoder_runs_on_cudnn(cell, policy):
+    with computing_in(policy):
+        model = build_seq2seq(ModelConfig(cell=cell, units=16, embedding_dim=8), 12, 12)
+    found = operations(lambda ids: model.get_layer("encoder")({"source_ids": ids}), IDS)
+    assert "CudnnRNNV3" in found and not loops(found)
+
+
+@pytest.mark.parametrize("settings", WITHOUT_LOOP, ids=str)
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_so_does_a_whole_training_step_where_the_decoder_needs_no_loop(cell, settings):
+    config = ModelConfig(cell=cell, units=16, embedding_dim=8, decoder_layers=2, **settings)
+    model = build_seq2seq(config, 12, 12)
+
+    def gradients(ids):
+        with tf.GradientTape() as tape:
+            outputs = model({"source_ids": ids, "target_ids": ids}, training=True)
+            loss = tf.reduce_sum(outputs["logits"] if isinstance(outputs, dict) else outputs)
+        return tape.gradient(loss, [each.value for each in model.trainable_variables])
+
+    found = operations(gradients, IDS)
+    assert {"CudnnRNNV3", "CudnnRNNBackpropV3"} <= found and not loops(found)
+    for gradient in tf.function(gradients, autograph=False)(IDS):
+        assert np.all(np.isfinite(tf.convert_to_tensor(gradient)))
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
+def test_cudnn_and_our_loop_agree_on_padded_sequences(cell, backwards):
+    values = np.random.default_rng(0).normal(size=(3, 5, 4)).astype("float32")
+    mask = tf.sequence_mask([5, 3, 1], 5)
+    options = {"return_sequences": True, "return_state": True, "go_backwards": backwards}
+    layer = LAYERS[cell](6, **options)
+    on_cudnn = layer(values, mask=mask)
+    plain = LAYERS[cell](6, use_cudnn=False, **options)
+    plain.build(values.shape)
+    plain.set_weights(layer.get_weights())
+    for one, other in zip(on_cudnn, plain(values, mask=mask), strict=True):
+        one, other = (keras.ops.convert_to_numpy(each) for each in (one, other))
+        np.testing.assert_allclose(one, other, atol=1e-5)
