@@ -325,7 +325,9 @@ import tensorflow_addons as tfa
 
 
 def model():
-    inputters = [onmt.inputters.WordEmbedder(embedding_size={EMBEDDING}) for _ in range(2)]
+    inputters = [
+        onmt.inputters.WordEmbedder(embedding_size={EMBEDDING}, dropout={DROPOUT}) for _ in range(2)
+    ]
     encoder = onmt.encoders.RNNEncoder(
         1, {UNITS // 2}, bidirectional=True, dropout={DROPOUT}, cell_class=tf.keras.layers.GRUCell
     )
@@ -386,7 +388,6 @@ class OpenNMT(_Peer):
                 "optimizer_params": {"clipnorm": 1.0},
                 "beam_width": beam,
                 "maximum_decoding_length": 100,
-                "dropout": DROPOUT,
             },
             "train": {
                 "batch_size": BATCH,
