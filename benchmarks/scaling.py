@@ -4,10 +4,10 @@ Usage: python benchmarks/scaling.py [--what NAME ...] [--rounds N] [--out FOLDER
 
 One thing grows, the others stay: 128 sentences of 16 tokens on either side, 512 units, 8,000
 different tokens. Each figure is that of a process of its own: milliseconds of a training step
-(median), and the most memory that the process held by then; milliseconds of a step of beam 5 on
-random weights, of as many sentences as a batch may have, and how many those are; the most memory
-after it. For corpora: seconds to the first batch, the first time and the second, from the cache.
-FOLDER gets a picture, too.
+(median), and the most memory that the process held by then; milliseconds in which beam 5 on random
+weights takes all sentences a token further, in as many batches as it needs; the most memory after
+it. For corpora: seconds to the first batch, the first time and the second, from the cache. FOLDER
+gets a picture, too.
 """
 
 import argparse
@@ -113,31 +113,34 @@ def _trained(sizes, settings):
 
 
 def _searched(model, sizes):
-    """Milliseconds of a step of beam search for outputs as long as the sources."""
+    """Milliseconds in which beam search takes all sentences, random ids, a token further."""
     import types
 
     import numpy as np
     import tensorflow as tf
 
-    from kseq.search.batches import BATCH_LOGITS, BATCH_TOKENS
+    from kseq.search.batches import by_length
     from kseq.search.inference import Inference
     from kseq.search.strategies import BeamSearch
 
     steps = min(sizes["length"], LONGEST_SEARCH)
     strategy = BeamSearch(beam_size=5, minimum_length=steps, maximum_length=steps)
-    most = BATCH_LOGITS // (strategy.width * sizes["vocabulary"])
-    sentences = max(1, min(sizes["batch"], BATCH_TOKENS // sizes["length"], most))
     text = types.SimpleNamespace(source=None, target=None)
     inference = Inference([model], [text], length_ratio=1.0)
-    search = tf.function(lambda ids: inference.search([{"source_ids": ids}], strategy).ids)
-    random = np.random.default_rng(1)
-    ids = random.integers(4, sizes["vocabulary"], (sentences, sizes["length"]), dtype="int32")
+    shape = sizes["batch"], sizes["length"]
+    ids = np.random.default_rng(1).integers(4, sizes["vocabulary"], shape, dtype="int32")
+    logits = strategy.width * sizes["vocabulary"]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    def search(ids):
+        return inference.search([{"source_ids": ids}], strategy).ids
+
     times = []
     for _ in range(3):
         started = time.perf_counter()
-        search(tf.constant(ids))
+        by_length(lambda rows: search(ids[rows]), [sizes["length"]] * len(ids), logits)
         times.append(1000 * (time.perf_counter() - started) / (steps + 1))
-    return {"ms, search": min(times), "sentences": sentences, "MB, search": _megabytes()}
+    return {"ms, search": min(times), "MB, search": _megabytes()}
 
 
 def _corpus(pairs):
@@ -187,8 +190,6 @@ def draw(results, path):
         figure.subplots(1, len(results), squeeze=False)[0], results.items()
     ):
         for name in next(iter(figures.values())):
-            if name == "sentences":
-                continue
             values = [each[name] for each in figures.values()]
             axes.loglog(list(figures), values, marker="o", label=name)
         axes.set(xlabel=what)

@@ -56,8 +56,7 @@ def test_so_does_a_whole_training_step_where_the_decoder_needs_no_loop(cell, set
 
     def gradients(ids):
         with tf.GradientTape() as tape:
-            outputs = model({"source_ids": ids, "target_ids": ids}, training=True)
-            loss = tf.reduce_sum(outputs["logits"] if isinstance(outputs, dict) else outputs)
+            loss = tf.reduce_sum(model({"source_ids": ids, "target_ids": ids}, training=True))
         return tape.gradient(loss, [each.value for each in model.trainable_variables])
 
     found = operations(gradients, IDS)

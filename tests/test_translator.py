@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from kseq import Config, Translator
+from kseq.search import batches
 from kseq.search.inference import Inference
 from kseq.search.strategies import BeamSearch
 from kseq.special_tokens import END, SPECIAL_TOKENS
@@ -38,6 +39,28 @@ def test_a_translation_holds_together(translator, beam_size):
         assert len(result.token_log_probabilities) == len(result.tokens)
         assert result.log_probability <= 0.0
         assert isinstance(result.score, float)
+
+
+def test_a_batch_is_bounded_by_its_logits(translator, monkeypatch):
+    """Of a search those of one step, with forced targets those of all; the results stay."""
+    sizes, cut = [], batches._batches
+    targets = [result.text for result in translator.translate(SENTENCES, beam_size=3)]
+    scored = translator.score(zip(SENTENCES, targets))
+    vocabulary = translator.codecs.target.size
+
+    def watched(*arguments):
+        for rows in cut(*arguments):
+            sizes.append(len(rows))
+            yield rows
+
+    monkeypatch.setattr(batches, "_batches", watched)
+    monkeypatch.setattr(batches, "BATCH_LOGITS", 2 * 3 * vocabulary)
+    again = translator.translate(SENTENCES, beam_size=3)
+    assert sizes == [2, 2, 1] and [result.text for result in again] == targets
+    sizes.clear()
+    for one, other in zip(translator.score(zip(SENTENCES, targets)), scored, strict=True):
+        np.testing.assert_allclose(one.score, other.score, atol=1e-5)
+    assert sizes == [1] * 5
 
 
 def test_neighbours_change_nothing(translator):

@@ -112,17 +112,13 @@ def search(step, state, fixed, attention_spec, strategy, requirements):
         time, hypotheses, memory, history = _extended(
             step, choice, sources, limit, (time, hypotheses, memory, history), batch
         )
-        found = _Ended(
-            hypotheses.lengths,
-            hypotheses.log_probabilities,
-            choice.scores(hypotheses, memory, sources.requirements),
-        )
-        ended = tf.nest.map_structure(
-            lambda all_of_them, some: tf.tensor_scatter_nd_update(
-                all_of_them, sources.rows[:, None], some
-            ),
-            ended,
-            found,
+        scores = choice.scores(hypotheses, memory, sources.requirements)
+        found = hypotheses.lengths, hypotheses.log_probabilities, scores
+        ended = _Ended(
+            *(
+                tf.tensor_scatter_nd_update(of_all, sources.rows[:, None], of_some)
+                for of_all, of_some in zip(ended, found)
+            )
         )
         is_open = choice.is_open(hypotheses, memory, sources.requirements)
         return time, *_of_open(is_open, sources, hypotheses, memory), ended, history
