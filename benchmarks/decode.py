@@ -1,7 +1,7 @@
 """Decoding speed: sentences per second and latency, from strings to strings.
 
 Usage: python benchmarks/decode.py RUN [--test FILE [FILE]] [--sentences N] [--rounds N]
-           [--out FOLDER]
+           [--precision bfloat16] [--out FOLDER]
 
 Greedy search and beam 5, all sentences at once and one by one, in process and through the
 SavedModel that `kseq export` writes; beside them the loop that tutorials show, a compiled step
@@ -33,10 +33,11 @@ def main():
     parser.add_argument("--test", nargs="+")
     parser.add_argument("--sentences", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--precision", default="float32")
     parser.add_argument("--out")
     options = parser.parse_args()
     import_tensorflow_quietly()
-    translator = kseq.Translator.load(options.run)
+    translator = kseq.Translator.load(options.run, precision=options.precision)
     texts = sources(translator, options.test, options.sentences)
     with tempfile.TemporaryDirectory() as folder:
         ways = {

@@ -61,7 +61,7 @@ def main():
     options = parser.parse_args()
     work = options.work.resolve()
     data = write_data(options.data, work / "data")
-    systems = [Kseq(data, work, "float32"), Kseq(data, work, "mixed_bfloat16")]
+    systems = [Kseq(data, work, "float32"), Kseq(data, work, "bfloat16")]
     systems += [kind(data, work) for kind in (OpenNMT, JoeyNMT) if kind.is_ready(work)]
     training = in_turn(
         {each.name: functools.partial(each.training_rate, options.steps) for each in systems},
@@ -69,27 +69,30 @@ def main():
     )
     for system in systems:
         system.train(options.epochs)
-    decoding = {
-        beam: in_turn(
-            {each.name: functools.partial(each.decoding_rate, beam) for each in systems},
-            options.rounds,
-        )
-        for beam in (5, 1)
-    }
-    lengths = {each.name: each.mean_length() for each in systems}
+    decoding, lengths = {}, {}
+    for beam in (5, 1):
+        ways = {each.name: functools.partial(each.decoding_rate, beam) for each in systems}
+        decoding[beam] = in_turn(ways, options.rounds)
+        lengths[beam] = {each.name: each.mean_length() for each in systems}
     against = systems[-1].name
     parts = [
         f"Vocabularies {' and '.join(f'{size:,}' for size in data.sizes)}, embeddings {EMBEDDING}, "
         f"units {UNITS}, batches of {BATCH}, dropout {DROPOUT}. Training:",
         table(training, "target tokens per second", against, digits=0),
-        f"Beam 5, {data.sentences:,} sentences:",
-        table(decoding[5], "sentences per second", against),
-        "Greedy search:",
-        table(decoding[1], "sentences per second", against),
-        "Words per translation: "
-        + ", ".join(f"{name} {length:.1f}" for name, length in lengths.items()),
     ]
-    results = {"training": training, "beam 5": decoding[5], "greedy": decoding[1]}
+    for beam, title in ((5, "Beam 5"), (1, "Greedy search")):
+        words = {
+            name: [length * rate for rate in decoding[beam][name]]
+            for name, length in lengths[beam].items()
+        }
+        said = ", ".join(f"{name} {length:.1f}" for name, length in lengths[beam].items())
+        parts += [
+            f"{title}, {data.sentences:,} sentences:",
+            table(decoding[beam], "sentences per second", against),
+            f"Words of a translation: {said}. So much for their number:",
+            table(words, "words per second", against, digits=0),
+        ]
+    results = {"training": training, "decoding": decoding, "words of a translation": lengths}
     publish(results, "\n\n".join(parts), options.out)
 
 
@@ -186,7 +189,7 @@ class System:
 
 
 class Kseq(System):
-    """kseq, in the precision that it trains in; it decodes in float32."""
+    """kseq; in bfloat16 it trains in mixed precision, and decodes with weights of that type."""
 
     def __init__(self, data, work, precision):
         self.name = f"kseq, {precision}"
@@ -197,10 +200,11 @@ class Kseq(System):
         return [float(rate) for rate in re.findall(r"tokens per second: ([\d.]+)", log)]
 
     def run_training(self, folder, steps=0, epochs=0):
-        return _output(self._program("train", folder, self.precision, steps, epochs))
+        precision = {"bfloat16": "mixed_bfloat16"}.get(self.precision, self.precision)
+        return _output(self._program("train", folder, precision, steps, epochs))
 
     def seconds(self, name, beam):
-        log = _output(self._program("translate", self.trained, name, beam))
+        log = _output(self._program("translate", self.trained, name, beam, self.precision))
         return float(re.search(r"seconds: ([\d.]+)", log)[1])
 
     def _program(self, *arguments):

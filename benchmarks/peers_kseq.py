@@ -69,9 +69,9 @@ def _with_callback(callback):
     keras.Model.fit = watched
 
 
-def translate(data, run, name, beam):
+def translate(data, run, name, beam, precision):
     """Translates a file, and prints the seconds it took."""
-    translator = kseq.Translator.load(run)
+    translator = kseq.Translator.load(run, precision=precision)
     texts = (data / f"{name}.source").read_text(encoding="utf-8").splitlines()
     started = time.perf_counter()
     results = translator.translate(texts, beam_size=int(beam))

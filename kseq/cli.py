@@ -298,6 +298,16 @@ def _add_ensemble(command):
     )
 
 
+def _add_precision(command):
+    command.add_argument(
+        "--precision",
+        default="float32",
+        choices=("float32", "bfloat16"),
+        help="of weights and products; bfloat16 is faster where the processor or GPU multiplies "
+        "in it, and changes some results (default: %(default)s)",
+    )
+
+
 def _add_search(command, more="", n_best=False):
     """Options of `kseq.BeamSearch`, whose own defaults hold where one is not given."""
     group = command.add_argument_group("search" + more)
@@ -494,6 +504,7 @@ def _add_translate(subparsers):
     )
     _add_prefix(command)
     _add_ensemble(command)
+    _add_precision(command)
     _add_search(command, n_best=True)
     _add_sampling(command)
 
@@ -506,6 +517,7 @@ def _add_evaluate(subparsers):
     _add_test(command)
     command.add_argument("--json", action="store_true", help="print one JSON object")
     _add_ensemble(command)
+    _add_precision(command)
     _add_search(command)
 
 
@@ -625,6 +637,7 @@ def _add_export(subparsers):
     _add_run(command)
     command.add_argument("folder", metavar="DIR", help="directory to write")
     _add_ensemble(command)
+    _add_precision(command)
     _add_search(command, "; fixed in the exported model", n_best=True)
 
 

@@ -420,7 +420,8 @@ def _check_steps(translator, options):
 def _translator(options):
     runs = options.run_directory, *getattr(options, "ensemble", ())
     average = getattr(options, "ensemble_average", "probability")
-    return _load(*runs, average=average)
+    precision = getattr(options, "precision", "float32")
+    return _load(*runs, average=average, precision=precision)
 
 
 def _load(*runs, **options):

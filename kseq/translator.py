@@ -71,22 +71,24 @@ class Translator:
         )
 
     @classmethod
-    def load(cls, run, *others, average="probability"):
+    def load(cls, run, *others, average="probability", precision="float32"):
         """Reads a run directory, or several of one target vocabulary as an ensemble.
 
         Args:
             run: Run directory.
             *others: More of them, which make an ensemble with the first.
             average: As in `Translator`.
+            precision: Of weights and products. `"bfloat16"` takes half the memory, and is faster
+                on processors and GPUs that multiply in it; some results come out otherwise.
 
         Raises:
             FileNotFoundError: A directory is missing.
-            ValueError: It is not a run, or damaged; or the runs cannot make an ensemble.
+            ValueError: It is not a run, or damaged; the runs cannot make an ensemble; or there
+                is no such precision.
         """
-        translator = cls(*load_model(run))
+        translator, *more = (cls(*load_model(each, precision)) for each in (run, *others))
         if not others:
             return translator
-        more = [cls(*load_model(other)) for other in others]
         for name, other in zip(others, more):
             _check_member(translator, other, name)
         parts = translator.model, translator.codecs, translator.config, translator.record

@@ -9,6 +9,7 @@ import subprocess
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import LEARNT, SMALL
 from test_cli import ENVIRONMENT, KSEQ, complains, kseq  # noqa: F401
 
@@ -77,6 +78,22 @@ def test_options_may_stand_before_the_file(small_run, text, output, capsys):
 def test_a_prefix_and_an_ensemble(small_run, text, output):
     lines = output("translate", small_run, text, "--prefix", "Le chat", "--ensemble", small_run)
     assert len(lines) == 3 and all(line.startswith("Le chat") for line in lines)
+
+
+def test_half_the_precision(small_run, text, tmp_path, output):
+    half = Translator.load(small_run, precision="bfloat16").translate(SENTENCES)
+    lines = output("translate", small_run, text, "--precision", "bfloat16", "--json")
+    assert [json.loads(line)["score"] for line in lines] == [result.score for result in half]
+    for precision in ("float32", "bfloat16"):
+        output("export", small_run, tmp_path / precision, "--precision", precision)
+    sizes = [
+        sum(path.stat().st_size for path in (tmp_path / name / "variables").iterdir())
+        for name in ("float32", "bfloat16")
+    ]
+    assert sizes[1] < 0.6 * sizes[0]
+    serve = tf.saved_model.load(tmp_path / "bfloat16").signatures["serving_default"]
+    texts = serve(text=tf.constant(SENTENCES))["translation"].numpy()
+    assert [text.decode() for text in texts] == [result.text for result in half]
 
 
 def test_json_has_a_figure_for_each_token(small_run, text, output):

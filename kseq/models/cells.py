@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from kseq.models.recurrence import product
+from kseq.models.initializers import Orthogonal
+from kseq.models.recurrence import precise, product
 
 
 class Cell(keras.layers.Layer):
@@ -26,7 +27,7 @@ class Cell(keras.layers.Layer):
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel",
             shape=(self.units, self.gates * self.units),
-            initializer="orthogonal",
+            initializer=Orthogonal,
         )
         self.built = True
 
@@ -76,9 +77,10 @@ class GRUCell(Cell):
         (hidden,) = state
         update, reset, candidate = ops.split(inputs, 3, axis=-1)
         recurrent = ops.split(product(hidden, self.recurrent_kernel), 3, axis=-1)
+        bias = precise(self.recurrent_bias.value)
         update = ops.sigmoid(update + recurrent[0])
         reset = ops.sigmoid(reset + recurrent[1])
-        candidate = ops.tanh(candidate + reset * (recurrent[2] + self.recurrent_bias))
+        candidate = ops.tanh(candidate + reset * (recurrent[2] + bias))
         return [candidate + update * (hidden - candidate)]
 
 
@@ -111,7 +113,7 @@ class LSTMCell(Cell):
         hidden, memory = state
         gates = inputs + product(hidden, self.recurrent_kernel)
         write, forget, candidate, output = ops.split(gates, 4, axis=-1)
-        memory = ops.sigmoid(forget + self.forget_bias) * memory
+        memory = ops.sigmoid(forget + precise(self.forget_bias.value)) * memory
         memory = memory + ops.sigmoid(write) * ops.tanh(candidate)
         return [ops.sigmoid(output) * ops.tanh(memory), memory]
 

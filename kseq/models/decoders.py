@@ -10,6 +10,7 @@ from keras import ops
 
 from kseq.models.attention import make_attention
 from kseq.models.cells import CELLS
+from kseq.models.initializers import Orthogonal
 from kseq.models.layers import LAYERS
 from kseq.models.recurrence import dense, precise, recur
 
@@ -275,6 +276,7 @@ def recurrent_layers(config, cell, first, sequence, states, context=None):
             below = keras.layers.Dropout(config.dropout, name=name)(below)
         layer = LAYERS[cell](
             config.units,
+            recurrent_initializer=Orthogonal,
             return_sequences=True,
             return_state=True,
             name=f"decoder_layer_{number}",

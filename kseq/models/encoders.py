@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kseq.models.initializers import Orthogonal
 from kseq.models.layers import LAYERS
 
 
@@ -46,6 +47,7 @@ def _one_way(config, number):
     halves = config.bidirectional and config.merge == "concat"
     return LAYERS[config.cell](
         config.units // 2 if halves else config.units,
+        recurrent_initializer=Orthogonal,
         return_sequences=True,
         return_state=True,
         name=config.cell if config.bidirectional else f"encoder_layer_{number}",

@@ -9,24 +9,37 @@ import keras
 import numpy as np
 
 from kseq import files, run_directory
-from kseq.models.factory import build_seq2seq
+from kseq.fields import suggestion
+from kseq.models.factory import build_seq2seq, computing_in
 from kseq.pipeline.codecs import CodecPair
 
+PRECISIONS = ("float32", "bfloat16")
 
-def load_model(run):
+
+def load_model(run, precision="float32"):
     """Reads the model of a run directory.
+
+    Args:
+        run: Run directory.
+        precision: Of weights and products, one of `PRECISIONS`.
 
     Returns:
         The model, its `CodecPair`, the `Config` and the record of the run, a dict.
 
     Raises:
         FileNotFoundError: The directory is missing.
-        ValueError: It is not a run, or damaged.
+        ValueError: It is not a run, or damaged; or there is no such precision.
     """
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"precision must be {' or '.join(map(repr, PRECISIONS))}; received {precision!r}"
+            f"{suggestion(precision, PRECISIONS)}"
+        )
     folder, config, record = run_directory.read_run(run)
     codecs = CodecPair.load(folder, config)
     run_directory.check_codecs(folder, record)
-    model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
+    with computing_in(precision):
+        model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
     if model.count_params() != record["parameters"]:
         raise ValueError(
             f"{folder / run_directory.CONFIG}: describes a model of {model.count_params():,} "
