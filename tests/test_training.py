@@ -240,7 +240,10 @@ def test_a_validation_file_with_its_sides_swapped_is_told(tmp_path, capsys):
         assert (message in told) == is_told and ("WARNING" in told) == is_told
 
 
-def test_a_file_that_shrinks_while_it_is_read(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "settings", [[], ["batch_tokens=40", "batch_size=128"]], ids=["sentences", "tokens"]
+)
+def test_a_file_that_shrinks_while_it_is_read(settings, tmp_path, monkeypatch):
     path, other = tmp_path / "pairs.tsv", tmp_path / "valid.tsv"
     for file in (path, other):
         file.write_text("".join(f"a{n % 7}\tx{n % 7}\n" for n in range(60)))
@@ -252,7 +255,7 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path, monkeypatch):
 
     monkeypatch.setattr("kseq.pipeline.encoded.survey_pairs", survey_and_change)
     with pytest.raises(ValueError, match="changed while it was read: another number of pairs"):
-        train(corpus, CONFIG, out=tmp_path / "run", verbose=False)
+        train(corpus, CONFIG.with_settings(settings), out=tmp_path / "run", verbose=False)
 
 
 def test_a_full_folder_for_temporary_files_is_named(tiny, tmp_path, monkeypatch):

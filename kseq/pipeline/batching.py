@@ -228,6 +228,7 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
     """
     transforms = [
         lambda dataset: dataset.unbatch(),
+        tf.data.experimental.assert_cardinality(survey.kept),
         *([shuffle(training.seed, codecs.kind)] if shuffled else []),
         bucket_by_length(training, codecs.kind, shuffled),
         batch_for_teacher_forcing(),
@@ -243,6 +244,7 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
     # Nothing here is left to tune, and taking down a tuned iterator can block for seconds.
     options.autotune.enabled = False
     if not training.batch_tokens:
+        # So that Keras can tell from the first epoch how far it is.
         batches = batch_count(survey, training)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))
     return dataset.prefetch(2).with_options(options)
