@@ -11,7 +11,8 @@ holds it (`kseq fetch multi30k FOLDER`), else the embedded English-French corpus
 
 The peers are installed from the registry, each in a virtual environment below the work folder,
 by the Python that runs this (3.11; theirs are no newer). One that cannot be installed is left
-out, with a message. What is there already is used again.
+out, with a message. What is there already is used again: delete the work folder when settings
+have changed.
 """
 
 import argparse

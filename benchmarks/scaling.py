@@ -79,8 +79,10 @@ def _figures(rounds):
 def _one(sizes, settings):
     if "pairs" in sizes:
         return {**_corpus(sizes["pairs"]), "MB": _megabytes()}
-    model, figures = _trained(sizes, settings)
-    return {**figures, **_searched(model, sizes)}
+    import kseq
+
+    config = kseq.Config().with_settings([f"units={sizes['units']}", "dropout=0.2", *settings])
+    return {**_trained(config, sizes), **_searched(config, sizes)}
 
 
 def _megabytes():
@@ -88,15 +90,14 @@ def _megabytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
-def _trained(sizes, settings):
-    """A model, and milliseconds of a training step on random ids."""
+def _trained(config, sizes):
+    """Milliseconds of a training step on random ids."""
     import numpy as np
 
     import kseq
     from kseq.models.factory import computing_in
     from kseq.training import compiled
 
-    config = kseq.Config().with_settings([f"units={sizes['units']}", "dropout=0.2", *settings])
     with computing_in(config.training.precision):
         model = kseq.build_seq2seq(config.model, sizes["vocabulary"], sizes["vocabulary"])
     learner = compiled(model, config.training, 1000)
@@ -109,21 +110,23 @@ def _trained(sizes, settings):
         started = time.perf_counter()
         learner.train_on_batch(*batch)
         times.append(1000 * (time.perf_counter() - started))
-    return model, {"ms, training": statistics.median(times[2:]), "MB, training": _megabytes()}
+    return {"ms, training": statistics.median(times[2:]), "MB, training": _megabytes()}
 
 
-def _searched(model, sizes):
+def _searched(config, sizes):
     """Milliseconds in which beam search takes all sentences, random ids, a token further."""
     import types
 
     import numpy as np
     import tensorflow as tf
 
+    import kseq
     from kseq.search.batches import by_length
     from kseq.search.inference import Inference
     from kseq.search.strategies import BeamSearch
 
     steps = min(sizes["length"], LONGEST_SEARCH)
+    model = kseq.build_seq2seq(config.model, sizes["vocabulary"], sizes["vocabulary"])
     strategy = BeamSearch(beam_size=5, minimum_length=steps, maximum_length=steps)
     text = types.SimpleNamespace(source=None, target=None)
     inference = Inference([model], [text], length_ratio=1.0)

@@ -12,7 +12,7 @@ from kseq.fields import suggestion
 from kseq.models.weights import load_model
 from kseq.pipeline.batching import with_first
 from kseq.pipeline.survey import CHUNK
-from kseq.search.batches import Sequences, by_length, checked, refuse_single
+from kseq.search.batches import LEAST_LOGITS, Sequences, by_length, checked, refuse_single
 from kseq.search.inference import AVERAGES, Inference
 from kseq.search.results import Prediction, Translation
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
@@ -56,6 +56,7 @@ class Translator:
         self.members = self, *others
         self.has_attention = any(member.config.model.attention != "none" for member in self.members)
         self._source_codecs = [member.codecs.source for member in self.members]
+        self._logits = len(self.members) * (codecs.target.size if codecs.target.is_text else 1)
         if average not in AVERAGES:
             raise ValueError(
                 f"average must be {' or '.join(map(repr, AVERAGES))}; received {average!r}"
@@ -78,8 +79,9 @@ class Translator:
             run: Run directory.
             *others: More of them, which make an ensemble with the first.
             average: As in `Translator`.
-            precision: Of weights and products. `"bfloat16"` takes half the memory, and is faster
-                on processors and GPUs that multiply in it; some results come out otherwise.
+            precision: Of weights and products. `"bfloat16"` takes half the memory, is faster on
+                processors and GPUs that multiply in it, slower on others, and changes some
+                results.
 
         Raises:
             FileNotFoundError: A directory is missing.
@@ -179,7 +181,7 @@ class Translator:
         first = 0
         sources = self._with_prefixes(texts, prefix, strategy)
         is_waiting = getattr(texts, "is_waiting", lambda: False)
-        logits = strategy.width * self.codecs.target.size
+        logits = strategy.width * max(self._logits, LEAST_LOGITS)
         for chunk in chunks(sources, read_ahead or self.read_ahead, is_waiting):
             results = self._search_chunk(search, first, chunk, logits)
             for number, (hypotheses, (source, _)) in enumerate(zip(results, chunk), first + 1):
@@ -397,9 +399,8 @@ class Translator:
                         **attended,
                     )
 
-        logits = 1 if self.predicts_values else self.codecs.target.size
         lengths = np.maximum(read.lengths, wanted.lengths)
-        return by_length(score_batch, lengths, token_logits=logits)
+        return by_length(score_batch, lengths, token_logits=self._logits)
 
     def _attended(self, source, tokens, length, attention):
         """Arguments of a result: the source, and the attention without padding."""

@@ -53,6 +53,7 @@ ORDER = [
     "inspection.suggestion",
     "pipeline.batching",
     "models.precision",
+    "models.initializers",
     "models.recurrence",
     "models.attention",
     "models.cells",

@@ -399,6 +399,11 @@ def test_logits_of_half_precision_are_summed_in_single():
 def test_sources_that_have_ended_are_left_behind(strategy):
     """In ever fewer rows every source is found what it would be found alone."""
     model, lengths = RandomModel(3, sources=16, steps=6), [2, 2, 3, 4, 5, 6, 6, 6] * 2
+    # Of up to 5 ids, read when others are left behind already, and up to the full length.
+    prefixes = [[4 + (source + n) % 2 for n in range(5)] for source in range(16)]
+    for source, prefix in enumerate(prefixes):
+        known = min(source % 6, lengths[source] - 1)
+        prefix[known:] = [PAD] * (5 - known)
     rows = []
 
     def step(ids, state, fixed):
@@ -410,7 +415,8 @@ def test_sources_that_have_ended_are_left_behind(strategy):
         state = {"source": tf.constant(sources), "prefix": tf.zeros([len(sources)], tf.int32)}
         required = require(
             [lengths[source] for source in sources],
-            prefix=tf.constant([[4 + source % 2] for source in sources]),
+            minimum_lengths=tf.constant([lengths[source] * (source % 3 > 0) for source in sources]),
+            prefix=tf.constant([prefixes[source] for source in sources]),
             seeds=tf.constant(sources),
             mask=tf.constant([[True, source % 2 == 0, True] for source in sources]),
         )

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kseq import Config, Translator
 from kseq.search import batches
+from kseq.search.batches import LEAST_LOGITS
 from kseq.search.inference import Inference
 from kseq.search.strategies import BeamSearch
 from kseq.special_tokens import END, SPECIAL_TOKENS
@@ -55,10 +56,12 @@ def test_a_batch_is_bounded_by_its_logits(translator, monkeypatch):
             yield rows
 
     monkeypatch.setattr(batches, "_batches", watched)
-    monkeypatch.setattr(batches, "BATCH_LOGITS", 2 * 3 * vocabulary)
+    monkeypatch.setattr(batches, "BATCH_LOGITS", 2 * 3 * LEAST_LOGITS)
+    assert vocabulary < LEAST_LOGITS
     again = translator.translate(SENTENCES, beam_size=3)
     assert sizes == [2, 2, 1] and [result.text for result in again] == targets
     sizes.clear()
+    monkeypatch.setattr(batches, "BATCH_LOGITS", 2 * 3 * vocabulary)
     for one, other in zip(translator.score(zip(SENTENCES, targets)), scored, strict=True):
         np.testing.assert_allclose(one.score, other.score, atol=1e-5)
     assert sizes == [1] * 5
@@ -75,6 +78,9 @@ def test_half_the_precision_is_close(small_run, translator):
         for one, other in zip(half.score(pairs), translator.score(pairs), strict=True)
     ]
     assert 0.0 < max(errors) < 0.1
+    for one in half.translate(SENTENCES):
+        (forced,) = half.score([(one.source, one.text)])
+        np.testing.assert_allclose(forced.log_probability, one.log_probability, atol=0.1)
     with pytest.raises(ValueError, match="'float32' or 'bfloat16'; received 'bfloat'; did you"):
         Translator.load(small_run, precision="bfloat")
 

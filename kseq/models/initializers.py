@@ -6,7 +6,9 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("kseq")
 class Orthogonal(keras.initializers.Orthogonal):
-    """`keras.initializers.Orthogonal`, made in float32: there is no other decomposition."""
+    """`keras.initializers.Orthogonal`, in float32 at least: it decomposes nothing in less."""
 
     def __call__(self, shape, dtype=None):
-        return ops.cast(super().__call__(shape, "float32"), dtype or keras.config.floatx())
+        dtype = dtype or keras.config.floatx()
+        precise = keras.backend.result_type(dtype, "float32")
+        return ops.cast(super().__call__(shape, precise), dtype)

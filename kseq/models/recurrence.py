@@ -23,14 +23,15 @@ def product(inputs, kernel):
         kernel: A Keras variable `[I, O]`; each is used once in a step.
 
     Returns:
-        `[..., O]`, float32 at least; within a loop multiplied in the type of its inputs.
+        `[..., O]`, float32 at least; within a loop multiplied in the type of its inputs, outside
+        in that of `inputs` or of the kernel, whichever is smaller.
     """
     products = _products.get()
     if products is not None and kernel.path in products.names:
-        outputs = products.multiply(inputs, kernel.path)
-    else:
-        outputs = _multiply(inputs, tf.cast(kernel.value, inputs.dtype))
-    return precise(outputs)
+        return precise(products.multiply(inputs, kernel.path))
+    factors = inputs, kernel.value
+    smaller = min((factor.dtype for factor in factors), key=lambda dtype: dtype.size)
+    return precise(_multiply(*(tf.cast(factor, smaller) for factor in factors)))
 
 
 def precise(tensor):

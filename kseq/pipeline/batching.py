@@ -216,7 +216,7 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
         pairs: `Pairs`, `ValuePairs` or `EncodedPairs` to stream.
         codecs: `CodecPair`.
         training: `TrainingConfig`: batch size, longest sequences, seed.
-        survey: `Survey` of these pairs; it tells how many batches there are.
+        survey: `Survey` of these pairs; another number of them is an error at the end.
         shuffled: Whether every epoch has an order of its own; otherwise all have the same.
 
     Returns:

@@ -14,6 +14,7 @@ from kseq.text.codec import decoded, strip_marks
 BATCH_SENTENCES = 256
 BATCH_TOKENS = 4096  # source tokens of a batch, padding included; or steps of real values
 BATCH_LOGITS = 2**24  # made at once, 64 MiB
+LEAST_LOGITS = 2**12  # What a hypothesis counts for even so: it has a state, and attends.
 
 
 class Sequences:

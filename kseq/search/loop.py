@@ -1,5 +1,6 @@
-"""One loop for every strategy, over any step function, as one graph for a whole batch.
+"""One search for every strategy, over any step function, as one graph for a whole batch.
 
+An inner loop extends hypotheses, an outer one leaves sources behind whose search has ended.
 Beam search and sampling differ in how they choose what follows; greedy search is a beam of 1.
 Real values are not searched for: `free_run` feeds each prediction to the next step.
 """
@@ -35,7 +36,7 @@ _Sources = collections.namedtuple("_Sources", ["rows", "requirements", "fixed", 
 _Ended = collections.namedtuple("_Ended", ["lengths", "log_probabilities", "scores"])
 _LEAST_COVERAGE = 1e-6
 _GROUP = 32  # values of which the largest is looked for first
-_CROWD = 8  # Sources are left behind as soon as one in so many has ended.
+_ENDED_SHARE = 8  # Sources are left behind as soon as one in so many has ended.
 
 
 def length_penalty(lengths, strategy):
@@ -77,7 +78,8 @@ def search(step, state, fixed, attention_spec, strategy, requirements):
     Args:
         step: Function of the last ids `[N]`, a state and what is fixed to logits `[N, V]`, the
             new state and the attention, with N = B·K, row `b·K + k` being hypothesis k of source
-            b. A state is any nest of tensors `[N, ...]`, which may grow but for their first
+            b. B falls as sources are left behind: what belongs to one must come as an argument.
+            A state is any nest of tensors `[N, ...]`, which may grow but for their first
             dimension; so is the attention, whose shape stays.
         state: The initial state, a nest of tensors `[B, ...]`.
         fixed: What every step of all hypotheses of a source is given, such as its memory, a
@@ -107,7 +109,7 @@ def search(step, state, fixed, attention_spec, strategy, requirements):
         # At least one step is taken, even if it only pads: nothing cannot be stacked.
         return (time == 0) | ((time < limit) & (tf.size(sources.rows) > 0))
 
-    def leave_behind(time, sources, hypotheses, memory, ended, history):
+    def extend_and_leave_behind(time, sources, hypotheses, memory, ended, history):
         """Goes on until a part of the sources has ended, and leaves those behind."""
         time, hypotheses, memory, history = _extended(
             step, choice, sources, limit, (time, hypotheses, memory, history), batch
@@ -126,7 +128,7 @@ def search(step, state, fixed, attention_spec, strategy, requirements):
     ended = _Ended(first.lengths, first.log_probabilities, first.log_probabilities)
     time, *_, ended, history = tf.while_loop(
         any_is_open,
-        leave_behind,
+        extend_and_leave_behind,
         (tf.constant(0), sources, first, memory, ended, history),
         shape_invariants=(
             tf.TensorShape([]),
@@ -159,7 +161,7 @@ def _extended(step, choice, sources, limit, variables, batch):
     def most_are_open(time, hypotheses, memory, _):
         is_open = choice.is_open(hypotheses, memory, sources.requirements)
         ended = tf.size(is_open) - tf.math.count_nonzero(is_open, dtype=tf.int32)
-        return (time == 0) | ((time < limit) & (ended * _CROWD < tf.size(is_open)))
+        return (time == 0) | ((time < limit) & (ended * _ENDED_SHARE < tf.size(is_open)))
 
     def extend(time, before, memory, history):
         logits, state, attention = step(
