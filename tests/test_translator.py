@@ -81,6 +81,12 @@ def test_half_the_precision_is_close(small_run, translator):
     for one in half.translate(SENTENCES):
         (forced,) = half.score([(one.source, one.text)])
         np.testing.assert_allclose(forced.log_probability, one.log_probability, atol=0.1)
+    library = half.inference.searching(BeamSearch(), (), None).graph.as_graph_def().library
+    nodes = [node for function in library.function for node in function.node_def]
+    products = [node for node in nodes if node.op == "MatMul"]
+    # Energies are float32 whatever the rest is.
+    precise = [node.name for node in products if node.attr["T"].type != tf.bfloat16]
+    assert len(products) > 5 and len(precise) == 1 and "/attention" in precise[0]
     with pytest.raises(ValueError, match="'float32' or 'bfloat16'; received 'bfloat'; did you"):
         Translator.load(small_run, precision="bfloat")
 
