@@ -80,8 +80,7 @@ class Translator:
             *others: More of them, which make an ensemble with the first.
             average: As in `Translator`.
             precision: Of weights and products. `"bfloat16"` takes half the memory, is faster on
-                processors and GPUs that multiply in it, slower on others, and changes some
-                results.
+                processors and GPUs that multiply in it, and changes some results.
 
         Raises:
             FileNotFoundError: A directory is missing.

@@ -84,8 +84,12 @@ def test_half_the_precision(small_run, text, tmp_path, output):
     half = Translator.load(small_run, precision="bfloat16").translate(SENTENCES)
     lines = output("translate", small_run, text, "--precision", "bfloat16", "--json")
     assert [json.loads(line)["score"] for line in lines] == [result.score for result in half]
+    perplexities = []
     for precision in ("float32", "bfloat16"):
         output("export", small_run, tmp_path / precision, "--precision", precision)
+        lines = output("evaluate", small_run, "--precision", precision, "--json")
+        perplexities.append(json.loads("".join(lines))["perplexity"])
+    assert 0.0 < abs(perplexities[0] / perplexities[1] - 1.0) < 0.05
     sizes = [
         sum(path.stat().st_size for path in (tmp_path / name / "variables").iterdir())
         for name in ("float32", "bfloat16")

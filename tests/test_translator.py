@@ -43,12 +43,10 @@ def test_a_translation_holds_together(translator, beam_size):
         assert isinstance(result.score, float)
 
 
-def test_a_batch_is_bounded_by_its_logits(translator, monkeypatch):
-    """Of a search those of one step, with forced targets those of all; the results stay."""
+@pytest.fixture
+def batch_sizes(monkeypatch):
+    """How many sentences the batches have, as they come."""
     sizes, cut = [], batches._batches
-    targets = [result.text for result in translator.translate(SENTENCES, beam_size=3)]
-    scored = translator.score(zip(SENTENCES, targets))
-    vocabulary = translator.codecs.target.size
 
     def watched(*arguments):
         for rows in cut(*arguments):
@@ -56,15 +54,28 @@ def test_a_batch_is_bounded_by_its_logits(translator, monkeypatch):
             yield rows
 
     monkeypatch.setattr(batches, "_batches", watched)
-    monkeypatch.setattr(batches, "BATCH_LOGITS", 2 * 3 * LEAST_LOGITS)
-    assert vocabulary < LEAST_LOGITS
-    again = translator.translate(SENTENCES, beam_size=3)
-    assert sizes == [2, 2, 1] and [result.text for result in again] == targets
-    sizes.clear()
+    return sizes
+
+
+@pytest.mark.parametrize("least", [1, LEAST_LOGITS])
+def test_a_batch_is_bounded_by_its_logits(small_run, translator, least, batch_sizes, monkeypatch):
+    """Of a search those of one step, with forced targets those of all; of every member."""
+    vocabulary = translator.codecs.target.size
+    assert 1 < 2 * vocabulary < LEAST_LOGITS
+    targets = [result.text for result in translator.translate(SENTENCES, beam_size=3)]
+    scored = translator.score(zip(SENTENCES, targets))
+    monkeypatch.setattr("kseq.translator.LEAST_LOGITS", least)
+    monkeypatch.setattr(batches, "BATCH_LOGITS", 2 * 3 * max(vocabulary, least))
+    for members, expected in ((1, [2, 2, 1]), (2, [1] * 5 if least == 1 else [2, 2, 1])):
+        batch_sizes.clear()
+        several = Translator.load(*[small_run] * members)
+        again = several.translate(SENTENCES, beam_size=3)
+        assert batch_sizes == expected and [result.text for result in again] == targets
     monkeypatch.setattr(batches, "BATCH_LOGITS", 2 * 3 * vocabulary)
+    batch_sizes.clear()
     for one, other in zip(translator.score(zip(SENTENCES, targets)), scored, strict=True):
         np.testing.assert_allclose(one.score, other.score, atol=1e-5)
-    assert sizes == [1] * 5
+    assert batch_sizes == [1] * 5
 
 
 def test_half_the_precision_is_close(small_run, translator):
