@@ -15,6 +15,7 @@ from kseq.corpora.corpus import Corpus
 from kseq.inspection.sides import look_swapped
 from kseq.models.factory import build_seq2seq, computing_in
 from kseq.models.losses import measure, value_objective
+from kseq.models.optimizer import Adam
 from kseq.models.precision import fastest_precision
 from kseq.models.teacher import Teacher
 from kseq.models.weights import load_weights, save_weights
@@ -227,7 +228,7 @@ def compiled(model, training, batches):
         warmup_steps=warmup,
     )
     settings = {
-        "optimizer": keras.optimizers.Adam(learning_rate, global_clipnorm=training.gradient_clip),
+        "optimizer": Adam(learning_rate, global_clipnorm=training.gradient_clip),
         # Batches have many shapes, and XLA compiles each of them anew.
         "jit_compile": False,
     }

@@ -66,6 +66,7 @@ ORDER = [
     "models.transformer",
     "models.factory",
     "models.output",
+    "models.optimizer",
     "models.teacher",
     "models.weights",
     "search.rules",

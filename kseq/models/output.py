@@ -88,9 +88,10 @@ def _some_losses(hidden, labels, shares, parameters, label_smoothing, transposed
     logits = tf.cast(logits, tf.float32)
     # On a CPU several times faster than TensorFlow's sparse cross-entropy.
     probabilities = tf.nn.softmax(logits)
+    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
     # The largest probability is at least 1/V: its logarithm is safe where others underflow.
-    best = tf.math.log(tf.reduce_max(probabilities, axis=-1))
-    normalizers = tf.reduce_max(logits, axis=-1) - best
+    highest, largest = (tf.gather(each, best, batch_dims=1) for each in (logits, probabilities))
+    normalizers = highest - tf.math.log(largest)
     entropies = normalizers - tf.gather(logits, labels, batch_dims=1)
     smoothed = (1.0 - label_smoothing) * entropies
     if label_smoothing:
@@ -98,7 +99,7 @@ def _some_losses(hidden, labels, shares, parameters, label_smoothing, transposed
     found = {
         "loss": tf.reduce_sum(smoothed * shares),
         "entropies": entropies,
-        "correct": tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32) == labels, tf.float32),
+        "correct": tf.cast(best == labels, tf.float32),
         "hidden": hidden,
         "parameters": [],
     }

@@ -1,0 +1,31 @@
+"""Adam, one operation for each variable."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("kseq")
+class Adam(keras.optimizers.Adam):
+    """Adam as Keras has it, without a dozen passes over memory and tensors as large as a variable.
+
+    Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1, with the order of computation at the end
+    of their section 2: `α √(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (√v + ε)`.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates a variable, and what is remembered of its gradients."""
+        index = self._get_variable_index(variable)
+        step = tf.cast(self.iterations + 1, variable.dtype)
+        decays = [tf.constant(decay, variable.dtype) for decay in (self.beta_1, self.beta_2)]
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].handle,
+            v=self._velocities[index].handle,
+            beta1_power=decays[0] ** step,
+            beta2_power=decays[1] ** step,
+            lr=tf.cast(learning_rate, variable.dtype),
+            beta1=decays[0],
+            beta2=decays[1],
+            epsilon=tf.constant(self.epsilon, variable.dtype),
+            grad=tf.cast(gradient, variable.dtype),
+        )

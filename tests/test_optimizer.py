@@ -1,0 +1,56 @@
+"""The optimizer against plain NumPy."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kseq.models.optimizer import Adam
+
+RATES = [0.1, 0.05, 0.02, 0.01]
+
+
+def reference(value, gradients, rates, clip, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    """Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1, for one vector, its ε beside √v̂.
+
+    Keras, as the end of section 2 there, puts ε beside √v instead: smaller by √(1 - β₂ᵗ).
+    """
+    first = second = np.zeros_like(value)
+    for step, (gradient, rate) in enumerate(zip(gradients, rates), start=1):
+        gradient = gradient * min(1.0, clip / np.linalg.norm(gradient))
+        first = beta_1 * first + (1 - beta_1) * gradient
+        second = beta_2 * second + (1 - beta_2) * gradient**2
+        corrected = first / (1 - beta_1**step), np.sqrt(second / (1 - beta_2**step))
+        value = value - rate * corrected[0] / (corrected[1] + epsilon / np.sqrt(1 - beta_2**step))
+    return value
+
+
+@pytest.mark.parametrize("clip", [1.0, 1e6])
+def test_the_steps_are_those_of_the_paper(clip):
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=12), rng.normal(size=(4, 12)) * [[1.0], [1e-4], [3.0], [0.1]]
+    table, vector = (keras.Variable(part, dtype="float64") for part in np.split(start, [8]))
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay([0, 1, 2], RATES)
+    optimizer = Adam(schedule, global_clipnorm=clip)
+
+    @tf.function
+    def apply(gradient):
+        optimizer.apply_gradients([(gradient[:8], table), (gradient[8:], vector)])
+
+    for gradient in gradients:
+        apply(tf.constant(gradient))
+    found = np.concatenate([table.numpy(), vector.numpy()])
+    np.testing.assert_allclose(found, reference(start, gradients, RATES, clip), rtol=1e-6)
+
+
+def test_a_row_that_is_looked_up_twice_gets_both_gradients():
+    """Gradients of embeddings come in rows, some of them more than once."""
+    ids, upstream = np.array([2, 0, 2]), np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 0.25]])
+    dense = np.zeros((4, 2))
+    np.add.at(dense, ids, upstream)
+    for clip in (1.0, None):
+        table = keras.Variable(np.ones((4, 2)), dtype="float64")
+        rows = tf.IndexedSlices(tf.constant(upstream), tf.constant(ids), tf.constant([4, 2]))
+        Adam(0.1, global_clipnorm=clip).apply_gradients([(rows, table)])
+        clipped = reference(np.ones(8), [dense.reshape(-1)], [0.1], clip or 1e6)
+        np.testing.assert_allclose(table.numpy().reshape(-1), clipped, rtol=1e-6)
