@@ -71,7 +71,7 @@ class SimpleRNN(_OwnLoop, keras.layers.SimpleRNN):
 class GRU(_OwnLoop, keras.layers.GRU):
     """Cho et al. 2014 (arXiv 1406.1078), equations 5 to 8, reset gate after the product."""
 
-    kept_count = 3
+    kept_count = 4
 
     def biases(self, dtype):
         return tf.unstack(tf.cast(self.cell.bias, dtype))
@@ -79,50 +79,54 @@ class GRU(_OwnLoop, keras.layers.GRU):
     @staticmethod
     def step(inputs, recurrent, states):
         (before,) = states
-        units = before.shape[-1]
-        gates = tf.sigmoid(inputs[:, : 2 * units] + recurrent[:, : 2 * units])
-        update, reset = tf.split(gates, 2, axis=-1)
-        product = recurrent[:, 2 * units :]
-        candidate = tf.tanh(inputs[:, 2 * units :] + reset * product)
-        return [candidate + update * (before - candidate)], [gates, candidate, product]
+        inputs = tf.split(inputs, 3, axis=-1)
+        update, reset, product = tf.split(recurrent, 3, axis=-1)
+        update, reset = tf.sigmoid(inputs[0] + update), tf.sigmoid(inputs[1] + reset)
+        candidate = tf.tanh(inputs[2] + reset * product)
+        return [candidate + update * (before - candidate)], [update, reset, candidate, product]
 
     @staticmethod
     def step_back(kept, before, after, upstream):
-        gates, candidate, product = kept
+        update, reset, candidate, product = kept
         (upstream,) = upstream
-        update, reset = tf.split(gates, 2, axis=-1)
         inner = upstream * (1.0 - update) * (1.0 - tf.square(candidate))
-        gate = tf.concat([upstream * (before[0] - candidate), inner * product], axis=-1)
-        gate *= gates * (1.0 - gates)
-        direct = upstream * update
-        return tf.concat([gate, inner], -1), tf.concat([gate, inner * reset], -1), [direct]
+        gates = [
+            upstream * (before[0] - candidate) * update * (1.0 - update),
+            inner * product * reset * (1.0 - reset),
+        ]
+        return (
+            tf.concat([*gates, inner], axis=-1),
+            tf.concat([*gates, inner * reset], axis=-1),
+            [upstream * update],
+        )
 
 
 @keras.saving.register_keras_serializable("kseq")
 class LSTM(_OwnLoop, keras.layers.LSTM):
     """Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000, as in Keras."""
 
-    kept_count = 2
+    kept_count = 4
 
     @staticmethod
     def step(inputs, recurrent, states):
-        write, forget, candidate, output = tf.split(inputs + recurrent, 4, axis=-1)
-        gates = tf.sigmoid(tf.concat([write, forget, output], axis=-1))
-        write, forget, output = tf.split(gates, 3, axis=-1)
-        candidate = tf.tanh(candidate)
+        parts = tf.split(inputs + recurrent, 4, axis=-1)
+        write, forget, output = (tf.sigmoid(parts[gate]) for gate in (0, 1, 3))
+        candidate = tf.tanh(parts[2])
         memory = forget * states[1] + write * candidate
-        return [output * tf.tanh(memory), memory], [gates, candidate]
+        return [output * tf.tanh(memory), memory], [write, forget, candidate, output]
 
     @staticmethod
     def step_back(kept, before, after, upstream):
-        gates, candidate = kept
-        write, forget, output = tf.split(gates, 3, axis=-1)
+        write, forget, candidate, output = kept
         squashed = tf.tanh(after[1])
         memory = upstream[1] + upstream[0] * output * (1.0 - tf.square(squashed))
-        gate = tf.concat([memory * candidate, memory * before[1], upstream[0] * squashed], axis=-1)
-        write_gate, forget_gate, output_gate = tf.split(gate * gates * (1.0 - gates), 3, axis=-1)
-        inner = memory * write * (1.0 - tf.square(candidate))
-        gate = tf.concat([write_gate, forget_gate, inner, output_gate], axis=-1)
+        parts = [
+            memory * candidate * write * (1.0 - write),
+            memory * before[1] * forget * (1.0 - forget),
+            memory * write * (1.0 - tf.square(candidate)),
+            upstream[0] * squashed * output * (1.0 - output),
+        ]
+        gate = tf.concat(parts, axis=-1)
         return gate, gate, [tf.zeros_like(memory), memory * forget]
 
 
@@ -200,7 +204,7 @@ def _backward(layer, kernel, is_real, history, kept, before, upstream, last):
         direct[0] += precise(product)
         if is_real is not None:
             direct = [
-                gradient + tf.where(is_real[time], tf.zeros_like(passed), passed)
+                tf.where(is_real[time], gradient, passed)
                 for gradient, passed in zip(direct, gradients)
             ]
         return time - 1, direct, written(arrays, time, [inputs, recurrent])
