@@ -118,7 +118,7 @@ class LoopDecoder(keras.layers.Layer):
         """The attention of one query `[N, H]`: context, weights and progress."""
         query = ops.expand_dims(query, 1)
         context, weights, progress = self.attention(query, keys, memory, mask, progress)
-        return context[:, 0], weights[:, 0], progress
+        return ops.squeeze(context, 1), ops.squeeze(weights, 1), progress
 
     def run_cells(self, inputs, kept, states):
         """One step of the stack: output of the top layer `[N, H]`, and all new states."""

@@ -190,6 +190,7 @@ def _forward(layer, inputs, is_real, kernel, bias, states):
 
 def _backward(layer, kernel, is_real, history, kept, before, upstream, last):
     """Gradients of inputs and of recurrent products `[S, N, G]`, and of the first state."""
+    transposed = tf.transpose(kernel)  # once, not in every product
 
     def body(time, gradients, arrays):
         gradients = [gradients[0] + upstream[time], *gradients[1:]]
@@ -200,7 +201,7 @@ def _backward(layer, kernel, is_real, history, kept, before, upstream, last):
             ]
         at_time = ([part[time] for part in parts] for parts in (kept, before, history))
         inputs, recurrent, direct = layer.step_back(*at_time, new)
-        product = tf.matmul(tf.cast(recurrent, kernel.dtype), kernel, transpose_b=True)
+        product = tf.matmul(tf.cast(recurrent, kernel.dtype), transposed)
         direct[0] += precise(product)
         if is_real is not None:
             direct = [

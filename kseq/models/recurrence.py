@@ -145,6 +145,7 @@ class _Loop:
     def backward(self, inputs, leaves, constants, weights, kept, upstream, last):
         """Gradients of all that `forward` was given; None for what is no real number."""
         kernels, vectors = self._cast(weights, inputs[0].dtype)
+        kernels = {path: tf.transpose(kernel) for path, kernel in kernels.items()}
         count = len(kernels) + len(self._batched)
         states, read, made = _split(kept, len(leaves), count, count)
         is_real = [leaf.dtype.is_floating for leaf in leaves]
@@ -225,7 +226,7 @@ class _Products:
     """The large products of one step.
 
     Args:
-        kernels: Tensors `[I, O]` by the path of their variable.
+        kernels: Tensors `[I, O]` by the path of their variable; on the way back `[O, I]`.
         batched: Names of constants that rows are multiplied with.
         outputs: What the products gave on the way forth, while going back.
     """
@@ -262,7 +263,7 @@ class _Products:
         def known(inputs):
             def gradient(upstream):
                 self._upstream[name] = upstream
-                return _multiply(upstream, matrix, not transpose)
+                return _multiply(upstream, matrix, not (transpose or name in self.kernels))
 
             return tf.identity(self._outputs[name]), gradient
 
