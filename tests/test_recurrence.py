@@ -80,7 +80,7 @@ def test_gradients_equal_those_of_autodiff(cell, attention, layers, compiled):
 
 
 def test_going_back_needs_what_was_kept(monkeypatch):
-    """The way back is our own, not autodiff's: it does not multiply again on the way forth."""
+    """The way back is our own, not autodiff's: one product for each, none of them twice."""
     made, width = decoder("gru", "bahdanau", 1)
     given = tensors("gru", "bahdanau", 1, width)
     mask = tf.ones([2, 5], tf.bool)
@@ -97,3 +97,20 @@ def test_going_back_needs_what_was_kept(monkeypatch):
     forth = len(multiplied)
     tape.gradient(loss, [weight.value for weight in made.weights])
     assert forth > 0 and len(multiplied) == 2 * forth
+
+
+def test_what_is_kept_grows_with_the_length_alone(monkeypatch):
+    """Nothing as wide as the attention is kept for every pair of target and source positions."""
+    made, width = decoder("gru", "bahdanau", 1)
+    given = tensors("gru", "bahdanau", 1, width)
+    kept, forward = [], recurrence._Loop.forward
+
+    def watched(self, *parts, **options):
+        found = forward(self, *parts, **options)
+        kept.extend(found[2])
+        return found
+
+    monkeypatch.setattr(recurrence._Loop, "forward", watched)
+    made(*given, tf.ones([2, 5], tf.bool), training=True)
+    assert len(kept) > 3 and all(each.shape[0] == 4 for each in kept)
+    assert max(tf.size(each) for each in kept) < 4 * 2 * 5 * UNITS

@@ -1,18 +1,21 @@
 """The translator: contracts that hold for every sentence."""
 
+import functools
 import shutil
 
 import keras
 import numpy as np
 import pytest
+import references
 import tensorflow as tf
+from combinations import weights_of
 
 from kseq import Config, Translator
 from kseq.search import batches
 from kseq.search.batches import LEAST_LOGITS
 from kseq.search.inference import Inference
 from kseq.search.strategies import BeamSearch
-from kseq.special_tokens import END, SPECIAL_TOKENS
+from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, START
 
 SENTENCES = [
     "The cat is small.",
@@ -28,6 +31,28 @@ def same(one, other):
     assert one.source_tokens == other.source_tokens
     np.testing.assert_allclose(one.score, other.score, atol=1e-5)
     np.testing.assert_allclose(one.attention, other.attention, atol=1e-5)
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_translations_are_those_of_plain_numpy(translator, beam_size):
+    """The trained model in loops over float64, searched with lists: the same, token by token."""
+    codecs, weights = translator.codecs, weights_of(translator.model)
+    found = translator.translate(SENTENCES, beam_size, maximum_length=12)
+    for result, source in zip(found, codecs.source.encode(tf.constant(SENTENCES)).to_list()):
+
+        @functools.cache
+        def log_probabilities(ids, source=source):
+            given = {"source_ids": [source], "target_ids": [[START, *ids]]}
+            given = {name: np.array(rows) for name, rows in given.items()}
+            logits, *_ = references.seq2seq(translator.config.model, weights, given)
+            return references.log_softmax(logits[0, -1])
+
+        allowed = set(range(codecs.target.size)) - {PAD, START}
+        problem = references.SearchProblem(log_probabilities, allowed, END, longest=13)
+        score, _, ids = problem.beam(beam_size)[0]
+        assert result.score == pytest.approx(score, abs=1e-4)
+        text = codecs.target.decode(tf.ragged.constant([ids[:-1]]))[0]
+        assert result.text == text.numpy().decode()
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])

@@ -14,6 +14,8 @@ class Adam(keras.optimizers.Adam):
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates a variable, and what is remembered of its gradients."""
+        if self.amsgrad:
+            return super().update_step(gradient, variable, learning_rate)
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
         decays = [tf.constant(decay, variable.dtype) for decay in (self.beta_1, self.beta_2)]
