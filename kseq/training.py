@@ -227,8 +227,11 @@ def compiled(model, training, batches):
         warmup_target=training.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
+    optimizer = Adam(learning_rate, global_clipnorm=training.gradient_clip)
+    # A step that makes these variables is traced once more without.
+    optimizer.build(model.trainable_variables)
     settings = {
-        "optimizer": Adam(learning_rate, global_clipnorm=training.gradient_clip),
+        "optimizer": optimizer,
         # Batches have many shapes, and XLA compiles each of them anew.
         "jit_compile": False,
     }

@@ -93,6 +93,23 @@ def test_the_same_seed_gives_the_same_model(tiny, tmp_path):
     assert abs(results[0] - results[2]) > 1e-3
 
 
+def test_nothing_is_traced_anew_whatever_the_batches(tmp_path, monkeypatch):
+    """One graph to train and one to validate with serve batches of all sizes and lengths."""
+    path, traces, shapes = tmp_path / "pairs.tsv", [], set()
+    lines = (f"{'a ' * (n % 9 + 1)}b\t{'x ' * (n % 7 + 1)}y\n" for n in range(250))
+    path.write_text("".join(lines))
+    loss_of = kseq.models.teacher.Teacher._loss_of
+
+    def watched(self, data, training):
+        traces.append(training)
+        tf.py_function(lambda labels: shapes.add(labels.shape), [data[1]], [])
+        return loss_of(self, data, training)
+
+    monkeypatch.setattr(kseq.models.teacher.Teacher, "_loss_of", watched)
+    train(load_corpus(path), Config().with_settings(SMALL), out=tmp_path / "run", verbose=False)
+    assert len(shapes) > 3 and traces == [True, False]
+
+
 def test_the_best_weights_are_kept_and_training_stops(tiny, tmp_path):
     """At an absurd learning rate the validation loss goes up sooner or later."""
     config = CONFIG.with_settings(["epochs=40", "patience=2", "learning_rate=0.3", "dropout=0"])
