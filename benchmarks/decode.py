@@ -5,8 +5,8 @@ Usage: python benchmarks/decode.py RUN [--test FILE [FILE]] [--sentences N] [--r
 
 Greedy search and beam 5, all sentences at once and one by one, in process and through the
 SavedModel that `kseq export` writes; beside them the loop that tutorials show, a compiled step
-called from Python until all sentences have ended. Everything is warm: start-up and tracing are
-not counted.
+called from Python until all sentences have ended. Everything is warm: every way has translated
+all sentences once before it is measured.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import tempfile
 import time
 
 import numpy as np
-from measuring import in_turn, publish, row, table
+from measuring import in_turn, publish, table
 
 import kseq
 from kseq.console import import_tensorflow_quietly
@@ -23,7 +23,7 @@ from kseq.corpora.corpus import open_pairs, reopen_corpus
 
 BEAMS = (1, 5)
 BATCH = 64  # sentences that the SavedModel gets at once
-WORDS = range(10, 15)  # of a sentence that is translated alone
+WORDS = 12  # of a sentence that is translated alone
 
 
 def main():
@@ -46,23 +46,30 @@ def main():
             for where, way in in_and_out_of_process(translator, beam, folder).items()
         }
         ways["loop in Python, greedy"] = loop_in_python(translator)
+        alone = [text for text in texts if len(text.split()) == WORDS]
+        for way in ways.values():
+            way(texts)
+            latencies(way, alone)
         rates = in_turn(
             {name: functools.partial(rate, way, texts) for name, way in ways.items()},
             options.rounds,
         )
-        alone = [text for text in texts if len(text.split()) in WORDS][:200]
-        waits = {name: latencies(way, alone) for name, way in ways.items()}
+        waits = in_turn(
+            {name: functools.partial(latencies, way, alone) for name, way in ways.items()},
+            options.rounds,
+        )
     text = "\n".join(
         [
             f"{len(texts):,} sentences.",
             "",
             table(rates, "sentences per second"),
             "",
-            f"One sentence of {WORDS[0]} to {WORDS[-1]} words at a time ({len(alone)} of them):",
+            f"One sentence of {WORDS} words at a time ({len(alone)} of them):",
             "",
-            row(["", "ms, median", "ms, 99th percentile"]),
-            row(["---"] * 3),
-            *(row([name, *(f"{each:.1f}" for each in wait)]) for name, wait in waits.items()),
+            *(
+                table({name: [each[share] for each in waits[name]] for name in ways}, unit) + "\n"
+                for share, unit in enumerate(["ms, median", "ms, 99th percentile"])
+            ),
         ]
     )
     publish({"sentences_per_second": rates, "milliseconds": waits}, text, options.out)
@@ -100,7 +107,7 @@ def loop_in_python(translator):
 
     codecs = translator.codecs
     encoder, step = kseq.split_for_inference(translator.model)
-    encode, advance = tf.function(encoder, reduce_retracing=True), tf.function(step)
+    encode, advance = (tf.function(part, reduce_retracing=True) for part in (encoder, step))
 
     def in_batches(texts):
         batches = (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
@@ -129,8 +136,7 @@ def _rows(found):
 
 
 def rate(way, texts):
-    """Sentences per second; the first time is not counted."""
-    way(texts[:BATCH])
+    """Sentences per second."""
     started = time.perf_counter()
     way(texts)
     return len(texts) / (time.perf_counter() - started)
@@ -138,8 +144,6 @@ def rate(way, texts):
 
 def latencies(way, texts):
     """Milliseconds of single sentences: the median, and the 99th percentile."""
-    for text in texts[:20]:
-        way([text])
     times = []
     for text in texts:
         started = time.perf_counter()

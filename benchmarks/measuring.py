@@ -79,14 +79,20 @@ def publish(results, text, out=None):
 def machine():
     """Returns processor, cores, versions and date, a dict."""
     import keras
+    import numpy as np
     import tensorflow as tf
+
+    import kseq
 
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "GPUs": len(tf.config.list_physical_devices("GPU")),
+        "Python": platform.python_version(),
         "TensorFlow": tf.__version__,
         "Keras": keras.__version__,
+        "NumPy": np.__version__,
+        "kseq": kseq.__version__,
         "date": time.strftime("%Y-%m-%d"),
     }
 

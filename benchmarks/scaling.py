@@ -3,14 +3,15 @@
 Usage: python benchmarks/scaling.py [--what NAME ...] [--rounds N] [--out FOLDER]
 
 One thing grows, the others stay: 128 sentences of 16 tokens on either side, 512 units, 8,000
-different tokens. Each figure is that of a process of its own: milliseconds of a training step
-(median), and the most memory that the process held by then; milliseconds in which beam 5 on random
-weights takes all sentences a token further, in as many batches as it needs; the most memory after
-it. For corpora: seconds to the first batch, the first time and the second, from the cache. FOLDER
-gets a picture, too.
+different tokens. Training and search are processes of their own in every round: milliseconds of
+a training step (median); milliseconds in which beam 5 on random weights, in float32, takes all
+sentences a token further, in as many batches as it needs; and the most memory that each process
+held. For corpora: seconds to the first batch, the first time and the second, from the cache.
+FOLDER gets a picture, too.
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import resource
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 
-from measuring import publish, row
+from measuring import in_turn, publish, row
 
 USUAL = {"length": 16, "vocabulary": 8_000, "batch": 128, "units": 512}
 GROWING = {
@@ -50,20 +51,30 @@ def main():
         return
     results = {}
     for what in options.what:
+        ways = {
+            size: functools.partial(in_processes, what, size, options) for size in GROWING[what]
+        }
         results[what] = {
-            size: _figures([in_a_process(what, size, options) for _ in range(options.rounds)])
-            for size in GROWING[what]
+            size: {name: [each[name] for each in rounds] for name in rounds[0]}
+            for size, rounds in in_turn(ways, options.rounds).items()
         }
     publish(results, table(results), options.out)
     if options.out:
         draw(results, options.out / "scaling.png")
 
 
-def in_a_process(what, size, options):
+def in_processes(what, size, options):
     """The figures of one size, a dict of numbers."""
-    sizes = {what: size} if what == "pairs" else {**USUAL, what: size}
+    if what == "pairs":
+        return _in_a_process({what: size}, options)
+    sizes = {**USUAL, what: size}
     if what == "length":
         sizes["batch"] = LONG_BATCH
+    parts = [_in_a_process({**sizes, "part": part}, options) for part in PARTS]
+    return {name: figure for part in parts for name, figure in part.items()}
+
+
+def _in_a_process(sizes, options):
     command = [sys.executable, __file__, "--one", json.dumps(sizes), "--set", *options.set]
     done = subprocess.run(command, text=True, capture_output=True, check=False)
     if done.returncode:
@@ -72,17 +83,13 @@ def in_a_process(what, size, options):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _figures(rounds):
-    return {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
-
-
 def _one(sizes, settings):
     if "pairs" in sizes:
         return {**_corpus(sizes["pairs"]), "MB": _megabytes()}
     import kseq
 
     config = kseq.Config().with_settings([f"units={sizes['units']}", "dropout=0.2", *settings])
-    return {**_trained(config, sizes), **_searched(config, sizes)}
+    return PARTS[sizes["part"]](config, sizes)
 
 
 def _megabytes():
@@ -172,14 +179,21 @@ def _corpus(pairs):
     return figures
 
 
+PARTS = {"training": _trained, "search": _searched}
+
+
 def table(results):
-    """The figures as a Markdown table for each thing that grows."""
+    """Medians, and least to most, as a Markdown table for each thing that grows."""
     parts = []
     for what, figures in results.items():
         names = list(next(iter(figures.values())))
         lines = [row([what, *names]), row(["---"] * (1 + len(names)))]
         for size, values in figures.items():
-            lines.append(row([f"{size:,}", *(f"{values[name]:,.1f}" for name in names)]))
+            cells = (
+                f"{statistics.median(each):,.1f} ({min(each):,.1f} to {max(each):,.1f})"
+                for each in values.values()
+            )
+            lines.append(row([f"{size:,}", *cells]))
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
@@ -193,7 +207,7 @@ def draw(results, path):
         figure.subplots(1, len(results), squeeze=False)[0], results.items()
     ):
         for name in next(iter(figures.values())):
-            values = [each[name] for each in figures.values()]
+            values = [statistics.median(each[name]) for each in figures.values()]
             axes.loglog(list(figures), values, marker="o", label=name)
         axes.set(xlabel=what)
         axes.grid(alpha=0.3, which="both")

@@ -1,7 +1,7 @@
 """Training speed: target tokens per second on the way that `kseq train` goes.
 
-Usage: python benchmarks/train.py [--data FOLDER] [--kinds NAME ...] [--set FIELD=VALUE ...]
-           [--steps N] [--rounds N] [--out FOLDER]
+Usage: python benchmarks/train.py [--data FOLDER] [--kinds NAME ...] [--precisions NAME ...]
+           [--set FIELD=VALUE ...] [--steps N] [--rounds N] [--out FOLDER]
 
 Keras' fit with everything that belongs to it: the pipeline from text, dropout, clipping, Adam,
 metrics. Words of Multi30k German-English where FOLDER holds it (`kseq fetch multi30k FOLDER`),
@@ -20,31 +20,27 @@ import kseq
 from kseq.console import import_tensorflow_quietly
 from kseq.recipes import load_recipe
 
-BFLOAT16 = ["precision=mixed_bfloat16"]
 KINDS = {
-    "gru, bahdanau, float32": [],
-    "gru, bahdanau": BFLOAT16,
-    "lstm, bahdanau": [*BFLOAT16, "cell=lstm"],
-    "rnn, bahdanau": [*BFLOAT16, "cell=rnn"],
-    "gru, coverage": [*BFLOAT16, "attention=coverage"],
-    "gru, luong_general": [*BFLOAT16, "attention=luong_general"],
-    "gru, luong_general, not fed": [
-        *BFLOAT16,
-        "attention=luong_general",
-        "input_feeding=false",
-    ],
-    "gru, luong_dot": [*BFLOAT16, "attention=luong_dot"],
-    "gru, luong_concat": [*BFLOAT16, "attention=luong_concat"],
-    "gru, local_p": [*BFLOAT16, "attention=local_p"],
-    "gru, none": [*BFLOAT16, "attention=none"],
+    "gru, bahdanau": [],
+    "lstm, bahdanau": ["cell=lstm"],
+    "rnn, bahdanau": ["cell=rnn"],
+    "gru, coverage": ["attention=coverage"],
+    "gru, luong_general": ["attention=luong_general"],
+    "gru, luong_general, not fed": ["attention=luong_general", "input_feeding=false"],
+    "gru, luong_dot": ["attention=luong_dot"],
+    "gru, luong_scaled_dot": ["attention=luong_scaled_dot"],
+    "gru, luong_concat": ["attention=luong_concat"],
+    "gru, local_m": ["attention=local_m"],
+    "gru, local_p": ["attention=local_p"],
+    "gru, none": ["attention=none"],
     "transformer": [
-        *BFLOAT16,
         "architecture=transformer",
         "encoder_layers=2",
         "decoder_layers=2",
         "embedding_dim=512",
     ],
 }
+PRECISIONS = ("float32", "mixed_bfloat16")
 WARM_UP = 15  # steps that find out shapes and fill buffers
 
 
@@ -53,6 +49,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--data", help="folder with Multi30k")
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS)
     parser.add_argument("--set", nargs="+", default=[])
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
@@ -61,8 +58,11 @@ def main():
     import_tensorflow_quietly()
     corpus = open_corpus(options.data)
     trainings = {
-        kind: Training(corpus, [*KINDS[kind], *options.set], options.steps)
+        f"{kind}, {precision}": Training(
+            corpus, [*KINDS[kind], f"precision={precision}", *options.set], options.steps
+        )
         for kind in options.kinds
+        for precision in options.precisions
     }
     floors = {dtype: [] for dtype in ("float32", "bfloat16")}
     ways = {kind: training.rate for kind, training in trainings.items()}
@@ -74,12 +74,18 @@ def main():
         [
             f"{corpus.train}: " + ", ".join(options.set or ["settings of the package"]),
             "",
-            table(figures, "target tokens per second", options.kinds[0], digits=0),
+            table(figures, "target tokens per second", next(iter(trainings)), digits=0),
             "",
             *floor_table(trainings, figures, floors),
         ]
     )
-    publish({"tokens_per_second": figures, "product_flops": floors}, text, options.out)
+    results = {
+        "corpus": str(corpus.train),
+        "settings": options.set,
+        "tokens_per_second": figures,
+        "product_flops": floors,
+    }
+    publish(results, text, options.out)
 
 
 def open_corpus(data):

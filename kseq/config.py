@@ -44,7 +44,7 @@ class ModelConfig(Section):
         attention_layer: The decoder layer that attention reads, `"bottom"` (the layers above
             run outside the loop) or `"top"`.
         input_feeding: Whether the attentional state of a step enters the next one (Luong et
-            al. 2015); without it the decoder needs no loop of ours.
+            al. 2015); without it attention reads all steps of a target at once.
         window: Half width D of the window of local attention, in source positions.
         coverage_loss: Weight of the coverage loss (See et al. 2017), with `"coverage"`. A weight
             of 1 from the first step on keeps a model from learning, as their section 5 says too.

@@ -255,7 +255,7 @@ def attentional_layer(units):
 
 
 def recurrent_layers(config, cell, first, sequence, states, context=None):
-    """Runs ordinary recurrent layers over the whole target, outside any loop of ours.
+    """Runs ordinary recurrent layers over the whole target, outside the loop with attention.
 
     Args:
         config: `ModelConfig`.
