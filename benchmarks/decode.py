@@ -16,14 +16,16 @@ import time
 
 import numpy as np
 from measuring import in_turn, publish, table
+from tutorial_loop import loop_in_python
 
 import kseq
 from kseq.console import import_tensorflow_quietly
 from kseq.corpora.corpus import open_pairs, reopen_corpus
 
 BEAMS = (1, 5)
-BATCH = 64  # sentences that the SavedModel gets at once
-WORDS = 12  # of a sentence that is translated alone
+BATCH = 64  # sentences that the SavedModel and the loop get at once
+WORDS = 12  # about so many has a sentence that is translated alone
+ALONE = 100  # such sentences
 
 
 def main():
@@ -45,8 +47,8 @@ def main():
             for beam in BEAMS
             for where, way in in_and_out_of_process(translator, beam, folder).items()
         }
-        ways["loop in Python, greedy"] = loop_in_python(translator)
-        alone = [text for text in texts if len(text.split()) == WORDS]
+        ways["loop in Python, greedy"] = loop_in_python(translator, BATCH)
+        alone = sorted(texts, key=lambda text: abs(len(text.split()) - WORDS))[:ALONE]
         for way in ways.values():
             way(texts)
             latencies(way, alone)
@@ -64,7 +66,7 @@ def main():
             "",
             table(rates, "sentences per second"),
             "",
-            f"One sentence of {WORDS} words at a time ({len(alone)} of them):",
+            f"One sentence at a time, {said_lengths(alone)} ({len(alone)} of them):",
             "",
             *(
                 table({name: [each[share] for each in waits[name]] for name in ways}, unit) + "\n"
@@ -73,6 +75,12 @@ def main():
         ]
     )
     publish({"sentences_per_second": rates, "milliseconds": waits}, text, options.out)
+
+
+def said_lengths(texts):
+    """The least and the largest number of words."""
+    lengths = [len(text.split()) for text in texts]
+    return f"{min(lengths)} to {max(lengths)} words"
 
 
 def sources(translator, test, most):
@@ -97,42 +105,6 @@ def in_and_out_of_process(translator, beam, folder):
         return [text.decode() for output in outputs for text in output]
 
     return {"in process": in_process, "SavedModel": served}
-
-
-def loop_in_python(translator):
-    """A function that translates a list of strings, greedily, by a step at a time."""
-    import tensorflow as tf
-
-    from kseq.special_tokens import END, START
-
-    codecs = translator.codecs
-    encoder, step = kseq.split_for_inference(translator.model)
-    encode, advance = (tf.function(part, reduce_retracing=True) for part in (encoder, step))
-
-    def in_batches(texts):
-        batches = (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
-        return [text for batch in batches for text in one_batch(batch)]
-
-    def one_batch(texts):
-        source_ids = codecs.source.encode(tf.constant(texts))
-        encoded = encode({"source_ids": source_ids.to_tensor()})
-        ids, found = tf.fill([len(texts)], START), []
-        have_ended = tf.zeros([len(texts)], tf.bool)
-        while len(found) < 100 and not tf.reduce_all(have_ended):
-            outputs = advance({"ids": ids, **encoded})
-            encoded["state"] = outputs["state"]
-            ids = tf.argmax(outputs["logits"], axis=-1, output_type=tf.int32)
-            have_ended |= ids == END
-            found.append(ids)
-        rows = [row[: row.index(END)] if END in row else row for row in _rows(found)]
-        texts = codecs.target.decode(tf.ragged.constant(rows, tf.int32))
-        return [text.decode() for text in texts.numpy()]
-
-    return in_batches
-
-
-def _rows(found):
-    return [[int(number) for number in row] for row in zip(*(ids.numpy() for ids in found))]
 
 
 def rate(way, texts):

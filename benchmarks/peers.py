@@ -6,8 +6,9 @@ Usage: python benchmarks/peers.py [--data FOLDER] [--work FOLDER] [--steps N] [-
 Training: target tokens per second, padding not counted, of the steps after the first; every
 system in a process of its own in every round. Decoding: sentences per second, start-up excluded
 (of two passes, one with three times the sentences, the difference counts), each with a model
-that it has trained itself for `--epochs` epochs. Words of Multi30k German-English where FOLDER
-holds it (`kseq fetch multi30k FOLDER`), else the embedded English-French corpus.
+that it has trained itself for `--epochs` epochs; the loop of TensorFlow's tutorial, greedy, takes
+that of kseq. Words of Multi30k German-English where FOLDER holds it (`kseq fetch multi30k FOLDER`),
+else the embedded English-French corpus.
 
 The peers are installed from the registry, each in a virtual environment below the work folder,
 by the Python that runs this (3.11; theirs are no newer). One that cannot be installed is left
@@ -71,10 +72,10 @@ def main():
     for system in systems:
         system.train(options.epochs)
     decoding, lengths = {}, {}
-    for beam in (5, 1):
-        ways = {each.name: functools.partial(each.decoding_rate, beam) for each in systems}
+    for beam, searching in ((5, systems), (1, [TutorialLoop(systems[0]), *systems])):
+        ways = {each.name: functools.partial(each.decoding_rate, beam) for each in searching}
         decoding[beam] = in_turn(ways, options.rounds)
-        lengths[beam] = {each.name: each.mean_length() for each in systems}
+        lengths[beam] = {each.name: each.mean_length for each in searching}
     against = systems[-1].name
     parts = [
         f"Vocabularies {' and '.join(f'{size:,}' for size in data.sizes)}, embeddings {EMBEDDING}, "
@@ -179,14 +180,11 @@ class System:
             (folder / "done").touch()
 
     def decoding_rate(self, beam):
-        """Sentences per second, start-up excluded."""
+        """Sentences per second, start-up excluded; `mean_length` is then that of a translation."""
         short, long = (self.seconds(name, beam) for name in ("test", "long"))
-        return (THREE - 1) * self.data.sentences / (long - short)
-
-    def mean_length(self):
-        """Words of a translation of the last pass."""
         lines = (self.trained / "translations").read_text(encoding="utf-8").splitlines()
-        return statistics.mean(len(line.split()) for line in lines)
+        self.mean_length = statistics.mean(len(line.split()) for line in lines)
+        return (THREE - 1) * self.data.sentences / (long - short)
 
 
 class Kseq(System):
@@ -205,12 +203,30 @@ class Kseq(System):
         return _output(self._program("train", folder, precision, steps, epochs))
 
     def seconds(self, name, beam):
-        log = _output(self._program("translate", self.trained, name, beam, self.precision))
+        return self._translation_seconds("translate", name, beam, self.precision)
+
+    def _translation_seconds(self, verb, *arguments):
+        log = _output(self._program(verb, self.trained, *arguments))
         return float(re.search(r"seconds: ([\d.]+)", log)[1])
 
     def _program(self, *arguments):
         here = pathlib.Path(__file__).parent / "peers_kseq.py"
         return [sys.executable, here, self.data.folder, *map(str, arguments)]
+
+
+class TutorialLoop(Kseq):
+    """A model of kseq, searched greedily as TensorFlow's tutorial does it; see tutorial_loop.py.
+
+    Args:
+        trained: A `Kseq` that has trained.
+    """
+
+    def __init__(self, trained):
+        super().__init__(trained.data, trained.folder.parent, trained.precision)
+        self.name, self.trained = "loop of the tutorial, float32", trained.trained
+
+    def seconds(self, name, beam):
+        return self._translation_seconds("loop", name)
 
 
 class _Peer(System):

@@ -5,23 +5,26 @@ import pathlib
 import sys
 import time
 
+from tutorial_loop import loop_in_python
+
 import kseq
 from kseq.console import import_tensorflow_quietly
 
 SETTINGS = ["case=lower", "minimum_frequency=2", "dropout=0.2", "units=512", "embedding_dim=256"]
 STEPS = 10  # between two figures
+BATCH = 128  # sentences that the loop of the tutorial gets at once
 
 
 def main():
     """Does what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("data", type=pathlib.Path)
-    parser.add_argument("verb", choices=["train", "translate"])
+    parser.add_argument("verb", choices=["train", "translate", "loop"])
     parser.add_argument("run", type=pathlib.Path)
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     import_tensorflow_quietly()
-    {"train": train, "translate": translate}[options.verb](
+    {"train": train, "translate": translate, "loop": loop}[options.verb](
         options.data, options.run, *options.arguments
     )
 
@@ -72,11 +75,24 @@ def _with_callback(callback):
 def translate(data, run, name, beam, precision):
     """Translates a file, and prints the seconds it took."""
     translator = kseq.Translator.load(run, precision=precision)
+
+    def way(texts):
+        return [result.text for result in translator.translate(texts, beam_size=int(beam))]
+
+    _measure(way, data, run, name)
+
+
+def loop(data, run, name):
+    """The same by the loop of the tutorial."""
+    _measure(loop_in_python(kseq.Translator.load(run), BATCH), data, run, name)
+
+
+def _measure(way, data, run, name):
     texts = (data / f"{name}.source").read_text(encoding="utf-8").splitlines()
     started = time.perf_counter()
-    results = translator.translate(texts, beam_size=int(beam))
+    translations = way(texts)
     print(f"seconds: {time.perf_counter() - started:.3f}")
-    text = "".join(f"{result.text}\n" for result in results)
+    text = "".join(f"{each}\n" for each in translations)
     (run / "translations").write_text(text, encoding="utf-8")
 
 
