@@ -82,6 +82,8 @@ def test_tokens_are_shown_as_they_are():
     assert labels(axes.get_yticklabels()) == ["$5", "a_b^c", "␣", "\\frac", "100%"]
 
 
+# Where no font has the characters a warning says so; that is another test's matter.
+@pytest.mark.filterwarnings("ignore::kseq.analysis.fonts.MissingFontWarning")
 def test_no_global_state_is_touched():
     import matplotlib.pyplot as plt
 
