@@ -183,26 +183,27 @@ PARTS = {"training": _trained, "search": _searched}
 
 
 def table(results):
-    """Medians, and least to most, as a Markdown table for each thing that grows."""
+    """Medians, and least to most of several, as a Markdown table for each thing that grows."""
     parts = []
     for what, figures in results.items():
         names = list(next(iter(figures.values())))
         lines = [row([what, *names]), row(["---"] * (1 + len(names)))]
         for size, values in figures.items():
-            cells = (
-                f"{statistics.median(each):,.1f} ({min(each):,.1f} to {max(each):,.1f})"
-                for each in values.values()
-            )
-            lines.append(row([f"{size:,}", *cells]))
+            lines.append(row([f"{size:,}", *map(_cell, values.values())]))
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def _cell(rounds):
+    spread = f" ({min(rounds):,.1f} to {max(rounds):,.1f})" if len(rounds) > 1 else ""
+    return f"{statistics.median(rounds):,.1f}{spread}"
 
 
 def draw(results, path):
     """Draws a panel for each thing that grows, both axes logarithmic."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.4 * len(results), 3.2), layout="constrained")
+    figure = Figure(figsize=(3.4 * len(results), 3.6), layout="constrained")
     for axes, (what, figures) in zip(
         figure.subplots(1, len(results), squeeze=False)[0], results.items()
     ):
@@ -211,7 +212,7 @@ def draw(results, path):
             axes.loglog(list(figures), values, marker="o", label=name)
         axes.set(xlabel=what)
         axes.grid(alpha=0.3, which="both")
-        axes.legend()
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     figure.savefig(path, dpi=120)
 
 
