@@ -226,7 +226,7 @@ class TutorialLoop(Kseq):
         self.name, self.trained = "loop of the tutorial, float32", trained.trained
 
     def seconds(self, name, beam):
-        return self._translation_seconds("loop", name)
+        return self._translation_seconds("loop", name, BATCH)
 
 
 class _Peer(System):

@@ -12,7 +12,6 @@ from kseq.console import import_tensorflow_quietly
 
 SETTINGS = ["case=lower", "minimum_frequency=2", "dropout=0.2", "units=512", "embedding_dim=256"]
 STEPS = 10  # between two figures
-BATCH = 128  # sentences that the loop of the tutorial gets at once
 
 
 def main():
@@ -82,9 +81,9 @@ def translate(data, run, name, beam, precision):
     _measure(way, data, run, name)
 
 
-def loop(data, run, name):
+def loop(data, run, name, batch_size):
     """The same by the loop of the tutorial."""
-    _measure(loop_in_python(kseq.Translator.load(run), BATCH), data, run, name)
+    _measure(loop_in_python(kseq.Translator.load(run), int(batch_size)), data, run, name)
 
 
 def _measure(way, data, run, name):

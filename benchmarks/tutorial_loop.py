@@ -1,6 +1,6 @@
 """Greedy search as TensorFlow's tutorial on attention does it: a compiled step called from Python.
 
-What kseq's search, one compiled loop, is measured against, with the same model and batches.
+What kseq's search, one compiled loop, is measured against, with the same model.
 """
 
 import kseq
