@@ -18,6 +18,7 @@ from measuring import in_turn, product_rate, publish, row, table
 
 import kseq
 from kseq.console import import_tensorflow_quietly
+from kseq.memory import freed_memory_kept
 from kseq.recipes import load_recipe
 
 KINDS = {
@@ -118,13 +119,14 @@ class Training:
     def rate(self):
         """Target tokens per second, padding not counted."""
         clock = _clock(WARM_UP)
-        self.learner.fit(
-            self.dataset,
-            steps_per_epoch=WARM_UP + self.steps,
-            callbacks=[clock],
-            shuffle=False,
-            verbose=0,
-        )
+        with freed_memory_kept():
+            self.learner.fit(
+                self.dataset,
+                steps_per_epoch=WARM_UP + self.steps,
+                callbacks=[clock],
+                shuffle=False,
+                verbose=0,
+            )
         return clock.tokens / clock.seconds
 
     def products(self):

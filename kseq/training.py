@@ -13,6 +13,7 @@ from kseq.analysis.curves import save_curves
 from kseq.config import Config, ModelConfig
 from kseq.corpora.corpus import Corpus
 from kseq.inspection.sides import look_swapped
+from kseq.memory import freed_memory_kept
 from kseq.models.factory import build_seq2seq, computing_in
 from kseq.models.losses import measure, value_objective
 from kseq.models.optimizer import Adam
@@ -84,7 +85,8 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
         record = _record(corpus, *surveys, model.count_params())
         run_directory.describe(run.folder, config, codecs, record)
         writer = _RunWriter(run, model, config.training.checkpoints)
-        _fit(learner, corpus, prepared, config.training, writer, verbose)
+        with freed_memory_kept():
+            _fit(learner, corpus, prepared, config.training, writer, verbose)
         if writer.best_epoch is None:
             raise TrainingFailed(
                 "the loss was not a finite number in any epoch; lower learning_rate "

@@ -407,7 +407,8 @@ def test_sources_that_have_ended_are_left_behind(strategy):
     rows = []
 
     def step(ids, state, fixed):
-        assert state["source"].numpy().tolist() == np.repeat(fixed, strategy.width).tolist()
+        hypotheses = strategy.width if (ids.numpy() != START).any() else 1
+        assert state["source"].numpy().tolist() == np.repeat(fixed, hypotheses).tolist()
         rows.append(len(ids))
         return model.step(ids, state, ())
 
@@ -424,8 +425,9 @@ def test_sources_that_have_ended_are_left_behind(strategy):
         return search(step, state, state["source"], spec, strategy, required)
 
     together = found(range(16))
-    assert rows[0] == 16 * strategy.width and len(set(rows)) > 2
-    assert rows == sorted(rows, reverse=True)
+    first, *others = rows
+    assert first == 16 and len(set(others)) > 2 and min(others) >= strategy.width
+    assert others == sorted(others, reverse=True)
     for source in range(16):
         alone, beside = (tf.nest.flatten(result) for result in (found([source]), together))
         for one, several in zip(alone, beside, strict=True):
@@ -434,7 +436,7 @@ def test_sources_that_have_ended_are_left_behind(strategy):
             np.testing.assert_allclose(one[0], several[source].numpy()[steps], rtol=1e-6)
 
 
-@pytest.mark.parametrize("size", [600, 640, 1000])
+@pytest.mark.parametrize("size", [600, 1300, 1366, 2003])
 def test_the_most_probable_of_many_are_those_of_a_sort(size):
     """Whole numbers, so that many are equal: the smaller id then comes first."""
     values = np.random.default_rng(size).integers(0, 400, (30, 4, size)).astype("float32")

@@ -121,7 +121,8 @@ class AdditiveAttention(Attention):
         queries = dense(self.query_projection, queries)
         hidden = ops.expand_dims(queries, 2) + ops.expand_dims(keys, 1)
         hidden = ops.tanh(self.add_progress(hidden, *progress))
-        return ops.squeeze(ops.matmul(hidden, ops.cast(self.energy_vector, hidden.dtype)), -1)
+        vector = ops.cast(self.energy_vector, hidden.dtype)
+        return ops.squeeze(ops.tensordot(hidden, vector, 1), -1)
 
     def kernels(self):
         return [self.query_projection.kernel]

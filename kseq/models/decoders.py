@@ -10,6 +10,7 @@ from keras import ops
 
 from kseq.models.attention import make_attention
 from kseq.models.cells import CELLS
+from kseq.models.dense import Dense
 from kseq.models.initializers import Orthogonal
 from kseq.models.layers import LAYERS
 from kseq.models.recurrence import dense, precise, recur
@@ -52,9 +53,7 @@ class LoopDecoder(keras.layers.Layer):
         numbers = range(1, layers + 1)
         self.cells = [CELLS[cell](units, name=f"cell_{number}") for number in numbers]
         width = self.cells[0].gates * units
-        self.projections = [
-            keras.layers.Dense(width, name=f"inputs_{number}") for number in numbers
-        ]
+        self.projections = [Dense(width, name=f"inputs_{number}") for number in numbers]
         self.dropouts = [
             keras.layers.Dropout(dropout, name=f"dropout_{number}") for number in numbers[1:]
         ]
@@ -251,7 +250,7 @@ def _precise_number(tensor):
 
 def attentional_layer(units):
     """`h̃ = tanh(W [c; h])`, Luong et al. 2015 (arXiv 1508.04025), equation 5."""
-    return keras.layers.Dense(units, activation="tanh", use_bias=False, name="attentional_state")
+    return Dense(units, activation="tanh", use_bias=False, name="attentional_state")
 
 
 def recurrent_layers(config, cell, first, sequence, states, context=None):

@@ -35,7 +35,7 @@ _Hypotheses = collections.namedtuple(
 _Sources = collections.namedtuple("_Sources", ["rows", "requirements", "fixed", "drawn"])
 _Ended = collections.namedtuple("_Ended", ["lengths", "log_probabilities", "scores"])
 _LEAST_COVERAGE = 1e-6
-_GROUP = 32  # values of which the largest is looked for first
+_GROUPS = range(16, 65)  # sizes of groups of which the largest value is looked for first
 _ENDED_SHARE = 8  # Sources are left behind as soon as one in so many has ended.
 
 
@@ -78,7 +78,8 @@ def search(step, state, fixed, attention_spec, strategy, requirements):
     Args:
         step: Function of the last ids `[N]`, a state and what is fixed to logits `[N, V]`, the
             new state and the attention, with N = B·K, row `b·K + k` being hypothesis k of source
-            b. B falls as sources are left behind: what belongs to one must come as an argument.
+            b; but N = B at the first step, where all K are still one. B falls as sources are
+            left behind: what belongs to one must come as an argument.
             A state is any nest of tensors `[N, ...]`, which may grow but for their first
             dimension; so is the attention, whose shape stays.
         state: The initial state, a nest of tensors `[B, ...]`.
@@ -99,7 +100,7 @@ def search(step, state, fixed, attention_spec, strategy, requirements):
     sources = _Sources(tf.range(batch), requirements, fixed, choice.drawn(requirements))
     first = _first(choice.first_sums(batch), requirements.maximum_lengths[:, None])
     memory = {
-        "state": tf.nest.map_structure(lambda tensor: tf.repeat(tensor, width, axis=0), state),
+        "state": state,
         **_looked_back_at(strategy, requirements, first),
     }
     whole, real = tf.TensorSpec([], tf.int32), tf.TensorSpec([])
@@ -164,10 +165,10 @@ def _extended(step, choice, sources, limit, variables, batch):
         return (time == 0) | ((time < limit) & (ended * _ENDED_SHARE < tf.size(is_open)))
 
     def extend(time, before, memory, history):
-        logits, state, attention = step(
-            tf.reshape(before.ids, [-1]), memory["state"], sources.fixed
+        log_probabilities, state, attention = _stepped(
+            step, time, before.ids, memory["state"], sources.fixed
         )
-        log_probabilities = tf.nn.log_softmax(_by_source(tf.cast(logits, tf.float32), width))
+        log_probabilities = _by_source(log_probabilities, width)
         wanted = apply_rules(
             log_probabilities, time, memory.get("written"), strategy, sources.requirements
         )
@@ -195,6 +196,26 @@ def _extended(step, choice, sources, limit, variables, batch):
             _growing(memory),
             [tf.TensorShape([])] * len(history),
         ),
+    )
+
+
+def _stepped(step, time, ids, state, fixed):
+    """Log-probabilities `[B·K, V]`, state and attention of all hypotheses.
+
+    Until there are ids, those of a source are one.
+    """
+    width = ids.shape[1]
+    differing = tf.where(time == 0, 1, width)
+    logits, state, attention = step(tf.reshape(ids[:, :differing], [-1]), state, fixed)
+    outputs = tf.nn.log_softmax(tf.cast(logits, tf.float32)), state, attention
+    if width == 1:
+        return outputs
+
+    def for_each_hypothesis():
+        return tf.nest.map_structure(lambda tensor: tf.repeat(tensor, width, axis=0), outputs)
+
+    return tf.cond(
+        time == 0, for_each_hypothesis, lambda: tf.nest.map_structure(tf.identity, outputs)
     )
 
 
@@ -418,19 +439,19 @@ def _most_probable(values, count):
     are the best `count`; of equal ones, as of equal values, the first count.
     """
     size = values.shape[-1]
-    if count == 1 or size is None or size < 4 * count * _GROUP:
+    if count == 1 or size is None or size < 4 * count * _GROUPS[-1]:
         return tf.math.top_k(values, tf.minimum(count, tf.shape(values)[-1]))
-    groups = -(-size // _GROUP)
-    values = tf.pad(
-        values, [[0, 0], [0, 0], [0, groups * _GROUP - size]], constant_values=float("-inf")
-    )
+    # What is to be added is copied, and all else with it: mostly there is a size that divides.
+    added, group = min((-size % group, group) for group in _GROUPS)
+    if added:
+        values = tf.pad(values, [[0, 0], [0, 0], [0, added]], constant_values=float("-inf"))
     batch, width = tf.shape(values)[0], values.shape[1]
-    values = tf.reshape(values, [batch, width, groups, _GROUP])
+    values = tf.reshape(values, [batch, width, (size + added) // group, group])
     best_groups = tf.sort(tf.math.top_k(tf.reduce_max(values, axis=3), count)[1], axis=2)
     candidates = tf.gather(values, best_groups, batch_dims=2)
-    best, places = tf.math.top_k(tf.reshape(candidates, [batch, width, count * _GROUP]), count)
-    chosen = tf.gather(best_groups, places // _GROUP, batch_dims=2)
-    return best, chosen * _GROUP + places % _GROUP
+    best, places = tf.math.top_k(tf.reshape(candidates, [batch, width, count * group]), count)
+    chosen = tf.gather(best_groups, places // group, batch_dims=2)
+    return best, chosen * group + places % group
 
 
 def _with_padding(continuations, finished):
