@@ -8,6 +8,7 @@ from combinations import as_tensors, batch, build, outputs_of, run
 
 from kseq import ModelConfig
 from kseq.models.decoders import BahdanauDecoder, InputFeedingDecoder
+from kseq.models.dropout import Dropout
 
 rng = np.random.default_rng(0)
 UNITS = 4
@@ -80,7 +81,7 @@ def test_dropout_stands_between_the_layers_of_the_loop(kind, monkeypatch):
     *calm, _ = layer(*arguments)
     *dropped, _ = layer(*arguments, training=True)
     assert np.abs(calm[0] - dropped[0]).max() > 1e-3
-    monkeypatch.setattr(keras.layers.Dropout, "call", lambda self, inputs, training: inputs * 0.0)
+    monkeypatch.setattr(Dropout, "call", lambda self, inputs, training: inputs * 0.0)
     *deaf, _ = layer(*arguments, training=True)
     kernel = layer.projections[1].kernel
     kernel.assign(kernel * 0.0)
@@ -97,7 +98,7 @@ def test_dropout_between_layers_drops_other_values_at_every_step(monkeypatch):
         shapes.append(inputs.shape)
         return inputs
 
-    monkeypatch.setattr(keras.layers.Dropout, "call", call)
+    monkeypatch.setattr(Dropout, "call", call)
     layer(*arguments, training=True)
     assert shapes == [(2, 3, UNITS)] * 2
 

@@ -25,6 +25,7 @@ from kseq.models import (
     teacher,
     transformer,
 )
+from kseq.models.dropout import Dropout
 from kseq.models.factory import computing_in
 
 SMALL = {"units": 8, "embedding_dim": 6}
@@ -145,7 +146,7 @@ def test_dropout_stands_where_it_should(settings, in_encoder, in_decoder):
     model = build(ModelConfig(**{**SMALL, **settings}, dropout=0.3))
     for part, names in (("encoder", in_encoder), ("decoder", in_decoder)):
         layers = model.get_layer(part).layers
-        dropouts = [layer for layer in layers if isinstance(layer, keras.layers.Dropout)]
+        dropouts = [layer for layer in layers if isinstance(layer, Dropout)]
         assert [layer.name for layer in dropouts] == names
         assert {layer.rate for layer in dropouts} == {0.3}
 

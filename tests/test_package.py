@@ -56,6 +56,7 @@ ORDER = [
     "models.precision",
     "models.initializers",
     "models.dense",
+    "models.dropout",
     "models.recurrence",
     "models.attention",
     "models.cells",

@@ -11,6 +11,7 @@ from keras import ops
 from kseq.models.attention import make_attention
 from kseq.models.cells import CELLS
 from kseq.models.dense import Dense
+from kseq.models.dropout import Dropout
 from kseq.models.initializers import Orthogonal
 from kseq.models.layers import LAYERS
 from kseq.models.recurrence import dense, precise, recur
@@ -54,9 +55,7 @@ class LoopDecoder(keras.layers.Layer):
         self.cells = [CELLS[cell](units, name=f"cell_{number}") for number in numbers]
         width = self.cells[0].gates * units
         self.projections = [Dense(width, name=f"inputs_{number}") for number in numbers]
-        self.dropouts = [
-            keras.layers.Dropout(dropout, name=f"dropout_{number}") for number in numbers[1:]
-        ]
+        self.dropouts = [Dropout(dropout, name=f"dropout_{number}") for number in numbers[1:]]
         self.attention = make_attention(attention, units, window)
 
     def build(self, embedded_shape, state_shape, memory_shape, keys_shape):
@@ -272,7 +271,7 @@ def recurrent_layers(config, cell, first, sequence, states, context=None):
         below = sequence
         if number > 1:
             name = f"decoder_dropout_{number}"
-            below = keras.layers.Dropout(config.dropout, name=name)(below)
+            below = Dropout(config.dropout, name=name)(below)
         layer = LAYERS[cell](
             config.units,
             recurrent_initializer=Orthogonal,

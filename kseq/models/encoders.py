@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kseq.models.dropout import Dropout
 from kseq.models.initializers import Orthogonal
 from kseq.models.layers import LAYERS
 
@@ -32,7 +33,7 @@ def recurrent_encoder(config, sequence, mask):
             if config.pyramid:
                 below, mask = Halve(name=f"halve_{number}")(below, mask)
             name = f"encoder_dropout_{number}"
-            below = keras.layers.Dropout(config.dropout, name=name)(below)
+            below = Dropout(config.dropout, name=name)(below)
         sequence, states = _run_layer(config, number, layer, below, mask)
         # An explicit product, so that padding is 0 and no implicit mask goes any further.
         sequence = sequence * ops.expand_dims(ops.cast(mask, sequence.dtype), -1)

@@ -6,10 +6,12 @@ large product behind the loop. States and gates are float32 at least, whatever t
 in. Where there is cuDNN it serves in place of all this.
 """
 
+import collections
+
 import keras
 import tensorflow as tf
 
-from kseq.models.recurrence import precise, written
+from kseq.models.recurrence import precise, split, written
 
 
 class _OwnLoop:
@@ -37,53 +39,59 @@ class _OwnLoop:
         return last_output, outputs, states
 
     def _scan(self, steps, is_real, states):
-        kernel, recurrent_kernel = (
-            tf.cast(weight, steps.dtype)
+        dtype = states[0].dtype
+        kernels, recurrent_kernels = (
+            tf.split(tf.cast(weight, steps.dtype), self.gates, axis=-1)
             for weight in (self.cell.kernel, self.cell.recurrent_kernel)
         )
-        bias, recurrent_bias = self.biases(states[0].dtype)
-        inputs = precise(tf.tensordot(steps, kernel, 1)) + bias
-        return _scan(self, inputs, is_real, recurrent_kernel, recurrent_bias, states)
+        biases, recurrent_bias = self.biases(dtype)
+        inputs = [
+            precise(tf.tensordot(steps, kernel, 1)) + bias
+            for kernel, bias in zip(kernels, tf.split(biases, self.gates))
+        ]
+        return _scan(self, inputs, is_real, recurrent_kernels, recurrent_bias, states)
 
     def biases(self, dtype):
-        """Of the inputs, and of the recurrent product."""
-        bias = tf.cast(self.cell.bias, dtype)
-        return bias, tf.zeros_like(bias)
+        """Of the inputs `[G]`, and of the recurrent product of the last gate, `[H]` or None."""
+        return tf.cast(self.cell.bias, dtype), None
 
 
 @keras.saving.register_keras_serializable("kseq")
 class SimpleRNN(_OwnLoop, keras.layers.SimpleRNN):
     """`h = tanh(x + U h')` for projected inputs x: Elman 1990, as in Keras."""
 
-    kept_count = 0
+    gates, kept_count = 1, 0
+    of_inputs = of_products = (0,)
 
     @staticmethod
-    def step(inputs, recurrent, states):
-        return [tf.tanh(inputs + recurrent)], []
+    def step(inputs, products, states):
+        return [tf.tanh(inputs[0] + products[0])], []
 
     @staticmethod
     def step_back(kept, before, after, upstream):
         inner = upstream[0] * (1.0 - tf.square(after[0]))
-        return inner, inner, [tf.zeros_like(inner)]
+        return [inner], [tf.zeros_like(inner)]
 
 
 @keras.saving.register_keras_serializable("kseq")
 class GRU(_OwnLoop, keras.layers.GRU):
     """Cho et al. 2014 (arXiv 1406.1078), equations 5 to 8, reset gate after the product."""
 
-    kept_count = 4
+    gates, kept_count = 3, 4
+    of_inputs, of_products = (0, 1, 2), (0, 1, 3)
 
     def biases(self, dtype):
-        return tf.unstack(tf.cast(self.cell.bias, dtype))
+        biases, recurrent = tf.unstack(tf.cast(self.cell.bias, dtype))
+        # Those of update and reset gate are added to the same sums.
+        added = tf.concat([recurrent[: -self.units], tf.zeros([self.units], dtype)], axis=0)
+        return biases + added, recurrent[-self.units :]
 
     @staticmethod
-    def step(inputs, recurrent, states):
+    def step(inputs, products, states):
         (before,) = states
-        inputs = tf.split(inputs, 3, axis=-1)
-        update, reset, product = tf.split(recurrent, 3, axis=-1)
-        update, reset = tf.sigmoid(inputs[0] + update), tf.sigmoid(inputs[1] + reset)
-        candidate = tf.tanh(inputs[2] + reset * product)
-        return [candidate + update * (before - candidate)], [update, reset, candidate, product]
+        update, reset = (tf.sigmoid(inputs[gate] + products[gate]) for gate in (0, 1))
+        candidate = tf.tanh(inputs[2] + reset * products[2])
+        return [candidate + update * (before - candidate)], [update, reset, candidate, products[2]]
 
     @staticmethod
     def step_back(kept, before, after, upstream):
@@ -93,23 +101,22 @@ class GRU(_OwnLoop, keras.layers.GRU):
         gates = [
             upstream * (before[0] - candidate) * update * (1.0 - update),
             inner * product * reset * (1.0 - reset),
+            inner,
+            inner * reset,
         ]
-        return (
-            tf.concat([*gates, inner], axis=-1),
-            tf.concat([*gates, inner * reset], axis=-1),
-            [upstream * update],
-        )
+        return gates, [upstream * update]
 
 
 @keras.saving.register_keras_serializable("kseq")
 class LSTM(_OwnLoop, keras.layers.LSTM):
     """Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000, as in Keras."""
 
-    kept_count = 4
+    gates, kept_count = 4, 4
+    of_inputs = of_products = (0, 1, 2, 3)
 
     @staticmethod
-    def step(inputs, recurrent, states):
-        parts = tf.split(inputs + recurrent, 4, axis=-1)
+    def step(inputs, products, states):
+        parts = [gate + product for gate, product in zip(inputs, products)]
         write, forget, output = (tf.sigmoid(parts[gate]) for gate in (0, 1, 3))
         candidate = tf.tanh(parts[2])
         memory = forget * states[1] + write * candidate
@@ -120,77 +127,88 @@ class LSTM(_OwnLoop, keras.layers.LSTM):
         write, forget, candidate, output = kept
         squashed = tf.tanh(after[1])
         memory = upstream[1] + upstream[0] * output * (1.0 - tf.square(squashed))
-        parts = [
+        gates = [
             memory * candidate * write * (1.0 - write),
             memory * before[1] * forget * (1.0 - forget),
             memory * write * (1.0 - tf.square(candidate)),
             upstream[0] * squashed * output * (1.0 - output),
         ]
-        gate = tf.concat(parts, axis=-1)
-        return gate, gate, [tf.zeros_like(memory), memory * forget]
+        return gates, [tf.zeros_like(memory), memory * forget]
 
 
 LAYERS = {"rnn": SimpleRNN, "gru": GRU, "lstm": LSTM}
 
 
-def _scan(layer, inputs, is_real, recurrent_kernel, recurrent_bias, states):
+def _scan(layer, inputs, is_real, kernels, bias, states):
     """Runs a layer over steps.
 
+    Every gate has products and tensors of its own: to split and to join them, step by step,
+    takes longer than the products do.
+
     Args:
-        layer: Has `step` and `step_back`.
-        inputs: Projected `[S, N, G]`, G wide as all gates.
+        layer: Has `step` and `step_back`. Of the gradients that the latter returns, those at
+            `of_inputs` belong to inputs, those at `of_products` to recurrent products.
+        inputs: Projected, for each gate `[S, N, H]`.
         is_real: Whether a step is to be done, boolean `[S, N, 1]`, or None for all.
-        recurrent_kernel: `[H, G]`, of the type that products are made in.
-        recurrent_bias: `[G]`.
+        kernels: For each gate `[H, H]`, of the type that products are made in.
+        bias: Of the recurrent product of the last gate, `[H]`, or None.
         states: The state before the first step, a list of `[N, H]`.
 
     Returns:
         Hidden states `[S, N, H]`, then the last state.
     """
+    biases = [] if bias is None else [bias]
 
     @tf.custom_gradient
-    def run(inputs, kernel, bias, *states):
-        history, kept = _forward(layer, inputs, is_real, kernel, bias, states)
+    def run(*tensors):
+        inputs, kernels, biases, states = split(tensors, *sizes)
+        outputs, last, kept = _forward(layer, inputs, is_real, kernels, biases, states)
 
         def gradient(outputs, *last):
-            before = [
-                tf.concat([state[None], part[:-1]], axis=0) for state, part in zip(states, history)
+            gates, first = _backward(layer, kernels, is_real, kept, outputs, last)
+            recurrent = [gates[place] for place in layer.of_products]
+            rows = _rows(kept.before[0].stack(), kernels[0].dtype)
+            of_kernels = [
+                tf.matmul(rows, _rows(gate, rows.dtype), transpose_a=True) for gate in recurrent
             ]
-            gates, recurrent, first = _backward(
-                layer, kernel, is_real, history, kept, before, outputs, last
-            )
-            rows = tf.reshape(tf.cast(before[0], kernel.dtype), [-1, kernel.shape[0]])
-            columns = tf.reshape(recurrent, [-1, kernel.shape[1]])
-            products = tf.matmul(rows, tf.cast(columns, kernel.dtype), transpose_a=True)
-            return gates, products, tf.reduce_sum(columns, axis=0), *first
+            of_biases = [tf.reduce_sum(recurrent[-1], axis=[0, 1]) for _ in biases]
+            return *(gates[place] for place in layer.of_inputs), *of_kernels, *of_biases, *first
 
-        return (history[0], *(part[-1] for part in history)), gradient
+        return (outputs, *last), gradient
 
-    return run(inputs, recurrent_kernel, recurrent_bias, *states)
+    sizes = len(inputs), len(kernels), len(biases), len(states)
+    return run(*inputs, *kernels, *biases, *states)
 
 
-def _forward(layer, inputs, is_real, kernel, bias, states):
-    """All states, and what the steps keep: lists of `[S, N, ...]`."""
+_Kept = collections.namedtuple("_Kept", ["before", "after", "gates"])
+_Kept.__doc__ = """What the steps keep, lists of arrays: the state before and after, and gates."""
+
+
+def _forward(layer, inputs, is_real, kernels, biases, states):
+    """Hidden states `[S, N, H]`, the last state, and what is kept."""
 
     def body(time, states, arrays):
-        recurrent = precise(tf.matmul(tf.cast(states[0], kernel.dtype), kernel))
-        new, kept = layer.step(inputs[time], recurrent + bias, states)
+        hidden = tf.cast(states[0], kernels[0].dtype)
+        products = [precise(tf.matmul(hidden, kernel)) for kernel in kernels]
+        for bias in biases:
+            products[-1] += bias
+        new, gates = layer.step([gate[time] for gate in inputs], products, states)
         if is_real is not None:
             new = [tf.where(is_real[time], after, before) for after, before in zip(new, states)]
-        return time + 1, new, written(arrays, time, [*new, *kept])
+        return time + 1, new, written(arrays, time, [*states, *new, *gates])
 
-    length = tf.shape(inputs)[0]
-    arrays = _arrays(len(states) + layer.kept_count, bias.dtype, length)
-    _, _, arrays = tf.while_loop(
+    length, count = tf.shape(inputs[0])[0], len(states)
+    arrays = _arrays(2 * count + layer.kept_count, states[0].dtype, length)
+    _, last, arrays = tf.while_loop(
         lambda time, *_: time < length, body, (tf.constant(0), list(states), arrays)
     )
-    stacked = [array.stack() for array in arrays]
-    return stacked[: len(states)], stacked[len(states) :]
+    kept = _Kept(*split(arrays, count, count, layer.kept_count))
+    return kept.after[0].stack(), last, kept
 
 
-def _backward(layer, kernel, is_real, history, kept, before, upstream, last):
-    """Gradients of inputs and of recurrent products `[S, N, G]`, and of the first state."""
-    transposed = tf.transpose(kernel)  # once, not in every product
+def _backward(layer, kernels, is_real, kept, upstream, last):
+    """Gradients of all that `step_back` names, `[S, N, H]` each, and of the first state."""
+    transposed = [tf.transpose(kernel) for kernel in kernels]  # once, not in every product
 
     def body(time, gradients, arrays):
         gradients = [gradients[0] + upstream[time], *gradients[1:]]
@@ -199,26 +217,33 @@ def _backward(layer, kernel, is_real, history, kept, before, upstream, last):
             new = [
                 tf.where(is_real[time], gradient, tf.zeros_like(gradient)) for gradient in gradients
             ]
-        at_time = ([part[time] for part in parts] for parts in (kept, before, history))
-        inputs, recurrent, direct = layer.step_back(*at_time, new)
-        product = tf.matmul(tf.cast(recurrent, kernel.dtype), transposed)
-        direct[0] += precise(product)
+        before, after, gates = ([array.read(time) for array in arrays] for arrays in kept)
+        found, direct = layer.step_back(gates, before, after, new)
+        direct[0] += tf.add_n(
+            [
+                precise(tf.matmul(tf.cast(found[place], kernel.dtype), kernel))
+                for place, kernel in zip(layer.of_products, transposed)
+            ]
+        )
         if is_real is not None:
             direct = [
                 tf.where(is_real[time], gradient, passed)
                 for gradient, passed in zip(direct, gradients)
             ]
-        return time - 1, direct, written(arrays, time, [inputs, recurrent])
+        return time - 1, direct, written(arrays, time, found)
 
     length = tf.shape(upstream)[0]
+    arrays = _arrays(1 + max(layer.of_products), upstream.dtype, length)
     _, gradients, arrays = tf.while_loop(
-        lambda time, *_: time >= 0,
-        body,
-        (length - 1, list(last), _arrays(2, upstream.dtype, length)),
+        lambda time, *_: time >= 0, body, (length - 1, list(last), arrays)
     )
-    inputs, recurrent = (array.stack() for array in arrays)
-    return inputs, recurrent, gradients
+    return [array.stack() for array in arrays], gradients
+
+
+def _rows(tensor, dtype):
+    """`[S, N, H]` as `[S·N, H]`."""
+    return tf.reshape(tf.cast(tensor, dtype), [-1, tensor.shape[-1]])
 
 
 def _arrays(count, dtype, length):
-    return [tf.TensorArray(dtype, length) for _ in range(count)]
+    return [tf.TensorArray(dtype, length, clear_after_read=False) for _ in range(count)]

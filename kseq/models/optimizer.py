@@ -31,3 +31,11 @@ class Adam(keras.optimizers.Adam):
             epsilon=tf.constant(self.epsilon, variable.dtype),
             grad=tf.cast(gradient, variable.dtype),
         )
+
+    def _clip_gradients(self, gradients):
+        """As Keras does it, but that squares are added up without being written down."""
+        if not self.global_clipnorm:
+            return super()._clip_gradients(gradients)
+        # Rows of an embedding that come twice must be added up before they are squared.
+        gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
+        return tf.clip_by_global_norm(gradients, self.global_clipnorm)[0]

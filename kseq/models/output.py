@@ -105,16 +105,19 @@ def _some_losses(hidden, labels, shares, parameters, label_smoothing, transposed
     }
     if not training:
         return found
+    # The shares are put to the hidden layer, which is narrower than the errors.
     spread = label_smoothing / tf.cast(tf.shape(logits)[-1], tf.float32)
-    errors = tf.tensor_scatter_nd_sub(
-        (probabilities - spread) * shares[:, None],
-        tf.stack([tf.range(tf.shape(labels)[0]), labels], axis=1),
-        (1.0 - label_smoothing) * shares,
-    )
-    of_biases = [tf.reduce_sum(errors, axis=0)] if bias else []
-    errors = tf.cast(errors, hidden.dtype)
-    found["hidden"] = tf.matmul(errors, kernel, transpose_b=not transposed)
-    sides = (errors, hidden) if transposed else (hidden, errors)
+    at_labels = tf.gather(probabilities, labels, batch_dims=1) - spread - (1.0 - label_smoothing)
+    errors = tf.cast(probabilities - spread if label_smoothing else probabilities, hidden.dtype)
+    places = tf.stack([tf.range(tf.shape(labels)[0]), labels], axis=1)
+    errors = tf.tensor_scatter_nd_update(errors, places, tf.cast(at_labels, hidden.dtype))
+
+    def shared(rows):
+        return tf.cast(tf.cast(rows, tf.float32) * shares[:, None], hidden.dtype)
+
+    found["hidden"] = shared(tf.matmul(errors, kernel, transpose_b=not transposed))
+    sides = (errors, shared(hidden)) if transposed else (shared(hidden), errors)
     of_kernel = tf.cast(tf.matmul(*sides, transpose_a=True), tf.float32)
-    found["parameters"] = [of_kernel, *of_biases]
+    of_biases = [tf.linalg.matvec(errors, tf.cast(shares, errors.dtype), transpose_a=True)]
+    found["parameters"] = [of_kernel, *(tf.cast(each, tf.float32) for each in of_biases if bias)]
     return found

@@ -93,15 +93,15 @@ def recur(step, inputs, state, constants, kernels, vectors, batched, dtypes, kee
 
     @tf.custom_gradient
     def run(*tensors):
-        parts = _split(tensors, *map(len, given))
+        parts = split(tensors, *map(len, given))
         outputs, last, kept = loop.forward(*parts, keeps=True)
 
         def gradient(*upstream):
-            return loop.backward(*parts, kept, *_split(upstream, len(outputs), len(last)))
+            return loop.backward(*parts, kept, *split(upstream, len(outputs), len(last)))
 
         return [*outputs, *last], gradient
 
-    outputs, leaves = _split(run(*sum(map(list, given), [])), len(dtypes), len(leaves))
+    outputs, leaves = split(run(*sum(map(list, given), [])), len(dtypes), len(leaves))
     return outputs, keras.tree.pack_sequence_as(state, leaves)
 
 
@@ -147,7 +147,7 @@ class _Loop:
         kernels, vectors = self._cast(weights, inputs[0].dtype)
         kernels = {path: tf.transpose(kernel) for path, kernel in kernels.items()}
         count = len(kernels) + len(self._batched)
-        states, read, made = _split(kept, len(leaves), count, count)
+        states, read, made = split(kept, len(leaves), count, count)
         is_real = [leaf.dtype.is_floating for leaf in leaves]
         is_added = [name not in self._batched for name in self._names]
         transposed = set()
@@ -210,7 +210,7 @@ class _Loop:
 
     def _cast(self, weights, dtype):
         """Kernels by path, in the type of the products, and the vectors as they are."""
-        kernels, vectors = _split(weights, len(self._paths), len(self._vectors))
+        kernels, vectors = split(weights, len(self._paths), len(self._vectors))
         return {path: tf.cast(each, dtype) for path, each in zip(self._paths, kernels)}, vectors
 
     def _run(self, inputs, leaves, constants, vectors, products):
@@ -303,7 +303,7 @@ def _batch_gradient(inputs, upstream, transposed):
     return tf.matmul(*((columns, rows) if transposed else (rows, columns)), transpose_a=True)
 
 
-def _split(things, *counts):
+def split(things, *counts):
     """Lists of so many things each."""
     things = iter(things)
     return [[next(things) for _ in range(count)] for count in counts]

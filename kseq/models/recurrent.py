@@ -12,6 +12,7 @@ from kseq.models.decoders import (
     recurrent_layers,
 )
 from kseq.models.dense import Dense
+from kseq.models.dropout import Dropout
 from kseq.models.encoders import recurrent_encoder
 from kseq.models.inputs import float_input
 from kseq.models.losses import CoverageLoss
@@ -29,9 +30,9 @@ def encode(config, sequence, mask):
         The outputs of the encoder, a dict, as `build_encoder` describes them.
     """
     if not config.source_features:
-        sequence = keras.layers.Dropout(config.dropout, name="source_dropout")(sequence)
+        sequence = Dropout(config.dropout, name="source_dropout")(sequence)
     memory, mask, summary = recurrent_encoder(config, sequence, mask)
-    memory = keras.layers.Dropout(config.dropout, name="memory_dropout")(memory)
+    memory = Dropout(config.dropout, name="memory_dropout")(memory)
     state = _initial_state(config, memory, summary)
     if config.attention == "none":
         return {"state": state}
@@ -63,7 +64,7 @@ def decode(config, embedded, inputs):
         What the head reads, `[N, T, H]`, and the other outputs of the decoder, a dict.
     """
     if not config.target_features:
-        embedded = keras.layers.Dropout(config.dropout, name="target_dropout")(embedded)
+        embedded = Dropout(config.dropout, name="target_dropout")(embedded)
     run = _decode_without_attention
     if config.attention != "none":
         run = _decode_in_loop if _needs_loop(config) else _decode_without_loop
@@ -71,7 +72,7 @@ def decode(config, embedded, inputs):
     if config.coverage_loss:
         loss = CoverageLoss(config.coverage_loss, dtype="float32", name="coverage_loss")
         outputs["attention"] = loss(outputs["attention"], inputs["target_ids"])
-    return keras.layers.Dropout(config.dropout, name="readout_dropout")(readout), outputs
+    return Dropout(config.dropout, name="readout_dropout")(readout), outputs
 
 
 def _needs_loop(config):

@@ -10,6 +10,7 @@ from keras import ops
 
 from kseq.models.attention import masked_softmax
 from kseq.models.dense import Dense
+from kseq.models.dropout import Dropout
 from kseq.models.inputs import float_input
 
 _EXPANSION = 4  # the inner width over the outer one, section 3.3
@@ -125,12 +126,12 @@ def _with_positions(config, embedded, side, before=None):
     if embedded.shape[-1] != config.units:
         embedded = Dense(config.units, name=f"{side}_projection")(embedded)
     embedded = PositionalEncoding(name=f"{side}_positions")(embedded, before)
-    return keras.layers.Dropout(config.dropout, name=f"{side}_dropout")(embedded)
+    return Dropout(config.dropout, name=f"{side}_dropout")(embedded)
 
 
 def _added(config, sequence, change, name):
     """`LayerNorm(x + Sublayer(x))`, section 3.1."""
-    change = keras.layers.Dropout(config.dropout, name=f"{name}_dropout")(change)
+    change = Dropout(config.dropout, name=f"{name}_dropout")(change)
     return keras.layers.LayerNormalization(name=f"{name}_norm")(sequence + change)
 
 
