@@ -11,13 +11,13 @@ import collections
 import keras
 import tensorflow as tf
 
-from kseq.models.recurrence import precise, split, written
+from kseq.models.recurrence import arrays_of, precise, split, written
 
 
 class _OwnLoop:
     """Puts a loop of ours into a layer of Keras.
 
-    Subclasses define a step, of projected inputs and the recurrent product, and its gradient.
+    Subclasses define a step, of projected inputs and recurrent products by gate, and its gradient.
     """
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
@@ -198,7 +198,7 @@ def _forward(layer, inputs, is_real, kernels, biases, states):
         return time + 1, new, written(arrays, time, [*states, *new, *gates])
 
     length, count = tf.shape(inputs[0])[0], len(states)
-    arrays = _arrays(2 * count + layer.kept_count, states[0].dtype, length)
+    arrays = arrays_of((2 * count + layer.kept_count) * [states[0].dtype], length)
     _, last, arrays = tf.while_loop(
         lambda time, *_: time < length, body, (tf.constant(0), list(states), arrays)
     )
@@ -233,7 +233,7 @@ def _backward(layer, kernels, is_real, kept, upstream, last):
         return time - 1, direct, written(arrays, time, found)
 
     length = tf.shape(upstream)[0]
-    arrays = _arrays(1 + max(layer.of_products), upstream.dtype, length)
+    arrays = arrays_of((1 + max(layer.of_products)) * [upstream.dtype], length)
     _, gradients, arrays = tf.while_loop(
         lambda time, *_: time >= 0, body, (length - 1, list(last), arrays)
     )
@@ -243,7 +243,3 @@ def _backward(layer, kernels, is_real, kept, upstream, last):
 def _rows(tensor, dtype):
     """`[S, N, H]` as `[S·N, H]`."""
     return tf.reshape(tf.cast(tensor, dtype), [-1, tensor.shape[-1]])
-
-
-def _arrays(count, dtype, length):
-    return [tf.TensorArray(dtype, length, clear_after_read=False) for _ in range(count)]

@@ -118,7 +118,7 @@ class _Loop:
         self._dtypes = dtypes
 
     def forward(self, inputs, leaves, constants, weights, keeps):
-        """Outputs, the last leaves of the state, and what is kept: all leaves, and products."""
+        """Outputs, the last leaves of the state, and arrays of what is kept: leaves, products."""
         kernels, vectors = self._cast(weights, inputs[0].dtype)
 
         def body(time, leaves, arrays):
@@ -136,11 +136,10 @@ class _Loop:
         _, leaves, arrays = tf.while_loop(
             lambda time, *_: time < length,
             body,
-            (tf.constant(0), list(leaves), [tf.TensorArray(dtype, length) for dtype in dtypes]),
+            (tf.constant(0), list(leaves), arrays_of(dtypes, length)),
         )
-        stacked = [array.stack() for array in arrays]
         count = len(self._dtypes)
-        return stacked[:count], leaves, stacked[count:]
+        return [array.stack() for array in arrays[:count]], leaves, arrays[count:]
 
     def backward(self, inputs, leaves, constants, weights, kept, upstream, last):
         """Gradients of all that `forward` was given; None for what is no real number."""
@@ -153,8 +152,8 @@ class _Loop:
         transposed = set()
 
         def body(time, later, totals, arrays):
-            products = _Products(kernels, self._batched, [each[time] for each in made])
-            now = [[each[time] for each in part] for part in (inputs, states)]
+            products = _Products(kernels, self._batched, [array.read(time) for array in made])
+            now = [[each[time] for each in inputs], [array.read(time) for array in states]]
             now += [[tf.identity(each) for each in part] for part in (constants, vectors)]
             sources = [now[0], _those(is_real, now[1]), _those(is_added, now[2]), now[3]]
             with tf.GradientTape() as tape:
@@ -186,13 +185,13 @@ class _Loop:
                 length - 1,
                 _those(is_real, last),
                 [precise(tf.zeros_like(each)) for each in added],
-                [tf.TensorArray(dtype, length) for dtype in dtypes],
+                arrays_of(dtypes, length),
             ),
         )
         totals = iter(tf.cast(total, each.dtype) for total, each in zip(totals, added))
         first = iter(first)
         stacked = [array.stack() for array in arrays]
-        pairs = list(zip(read, stacked[len(inputs) :]))
+        pairs = [(array.stack(), up) for array, up in zip(read, stacked[len(inputs) :])]
         of_batches = {
             name: _batch_gradient(*pair, name in transposed)
             for name, pair in zip(self._batched, pairs[len(kernels) :])
@@ -311,6 +310,11 @@ def split(things, *counts):
 
 def _those(chosen, things):
     return [thing for is_chosen, thing in zip(chosen, things) if is_chosen]
+
+
+def arrays_of(dtypes, length):
+    """Where a loop writes what so many steps make."""
+    return [tf.TensorArray(dtype, length, clear_after_read=False) for dtype in dtypes]
 
 
 def written(arrays, time, tensors):
