@@ -1,11 +1,12 @@
 """Decoding speed: sentences per second and latency, from strings to strings.
 
 Usage: python benchmarks/decode.py RUN [--test FILE [FILE]] [--sentences N] [--rounds N]
-           [--precision bfloat16] [--out FOLDER]
+           [--precision bfloat16] [--threads N] [--out FOLDER]
 
 Greedy search and beam 5, all sentences at once and one by one, in process and through the
 SavedModel that `kseq export` writes; beside them the loop that tutorials show, a compiled step
-called from Python until all sentences have ended. Everything is warm: every way has translated
+called from Python until all sentences have ended. With `--threads` so many threads at most work
+on one operation: for sentences one by one, 1 is best. Everything is warm: every way has translated
 all sentences once before it is measured.
 """
 
@@ -36,9 +37,13 @@ def main():
     parser.add_argument("--sentences", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", default="float32")
+    parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--out")
     options = parser.parse_args()
     import_tensorflow_quietly()
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     translator = kseq.Translator.load(options.run, precision=options.precision)
     texts = sources(translator, options.test, options.sentences)
     with tempfile.TemporaryDirectory() as folder:
