@@ -117,7 +117,8 @@ def _some_losses(hidden, labels, shares, parameters, label_smoothing, transposed
 
     found["hidden"] = shared(tf.matmul(errors, kernel, transpose_b=not transposed))
     sides = (errors, shared(hidden)) if transposed else (shared(hidden), errors)
-    of_kernel = tf.cast(tf.matmul(*sides, transpose_a=True), tf.float32)
-    of_biases = [tf.linalg.matvec(errors, tf.cast(shares, errors.dtype), transpose_a=True)]
-    found["parameters"] = [of_kernel, *(tf.cast(each, tf.float32) for each in of_biases if bias)]
+    found["parameters"] = [tf.cast(tf.matmul(*sides, transpose_a=True), tf.float32)]
+    if bias:
+        of_bias = tf.linalg.matvec(errors, tf.cast(shares, errors.dtype), transpose_a=True)
+        found["parameters"].append(tf.cast(of_bias, tf.float32))
     return found
