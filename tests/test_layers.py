@@ -53,8 +53,9 @@ def test_outputs_equal_numpy(kind, backwards):
 @KINDS
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
-def test_gradients_equal_those_of_autodiff(kind, backwards, masked):
-    """In float64: of the inputs, of the first state, of all weights."""
+@pytest.mark.parametrize("training", [False, True])
+def test_gradients_equal_those_of_autodiff(kind, backwards, masked, training):
+    """In float64: of the inputs, of the first state, of all weights; our own while training."""
     sequences = tf.constant(SEQUENCES)
     count = 2 if kind == "lstm" else 1
     first = [tf.constant(rng.normal(size=(5, UNITS))) for _ in range(count)]
@@ -65,7 +66,8 @@ def test_gradients_equal_those_of_autodiff(kind, backwards, masked):
         variables = [weight.value for weight in layer.trainable_weights]
         with tf.GradientTape() as tape:
             tape.watch([sequences, first])
-            outputs = layer(sequences, initial_state=first, mask=MASK if masked else None)
+            mask = MASK if masked else None
+            outputs = layer(sequences, initial_state=first, mask=mask, training=training)
             loss = tf.add_n([tf.reduce_sum(each * way) for each, way in zip(outputs, upstream)])
         found.append(tape.gradient(loss, [sequences, *first, *variables]))
     for mine, theirs in zip(*found):

@@ -55,7 +55,6 @@ ORDER = [
     "pipeline.batching",
     "models.precision",
     "models.initializers",
-    "models.dense",
     "models.dropout",
     "models.recurrence",
     "models.attention",

@@ -10,7 +10,6 @@ from keras import ops
 
 from kseq.models.attention import make_attention
 from kseq.models.cells import CELLS
-from kseq.models.dense import Dense
 from kseq.models.dropout import Dropout
 from kseq.models.initializers import Orthogonal
 from kseq.models.layers import LAYERS
@@ -54,7 +53,9 @@ class LoopDecoder(keras.layers.Layer):
         numbers = range(1, layers + 1)
         self.cells = [CELLS[cell](units, name=f"cell_{number}") for number in numbers]
         width = self.cells[0].gates * units
-        self.projections = [Dense(width, name=f"inputs_{number}") for number in numbers]
+        self.projections = [
+            keras.layers.Dense(width, name=f"inputs_{number}") for number in numbers
+        ]
         self.dropouts = [Dropout(dropout, name=f"dropout_{number}") for number in numbers[1:]]
         self.attention = make_attention(attention, units, window)
 
@@ -249,7 +250,7 @@ def _precise_number(tensor):
 
 def attentional_layer(units):
     """`h̃ = tanh(W [c; h])`, Luong et al. 2015 (arXiv 1508.04025), equation 5."""
-    return Dense(units, activation="tanh", use_bias=False, name="attentional_state")
+    return keras.layers.Dense(units, activation="tanh", use_bias=False, name="attentional_state")
 
 
 def recurrent_layers(config, cell, first, sequence, states, context=None):

@@ -8,7 +8,6 @@ from keras import ops
 
 from kseq.config import ModelConfig
 from kseq.models import recurrent, transformer
-from kseq.models.dense import Dense
 from kseq.models.inputs import source_inputs, target_inputs
 from kseq.special_tokens import PAD
 
@@ -221,20 +220,22 @@ def _build_decoder(config, vocabulary_size, shared_embedding):
 
 def _head(config, readout, vocabulary_size, embedding):
     if config.target_features:
-        return Dense(
+        return keras.layers.Dense(
             config.target_features,
             activation=config.target_activation,
             dtype="float32",
             name="values",
         )(readout)
     if config.tie_output and config.units != config.embedding_dim:
-        readout = Dense(config.embedding_dim, use_bias=False, name="output_projection")(readout)
+        readout = keras.layers.Dense(
+            config.embedding_dim, use_bias=False, name="output_projection"
+        )(readout)
     readout = keras.layers.Identity(name=LAST_HIDDEN)(readout)
     # The largest product of all: in half precision where the model is.
     if config.tie_output:
         logits = embedding(readout, reverse=True)
     else:
-        logits = Dense(vocabulary_size, name="logits")(readout)
+        logits = keras.layers.Dense(vocabulary_size, name="logits")(readout)
     return ops.cast(logits, "float32")
 
 

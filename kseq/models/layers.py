@@ -30,7 +30,7 @@ class _OwnLoop:
             steps = tf.reverse(steps, [0])
             is_real = None if mask is None else tf.reverse(is_real, [0])
         states = [precise(state) for state in keras.tree.flatten(initial_state)]
-        outputs, *states = self._scan(steps, is_real, states)
+        outputs, *states = self._scan(steps, is_real, states, training)
         last_output = outputs[-1]
         if mask is not None:
             outputs = tf.where(is_real, outputs, tf.zeros_like(outputs))  # as from cuDNN
@@ -38,7 +38,7 @@ class _OwnLoop:
         outputs.set_shape([*sequences.shape[:2], self.units])
         return last_output, outputs, states
 
-    def _scan(self, steps, is_real, states):
+    def _scan(self, steps, is_real, states, training):
         dtype = states[0].dtype
         kernels, recurrent_kernels = (
             tf.split(tf.cast(weight, steps.dtype), self.gates, axis=-1)
@@ -49,7 +49,8 @@ class _OwnLoop:
             precise(tf.tensordot(steps, kernel, 1)) + bias
             for kernel, bias in zip(kernels, tf.split(biases, self.gates))
         ]
-        return _scan(self, inputs, is_real, recurrent_kernels, recurrent_bias, states)
+        run = _scan if training else _run
+        return run(self, inputs, is_real, recurrent_kernels, recurrent_bias, states)
 
     def biases(self, dtype):
         """Of the inputs `[G]`, and of the recurrent product of the last gate, `[H]` or None."""
@@ -140,7 +141,7 @@ LAYERS = {"rnn": SimpleRNN, "gru": GRU, "lstm": LSTM}
 
 
 def _scan(layer, inputs, is_real, kernels, bias, states):
-    """Runs a layer over steps.
+    """Runs a layer over steps, with a backward pass of its own.
 
     Every gate has products and tensors of its own: to split and to join them, step by step,
     takes longer than the products do.
@@ -162,7 +163,7 @@ def _scan(layer, inputs, is_real, kernels, bias, states):
     @tf.custom_gradient
     def run(*tensors):
         inputs, kernels, biases, states = split(tensors, *sizes)
-        outputs, last, kept = _forward(layer, inputs, is_real, kernels, biases, states)
+        outputs, last, kept = _forward(layer, inputs, is_real, kernels, biases, states, keeps=True)
 
         def gradient(outputs, *last):
             gates, first = _backward(layer, kernels, is_real, kept, outputs, last)
@@ -180,12 +181,19 @@ def _scan(layer, inputs, is_real, kernels, bias, states):
     return run(*inputs, *kernels, *biases, *states)
 
 
-_Kept = collections.namedtuple("_Kept", ["before", "after", "gates"])
-_Kept.__doc__ = """What the steps keep, lists of arrays: the state before and after, and gates."""
+def _run(layer, inputs, is_real, kernels, bias, states):
+    """The same while not training: nothing is kept."""
+    biases = [] if bias is None else [bias]
+    outputs, last, _ = _forward(layer, inputs, is_real, kernels, biases, states, keeps=False)
+    return outputs, *last
 
 
-def _forward(layer, inputs, is_real, kernels, biases, states):
-    """Hidden states `[S, N, H]`, the last state, and what is kept."""
+_Kept = collections.namedtuple("_Kept", ["after", "before", "gates"])
+_Kept.__doc__ = """What the steps keep, lists of arrays: the state after and before, and gates."""
+
+
+def _forward(layer, inputs, is_real, kernels, biases, states, keeps):
+    """Hidden states `[S, N, H]`, the last state, and what is kept, or None."""
 
     def body(time, states, arrays):
         hidden = tf.cast(states[0], kernels[0].dtype)
@@ -195,15 +203,17 @@ def _forward(layer, inputs, is_real, kernels, biases, states):
         new, gates = layer.step([gate[time] for gate in inputs], products, states)
         if is_real is not None:
             new = [tf.where(is_real[time], after, before) for after, before in zip(new, states)]
-        return time + 1, new, written(arrays, time, [*states, *new, *gates])
+        made = [*new, *states, *gates] if keeps else new[:1]
+        return time + 1, new, written(arrays, time, made)
 
     length, count = tf.shape(inputs[0])[0], len(states)
-    arrays = arrays_of((2 * count + layer.kept_count) * [states[0].dtype], length)
+    made = 2 * count + layer.kept_count if keeps else 1
+    arrays = arrays_of(made * [states[0].dtype], length)
     _, last, arrays = tf.while_loop(
         lambda time, *_: time < length, body, (tf.constant(0), list(states), arrays)
     )
-    kept = _Kept(*split(arrays, count, count, layer.kept_count))
-    return kept.after[0].stack(), last, kept
+    kept = _Kept(*split(arrays, count, count, layer.kept_count)) if keeps else None
+    return arrays[0].stack(), last, kept
 
 
 def _backward(layer, kernels, is_real, kept, upstream, last):
@@ -217,7 +227,7 @@ def _backward(layer, kernels, is_real, kept, upstream, last):
             new = [
                 tf.where(is_real[time], gradient, tf.zeros_like(gradient)) for gradient in gradients
             ]
-        before, after, gates = ([array.read(time) for array in arrays] for arrays in kept)
+        after, before, gates = ([array.read(time) for array in arrays] for arrays in kept)
         found, direct = layer.step_back(gates, before, after, new)
         direct[0] += tf.add_n(
             [

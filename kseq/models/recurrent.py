@@ -11,7 +11,6 @@ from kseq.models.decoders import (
     attentional_layer,
     recurrent_layers,
 )
-from kseq.models.dense import Dense
 from kseq.models.dropout import Dropout
 from kseq.models.encoders import recurrent_encoder
 from kseq.models.inputs import float_input
@@ -38,7 +37,7 @@ def encode(config, sequence, mask):
         return {"state": state}
     keys = memory
     if projects_keys(config.attention):
-        keys = Dense(config.units, use_bias=False, name="attention_keys")(memory)
+        keys = keras.layers.Dense(config.units, use_bias=False, name="attention_keys")(memory)
     return {"memory": memory, "keys": keys, "mask": mask, "state": state}
 
 
@@ -150,7 +149,9 @@ def _decode_without_loop(config, embedded, inputs):
 
 def _readout(config, parts):
     """One tanh layer over what is known of the step (Bahdanau et al. 2015, equation 4)."""
-    return Dense(config.units, activation="tanh", name="readout")(ops.concatenate(parts, axis=-1))
+    return keras.layers.Dense(config.units, activation="tanh", name="readout")(
+        ops.concatenate(parts, axis=-1)
+    )
 
 
 @keras.saving.register_keras_serializable("kseq")

@@ -9,7 +9,6 @@ import numpy as np
 from keras import ops
 
 from kseq.models.attention import masked_softmax
-from kseq.models.dense import Dense
 from kseq.models.dropout import Dropout
 from kseq.models.inputs import float_input
 
@@ -124,7 +123,7 @@ def _decoder_stack(config, embedded, inputs):
 
 def _with_positions(config, embedded, side, before=None):
     if embedded.shape[-1] != config.units:
-        embedded = Dense(config.units, name=f"{side}_projection")(embedded)
+        embedded = keras.layers.Dense(config.units, name=f"{side}_projection")(embedded)
     embedded = PositionalEncoding(name=f"{side}_positions")(embedded, before)
     return Dropout(config.dropout, name=f"{side}_dropout")(embedded)
 
@@ -138,8 +137,10 @@ def _added(config, sequence, change, name):
 def _feed_forward(config, sequence, number):
     """`max(0, x W_1 + b_1) W_2 + b_2`, equation 2."""
     name = f"feed_forward_{number}"
-    inner = Dense(_EXPANSION * config.units, activation="relu", name=f"{name}_inner")(sequence)
-    change = Dense(config.units, name=name)(inner)
+    inner = keras.layers.Dense(_EXPANSION * config.units, activation="relu", name=f"{name}_inner")(
+        sequence
+    )
+    change = keras.layers.Dense(config.units, name=name)(inner)
     return _added(config, sequence, change, name)
 
 

@@ -205,8 +205,9 @@ def _stepped(step, time, ids, state, fixed):
     Until there are ids, those of a source are one.
     """
     width = ids.shape[1]
-    differing = tf.where(time == 0, 1, width)
-    logits, state, attention = step(tf.reshape(ids[:, :differing], [-1]), state, fixed)
+    if width > 1:
+        ids = ids[:, : tf.where(time == 0, 1, width)]
+    logits, state, attention = step(tf.reshape(ids, [-1]), state, fixed)
     outputs = tf.nn.log_softmax(tf.cast(logits, tf.float32)), state, attention
     if width == 1:
         return outputs
