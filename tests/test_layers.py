@@ -6,6 +6,7 @@ import pytest
 import references
 import tensorflow as tf
 
+from kseq.models import layers as own
 from kseq.models.factory import computing_in
 from kseq.models.layers import LAYERS
 
@@ -82,3 +83,18 @@ def test_half_precision_keeps_what_it_adds_up_in_float32(kind):
     )
     assert half.dtype == tf.bfloat16
     np.testing.assert_allclose(tf.cast(half, tf.float32), precise, atol=0.05)
+
+
+@KINDS
+@pytest.mark.parametrize("training", [False, True])
+def test_both_ways_go_back_on_their_own_while_training(kind, training, monkeypatch):
+    """In the layer of Keras that runs two of them; else nothing is kept, which nobody reads."""
+    calls, backward = [], own._backward
+    monkeypatch.setattr(own, "_backward", lambda *parts: calls.append(1) or backward(*parts))
+    both = keras.layers.Bidirectional(LAYERS[kind](UNITS, return_sequences=True))
+    inputs = tf.constant(SEQUENCES, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = both(inputs, mask=tf.constant(MASK), training=training)
+    assert tape.gradient(outputs, inputs) is not None
+    assert len(calls) == 2 * training

@@ -44,17 +44,17 @@ class _OwnLoop:
             tf.split(tf.cast(weight, steps.dtype), self.gates, axis=-1)
             for weight in (self.cell.kernel, self.cell.recurrent_kernel)
         )
-        biases, recurrent_bias = self.biases(dtype)
+        biases, recurrent_biases = self.biases(dtype)
         inputs = [
             precise(tf.tensordot(steps, kernel, 1)) + bias
             for kernel, bias in zip(kernels, tf.split(biases, self.gates))
         ]
         run = _scan if training else _run
-        return run(self, inputs, is_real, recurrent_kernels, recurrent_bias, states)
+        return run(self, inputs, is_real, recurrent_kernels, recurrent_biases, states)
 
     def biases(self, dtype):
-        """Of the inputs `[G]`, and of the recurrent product of the last gate, `[H]` or None."""
-        return tf.cast(self.cell.bias, dtype), None
+        """Of the inputs `[G]`, and a list of that of the last gate's recurrent product, `[H]`."""
+        return tf.cast(self.cell.bias, dtype), []
 
 
 @keras.saving.register_keras_serializable("kseq")
@@ -85,7 +85,7 @@ class GRU(_OwnLoop, keras.layers.GRU):
         biases, recurrent = tf.unstack(tf.cast(self.cell.bias, dtype))
         # Those of update and reset gate are added to the same sums.
         added = tf.concat([recurrent[: -self.units], tf.zeros([self.units], dtype)], axis=0)
-        return biases + added, recurrent[-self.units :]
+        return biases + added, [recurrent[-self.units :]]
 
     @staticmethod
     def step(inputs, products, states):
@@ -140,7 +140,7 @@ class LSTM(_OwnLoop, keras.layers.LSTM):
 LAYERS = {"rnn": SimpleRNN, "gru": GRU, "lstm": LSTM}
 
 
-def _scan(layer, inputs, is_real, kernels, bias, states):
+def _scan(layer, inputs, is_real, kernels, biases, states):
     """Runs a layer over steps, with a backward pass of its own.
 
     Every gate has products and tensors of its own: to split and to join them, step by step,
@@ -152,13 +152,12 @@ def _scan(layer, inputs, is_real, kernels, bias, states):
         inputs: Projected, for each gate `[S, N, H]`.
         is_real: Whether a step is to be done, boolean `[S, N, 1]`, or None for all.
         kernels: For each gate `[H, H]`, of the type that products are made in.
-        bias: Of the recurrent product of the last gate, `[H]`, or None.
+        biases: That of the recurrent product of the last gate, `[H]`, if it has one: a list.
         states: The state before the first step, a list of `[N, H]`.
 
     Returns:
         Hidden states `[S, N, H]`, then the last state.
     """
-    biases = [] if bias is None else [bias]
 
     @tf.custom_gradient
     def run(*tensors):
@@ -181,9 +180,8 @@ def _scan(layer, inputs, is_real, kernels, bias, states):
     return run(*inputs, *kernels, *biases, *states)
 
 
-def _run(layer, inputs, is_real, kernels, bias, states):
+def _run(layer, inputs, is_real, kernels, biases, states):
     """The same while not training: nothing is kept."""
-    biases = [] if bias is None else [bias]
     outputs, last, _ = _forward(layer, inputs, is_real, kernels, biases, states, keeps=False)
     return outputs, *last
 
