@@ -72,6 +72,7 @@ ORDER = [
     "models.teacher",
     "models.weights",
     "search.rules",
+    "search.continuations",
     "search.loop",
     "search.unknown_words",
     "search.inference",

@@ -155,8 +155,8 @@ def split_for_inference(model):
         The encoder, as from `build_encoder`, and one decoder step: a functional `keras.Model`
         from `{"ids": [N]}`, or `{"value": [N, F]}`, and what the encoder returns, to the dict
         of the decoder without its target axis: `logits` `[N, V]` or `values` `[N, F]`,
-        `attention` `[N, S]`, `state`. It is the decoder on targets of length 1, so there is
-        one definition of the step.
+        `attention` `[N, S]`, `state`; and of text `hidden`, what `output_layer` makes logits
+        of. It is the decoder on targets of length 1, so there is one definition of the step.
 
     Raises:
         ValueError: The model has no layers named `encoder` and `decoder`.
@@ -164,6 +164,7 @@ def split_for_inference(model):
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
     inputs = {name: _like(tensors) for name, tensors in decoder.input.items()}
     if "target_ids" in inputs:
+        decoder = with_hidden(decoder)
         del inputs["target_ids"]
         last = {"ids": keras.Input((), dtype="int32", name="ids")}
         target = {"target_ids": ops.expand_dims(last["ids"], 1)}
@@ -177,6 +178,12 @@ def split_for_inference(model):
         for name, tensor in outputs.items()
     }
     return encoder, keras.Model({**last, **inputs}, outputs, name="step")
+
+
+def with_hidden(decoder):
+    """A decoder of text that also returns `hidden`, the output of `LAST_HIDDEN`."""
+    hidden = decoder.get_layer(LAST_HIDDEN).output
+    return keras.Model(decoder.input, {**decoder.output, "hidden": hidden}, name="decoder")
 
 
 def _like(tensors):

@@ -56,6 +56,13 @@ def output_losses(
     return losses(hidden, *parameters)
 
 
+def output_logits(hidden, kernel, bias, transposed=False):
+    """Logits, float32 `[N, V]`; arguments as in `output_losses`."""
+    products = tf.matmul(hidden, tf.cast(kernel, hidden.dtype), transpose_b=transposed)
+    logits = tf.cast(products, tf.float32)
+    return logits if bias is None else tf.nn.bias_add(logits, tf.cast(bias, tf.float32))
+
+
 def _all_rows(some, count, size):
     """Adds up, or puts behind one another, what is found in groups of rows."""
     found = some(0, size)
@@ -82,10 +89,7 @@ def _all_rows(some, count, size):
 def _some_losses(hidden, labels, shares, parameters, label_smoothing, transposed, training):
     """The losses of some rows, and the gradients of their share in the mean."""
     kernel, *bias = parameters
-    logits = tf.matmul(hidden, kernel, transpose_b=transposed)
-    if bias:
-        logits += bias[0]
-    logits = tf.cast(logits, tf.float32)
+    logits = output_logits(hidden, kernel, bias[0] if bias else None, transposed)
     # On a CPU several times faster than TensorFlow's sparse cross-entropy.
     probabilities = tf.nn.softmax(logits)
     best = tf.argmax(logits, axis=-1, output_type=tf.int32)

@@ -9,9 +9,11 @@ import math
 
 import tensorflow as tf
 
-from kseq.models.factory import split_for_inference
+from kseq.models.factory import output_layer, split_for_inference
 from kseq.models.losses import measure
+from kseq.models.output import output_logits
 from kseq.pipeline.batching import target_inputs
+from kseq.search.continuations import padding_of
 from kseq.search.loop import free_run, search
 from kseq.search.rules import Requirements
 from kseq.search.unknown_words import replace_unknown
@@ -61,7 +63,7 @@ class Inference:
             `attention_heads`; empty without attention. That of an ensemble is the mean.
         """
         encoded = self._encode(inputs)
-        step, state, fixed, attention_spec = self._stepping("ids", "logits", encoded)
+        step, state, fixed, attention_spec = self._stepping("ids", "hidden", encoded)
         lengths = _lengths(inputs[0])
         if prefix is None:
             prefix = tf.zeros([tf.size(lengths), 0], tf.int32)
@@ -74,7 +76,7 @@ class Inference:
             seeds=tf.zeros_like(maximum) if seeds is None else seeds,
             mask=next((one["mask"] for one in encoded if "mask" in one), lengths[:, None] < 0),
         )
-        return search(step, state, fixed, attention_spec, strategy, requirements)
+        return search(step, state, fixed, attention_spec, strategy, requirements, self._logits())
 
     def predict(self, inputs, steps):
         """Predicts real values `[B, T, F]` in T steps; returns them and a dict of attention."""
@@ -103,7 +105,8 @@ class Inference:
         _, function = measure(self._members[0][0].config)
         attention = self._attention(outputs)
         if "logits" in outputs[0]:
-            return -function(labels, self._combined(outputs, "logits")), (), attention
+            logits = self._combined([output["logits"] for output in outputs])
+            return -function(labels, logits), (), attention
         values = outputs[0]["values"]
         return function(labels, values), self._target.decode(values), attention
 
@@ -113,7 +116,7 @@ class Inference:
             for (_, encoder, _), source in zip(self._members, inputs)
         ]
 
-    def _stepping(self, last, head, encoded):
+    def _stepping(self, last, output, encoded):
         """The decoder step as a search can call it; its first state, what is fixed, attention."""
         steps = [step for *_, step in self._members]
         fixed = [{name: one[name] for name in one if name != "state"} for one in encoded]
@@ -135,18 +138,28 @@ class Inference:
                 for step, one, state in zip(steps, fixed, states)
             ]
             new_states = [output["state"] for output in outputs]
-            return self._combined(outputs, head), new_states, self._attention(outputs)
+            found = [one[output] for one in outputs]
+            return found, new_states, self._attention(outputs)
 
         return run, states, fixed, spec
 
-    def _combined(self, outputs, head):
+    def _logits(self):
+        """What makes the logits of a search: a function of the last hidden layer of each model."""
+        heads = [_head(*output_layer(model)) for model, *_ in self._members]
+
+        def logits(hidden):
+            return self._combined([head(one) for head, one in zip(heads, hidden)])
+
+        return logits
+
+    def _combined(self, logits):
         """What the models make of the next step together."""
-        if len(outputs) == 1:
-            return outputs[0][head]
-        each = tf.stack([tf.nn.log_softmax(output[head]) for output in outputs])
+        if len(logits) == 1:
+            return logits[0]
+        each = tf.stack([tf.nn.log_softmax(one) for one in logits])
         if self.average == "log_probability":
             return tf.nn.log_softmax(tf.reduce_mean(each, axis=0))
-        return tf.reduce_logsumexp(each, axis=0) - math.log(len(outputs))
+        return tf.reduce_logsumexp(each, axis=0) - math.log(len(logits))
 
     @staticmethod
     def _attention(outputs):
@@ -248,6 +261,18 @@ def _source_spec(codec):
         "source": tf.TensorSpec([None, None, codec.features]),
         "source_mask": tf.TensorSpec([None, None], tf.bool),
     }
+
+
+def _head(kernel, bias, transposed):
+    """A function of the last hidden layer `[N, H]` to logits, padded as `consider` asks for."""
+    added = padding_of(kernel.shape[0 if transposed else 1])
+    kernel = kernel.value
+    if added:
+        # Once for a search, as to pad the logits of every step takes longer.
+        kernel = tf.pad(kernel, [[0, added], [0, 0]] if transposed else [[0, 0], [0, added]])
+        bias = tf.zeros([kernel.shape[0 if transposed else 1] - added]) if bias is None else bias
+        bias = tf.pad(tf.cast(bias, tf.float32), [[0, added]], constant_values=float("-inf"))
+    return lambda hidden: output_logits(hidden, kernel, bias, transposed)
 
 
 def _lengths(inputs):

@@ -9,7 +9,8 @@ import collections
 
 import tensorflow as tf
 
-from kseq.search.rules import apply_rules, needs_written, requirements_of
+from kseq.search.continuations import Continuations, consider
+from kseq.search.rules import apply_rules, needs_written, next_of_prefix, requirements_of
 from kseq.search.strategies import BeamSearch
 from kseq.special_tokens import END, PAD, START
 
@@ -35,7 +36,6 @@ _Hypotheses = collections.namedtuple(
 _Sources = collections.namedtuple("_Sources", ["rows", "requirements", "fixed", "drawn"])
 _Ended = collections.namedtuple("_Ended", ["lengths", "log_probabilities", "scores"])
 _LEAST_COVERAGE = 1e-6
-_GROUPS = range(16, 65)  # sizes of groups of which the largest value is looked for first
 _ENDED_SHARE = 8  # Sources are left behind as soon as one in so many has ended.
 
 
@@ -68,7 +68,7 @@ def coverage_penalty(covered, mask, strategy):
     return strategy.beta * tf.reduce_sum(tf.where(mask[:, None], penalties, 0.0), axis=2)
 
 
-def search(step, state, fixed, attention_spec, strategy, requirements):
+def search(step, state, fixed, attention_spec, strategy, requirements, head=tf.identity):
     """Looks for outputs of each source.
 
     Every finished hypothesis keeps its place among the K and its score; the others go on until
@@ -76,10 +76,10 @@ def search(step, state, fixed, attention_spec, strategy, requirements):
     so far, then to the smaller id. PAD and START are never produced.
 
     Args:
-        step: Function of the last ids `[N]`, a state and what is fixed to logits `[N, V]`, the
-            new state and the attention, with N = B·K, row `b·K + k` being hypothesis k of source
-            b; but N = B at the first step, where all K are still one. B falls as sources are
-            left behind: what belongs to one must come as an argument.
+        step: Function of the last ids `[N]`, a state and what is fixed to what logits are made
+            of, `[N, ...]`, the new state and the attention, with N = B·K, row `b·K + k` being
+            hypothesis k of source b; but N = B at the first step, where all K are still one. B
+            falls as sources are left behind: what belongs to one must come as an argument.
             A state is any nest of tensors `[N, ...]`, which may grow but for their first
             dimension; so is the attention, whose shape stays.
         state: The initial state, a nest of tensors `[B, ...]`.
@@ -90,11 +90,12 @@ def search(step, state, fixed, attention_spec, strategy, requirements):
             whose `attention` is to be covered.
         strategy: `BeamSearch` or `Sampling`.
         requirements: `Requirements`.
+        head: Function of what a step gives for some rows to their logits `[N', V]`.
 
     Returns:
         A `SearchResult` of N = `strategy.returned` outputs.
     """
-    choice = (_Beam if isinstance(strategy, BeamSearch) else _Draw)(strategy)
+    choice = (_Beam if isinstance(strategy, BeamSearch) else _Draw)(strategy, requirements)
     width, batch = strategy.width, tf.size(requirements.maximum_lengths)
     limit = tf.reduce_max(requirements.maximum_lengths)
     sources = _Sources(tf.range(batch), requirements, fixed, choice.drawn(requirements))
@@ -113,7 +114,7 @@ def search(step, state, fixed, attention_spec, strategy, requirements):
     def extend_and_leave_behind(time, sources, hypotheses, memory, ended, history):
         """Goes on until a part of the sources has ended, and leaves those behind."""
         time, hypotheses, memory, history = _extended(
-            step, choice, sources, limit, (time, hypotheses, memory, history), batch
+            step, head, choice, sources, limit, (time, hypotheses, memory, history), batch
         )
         scores = choice.scores(hypotheses, memory, sources.requirements)
         found = hypotheses.lengths, hypotheses.log_probabilities, scores
@@ -143,11 +144,11 @@ def search(step, state, fixed, attention_spec, strategy, requirements):
     return _result(choice.ranked(ended.scores), time, ended, history, attention_spec)
 
 
-def _extended(step, choice, sources, limit, variables, batch):
+def _extended(step, head, choice, sources, limit, variables, batch):
     """Extends hypotheses as long as most of their sources are open.
 
     Args:
-        step: As in `search`.
+        step, head: As in `search`.
         choice: `_Beam` or `_Draw`.
         sources: `_Sources`.
         limit: Most steps.
@@ -157,7 +158,7 @@ def _extended(step, choice, sources, limit, variables, batch):
     Returns:
         The variables.
     """
-    strategy, width = choice.strategy, choice.strategy.width
+    width = choice.strategy.width
 
     def most_are_open(time, hypotheses, memory, _):
         is_open = choice.is_open(hypotheses, memory, sources.requirements)
@@ -165,15 +166,12 @@ def _extended(step, choice, sources, limit, variables, batch):
         return (time == 0) | ((time < limit) & (ended * _ENDED_SHARE < tf.size(is_open)))
 
     def extend(time, before, memory, history):
-        log_probabilities, state, attention = _stepped(
-            step, time, before.ids, memory["state"], sources.fixed
+        hidden, state, attention = _stepped(step, time, before.ids, memory["state"], sources.fixed)
+        continuations = _continuations(
+            lambda rows: head(_taken(hidden, rows)), choice, time, before, memory, sources
         )
-        log_probabilities = _by_source(log_probabilities, width)
-        wanted = apply_rules(
-            log_probabilities, time, memory.get("written"), strategy, sources.requirements
-        )
-        parents, ids, sums = choice.choose(time, wanted, before, sources.drawn)
-        gained = _gained(log_probabilities, parents, ids, before.finished)
+        parents, places, sums = choice.choose(continuations.wanted, before)
+        ids, gained = _chosen(continuations, parents, places, before.finished)
         hypotheses = _continued(before, parents, ids, sums, gained)
         attention = tf.nest.map_structure(lambda tensor: _by_source(tensor, width), attention)
         memory = _remembered({**memory, "state": state}, before, attention, parents, ids)
@@ -200,23 +198,47 @@ def _extended(step, choice, sources, limit, variables, batch):
 
 
 def _stepped(step, time, ids, state, fixed):
-    """Log-probabilities `[B·K, V]`, state and attention of all hypotheses.
+    """What a step gives for all hypotheses, `[B·K, ...]`.
 
     Until there are ids, those of a source are one.
     """
     width = ids.shape[1]
-    if width > 1:
-        ids = ids[:, : tf.where(time == 0, 1, width)]
-    logits, state, attention = step(tf.reshape(ids, [-1]), state, fixed)
-    outputs = tf.nn.log_softmax(tf.cast(logits, tf.float32)), state, attention
     if width == 1:
-        return outputs
-
-    def for_each_hypothesis():
-        return tf.nest.map_structure(lambda tensor: tf.repeat(tensor, width, axis=0), outputs)
-
+        return step(tf.reshape(ids, [-1]), state, fixed)
+    ids = ids[:, : tf.where(time == 0, 1, width)]
+    outputs = step(tf.reshape(ids, [-1]), state, fixed)
     return tf.cond(
-        time == 0, for_each_hypothesis, lambda: tf.nest.map_structure(tf.identity, outputs)
+        time == 0,
+        lambda: tf.nest.map_structure(lambda tensor: tf.repeat(tensor, width, axis=0), outputs),
+        lambda: tf.nest.map_structure(tf.identity, outputs),
+    )
+
+
+def _continuations(logits_of, choice, time, hypotheses, memory, sources):
+    """What may follow each hypothesis that goes on, as `Continuations`."""
+    batch, width = tf.shape(hypotheses.ids)[0], hypotheses.ids.shape[1]
+    goes_on = _is_real(hypotheses.sums) & ~hypotheses.finished
+    rows = tf.cast(tf.where(tf.reshape(goes_on, [-1]))[:, 0], tf.int32)
+    requirements = requirements_of(rows // width, sources.requirements)
+    required = next_of_prefix(time, requirements)
+    logits = tf.cast(logits_of(rows), tf.float32)
+    ids, log_probabilities = consider(logits, choice.groups, required)
+    written = None
+    if "written" in memory:
+        written = tf.gather(tf.reshape(memory["written"], [batch * width, time]), rows)
+    wanted = apply_rules(log_probabilities, ids, time, written, choice.strategy, requirements)
+    best, places = choice.best(wanted, time, rows, sources.drawn)
+    ids, log_probabilities = (
+        tf.gather(tensor, places, batch_dims=1) for tensor in (ids, log_probabilities)
+    )
+
+    def of_all(tensor, otherwise):
+        everywhere = tf.fill(tf.stack([batch * width, tf.shape(best)[1]]), otherwise)
+        filled = tf.tensor_scatter_nd_update(everywhere, rows[:, None], tensor)
+        return tf.reshape(filled, tf.stack([batch, width, tf.shape(best)[1]]))
+
+    return Continuations(
+        of_all(ids, PAD), of_all(best, float("-inf")), of_all(log_probabilities, 0.0)
     )
 
 
@@ -225,18 +247,19 @@ def _of_open(is_open, sources, hypotheses, memory):
     places = tf.cast(tf.where(is_open)[:, 0], tf.int32)
     width = hypotheses.ids.shape[1]
     rows = tf.reshape(places[:, None] * width + tf.range(width), [-1])
-
-    def taken(nest, numbers=places):
-        return tf.nest.map_structure(lambda tensor: tf.gather(tensor, numbers), nest)
-
     sources = _Sources(
-        taken(sources.rows),
+        _taken(sources.rows, places),
         requirements_of(places, sources.requirements),
-        taken(sources.fixed),
-        taken(sources.drawn),
+        _taken(sources.fixed, places),
+        _taken(sources.drawn, places),
     )
-    memory = {name: taken(memory[name], rows if name == "state" else places) for name in memory}
-    return sources, taken(hypotheses), memory
+    memory = {name: _taken(memory[name], rows if name == "state" else places) for name in memory}
+    return sources, _taken(hypotheses, places), memory
+
+
+def _taken(nest, rows):
+    """These rows of all tensors."""
+    return tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), nest)
 
 
 def _scattered(tensor, rows, batch):
@@ -263,12 +286,19 @@ def _looked_back_at(strategy, requirements, first):
     return looked_back_at
 
 
-def _gained(log_probabilities, parents, ids, finished):
-    """The log-probabilities `[B, K]` of the chosen ids; padding adds nothing."""
-    size = tf.shape(log_probabilities)[-1]
-    rows = tf.reshape(log_probabilities, [tf.shape(ids)[0], finished.shape[1] * size])
-    gained = tf.gather(rows, parents * size + ids, batch_dims=1)
-    return tf.where(tf.gather(finished, parents, batch_dims=1), 0.0, gained)
+def _chosen(continuations, parents, places, finished):
+    """Ids and log-probabilities `[B, K]` of what was chosen; padding adds nothing."""
+    size = tf.shape(continuations.ids)[2]
+    ids, gained = (
+        tf.gather(
+            tf.reshape(tensor, [-1, finished.shape[1] * size]),
+            parents * size + places,
+            batch_dims=1,
+        )
+        for tensor in (continuations.ids, continuations.log_probabilities)
+    )
+    is_padding = tf.gather(finished, parents, batch_dims=1)
+    return tf.where(is_padding, PAD, ids), tf.where(is_padding, 0.0, gained)
 
 
 def _continued(before, parents, ids, sums, gained):
@@ -289,7 +319,7 @@ def _remembered(memory, before, attention, parents, ids):
     memory = dict(memory)
     batch, width = tf.shape(ids)[0], before.ids.shape[1]
     rows = tf.reshape(parents + tf.range(batch)[:, None] * width, [-1])
-    memory["state"] = tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), memory["state"])
+    memory["state"] = _taken(memory["state"], rows)
     if "written" in memory:
         written = tf.gather(memory["written"], parents, batch_dims=1)
         memory["written"] = tf.concat([written, ids[:, :, None]], axis=2)
@@ -314,8 +344,12 @@ def _result(places, time, ended, history, attention_spec):
 class _Beam:
     """How beam search chooses: the K most probable continuations of all hypotheses."""
 
-    def __init__(self, strategy):
+    def __init__(self, strategy, requirements):
         self.strategy = strategy
+        # Every id that must not be written may be the best of its group.
+        self.groups = strategy.width + requirements.forbidden.shape[0]
+        if needs_written(strategy):
+            self.groups = None
 
     def drawn(self, requirements):
         """What is drawn for each source beforehand: nothing."""
@@ -340,24 +374,23 @@ class _Beam:
         best_reachable = tf.reduce_max(reachable, axis=1)
         return _is_real(best_reachable) & (best_reachable >= worst_returned)
 
-    def choose(self, time, continuations, hypotheses, drawn):
-        """Parents, ids and sums, each `[B, K]`.
+    def best(self, wanted, time, rows, drawn):
+        """The best K continuations `[N, C]` of every hypothesis, and their places."""
+        return tf.math.top_k(wanted, tf.minimum(self.strategy.width, tf.shape(wanted)[1]))
 
-        The best K of every hypothesis first, then the best K of those, which is the same as
-        the best K of all and much cheaper. Finished hypotheses come before all others.
+    def choose(self, wanted, hypotheses):
+        """Parents, places and sums, each `[B, K]`: of the best K of each the best K of all.
+
+        Finished hypotheses come before all others.
         """
-        finished, width = hypotheses.finished, self.strategy.width
-        best, ids = _most_probable(continuations, width)
-        share = tf.shape(ids)[-1]
+        width, share = self.strategy.width, tf.shape(wanted)[2]
         # A finished hypothesis can only pad, which costs nothing.
-        is_padding = finished[:, :, None] & (tf.range(share) == 0)
-        best = tf.where(finished[:, :, None], tf.where(is_padding, 0.0, float("-inf")), best)
-        ids = tf.where(finished[:, :, None], PAD, ids)
-        sums = tf.reshape(hypotheses.sums[:, :, None] + best, [-1, width * share])
+        is_padding = hypotheses.finished[:, :, None] & (tf.range(share) == 0)
+        wanted = tf.where(is_padding, 0.0, wanted)
+        sums = tf.reshape(hypotheses.sums[:, :, None] + wanted, [-1, width * share])
         keeps = tf.reshape(is_padding, [-1, width * share])
         _, chosen = tf.math.top_k(tf.where(keeps, float("inf"), sums), width)
-        ids = tf.gather(tf.reshape(ids, [-1, width * share]), chosen, batch_dims=1)
-        return chosen // share, ids, tf.gather(sums, chosen, batch_dims=1)
+        return chosen // share, chosen % share, tf.gather(sums, chosen, batch_dims=1)
 
     def scores(self, hypotheses, memory, requirements):
         """What hypotheses are ranked by, `[B, K]`; -inf for what has not ended."""
@@ -375,7 +408,9 @@ class _Beam:
 class _Draw:
     """How sampling chooses: every hypothesis on its own, at random."""
 
-    def __init__(self, strategy):
+    groups = None  # Any id may be drawn.
+
+    def __init__(self, strategy, requirements):
         self.strategy = strategy
 
     def drawn(self, requirements):
@@ -400,25 +435,28 @@ class _Draw:
         """Whether a sample has not ended, boolean `[B]`."""
         return tf.reduce_any(_is_real(hypotheses.sums) & ~hypotheses.finished, axis=1)
 
-    def choose(self, time, continuations, hypotheses, drawn):
-        """Parents, ids and sums, each `[B, K]`."""
-        continuations = _with_padding(continuations, hypotheses.finished)
-        logits, ids = self._candidates(continuations / self.strategy.temperature)
+    def best(self, wanted, time, rows, drawn):
+        """One continuation `[N, 1]` of every hypothesis that is drawn, and its place."""
+        logits, places = self._candidates(wanted / self.strategy.temperature)
         probabilities = tf.nn.softmax(logits)
         if self.strategy.top_p < 1.0:
-            before = tf.cumsum(probabilities, axis=2, exclusive=True)
+            before = tf.cumsum(probabilities, axis=1, exclusive=True)
             probabilities = tf.where(before < self.strategy.top_p, probabilities, 0.0)
-        sums = tf.cumsum(probabilities, axis=2)
+        sums = tf.cumsum(probabilities, axis=1)
         # The first candidate whose running sum is over the drawn number.
-        threshold = drawn[:, time, :, None] * sums[:, :, -1:]
-        place = tf.reduce_sum(tf.cast(sums <= threshold, tf.int32), axis=2, keepdims=True)
-        chosen = tf.gather(ids, place, batch_dims=2)
-        gained = tf.gather(continuations, chosen, batch_dims=2)[:, :, 0]
+        threshold = tf.gather(tf.reshape(drawn[:, time], [-1, 1]), rows) * sums[:, -1:]
+        place = tf.reduce_sum(tf.cast(sums <= threshold, tf.int32), axis=1, keepdims=True)
+        places = tf.gather(places, place, batch_dims=1)
+        return tf.gather(wanted, places, batch_dims=1), places
+
+    def choose(self, wanted, hypotheses):
+        """Parents, places and sums, each `[B, K]`."""
         parents = tf.zeros_like(hypotheses.ids) + tf.range(self.strategy.width)
-        return parents, chosen[:, :, 0], hypotheses.sums + gained
+        gained = tf.where(hypotheses.finished, 0.0, wanted[:, :, 0])
+        return parents, tf.zeros_like(parents), hypotheses.sums + gained
 
     def _candidates(self, logits):
-        """What is drawn from, and the ids; most probable first where there is a threshold."""
+        """What is drawn from, and its places; most probable first where there is a threshold."""
         size = tf.shape(logits)[-1]
         if not self.strategy.top_k and self.strategy.top_p == 1.0:
             return logits, tf.zeros_like(logits, tf.int32) + tf.range(size)
@@ -431,34 +469,6 @@ class _Draw:
     def ranked(self, scores):
         """All places, in the order in which they were drawn."""
         return tf.zeros_like(scores, tf.int32) + tf.range(self.strategy.width)
-
-
-def _most_probable(values, count):
-    """`tf.math.top_k` of `[B, K, V]`, at most V; of many values much faster.
-
-    They are divided into groups. The best `count` of all are in those groups whose best ones
-    are the best `count`; of equal ones, as of equal values, the first count.
-    """
-    size = values.shape[-1]
-    if count == 1 or size is None or size < 4 * count * _GROUPS[-1]:
-        return tf.math.top_k(values, tf.minimum(count, tf.shape(values)[-1]))
-    # What is to be added is copied, and all else with it: mostly there is a size that divides.
-    added, group = min((-size % group, group) for group in _GROUPS)
-    if added:
-        values = tf.pad(values, [[0, 0], [0, 0], [0, added]], constant_values=float("-inf"))
-    batch, width = tf.shape(values)[0], values.shape[1]
-    values = tf.reshape(values, [batch, width, (size + added) // group, group])
-    best_groups = tf.sort(tf.math.top_k(tf.reduce_max(values, axis=3), count)[1], axis=2)
-    candidates = tf.gather(values, best_groups, batch_dims=2)
-    best, places = tf.math.top_k(tf.reshape(candidates, [batch, width, count * group]), count)
-    chosen = tf.gather(best_groups, places // group, batch_dims=2)
-    return best, chosen * group + places % group
-
-
-def _with_padding(continuations, finished):
-    """A finished hypothesis can only pad, which costs nothing."""
-    padding = tf.where(tf.range(tf.shape(continuations)[-1]) == PAD, 0.0, float("-inf"))
-    return tf.where(finished[:, :, None], padding, continuations)
 
 
 def _arrays(specs, rows):

@@ -59,67 +59,61 @@ def needs_written(rules):
     return rules.no_repeat_ngram > 0 or rules.repetition_penalty != 1.0
 
 
-def apply_rules(log_probabilities, time, written, rules, requirements):
+def next_of_prefix(time, requirements):
+    """The id that the prefix asks for next, int32 `[B]`; PAD behind it."""
+    prefix = requirements.prefix
+    return tf.pad(prefix, [[0, 0], [0, 1]])[:, tf.minimum(time, tf.shape(prefix)[1])]
+
+
+def apply_rules(log_probabilities, ids, time, written, rules, requirements):
     """Makes the log-probabilities of what is not wanted smaller, or -inf.
 
     Args:
-        log_probabilities: Of every next id, `[B, K, V]`.
+        log_probabilities: Of some ids that may come next, `[N, C]`.
+        ids: Which these are, int32 `[N, C]`; all V in order where `needs_written`.
         time: Number of ids written so far, the same for all, int32.
-        written: Those ids, `[B, K, time]`, where `needs_written`.
+        written: Those ids, `[N, time]`, where `needs_written`.
         rules: `Rules`.
-        requirements: `Requirements`.
+        requirements: `Requirements` of the source of each row.
 
     Returns:
         A tensor like `log_probabilities`.
     """
-    ids = tf.range(tf.shape(log_probabilities)[-1])
     banned = (ids == PAD) | (ids == START) | _is_among(ids, requirements.forbidden)
     if rules.repetition_penalty != 1.0:
-        repeats = _is_in_rows(written, ids)
+        repeats = _is_in_rows(written, tf.shape(ids)[1])
         log_probabilities *= tf.where(repeats, rules.repetition_penalty, 1.0)
     if rules.no_repeat_ngram:
-        banned |= _would_repeat(written, ids, rules.no_repeat_ngram)
+        banned |= _would_repeat(written, tf.shape(ids)[1], rules.no_repeat_ngram)
     is_end = ids == END
-    too_early = (time + 1 < requirements.minimum_lengths)[:, None, None]
-    is_last = (time + 1 >= requirements.maximum_lengths)[:, None, None]
+    too_early = (time + 1 < requirements.minimum_lengths)[:, None]
+    is_last = (time + 1 >= requirements.maximum_lengths)[:, None]
     banned = (banned & ~(is_last & is_end)) | (too_early & is_end) | (is_last & ~is_end)
-    return tf.where(
-        _of_prefix(banned, ids, time, requirements.prefix), float("-inf"), log_probabilities
-    )
-
-
-def _of_prefix(banned, ids, time, prefix):
-    """Within the prefix nothing but its next id is allowed, whatever else is banned."""
-    next_ids = tf.pad(prefix, [[0, 0], [0, 1]])[:, tf.minimum(time, tf.shape(prefix)[1])]
-    next_ids = next_ids[:, None, None]
-    return tf.where(next_ids == PAD, banned, ids != next_ids)
+    # Within the prefix nothing but its next id is allowed, whatever else is banned.
+    next_ids = next_of_prefix(time, requirements)[:, None]
+    banned = tf.where(next_ids == PAD, banned, ids != next_ids)
+    return tf.where(banned, float("-inf"), log_probabilities)
 
 
 def _is_among(ids, others):
-    return tf.reduce_any(ids[:, None] == others, axis=1)
+    return tf.reduce_any(ids[:, :, None] == others, axis=2)
 
 
-def _is_in_rows(written, ids):
-    """Whether each id stands in a row: `[B, K, t]` and `[V]` to `[B, K, V]`."""
-    size = tf.size(ids)
-    shape = tf.shape(written)
-    rows = tf.reshape(written, [shape[0] * shape[1], shape[2]])
-    places = tf.stack([tf.zeros_like(rows) + tf.range(tf.shape(rows)[0])[:, None], rows], axis=2)
-    found = tf.scatter_nd(
-        tf.reshape(places, [-1, 2]),
-        tf.ones([tf.size(rows)], tf.int32),
-        tf.stack([tf.shape(rows)[0], size]),
-    )
-    return tf.reshape(found > 0, tf.stack([shape[0], shape[1], size]))
+def _is_in_rows(written, size):
+    """Whether each of the V ids stands in a row: `[N, t]` to `[N, V]`."""
+    rows = tf.zeros_like(written) + tf.range(tf.shape(written)[0])[:, None]
+    places = tf.reshape(tf.stack([rows, written], axis=2), [-1, 2])
+    ones = tf.ones([tf.size(written)], tf.int32)
+    return tf.scatter_nd(places, ones, tf.stack([tf.shape(written)[0], size])) > 0
 
 
-def _would_repeat(written, ids, n):
-    """Whether an id would make an n-gram that was written before, `[B, K, V]`."""
-    time = tf.shape(written)[2]
+def _would_repeat(written, size, n):
+    """Whether an id would make an n-gram that was written before, `[N, V]`."""
+    time = tf.shape(written)[1]
     starts = tf.maximum(time - n + 1, 0)  # of the n-grams so far
-    last = written[:, :, starts:]  # n - 1 ids, unless nothing can repeat yet
-    same = tf.ones([tf.shape(written)[0], tf.shape(written)[1], starts], tf.bool)
+    last = written[:, starts:]  # n - 1 ids, unless nothing can repeat yet
+    same = tf.ones([tf.shape(written)[0], starts], tf.bool)
     for place in range(n - 1):
-        same &= written[:, :, place : place + starts] == last[:, :, place : place + 1]
-    followers = tf.where(same, written[:, :, n - 1 : n - 1 + starts], PAD)
-    return _is_in_rows(followers, ids)
+        same &= written[:, place : place + starts] == last[:, place : place + 1]
+    followers = tf.where(same, written[:, n - 1 : n - 1 + starts], PAD)
+    return _is_in_rows(followers, size)

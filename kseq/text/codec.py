@@ -42,12 +42,12 @@ def strip_marks(tokens):
 
 def decoded(strings):
     """Returns nested lists of bytes, or a tensor of them, as nested lists of str."""
-    if isinstance(strings, tf.Tensor):
-        strings = strings.numpy().tolist()
-    if isinstance(strings, tf.RaggedTensor):
-        strings = strings.to_list()
     if isinstance(strings, bytes):
         return strings.decode("utf-8")
+    if isinstance(strings, tf.Tensor):
+        return decoded(strings.numpy().tolist())
+    if isinstance(strings, tf.RaggedTensor):
+        return decoded(strings.to_list())
     return [decoded(string) for string in strings]
 
 
