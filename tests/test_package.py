@@ -61,6 +61,7 @@ ORDER = [
     "models.cells",
     "models.layers",
     "models.encoders",
+    "models.dense",
     "models.decoders",
     "models.inputs",
     "models.losses",

@@ -121,8 +121,9 @@ class AdditiveAttention(Attention):
         queries = dense(self.query_projection, queries)
         hidden = ops.expand_dims(queries, 2) + ops.expand_dims(keys, 1)
         hidden = ops.tanh(self.add_progress(hidden, *progress))
-        vector = ops.cast(self.energy_vector, hidden.dtype)
-        return ops.squeeze(ops.tensordot(hidden, vector, 1), -1)
+        rows = ops.reshape(hidden, (-1, self.units))
+        energies = ops.matmul(rows, ops.cast(self.energy_vector, hidden.dtype))
+        return ops.reshape(energies, ops.shape(hidden)[:-1])
 
     def kernels(self):
         return [self.query_projection.kernel]

@@ -10,6 +10,7 @@ from keras import ops
 
 from kseq.models.attention import make_attention
 from kseq.models.cells import CELLS
+from kseq.models.dense import Dense
 from kseq.models.dropout import Dropout
 from kseq.models.initializers import Orthogonal
 from kseq.models.layers import LAYERS
@@ -53,9 +54,7 @@ class LoopDecoder(keras.layers.Layer):
         numbers = range(1, layers + 1)
         self.cells = [CELLS[cell](units, name=f"cell_{number}") for number in numbers]
         width = self.cells[0].gates * units
-        self.projections = [
-            keras.layers.Dense(width, name=f"inputs_{number}") for number in numbers
-        ]
+        self.projections = [Dense(width, name=f"inputs_{number}") for number in numbers]
         self.dropouts = [Dropout(dropout, name=f"dropout_{number}") for number in numbers[1:]]
         self.attention = make_attention(attention, units, window)
 

@@ -8,6 +8,7 @@ from keras import ops
 
 from kseq.config import ModelConfig
 from kseq.models import recurrent, transformer
+from kseq.models.dense import Dense
 from kseq.models.inputs import source_inputs, target_inputs
 from kseq.special_tokens import PAD
 
@@ -234,9 +235,7 @@ def _head(config, readout, vocabulary_size, embedding):
             name="values",
         )(readout)
     if config.tie_output and config.units != config.embedding_dim:
-        readout = keras.layers.Dense(
-            config.embedding_dim, use_bias=False, name="output_projection"
-        )(readout)
+        readout = Dense(config.embedding_dim, use_bias=False, name="output_projection")(readout)
     readout = keras.layers.Identity(name=LAST_HIDDEN)(readout)
     # The largest product of all: in half precision where the model is.
     if config.tie_output:

@@ -11,6 +11,7 @@ from kseq.models.decoders import (
     attentional_layer,
     recurrent_layers,
 )
+from kseq.models.dense import Dense
 from kseq.models.dropout import Dropout
 from kseq.models.encoders import recurrent_encoder
 from kseq.models.inputs import float_input
@@ -149,9 +150,7 @@ def _decode_without_loop(config, embedded, inputs):
 
 def _readout(config, parts):
     """One tanh layer over what is known of the step (Bahdanau et al. 2015, equation 4)."""
-    return keras.layers.Dense(config.units, activation="tanh", name="readout")(
-        ops.concatenate(parts, axis=-1)
-    )
+    return Dense(config.units, activation="tanh", name="readout")(ops.concatenate(parts, axis=-1))
 
 
 @keras.saving.register_keras_serializable("kseq")

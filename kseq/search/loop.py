@@ -95,7 +95,7 @@ def search(step, state, fixed, attention_spec, strategy, requirements, head=tf.i
     Returns:
         A `SearchResult` of N = `strategy.returned` outputs.
     """
-    choice = (_Beam if isinstance(strategy, BeamSearch) else _Draw)(strategy, requirements)
+    choice = _choice_of(strategy)(strategy, requirements)
     width, batch = strategy.width, tf.size(requirements.maximum_lengths)
     limit = tf.reduce_max(requirements.maximum_lengths)
     sources = _Sources(tf.range(batch), requirements, fixed, choice.drawn(requirements))
@@ -149,7 +149,7 @@ def _extended(step, head, choice, sources, limit, variables, batch):
 
     Args:
         step, head: As in `search`.
-        choice: `_Beam` or `_Draw`.
+        choice: `_Beam`, `_Greedy` or `_Draw`.
         sources: `_Sources`.
         limit: Most steps.
         variables: Number of steps so far, `_Hypotheses`, memory and history.
@@ -167,9 +167,7 @@ def _extended(step, head, choice, sources, limit, variables, batch):
 
     def extend(time, before, memory, history):
         hidden, state, attention = _stepped(step, time, before.ids, memory["state"], sources.fixed)
-        continuations = _continuations(
-            lambda rows: head(_taken(hidden, rows)), choice, time, before, memory, sources
-        )
+        continuations = _continuations(head, choice, time, hidden, before, memory, sources)
         parents, places, sums = choice.choose(continuations.wanted, before)
         ids, gained = _chosen(continuations, parents, places, before.finished)
         hypotheses = _continued(before, parents, ids, sums, gained)
@@ -214,32 +212,41 @@ def _stepped(step, time, ids, state, fixed):
     )
 
 
-def _continuations(logits_of, choice, time, hypotheses, memory, sources):
-    """What may follow each hypothesis that goes on, as `Continuations`."""
+def _continuations(head, choice, time, hidden, hypotheses, memory, sources):
+    """What may follow each hypothesis, as `Continuations`; logits are made of no ended ones."""
     batch, width = tf.shape(hypotheses.ids)[0], hypotheses.ids.shape[1]
+    written = memory.get("written", hypotheses.ids[:, :, None])
+    written = tf.reshape(written, [batch * width, tf.shape(written)[2]])
+    drawn = tf.nest.map_structure(lambda each: tf.reshape(each[:, time], [-1]), sources.drawn)
+    if width == 1:  # With what has ended a source is left behind.
+        best = _best(head, choice, time, hidden, written, drawn, sources.requirements)
+        return Continuations(*(_by_source(tensor, width) for tensor in best))
     goes_on = _is_real(hypotheses.sums) & ~hypotheses.finished
     rows = tf.cast(tf.where(tf.reshape(goes_on, [-1]))[:, 0], tf.int32)
     requirements = requirements_of(rows // width, sources.requirements)
+    best = _best(head, choice, time, *_taken((hidden, written, drawn), rows), requirements)
+    shape = tf.stack([batch * width, tf.shape(best.ids)[1]])
+    return Continuations(
+        *(
+            _by_source(
+                tf.tensor_scatter_nd_update(tf.fill(shape, other), rows[:, None], tensor), width
+            )
+            for tensor, other in zip(best, (PAD, float("-inf"), 0.0))
+        )
+    )
+
+
+def _best(head, choice, time, hidden, written, drawn, requirements):
+    """The best that may follow some hypotheses, `Continuations` of `[N, C]`."""
     required = next_of_prefix(time, requirements)
-    logits = tf.cast(logits_of(rows), tf.float32)
+    logits = tf.cast(head(hidden), tf.float32)
     ids, log_probabilities = consider(logits, choice.groups, required)
-    written = None
-    if "written" in memory:
-        written = tf.gather(tf.reshape(memory["written"], [batch * width, time]), rows)
     wanted = apply_rules(log_probabilities, ids, time, written, choice.strategy, requirements)
-    best, places = choice.best(wanted, time, rows, sources.drawn)
+    best, places = choice.best(wanted, drawn)
     ids, log_probabilities = (
         tf.gather(tensor, places, batch_dims=1) for tensor in (ids, log_probabilities)
     )
-
-    def of_all(tensor, otherwise):
-        everywhere = tf.fill(tf.stack([batch * width, tf.shape(best)[1]]), otherwise)
-        filled = tf.tensor_scatter_nd_update(everywhere, rows[:, None], tensor)
-        return tf.reshape(filled, tf.stack([batch, width, tf.shape(best)[1]]))
-
-    return Continuations(
-        of_all(ids, PAD), of_all(best, float("-inf")), of_all(log_probabilities, 0.0)
-    )
+    return Continuations(ids, best, log_probabilities)
 
 
 def _of_open(is_open, sources, hypotheses, memory):
@@ -264,7 +271,8 @@ def _taken(nest, rows):
 
 def _scattered(tensor, rows, batch):
     """A tensor of some of the sources as one of all, with zeros for the others."""
-    shape = tf.concat([[batch], tf.shape(tensor)[1:]], axis=0)
+    known = tensor.shape[1:].is_fully_defined()
+    shape = tf.concat([[batch], tensor.shape[1:] if known else tf.shape(tensor)[1:]], axis=0)
     return tf.scatter_nd(rows[:, None], tensor, shape)
 
 
@@ -286,26 +294,37 @@ def _looked_back_at(strategy, requirements, first):
     return looked_back_at
 
 
+def _of_parents(nest, parents):
+    """Tensors `[B, K, ...]` of the hypotheses before for those that have become of them."""
+    if parents.shape[1] == 1:  # its own parent
+        return nest
+    return tf.nest.map_structure(lambda tensor: tf.gather(tensor, parents, batch_dims=1), nest)
+
+
 def _chosen(continuations, parents, places, finished):
     """Ids and log-probabilities `[B, K]` of what was chosen; padding adds nothing."""
-    size = tf.shape(continuations.ids)[2]
-    ids, gained = (
-        tf.gather(
-            tf.reshape(tensor, [-1, finished.shape[1] * size]),
-            parents * size + places,
-            batch_dims=1,
+    if finished.shape[1] == 1:
+        ids, _, gained = (tensor[:, :, 0] for tensor in continuations)
+    else:
+        size = tf.shape(continuations.ids)[2]
+        ids, _, gained = (
+            tf.gather(_flat(tensor), parents * size + places, batch_dims=1)
+            for tensor in continuations
         )
-        for tensor in (continuations.ids, continuations.log_probabilities)
-    )
-    is_padding = tf.gather(finished, parents, batch_dims=1)
+    is_padding = _of_parents(finished, parents)
     return tf.where(is_padding, PAD, ids), tf.where(is_padding, 0.0, gained)
+
+
+def _flat(tensor):
+    """`[B, K, C]` as `[B, K·C]`."""
+    shape = tf.shape(tensor)
+    return tf.reshape(tensor, tf.stack([shape[0], shape[1] * shape[2]]))
 
 
 def _continued(before, parents, ids, sums, gained):
     """The hypotheses that have become of those before."""
-    lengths, finished, log_probabilities = (
-        tf.gather(tensor, parents, batch_dims=1)
-        for tensor in (before.lengths, before.finished, before.log_probabilities)
+    lengths, finished, log_probabilities = _of_parents(
+        (before.lengths, before.finished, before.log_probabilities), parents
     )
     # What follows a finished hypothesis, beside itself, is no hypothesis.
     finished &= _is_real(sums)
@@ -318,14 +337,15 @@ def _remembered(memory, before, attention, parents, ids):
     """The memory of what the hypotheses have become."""
     memory = dict(memory)
     batch, width = tf.shape(ids)[0], before.ids.shape[1]
-    rows = tf.reshape(parents + tf.range(batch)[:, None] * width, [-1])
-    memory["state"] = _taken(memory["state"], rows)
+    if width > 1:
+        rows = tf.reshape(parents + tf.range(batch)[:, None] * width, [-1])
+        memory["state"] = _taken(memory["state"], rows)
     if "written" in memory:
-        written = tf.gather(memory["written"], parents, batch_dims=1)
+        written = _of_parents(memory["written"], parents)
         memory["written"] = tf.concat([written, ids[:, :, None]], axis=2)
     if "covered" in memory:
         attended = tf.where(before.finished[:, :, None], 0.0, attention["attention"])
-        memory["covered"] = tf.gather(memory["covered"] + attended, parents, batch_dims=1)
+        memory["covered"] = _of_parents(memory["covered"] + attended, parents)
     return memory
 
 
@@ -374,7 +394,7 @@ class _Beam:
         best_reachable = tf.reduce_max(reachable, axis=1)
         return _is_real(best_reachable) & (best_reachable >= worst_returned)
 
-    def best(self, wanted, time, rows, drawn):
+    def best(self, wanted, drawn):
         """The best K continuations `[N, C]` of every hypothesis, and their places."""
         return tf.math.top_k(wanted, tf.minimum(self.strategy.width, tf.shape(wanted)[1]))
 
@@ -387,9 +407,8 @@ class _Beam:
         # A finished hypothesis can only pad, which costs nothing.
         is_padding = hypotheses.finished[:, :, None] & (tf.range(share) == 0)
         wanted = tf.where(is_padding, 0.0, wanted)
-        sums = tf.reshape(hypotheses.sums[:, :, None] + wanted, [-1, width * share])
-        keeps = tf.reshape(is_padding, [-1, width * share])
-        _, chosen = tf.math.top_k(tf.where(keeps, float("inf"), sums), width)
+        sums = _flat(hypotheses.sums[:, :, None] + wanted)
+        _, chosen = tf.math.top_k(tf.where(_flat(is_padding), float("inf"), sums), width)
         return chosen // share, chosen % share, tf.gather(sums, chosen, batch_dims=1)
 
     def scores(self, hypotheses, memory, requirements):
@@ -403,6 +422,23 @@ class _Beam:
         """The places of the best N, best first; of equal ones the earlier."""
         order = tf.argsort(scores, axis=1, direction="DESCENDING", stable=True)
         return order[:, : self.strategy.returned]
+
+
+class _Greedy(_Beam):
+    """A beam of one has nothing to compare."""
+
+    def is_open(self, hypotheses, memory, requirements):
+        """Whether the hypothesis goes on, boolean `[B]`."""
+        return (_is_real(hypotheses.sums) & ~hypotheses.finished)[:, 0]
+
+    def choose(self, wanted, hypotheses):
+        """Parents, places and sums, each `[B, 1]`."""
+        nothing = tf.zeros_like(hypotheses.ids)
+        return (
+            nothing,
+            nothing,
+            hypotheses.sums + tf.where(hypotheses.finished, 0.0, wanted[:, :, 0]),
+        )
 
 
 class _Draw:
@@ -435,7 +471,7 @@ class _Draw:
         """Whether a sample has not ended, boolean `[B]`."""
         return tf.reduce_any(_is_real(hypotheses.sums) & ~hypotheses.finished, axis=1)
 
-    def best(self, wanted, time, rows, drawn):
+    def best(self, wanted, drawn):
         """One continuation `[N, 1]` of every hypothesis that is drawn, and its place."""
         logits, places = self._candidates(wanted / self.strategy.temperature)
         probabilities = tf.nn.softmax(logits)
@@ -444,7 +480,7 @@ class _Draw:
             probabilities = tf.where(before < self.strategy.top_p, probabilities, 0.0)
         sums = tf.cumsum(probabilities, axis=1)
         # The first candidate whose running sum is over the drawn number.
-        threshold = tf.gather(tf.reshape(drawn[:, time], [-1, 1]), rows) * sums[:, -1:]
+        threshold = drawn[:, None] * sums[:, -1:]
         place = tf.reduce_sum(tf.cast(sums <= threshold, tf.int32), axis=1, keepdims=True)
         places = tf.gather(places, place, batch_dims=1)
         return tf.gather(wanted, places, batch_dims=1), places
@@ -471,6 +507,12 @@ class _Draw:
         return tf.zeros_like(scores, tf.int32) + tf.range(self.strategy.width)
 
 
+def _choice_of(strategy):
+    if not isinstance(strategy, BeamSearch):
+        return _Draw
+    return _Greedy if strategy.width == 1 else _Beam
+
+
 def _arrays(specs, rows):
     """Where a loop writes what it makes: for each spec an array of tensors `[*rows, ...]`."""
     return [
@@ -481,6 +523,8 @@ def _arrays(specs, rows):
 
 def _by_source(tensor, width):
     """`[B·K, ...]` as `[B, K, ...]`."""
+    if width == 1:
+        return tensor[:, None]
     return tf.reshape(
         tensor, tf.concat([[tf.shape(tensor)[0] // width, width], tf.shape(tensor)[1:]], 0)
     )

@@ -62,7 +62,9 @@ def needs_written(rules):
 def next_of_prefix(time, requirements):
     """The id that the prefix asks for next, int32 `[B]`; PAD behind it."""
     prefix = requirements.prefix
-    return tf.pad(prefix, [[0, 0], [0, 1]])[:, tf.minimum(time, tf.shape(prefix)[1])]
+    return tf.gather(
+        tf.pad(prefix, [[0, 0], [0, 1]]), tf.minimum(time, tf.shape(prefix)[1]), axis=1
+    )
 
 
 def apply_rules(log_probabilities, ids, time, written, rules, requirements):
