@@ -53,8 +53,9 @@ def _best_groups(values, count, required):
     group = next(group for group in _GROUPS if size % group == 0)
     number = size // group
     values = tf.reshape(values, [-1, number, group])
-    is_required = tf.range(number) == required[:, None] // group
-    largest = tf.where(is_required, float("inf"), tf.reduce_max(values, axis=2))
+    places = tf.stack([tf.range(tf.shape(values)[0]), required // group], axis=1)
+    infinite = tf.fill(tf.shape(required), float("inf"))
+    largest = tf.tensor_scatter_nd_update(tf.reduce_max(values, axis=2), places, infinite)
     groups = tf.sort(tf.math.top_k(largest, count + 1)[1], axis=1)
     ids = groups[:, :, None] * group + tf.range(group)
     shape = [-1, (count + 1) * group]
