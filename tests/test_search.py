@@ -462,6 +462,38 @@ def test_what_is_considered_holds_the_best_and_what_is_required(size):
         np.testing.assert_array_equal(ids[row, order], np.argsort(-logits[row], kind="stable")[:5])
 
 
+@pytest.mark.parametrize("beam_size", [1, 3])
+@pytest.mark.parametrize("prefix", [(), (1700, 40)], ids=str)
+def test_of_many_ids_those_are_found_that_the_rules_leave(beam_size, prefix):
+    """What must not be written is the most probable, and in groups of its own."""
+    vocabulary, forbidden = 1800, [UNK, 90, 555, 1799]
+    table = np.random.default_rng(beam_size).normal(size=(vocabulary, vocabulary))
+    table = table.astype("float32")
+    table[:, [PAD, START, *forbidden]] += 8.0
+    table[:, END] += 3.0
+
+    def step(ids, state, _):
+        return tf.gather(table, ids), state, {}
+
+    required = require(
+        [5, 3],
+        minimum_lengths=tf.constant([4, 0]),
+        forbidden=tf.constant(forbidden),
+        prefix=tf.constant([prefix, prefix], tf.int32, [2, len(prefix)]),
+    )
+    result = search(step, (), (), {}, beam(beam_size), required)
+    for source, (longest, shortest) in enumerate([(5, 4), (3, 0)]):
+        problem = references.SearchProblem(
+            lambda ids: references.log_softmax(table[(START, *ids)[-1]].astype("float64")),
+            allowed=[token for token in range(2, vocabulary) if token not in [START, *forbidden]],
+            end=END,
+            longest=longest,
+            shortest=shortest,
+            prefix=prefix,
+        )
+        require_same(result, source, problem.beam(beam_size))
+
+
 def test_every_source_has_bounds_and_a_prefix_of_its_own():
     model = RandomModel(2)
     several = {"minimum_lengths": tf.constant([0, 3]), "prefix": tf.constant([[4, 5], [1, PAD]])}
