@@ -6,7 +6,13 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kseq.search.rules import apply_rules, needs_written, require, requirements_of
+from kseq.search.rules import (
+    apply_rules,
+    needs_written,
+    never_written,
+    require,
+    requirements_of,
+)
 from kseq.search.strategies import Rules
 from kseq.special_tokens import END, PAD, START, UNK
 
@@ -71,7 +77,10 @@ def test_each_id_is_allowed_or_not(situation):
     if not needs_written(rules):
         ids = tf.reverse(ids, [1])  # Then any ids may be asked about.
         rows = rows[:, ::-1]
-    found = apply_rules(tf.constant(rows), ids, tf.constant(time), written, rules, requirements)
+    never = never_written(requirements)
+    found = apply_rules(
+        tf.constant(rows), ids, tf.constant(time), written, rules, requirements, never
+    )
     found = tf.reshape(found if needs_written(rules) else found[:, ::-1], given_.shape)
     for source, one in enumerate(each):
         asked = {name: one[name] for name in ("longest", "shortest", "prefix")}

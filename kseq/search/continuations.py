@@ -27,7 +27,7 @@ def consider(logits, count, required):
     No pass over all V is made but for the softmax and the largest value of every group.
 
     Args:
-        logits: float32 `[N, V]`; -inf for ids that there are not, with which V is `padding_of` 0.
+        logits: float32 `[N, V]`; -inf for ids that there are not. Groups need a `padding_of` 0.
         count: So many groups are to be taken, those with the largest values; None for all ids.
         required: An id of each row whose group is to be taken too, int32 `[N]`.
 
@@ -37,14 +37,15 @@ def consider(logits, count, required):
     size = logits.shape[-1]
     values = logits
     ids = tf.zeros_like(logits, tf.int32) + tf.range(tf.shape(logits)[1])
-    if count is not None and size is not None and size >= 4 * (count + 1) * _GROUPS[-1]:
+    is_large = count is not None and size is not None and size >= 4 * (count + 1) * _GROUPS[-1]
+    if is_large and not padding_of(size):
         ids, values = _best_groups(logits, count, required)
     # The largest probability is at least 1/V: its logarithm is safe where others underflow.
     best = tf.argmax(values, axis=1, output_type=tf.int32)[:, None]
     largest, best_ids = (tf.gather(tensor, best, batch_dims=1) for tensor in (values, ids))
     # On a CPU more than twice as fast as a softmax that takes the logarithm of all.
     probabilities = tf.gather(tf.nn.softmax(logits), best_ids, batch_dims=1)
-    return ids, values - (largest - tf.math.log(probabilities))
+    return ids, values - largest + tf.math.log(probabilities)
 
 
 def _best_groups(values, count, required):

@@ -10,7 +10,13 @@ import collections
 import tensorflow as tf
 
 from kseq.search.continuations import Continuations, consider
-from kseq.search.rules import apply_rules, needs_written, next_of_prefix, requirements_of
+from kseq.search.rules import (
+    apply_rules,
+    needs_written,
+    never_written,
+    next_of_prefix,
+    requirements_of,
+)
 from kseq.search.strategies import BeamSearch
 from kseq.special_tokens import END, PAD, START
 
@@ -241,7 +247,9 @@ def _best(head, choice, time, hidden, written, drawn, requirements):
     required = next_of_prefix(time, requirements)
     logits = tf.cast(head(hidden), tf.float32)
     ids, log_probabilities = consider(logits, choice.groups, required)
-    wanted = apply_rules(log_probabilities, ids, time, written, choice.strategy, requirements)
+    wanted = apply_rules(
+        log_probabilities, ids, time, written, choice.strategy, requirements, choice.never
+    )
     best, places = choice.best(wanted, drawn)
     ids, log_probabilities = (
         tf.gather(tensor, places, batch_dims=1) for tensor in (ids, log_probabilities)
@@ -365,7 +373,7 @@ class _Beam:
     """How beam search chooses: the K most probable continuations of all hypotheses."""
 
     def __init__(self, strategy, requirements):
-        self.strategy = strategy
+        self.strategy, self.never = strategy, never_written(requirements)
         # Every id that must not be written may be the best of its group.
         self.groups = strategy.width + requirements.forbidden.shape[0]
         if needs_written(strategy):
@@ -447,7 +455,7 @@ class _Draw:
     groups = None  # Any id may be drawn.
 
     def __init__(self, strategy, requirements):
-        self.strategy = strategy
+        self.strategy, self.never = strategy, never_written(requirements)
 
     def drawn(self, requirements):
         """Numbers from 0 to 1 for each source, step and sample, `[B, T, K]`.

@@ -67,7 +67,14 @@ def next_of_prefix(time, requirements):
     )
 
 
-def apply_rules(log_probabilities, ids, time, written, rules, requirements):
+def never_written(requirements):
+    """Whether an id is never written, boolean `[M]`; the last stands for all ids behind it."""
+    ids = tf.concat([[PAD, START], requirements.forbidden], axis=0)
+    size = tf.reduce_max(ids) + 2
+    return tf.scatter_nd(ids[:, None], tf.ones_like(ids), size[None]) > 0
+
+
+def apply_rules(log_probabilities, ids, time, written, rules, requirements, never):
     """Makes the log-probabilities of what is not wanted smaller, or -inf.
 
     Args:
@@ -77,11 +84,12 @@ def apply_rules(log_probabilities, ids, time, written, rules, requirements):
         written: Those ids, `[N, time]`, where `needs_written`.
         rules: `Rules`.
         requirements: `Requirements` of the source of each row.
+        never: What `never_written` returned.
 
     Returns:
         A tensor like `log_probabilities`.
     """
-    banned = (ids == PAD) | (ids == START) | _is_among(ids, requirements.forbidden)
+    banned = tf.gather(never, tf.minimum(ids, tf.size(never) - 1))
     if rules.repetition_penalty != 1.0:
         repeats = _is_in_rows(written, tf.shape(ids)[1])
         log_probabilities *= tf.where(repeats, rules.repetition_penalty, 1.0)
@@ -95,10 +103,6 @@ def apply_rules(log_probabilities, ids, time, written, rules, requirements):
     next_ids = next_of_prefix(time, requirements)[:, None]
     banned = tf.where(next_ids == PAD, banned, ids != next_ids)
     return tf.where(banned, float("-inf"), log_probabilities)
-
-
-def _is_among(ids, others):
-    return tf.reduce_any(ids[:, :, None] == others, axis=2)
 
 
 def _is_in_rows(written, size):
