@@ -83,7 +83,12 @@ class Inference:
         encoded = self._encode(inputs)
         step, state, fixed, attention_spec = self._stepping("value", "values", encoded)
         first = tf.zeros([tf.size(_lengths(inputs[0])), self._target.features])
-        values, attention = free_run(step, state, fixed, first, steps, attention_spec)
+
+        def next_values(*arguments):
+            (values,), *others = step(*arguments)
+            return values, *others
+
+        values, attention = free_run(next_values, state, fixed, first, steps, attention_spec)
         return self._target.decode(values), attention
 
     def force(self, inputs, targets):
@@ -117,7 +122,10 @@ class Inference:
         ]
 
     def _stepping(self, last, output, encoded):
-        """The decoder step as a search can call it; its first state, what is fixed, attention."""
+        """The decoder step as a search can call it; its first state, what is fixed, attention.
+
+        It reads what came `last`, and gives that `output` of each model.
+        """
         steps = [step for *_, step in self._members]
         fixed = [{name: one[name] for name in one if name != "state"} for one in encoded]
         states = [one["state"] for one in encoded]
