@@ -73,6 +73,7 @@ ORDER = [
     "models.teacher",
     "models.weights",
     "search.rules",
+    "search.choices",
     "search.continuations",
     "search.loop",
     "search.unknown_words",

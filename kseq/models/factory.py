@@ -165,7 +165,7 @@ def split_for_inference(model):
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
     inputs = {name: _like(tensors) for name, tensors in decoder.input.items()}
     if "target_ids" in inputs:
-        decoder = with_hidden(decoder)
+        decoder = keras.Model(decoder.input, outputs_with_hidden(decoder), name="decoder")
         del inputs["target_ids"]
         last = {"ids": keras.Input((), dtype="int32", name="ids")}
         target = {"target_ids": ops.expand_dims(last["ids"], 1)}
@@ -181,10 +181,9 @@ def split_for_inference(model):
     return encoder, keras.Model({**last, **inputs}, outputs, name="step")
 
 
-def with_hidden(decoder):
-    """A decoder of text that also returns `hidden`, the output of `LAST_HIDDEN`."""
-    hidden = decoder.get_layer(LAST_HIDDEN).output
-    return keras.Model(decoder.input, {**decoder.output, "hidden": hidden}, name="decoder")
+def outputs_with_hidden(decoder):
+    """Outputs of a decoder of text, and `hidden`, what `output_layer` makes logits of."""
+    return {**decoder.output, "hidden": decoder.get_layer(LAST_HIDDEN).output}
 
 
 def _like(tensors):

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from kseq.models.factory import LAST_HIDDEN, output_layer
+from kseq.models.factory import output_layer, outputs_with_hidden
 from kseq.models.output import output_losses
 
 
@@ -23,9 +23,9 @@ class Teacher(keras.Model):
         self.model = model
         self.label_smoothing = label_smoothing
         decoder = model.get_layer("decoder")
-        others = {name: each for name, each in decoder.output.items() if name != "logits"}
-        hidden = decoder.get_layer(LAST_HIDDEN).output
-        self._below_logits = keras.Model(decoder.input, {**others, "hidden": hidden})
+        outputs = outputs_with_hidden(decoder)
+        del outputs["logits"]
+        self._below_logits = keras.Model(decoder.input, outputs)
         self._figures = {
             "loss": keras.metrics.Mean("loss"),
             "cross_entropy": keras.metrics.Mean("cross_entropy"),

@@ -1,7 +1,7 @@
 """One search for every strategy, over any step function, as one graph for a whole batch.
 
 An inner loop extends hypotheses, an outer one leaves sources behind whose search has ended.
-Beam search and sampling differ in how they choose what follows; greedy search is a beam of 1.
+How beam search and sampling choose what follows is in `choices`; greedy search is a beam of 1.
 Real values are not searched for: `free_run` feeds each prediction to the next step.
 """
 
@@ -9,15 +9,14 @@ import collections
 
 import tensorflow as tf
 
+from kseq.search.choices import choice_of, flat, is_real
 from kseq.search.continuations import Continuations, consider
 from kseq.search.rules import (
     apply_rules,
     needs_written,
-    never_written,
     next_of_prefix,
     requirements_of,
 )
-from kseq.search.strategies import BeamSearch
 from kseq.special_tokens import END, PAD, START
 
 SearchResult = collections.namedtuple(
@@ -41,37 +40,7 @@ _Hypotheses = collections.namedtuple(
 )
 _Sources = collections.namedtuple("_Sources", ["rows", "requirements", "fixed", "drawn"])
 _Ended = collections.namedtuple("_Ended", ["lengths", "log_probabilities", "scores"])
-_LEAST_COVERAGE = 1e-6
 _ENDED_SHARE = 8  # Sources are left behind as soon as one in so many has ended.
-
-
-def length_penalty(lengths, strategy):
-    """What a log-probability is divided by, float32 of the shape of `lengths`.
-
-    Wu et al. 2016 (arXiv 1609.08144), equation 14: `((5 + |Y|) / 6)^alpha`; or the length.
-
-    Args:
-        lengths: Lengths of hypotheses |Y|, END included, any shape.
-        strategy: `BeamSearch`.
-    """
-    lengths = tf.cast(lengths, tf.float32)
-    if strategy.length_penalty == "average":
-        return tf.maximum(lengths, 1.0)
-    return tf.pow((5.0 + lengths) / 6.0, strategy.alpha)
-
-
-def coverage_penalty(covered, mask, strategy):
-    """What is added for source positions that were not attended to, float32 `[B, K]`.
-
-    Wu et al. 2016 (arXiv 1609.08144), equation 14: `beta Σ log(min(Σ p, 1))`.
-
-    Args:
-        covered: Attention of each hypothesis summed over its output, `[B, K, S]`.
-        mask: Which source positions count, boolean `[B, S]`.
-        strategy: `BeamSearch`.
-    """
-    penalties = tf.math.log(tf.clip_by_value(covered, _LEAST_COVERAGE, 1.0))
-    return strategy.beta * tf.reduce_sum(tf.where(mask[:, None], penalties, 0.0), axis=2)
 
 
 def search(step, state, fixed, attention_spec, strategy, requirements, head=tf.identity):
@@ -101,7 +70,7 @@ def search(step, state, fixed, attention_spec, strategy, requirements, head=tf.i
     Returns:
         A `SearchResult` of N = `strategy.returned` outputs.
     """
-    choice = _choice_of(strategy)(strategy, requirements)
+    choice = choice_of(strategy, requirements)
     width, batch = strategy.width, tf.size(requirements.maximum_lengths)
     limit = tf.reduce_max(requirements.maximum_lengths)
     sources = _Sources(tf.range(batch), requirements, fixed, choice.drawn(requirements))
@@ -155,7 +124,7 @@ def _extended(step, head, choice, sources, limit, variables, batch):
 
     Args:
         step, head: As in `search`.
-        choice: `_Beam`, `_Greedy` or `_Draw`.
+        choice: What `choice_of` returned.
         sources: `_Sources`.
         limit: Most steps.
         variables: Number of steps so far, `_Hypotheses`, memory and history.
@@ -221,13 +190,14 @@ def _stepped(step, time, ids, state, fixed):
 def _continuations(head, choice, time, hidden, hypotheses, memory, sources):
     """What may follow each hypothesis, as `Continuations`; logits are made of no ended ones."""
     batch, width = tf.shape(hypotheses.ids)[0], hypotheses.ids.shape[1]
+    # Where no rule reads what was written, the last ids stand for it.
     written = memory.get("written", hypotheses.ids[:, :, None])
     written = tf.reshape(written, [batch * width, tf.shape(written)[2]])
     drawn = tf.nest.map_structure(lambda each: tf.reshape(each[:, time], [-1]), sources.drawn)
     if width == 1:  # With what has ended a source is left behind.
         best = _best(head, choice, time, hidden, written, drawn, sources.requirements)
         return Continuations(*(_by_source(tensor, width) for tensor in best))
-    goes_on = _is_real(hypotheses.sums) & ~hypotheses.finished
+    goes_on = is_real(hypotheses.sums) & ~hypotheses.finished
     rows = tf.cast(tf.where(tf.reshape(goes_on, [-1]))[:, 0], tf.int32)
     requirements = requirements_of(rows // width, sources.requirements)
     best = _best(head, choice, time, *_taken((hidden, written, drawn), rows), requirements)
@@ -287,7 +257,7 @@ def _scattered(tensor, rows, batch):
 def _first(sums, maximum_lengths):
     """Nothing but START, and nothing else to come where an output must be empty."""
     zeros = tf.zeros_like(sums, tf.int32)
-    is_empty = (zeros >= maximum_lengths) & _is_real(sums)
+    is_empty = (zeros >= maximum_lengths) & is_real(sums)
     return _Hypotheses(zeros + START, zeros, is_empty, sums, sums)
 
 
@@ -316,17 +286,11 @@ def _chosen(continuations, parents, places, finished):
     else:
         size = tf.shape(continuations.ids)[2]
         ids, _, gained = (
-            tf.gather(_flat(tensor), parents * size + places, batch_dims=1)
+            tf.gather(flat(tensor), parents * size + places, batch_dims=1)
             for tensor in continuations
         )
     is_padding = _of_parents(finished, parents)
     return tf.where(is_padding, PAD, ids), tf.where(is_padding, 0.0, gained)
-
-
-def _flat(tensor):
-    """`[B, K, C]` as `[B, K·C]`."""
-    shape = tf.shape(tensor)
-    return tf.reshape(tensor, tf.stack([shape[0], shape[1] * shape[2]]))
 
 
 def _continued(before, parents, ids, sums, gained):
@@ -335,9 +299,9 @@ def _continued(before, parents, ids, sums, gained):
         (before.lengths, before.finished, before.log_probabilities), parents
     )
     # What follows a finished hypothesis, beside itself, is no hypothesis.
-    finished &= _is_real(sums)
+    finished &= is_real(sums)
     lengths += tf.cast(~finished, tf.int32)
-    finished |= (ids == END) & _is_real(sums)
+    finished |= (ids == END) & is_real(sums)
     return _Hypotheses(ids, lengths, finished, sums, log_probabilities + gained)
 
 
@@ -363,162 +327,10 @@ def _result(places, time, ended, history, attention_spec):
         tf.gather(tensor, places, batch_dims=1) for tensor in ended
     )
     # What never came to an end is no hypothesis.
-    lengths = tf.where(_is_real(scores), lengths, 0)
+    lengths = tf.where(is_real(scores), lengths, 0)
     ids, gained, attention = _backtrack(time, places, lengths, *history)
     attention = tf.nest.pack_sequence_as(attention_spec, attention)
     return SearchResult(ids, lengths, log_probabilities, scores, gained, attention)
-
-
-class _Beam:
-    """How beam search chooses: the K most probable continuations of all hypotheses."""
-
-    def __init__(self, strategy, requirements):
-        self.strategy, self.never = strategy, never_written(requirements)
-        # Every id that must not be written may be the best of its group.
-        self.groups = strategy.width + requirements.forbidden.shape[0]
-        if needs_written(strategy):
-            self.groups = None
-
-    def drawn(self, requirements):
-        """What is drawn for each source beforehand: nothing."""
-        return ()
-
-    def first_sums(self, batch):
-        """All hypotheses start alike: only the first may be continued at the first step."""
-        unfilled = tf.zeros([batch, self.strategy.width], tf.int32)
-        return tf.where(tf.range(self.strategy.width) + unfilled == 0, 0.0, float("-inf"))
-
-    def is_open(self, hypotheses, memory, requirements):
-        """Whether anything can still enter the N hypotheses that are returned, boolean `[B]`.
-
-        From now on sums only fall, the length penalty only rises, and coverage adds at most 0:
-        the best that an unfinished hypothesis can reach is its sum at the longest length.
-        """
-        penalty = length_penalty(requirements.maximum_lengths[:, None], self.strategy)
-        reachable = hypotheses.sums / penalty * (1.0 - 1e-5)  # more than rounding could change
-        reachable = tf.where(hypotheses.finished, float("-inf"), reachable)
-        scores = self.scores(hypotheses, memory, requirements)
-        worst_returned = tf.math.top_k(scores, self.strategy.returned)[0][:, -1]
-        best_reachable = tf.reduce_max(reachable, axis=1)
-        return _is_real(best_reachable) & (best_reachable >= worst_returned)
-
-    def best(self, wanted, drawn):
-        """The best K continuations `[N, C]` of every hypothesis, and their places."""
-        return tf.math.top_k(wanted, tf.minimum(self.strategy.width, tf.shape(wanted)[1]))
-
-    def choose(self, wanted, hypotheses):
-        """Parents, places and sums, each `[B, K]`: of the best K of each the best K of all.
-
-        Finished hypotheses come before all others.
-        """
-        width, share = self.strategy.width, tf.shape(wanted)[2]
-        # A finished hypothesis can only pad, which costs nothing.
-        is_padding = hypotheses.finished[:, :, None] & (tf.range(share) == 0)
-        wanted = tf.where(is_padding, 0.0, wanted)
-        sums = _flat(hypotheses.sums[:, :, None] + wanted)
-        _, chosen = tf.math.top_k(tf.where(_flat(is_padding), float("inf"), sums), width)
-        return chosen // share, chosen % share, tf.gather(sums, chosen, batch_dims=1)
-
-    def scores(self, hypotheses, memory, requirements):
-        """What hypotheses are ranked by, `[B, K]`; -inf for what has not ended."""
-        scores = hypotheses.sums / length_penalty(hypotheses.lengths, self.strategy)
-        if "covered" in memory:
-            scores += coverage_penalty(memory["covered"], requirements.mask, self.strategy)
-        return tf.where(hypotheses.finished, scores, float("-inf"))
-
-    def ranked(self, scores):
-        """The places of the best N, best first; of equal ones the earlier."""
-        order = tf.argsort(scores, axis=1, direction="DESCENDING", stable=True)
-        return order[:, : self.strategy.returned]
-
-
-class _Greedy(_Beam):
-    """A beam of one has nothing to compare."""
-
-    def is_open(self, hypotheses, memory, requirements):
-        """Whether the hypothesis goes on, boolean `[B]`."""
-        return (_is_real(hypotheses.sums) & ~hypotheses.finished)[:, 0]
-
-    def choose(self, wanted, hypotheses):
-        """Parents, places and sums, each `[B, 1]`."""
-        nothing = tf.zeros_like(hypotheses.ids)
-        return (
-            nothing,
-            nothing,
-            hypotheses.sums + tf.where(hypotheses.finished, 0.0, wanted[:, :, 0]),
-        )
-
-
-class _Draw:
-    """How sampling chooses: every hypothesis on its own, at random."""
-
-    groups = None  # Any id may be drawn.
-
-    def __init__(self, strategy, requirements):
-        self.strategy, self.never = strategy, never_written(requirements)
-
-    def drawn(self, requirements):
-        """Numbers from 0 to 1 for each source, step and sample, `[B, T, K]`.
-
-        Those of a source hang on its seed and the step, not on what is beside it.
-        """
-        steps = tf.maximum(tf.reduce_max(requirements.maximum_lengths), 1)
-        return tf.map_fn(
-            lambda seed: tf.random.stateless_uniform(
-                [steps, self.strategy.width], tf.stack([self.strategy.seed, seed])
-            ),
-            requirements.seeds,
-            fn_output_signature=tf.TensorSpec([None, self.strategy.width]),
-        )
-
-    def first_sums(self, batch):
-        """All samples are drawn from the start."""
-        return tf.zeros([batch, self.strategy.width])
-
-    def is_open(self, hypotheses, memory, requirements):
-        """Whether a sample has not ended, boolean `[B]`."""
-        return tf.reduce_any(_is_real(hypotheses.sums) & ~hypotheses.finished, axis=1)
-
-    def best(self, wanted, drawn):
-        """One continuation `[N, 1]` of every hypothesis that is drawn, and its place."""
-        logits, places = self._candidates(wanted / self.strategy.temperature)
-        probabilities = tf.nn.softmax(logits)
-        if self.strategy.top_p < 1.0:
-            before = tf.cumsum(probabilities, axis=1, exclusive=True)
-            probabilities = tf.where(before < self.strategy.top_p, probabilities, 0.0)
-        sums = tf.cumsum(probabilities, axis=1)
-        # The first candidate whose running sum is over the drawn number.
-        threshold = drawn[:, None] * sums[:, -1:]
-        place = tf.reduce_sum(tf.cast(sums <= threshold, tf.int32), axis=1, keepdims=True)
-        places = tf.gather(places, place, batch_dims=1)
-        return tf.gather(wanted, places, batch_dims=1), places
-
-    def choose(self, wanted, hypotheses):
-        """Parents, places and sums, each `[B, K]`."""
-        parents = tf.zeros_like(hypotheses.ids) + tf.range(self.strategy.width)
-        gained = tf.where(hypotheses.finished, 0.0, wanted[:, :, 0])
-        return parents, tf.zeros_like(parents), hypotheses.sums + gained
-
-    def _candidates(self, logits):
-        """What is drawn from, and its places; most probable first where there is a threshold."""
-        size = tf.shape(logits)[-1]
-        if not self.strategy.top_k and self.strategy.top_p == 1.0:
-            return logits, tf.zeros_like(logits, tf.int32) + tf.range(size)
-        return tf.math.top_k(logits, tf.minimum(self.strategy.top_k or size, size))
-
-    def scores(self, hypotheses, memory, requirements):
-        """The sums, `[B, K]`; -inf for what has not ended."""
-        return tf.where(hypotheses.finished, hypotheses.sums, float("-inf"))
-
-    def ranked(self, scores):
-        """All places, in the order in which they were drawn."""
-        return tf.zeros_like(scores, tf.int32) + tf.range(self.strategy.width)
-
-
-def _choice_of(strategy):
-    if not isinstance(strategy, BeamSearch):
-        return _Draw
-    return _Greedy if strategy.width == 1 else _Beam
 
 
 def _arrays(specs, rows):
@@ -546,11 +358,6 @@ def _fewer(nest):
 def _growing(state):
     """Shape invariants of a state: nothing but the rank stays as it is."""
     return tf.nest.map_structure(lambda tensor: tf.TensorShape([None] * tensor.shape.rank), state)
-
-
-def _is_real(log_probabilities):
-    """Whether a place among the K is taken: at first there are fewer hypotheses than places."""
-    return log_probabilities > float("-inf")
 
 
 def _backtrack(length, places, lengths, ids, gained, parents, *attention):
