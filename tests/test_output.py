@@ -67,9 +67,10 @@ def test_a_batch_of_padding_alone_costs_nothing():
     assert losses(weights=np.zeros_like(WEIGHTS))[0] == 0.0
 
 
-def test_extreme_logits_stay_finite():
+@pytest.mark.parametrize("bias", [None, np.full(3, -9e4, "float32")], ids=["no bias", "bias"])
+def test_extreme_logits_stay_finite(bias):
     kernel = np.array([[500.0, 0.0, -500.0]], "float32")
-    given = {"hidden": np.ones((2, 1), "float32"), "kernel": kernel, "bias": None}
+    given = {"hidden": np.ones((2, 1), "float32"), "kernel": kernel, "bias": bias}
     loss, entropies, _ = losses(
         **given, labels=np.array([2, 0], "int32"), weights=np.ones(2, "float32")
     )

@@ -61,7 +61,7 @@ class Attention(keras.layers.Layer):
         aligned = self.align_progress(progress, (batch, shared), length)
         weights = self.weigh(queries, keys, ops.expand_dims(mask, 1), *aligned)
         context = batch_product(ops.cast(weights, memory.dtype), memory, "memory")
-        context = ops.reshape(context, (rows, length, memory.shape[-1]))
+        context = ops.reshape(context, (-1, length, memory.shape[-1]))
         weights = ops.reshape(weights, (rows, length, ops.shape(memory)[1]))
         return context, weights, self.advance(progress, weights)
 
@@ -123,7 +123,7 @@ class AdditiveAttention(Attention):
         hidden = ops.tanh(self.add_progress(hidden, *progress))
         rows = ops.reshape(hidden, (-1, self.units))
         energies = ops.matmul(rows, ops.cast(self.energy_vector, hidden.dtype))
-        return ops.reshape(energies, ops.shape(hidden)[:-1])
+        return tf.reshape(energies, tf.shape(hidden)[:-1])
 
     def kernels(self):
         return [self.query_projection.kernel]

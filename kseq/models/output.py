@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 LARGEST = 2**26  # logits that are held at once
+_MULTIPLE = 16  # ids: rows that start at odd places make products and their gradients slow
 
 
 def output_losses(
@@ -32,23 +33,25 @@ def output_losses(
         cross-entropy in nats without smoothing, and 1 where the label has the highest logit.
     """
     parameters = [kernel] if bias is None else [kernel, bias]
+    ids = kernel.shape[0 if transposed else 1]
     shares = tf.math.divide_no_nan(weights, tf.reduce_sum(weights))
 
     @tf.custom_gradient
     def losses(hidden, *parameters):
-        cast = [tf.cast(each, hidden.dtype) for each in parameters]
+        padded = _padded([tf.cast(each, hidden.dtype) for each in parameters], ids, transposed)
 
         def some(start, end):
             rows = slice(start, end)
             values = hidden[rows], labels[rows], shares[rows]
-            return _some_losses(*values, cast, label_smoothing, transposed, training)
+            return _some_losses(*values, padded, ids, label_smoothing, transposed, training)
 
         count = tf.shape(hidden)[0]
-        size = tf.minimum(count, LARGEST // kernel.shape[0 if transposed else 1])
-        found = _all_rows(some, count, size)
+        found = _all_rows(some, count, tf.minimum(count, LARGEST // ids))
 
         def gradient(upstream, *_):
-            gradients = [found["hidden"], *found["parameters"]]
+            gradients = [found["hidden"]]
+            for parameter, more in zip(parameters, found["parameters"]):
+                gradients.append(tf.slice(more, [0] * more.shape.rank, parameter.shape))
             return [tf.cast(upstream, each.dtype) * each for each in gradients]
 
         return (found["loss"], found["entropies"], found["correct"]), gradient
@@ -58,9 +61,25 @@ def output_losses(
 
 def output_logits(hidden, kernel, bias, transposed=False):
     """Logits, float32 `[N, V]`; arguments as in `output_losses`."""
-    products = tf.matmul(hidden, tf.cast(kernel, hidden.dtype), transpose_b=transposed)
-    logits = tf.cast(products, tf.float32)
-    return logits if bias is None else tf.nn.bias_add(logits, tf.cast(bias, tf.float32))
+    logits = tf.matmul(hidden, tf.cast(kernel, hidden.dtype), transpose_b=transposed)
+    if bias is not None:
+        logits = tf.nn.bias_add(logits, tf.cast(bias, logits.dtype))
+    return tf.cast(logits, tf.float32)
+
+
+def _padded(parameters, ids, transposed):
+    """Kernel and bias with more ids, which are never probable; as they are without a bias."""
+    kernel, *bias = parameters
+    added = -ids % _MULTIPLE
+    if not bias or not added:
+        return parameters
+    axis = 0 if transposed else 1
+    rows = [added if place == axis else size for place, size in enumerate(kernel.shape)]
+    never = tf.fill([added], tf.constant(float("-inf"), kernel.dtype))
+    return [
+        tf.concat([kernel, tf.zeros(rows, kernel.dtype)], axis),
+        tf.concat([*bias, never], axis=0),
+    ]
 
 
 def _all_rows(some, count, size):
@@ -86,7 +105,7 @@ def _all_rows(some, count, size):
     return {**added, **found}
 
 
-def _some_losses(hidden, labels, shares, parameters, label_smoothing, transposed, training):
+def _some_losses(hidden, labels, shares, parameters, ids, label_smoothing, transposed, training):
     """The losses of some rows, and the gradients of their share in the mean."""
     kernel, *bias = parameters
     logits = output_logits(hidden, kernel, bias[0] if bias else None, transposed)
@@ -99,7 +118,8 @@ def _some_losses(hidden, labels, shares, parameters, label_smoothing, transposed
     entropies = normalizers - tf.gather(logits, labels, batch_dims=1)
     smoothed = (1.0 - label_smoothing) * entropies
     if label_smoothing:
-        smoothed += label_smoothing * (normalizers - tf.reduce_mean(logits, axis=-1))
+        means = _mean_logits(hidden, parameters, ids, transposed)
+        smoothed += label_smoothing * (normalizers - means)
     found = {
         "loss": tf.reduce_sum(smoothed * shares),
         "entropies": entropies,
@@ -110,7 +130,7 @@ def _some_losses(hidden, labels, shares, parameters, label_smoothing, transposed
     if not training:
         return found
     # The shares are put to the hidden layer, which is narrower than the errors.
-    spread = label_smoothing / tf.cast(tf.shape(logits)[-1], tf.float32)
+    spread = label_smoothing / ids
     at_labels = tf.gather(probabilities, labels, batch_dims=1) - spread - (1.0 - label_smoothing)
     errors = tf.cast(probabilities - spread if label_smoothing else probabilities, hidden.dtype)
     places = tf.stack([tf.range(tf.shape(labels)[0]), labels], axis=1)
@@ -126,3 +146,10 @@ def _some_losses(hidden, labels, shares, parameters, label_smoothing, transposed
         of_bias = tf.linalg.matvec(errors, tf.cast(shares, errors.dtype), transpose_a=True)
         found["parameters"].append(tf.cast(of_bias, tf.float32))
     return found
+
+
+def _mean_logits(hidden, parameters, ids, transposed):
+    """The mean over all ids, float32 `[N]`, by way of the mean of the kernel."""
+    hidden, kernel, *bias = (tf.cast(each, tf.float32) for each in (hidden, *parameters))
+    sums = tf.linalg.matvec(hidden, tf.reduce_sum(kernel, axis=0 if transposed else 1))
+    return (sums + sum(tf.reduce_sum(each[:ids]) for each in bias)) / ids

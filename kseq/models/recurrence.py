@@ -285,7 +285,7 @@ def _multiply(inputs, matrix, transpose=False):
     if inputs.shape.rank == matrix.shape.rank:
         return tf.matmul(inputs, matrix, transpose_b=transpose)
     rows = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), matrix, transpose_b=transpose)
-    return tf.reshape(rows, tf.concat([tf.shape(inputs)[:-1], tf.shape(rows)[1:]], axis=0))
+    return tf.reshape(rows, tf.concat([tf.shape(inputs)[:-1], rows.shape[1:]], axis=0))
 
 
 def _kernel_gradient(inputs, upstream, kernel):

@@ -100,9 +100,9 @@ def shuffle(seed, kind):
 def bucket_by_length(training, kind="text", shuffled=True):
     """Transform: groups pairs of about equal lengths into batches of ragged numbers.
 
-    Pairs are collected into pools; within a pool they are sorted by target and source length
-    (real values by source and target) and cut into batches, which leave in random order when
-    they are shuffled. Only the last batch of the data can be smaller than the others, unless
+    Pairs are collected into pools; within a pool they are sorted by target length, those of one
+    by source length (real values by source and target), rising and falling in turn, and cut
+    into batches, which leave in random order when they are shuffled. Only the last batch of the data can be smaller than the others, unless
     batches are made by tokens.
 
     Args:
@@ -114,6 +114,8 @@ def bucket_by_length(training, kind="text", shuffled=True):
     def cut(pool, pool_seed):
         source, target = (side.row_lengths() for side in pool)
         first, second = (source, target) if kind == "values" else (target, source)
+        # Up and down in turn, so that a batch across two lengths holds no other extremes.
+        second = tf.where(first % 2 == 0, second, -second)
         order = tf.argsort(first * 2**32 + second, stable=True)
         # A target has one step more than the decoder reads.
         longest = tf.gather(tf.maximum(source, target - 1), order)

@@ -54,26 +54,33 @@ class _Choice:
         strategy: `BeamSearch` or `Sampling`.
         never: What `never_written` returned.
         groups: How many groups of ids are considered, or None for all ids.
+        compares: Whether a hypothesis may take the place of another.
     """
 
     groups = None
+    compares = True
 
     def __init__(self, strategy, requirements):
         self.strategy, self.never = strategy, never_written(requirements)
 
 
 class _EachAlone(_Choice):
-    """Every hypothesis goes on by itself."""
+    """Every hypothesis goes on by itself, in its place."""
+
+    compares = False
 
     def is_open(self, hypotheses, memory, requirements):
         """Whether a hypothesis of the source goes on, boolean `[B]`."""
         return tf.reduce_any(is_real(hypotheses.sums) & ~hypotheses.finished, axis=1)
 
     def choose(self, wanted, hypotheses):
-        """Parents, places and sums, each `[B, K]`."""
-        parents = tf.zeros_like(hypotheses.ids) + tf.range(self.strategy.width)
+        """No parents and no places, as the first is the only one; and sums `[B, K]`."""
         gained = tf.where(hypotheses.finished, 0.0, wanted[:, :, 0])
-        return parents, tf.zeros_like(parents), hypotheses.sums + gained
+        return None, None, hypotheses.sums + gained
+
+    def ranked(self, scores):
+        """All places `[B, K]`, as they are."""
+        return tf.zeros_like(scores, tf.int32) + tf.range(self.strategy.width)
 
 
 class Beam(_Choice):
@@ -187,10 +194,6 @@ class Draw(_EachAlone):
     def scores(self, hypotheses, memory, requirements):
         """The sums, `[B, K]`; -inf for what has not ended."""
         return tf.where(hypotheses.finished, hypotheses.sums, float("-inf"))
-
-    def ranked(self, scores):
-        """All places, in the order in which they were drawn."""
-        return tf.zeros_like(scores, tf.int32) + tf.range(self.strategy.width)
 
 
 def flat(tensor):

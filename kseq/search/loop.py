@@ -80,7 +80,8 @@ def search(step, state, fixed, attention_spec, strategy, requirements, head=tf.i
         **_looked_back_at(strategy, requirements, first),
     }
     whole, real = tf.TensorSpec([], tf.int32), tf.TensorSpec([])
-    history = _arrays((whole, real, whole, *tf.nest.flatten(attention_spec)), [None, width])
+    specs = whole, real, *tf.nest.flatten(attention_spec), *[whole] * choice.compares
+    history = _arrays(specs, [None, width])
 
     def any_is_open(time, sources, *_):
         # At least one step is taken, even if it only pads: nothing cannot be stacked.
@@ -116,7 +117,8 @@ def search(step, state, fixed, attention_spec, strategy, requirements, head=tf.i
             [tf.TensorShape([])] * len(history),
         ),
     )
-    return _result(choice.ranked(ended.scores), time, ended, history, attention_spec)
+    places = choice.ranked(ended.scores)
+    return _result(places, time, ended, history, choice.compares, attention_spec)
 
 
 def _extended(step, head, choice, sources, limit, variables, batch):
@@ -133,7 +135,7 @@ def _extended(step, head, choice, sources, limit, variables, batch):
     Returns:
         The variables.
     """
-    width = choice.strategy.width
+    width, places = choice.strategy.width, sources.rows[:, None]
 
     def most_are_open(time, hypotheses, memory, _):
         is_open = choice.is_open(hypotheses, memory, sources.requirements)
@@ -143,15 +145,17 @@ def _extended(step, head, choice, sources, limit, variables, batch):
     def extend(time, before, memory, history):
         hidden, state, attention = _stepped(step, time, before.ids, memory["state"], sources.fixed)
         continuations = _continuations(head, choice, time, hidden, before, memory, sources)
-        parents, places, sums = choice.choose(continuations.wanted, before)
-        ids, gained = _chosen(continuations, parents, places, before.finished)
+        parents, chosen, sums = choice.choose(continuations.wanted, before)
+        ids, gained = _chosen(continuations, parents, chosen, before.finished)
         hypotheses = _continued(before, parents, ids, sums, gained)
         attention = tf.nest.map_structure(lambda tensor: _by_source(tensor, width), attention)
         memory = _remembered({**memory, "state": state}, before, attention, parents, ids)
+        entries = [ids, gained, *tf.nest.flatten(attention)]
+        if parents is not None:
+            entries.append(parents - tf.range(width))
         # Of sources that were left behind there are zeros: padding, and parents in the same place.
-        entries = ids, gained, parents - tf.range(width), *tf.nest.flatten(attention)
         history = [
-            array.write(time, _scattered(entry, sources.rows, batch))
+            array.write(time, _scattered(entry, places, batch))
             for array, entry in zip(history, entries)
         ]
         return time + 1, hypotheses, memory, history
@@ -247,11 +251,11 @@ def _taken(nest, rows):
     return tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), nest)
 
 
-def _scattered(tensor, rows, batch):
-    """A tensor of some of the sources as one of all, with zeros for the others."""
-    known = tensor.shape[1:].is_fully_defined()
-    shape = tf.concat([[batch], tensor.shape[1:] if known else tf.shape(tensor)[1:]], axis=0)
-    return tf.scatter_nd(rows[:, None], tensor, shape)
+def _scattered(tensor, places, batch):
+    """A tensor of some of the sources, `places`, as one of all, with zeros for the others."""
+    if tensor.shape[1:].is_fully_defined():
+        return tf.scatter_nd(places, tensor, tf.stack([batch, *tensor.shape[1:]]))
+    return tf.scatter_nd(places, tensor, tf.concat([[batch], tf.shape(tensor)[1:]], axis=0))
 
 
 def _first(sums, maximum_lengths):
@@ -274,14 +278,14 @@ def _looked_back_at(strategy, requirements, first):
 
 def _of_parents(nest, parents):
     """Tensors `[B, K, ...]` of the hypotheses before for those that have become of them."""
-    if parents.shape[1] == 1:  # its own parent
+    if parents is None:
         return nest
     return tf.nest.map_structure(lambda tensor: tf.gather(tensor, parents, batch_dims=1), nest)
 
 
 def _chosen(continuations, parents, places, finished):
     """Ids and log-probabilities `[B, K]` of what was chosen; padding adds nothing."""
-    if finished.shape[1] == 1:
+    if parents is None:
         ids, _, gained = (tensor[:, :, 0] for tensor in continuations)
     else:
         size = tf.shape(continuations.ids)[2]
@@ -308,8 +312,8 @@ def _continued(before, parents, ids, sums, gained):
 def _remembered(memory, before, attention, parents, ids):
     """The memory of what the hypotheses have become."""
     memory = dict(memory)
-    batch, width = tf.shape(ids)[0], before.ids.shape[1]
-    if width > 1:
+    if parents is not None:
+        batch, width = tf.shape(ids)[0], before.ids.shape[1]
         rows = tf.reshape(parents + tf.range(batch)[:, None] * width, [-1])
         memory["state"] = _taken(memory["state"], rows)
     if "written" in memory:
@@ -321,14 +325,22 @@ def _remembered(memory, before, attention, parents, ids):
     return memory
 
 
-def _result(places, time, ended, history, attention_spec):
+def _result(places, time, ended, history, has_parents, attention_spec):
     """Reads from the history what stands in these places, `[B, N]`, at the end."""
     lengths, log_probabilities, scores = (
         tf.gather(tensor, places, batch_dims=1) for tensor in ended
     )
     # What never came to an end is no hypothesis.
     lengths = tf.where(is_real(scores), lengths, 0)
-    ids, gained, attention = _backtrack(time, places, lengths, *history)
+    if has_parents:
+        *history, parents = history
+        history = _backtracked(time, places, parents, history)
+    real = tf.sequence_mask(lengths, time)
+    stacked = (_batch_first(array.stack(), 2) for array in history)
+    ids, gained, *attention = (
+        tf.where(_expanded(real, tensor.shape.rank), tensor, tf.zeros([], tensor.dtype))
+        for tensor in stacked
+    )
     attention = tf.nest.pack_sequence_as(attention_spec, attention)
     return SearchResult(ids, lengths, log_probabilities, scores, gained, attention)
 
@@ -360,32 +372,24 @@ def _growing(state):
     return tf.nest.map_structure(lambda tensor: tf.TensorShape([None] * tensor.shape.rank), state)
 
 
-def _backtrack(length, places, lengths, ids, gained, parents, *attention):
+def _backtracked(length, places, parents, history):
     """Follows the parents, so many places further on, from the end of each place `[B, N]`.
 
-    Returns ids and their log-probabilities `[B, N, T]`, and a list of attention `[B, N, T, ...]`.
+    Returns arrays of what the history has of the hypotheses there, `[B, N, ...]` for each step.
     """
 
     def follow(time, hypotheses, outputs):
         before = hypotheses + tf.gather(parents.read(time), hypotheses, batch_dims=1)
         # Attention was made by the parent, before the hypotheses were chosen.
-        rows = hypotheses, hypotheses, *[before] * len(attention)
+        rows = hypotheses, hypotheses, *[before] * (len(history) - 2)
         read = [
-            tf.gather(array.read(time), row, batch_dims=1)
-            for array, row in zip((ids, gained, *attention), rows)
+            tf.gather(array.read(time), row, batch_dims=1) for array, row in zip(history, rows)
         ]
         outputs = [array.write(time, entry) for array, entry in zip(outputs, read)]
         return time - 1, before, outputs
 
-    outputs = [tf.TensorArray(array.dtype, length) for array in (ids, gained, *attention)]
-    _, _, outputs = tf.while_loop(lambda time, *_: time >= 0, follow, (length - 1, places, outputs))
-    real = tf.sequence_mask(lengths, length)
-    stacked = (_batch_first(array.stack(), 2) for array in outputs)
-    ids, gained, *attention = (
-        tf.where(_expanded(real, tensor.shape.rank), tensor, tf.zeros([], tensor.dtype))
-        for tensor in stacked
-    )
-    return ids, gained, attention
+    outputs = [tf.TensorArray(array.dtype, length) for array in history]
+    return tf.while_loop(lambda time, *_: time >= 0, follow, (length - 1, places, outputs))[2]
 
 
 def free_run(step, state, fixed, first, steps, attention_spec):
