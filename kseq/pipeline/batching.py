@@ -101,9 +101,9 @@ def bucket_by_length(training, kind="text", shuffled=True):
     """Transform: groups pairs of about equal lengths into batches of ragged numbers.
 
     Pairs are collected into pools; within a pool they are sorted by target length, those of one
-    by source length (real values by source and target), rising and falling in turn, and cut
-    into batches, which leave in random order when they are shuffled. Only the last batch of the data can be smaller than the others, unless
-    batches are made by tokens.
+    target length by source length (real values by source and target), rising and falling in
+    turn, and cut into batches, which leave in random order when they are shuffled. Only the
+    last batch of the data can be smaller than the others, unless batches are made by tokens.
 
     Args:
         training: `TrainingConfig`: sentences or tokens of a batch, seed.
