@@ -1,5 +1,7 @@
 """From pairs to batches: what is in them, in which order, and what is left out."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -92,6 +94,20 @@ def test_buckets_hold_little_padding(small_corpus):
             padding += int(tf.reduce_sum(tf.cast(ids == PAD, tf.int32)))
             cells += int(tf.size(ids))
     assert padding / cells < 0.1
+
+
+@pytest.mark.parametrize("kind", ["text", "values"])
+def test_a_batch_across_two_lengths_does_not_mix_the_longest_with_the_shortest(kind):
+    """Of each of three lengths ten pairs whose other side has 1 to 10 steps, in batches of 4."""
+    sorted_by, other = zip(*itertools.product([4, 5, 6], range(1, 11)))
+    sides = (sorted_by, other) if kind == "values" else (other, sorted_by)
+    dataset = tf.data.Dataset.from_tensor_slices(
+        tuple(tf.ragged.constant([[1] * length for length in side], tf.int32) for side in sides)
+    )
+    for batch in dataset.apply(bucket_by_length(TrainingConfig(batch_size=4), kind)):
+        lengths = [side.row_lengths().numpy() for side in batch]
+        steps = lengths[1] if kind == "values" else lengths[0]
+        assert np.ptp(steps) < 4
 
 
 def test_batches_leave_in_an_order_of_their_own_in_every_pool_and_epoch(monkeypatch):

@@ -382,9 +382,7 @@ def _backtracked(length, places, parents, history):
         before = hypotheses + tf.gather(parents.read(time), hypotheses, batch_dims=1)
         # Attention was made by the parent, before the hypotheses were chosen.
         rows = hypotheses, hypotheses, *[before] * (len(history) - 2)
-        read = [
-            tf.gather(array.read(time), row, batch_dims=1) for array, row in zip(history, rows)
-        ]
+        read = [tf.gather(array.read(time), row, batch_dims=1) for array, row in zip(history, rows)]
         outputs = [array.write(time, entry) for array, entry in zip(outputs, read)]
         return time - 1, before, outputs
 
