@@ -1,14 +1,16 @@
-"""Batches per second of the input pipeline, without a model and with one.
+"""Batches per second of the input pipeline, without a model and with one, and their padding.
 
 Usage: python benchmarks/input_pipeline.py --train FILE [FILE ...] [--valid FILE [FILE ...]]
            [--set FIELD=VALUE ...] [--batches N] [--rounds N] [--out FOLDER]
 
 The pipeline reads text (tokenised again in every epoch, as small corpora are) and the encoded
 files that a large corpus is kept as; the model takes what the pipeline gives. All three in turn,
-several rounds, medians. FOLDER gets results.json and table.md.
+several rounds, medians. Padding is counted over one epoch of text. FOLDER gets results.json and
+table.md.
 """
 
 import argparse
+import collections
 import functools
 import itertools
 import tempfile
@@ -33,17 +35,20 @@ def main():
     import_tensorflow_quietly()
     corpus = kseq.load_corpus(*options.train, valid=options.valid)
     config = kseq.Config().with_settings(options.set)
-    rates = measured(corpus, config, options.batches, options.rounds)
+    rates, shares = measured(corpus, config, options.batches, options.rounds)
     results = {
         "corpus": str(corpus.train),
         "settings": options.set,
         "batches_per_second": rates,
+        "padding": shares,
     }
-    publish(results, table(rates, "batches per second"), options.out)
+    shown = ", ".join(f"{side} {100 * share:.1f}%" for side, share in shares.items())
+    text = f"{table(rates, 'batches per second')}\n\nPadding: {shown}"
+    publish(results, text, options.out)
 
 
 def measured(corpus, config, batches, rounds):
-    """Batches per second of each of the three, a list of one figure for each round."""
+    """Batches per second of each of the three, one figure for each round; shares of padding."""
     from kseq.models.factory import build_seq2seq, computing_in
     from kseq.pipeline import encoded
     from kseq.pipeline.batching import batch_count, training_pipeline
@@ -59,8 +64,8 @@ def measured(corpus, config, batches, rounds):
         )
         with computing_in(config.training.precision):
             model = build_seq2seq(config.model, *from_ids.codecs.vocabulary_sizes)
-        batches = batch_count(from_ids.surveys[0], config.training)
-        learner = compiled(model, config.training, batches)
+        epoch = batch_count(from_ids.surveys[0], config.training)
+        learner = compiled(model, config.training, epoch)
         ways = {
             "pipeline alone, from text": (text, lambda batch: None),
             "pipeline alone, from encoded files": (ids, lambda batch: None),
@@ -70,7 +75,7 @@ def measured(corpus, config, batches, rounds):
             ),
         }
         # Alone it is so fast that what was made beforehand would count for much.
-        return in_turn(
+        rates = in_turn(
             {
                 name: functools.partial(
                     rate, *way, batches * 50 if name.startswith("pipeline alone") else batches
@@ -79,6 +84,18 @@ def measured(corpus, config, batches, rounds):
             },
             rounds,
         )
+        return rates, padding(text)
+
+
+def padding(dataset):
+    """Shares of padding in all source and target positions of an epoch, and in both."""
+    real, held = collections.Counter(), collections.Counter()
+    for inputs, _, weights in dataset:
+        for side, ids in (("source", inputs["source_ids"]), ("target", weights)):
+            real[side] += int((ids.numpy() != 0).sum())
+            held[side] += ids.numpy().size
+    shares = {side: 1 - real[side] / held[side] for side in held}
+    return {**shares, "both": 1 - real.total() / held.total()}
 
 
 def rate(dataset, use, batches):
