@@ -38,12 +38,15 @@ def output_losses(
 
     @tf.custom_gradient
     def losses(hidden, *parameters):
-        padded = _padded([tf.cast(each, hidden.dtype) for each in parameters], ids, transposed)
+        cast = [tf.cast(each, hidden.dtype) for each in parameters]
+        added = -ids % _MULTIPLE
+        if added and bias is not None:  # Without one, to add one would take as long.
+            cast = padded(*cast, added, transposed)
 
         def some(start, end):
             rows = slice(start, end)
             values = hidden[rows], labels[rows], shares[rows]
-            return _some_losses(*values, padded, ids, label_smoothing, transposed, training)
+            return _some_losses(*values, cast, ids, label_smoothing, transposed, training)
 
         count = tf.shape(hidden)[0]
         found = _all_rows(some, count, tf.minimum(count, LARGEST // ids))
@@ -67,19 +70,15 @@ def output_logits(hidden, kernel, bias, transposed=False):
     return tf.cast(logits, tf.float32)
 
 
-def _padded(parameters, ids, transposed):
-    """Kernel and bias with more ids, which are never probable; as they are without a bias."""
-    kernel, *bias = parameters
-    added = -ids % _MULTIPLE
-    if not bias or not added:
-        return parameters
+def padded(kernel, bias, added, transposed=False):
+    """Kernel and bias with so many more ids, which are never probable."""
+    if bias is None:
+        bias = tf.zeros([kernel.shape[0 if transposed else 1]], kernel.dtype)
     axis = 0 if transposed else 1
     rows = [added if place == axis else size for place, size in enumerate(kernel.shape)]
-    never = tf.fill([added], tf.constant(float("-inf"), kernel.dtype))
-    return [
-        tf.concat([kernel, tf.zeros(rows, kernel.dtype)], axis),
-        tf.concat([*bias, never], axis=0),
-    ]
+    never = tf.fill([added], tf.constant(float("-inf"), bias.dtype))
+    kernel = tf.concat([kernel, tf.zeros(rows, kernel.dtype)], axis)
+    return kernel, tf.concat([bias, never], axis=0)
 
 
 def _all_rows(some, count, size):

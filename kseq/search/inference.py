@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kseq.models.factory import output_layer, split_for_inference
 from kseq.models.losses import measure
-from kseq.models.output import output_logits
+from kseq.models.output import output_logits, padded
 from kseq.pipeline.batching import target_inputs
 from kseq.search.continuations import padding_of
 from kseq.search.loop import free_run, search
@@ -274,12 +274,10 @@ def _source_spec(codec):
 def _head(kernel, bias, transposed):
     """A function of the last hidden layer `[N, H]` to logits, padded as `consider` asks for."""
     added = padding_of(kernel.shape[0 if transposed else 1])
-    kernel = kernel.value
+    kernel, bias = kernel.value, None if bias is None else bias.value
     if added:
         # Once for a search, as to pad the logits of every step takes longer.
-        kernel = tf.pad(kernel, [[0, added], [0, 0]] if transposed else [[0, 0], [0, added]])
-        bias = tf.zeros([kernel.shape[0 if transposed else 1] - added]) if bias is None else bias
-        bias = tf.pad(tf.cast(bias, tf.float32), [[0, added]], constant_values=float("-inf"))
+        kernel, bias = padded(kernel, bias, added, transposed)
     return lambda hidden: output_logits(hidden, kernel, bias, transposed)
 
 

@@ -80,7 +80,9 @@ def search(step, state, fixed, attention_spec, strategy, requirements, head=tf.i
         **_looked_back_at(strategy, requirements, first),
     }
     whole, real = tf.TensorSpec([], tf.int32), tf.TensorSpec([])
-    specs = whole, real, *tf.nest.flatten(attention_spec), *[whole] * choice.compares
+    specs = [whole, real, *tf.nest.flatten(attention_spec)]
+    if choice.compares:
+        specs.append(whole)  # the parents
     history = _arrays(specs, [None, width])
 
     def any_is_open(time, sources, *_):
