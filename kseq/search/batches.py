@@ -30,8 +30,8 @@ class Sequences:
         self._tokens = None
         if codecs[0].is_text:
             texts = [text.encode("utf-8", "replace") for text in sequences]
-            self._tokens = codecs[0].tokenize(tf.constant(texts))
-            self.numbers = [codec.with_end(self._tokens) for codec in codecs]
+            self._tokens = codecs[0].tokenizing(tf.constant(texts))
+            self.numbers = [codec.numbering(self._tokens) for codec in codecs]
         else:
             values, lengths = np.concatenate(sequences), [len(array) for array in sequences]
             self.numbers = [

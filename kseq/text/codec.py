@@ -1,6 +1,7 @@
 """Strings to ids and back, inside TensorFlow graphs: normalise, tokenise, look up, join."""
 
 import collections
+import functools
 import pathlib
 
 import tensorflow as tf
@@ -126,6 +127,16 @@ class TextCodec(tf.Module):
         ends = tf.fill([ids.nrows(), 1], END)
         return tf.concat([ids, tf.RaggedTensor.from_tensor(ends)], axis=1)
 
+    @functools.cached_property
+    def tokenizing(self):
+        """`tokenize` as a compiled function: for one sentence several times as fast."""
+        return _compiled(self.tokenize, tf.TensorSpec([None], tf.string))
+
+    @functools.cached_property
+    def numbering(self):
+        """`with_end` as a compiled function."""
+        return _compiled(self.with_end, tf.RaggedTensorSpec([None, None], tf.string))
+
     def tokens(self, ids):
         """Returns the tokens of ids of any shape, special tokens as they are spelled."""
         return tf.gather(self._tokens, ids)
@@ -189,6 +200,10 @@ class TextCodec(tf.Module):
         pathlib.Path(path).write_text(
             "".join(token + "\n" for token in self.vocabulary), encoding="utf-8", newline="\n"
         )
+
+
+def _compiled(function, spec):
+    return tf.function(function, input_signature=[spec], autograph=False)
 
 
 def _as_shown(token):
