@@ -72,6 +72,12 @@ def test_saved_model_cli_shows_the_signature(exported):
     assert "unknown_rank" not in shown
 
 
+def test_a_codec_is_saved_without_what_reads_in_process(exported):
+    saved = tf.saved_model.load(exported[0])
+    assert len(saved._tables) == 2
+    assert not any(hasattr(codec, "tokenizing") for codec in saved._tables)
+
+
 def test_no_batch_at_all(exported):
     serve = tf.saved_model.load(exported[0]).signatures["serving_default"]
     assert serve(text=tf.constant([], tf.string))["translation"].shape == (0,)

@@ -59,6 +59,21 @@ def test_gradients_agree_with_autodiff(at_once, smoothing, transposed, has_bias)
         np.testing.assert_allclose(mine, theirs, atol=1e-6)
 
 
+@pytest.mark.parametrize("ids", [15, 16, 17, 32])
+def test_any_number_of_ids(ids):
+    """Ids are padded to a multiple of 16; here there are some, one, or none to be added."""
+    kernel, bias = (rng.normal(size=size).astype("float32") for size in ((4, ids), ids))
+    with tf.GradientTape() as tape:
+        parameters = [tf.constant(kernel), tf.constant(bias)]
+        tape.watch(parameters)
+        loss, entropies, _ = losses(HIDDEN, *parameters, training=True)
+    logits = HIDDEN @ kernel + bias
+    np.testing.assert_allclose(entropies, references.cross_entropy(LABELS, logits), rtol=1e-5)
+    of_bias = tape.gradient(loss, parameters)[1]
+    errors = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True) - np.eye(ids)[LABELS]
+    np.testing.assert_allclose(of_bias, WEIGHTS / WEIGHTS.sum() @ errors, atol=1e-6)
+
+
 def test_what_stands_in_padding_moves_nothing():
     hidden = np.where(WEIGHTS[:, None] > 0, HIDDEN, 100.0).astype("float32")
     assert losses(hidden=hidden)[0] == losses()[0]
@@ -91,12 +106,26 @@ def test_of_equal_logits_one_is_the_highest():
     assert correct.numpy().sum() == 1
 
 
-def test_half_precision_stays_near():
-    hidden = tf.cast(HIDDEN, tf.bfloat16)
-    with tf.GradientTape(persistent=True) as tape:
-        kernel = tf.constant(KERNEL)
-        tape.watch([hidden, kernel])
-        loss, *_ = output_losses(hidden, kernel, None, LABELS, tf.constant(WEIGHTS), training=True)
-    gradients = tape.gradient(loss, [hidden, kernel])
-    assert [each.dtype for each in (loss, *gradients)] == [tf.float32, tf.bfloat16, tf.float32]
-    np.testing.assert_allclose(loss, losses(bias=None)[0], rtol=0.02)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_half_precision_stays_near(has_bias, transposed, smoothing):
+    kernel = tf.constant(KERNEL.T if transposed else KERNEL)
+    single = [tf.constant(HIDDEN), kernel, *([tf.constant(BIAS)] if has_bias else [])]
+    half = [tf.cast(single[0], tf.bfloat16), *single[1:]]
+    options = {} if has_bias else {"bias": None}
+    options |= {"label_smoothing": smoothing, "transposed": transposed, "training": True}
+    found = []
+    for given in (single, half):
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            loss = losses(*given, **options)[0]
+        found.append([loss, *tape.gradient(loss, given)])
+    assert [each.dtype for each in found[1]] == [
+        tf.float32,
+        tf.bfloat16,
+        *[tf.float32] * (len(half) - 1),
+    ]
+    np.testing.assert_allclose(found[1][0], found[0][0], rtol=0.02)
+    for near, exact in zip(found[1][1:], found[0][1:]):
+        np.testing.assert_allclose(tf.cast(near, tf.float32), exact, atol=0.02)

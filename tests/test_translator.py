@@ -1,5 +1,6 @@
 """The translator: contracts that hold for every sentence."""
 
+import copy
 import functools
 import shutil
 
@@ -66,6 +67,12 @@ def test_a_translation_holds_together(translator, beam_size):
         assert len(result.token_log_probabilities) == len(result.tokens)
         assert result.log_probability <= 0.0
         assert isinstance(result.score, float)
+
+
+def test_a_translator_that_was_used_can_be_copied(translator):
+    (text,) = translator.translate(SENTENCES[:1])
+    (copied,) = copy.deepcopy(translator).translate(SENTENCES[:1])
+    assert (copied.text, copied.tokens) == (text.text, text.tokens)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ def output_losses(
 
     Some rows at a time: logits are made, used and forgotten. While training their gradients are
     made on the way, so that nothing of their size is kept, and nothing is computed twice. All
-    but the products is float32.
+    but the products and the bias that is added to them is float32.
 
     With label smoothing ε the label distribution gives `1 - ε` to the label and spreads ε
     evenly over all V ids (Szegedy et al. 2016, arXiv 1512.00567, section 7).

@@ -115,7 +115,9 @@ def bucket_by_length(training, kind="text", shuffled=True):
         source, target = (side.row_lengths() for side in pool)
         first, second = (source, target) if kind == "values" else (target, source)
         # Up and down in turn, so that a batch across two lengths holds no other extremes.
-        second = tf.where(first % 2 == 0, second, -second)
+        is_there = tf.math.bincount(tf.cast(first, tf.int32)) > 0
+        ranks = tf.cumsum(tf.cast(is_there, tf.int32))
+        second = tf.where(tf.gather(ranks, first) % 2 == 1, second, -second)
         order = tf.argsort(first * 2**32 + second, stable=True)
         # A target has one step more than the decoder reads.
         longest = tf.gather(tf.maximum(source, target - 1), order)

@@ -203,7 +203,9 @@ class TextCodec(tf.Module):
 
 
 def _compiled(function, spec):
-    return tf.function(function, input_signature=[spec], autograph=False)
+    compiled = tf.function(function, input_signature=[spec], autograph=False)
+    # As an attribute it would be part of every SavedModel, and could not be copied.
+    return lambda argument: compiled(argument)
 
 
 def _as_shown(token):
