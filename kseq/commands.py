@@ -7,7 +7,7 @@ import pathlib
 import re
 import sys
 
-from kseq.console import counted, import_tensorflow_quietly, show_warning
+from kseq.console import counted, import_tensorflow_quietly, share_processor, show_warning
 from kseq.corpora.cleaning import Cleaning, clean_files
 from kseq.corpora.corpus import read_links
 from kseq.files import require_folder_of, write_text
@@ -429,6 +429,7 @@ def _load(*runs, **options):
 
     for run in runs:
         require_run(run)
+    share_processor()
     import_tensorflow_quietly()
     from kseq.translator import Translator
 

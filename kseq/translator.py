@@ -349,11 +349,11 @@ class Translator:
 
     def _predict_chunk(self, sources, steps):
         read = Sequences(self._source_codecs, sources)
-        shown = read.shown()
+        shown, predicting = read.shown(), self.inference.predicting
 
         def predict_batch(rows):
-            longest = max(steps[row] for row in rows)
-            values, attention = self.inference.predicting(read.inputs(rows), longest)
+            longest = tf.constant(max(steps[row] for row in rows), tf.int32)
+            values, attention = predicting(read.inputs(rows), longest)
             for place, row in enumerate(rows):
                 weights = {name: tensor[place].numpy() for name, tensor in attention.items()}
                 yield Prediction(
@@ -372,12 +372,12 @@ class Translator:
             )
         )
         shown, tokens = read.shown(), wanted.shown()
-        labels = with_first(self.codecs.target, wanted.numbers[0])
+        labels, forcing = with_first(self.codecs.target, wanted.numbers[0]), self.inference.forcing
 
         def score_batch(rows):
             padded = tf.gather(labels, rows)
             padded = padded.to_tensor(tf.zeros([], padded.dtype))
-            forced = self.inference.forcing(read.inputs(rows), padded)
+            forced = forcing(read.inputs(rows), padded)
             measures, values, attention = tf.nest.map_structure(lambda each: each.numpy(), forced)
             for place, row in enumerate(rows):
                 length = wanted.lengths[row]

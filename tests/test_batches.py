@@ -1,5 +1,7 @@
 """Batches of sources of about one length, and what is in them."""
 
+import threading
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,9 +10,11 @@ from hypothesis import strategies as st
 
 from kseq.corpora.values import ValueCodec
 from kseq.search.batches import (
+    AT_ONCE,
     BATCH_LOGITS,
     BATCH_SENTENCES,
     BATCH_TOKENS,
+    LEAST_SENTENCES,
     Sequences,
     by_length,
     checked,
@@ -31,36 +35,75 @@ def batches_of(lengths, **logits):
         return [f"result {row}" for row in rows]
 
     assert by_length(run, lengths, **logits) == [f"result {row}" for row in range(len(lengths))]
-    return batches
+    # Two run at once: which comes first is a matter of luck.
+    return sorted(batches, key=lambda rows: (-lengths[rows[0]], rows[0]))
 
 
 @given(st.lists(st.sampled_from([1, 2, 30, 31, 64, 65, 2048, 2049, 4096, 9000]), max_size=300))
-def test_batches_are_bounded_and_go_from_short_to_long(lengths):
+def test_batches_are_bounded_and_hold_rows_of_a_length(lengths):
     batches = batches_of(lengths)
     rows = [row for batch in batches for row in batch]
     assert sorted(rows) == list(range(len(lengths)))
-    assert [lengths[row] for row in rows] == sorted(lengths)
-    for batch, following in zip(batches, [*batches[1:], None]):
+    assert [lengths[row] for row in rows] == sorted(lengths, reverse=True)
+    at_least = max(1, -(-len(lengths) // BATCH_SENTENCES))
+    if len(lengths) >= AT_ONCE * LEAST_SENTENCES:
+        at_least = max(at_least, AT_ONCE)
+    most = -(-len(lengths) // at_least)
+    for batch, is_last in zip(batches, [*[False] * (len(batches) - 1), True]):
         longest = max(lengths[row] for row in batch)
-        assert len(batch) <= BATCH_SENTENCES
+        assert len(batch) <= most
         assert len(batch) == 1 or len(batch) * longest <= BATCH_TOKENS
         # And none is smaller than it needs to be.
-        if following is not None:
-            size = len(batch) + 1
-            assert size > BATCH_SENTENCES or size * lengths[following[0]] > BATCH_TOKENS
+        if not is_last:
+            assert len(batch) == most or (len(batch) + 1) * longest > BATCH_TOKENS
 
 
-def test_many_short_rows_and_some_long_ones():
-    assert [len(batch) for batch in batches_of([1] * (2 * BATCH_SENTENCES + 2))] == [256, 256, 2]
-    assert [len(batch) for batch in batches_of([BATCH_TOKENS // 2] * 3)] == [2, 1]
-    assert [len(batch) for batch in batches_of([BATCH_TOKENS + 1] * 2)] == [1, 1]
+@pytest.mark.parametrize(
+    "lengths, sizes",
+    [
+        ([1] * 514, [172, 172, 170]),  # three, of about one size
+        ([1] * 256, [128, 128]),  # two, to be at work at once
+        ([1] * 32, [16, 16]),
+        ([1] * 31, [31]),  # too few to be worth it
+        ([BATCH_TOKENS // 2] * 3, [2, 1]),
+        ([BATCH_TOKENS + 1] * 2, [1, 1]),
+    ],
+)
+def test_sizes_of_batches(lengths, sizes):
+    assert [len(batch) for batch in batches_of(lengths)] == sizes
 
 
 def test_a_large_vocabulary_makes_batches_smaller():
     third = BATCH_LOGITS // 3
     assert [len(batch) for batch in batches_of([9] * 5, sentence_logits=third)] == [3, 2]
-    assert [len(batch) for batch in batches_of([1, 1, 2, 4], token_logits=third)] == [2, 1, 1]
+    assert [len(batch) for batch in batches_of([1, 1, 2, 4], token_logits=third)] == [1, 1, 2]
     assert [len(batch) for batch in batches_of([1, 1], sentence_logits=9 * third)] == [1, 1]
+
+
+def test_two_batches_are_at_work_at_once():
+    both = threading.Barrier(2, timeout=60)
+
+    def run(rows):
+        both.wait()
+        return rows
+
+    assert by_length(run, [1] * 4 * BATCH_SENTENCES) == list(range(4 * BATCH_SENTENCES))
+
+
+def test_a_graphics_processor_gets_one_batch_after_the_other(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
+    threads = by_length(lambda rows: [threading.get_ident()] * len(rows), [1] * 600)
+    assert set(threads) == {threading.get_ident()}
+
+
+def test_an_error_of_a_batch_comes_through():
+    def run(rows):
+        if 0 in rows:
+            raise ValueError("not this one")
+        return rows
+
+    with pytest.raises(ValueError, match="not this one"):
+        by_length(run, [1] * 4 * BATCH_SENTENCES)
 
 
 def test_nothing_is_no_batch():

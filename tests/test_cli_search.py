@@ -75,6 +75,23 @@ def test_options_may_stand_before_the_file(small_run, text, output, capsys):
     assert "unrecognized arguments: more" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("cores, threads", [(1, "1"), (2, "1"), (3, "1"), (8, "4")])
+def test_an_operation_gets_half_of_the_processor(
+    small_run, text, output, monkeypatch, cores, threads
+):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(cores), raising=False)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "")  # to be put back as it was
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
+    output("translate", small_run, text)
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == threads
+
+
+def test_who_has_said_how_many_threads_keeps_them(small_run, text, output, monkeypatch):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
+    output("translate", small_run, text)
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == "7"
+
+
 def test_a_prefix_and_an_ensemble(small_run, text, output):
     lines = output("translate", small_run, text, "--prefix", "Le chat", "--ensemble", small_run)
     assert len(lines) == 3 and all(line.startswith("Le chat") for line in lines)

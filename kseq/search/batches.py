@@ -1,5 +1,6 @@
 """Sources of any lengths as batches of about equal ones, and their results in order again."""
 
+import concurrent.futures
 import os
 import reprlib
 
@@ -11,6 +12,8 @@ from kseq.pipeline.batching import source_inputs
 from kseq.special_tokens import END, SPECIAL_TOKENS
 from kseq.text.codec import decoded, strip_marks
 
+AT_ONCE = 2  # batches that are at work on a CPU: one has small products to do while another waits
+LEAST_SENTENCES = 16  # that are worth a batch of their own, only for there to be so many
 BATCH_SENTENCES = 256
 BATCH_TOKENS = 4096  # source tokens of a batch, padding included; or steps of real values
 BATCH_LOGITS = 2**24  # made at once, 64 MiB
@@ -101,28 +104,42 @@ def by_length(run, lengths, sentence_logits=1, token_logits=1):
     """Returns the results of `run` for all rows, in order; rows of a length run together.
 
     Args:
-        run: Function of an array of row numbers to as many results.
+        run: Function of an array of row numbers to as many results; two threads call it at once.
         lengths: Length of each row.
         sentence_logits: Logits that are made at once for each row.
         token_logits: Likewise for each unit of its length.
     """
-    sentences = max(1, min(BATCH_SENTENCES, BATCH_LOGITS // sentence_logits))
+    at_once = 1 if tf.config.list_logical_devices("GPU") else AT_ONCE
+    least = -(-len(lengths) // BATCH_SENTENCES)
+    if len(lengths) >= at_once * LEAST_SENTENCES:
+        least = max(least, at_once)
+    share = -(-len(lengths) // max(1, least))
+    sentences = max(1, min(share, BATCH_LOGITS // sentence_logits))
     tokens = max(1, min(BATCH_TOKENS, BATCH_LOGITS // token_logits))
+    batches = list(_batches(np.asarray(lengths), sentences, tokens))
     results = [None] * len(lengths)
-    for rows in _batches(np.asarray(lengths), sentences, tokens):
-        for row, result in zip(rows, run(rows)):
+    for rows, found in zip(batches, _run_all(run, batches, at_once)):
+        for row, result in zip(rows, found):
             results[row] = result
     return results
 
 
 def _batches(lengths, sentences, tokens):
-    """Cuts rows, shortest first, into batches of bounded size; yields arrays of row numbers."""
+    """Cuts rows, longest first, into batches of bounded size; yields arrays of row numbers."""
     batch = []
-    for row in np.argsort(lengths, kind="stable"):
-        if len(batch) == sentences or lengths[row] * (len(batch) + 1) > tokens:
-            if batch:
-                yield np.array(batch)
+    for row in np.argsort(-lengths, kind="stable"):
+        if batch and (len(batch) == sentences or lengths[batch[0]] * (len(batch) + 1) > tokens):
+            yield np.array(batch)
             batch = []
         batch.append(row)
     if batch:
         yield np.array(batch)
+
+
+def _run_all(run, batches, at_once):
+    """Yields a list of results for each batch, in order; some are at work at once."""
+    if min(len(batches), at_once) < 2:
+        yield from map(run, batches)
+        return
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        yield from pool.map(lambda rows: list(run(rows)), batches)

@@ -246,9 +246,8 @@ class Inference:
     @functools.cached_property
     def predicting(self):
         """`predict` as a compiled function."""
-        return tf.function(
-            self.predict, input_signature=[self.source_specs, tf.TensorSpec([], tf.int32)]
-        )
+        specs = self.source_specs, tf.TensorSpec([], tf.int32)
+        return tf.function(self.predict, autograph=False).get_concrete_function(*specs)
 
     @functools.cached_property
     def forcing(self):
@@ -256,7 +255,8 @@ class Inference:
         target_spec = tf.TensorSpec([None, None], tf.int32)
         if not self._target.is_text:
             target_spec = tf.TensorSpec([None, None, self._target.features])
-        return tf.function(self.force, input_signature=[self.source_specs, target_spec])
+        specs = self.source_specs, target_spec
+        return tf.function(self.force, autograph=False).get_concrete_function(*specs)
 
 
 _ROUNDING = 1e-3  # of a token, so that 0.1 · 30 is 3
