@@ -5,9 +5,9 @@ Usage: python benchmarks/peers.py [--data FOLDER] [--work FOLDER] [--steps N] [-
 
 Training: target tokens per second, padding not counted, of the steps after the first; every
 system in a process of its own in every round. Decoding: sentences per second, start-up excluded
-(of two passes, one with three times the sentences, the difference counts), each with a model
-that it has trained itself for `--epochs` epochs; the loop of TensorFlow's tutorial, greedy, takes
-that of kseq. Words of Multi30k German-English where FOLDER holds it (`kseq fetch multi30k FOLDER`),
+(of two passes, one with so many more sentences that they take seconds, the difference counts),
+each with a model that it has trained itself for `--epochs` epochs; the loop of TensorFlow's
+tutorial, greedy, takes that of kseq. Words of Multi30k German-English where FOLDER holds it (`kseq fetch multi30k FOLDER`),
 else the embedded English-French corpus.
 
 The peers are installed from the registry, each in a virtual environment below the work folder,
@@ -34,7 +34,7 @@ from measuring import in_turn, publish, table
 UNITS, EMBEDDING, DROPOUT, BATCH = 512, 256, 0.2, 128
 LOGGED = 10  # steps between two lines of a log
 SKIPPED = 3  # lines at the start of a log
-THREE = 3  # times as many sentences in the longer of two passes
+LONGER = (3, 11)  # times as many sentences in the longer of two passes
 
 PACKAGES = {
     # JoeyNMT pins versions of what it needs that do not run with this PyTorch.
@@ -103,8 +103,8 @@ class Data:
     """Files of tokens with spaces between them, the same for all systems.
 
     Args:
-        folder: Where train, valid, test and long (the test sentences three times) are, each
-            with `.source` and `.target`, and `source.words` and `target.words`, the
+        folder: Where train, valid, test and test-3 (the test sentences three times) and so on
+            are, each with `.source` and `.target`, and `source.words` and `target.words`, the
             vocabularies without special tokens.
         sizes: Sizes of the vocabularies.
         sentences: Number of test sentences.
@@ -141,8 +141,8 @@ def write_data(source, folder):
         for side, sentences in lines.items():
             text = "".join(f"{sentence}\n" for sentence in sentences)
             (folder / f"{split}.{side}").write_text(text, encoding="utf-8")
-            if split == "test":
-                (folder / f"long.{side}").write_text(text * THREE, encoding="utf-8")
+            for times in LONGER if split == "test" else ():
+                (folder / f"test-{times}.{side}").write_text(text * times, encoding="utf-8")
     for side, codec in sides.items():
         words = [word for word in codec.vocabulary if word not in SPECIAL_TOKENS]
         (folder / f"{side}.words").write_text("\n".join(words) + "\n", encoding="utf-8")
@@ -158,6 +158,7 @@ class System:
     """
 
     name = None
+    longer = LONGER[-1]
 
     def __init__(self, data, work):
         self.data = data
@@ -181,10 +182,10 @@ class System:
 
     def decoding_rate(self, beam):
         """Sentences per second, start-up excluded; `mean_length` is then that of a translation."""
-        short, long = (self.seconds(name, beam) for name in ("test", "long"))
+        short, long = (self.seconds(name, beam) for name in ("test", f"test-{self.longer}"))
         lines = (self.trained / "translations").read_text(encoding="utf-8").splitlines()
         self.mean_length = statistics.mean(len(line.split()) for line in lines)
-        return (THREE - 1) * self.data.sentences / (long - short)
+        return (self.longer - 1) * self.data.sentences / (long - short)
 
 
 class Kseq(System):
@@ -260,6 +261,7 @@ class JoeyNMT(_Peer):
     """JoeyNMT 2.3 on PyTorch."""
 
     name = "JoeyNMT"
+    longer = LONGER[0]
 
     def rates(self, log):
         return [float(rate) for rate in re.findall(r"Tokens per Sec:\s+(\d+)", log)]
