@@ -7,8 +7,8 @@ Training: target tokens per second, padding not counted, of the steps after the 
 system in a process of its own in every round. Decoding: sentences per second, start-up excluded
 (of two passes, one with so many more sentences that they take seconds, the difference counts),
 each with a model that it has trained itself for `--epochs` epochs; the loop of TensorFlow's
-tutorial, greedy, takes that of kseq. Words of Multi30k German-English where FOLDER holds it (`kseq fetch multi30k FOLDER`),
-else the embedded English-French corpus.
+tutorial, greedy, takes that of kseq. Words of Multi30k German-English where FOLDER holds it
+(`kseq fetch multi30k FOLDER`), else the embedded English-French corpus.
 
 The peers are installed from the registry, each in a virtual environment below the work folder,
 by the Python that runs this (3.11; theirs are no newer). One that cannot be installed is left
