@@ -71,6 +71,7 @@ def test_a_translation_holds_together(translator, beam_size):
 
 def test_a_translator_that_was_used_can_be_copied(translator):
     (text,) = translator.translate(SENTENCES[:1])
+    translator.score([(SENTENCES[0], text.text)])
     (copied,) = copy.deepcopy(translator).translate(SENTENCES[:1])
     assert (copied.text, copied.tokens) == (text.text, text.tokens)
 

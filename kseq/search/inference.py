@@ -247,7 +247,7 @@ class Inference:
     def predicting(self):
         """`predict` as a compiled function."""
         specs = self.source_specs, tf.TensorSpec([], tf.int32)
-        return tf.function(self.predict, autograph=False).get_concrete_function(*specs)
+        return _traced(self.predict, *specs)
 
     @functools.cached_property
     def forcing(self):
@@ -256,7 +256,13 @@ class Inference:
         if not self._target.is_text:
             target_spec = tf.TensorSpec([None, None, self._target.features])
         specs = self.source_specs, target_spec
-        return tf.function(self.force, autograph=False).get_concrete_function(*specs)
+        return _traced(self.force, *specs)
+
+
+def _traced(function, *specs):
+    graph = tf.function(function, autograph=False).get_concrete_function(*specs)
+    # A graph as an attribute could not be copied.
+    return lambda *arguments: graph(*arguments)
 
 
 _ROUNDING = 1e-3  # of a token, so that 0.1 · 30 is 3
