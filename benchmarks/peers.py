@@ -11,9 +11,9 @@ tutorial, greedy, takes that of kseq. Words of Multi30k German-English where FOL
 (`kseq fetch multi30k FOLDER`), else the embedded English-French corpus.
 
 The peers are installed from the registry, each in a virtual environment below the work folder,
-by the Python that runs this (3.11; theirs are no newer). One that cannot be installed is left
-out, with a message. What is there already is used again: delete the work folder when settings
-have changed.
+by the Python that runs this (3.11; theirs are no newer). One that cannot be installed, or does
+not start, is left out with a message. What is there already is used again: delete the work folder
+when settings have changed.
 """
 
 import argparse
@@ -36,6 +36,7 @@ LOGGED = 10  # steps between two lines of a log
 SKIPPED = 3  # lines at the start of a log
 LONGER = (3, 11)  # times as many sentences in the longer of two passes
 
+PROGRAMS = {"JoeyNMT": "joeynmt", "OpenNMT-tf": "opennmt.bin.main"}
 PACKAGES = {
     # JoeyNMT pins versions of what it needs that do not run with this PyTorch.
     "JoeyNMT": [
@@ -239,9 +240,10 @@ class _Peer(System):
             return True
         print(f"installing {cls.name} in {place}", flush=True)
         venv.create(place, with_pip=True, clear=True)
-        for packages in PACKAGES[cls.name]:
-            command = [place / "bin/python", "-m", "pip", "install", "--quiet", *packages]
-            if subprocess.run(command, check=False).returncode:
+        commands = [["pip", "install", "--quiet", *packages] for packages in PACKAGES[cls.name]]
+        for command in [*commands, [PROGRAMS[cls.name], "--help"]]:
+            program = [place / "bin/python", "-m", *command]
+            if subprocess.run(program, stdout=subprocess.DEVNULL, check=False).returncode:
                 print(f"{cls.name} could not be installed, and is left out", flush=True)
                 return False
         (place / "done").touch()
@@ -268,12 +270,12 @@ class JoeyNMT(_Peer):
 
     def run_training(self, folder, steps=None, epochs=1000):
         config = self.write(folder.with_suffix(".yaml"), self._config(folder, steps, epochs))
-        return _output([self.python(), "-m", "joeynmt", "train", config, "--skip-test"])
+        return _output([self.python(), "-m", PROGRAMS[self.name], "train", config, "--skip-test"])
 
     def seconds(self, name, beam):
         settings = self._config(self.trained, None, 1, name, beam)
         config = self.write(self.folder / f"{name}-{beam}.yaml", settings)
-        command = [self.python(), "-m", "joeynmt", "test", config]
+        command = [self.python(), "-m", PROGRAMS[self.name], "test", config]
         log = _output([*command, "--output-path", self.folder / "hypotheses"])
         shutil.move(self.folder / "hypotheses.test", self.trained / "translations")
         # Of the validation sentences, and then of those asked for.
@@ -390,7 +392,7 @@ class OpenNMT(_Peer):
 
     def _command(self, config, verb):
         model = self.write(self.folder / "model.py", _OPENNMT_MODEL)
-        program = [self.python(), "-m", "opennmt.bin.main", "--config", config]
+        program = [self.python(), "-m", PROGRAMS[self.name], "--config", config]
         return [*program, "--model", model, verb]
 
     def _write_config(self, folder, steps, beam):

@@ -8,7 +8,8 @@ import time
 from tutorial_loop import loop_in_python
 
 import kseq
-from kseq.console import import_tensorflow_quietly, share_processor
+from kseq.console import import_tensorflow_quietly
+from kseq.processor import share_cores
 
 SETTINGS = ["case=lower", "minimum_frequency=2", "dropout=0.2", "units=512", "embedding_dim=256"]
 STEPS = 10  # between two figures
@@ -22,9 +23,9 @@ def main():
     parser.add_argument("run", type=pathlib.Path)
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
-    if options.verb == "translate":
-        share_processor()  # as `kseq translate` does
     import_tensorflow_quietly()
+    if options.verb == "translate":
+        share_cores()  # as `kseq translate` does
     {"train": train, "translate": translate, "loop": loop}[options.verb](
         options.data, options.run, *options.arguments
     )

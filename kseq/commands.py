@@ -7,10 +7,11 @@ import pathlib
 import re
 import sys
 
-from kseq.console import counted, import_tensorflow_quietly, share_processor, show_warning
+from kseq.console import counted, import_tensorflow_quietly, show_warning
 from kseq.corpora.cleaning import Cleaning, clean_files
 from kseq.corpora.corpus import read_links
 from kseq.files import require_folder_of, write_text
+from kseq.processor import share_cores
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 
 FLAGS = {"beam_size": "--beam"}  # others are spelled like the option
@@ -429,8 +430,8 @@ def _load(*runs, **options):
 
     for run in runs:
         require_run(run)
-    share_processor()
     import_tensorflow_quietly()
+    share_cores()
     from kseq.translator import Translator
 
     return Translator.load(*runs, **options)

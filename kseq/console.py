@@ -32,17 +32,6 @@ def import_tensorflow_quietly():
             os.close(standard_error)
 
 
-def share_processor():
-    """Gives a single operation half of the processor, unless TF_NUM_INTRAOP_THREADS is set.
-
-    Batches are searched two at once, which leaves little to be shared; and for one sentence the
-    operations are so small that to wake a thread for its part of one takes longer than the part.
-    """
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, cores // 2)))
-
-
 def show_warning(message, *_, **__):
     """Prints a warning as one line; takes the place of `warnings.showwarning`."""
     print(f"kseq: warning: {' '.join(str(message).split())}", file=sys.stderr)

@@ -1,5 +1,6 @@
 """The `Translator`: translate, sample, predict, score, evaluate and plot with trained models."""
 
+import copy
 import itertools
 import numbers
 import reprlib
@@ -70,6 +71,23 @@ class Translator:
             record["length_ratio"],
             average,
         )
+
+    def __deepcopy__(self, memo):
+        """Returns a translator with models of its own; its graphs are made when they are used."""
+        copied = [
+            Translator(
+                copy.deepcopy(member.model, memo),
+                member.codecs,
+                member.config,
+                copy.deepcopy(member.record, memo),
+            )
+            for member in self.members
+        ]
+        if len(copied) == 1:
+            return copied[0]
+        first, *others = copied
+        parts = first.model, first.codecs, first.config, first.record
+        return Translator(*parts, others, self.inference.average)
 
     @classmethod
     def load(cls, run, *others, average="probability", precision="float32"):

@@ -1,5 +1,7 @@
 """Batches of sources of about one length, and what is in them."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -9,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kseq.corpora.values import ValueCodec
+from kseq.search import batches
 from kseq.search.batches import (
     AT_ONCE,
-    BATCH_LOGITS,
     BATCH_SENTENCES,
     BATCH_TOKENS,
     LEAST_SENTENCES,
+    LOGITS_AT_ONCE,
     Sequences,
     by_length,
     checked,
@@ -27,29 +30,36 @@ from kseq.text.codec import TextCodec
 TOKENS = [*SPECIAL_TOKENS, "a", "b", "￭."]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def two_cores():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "usable_cores", lambda: 2)
+        yield
+
+
 def batches_of(lengths, **logits):
-    batches = []
+    cut = []
 
     def run(rows):
-        batches.append(rows)
+        cut.append(rows)
         return [f"result {row}" for row in rows]
 
     assert by_length(run, lengths, **logits) == [f"result {row}" for row in range(len(lengths))]
     # Two run at once: which comes first is a matter of luck.
-    return sorted(batches, key=lambda rows: (-lengths[rows[0]], rows[0]))
+    return sorted(cut, key=lambda rows: (-lengths[rows[0]], rows[0]))
 
 
 @given(st.lists(st.sampled_from([1, 2, 30, 31, 64, 65, 2048, 2049, 4096, 9000]), max_size=300))
 def test_batches_are_bounded_and_hold_rows_of_a_length(lengths):
-    batches = batches_of(lengths)
-    rows = [row for batch in batches for row in batch]
+    cut = batches_of(lengths)
+    rows = [row for batch in cut for row in batch]
     assert sorted(rows) == list(range(len(lengths)))
     assert [lengths[row] for row in rows] == sorted(lengths, reverse=True)
     at_least = max(1, -(-len(lengths) // BATCH_SENTENCES))
     if len(lengths) >= AT_ONCE * LEAST_SENTENCES:
         at_least = max(at_least, AT_ONCE)
     most = -(-len(lengths) // at_least)
-    for batch, is_last in zip(batches, [*[False] * (len(batches) - 1), True]):
+    for batch, is_last in zip(cut, [*[False] * (len(cut) - 1), True]):
         longest = max(lengths[row] for row in batch)
         assert len(batch) <= most
         assert len(batch) == 1 or len(batch) * longest <= BATCH_TOKENS
@@ -74,36 +84,94 @@ def test_sizes_of_batches(lengths, sizes):
 
 
 def test_a_large_vocabulary_makes_batches_smaller():
-    third = BATCH_LOGITS // 3
+    third = LOGITS_AT_ONCE // AT_ONCE // 3
     assert [len(batch) for batch in batches_of([9] * 5, sentence_logits=third)] == [3, 2]
     assert [len(batch) for batch in batches_of([1, 1, 2, 4], token_logits=third)] == [1, 1, 2]
     assert [len(batch) for batch in batches_of([1, 1], sentence_logits=9 * third)] == [1, 1]
 
 
-def test_two_batches_are_at_work_at_once():
-    both = threading.Barrier(2, timeout=60)
+def test_two_batches_are_at_work_at_once_and_no_more():
+    both, working, most = threading.Barrier(2, timeout=60), set(), []
 
     def run(rows):
+        working.add(rows[0])
         both.wait()
+        most.append(len(working))
+        both.wait()
+        working.remove(rows[0])
         return rows
 
-    assert by_length(run, [1] * 4 * BATCH_SENTENCES) == list(range(4 * BATCH_SENTENCES))
+    number = 8 * BATCH_SENTENCES
+    assert by_length(run, [1] * number) == list(range(number))
+    assert most == [2] * 8
 
 
-def test_a_graphics_processor_gets_one_batch_after_the_other(monkeypatch):
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
-    threads = by_length(lambda rows: [threading.get_ident()] * len(rows), [1] * 600)
-    assert set(threads) == {threading.get_ident()}
+@pytest.mark.parametrize("cores, processors", [(2, ["GPU"]), (1, [])])
+def test_where_two_at_once_gain_nothing_one_comes_after_the_other(cores, processors, monkeypatch):
+    monkeypatch.setattr(batches, "usable_cores", lambda: cores)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: processors)
+    calls = []
 
-
-def test_an_error_of_a_batch_comes_through():
     def run(rows):
-        if 0 in rows:
-            raise ValueError("not this one")
+        calls.append(threading.get_ident())
         return rows
 
+    by_length(run, [1] * BATCH_SENTENCES)
+    assert calls == [threading.get_ident()]  # nor is it cut in two
+
+
+@pytest.mark.parametrize("helper_fails", [False, True])
+def test_after_an_error_no_batch_is_begun(helper_fails, monkeypatch):
+    """The thread that does not fail ends its batch when the other has left off."""
+    both, begun, failed = threading.Barrier(2, timeout=60), [], threading.Event()
+
+    class Helper(threading.Thread):
+        def run(self):
+            super().run()
+            failed.set()
+
+        def join(self, timeout=None):
+            failed.set()
+            super().join(timeout)
+
+    def run(rows):
+        begun.append(rows)
+        both.wait()
+        if isinstance(threading.current_thread(), Helper) == helper_fails:
+            raise ValueError("not this one")
+        assert failed.wait(60)
+        return rows
+
+    monkeypatch.setattr(threading, "Thread", Helper)
+    threads = threading.active_count()
     with pytest.raises(ValueError, match="not this one"):
-        by_length(run, [1] * 4 * BATCH_SENTENCES)
+        by_length(run, [1] * 8 * BATCH_SENTENCES)
+    assert len(begun) == 2 and threading.active_count() == threads
+
+
+def test_where_no_thread_can_be_had_one_does_it_all(monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert by_length(lambda rows: rows, [1] * 600) == list(range(600))
+
+
+def test_batches_are_at_work_when_the_main_thread_has_ended():
+    program = """
+import threading
+from kseq.search.batches import by_length
+
+def work():
+    threading.main_thread().join()
+    print(len(by_length(lambda rows: rows, [1] * 600)))
+
+threading.Thread(target=work).start()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "600\n"
 
 
 def test_nothing_is_no_batch():

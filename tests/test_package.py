@@ -19,6 +19,7 @@ ORDER = [
     "console",
     "fields",
     "memory",
+    "processor",
     "search.strategies",
     "config",
     "catalogue",

@@ -69,11 +69,24 @@ def test_a_translation_holds_together(translator, beam_size):
         assert isinstance(result.score, float)
 
 
-def test_a_translator_that_was_used_can_be_copied(translator):
-    (text,) = translator.translate(SENTENCES[:1])
-    translator.score([(SENTENCES[0], text.text)])
-    (copied,) = copy.deepcopy(translator).translate(SENTENCES[:1])
-    assert (copied.text, copied.tokens) == (text.text, text.tokens)
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_copy_has_models_of_its_own(small_run, members):
+    translator = Translator.load(*[small_run] * members, average="log_probability")
+
+    def found(used):
+        (translation,) = used.translate(SENTENCES[:1])
+        (scored,) = used.score([(SENTENCES[0], "Le chat est petit.")])
+        return translation.text, translation.score, scored.score
+
+    before = found(translator)
+    copied = copy.deepcopy(translator)
+    np.testing.assert_allclose(found(copied)[1:], before[1:], rtol=1e-5)
+    for member in copied.members:
+        member.model.set_weights([0.1 * weight for weight in member.model.get_weights()])
+    changed = found(copy.deepcopy(copied))
+    assert abs(changed[1] - before[1]) > 0.1 and abs(changed[2] - before[2]) > 0.1
+    np.testing.assert_allclose(found(copied)[1:], changed[1:], rtol=1e-5)
+    assert found(translator) == before
 
 
 @pytest.fixture
@@ -93,18 +106,19 @@ def batch_sizes(monkeypatch):
 @pytest.mark.parametrize("least", [1, LEAST_LOGITS])
 def test_a_batch_is_bounded_by_its_logits(small_run, translator, least, batch_sizes, monkeypatch):
     """Of a search those of one step, with forced targets those of all; of every member."""
+    monkeypatch.setattr(batches, "usable_cores", lambda: 1)
     vocabulary = translator.codecs.target.size
     assert 1 < 2 * vocabulary < LEAST_LOGITS
     targets = [result.text for result in translator.translate(SENTENCES, beam_size=3)]
     scored = translator.score(zip(SENTENCES, targets))
     monkeypatch.setattr("kseq.translator.LEAST_LOGITS", least)
-    monkeypatch.setattr(batches, "BATCH_LOGITS", 2 * 3 * max(vocabulary, least))
+    monkeypatch.setattr(batches, "LOGITS_AT_ONCE", 2 * 3 * max(vocabulary, least))
     for members, expected in ((1, [2, 2, 1]), (2, [1] * 5 if least == 1 else [2, 2, 1])):
         batch_sizes.clear()
         several = Translator.load(*[small_run] * members)
         again = several.translate(SENTENCES, beam_size=3)
         assert batch_sizes == expected and [result.text for result in again] == targets
-    monkeypatch.setattr(batches, "BATCH_LOGITS", 2 * 3 * vocabulary)
+    monkeypatch.setattr(batches, "LOGITS_AT_ONCE", 2 * 3 * vocabulary)
     batch_sizes.clear()
     for one, other in zip(translator.score(zip(SENTENCES, targets)), scored, strict=True):
         np.testing.assert_allclose(one.score, other.score, atol=1e-5)

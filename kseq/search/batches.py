@@ -1,14 +1,15 @@
 """Sources of any lengths as batches of about equal ones, and their results in order again."""
 
-import concurrent.futures
 import os
 import reprlib
+import threading
 
 import numpy as np
 import tensorflow as tf
 
 from kseq.corpora.arrays import check_values, read_values
 from kseq.pipeline.batching import source_inputs
+from kseq.processor import usable_cores
 from kseq.special_tokens import END, SPECIAL_TOKENS
 from kseq.text.codec import decoded, strip_marks
 
@@ -16,7 +17,7 @@ AT_ONCE = 2  # batches that are at work on a CPU: one has small products to do w
 LEAST_SENTENCES = 16  # that are worth a batch of their own, only for there to be so many
 BATCH_SENTENCES = 256
 BATCH_TOKENS = 4096  # source tokens of a batch, padding included; or steps of real values
-BATCH_LOGITS = 2**24  # made at once, 64 MiB
+LOGITS_AT_ONCE = 2**24  # by all batches that are at work, 64 MiB
 LEAST_LOGITS = 2**12  # What a hypothesis counts for even so: it has a state, and attends.
 
 
@@ -104,18 +105,21 @@ def by_length(run, lengths, sentence_logits=1, token_logits=1):
     """Returns the results of `run` for all rows, in order; rows of a length run together.
 
     Args:
-        run: Function of an array of row numbers to as many results; two threads call it at once.
+        run: Function of an array of row numbers to as many results; on a processor another
+            thread calls it too, at the same time.
         lengths: Length of each row.
         sentence_logits: Logits that are made at once for each row.
         token_logits: Likewise for each unit of its length.
     """
-    at_once = 1 if tf.config.list_logical_devices("GPU") else AT_ONCE
+    has_gpu = bool(tf.config.list_logical_devices("GPU"))
+    at_once = 1 if has_gpu else min(AT_ONCE, usable_cores())
     least = -(-len(lengths) // BATCH_SENTENCES)
     if len(lengths) >= at_once * LEAST_SENTENCES:
         least = max(least, at_once)
     share = -(-len(lengths) // max(1, least))
-    sentences = max(1, min(share, BATCH_LOGITS // sentence_logits))
-    tokens = max(1, min(BATCH_TOKENS, BATCH_LOGITS // token_logits))
+    logits = LOGITS_AT_ONCE // at_once
+    sentences = max(1, min(share, logits // sentence_logits))
+    tokens = max(1, min(BATCH_TOKENS, logits // token_logits))
     batches = list(_batches(np.asarray(lengths), sentences, tokens))
     results = [None] * len(lengths)
     for rows, found in zip(batches, _run_all(run, batches, at_once)):
@@ -137,9 +141,40 @@ def _batches(lengths, sentences, tokens):
 
 
 def _run_all(run, batches, at_once):
-    """Yields a list of results for each batch, in order; some are at work at once."""
-    if min(len(batches), at_once) < 2:
-        yield from map(run, batches)
-        return
-    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        yield from pool.map(lambda rows: list(run(rows)), batches)
+    """Returns a list of results for each batch; this thread and others take one after the other.
+
+    After an error no batch is begun. No executor: there is none any more once the main thread
+    has ended, though others live on.
+    """
+    results, errors = [None] * len(batches), []
+    numbers = iter(range(len(batches)))
+
+    def work():
+        try:
+            for number in numbers:
+                if errors:
+                    break
+                results[number] = list(run(batches[number]))
+        except BaseException as error:
+            errors.append(error)
+
+    helpers = _started(work, min(at_once, len(batches)) - 1)
+    work()
+    for helper in helpers:
+        helper.join()
+    if errors:
+        raise errors[0]
+    return results
+
+
+def _started(work, threads):
+    """Starts threads, as many as can be had: none while the interpreter is being shut down."""
+    started = []
+    for _ in range(threads):
+        thread = threading.Thread(target=work)
+        try:
+            thread.start()
+        except RuntimeError:
+            break
+        started.append(thread)
+    return started

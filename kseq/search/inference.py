@@ -260,9 +260,7 @@ class Inference:
 
 
 def _traced(function, *specs):
-    graph = tf.function(function, autograph=False).get_concrete_function(*specs)
-    # A graph as an attribute could not be copied.
-    return lambda *arguments: graph(*arguments)
+    return tf.function(function, autograph=False).get_concrete_function(*specs)
 
 
 _ROUNDING = 1e-3  # of a token, so that 0.1 · 30 is 3
