@@ -3,10 +3,10 @@
 Usage: python benchmarks/input_pipeline.py --train FILE [FILE ...] [--valid FILE [FILE ...]]
            [--set FIELD=VALUE ...] [--batches N] [--rounds N] [--out FOLDER]
 
-The pipeline reads text (tokenised again in every epoch, as small corpora are) and the encoded
-files that a large corpus is kept as; the model takes what the pipeline gives. All three in turn,
-several rounds, medians. Padding is counted over one epoch of text. FOLDER gets results.json and
-table.md.
+The pipeline reads text (tokenised again in every epoch, as a large corpus without a cache is) and
+the encoded files that it is kept as otherwise; the model takes what the pipeline gives. All three
+in turn, several rounds, medians. Padding is counted over one epoch of text. FOLDER gets
+results.json and table.md.
 """
 
 import argparse

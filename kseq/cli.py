@@ -454,10 +454,11 @@ def _add_train(subparsers):
     command.add_argument("--config", metavar="FILE", help="settings, .json or .yaml")
     command.add_argument(
         "--set",
-        action="append",
+        nargs="+",
+        action="extend",
         default=[],
         metavar="FIELD=VALUE",
-        help="change one setting, such as units=256; may be repeated",
+        help="change settings, such as units=256 epochs=20; may be repeated",
     )
     command.add_argument("--out", required=True, metavar="RUN", help="run directory to make")
     command.add_argument("--overwrite", action="store_true", help="replace a run that is there")

@@ -45,7 +45,7 @@ def complains(capsys):
 
 
 def sets():
-    return [word for setting in SMALL for word in ("--set", setting)]
+    return ["--set", SMALL[0], "--set", *SMALL[1:]]  # one or several, and more than once
 
 
 def test_the_whole_way(small_files, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from kseq import Config, files, load_corpus
 from kseq.pipeline import encoded
 from kseq.pipeline.batching import training_pipeline
-from kseq.pipeline.encoded import EncodedPairs, default_cache, prepare
+from kseq.pipeline.encoded import EncodedPairs, KeptPairs, default_cache, prepare
 
 CONFIG = Config().with_settings(["minimum_frequency=1", "maximum_length=6", "batch_size=16"])
 
@@ -42,8 +42,9 @@ def batches(prepared, config, split):
     ]
 
 
+@pytest.mark.parametrize("place", [EncodedPairs, KeptPairs])
 @pytest.mark.parametrize("kind", ["word", "shared", "subword"])
-def test_encoded_pairs_give_the_batches_of_the_text(corpus, tmp_path, kind):
+def test_encoded_pairs_give_the_batches_of_the_text(corpus, tmp_path, monkeypatch, kind, place):
     config = CONFIG
     if kind == "shared":
         config = CONFIG.with_settings(["share_vocabulary=true", "minimum_frequency=4"])
@@ -52,9 +53,12 @@ def test_encoded_pairs_give_the_batches_of_the_text(corpus, tmp_path, kind):
             ["source_tokenizer=subword", "subword_vocabulary_size=300", "share_vocabulary=false"]
         )
     plain = prepare(corpus, config, "off")
-    cached = prepare(corpus, config, tmp_path / "cache")
     assert plain.splits == (corpus.train, corpus.valid)
-    assert all(isinstance(split, EncodedPairs) for split in cached.splits)
+    if place is KeptPairs:
+        monkeypatch.setattr(encoded, "SMALLEST", 2**25)
+    cached = prepare(corpus, config, tmp_path / "cache")
+    assert all(isinstance(split, place) for split in cached.splits)
+    assert (tmp_path / "cache").exists() == (place is EncodedPairs)
     assert plain.surveys == cached.surveys and plain.surveys[0].overlong > 0
     assert plain.surveys[0].blank > 0
     assert plain.codecs.descriptions == cached.codecs.descriptions
@@ -112,17 +116,13 @@ def test_what_is_torn_is_encoded_anew(corpus, tmp_path, told, damage):
     assert again.splits == whole.splits and ids.read_bytes() == good
 
 
-def test_drawn_subwords_need_the_text(corpus, tmp_path):
+@pytest.mark.parametrize("smallest, place", [(0, EncodedPairs), (2**25, KeptPairs)])
+def test_drawn_subwords_need_the_text(corpus, tmp_path, monkeypatch, smallest, place):
+    monkeypatch.setattr(encoded, "SMALLEST", smallest)
     settings = ["target_tokenizer=subword", "subword_vocabulary_size=300", "subword_sampling=0.3"]
     prepared = prepare(corpus, CONFIG.with_settings(settings), tmp_path / "cache")
     assert prepared.splits[0] is corpus.train
-    assert isinstance(prepared.splits[1], EncodedPairs)
-
-
-def test_small_corpora_leave_nothing_behind(corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(encoded, "SMALLEST", 2**25)
-    assert prepare(corpus, CONFIG, tmp_path / "cache").splits[0] is corpus.train
-    assert not (tmp_path / "cache").exists()
+    assert isinstance(prepared.splits[1], place)
 
 
 def test_a_full_disk_leaves_nothing_behind(corpus, tmp_path, monkeypatch):

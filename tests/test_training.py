@@ -277,8 +277,10 @@ def test_a_file_that_shrinks_while_it_is_read(settings, tmp_path, monkeypatch):
         return survey_pairs(*arguments)
 
     monkeypatch.setattr("kseq.pipeline.encoded.survey_pairs", survey_and_change)
+    monkeypatch.setattr("kseq.pipeline.encoded.SMALLEST", 0)
+    config, options = CONFIG.with_settings(settings), {"verbose": False, "cache": "off"}
     with pytest.raises(ValueError, match="changed while it was read: another number of pairs"):
-        train(corpus, CONFIG.with_settings(settings), out=tmp_path / "run", verbose=False)
+        train(corpus, config, out=tmp_path / "run", **options)
 
 
 def test_a_full_folder_for_temporary_files_is_named(tiny, tmp_path, monkeypatch):

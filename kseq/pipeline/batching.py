@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from kseq.corpora.lines import chunks
-from kseq.pipeline.encoded import EncodedPairs
+from kseq.pipeline.encoded import EncodedPairs, KeptPairs
 from kseq.pipeline.survey import CHUNK, as_bytes, length_limits
 from kseq.special_tokens import PAD, START
 
@@ -201,7 +201,7 @@ def batch_for_teacher_forcing():
 
 
 def read_encoded(pairs, codecs):
-    """Streams `EncodedPairs` as ragged ids, every target with what the decoder starts from."""
+    """Streams encoded pairs as ragged ids, every target with what the decoder starts from."""
     part = tf.TensorSpec([None], tf.int32)
     dataset = tf.data.Dataset.from_generator(pairs.chunks, output_signature=(part,) * 4)
 
@@ -217,7 +217,7 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
     """The way from pairs on disk to what `fit` and `evaluate` take.
 
     Args:
-        pairs: `Pairs`, `ValuePairs` or `EncodedPairs` to stream.
+        pairs: `Pairs`, `ValuePairs`, `EncodedPairs` or `KeptPairs`, to stream.
         codecs: `CodecPair`.
         training: `TrainingConfig`: batch size, longest sequences, seed.
         survey: `Survey` of these pairs; another number of them is an error at the end.
@@ -237,7 +237,7 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
         bucket_by_length(training, codecs.kind, shuffled),
         batch_for_teacher_forcing(),
     ]
-    if isinstance(pairs, EncodedPairs):
+    if isinstance(pairs, (EncodedPairs, KeptPairs)):
         dataset = read_encoded(pairs, codecs)
     else:
         sampling = training.subword_sampling if shuffled else 0.0

@@ -1,4 +1,4 @@
-"""Encoded corpora on disk: tokenised once, read by every epoch and by later trainings."""
+"""Encoded corpora: tokenised once and read by every epoch; large ones by later trainings, too."""
 
 import contextlib
 import dataclasses
@@ -20,7 +20,7 @@ from kseq.pipeline.codecs import CodecPair
 from kseq.pipeline.survey import CHUNK, Survey, build_codecs, survey_pairs
 from kseq.special_tokens import END
 
-SMALLEST = 32 * 2**20  # bytes of a corpus; a smaller one is tokenised in seconds
+SMALLEST = 32 * 2**20  # bytes of a corpus in files; a smaller one is kept in memory
 _VERSION = 1  # of what stands in these files
 _RECORD = "encoded.json"
 _PARTS = ("source_ids", "source_lengths", "target_ids", "target_lengths")
@@ -70,6 +70,37 @@ class EncodedPairs:
                 )
 
 
+class KeptPairs:
+    """The same in memory, for one training."""
+
+    def __init__(self):
+        self._chunks = []
+
+    def chunks(self):
+        """As in `EncodedPairs`."""
+        return iter(self._chunks)
+
+    def add(self, sides):
+        """Appends ids and lengths of both sides, END behind every sequence."""
+        self._chunks.append(tuple(part for side in sides for part in _with_end(*side)))
+
+    def renumber(self, side, ids):
+        """Puts `ids[n]` wherever the ids of a side, 0 or 1, hold n."""
+        for number, chunk in enumerate(self._chunks):
+            parts = list(chunk)
+            parts[2 * side] = ids[parts[2 * side]]
+            self._chunks[number] = tuple(parts)
+
+
+def _with_end(ids, lengths):
+    lengths = lengths.astype(np.int32) + 1
+    ends = np.zeros(lengths.sum(), bool)
+    ends[np.cumsum(lengths) - 1] = True
+    everything = np.full(ends.size, END, np.int32)
+    everything[~ends] = ids
+    return everything, lengths
+
+
 @contextlib.contextmanager
 def _opened(paths, mode):
     with contextlib.ExitStack() as stack:
@@ -83,15 +114,16 @@ def _read(file, count):
 def prepare(corpus, config, cache=None, say=lambda _: None):
     """Builds the codecs of a corpus and surveys it, or reads what an earlier training left.
 
-    A corpus of at least 32 MB is encoded into files under `cache`, in a folder that is named
-    after the content of its files, the settings that matter and the versions of what tokenises;
-    whatever is changed or torn is noticed and made anew. Nothing there is needed for long: it may
-    be deleted whenever no training reads it.
+    A corpus of less than 32 MB is encoded in memory, a larger one into files under `cache`, in a
+    folder that is named after the content of its files, the settings that matter and the versions
+    of what tokenises; whatever is changed or torn is noticed and made anew. Nothing there is
+    needed for long: it may be deleted whenever no training reads it.
 
     Args:
         corpus: `Corpus`.
         config: `Config`.
-        cache: Folder; that of `default_cache` by default. `"off"` for none.
+        cache: Folder; that of `default_cache` by default. `"off"` for none: a large corpus is then
+            tokenised in every epoch, as real values are read in every one.
         say: Function of a message.
 
     Returns:
@@ -105,11 +137,11 @@ def prepare(corpus, config, cache=None, say=lambda _: None):
     cache = default_cache() if cache is None else cache
     paths = [path for split in splits for path in getattr(split, "files", ())]
     is_small = sum(map(os.path.getsize, set(paths))) < SMALLEST
-    if cache == "off" or is_small or corpus.origin is None or not isinstance(splits[0], Pairs):
-        codecs, survey = build_codecs(corpus.train, config)
-        return Prepared(
-            codecs, (survey, survey_pairs(corpus.valid, codecs, config.training)), splits
-        )
+    is_text = isinstance(splits[0], Pairs)
+    if is_text and is_small:
+        return _prepare(corpus, config, KeptPairs(), KeptPairs())
+    if cache == "off" or corpus.origin is None or not is_text:
+        return _prepare(corpus, config)
     folder = pathlib.Path(cache).expanduser().resolve() / _key(corpus, config)
     prepared = _reopened(folder, config)
     if prepared is not None:
@@ -125,6 +157,15 @@ def prepare(corpus, config, cache=None, say=lambda _: None):
     if config.training.subword_sampling:
         return dataclasses.replace(prepared, splits=(corpus.train, prepared.splits[1]))
     return prepared
+
+
+def _prepare(corpus, config, train=None, valid=None):
+    """Builds codecs and surveys; keepers, where there are some, take the place of their splits."""
+    if config.training.subword_sampling:
+        train = None  # Subwords that are drawn anew in every epoch are not kept.
+    codecs, survey = build_codecs(corpus.train, config, train)
+    surveys = survey, survey_pairs(corpus.valid, codecs, config.training, valid)
+    return Prepared(codecs, surveys, (train or corpus.train, valid or corpus.valid))
 
 
 def default_cache():
@@ -200,15 +241,9 @@ class _Writer:
 
     def add(self, sides):
         """Appends ids and lengths of both sides, END behind every sequence."""
-        for (ids, lengths), ids_file, lengths_file in zip(
-            sides, self._files[::2], self._files[1::2]
-        ):
-            lengths = lengths.astype(np.int32) + 1
-            ends = np.zeros(lengths.sum(), bool)
-            ends[np.cumsum(lengths) - 1] = True
-            everything = np.full(ends.size, END, np.int32)
-            everything[~ends] = ids
-            ids_file.write(everything.tobytes())
+        for side, ids_file, lengths_file in zip(sides, self._files[::2], self._files[1::2]):
+            ids, lengths = _with_end(*side)
+            ids_file.write(ids.tobytes())
             lengths_file.write(lengths.tobytes())
 
     def renumber(self, side, ids):
