@@ -20,7 +20,7 @@ from kseq.models.optimizer import Adam
 from kseq.models.precision import fastest_precision
 from kseq.models.teacher import Teacher
 from kseq.models.weights import load_weights, save_weights
-from kseq.pipeline.batching import batch_count, training_pipeline
+from kseq.pipeline.batching import OTHER_PAIRS, batch_count, training_pipeline
 from kseq.pipeline.encoded import prepare
 from kseq.text.vectors import load_vectors
 from kseq.translator import Translator
@@ -201,10 +201,12 @@ def _fit(learner, corpus, prepared, training, writer, verbose):
         raise OSError(
             f"{corpus.train} or {corpus.valid} cannot be read any more: {reason}"
         ) from error
-    except tf.errors.FailedPreconditionError as error:
+    except tf.errors.InvalidArgumentError as error:
+        if OTHER_PAIRS not in str(error):
+            raise
         raise ValueError(
-            f"{corpus.train} or {corpus.valid} changed while it was read: another number of "
-            "pairs than at the start; train again"
+            f"{corpus.train} or {corpus.valid} changed while it was read: {OTHER_PAIRS} than at "
+            "the start; train again"
         ) from error
 
 

@@ -9,7 +9,14 @@ import tensorflow as tf
 from kseq import Config, ModelConfig, TextConfig, TrainingConfig
 from kseq.corpora.corpus import Pairs
 from kseq.corpora.values import ValuePairs, write_records
-from kseq.pipeline.batching import POOL_BATCHES, batch_count, bucket_by_length, training_pipeline
+from kseq.pipeline.batching import (
+    OTHER_PAIRS,
+    POOL,
+    batch_count,
+    bucket_by_length,
+    expect,
+    training_pipeline,
+)
 from kseq.pipeline.codecs import CodecPair
 from kseq.pipeline.survey import build_codecs, evenly, survey_pairs
 from kseq.special_tokens import END, PAD, START, UNK
@@ -102,7 +109,7 @@ def test_a_batch_across_two_lengths_does_not_mix_the_longest_with_the_shortest(k
     """Of each of three lengths ten pairs whose other side has 1 to 10 steps, in batches of 4."""
     sorted_by, other = zip(*itertools.product(of_side, range(1, 11)))
     sides = (sorted_by, other) if kind == "values" else (other, sorted_by)
-    dataset = tf.data.Dataset.from_tensor_slices(
+    dataset = tf.data.Dataset.from_tensors(
         tuple(tf.ragged.constant([[1] * length for length in side], tf.int32) for side in sides)
     )
     for batch in dataset.apply(bucket_by_length(TrainingConfig(batch_size=4), kind)):
@@ -112,12 +119,12 @@ def test_a_batch_across_two_lengths_does_not_mix_the_longest_with_the_shortest(k
 
 
 def test_batches_leave_in_an_order_of_their_own_in_every_pool_and_epoch(monkeypatch):
-    monkeypatch.setitem(POOL_BATCHES, "text", 10)
+    monkeypatch.setitem(POOL, "text", 109)  # ten batches
     pool = [[1] * (1 + n // 10) for n in range(100)]
     lengths = tf.ragged.constant(pool + pool, dtype=tf.int32)
 
     def orders():
-        dataset = tf.data.Dataset.from_tensor_slices((lengths, lengths))
+        dataset = tf.data.Dataset.from_tensor_slices((lengths, lengths)).ragged_batch(7)
         dataset = dataset.apply(bucket_by_length(TrainingConfig(batch_size=10, seed=3)))
         for _ in range(2):
             widths = [batch[0].bounding_shape()[1].numpy() for batch in dataset]
@@ -127,6 +134,50 @@ def test_batches_leave_in_an_order_of_their_own_in_every_pool_and_epoch(monkeypa
     assert all(sorted(widths) == list(range(1, 11)) for widths in found)
     assert len(set(found)) == 4
     assert list(orders()) == found
+
+
+def numbered(pairs):
+    """A dataset of chunks of seven pairs, each of one token, its number."""
+
+    def chunk(numbers):
+        ones = tf.ones_like(numbers)
+        return (tf.RaggedTensor.from_row_lengths(tf.cast(numbers, tf.int32), ones),) * 2
+
+    return tf.data.Dataset.range(pairs).batch(7).map(chunk)
+
+
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_pairs_of_one_length_meet_others_in_every_epoch(shuffled):
+    training = TrainingConfig(batch_size=10, seed=3)
+
+    def epochs():
+        dataset = numbered(100).apply(bucket_by_length(training, shuffled=shuffled))
+        return [
+            {frozenset(source.flat_values.numpy().tolist()) for source, _ in dataset}
+            for _ in range(2)
+        ]
+
+    one, other = epochs()
+    assert frozenset().union(*one) == frozenset().union(*other) == frozenset(range(100))
+    assert (one == other) == (not shuffled) and epochs() == [one, other]
+    if not shuffled:
+        assert one == {frozenset(range(start, start + 10)) for start in range(0, 100, 10)}
+
+
+def test_only_the_last_batch_is_smaller_however_pairs_come(monkeypatch):
+    monkeypatch.setitem(POOL, "text", 25)
+    dataset = numbered(107).apply(bucket_by_length(TrainingConfig(batch_size=10)))
+    sizes = [int(source.nrows()) for source, _ in dataset]
+    assert sorted(sizes) == [7] + [10] * 10 and 7 in sizes[-2:]
+
+
+@pytest.mark.parametrize("kept", [0, 13, 15])
+def test_another_number_of_pairs_is_an_error(kept):
+    empty = numbered(14).map(lambda *sides: tuple(side[:0] for side in sides))
+    chunks = numbered(14).concatenate(empty)
+    assert sum(int(source.nrows()) for source, _ in chunks.apply(expect(14))) == 14
+    with pytest.raises(tf.errors.InvalidArgumentError, match=OTHER_PAIRS):
+        list(chunks.apply(expect(kept)))
 
 
 def test_overlong_and_blank_pairs_are_left_out_and_counted(make_pairs):

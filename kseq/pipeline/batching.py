@@ -8,9 +8,10 @@ from kseq.pipeline.encoded import EncodedPairs, KeptPairs
 from kseq.pipeline.survey import CHUNK, as_bytes, length_limits
 from kseq.special_tokens import PAD, START
 
-# What is held in memory at once: sentences are small, sequences of real values are not.
-POOL_BATCHES = {"text": 256, "values": 16}  # batches whose pairs are sorted by length together
-SHUFFLE_BUFFER = {"text": 100_000, "values": 2048}  # pairs
+# Pairs that are held in memory at once, mixed and sorted by length: sentences are small, sequences
+# of real values are not.
+POOL = {"text": 100_000, "values": 2048}
+OTHER_PAIRS = "another number of pairs"
 
 
 def read_chunks(pairs, codecs):
@@ -90,25 +91,43 @@ def _encoded(codec, sequences):
     return sequences.with_flat_values(codec.encode(sequences.flat_values))
 
 
-def shuffle(seed, kind):
-    """Transform: mixes single pairs, in another order every epoch, the same for a seed."""
-    return lambda dataset: dataset.shuffle(
-        SHUFFLE_BUFFER[kind], seed, reshuffle_each_iteration=True
-    )
+def expect(pairs):
+    """Transform: ragged chunks as they are, and an error behind the last unless so many came."""
+
+    def count(so_far, sources, targets, is_end):
+        so_far += sources.nrows()
+        is_right = ~is_end | (so_far == pairs)
+        with tf.control_dependencies([tf.debugging.Assert(is_right, [OTHER_PAIRS, so_far])]):
+            return tf.identity(so_far), (sources, targets)
+
+    def counted(dataset):
+        end = (*map(_nothing, dataset.element_spec), True)
+        marked = dataset.map(lambda sources, targets: (sources, targets, False))
+        marked = marked.concatenate(tf.data.Dataset.from_tensors(end))
+        all_of_them = marked.scan(tf.constant(0, tf.int64), lambda state, part: count(state, *part))
+        return all_of_them.filter(lambda sources, _: sources.nrows() > 0)
+
+    return counted
+
+
+def _nothing(spec):
+    values = tf.zeros([0, *spec.shape[2:]], spec.dtype)
+    return tf.RaggedTensor.from_row_lengths(values, tf.zeros([0], spec.row_splits_dtype))
 
 
 def bucket_by_length(training, kind="text", shuffled=True):
-    """Transform: groups pairs of about equal lengths into batches of ragged numbers.
+    """Transform: makes batches of pairs of about equal lengths out of ragged chunks.
 
     Pairs are collected into pools; within a pool they are sorted by target length, those of one
     target length by source length (real values by source and target), rising and falling in
-    turn, and cut into batches, which leave in random order when they are shuffled. Only the
-    last batch of the data can be smaller than the others, unless batches are made by tokens.
+    turn, those of the same lengths in random order when they are shuffled. They are cut into
+    batches, which then leave in random order too, another one in every epoch. Only the last
+    batch of the data can be smaller than the others, unless batches are made by tokens.
 
     Args:
         training: `TrainingConfig`: sentences or tokens of a batch, seed.
         kind: `"text"` or `"values"`.
-        shuffled: Whether the batches of a pool are.
+        shuffled: Whether the order is random; otherwise it is always the same.
     """
 
     def cut(pool, pool_seed):
@@ -118,7 +137,11 @@ def bucket_by_length(training, kind="text", shuffled=True):
         is_there = tf.math.bincount(tf.cast(first, tf.int32)) > 0
         ranks = tf.cumsum(tf.cast(is_there, tf.int32))
         second = tf.where(tf.gather(ranks, first) % 2 == 1, second, -second)
-        order = tf.argsort(first * 2**32 + second, stable=True)
+        order = tf.range(pool[0].nrows())
+        if shuffled:
+            order = tf.random.experimental.stateless_shuffle(order, [pool_seed, 0])
+        lengths = tf.gather(first * 2**32 + second, order)
+        order = tf.gather(order, tf.argsort(lengths, stable=True))
         # A target has one step more than the decoder reads.
         longest = tf.gather(tf.maximum(source, target - 1), order)
         starts = tf.numpy_function(
@@ -135,8 +158,8 @@ def bucket_by_length(training, kind="text", shuffled=True):
     # A shuffle inside `cut` starts anew from its seed, so every pool needs one of its own.
     seed = training.seed if shuffled else None
     seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-    pairs = POOL_BATCHES[kind] * training.batch_size
-    return lambda dataset: tf.data.Dataset.zip(dataset.ragged_batch(pairs), seeds).flat_map(cut)
+    pairs = max(1, POOL[kind] // training.batch_size) * training.batch_size
+    return lambda dataset: tf.data.Dataset.zip(dataset.rebatch(pairs), seeds).flat_map(cut)
 
 
 def batch_starts(lengths, training):
@@ -231,9 +254,7 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
         subwords that are drawn.
     """
     transforms = [
-        lambda dataset: dataset.unbatch(),
-        tf.data.experimental.assert_cardinality(survey.kept),
-        *([shuffle(training.seed, codecs.kind)] if shuffled else []),
+        expect(survey.kept),
         bucket_by_length(training, codecs.kind, shuffled),
         batch_for_teacher_forcing(),
     ]
