@@ -171,6 +171,16 @@ def test_only_the_last_batch_is_smaller_however_pairs_come(monkeypatch):
     assert sorted(sizes) == [7] + [10] * 10 and 7 in sizes[-2:]
 
 
+@pytest.mark.parametrize("batch_tokens", [0, 200])
+def test_the_end_makes_no_batch_of_its_own(monkeypatch, batch_tokens):
+    """Where the pairs are as many as two pools hold."""
+    monkeypatch.setitem(POOL, "text", 256)
+    training = TrainingConfig(batch_tokens=batch_tokens)
+    dataset = numbered(512).apply(expect(512)).apply(bucket_by_length(training))
+    sizes = [int(source.nrows()) for source, _ in dataset]
+    assert sum(sizes) == 512 and min(sizes) > 0
+
+
 @pytest.mark.parametrize("kept", [0, 13, 15])
 def test_another_number_of_pairs_is_an_error(kept):
     empty = numbered(14).map(lambda *sides: tuple(side[:0] for side in sides))
