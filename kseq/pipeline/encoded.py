@@ -23,6 +23,7 @@ from kseq.special_tokens import END
 SMALLEST = 32 * 2**20  # bytes of a corpus in files; a smaller one is kept in memory
 _VERSION = 1  # of what stands in these files
 _RECORD = "encoded.json"
+_SPLITS = ("train", "valid")
 _PARTS = ("source_ids", "source_lengths", "target_ids", "target_lengths")
 _BLOCK = 2**22
 
@@ -205,16 +206,13 @@ def _shape(files):
 def _write(folder, corpus, config):
     try:
         with files.replaced_folder(folder) as unfinished:
-            with _Writer(EncodedPairs(unfinished, "train")) as writer:
-                # Subwords that are drawn anew in every epoch are not kept.
-                keeper = None if config.training.subword_sampling else writer
-                codecs, survey = build_codecs(corpus.train, config, keeper)
-            with _Writer(EncodedPairs(unfinished, "valid")) as writer:
-                valid_survey = survey_pairs(corpus.valid, codecs, config.training, writer)
-            surveys = survey, valid_survey
-            codecs.save(unfinished)
+            train, valid = (_Writer(EncodedPairs(unfinished, split)) for split in _SPLITS)
+            with train, valid:
+                prepared = _prepare(corpus, config, train, valid)
+            prepared.codecs.save(unfinished)
             checksums = {path.name: _checksum(path) for path in unfinished.iterdir()}
-            record = {"surveys": list(map(dataclasses.asdict, surveys)), "files": checksums}
+            surveys = list(map(dataclasses.asdict, prepared.surveys))
+            record = {"surveys": surveys, "files": checksums}
             files.write_text(unfinished / _RECORD, json.dumps(record))
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -267,7 +265,7 @@ def _reopened(folder, config):
         codecs = CodecPair.load(folder, config)
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return Prepared(codecs, surveys, (EncodedPairs(folder, "train"), EncodedPairs(folder, "valid")))
+    return Prepared(codecs, surveys, tuple(EncodedPairs(folder, split) for split in _SPLITS))
 
 
 def _checksum(path):
