@@ -19,6 +19,7 @@ from measuring import machine
 
 from kseq import Config, Translator, load_corpus, train
 from kseq.console import import_tensorflow_quietly
+from kseq.processor import share_cores
 
 KINDS = {
     "none": {"attention": "none"},
@@ -49,6 +50,7 @@ def main():
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     options = parser.parse_args()
     import_tensorflow_quietly()
+    share_cores()
     results = {"machine": machine(), "corpora": {}}
     for name in options.corpora:
         corpus = load_corpus(name)

@@ -20,6 +20,7 @@ from measuring import in_turn, publish, table
 
 import kseq
 from kseq.console import import_tensorflow_quietly
+from kseq.processor import share_cores
 
 
 def main():
@@ -33,6 +34,7 @@ def main():
     parser.add_argument("--out")
     options = parser.parse_args()
     import_tensorflow_quietly()
+    share_cores()
     corpus = kseq.load_corpus(*options.train, valid=options.valid)
     config = kseq.Config().with_settings(options.set)
     rates, shares = measured(corpus, config, options.batches, options.rounds)

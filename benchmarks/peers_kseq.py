@@ -24,8 +24,8 @@ def main():
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     import_tensorflow_quietly()
-    if options.verb == "translate":
-        share_cores()  # as `kseq translate` does
+    if options.verb != "loop":
+        share_cores()  # as the commands do
     {"train": train, "translate": translate, "loop": loop}[options.verb](
         options.data, options.run, *options.arguments
     )

@@ -87,8 +87,12 @@ def _one(sizes, settings):
     if "pairs" in sizes:
         return {**_corpus(sizes["pairs"]), "MB": _megabytes()}
     import kseq
+    from kseq.processor import share_cores
 
-    config = kseq.Config().with_settings([f"units={sizes['units']}", "dropout=0.2", *settings])
+    share_cores()
+    config = kseq.Config().with_settings(
+        [f"units={sizes['units']}", f"batch_size={sizes['batch']}", "dropout=0.2", *settings]
+    )
     return PARTS[sizes["part"]](config, sizes)
 
 

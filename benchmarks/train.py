@@ -19,6 +19,7 @@ from measuring import in_turn, product_rate, publish, row, table
 import kseq
 from kseq.console import import_tensorflow_quietly
 from kseq.memory import freed_memory_kept
+from kseq.processor import share_cores
 from kseq.recipes import load_recipe
 
 KINDS = {
@@ -57,6 +58,7 @@ def main():
     parser.add_argument("--out")
     options = parser.parse_args()
     import_tensorflow_quietly()
+    share_cores()
     corpus = open_corpus(options.data)
     trainings = {
         f"{kind}, {precision}": Training(

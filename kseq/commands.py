@@ -96,6 +96,7 @@ def train(options):
     config = config or corpus.config.with_settings(options.set)
 
     import_tensorflow_quietly()
+    share_cores()
     from kseq import training
     from kseq.run_directory import is_run
 

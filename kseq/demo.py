@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from kseq.console import import_tensorflow_quietly
+from kseq.processor import share_cores
 
 OUT = pathlib.Path("runs/en-fr")
 LOOK_AT = 200
@@ -26,6 +27,7 @@ print(outputs["translation"].numpy()[0].decode())
 def main():
     """Runs the tour on the embedded English-French corpus."""
     import_tensorflow_quietly()
+    share_cores()
     from kseq import load_corpus, train
     from kseq.analysis.heatmap import save_heatmap
 

@@ -22,10 +22,13 @@ from kseq.models.teacher import Teacher
 from kseq.models.weights import load_weights, save_weights
 from kseq.pipeline.batching import OTHER_PAIRS, batch_count, training_pipeline
 from kseq.pipeline.encoded import prepare
+from kseq.processor import AT_ONCE, cores_are_shared
 from kseq.text.vectors import load_vectors
 from kseq.translator import Translator
 
 FINAL_LEARNING_RATE = 0.05  # of the highest one
+LEAST_SENTENCES = 32  # of a part of a batch that is at work beside another: fewer gain nothing
+USUAL_TOKENS = 16  # of a sentence, where batches are made by tokens
 
 
 class TrainingFailed(RuntimeError):
@@ -240,12 +243,21 @@ def compiled(model, training, batches):
         "jit_compile": False,
     }
     if not model.config.target_features:
-        teacher = Teacher(model, training.label_smoothing)
+        teacher = Teacher(model, training.label_smoothing, _parts(training))
         teacher.compile(**settings)
         return teacher
     loss, metric = value_objective(model.config)
     model.compile(loss=loss, weighted_metrics=[metric], **settings)
     return model
+
+
+def _parts(training):
+    """In how many parts a batch is trained on: at once, if they find cores of their own."""
+    sentences = training.batch_tokens // USUAL_TOKENS or training.batch_size
+    has_gpu = bool(tf.config.list_logical_devices("GPU"))
+    if has_gpu or sentences < AT_ONCE * LEAST_SENTENCES or not cores_are_shared():
+        return 1
+    return AT_ONCE
 
 
 def _record(corpus, train_survey, valid_survey, parameters):

@@ -77,13 +77,23 @@ def test_options_may_stand_before_the_file(small_run, text, output, capsys):
     assert "unrecognized arguments: more" in capsys.readouterr().err
 
 
-def test_an_operation_gets_half_of_the_cores(small_run, text):
+@pytest.mark.parametrize("verb", ["translate", "train"])
+def test_an_operation_gets_half_of_the_cores(verb, small_run, text, tmp_path):
     """As the command sets it in a process of its own, before TensorFlow has threads."""
+    (tmp_path / "pairs.tsv").write_text("a b\tc d\n" * 40)
+    arguments = {
+        "translate": [small_run, text],
+        "train": [
+            *("--train", tmp_path / "pairs.tsv", "--valid", tmp_path / "pairs.tsv"),
+            *("--out", tmp_path / "run", "--set", "epochs=1", "units=8", "embedding_dim=8"),
+        ],
+    }
     program = (
-        "import sys; from kseq.cli import main; main(sys.argv[1:]); import tensorflow as tf; "
+        "import sys; from kseq.cli import main; assert main(sys.argv[1:]) == 0; "
+        "import tensorflow as tf; "
         "print(tf.config.threading.get_intra_op_parallelism_threads())"
     )
-    command = [sys.executable, "-c", program, "translate", small_run, text]
+    command = [sys.executable, "-c", program, verb, *arguments[verb]]
     environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": ""}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert int(done.stdout.splitlines()[-1]) == max(1, usable_cores() // 2)

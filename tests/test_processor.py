@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from kseq.processor import share_cores, usable_cores
+from kseq.processor import cores_are_shared, share_cores, usable_cores
 
 
 @pytest.fixture
@@ -42,3 +42,20 @@ def test_where_a_system_does_not_say_what_a_process_may_use(monkeypatch):
     assert usable_cores() == 6
     monkeypatch.setattr("os.cpu_count", lambda: None)
     assert usable_cores() == 1
+
+
+@pytest.mark.parametrize(
+    "cores, configured, named, shared",
+    [
+        *((4, 0, "", False), (4, 4, "", False), (4, 3, "", False), (4, 2, "", True)),
+        *((4, 0, "1", True), (4, 0, "3", False), (4, 3, "1", False), (4, 0, "many", False)),
+        *((1, 1, "", False), (2, 1, "", True)),
+    ],
+)
+def test_two_operations_have_cores_of_their_own(cores, configured, named, shared, monkeypatch):
+    """What is configured precedes the environment, as in TensorFlow; 0 leaves them all."""
+    monkeypatch.setattr("kseq.processor.usable_cores", lambda: cores)
+    getter = "get_intra_op_parallelism_threads"
+    monkeypatch.setattr(tf.config.threading, getter, lambda: configured)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", named)
+    assert cores_are_shared() is shared

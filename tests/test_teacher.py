@@ -18,6 +18,10 @@ KINDS = [
     {"architecture": "transformer", "embedding_dim": 8, "heads": 2},
     {"attention": "coverage", "coverage_loss": 0.5},
 ]
+ATTENTIONS = [
+    *("none", "bahdanau", "coverage", "local_m", "local_p"),
+    *("luong_dot", "luong_scaled_dot", "luong_general", "luong_concat"),
+]
 SIZE = 11
 LABELS = np.array([[4, 5, 3, 0], [6, 3, 0, 0], [7, 8, 9, 3]], "int32")
 WEIGHTS = (LABELS != 0).astype("float32")
@@ -33,18 +37,22 @@ def batch(rows=slice(None), length=None):
     return inputs, LABELS[cut], WEIGHTS[cut]
 
 
-def teaching(settings, smoothing=0.0, optimizer="sgd"):
+def teaching(settings, smoothing=0.0, parts=1, optimizer="sgd"):
     keras.utils.set_random_seed(1)
     model = build_seq2seq(ModelConfig(**{**SMALL, **settings}), SIZE, SIZE)
-    teacher = Teacher(model, smoothing)
+    teacher = Teacher(model, smoothing, parts)
     teacher.compile(optimizer, jit_compile=False)
     return teacher
 
 
+@pytest.mark.parametrize("parts", [1, 2, 4], ids="{} parts".format)
 @pytest.mark.parametrize("settings", KINDS, ids=str)
-def test_a_step_follows_the_gradient_of_the_logits(settings):
-    """Against autodiff through the model's logits: the same loss, the same new weights."""
-    teacher = teaching(settings, smoothing=0.1)
+def test_a_step_follows_the_gradient_of_the_logits(settings, parts):
+    """Against autodiff through the model's logits: the same loss, the same new weights.
+
+    In two parts of 1 and 2 rows, or in four, of which one has none.
+    """
+    teacher = teaching(settings, smoothing=0.1, parts=parts)
     model = teacher.model
     inputs, labels, weights = batch()
     wanted = 0.9 * tf.one_hot(labels, SIZE) + 0.1 / SIZE
@@ -73,9 +81,10 @@ def dataset(*shapes):
     return stream.apply(tf.data.experimental.assert_cardinality(len(batches)))
 
 
-def test_figures_weigh_tokens_not_batches():
+@pytest.mark.parametrize("parts", [1, 2], ids="{} parts".format)
+def test_figures_weigh_tokens_not_batches(parts):
     """Batches of another length and padding count as if all their tokens were in one."""
-    teacher = teaching({}, smoothing=0.1)
+    teacher = teaching({}, smoothing=0.1, parts=parts)
     shapes = (1, 3), (3, 4)
     found = teacher.evaluate(dataset(*shapes), return_dict=True, verbose=0)
     expected = {name: [] for name in found}
@@ -89,6 +98,28 @@ def test_figures_weigh_tokens_not_batches():
     expected = {name: np.mean(values) for name, values in expected.items() if values}
     expected["perplexity"] = np.exp(expected["cross_entropy"])
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_a_batch_of_one_sentence_can_be_cut(attention, cell):
+    """Whatever the model is: the first of its two parts has no rows."""
+    settings = {"attention": attention, "cell": cell, "encoder_layers": 2}
+    whole, cut = (teaching(settings, parts=parts) for parts in (1, 2))
+    for teacher in (whole, cut):
+        teacher.train_on_batch(*batch(slice(1)))
+    for one, other in zip(whole.model.weights, cut.model.weights, strict=True):
+        assert np.isfinite(other.numpy()).all()
+        np.testing.assert_allclose(one, other, atol=1e-6, err_msg=one.path)
+
+
+def test_a_batch_of_padding_alone_teaches_nothing():
+    inputs, labels, weights = batch()
+    teacher = teaching({})
+    before = teacher.model.get_weights()
+    teacher.train_on_batch(inputs, labels, 0 * weights)
+    for old, new in zip(before, teacher.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 def test_validation_changes_nothing():

@@ -213,6 +213,24 @@ def test_settings_reach_the_optimizer_and_the_loss():
     np.testing.assert_allclose(rates, [0, 0.005, 0.01, 0.00525, 0.0005], rtol=1e-3, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "settings, shared, gpus, parts",
+    [
+        ({"batch_size": 64}, True, [], 2),
+        ({"batch_size": 63}, True, [], 1),
+        ({"batch_size": 64}, False, [], 1),
+        ({"batch_size": 64}, True, ["a GPU"], 1),
+        ({"batch_tokens": 1024}, True, [], 2),
+        ({"batch_tokens": 1000}, True, [], 1),
+    ],
+)
+def test_large_batches_are_cut_where_cores_are_shared(settings, shared, gpus, parts, monkeypatch):
+    monkeypatch.setattr("kseq.training.cores_are_shared", lambda: shared)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: gpus)
+    model = build_seq2seq(CONFIG.model, 20, 15)
+    assert compiled(model, TrainingConfig(**settings), batches=10).parts == parts
+
+
 # The rates are such that the last epoch is the best, whose weights are then both models'.
 @pytest.mark.parametrize(["ties", "learning_rate"], [("false", 0.01), ("true", 0.006)])
 def test_mixed_precision_trains_and_leaves_a_model_of_float32(

@@ -2,12 +2,12 @@
 
 import tensorflow as tf
 
-LARGEST = 2**26  # logits that are held at once
+LARGEST = 2**25  # logits that are held at once
 _MULTIPLE = 16  # ids: rows that start at odd places make products and their gradients slow
 
 
 def output_losses(
-    hidden, kernel, bias, labels, weights, label_smoothing=0.0, transposed=False, training=False
+    hidden, kernel, bias, labels, shares, label_smoothing=0.0, transposed=False, training=False
 ):
     """Cross-entropy of labels under `softmax(hidden · kernel + bias)`.
 
@@ -23,18 +23,17 @@ def output_losses(
         kernel: `[H, V]`, or transposed `[V, H]`, float32.
         bias: `[V]`, float32, or None.
         labels: Ids, int32 `[N]`.
-        weights: Of the rows, float32 `[N]`; 0 for padding.
+        shares: What each row counts in the loss, float32 `[N]`; 0 for padding.
         label_smoothing: The ε, from 0 to 1.
         transposed: Whether the kernel is.
         training: Whether gradients will be asked for.
 
     Returns:
-        The smoothed cross-entropy averaged by weight, a scalar; and by row, float32 `[N]`, the
+        The smoothed cross-entropy summed by share, a scalar; and by row, float32 `[N]`, the
         cross-entropy in nats without smoothing, and 1 where the label has the highest logit.
     """
     parameters = [kernel] if bias is None else [kernel, bias]
     ids = kernel.shape[0 if transposed else 1]
-    shares = tf.math.divide_no_nan(weights, tf.reduce_sum(weights))
 
     @tf.custom_gradient
     def losses(hidden, *parameters):

@@ -11,17 +11,21 @@ class Teacher(keras.Model):
     """Trains a model of `build_seq2seq` by the cross-entropy of target tokens.
 
     Its steps for training and validation go from the last hidden layer to the loss at once; the
-    model, which gives logits, shares all weights with it.
+    model, which gives logits, shares all weights with it. The rows of a batch can be cut into
+    parts that hang on each other only in the sum of their losses and gradients, so that one has
+    products to do while another waits.
 
     Args:
         model: The model; its targets are text.
         label_smoothing: The ε of `output_losses`.
+        parts: Parts of a batch.
     """
 
-    def __init__(self, model, label_smoothing=0.0):
+    def __init__(self, model, label_smoothing=0.0, parts=1):
         super().__init__(name="teacher")
         self.model = model
         self.label_smoothing = label_smoothing
+        self.parts = parts
         decoder = model.get_layer("decoder")
         outputs = outputs_with_hidden(decoder)
         del outputs["logits"]
@@ -51,26 +55,42 @@ class Teacher(keras.Model):
         return self.get_metrics_result()
 
     def _loss_of(self, data, training):
-        inputs, labels, weights = data
+        total = tf.reduce_sum(data[2])
+        losses = [self._share_of(part, total, training) for part in _cut(data, self.parts)]
+        loss = tf.add_n(losses)
+        self._figures["loss"].update_state(loss, total)
+        return loss
+
+    def _share_of(self, part, total, training):
+        """What some rows add to the loss of a batch whose weights add up to `total`."""
+        inputs, labels, weights = part
         encoder = self.model.get_layer("encoder")
         encoded = encoder({name: inputs[name] for name in encoder.input}, training=training)
         targets = {"target_ids": inputs["target_ids"]}
         hidden = self._below_logits({**targets, **encoded}, training=training)["hidden"]
         kernel, bias, transposed = output_layer(self.model)
         labels, weights = (tf.reshape(each, [-1]) for each in (labels, weights))
+        shares = tf.math.divide_no_nan(weights, total)
         loss, entropies, correct = output_losses(
             tf.reshape(hidden, [-1, hidden.shape[-1]]),
-            *(kernel, bias, labels, weights),
+            *(kernel, bias, labels, shares),
             self.label_smoothing,
             transposed,
             training,
         )
-        loss = tf.add_n([loss, *self.losses])
-        self._figures["loss"].update_state(loss, tf.reduce_sum(weights))
         self._figures["cross_entropy"].update_state(entropies, weights)
         self._figures["accuracy"].update_state(correct, weights)
         self._figures["perplexity"].update_state(entropies, weights)
-        return loss
+        # Those that layers add are means over the tokens of these rows.
+        return tf.add_n([loss, *(added * tf.reduce_sum(shares) for added in self.losses)])
+
+
+def _cut(data, parts):
+    """Rows of a batch, in order, as so many batches of about equal size; some can be empty."""
+    rows = tf.shape(data[1])[0]
+    sizes = [(rows + number) // parts for number in range(parts)]
+    pieces = [tf.split(each, sizes, num=parts) for each in tf.nest.flatten(data)]
+    return [tf.nest.pack_sequence_as(data, part) for part in zip(*pieces)]
 
 
 class Perplexity(keras.metrics.Mean):

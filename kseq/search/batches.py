@@ -9,11 +9,10 @@ import tensorflow as tf
 
 from kseq.corpora.arrays import check_values, read_values
 from kseq.pipeline.batching import source_inputs
-from kseq.processor import usable_cores
+from kseq.processor import AT_ONCE, usable_cores
 from kseq.special_tokens import END, SPECIAL_TOKENS
 from kseq.text.codec import decoded, strip_marks
 
-AT_ONCE = 2  # batches that are at work on a CPU: one has small products to do while another waits
 LEAST_SENTENCES = 16  # that are worth a batch of their own, only for there to be so many
 BATCH_SENTENCES = 256
 BATCH_TOKENS = 4096  # source tokens of a batch, padding included; or steps of real values
