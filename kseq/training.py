@@ -1,6 +1,8 @@
 """From a corpus to a run: compile, Keras' own `fit`, and a run directory that is always whole."""
 
+import builtins
 import dataclasses
+import re
 import sys
 import time
 
@@ -15,10 +17,10 @@ from kseq.corpora.corpus import Corpus
 from kseq.inspection.sides import look_swapped
 from kseq.memory import freed_memory_kept
 from kseq.models.factory import build_seq2seq, computing_in
-from kseq.models.losses import measure, value_objective
+from kseq.models.losses import measure
 from kseq.models.optimizer import Adam
 from kseq.models.precision import fastest_precision
-from kseq.models.teacher import Teacher
+from kseq.models.teacher import TextTeacher, ValueTeacher
 from kseq.models.weights import load_weights, save_weights
 from kseq.pipeline.batching import OTHER_PAIRS, batch_count, training_pipeline
 from kseq.pipeline.encoded import prepare
@@ -62,6 +64,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
         FileExistsError: `out` exists and is not a run, must not be overwritten, or another
             process is at it.
         ValueError: The corpus cannot be used, or its files changed while they were read.
+        OSError: Its files cannot be read any more, or the run cannot be written.
         TypeError: `corpus` or `config` is something else.
         TrainingFailed: The loss was never a finite number.
     """
@@ -198,19 +201,24 @@ def _fit(learner, corpus, prepared, training, writer, verbose):
             callbacks=[writer, stop],
             verbose=0 if not verbose else 1 if sys.stdout.isatty() else 2,
         )
-    except tf.errors.UnknownError as error:
-        # What an error of Python becomes on its way through a pipeline; its own text comes first.
-        reason = (error.message or str(error)).strip().split("\n")[0]
-        raise OSError(
-            f"{corpus.train} or {corpus.valid} cannot be read any more: {reason}"
-        ) from error
-    except tf.errors.InvalidArgumentError as error:
-        if OTHER_PAIRS not in str(error):
+    except tf.errors.OpError as error:
+        kind, reason = _reading_error(str(error))
+        if kind is None:
             raise
-        raise ValueError(
-            f"{corpus.train} or {corpus.valid} changed while it was read: {OTHER_PAIRS} than at "
-            "the start; train again"
-        ) from error
+        names = " or ".join(dict.fromkeys(map(str, (corpus.train, corpus.valid))))
+        raise kind(f"{names} cannot be read as at the start: {reason}") from error
+
+
+def _reading_error(text):
+    """The type and the message of what went wrong in a pipeline; None for what is no such error."""
+    if OTHER_PAIRS in text:
+        return ValueError, f"{OTHER_PAIRS}; train again"
+    # An error of Python stands in the middle, with its traceback behind it.
+    found = re.search(r"^(\w+): (.+)\nTraceback \(most recent", text, re.MULTILINE)
+    if found is None:
+        return None, ""
+    kind = getattr(builtins, found[1], ValueError)
+    return OSError if issubclass(kind, OSError) else ValueError, found[2]
 
 
 def compiled(model, training, batches):
@@ -222,8 +230,7 @@ def compiled(model, training, batches):
         batches: Batches of an epoch.
 
     Returns:
-        What `fit` is to be called on: a `Teacher` of the model, or for real-valued targets the
-        model itself.
+        A `Teacher` of the model.
     """
     steps = batches * training.epochs
     warmup = min(training.warmup_steps, steps // 10)
@@ -237,18 +244,13 @@ def compiled(model, training, batches):
     optimizer = Adam(learning_rate, global_clipnorm=training.gradient_clip)
     # A step that makes these variables is traced once more without.
     optimizer.build(model.trainable_variables)
-    settings = {
-        "optimizer": optimizer,
-        # Batches have many shapes, and XLA compiles each of them anew.
-        "jit_compile": False,
-    }
-    if not model.config.target_features:
-        teacher = Teacher(model, training.label_smoothing, _parts(training))
-        teacher.compile(**settings)
-        return teacher
-    loss, metric = value_objective(model.config)
-    model.compile(loss=loss, weighted_metrics=[metric], **settings)
-    return model
+    if model.config.target_features:
+        teacher = ValueTeacher(model, _parts(training))
+    else:
+        teacher = TextTeacher(model, training.label_smoothing, _parts(training))
+    # Batches have many shapes, and XLA would compile each of them anew.
+    teacher.compile(optimizer, jit_compile=False)
+    return teacher
 
 
 def _parts(training):

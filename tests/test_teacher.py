@@ -7,7 +7,7 @@ import references
 import tensorflow as tf
 
 from kseq import ModelConfig, build_seq2seq
-from kseq.models.teacher import Teacher
+from kseq.models.teacher import TextTeacher, ValueTeacher
 
 SMALL = {"units": 8, "embedding_dim": 6, "dropout": 0.0}
 KINDS = [
@@ -23,8 +23,10 @@ ATTENTIONS = [
     *("luong_dot", "luong_scaled_dot", "luong_general", "luong_concat"),
 ]
 SIZE = 11
+PARTS = [1, 2, 4]  # of 3 rows: all, 1 and 2, none and one each
 LABELS = np.array([[4, 5, 3, 0], [6, 3, 0, 0], [7, 8, 9, 3]], "int32")
 WEIGHTS = (LABELS != 0).astype("float32")
+VALUES = np.random.default_rng(0).uniform(0.1, 0.9, (2, 3, 4, 2)).astype("float32")
 INPUTS = {
     "source_ids": np.array([[4, 5, 6], [7, 3, 0], [8, 3, 0]], "int32"),
     "target_ids": np.array([[2, 4, 5, 0], [2, 6, 0, 0], [2, 7, 8, 9]], "int32"),
@@ -40,45 +42,81 @@ def batch(rows=slice(None), length=None):
 def teaching(settings, smoothing=0.0, parts=1, optimizer="sgd"):
     keras.utils.set_random_seed(1)
     model = build_seq2seq(ModelConfig(**{**SMALL, **settings}), SIZE, SIZE)
-    teacher = Teacher(model, smoothing, parts)
+    teacher = TextTeacher(model, smoothing, parts)
     teacher.compile(optimizer, jit_compile=False)
     return teacher
 
 
-@pytest.mark.parametrize("parts", [1, 2, 4], ids="{} parts".format)
-@pytest.mark.parametrize("settings", KINDS, ids=str)
-def test_a_step_follows_the_gradient_of_the_logits(settings, parts):
-    """Against autodiff through the model's logits: the same loss, the same new weights.
+def teaching_values(activation, parts):
+    keras.utils.set_random_seed(1)
+    settings = {**SMALL, "target_features": 2, "target_activation": activation}
+    teacher = ValueTeacher(build_seq2seq(ModelConfig(**settings), SIZE), parts)
+    teacher.compile("sgd", jit_compile=False)
+    return teacher
 
-    In two parts of 1 and 2 rows, or in four, of which one has none.
-    """
-    teacher = teaching(settings, smoothing=0.1, parts=parts)
-    model = teacher.model
-    inputs, labels, weights = batch()
-    wanted = 0.9 * tf.one_hot(labels, SIZE) + 0.1 / SIZE
-    before = [weight.numpy() for weight in model.trainable_weights]
+
+def value_errors(activation, labels, outputs):
+    if activation == "linear":
+        return tf.reduce_mean(tf.square(labels - outputs), axis=-1)
+    log = tf.math.log
+    return -tf.reduce_mean(labels * log(outputs) + (1 - labels) * log(1 - outputs), axis=-1)
+
+
+def takes_a_step(teacher, loss_of, data):
+    """Checks a step against autodiff of `loss_of`: the same loss, the same new weights."""
+    weights = teacher.model.trainable_weights
+    before = [weight.numpy() for weight in weights]
     with tf.GradientTape() as tape:
-        logits = model({name: tf.constant(each) for name, each in inputs.items()}, training=True)
-        rows = -tf.reduce_sum(wanted * tf.nn.log_softmax(logits), axis=-1)
-        loss = tf.reduce_sum(rows * weights) / weights.sum() + sum(model.losses)
-    gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
-    result = teacher.train_on_batch(inputs, labels, weights, return_dict=True)
+        loss = loss_of()
+    gradients = tape.gradient(loss, [weight.value for weight in weights])
+    result = teacher.train_on_batch(*data, return_dict=True)
     np.testing.assert_allclose(result["loss"], loss, rtol=1e-5)
-    for weight, old, gradient in zip(model.trainable_weights, before, gradients):
+    for weight, old, gradient in zip(weights, before, gradients, strict=True):
         expected = old - 0.01 * tf.convert_to_tensor(gradient).numpy()
         np.testing.assert_allclose(weight, expected, atol=1e-6, err_msg=weight.path)
 
 
-def dataset(*shapes):
-    """Batches with so many rows and target positions."""
-    batches = [batch(slice(rows), length) for rows, length in shapes]
-    signature = (
-        {name: tf.TensorSpec([None, None], tf.int32) for name in INPUTS},
-        tf.TensorSpec([None, None], tf.int32),
-        tf.TensorSpec([None, None]),
+@pytest.mark.parametrize("parts", PARTS, ids="{} parts".format)
+@pytest.mark.parametrize("settings", KINDS, ids=str)
+def test_a_step_follows_the_gradient_of_the_logits(settings, parts):
+    teacher = teaching(settings, smoothing=0.1, parts=parts)
+    model = teacher.model
+    inputs, labels, weights = batch()
+    wanted = 0.9 * tf.one_hot(labels, SIZE) + 0.1 / SIZE
+
+    def loss():
+        logits = model({name: tf.constant(each) for name, each in inputs.items()}, training=True)
+        rows = -tf.reduce_sum(wanted * tf.nn.log_softmax(logits), axis=-1)
+        return tf.reduce_sum(rows * weights) / weights.sum() + sum(model.losses)
+
+    takes_a_step(teacher, loss, (inputs, labels, weights))
+
+
+@pytest.mark.parametrize("parts", PARTS, ids="{} parts".format)
+@pytest.mark.parametrize("activation", ["linear", "sigmoid"])
+def test_a_step_follows_the_gradient_of_the_error_of_values(activation, parts):
+    teacher = teaching_values(activation, parts)
+    inputs = {"source_ids": INPUTS["source_ids"], "target": VALUES[0]}
+
+    def loss():
+        errors = value_errors(activation, VALUES[1], teacher.model(inputs, training=True))
+        return tf.reduce_sum(errors * WEIGHTS) / WEIGHTS.sum()
+
+    takes_a_step(teacher, loss, (inputs, VALUES[1], WEIGHTS))
+
+
+def dataset(batches):
+    """Batches of any numbers of rows and target positions."""
+    signature = tf.nest.map_structure(
+        lambda each: tf.TensorSpec([None, None, *each.shape[2:]], each.dtype), batches[0]
     )
     stream = tf.data.Dataset.from_generator(lambda: batches, output_signature=signature)
     return stream.apply(tf.data.experimental.assert_cardinality(len(batches)))
+
+
+def of_shapes(*shapes):
+    """Batches with so many rows and target positions."""
+    return dataset([batch(slice(rows), length) for rows, length in shapes])
 
 
 @pytest.mark.parametrize("parts", [1, 2], ids="{} parts".format)
@@ -86,7 +124,7 @@ def test_figures_weigh_tokens_not_batches(parts):
     """Batches of another length and padding count as if all their tokens were in one."""
     teacher = teaching({}, smoothing=0.1, parts=parts)
     shapes = (1, 3), (3, 4)
-    found = teacher.evaluate(dataset(*shapes), return_dict=True, verbose=0)
+    found = teacher.evaluate(of_shapes(*shapes), return_dict=True, verbose=0)
     expected = {name: [] for name in found}
     for rows, length in shapes:
         inputs, labels, weights = batch(slice(rows), length)
@@ -98,6 +136,22 @@ def test_figures_weigh_tokens_not_batches(parts):
     expected = {name: np.mean(values) for name, values in expected.items() if values}
     expected["perplexity"] = np.exp(expected["cross_entropy"])
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("parts", [1, 2], ids="{} parts".format)
+@pytest.mark.parametrize("activation", ["linear", "sigmoid"])
+def test_errors_of_values_weigh_steps_not_batches(activation, parts):
+    teacher = teaching_values(activation, parts)
+    batches, expected = [], []
+    for rows, length in [(1, 3), (3, 4)]:
+        target, labels = VALUES[:, :rows, :length]
+        weights = WEIGHTS[:rows, :length]
+        inputs = {"source_ids": INPUTS["source_ids"][:rows], "target": target}
+        batches.append((inputs, labels, weights))
+        expected += [*value_errors(activation, labels, teacher.model(inputs)).numpy()[weights > 0]]
+    found = teacher.evaluate(dataset(batches), return_dict=True, verbose=0)
+    name = "mean_squared_error" if activation == "linear" else "binary_cross_entropy"
+    assert found == pytest.approx(dict.fromkeys(("loss", name), np.mean(expected)), rel=1e-5)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -125,7 +179,7 @@ def test_a_batch_of_padding_alone_teaches_nothing():
 def test_validation_changes_nothing():
     teacher = teaching({})
     before = teacher.model.get_weights()
-    teacher.evaluate(dataset((3, 4)), verbose=0)
+    teacher.evaluate(of_shapes((3, 4)), verbose=0)
     for old, new in zip(before, teacher.model.get_weights()):
         np.testing.assert_array_equal(old, new)
 
@@ -135,8 +189,8 @@ def test_nothing_is_traced_anew_after_the_first_epoch():
     loss_of, traces, epochs = teacher._loss_of, [], []
     teacher._loss_of = lambda *given, **options: traces.append(1) or loss_of(*given, **options)
     teacher.fit(
-        dataset((3, 4), (3, 3), (2, 4), (1, 2)),
-        validation_data=dataset((2, 3), (1, 4)),
+        of_shapes((3, 4), (3, 3), (2, 4), (1, 2)),
+        validation_data=of_shapes((2, 3), (1, 4)),
         epochs=3,
         callbacks=[keras.callbacks.LambdaCallback(lambda *_: epochs.append(len(traces)))],
         shuffle=False,

@@ -28,6 +28,7 @@ from kseq import (
     train,
 )
 from kseq.corpora.corpus import reopen_corpus
+from kseq.pipeline import batching
 from kseq.pipeline.survey import survey_pairs
 from kseq.run_directory import is_run
 from kseq.training import compiled
@@ -231,6 +232,11 @@ def test_large_batches_are_cut_where_cores_are_shared(settings, shared, gpus, pa
     assert compiled(model, TrainingConfig(**settings), batches=10).parts == parts
 
 
+def test_every_seed_that_is_allowed_trains(tiny, tmp_path):
+    config = CONFIG.with_settings(["seed=0", "epochs=1"])
+    assert train(tiny, config, out=tmp_path / "run", verbose=False).translate(["a1 b1"])
+
+
 # The rates are such that the last epoch is the best, whose weights are then both models'.
 @pytest.mark.parametrize(["ties", "learning_rate"], [("false", 0.01), ("true", 0.006)])
 def test_mixed_precision_trains_and_leaves_a_model_of_float32(
@@ -282,23 +288,71 @@ def test_a_validation_file_with_its_sides_swapped_is_told(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "settings", [[], ["batch_tokens=40", "batch_size=128"]], ids=["sentences", "tokens"]
+    "settings", [["batch_size=16"], ["batch_tokens=64", "batch_size=128"]], ids=str
 )
-def test_a_file_that_shrinks_while_it_is_read(settings, tmp_path, monkeypatch):
-    path, other = tmp_path / "pairs.tsv", tmp_path / "valid.tsv"
-    for file in (path, other):
-        file.write_text("".join(f"a{n % 7}\tx{n % 7}\n" for n in range(60)))
-    corpus = load_corpus(path, valid=other)
+@pytest.mark.parametrize(
+    "before, after", [(60, 20), (60, 59), (60, 61), (60, 300), (64, 65), (64, 300)]
+)
+def test_a_file_that_changes_while_it_is_read(before, after, settings, tmp_path, monkeypatch):
+    """Pools and chunks are small: what is added may begin one."""
+    changed_before_training(tmp_path, monkeypatch, before, pairs_in_lines(after))
+    monkeypatch.setitem(batching.POOL, "text", 16)
+    monkeypatch.setitem(batching.CHUNK, "text", 8)
+    with pytest.raises(ValueError, match="cannot be read as at the start: another number of pairs"):
+        train_from_files(tmp_path, settings)
+
+
+@pytest.mark.parametrize(
+    "content, error, message",
+    [
+        (None, OSError, "cannot be read as at the start: file not found: .*pairs.tsv$"),
+        (b"a\xff\tx\n" * 60, ValueError, "as at the start: .*pairs.tsv, line 1: not valid UTF-8"),
+        (b"a x\n" * 60, ValueError, "as at the start: .*pairs.tsv, line 1: .*tab"),
+    ],
+)
+def test_a_file_that_cannot_be_read_any_more(content, error, message, tmp_path, monkeypatch):
+    changed_before_training(tmp_path, monkeypatch, 60, content)
+    with pytest.raises(error, match=message):
+        train_from_files(tmp_path, [])
+
+
+def test_an_error_of_the_model_is_no_error_of_the_data(tiny, tmp_path, monkeypatch):
+    losses = kseq.models.teacher.output_losses
+
+    def failing(*given):
+        with tf.control_dependencies([tf.debugging.Assert(False, ["a fault of ours"])]):
+            return losses(*given)
+
+    monkeypatch.setattr(kseq.models.teacher, "output_losses", failing)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a fault of ours"):
+        train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
+
+
+def pairs_in_lines(count):
+    return b"".join(b"a%d\tx%d\n" % (n % 7, n % 7) for n in range(count))
+
+
+def changed_before_training(folder, monkeypatch, before, content):
+    """Pairs, which hold something else, or are gone, once they have been surveyed."""
+    path = folder / "pairs.tsv"
+    path.write_bytes(pairs_in_lines(before))
+    (folder / "valid.tsv").write_bytes(pairs_in_lines(before))
 
     def survey_and_change(*arguments):
-        path.write_text("a1\tx1\n" * 20)
+        if content is None:
+            path.unlink()
+        else:
+            path.write_bytes(content)
         return survey_pairs(*arguments)
 
     monkeypatch.setattr("kseq.pipeline.encoded.survey_pairs", survey_and_change)
     monkeypatch.setattr("kseq.pipeline.encoded.SMALLEST", 0)
-    config, options = CONFIG.with_settings(settings), {"verbose": False, "cache": "off"}
-    with pytest.raises(ValueError, match="changed while it was read: another number of pairs"):
-        train(corpus, config, out=tmp_path / "run", **options)
+
+
+def train_from_files(folder, settings):
+    corpus = load_corpus(folder / "pairs.tsv", valid=folder / "valid.tsv")
+    options = {"out": folder / "run", "verbose": False, "cache": "off"}
+    train(corpus, CONFIG.with_settings(settings), **options)
 
 
 def test_a_full_folder_for_temporary_files_is_named(tiny, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What a model is to make small, and what its training shows of it."""
+"""What a model is to make small."""
 
 import keras
 import tensorflow as tf
@@ -27,44 +27,6 @@ def measure(config):
 def token_cross_entropy(labels, logits):
     """Cross-entropy between labels `[B, T]` and logits `[B, T, V]`, by token, in nats."""
     return -tf.gather(tf.nn.log_softmax(logits), labels, batch_dims=2)
-
-
-def value_objective(config):
-    """Returns what a model of real-valued targets is trained for: a loss and its metric.
-
-    Args:
-        config: `ModelConfig`.
-
-    Returns:
-        A new `keras.losses.Loss` of batches, and a metric of whole epochs, the `measure`.
-    """
-    name, function = measure(config)
-    loss = {
-        "mean_squared_error": keras.losses.MeanSquaredError,
-        "binary_cross_entropy": keras.losses.BinaryCrossentropy,
-    }[name]
-    return loss(reduction="mean_with_sample_weight"), StepMean(function, name)
-
-
-class StepMean(keras.metrics.Mean):
-    """Mean over all steps of all batches, each weighing the same.
-
-    Keras' own metrics average over a sequence first, so that a step weighs the less the more
-    its batch is padded.
-
-    Args:
-        function: Function of labels and outputs `[B, T, F]` to values `[B, T]`.
-        name: What to call it.
-        **kwargs: Arguments of `keras.metrics.Mean`.
-    """
-
-    def __init__(self, function, name, **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.function = function
-
-    def update_state(self, labels, outputs, sample_weight):
-        values = self.function(labels, outputs)
-        super().update_state(tf.reshape(values, [-1]), tf.reshape(sample_weight, [-1]))
 
 
 @keras.saving.register_keras_serializable("kseq")

@@ -1,41 +1,30 @@
-"""Teacher forcing on text: what Keras' `fit` is called on."""
+"""Teacher forcing: what Keras' `fit` is called on."""
 
 import keras
 import tensorflow as tf
 
 from kseq.models.factory import output_layer, outputs_with_hidden
+from kseq.models.losses import measure
 from kseq.models.output import output_losses
 
 
 class Teacher(keras.Model):
-    """Trains a model of `build_seq2seq` by the cross-entropy of target tokens.
+    """Trains a model of `build_seq2seq`, with which it shares all weights.
 
-    Its steps for training and validation go from the last hidden layer to the loss at once; the
-    model, which gives logits, shares all weights with it. The rows of a batch can be cut into
-    parts that hang on each other only in the sum of their losses and gradients, so that one has
-    products to do while another waits.
+    The rows of a batch can be cut into parts that hang on each other only in the sum of their
+    losses and gradients, so that one has products to do while another waits. Figures are means
+    over all steps, each weighing the same, however its batch is padded.
 
     Args:
-        model: The model; its targets are text.
-        label_smoothing: The ε of `output_losses`.
+        model: The model.
         parts: Parts of a batch.
     """
 
-    def __init__(self, model, label_smoothing=0.0, parts=1):
+    def __init__(self, model, parts=1):
         super().__init__(name="teacher")
         self.model = model
-        self.label_smoothing = label_smoothing
         self.parts = parts
-        decoder = model.get_layer("decoder")
-        outputs = outputs_with_hidden(decoder)
-        del outputs["logits"]
-        self._below_logits = keras.Model(decoder.input, outputs)
-        self._figures = {
-            "loss": keras.metrics.Mean("loss"),
-            "cross_entropy": keras.metrics.Mean("cross_entropy"),
-            "accuracy": keras.metrics.Mean("accuracy"),
-            "perplexity": Perplexity(),
-        }
+        self._figures = {"loss": keras.metrics.Mean("loss")}
 
     @property
     def metrics(self):
@@ -64,13 +53,47 @@ class Teacher(keras.Model):
     def _share_of(self, part, total, training):
         """What some rows add to the loss of a batch whose weights add up to `total`."""
         inputs, labels, weights = part
+        shares = tf.math.divide_no_nan(weights, total)
+        loss = self._summed(inputs, labels, weights, shares, training)
+        # Those that layers add are means over the steps of these rows.
+        return tf.add_n([loss, *(added * tf.reduce_sum(shares) for added in self.losses)])
+
+    def _summed(self, inputs, labels, weights, shares, training):
+        """Their loss summed by share; updates the other figures."""
+        raise NotImplementedError
+
+
+class TextTeacher(Teacher):
+    """Trains by the cross-entropy of target tokens.
+
+    It goes from the last hidden layer to the loss at once; the model itself gives logits.
+
+    Args:
+        model: The model; its targets are text.
+        label_smoothing: The ε of `output_losses`.
+        parts: Parts of a batch.
+    """
+
+    def __init__(self, model, label_smoothing=0.0, parts=1):
+        super().__init__(model, parts)
+        self.label_smoothing = label_smoothing
+        decoder = model.get_layer("decoder")
+        outputs = outputs_with_hidden(decoder)
+        del outputs["logits"]
+        self._below_logits = keras.Model(decoder.input, outputs)
+        self._figures |= {
+            "cross_entropy": keras.metrics.Mean("cross_entropy"),
+            "accuracy": keras.metrics.Mean("accuracy"),
+            "perplexity": Perplexity(),
+        }
+
+    def _summed(self, inputs, labels, weights, shares, training):
         encoder = self.model.get_layer("encoder")
         encoded = encoder({name: inputs[name] for name in encoder.input}, training=training)
         targets = {"target_ids": inputs["target_ids"]}
         hidden = self._below_logits({**targets, **encoded}, training=training)["hidden"]
+        labels, weights, shares = (tf.reshape(each, [-1]) for each in (labels, weights, shares))
         kernel, bias, transposed = output_layer(self.model)
-        labels, weights = (tf.reshape(each, [-1]) for each in (labels, weights))
-        shares = tf.math.divide_no_nan(weights, total)
         loss, entropies, correct = output_losses(
             tf.reshape(hidden, [-1, hidden.shape[-1]]),
             *(kernel, bias, labels, shares),
@@ -81,16 +104,28 @@ class Teacher(keras.Model):
         self._figures["cross_entropy"].update_state(entropies, weights)
         self._figures["accuracy"].update_state(correct, weights)
         self._figures["perplexity"].update_state(entropies, weights)
-        # Those that layers add are means over the tokens of these rows.
-        return tf.add_n([loss, *(added * tf.reduce_sum(shares) for added in self.losses)])
+        return loss
 
 
-def _cut(data, parts):
-    """Rows of a batch, in order, as so many batches of about equal size; some can be empty."""
-    rows = tf.shape(data[1])[0]
-    sizes = [(rows + number) // parts for number in range(parts)]
-    pieces = [tf.split(each, sizes, num=parts) for each in tf.nest.flatten(data)]
-    return [tf.nest.pack_sequence_as(data, part) for part in zip(*pieces)]
+class ValueTeacher(Teacher):
+    """Trains by the error of real-valued targets, as `measure` says.
+
+    Args:
+        model: The model; its targets are real-valued.
+        parts: Parts of a batch.
+    """
+
+    def __init__(self, model, parts=1):
+        super().__init__(model, parts)
+        self._name, self._error = measure(model.config)
+        self._figures[self._name] = keras.metrics.Mean(self._name)
+
+    def _summed(self, inputs, labels, weights, shares, training):
+        errors = self._error(labels, self.model(inputs, training=training))
+        # Keras would average over a sequence first.
+        flat = (tf.reshape(each, [-1]) for each in (errors, weights))
+        self._figures[self._name].update_state(*flat)
+        return tf.reduce_sum(errors * shares)
 
 
 class Perplexity(keras.metrics.Mean):
@@ -101,3 +136,11 @@ class Perplexity(keras.metrics.Mean):
 
     def result(self):
         return keras.ops.exp(super().result())
+
+
+def _cut(data, parts):
+    """Rows of a batch, in order, as so many batches of about equal size; some can be empty."""
+    rows = tf.shape(data[1])[0]
+    sizes = [(rows + number) // parts for number in range(parts)]
+    pieces = [tf.split(each, sizes, num=parts) for each in tf.nest.flatten(data)]
+    return [tf.nest.pack_sequence_as(data, part) for part in zip(*pieces)]

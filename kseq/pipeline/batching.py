@@ -10,7 +10,7 @@ from kseq.special_tokens import PAD, START
 
 # Pairs that are held in memory at once, mixed and sorted by length: sentences are small, sequences
 # of real values are not.
-POOL = {"text": 100_000, "values": 2048}
+POOL = {"text": 100_000, "values": 1024}
 OTHER_PAIRS = "another number of pairs"
 
 
@@ -92,21 +92,36 @@ def _encoded(codec, sequences):
 
 
 def expect(pairs):
-    """Transform: ragged chunks as they are, and an error behind the last unless so many came."""
+    """Transform: ragged chunks as they are, and an error before the last unless so many came.
 
-    def count(so_far, sources, targets, is_end):
-        so_far += sources.nrows()
-        is_right = ~is_end | (so_far == pairs)
+    A chunk waits for the next one, or for the end: whoever has got so many pairs knows that
+    there are no more.
+    """
+
+    def count(state, part):
+        so_far, *waiting = state
+        *sides, is_end = part
+        so_far += sides[0].nrows()
+        is_right = tf.where(is_end, so_far == pairs, so_far <= pairs)
         with tf.control_dependencies([tf.debugging.Assert(is_right, [OTHER_PAIRS, so_far])]):
-            return tf.identity(so_far), (sources, targets)
+            return (tf.identity(so_far), *map(_parts, sides)), tuple(waiting)
 
     def counted(dataset):
-        end = (*map(_nothing, dataset.element_spec), True)
-        marked = dataset.map(lambda sources, targets: (sources, targets, False))
-        marked = marked.concatenate(tf.data.Dataset.from_tensors(end))
-        return marked.scan(tf.constant(0, tf.int64), lambda state, part: count(state, *part))
+        nothing = tuple(map(_nothing, dataset.element_spec))
+        marked = dataset.map(lambda *sides: (*sides, False))
+        marked = marked.concatenate(tf.data.Dataset.from_tensors((*nothing, True)))
+        first = tf.constant(0, tf.int64), *map(_parts, nothing)
+        parts = marked.scan(first, lambda state, *part: count(state, *part))
+        return parts.map(
+            lambda *sides: tuple(tf.RaggedTensor.from_row_lengths(*side) for side in sides)
+        )
 
     return counted
+
+
+def _parts(ragged):
+    """What it is made of, as a state of a scan can be no ragged tensor."""
+    return ragged.flat_values, ragged.row_lengths()
 
 
 def _nothing(spec):
@@ -129,6 +144,10 @@ def bucket_by_length(training, kind="text", shuffled=True):
         shuffled: Whether the order is random; otherwise it is always the same.
     """
 
+    def mixed(numbers, seeds):
+        shuffle = tf.random.experimental.stateless_shuffle
+        return shuffle(numbers, seeds) if shuffled else numbers
+
     def cut(pool, pool_seed):
         source, target = (side.row_lengths() for side in pool)
         first, second = (source, target) if kind == "values" else (target, source)
@@ -136,9 +155,7 @@ def bucket_by_length(training, kind="text", shuffled=True):
         is_there = tf.math.bincount(tf.cast(first, tf.int32)) > 0
         ranks = tf.cumsum(tf.cast(is_there, tf.int32))
         second = tf.where(tf.gather(ranks, first) % 2 == 1, second, -second)
-        order = tf.range(pool[0].nrows())
-        if shuffled:
-            order = tf.random.experimental.stateless_shuffle(order, [pool_seed, 0])
+        order = mixed(tf.range(pool[0].nrows()), [pool_seed, 0])
         lengths = tf.gather(first * 2**32 + second, order)
         order = tf.gather(order, tf.argsort(lengths, stable=True))
         # A target has one step more than the decoder reads.
@@ -147,14 +164,15 @@ def bucket_by_length(training, kind="text", shuffled=True):
             lambda lengths: batch_starts(lengths, training), [longest], tf.int64
         )
         starts.set_shape([None])
-        batches = tf.data.Dataset.from_tensor_slices((starts[:-1], starts[1:]))
-        if shuffled:
-            batches = batches.shuffle(tf.size(starts, tf.int64), pool_seed)
-        return batches.map(
-            lambda start, end: tuple(tf.gather(side, order[start:end]) for side in pool)
+        numbers = tf.data.Dataset.from_tensor_slices(
+            mixed(tf.range(tf.size(starts) - 1), [pool_seed, 1])
+        )
+        return numbers.map(
+            lambda number: tuple(
+                tf.gather(side, order[starts[number] : starts[number + 1]]) for side in pool
+            )
         )
 
-    # A shuffle inside `cut` starts anew from its seed, so every pool needs one of its own.
     seed = training.seed if shuffled else None
     seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
     pairs = max(1, POOL[kind] // training.batch_size) * training.batch_size
@@ -249,8 +267,8 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
         A `tf.data.Dataset` of `({"source_ids": [B, S], "target_ids": [B, T]}, labels [B, T],
         sample_weight [B, T])`: int32 ids, float32 weights, PAD on the right. Real-valued
         sources are `{"source": [B, S, F], "source_mask": [B, S]}`, such targets `{"target":
-        [B, T, F]}` with labels `[B, T, F]`. The same seed gives the same batches, but for
-        subwords that are drawn.
+        [B, T, F]}` with labels `[B, T, F]`. The same seed, and the same global one
+        of TensorFlow, give the same batches, but for subwords that are drawn.
     """
     transforms = [
         expect(survey.kept),
