@@ -9,6 +9,7 @@ from typing import Literal
 
 from kseq.fields import Section, check_names, number, suggestion
 
+LEAST_SUBWORDS = 300  # special tokens, 256 bytes and some characters
 _MANY = 1_000_000
 
 
@@ -254,7 +255,7 @@ class TextConfig(Section):
     minimum_frequency: int = number(2, minimum=1, maximum=_MANY)
     maximum_vocabulary_size: int = number(50_000, minimum=5, maximum=10_000_000)
     subword_algorithm: Literal["unigram", "bpe"] = "unigram"
-    subword_vocabulary_size: int = number(8000, minimum=300, maximum=_MANY)
+    subword_vocabulary_size: int = number(8000, minimum=LEAST_SUBWORDS, maximum=_MANY)
     share_vocabulary: bool = False
 
     def __post_init__(self):
@@ -459,8 +460,11 @@ class Config:
         values = self.to_dict()
         for setting in settings:
             name, separator, text = setting.partition("=")
-            if not separator:
-                raise ValueError(f"expected field=value, such as units=256; received {setting!r}")
+            if not separator or not name.strip():
+                raise ValueError(
+                    "expected field=value, such as units=256, without spaces around =; received "
+                    f"{setting!r}"
+                )
             section, field = _locate(name.strip())
             values[section][field] = _scalar(text)
         return Config.from_dict(values)

@@ -128,7 +128,8 @@ def test_settings():
 @pytest.mark.parametrize(
     "setting, message",
     [
-        ("units", "expected field=value, such as units=256; received 'units'"),
+        ("units", "such as units=256, without spaces around =; received 'units'"),
+        ("=256", "expected field=value, such as units=256.*; received '=256'"),
         ("unitz=3", "unknown setting 'unitz'; did you mean 'units'"),
         ("model.epochs=3", "unknown setting 'model.epochs'"),
         ("cell=grl", "'gru' or 'lstm'; received 'grl'"),

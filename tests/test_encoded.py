@@ -94,7 +94,15 @@ def test_what_has_changed_is_encoded_anew(corpus, tmp_path, told, change):
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "missing", "record", "vocabulary"])
+RECORDS = {
+    "empty": "{}",
+    "list": '{"surveys": [], "files": []}',
+    "nothing": '{"surveys": [], "files": {}}',
+    "deep": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "missing", "vocabulary", *RECORDS])
 def test_what_is_torn_is_encoded_anew(corpus, tmp_path, told, damage):
     whole = prepare(corpus, CONFIG, tmp_path / "cache")
     [folder] = (tmp_path / "cache").iterdir()
@@ -106,8 +114,8 @@ def test_what_is_torn_is_encoded_anew(corpus, tmp_path, told, damage):
         ids.write_bytes(np.frombuffer(good, np.int32)[::-1].tobytes())
     if damage == "missing":
         ids.unlink()
-    if damage == "record":
-        (folder / "encoded.json").write_text("{}")
+    if damage in RECORDS:
+        (folder / "encoded.json").write_text(RECORDS[damage])
     if damage == "vocabulary":
         vocabulary = folder / "source_vocabulary.txt"
         vocabulary.write_text(vocabulary.read_text() + "more\n")

@@ -90,6 +90,11 @@ def test_a_size_that_the_data_do_not_allow_names_one_that_they_do(sentences, alg
     assert TextCodec(train_subwords(sentences[:100], most, algorithm), "subword").size == most
 
 
+def test_data_that_allow_no_size_at_all(sentences):
+    with pytest.raises(ValueError, match="not even have 300 different .* word or character as"):
+        train_subwords(sentences[:2], 300)
+
+
 def test_a_size_below_characters_and_bytes_names_the_least(sentences):
     with pytest.raises(ValueError, match="set subword_vocabulary_size to at least") as caught:
         train_subwords(sentences, 280)

@@ -261,11 +261,14 @@ def _reopened(folder, config):
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
         if any(_checksum(folder / name) != sum_ for name, sum_ in record["files"].items()):
             return None
-        surveys = tuple(Survey(**survey) for survey in record["surveys"])
+        train, valid = (Survey(**survey) for survey in record["surveys"])
         codecs = CodecPair.load(folder, config)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return Prepared(codecs, surveys, tuple(EncodedPairs(folder, split) for split in _SPLITS))
+    splits = tuple(EncodedPairs(folder, split) for split in _SPLITS)
+    if not all(path.name in record["files"] for split in splits for path in split.paths()):
+        return None
+    return Prepared(codecs, (train, valid), splits)
 
 
 def _checksum(path):

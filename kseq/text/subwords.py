@@ -8,6 +8,7 @@ import tempfile
 import tensorflow as tf
 import tensorflow_text
 
+from kseq.config import LEAST_SUBWORDS
 from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, START, UNK
 from kseq.text.letter_case import CAPITAL, CAPITALS, LOWER, mark_case, restore_case
 
@@ -97,6 +98,11 @@ def _explained(message, size):
     """What SentencePiece says, with the setting that mends it."""
     most = re.search(r"too high .* value <= (\d+)", message)
     least = re.search(r"smaller than required_chars\. \d+ vs (\d+)", message)
+    if most and int(most[1]) < LEAST_SUBWORDS:
+        return (
+            f"the training split does not even have {LEAST_SUBWORDS} different subwords; it needs "
+            "more pairs, or word or character as source_tokenizer and target_tokenizer"
+        )
     if most:
         return (
             f"the training split does not have {size:,} different subwords; set "
