@@ -117,14 +117,14 @@ class ValueTeacher(Teacher):
 
     def __init__(self, model, parts=1):
         super().__init__(model, parts)
-        self._name, self._error = measure(model.config)
-        self._figures[self._name] = keras.metrics.Mean(self._name)
+        self._measure, self._error = measure(model.config)
+        self._figures[self._measure] = keras.metrics.Mean(self._measure)
 
     def _summed(self, inputs, labels, weights, shares, training):
         errors = self._error(labels, self.model(inputs, training=training))
         # Keras would average over a sequence first.
         flat = (tf.reshape(each, [-1]) for each in (errors, weights))
-        self._figures[self._name].update_state(*flat)
+        self._figures[self._measure].update_state(*flat)
         return tf.reduce_sum(errors * shares)
 
 
