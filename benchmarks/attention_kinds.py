@@ -124,7 +124,7 @@ def step_times(corpus, kinds):
     for kind in kinds:
         config = settings(corpus, kind)
         model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
-        models[kind] = compiled(model, config.training, batches=1000)
+        models[kind] = compiled(model, config.training, survey)
         models[kind].train_on_batch(*batch)
     times = {kind: [] for kind in kinds}
     for _ in range(ROUNDS):

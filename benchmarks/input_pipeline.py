@@ -53,7 +53,7 @@ def measured(corpus, config, batches, rounds):
     """Batches per second of each of the three, one figure for each round; shares of padding."""
     from kseq.models.factory import build_seq2seq, computing_in
     from kseq.pipeline import encoded
-    from kseq.pipeline.batching import batch_count, training_pipeline
+    from kseq.pipeline.batching import training_pipeline
     from kseq.training import compiled
 
     encoded.SMALLEST = 0  # keeps every corpus as ids
@@ -66,8 +66,7 @@ def measured(corpus, config, batches, rounds):
         )
         with computing_in(config.training.precision):
             model = build_seq2seq(config.model, *from_ids.codecs.vocabulary_sizes)
-        epoch = batch_count(from_ids.surveys[0], config.training)
-        learner = compiled(model, config.training, epoch)
+        learner = compiled(model, config.training, from_ids.surveys[0])
         ways = {
             "pipeline alone, from text": (text, lambda batch: None),
             "pipeline alone, from encoded files": (ids, lambda batch: None),

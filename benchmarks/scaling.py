@@ -13,6 +13,7 @@ FOLDER gets a picture, too.
 import argparse
 import functools
 import json
+import math
 import pathlib
 import resource
 import statistics
@@ -108,13 +109,15 @@ def _trained(config, sizes):
     import kseq
     from kseq.memory import freed_memory_kept
     from kseq.models.factory import computing_in
+    from kseq.pipeline.survey import Survey
     from kseq.training import compiled
 
     with computing_in(config.training.precision):
         model = kseq.build_seq2seq(config.model, sizes["vocabulary"], sizes["vocabulary"])
-    learner = compiled(model, config.training, 1000)
     random = np.random.default_rng(0)
     shape = sizes["batch"], sizes["length"]
+    survey = Survey(kept=shape[0], blank=0, overlong=0, length_ratio=1.0, tokens=math.prod(shape))
+    learner = compiled(model, config.training, survey)
     ids = random.integers(4, sizes["vocabulary"], (2, *shape), dtype="int32")
     batch = {"source_ids": ids[0], "target_ids": ids[1]}, ids[1], np.ones(shape, "float32")
     times = []

@@ -22,9 +22,11 @@ model = kseq.build_seq2seq(config.model, 8_000, 8_000)
 """
 _BATCH = """
 import tensorflow as tf
+from kseq.pipeline.survey import Survey
 from kseq.training import compiled
-learner = compiled(model, config.training, 100)
 ids = tf.fill([config.training.batch_size, 12], 4)
+survey = Survey(kept=len(ids), blank=0, overlong=0, length_ratio=1.0, tokens=12 * len(ids))
+learner = compiled(model, config.training, survey)
 learner.train_on_batch({"source_ids": ids, "target_ids": ids}, ids, tf.ones([len(ids), 12]))
 """
 TENSORFLOW, TRANSLATION = "import tensorflow", "kseq translate, one sentence"

@@ -103,7 +103,7 @@ class Training:
 
     def __init__(self, corpus, settings, steps):
         from kseq.models.factory import build_seq2seq, computing_in
-        from kseq.pipeline.batching import batch_count, training_pipeline
+        from kseq.pipeline.batching import training_pipeline
         from kseq.pipeline.encoded import prepare
         from kseq.training import compiled
 
@@ -112,7 +112,7 @@ class Training:
         self.survey, training = prepared.surveys[0], self.config.training
         with computing_in(training.precision):
             self.model = build_seq2seq(self.config.model, *prepared.codecs.vocabulary_sizes)
-        self.learner = compiled(self.model, training, batch_count(self.survey, training))
+        self.learner = compiled(self.model, training, self.survey)
         self.dataset = training_pipeline(
             prepared.splits[0], prepared.codecs, training, self.survey
         ).repeat()

@@ -29,8 +29,7 @@ from kseq.text.vectors import load_vectors
 from kseq.translator import Translator
 
 FINAL_LEARNING_RATE = 0.05  # of the highest one
-LEAST_SENTENCES = 32  # of a part of a batch that is at work beside another: fewer gain nothing
-USUAL_TOKENS = 16  # of a sentence, where batches are made by tokens
+LEAST_TOKENS = 256  # of a part of a batch that is at work beside another: fewer gain nothing
 
 
 class TrainingFailed(RuntimeError):
@@ -86,7 +85,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
         with computing_in(config.training.precision):
             model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
         _load_embeddings(model, codecs, config.training, say)
-        learner = compiled(model, config.training, batch_count(surveys[0], config.training))
+        learner = compiled(model, config.training, surveys[0])
         say(f"model: {model.count_params():,} parameters")
         record = _record(corpus, *surveys, model.count_params())
         run_directory.describe(run.folder, config, codecs, record)
@@ -221,17 +220,19 @@ def _reading_error(text):
     return OSError if issubclass(kind, OSError) else ValueError, found[2]
 
 
-def compiled(model, training, batches):
+def compiled(model, training, survey):
     """Makes a model of `build_seq2seq` ready for Keras' `fit`: Adam, warm-up, cosine decay, loss.
 
     Args:
         model: The model.
         training: `TrainingConfig`.
-        batches: Batches of an epoch.
+        survey: `Survey` of the training split.
 
     Returns:
         A `Teacher` of the model.
     """
+    batches = batch_count(survey, training)
+    parts = _parts(survey.tokens / batches)
     steps = batches * training.epochs
     warmup = min(training.warmup_steps, steps // 10)
     learning_rate = keras.optimizers.schedules.CosineDecay(
@@ -245,19 +246,18 @@ def compiled(model, training, batches):
     # A step that makes these variables is traced once more without.
     optimizer.build(model.trainable_variables)
     if model.config.target_features:
-        teacher = ValueTeacher(model, _parts(training))
+        teacher = ValueTeacher(model, parts)
     else:
-        teacher = TextTeacher(model, training.label_smoothing, _parts(training))
+        teacher = TextTeacher(model, training.label_smoothing, parts)
     # Batches have many shapes, and XLA would compile each of them anew.
     teacher.compile(optimizer, jit_compile=False)
     return teacher
 
 
-def _parts(training):
-    """In how many parts a batch is trained on: at once, if they find cores of their own."""
-    sentences = training.batch_tokens // USUAL_TOKENS or training.batch_size
+def _parts(tokens):
+    """In how many parts batches of about so many tokens are trained on, at once."""
     has_gpu = bool(tf.config.list_logical_devices("GPU"))
-    if has_gpu or sentences < AT_ONCE * LEAST_SENTENCES or not cores_are_shared():
+    if has_gpu or tokens < AT_ONCE * LEAST_TOKENS or not cores_are_shared():
         return 1
     return AT_ONCE
 

@@ -29,7 +29,7 @@ from kseq import (
 )
 from kseq.corpora.corpus import reopen_corpus
 from kseq.pipeline import batching
-from kseq.pipeline.survey import survey_pairs
+from kseq.pipeline.survey import Survey, survey_pairs
 from kseq.run_directory import is_run
 from kseq.training import compiled
 
@@ -207,7 +207,7 @@ def test_settings_reach_the_optimizer_and_the_loss():
     config = TrainingConfig(
         epochs=4, learning_rate=0.01, warmup_steps=10, gradient_clip=0.5, label_smoothing=0.1
     )
-    learner = compiled(model, config, batches=100)
+    learner = compiled(model, config, survey(batches=100))
     assert learner.optimizer.global_clipnorm == 0.5
     assert learner.label_smoothing == 0.1
     rates = [float(learner.optimizer._learning_rate(step)) for step in (0, 5, 10, 205, 400)]
@@ -215,21 +215,31 @@ def test_settings_reach_the_optimizer_and_the_loss():
 
 
 @pytest.mark.parametrize(
-    "settings, shared, gpus, parts",
+    "settings, tokens, shared, gpus, parts",
     [
-        ({"batch_size": 64}, True, [], 2),
-        ({"batch_size": 63}, True, [], 1),
-        ({"batch_size": 64}, False, [], 1),
-        ({"batch_size": 64}, True, ["a GPU"], 1),
-        ({"batch_tokens": 1024}, True, [], 2),
-        ({"batch_tokens": 1000}, True, [], 1),
+        ({"batch_size": 64}, 8, True, [], 2),
+        ({"batch_size": 64}, 7, True, [], 1),
+        ({"batch_size": 8}, 64, True, [], 2),
+        ({"batch_size": 64}, 8, False, [], 1),
+        ({"batch_size": 64}, 8, True, ["a GPU"], 1),
+        ({"batch_tokens": 512}, 8, True, [], 2),
+        ({"batch_tokens": 500}, 8, True, [], 1),
     ],
 )
-def test_large_batches_are_cut_where_cores_are_shared(settings, shared, gpus, parts, monkeypatch):
+def test_large_batches_are_cut_where_cores_are_shared(
+    settings, tokens, shared, gpus, parts, monkeypatch
+):
     monkeypatch.setattr("kseq.training.cores_are_shared", lambda: shared)
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: gpus)
     model = build_seq2seq(CONFIG.model, 20, 15)
-    assert compiled(model, TrainingConfig(**settings), batches=10).parts == parts
+    training = TrainingConfig(**settings)
+    assert compiled(model, training, survey(100, training.batch_size, tokens)).parts == parts
+
+
+def survey(batches, batch_size=128, tokens=16):
+    """Of so many batches of pairs with so many tokens."""
+    pairs = batches * batch_size
+    return Survey(kept=pairs, blank=0, overlong=0, length_ratio=1.0, tokens=pairs * tokens)
 
 
 def test_every_seed_that_is_allowed_trains(tiny, tmp_path):
