@@ -95,8 +95,7 @@ def train(options):
     corpus = _corpus(options)
     config = config or corpus.config.with_settings(options.set)
 
-    import_tensorflow_quietly()
-    share_cores()
+    _start_tensorflow()
     from kseq import training
     from kseq.run_directory import is_run
 
@@ -117,6 +116,7 @@ def train(options):
 def _corpus(options):
     """The corpus to train on, with the settings that it brings."""
     from kseq.corpora.corpus import embedded_corpora, load_corpus
+    from kseq.corpora.values import holds_records
     from kseq.recipes import load_recipe
 
     if not options.train:
@@ -140,6 +140,8 @@ def _corpus(options):
         raise ValueError(f"unknown corpus: {options.corpus!r}; expected {known}, or use --train")
     files = [options.corpus] if options.corpus else options.train
     splits = {"valid": options.valid, "test": options.test}
+    if any(map(holds_records, files)):
+        _start_tensorflow()  # they are read by it; faults of other files are told without
     return load_corpus(*files, **splits, swap=options.swap, apart=options.apart)
 
 
@@ -431,11 +433,16 @@ def _load(*runs, **options):
 
     for run in runs:
         require_run(run)
-    import_tensorflow_quietly()
-    share_cores()
+    _start_tensorflow()
     from kseq.translator import Translator
 
     return Translator.load(*runs, **options)
+
+
+def _start_tensorflow():
+    """Before anything else does: its threads are given out then."""
+    import_tensorflow_quietly()
+    share_cores()
 
 
 def _test_pairs(options):
@@ -445,6 +452,8 @@ def _test_pairs(options):
 
     _, config, record = read_run(options.run_directory)
     alignments = None
+    if config.model.source_features or config.model.target_features:
+        _start_tensorflow()  # records are read by it
     if options.test:
         pairs = open_pairs(options.test, options.swap)
     elif options.swap:

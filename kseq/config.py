@@ -328,7 +328,8 @@ class TrainingConfig(Section):
         target_vectors: Likewise for the target.
         freeze_vectors: Whether the embeddings of words that have a vector in such a file stay
             as they are; those of other words are learnt all the same.
-        seed: Seed of weights, dropout and the order of the batches.
+        seed: Seed of weights, dropout and the order of the batches. What it gives hangs on the
+            machine, too: dropout draws others where batches are trained on in halves.
 
     Raises:
         ValueError: A value is out of range.

@@ -13,27 +13,26 @@ def usable_cores():
 
 
 def share_cores():
-    """Leaves a single operation half of the cores, unless TF_NUM_INTRAOP_THREADS is set.
+    """Where there are two cores, gives an operation one, unless TF_NUM_INTRAOP_THREADS is set.
 
-    Batches are searched two at once, and trained on in two parts, which leaves little to be
-    shared; and for one sentence the operations are so small that to wake a thread for its part
-    of one takes longer than the part. Where TensorFlow is at work already, it keeps the threads
-    that it has.
+    Batches are searched two at once, and trained on in two parts, so that each has a core of its
+    own; and for one sentence the operations are so small that to wake a thread for its part of one
+    takes longer than the part. With more cores all that TensorFlow has at work share the threads
+    for operations: fewer of them would leave cores idle. Where TensorFlow is at work already, it
+    keeps the threads that it has.
     """
-    if os.environ.get("TF_NUM_INTRAOP_THREADS"):
+    if os.environ.get("TF_NUM_INTRAOP_THREADS") or usable_cores() != AT_ONCE:
         return
     import tensorflow as tf
 
     with contextlib.suppress(RuntimeError):
-        tf.config.threading.set_intra_op_parallelism_threads(max(1, usable_cores() // 2))
+        tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 def cores_are_shared():
-    """Returns whether two operations at once find cores of their own, as after `share_cores`."""
+    """Returns whether an operation has one thread, and two at once find cores of their own."""
     import tensorflow as tf
 
     threads = tf.config.threading.get_intra_op_parallelism_threads()
-    if not threads:
-        named = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
-        threads = int(named) if named.isdecimal() else 0
-    return 0 < threads <= usable_cores() // 2
+    named = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return (str(threads) if threads else named) == "1" and usable_cores() >= AT_ONCE

@@ -29,7 +29,8 @@ from kseq.text.vectors import load_vectors
 from kseq.translator import Translator
 
 FINAL_LEARNING_RATE = 0.05  # of the highest one
-LEAST_TOKENS = 256  # of a part of a batch that is at work beside another: fewer gain nothing
+# Of a part of a batch that is at work beside another: fewer gain nothing.
+LEAST_TOKENS, LEAST_SENTENCES = 256, 4
 
 
 class TrainingFailed(RuntimeError):
@@ -213,11 +214,12 @@ def _reading_error(text):
     if OTHER_PAIRS in text:
         return ValueError, f"{OTHER_PAIRS}; train again"
     # An error of Python stands in the middle, with its traceback behind it.
-    found = re.search(r"^(\w+): (.+)\nTraceback \(most recent", text, re.MULTILINE)
+    pattern = r"^(\w+): ((?:(?!\n\w+: ).)+?)\nTraceback \(most recent"
+    found = re.search(pattern, text, re.MULTILINE | re.DOTALL)
     if found is None:
         return None, ""
     kind = getattr(builtins, found[1], ValueError)
-    return OSError if issubclass(kind, OSError) else ValueError, found[2]
+    return OSError if issubclass(kind, OSError) else ValueError, " ".join(found[2].split())
 
 
 def compiled(model, training, survey):
@@ -232,7 +234,7 @@ def compiled(model, training, survey):
         A `Teacher` of the model.
     """
     batches = batch_count(survey, training)
-    parts = _parts(survey.tokens / batches)
+    parts = _parts(survey.tokens / batches, survey.kept / batches)
     steps = batches * training.epochs
     warmup = min(training.warmup_steps, steps // 10)
     learning_rate = keras.optimizers.schedules.CosineDecay(
@@ -254,10 +256,10 @@ def compiled(model, training, survey):
     return teacher
 
 
-def _parts(tokens):
-    """In how many parts batches of about so many tokens are trained on, at once."""
-    has_gpu = bool(tf.config.list_logical_devices("GPU"))
-    if has_gpu or tokens < AT_ONCE * LEAST_TOKENS or not cores_are_shared():
+def _parts(tokens, sentences):
+    """In how many parts batches of about so many of both are trained on, at once."""
+    is_small = tokens < AT_ONCE * LEAST_TOKENS or sentences < AT_ONCE * LEAST_SENTENCES
+    if is_small or tf.config.list_logical_devices("GPU") or not cores_are_shared():
         return 1
     return AT_ONCE
 

@@ -14,7 +14,17 @@ import tensorflow as tf
 from conftest import LEARNT, SMALL
 from test_cli import ENVIRONMENT, KSEQ, complains, kseq  # noqa: F401
 
-from kseq import BeamSearch, Config, Sampling, Translator, align, load_corpus, to_pharaoh, train
+from kseq import (
+    BeamSearch,
+    Config,
+    Sampling,
+    Translator,
+    align,
+    load_corpus,
+    to_pharaoh,
+    train,
+    write_records,
+)
 from kseq.cli import main
 from kseq.processor import usable_cores
 
@@ -77,14 +87,18 @@ def test_options_may_stand_before_the_file(small_run, text, output, capsys):
     assert "unrecognized arguments: more" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", ["translate", "train"])
-def test_an_operation_gets_half_of_the_cores(verb, small_run, text, tmp_path):
+@pytest.mark.parametrize("task", ["translate", "train", "train from records"])
+def test_of_two_cores_an_operation_gets_one(task, small_run, text, tmp_path):
     """As the command sets it in a process of its own, before TensorFlow has threads."""
     (tmp_path / "pairs.tsv").write_text("a b\tc d\n" * 40)
+    values = np.zeros([3, 2], np.float32)
+    write_records(tmp_path / "pairs.tfrecord", [(values, "a b")] * 40)
+    file = tmp_path / ("pairs.tfrecord" if "records" in task else "pairs.tsv")
+    verb = task.split()[0]
     arguments = {
         "translate": [small_run, text],
         "train": [
-            *("--train", tmp_path / "pairs.tsv", "--valid", tmp_path / "pairs.tsv"),
+            *("--train", file, "--valid", file),
             *("--out", tmp_path / "run", "--set", "epochs=1", "units=8", "embedding_dim=8"),
         ],
     }
@@ -96,7 +110,7 @@ def test_an_operation_gets_half_of_the_cores(verb, small_run, text, tmp_path):
     command = [sys.executable, "-c", program, verb, *arguments[verb]]
     environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": ""}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert int(done.stdout.splitlines()[-1]) == max(1, usable_cores() // 2)
+    assert int(done.stdout.splitlines()[-1]) == (1 if usable_cores() == 2 else 0)
 
 
 def test_a_prefix_and_an_ensemble(small_run, text, output):

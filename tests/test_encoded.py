@@ -66,6 +66,15 @@ def test_encoded_pairs_give_the_batches_of_the_text(corpus, tmp_path, monkeypatc
         assert batches(plain, config, split) == batches(cached, config, split)
 
 
+@pytest.mark.parametrize("part", [0, 2, 3], ids=["sources", "targets", "target lengths"])
+def test_a_file_that_is_cut_short_during_training_is_named(corpus, tmp_path, part):
+    pairs = prepare(corpus, CONFIG, tmp_path / "cache").splits[0]
+    path = pairs.paths()[part]
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(ValueError, match=f"{path.name}: cut short since training began"):
+        list(pairs.chunks())
+
+
 def test_a_second_training_finds_what_the_first_one_left(corpus, tmp_path, told, monkeypatch):
     first = prepare(corpus, CONFIG, tmp_path / "cache", told.append)
 

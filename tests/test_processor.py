@@ -1,4 +1,4 @@
-"""The cores that a process may use, and half of them for an operation."""
+"""The cores that a process may use, and the threads of an operation."""
 
 import pytest
 import tensorflow as tf
@@ -16,15 +16,16 @@ def asked(monkeypatch):
     return numbers
 
 
-@pytest.mark.parametrize("cores, threads", [(1, 1), (2, 1), (3, 1), (8, 4)])
-def test_an_operation_gets_half_of_the_cores(cores, threads, asked, monkeypatch):
+@pytest.mark.parametrize("cores, threads", [(1, []), (2, [1]), (3, []), (8, [])])
+def test_of_two_cores_an_operation_gets_one(cores, threads, asked, monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(cores), raising=False)
     share_cores()
-    assert asked == [threads]
+    assert asked == threads
 
 
 def test_who_has_said_how_many_threads_gets_them(asked, monkeypatch):
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
+    monkeypatch.setattr("kseq.processor.usable_cores", lambda: 2)
     share_cores()
     assert asked == []
 
@@ -47,8 +48,8 @@ def test_where_a_system_does_not_say_what_a_process_may_use(monkeypatch):
 @pytest.mark.parametrize(
     "cores, configured, named, shared",
     [
-        *((4, 0, "", False), (4, 4, "", False), (4, 3, "", False), (4, 2, "", True)),
-        *((4, 0, "1", True), (4, 0, "3", False), (4, 3, "1", False), (4, 0, "many", False)),
+        *((4, 0, "", False), (4, 2, "", False), (4, 1, "", True), (4, 0, "many", False)),
+        *((4, 0, "1", True), (4, 0, "2", False), (4, 2, "1", False), (4, 1, "2", True)),
         *((1, 1, "", False), (2, 1, "", True)),
     ],
 )

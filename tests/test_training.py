@@ -94,7 +94,8 @@ def test_the_same_seed_gives_the_same_model(tiny, tmp_path):
     assert abs(results[0] - results[2]) > 1e-3
 
 
-def test_nothing_is_traced_anew_whatever_the_batches(tmp_path, monkeypatch):
+@pytest.mark.parametrize("parts", [1, 2])
+def test_nothing_is_traced_anew_whatever_the_batches(parts, tmp_path, monkeypatch):
     """One graph to train and one to validate with serve batches of all sizes and lengths."""
     path, traces, shapes = tmp_path / "pairs.tsv", [], set()
     lines = (f"{'a ' * (n % 9 + 1)}b\t{'x ' * (n % 7 + 1)}y\n" for n in range(250))
@@ -107,6 +108,7 @@ def test_nothing_is_traced_anew_whatever_the_batches(tmp_path, monkeypatch):
         return loss_of(self, data, training)
 
     monkeypatch.setattr(kseq.models.teacher.Teacher, "_loss_of", watched)
+    monkeypatch.setattr("kseq.training._parts", lambda *_: parts)
     train(load_corpus(path), Config().with_settings(SMALL), out=tmp_path / "run", verbose=False)
     assert len(shapes) > 3 and traces == [True, False]
 
@@ -220,6 +222,7 @@ def test_settings_reach_the_optimizer_and_the_loss():
         ({"batch_size": 64}, 8, True, [], 2),
         ({"batch_size": 64}, 7, True, [], 1),
         ({"batch_size": 8}, 64, True, [], 2),
+        ({"batch_size": 7}, 999, True, [], 1),
         ({"batch_size": 64}, 8, False, [], 1),
         ({"batch_size": 64}, 8, True, ["a GPU"], 1),
         ({"batch_tokens": 512}, 8, True, [], 2),
@@ -324,6 +327,15 @@ def test_a_file_that_cannot_be_read_any_more(content, error, message, tmp_path, 
     changed_before_training(tmp_path, monkeypatch, 60, content)
     with pytest.raises(error, match=message):
         train_from_files(tmp_path, [])
+
+
+def test_errors_of_reading_that_have_several_lines(tmp_path, monkeypatch):
+    """Also where the name of a file has two."""
+    folder = tmp_path / "two\nlines"
+    folder.mkdir()
+    changed_before_training(folder, monkeypatch, 60, None)
+    with pytest.raises(OSError, match="as at the start: file not found: .*two lines/pairs.tsv$"):
+        train_from_files(folder, [])
 
 
 def test_an_error_of_the_model_is_no_error_of_the_data(tiny, tmp_path, monkeypatch):

@@ -97,7 +97,7 @@ def is_value_file(path):
     """
     path = pathlib.Path(path)
     try:
-        if not path.is_file() or _holds_records(path):
+        if not path.is_file() or holds_records(path):
             return path.is_file()
         with contextlib.closing(lines.read_lines(path)) as numbered:
             first = next((line for _, line in numbered if line.strip()), "")
@@ -122,7 +122,7 @@ def write_records(path, pairs):
     from kseq.corpora.records import write_examples
 
     path = pathlib.Path(path)
-    if not _holds_records(path):
+    if not holds_records(path):
         raise ValueError(f"{path}: expected a name that ends in {', '.join(_RECORDS)}")
 
     def checked():
@@ -250,8 +250,9 @@ class ValueCodec:
         return values * self.scale + self.mean
 
 
-def _holds_records(path):
-    return path.name.endswith(_RECORDS)
+def holds_records(path):
+    """Whether the name of a file is that of a TFRecord."""
+    return str(path).endswith(_RECORDS)
 
 
 def _names_array(column):
@@ -260,7 +261,7 @@ def _names_array(column):
 
 def _read_sides(path):
     """Yields where each pair stands, what `keeps` is asked, and strings, arrays or their paths."""
-    if _holds_records(path):
+    if holds_records(path):
         from kseq.corpora.records import read_examples
 
         for number, (source, target) in read_examples(path):

@@ -64,10 +64,10 @@ class EncodedPairs:
         with _opened(self.paths(), "rb") as opened:
             source_ids, source_lengths, target_ids, target_lengths = opened
             while (sources := _read(source_lengths, CHUNK["text"])).size:
-                targets = _read(target_lengths, sources.size)
+                targets = _read_all(target_lengths, sources.size)
                 yield (
-                    *(_read(source_ids, sources.sum()), sources),
-                    *(_read(target_ids, targets.sum()), targets),
+                    *(_read_all(source_ids, sources.sum()), sources),
+                    *(_read_all(target_ids, targets.sum()), targets),
                 )
 
 
@@ -110,6 +110,13 @@ def _opened(paths, mode):
 
 def _read(file, count):
     return np.fromfile(file, np.int32, count)
+
+
+def _read_all(file, count):
+    numbers = _read(file, count)
+    if numbers.size < count:
+        raise ValueError(f"{file.name}: cut short since training began; train again")
+    return numbers
 
 
 def prepare(corpus, config, cache=None, say=lambda _: None):

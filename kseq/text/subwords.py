@@ -101,7 +101,8 @@ def _explained(message, size):
     if most and int(most[1]) < LEAST_SUBWORDS:
         return (
             f"the training split does not even have {LEAST_SUBWORDS} different subwords; it needs "
-            "more pairs, or word or character as source_tokenizer and target_tokenizer"
+            "more pairs, subword_algorithm=bpe, or word or character as source_tokenizer and "
+            "target_tokenizer"
         )
     if most:
         return (
