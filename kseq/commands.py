@@ -140,7 +140,7 @@ def _corpus(options):
         raise ValueError(f"unknown corpus: {options.corpus!r}; expected {known}, or use --train")
     files = [options.corpus] if options.corpus else options.train
     splits = {"valid": options.valid, "test": options.test}
-    if any(map(holds_records, files)):
+    if any(map(holds_records, [*files, *(options.valid or ()), *(options.test or ())])):
         _start_tensorflow()  # they are read by it; faults of other files are told without
     return load_corpus(*files, **splits, swap=options.swap, apart=options.apart)
 

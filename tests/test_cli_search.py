@@ -87,18 +87,25 @@ def test_options_may_stand_before_the_file(small_run, text, output, capsys):
     assert "unrecognized arguments: more" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("task", ["translate", "train", "train from records"])
+@pytest.mark.parametrize(
+    "task", ["translate", "train", "train from records", "train beside records"]
+)
 def test_of_two_cores_an_operation_gets_one(task, small_run, text, tmp_path):
     """As the command sets it in a process of its own, before TensorFlow has threads."""
     (tmp_path / "pairs.tsv").write_text("a b\tc d\n" * 40)
     values = np.zeros([3, 2], np.float32)
     write_records(tmp_path / "pairs.tfrecord", [(values, "a b")] * 40)
-    file = tmp_path / ("pairs.tfrecord" if "records" in task else "pairs.tsv")
+    np.save(tmp_path / "values.npy", values)
+    (tmp_path / "index.tsv").write_text("values.npy\ta b\n" * 40)
+    file, valid = {
+        "train from records": ("pairs.tfrecord", "pairs.tfrecord"),
+        "train beside records": ("index.tsv", "pairs.tfrecord"),
+    }.get(task, ("pairs.tsv", "pairs.tsv"))
     verb = task.split()[0]
     arguments = {
         "translate": [small_run, text],
         "train": [
-            *("--train", file, "--valid", file),
+            *("--train", tmp_path / file, "--valid", tmp_path / valid),
             *("--out", tmp_path / "run", "--set", "epochs=1", "units=8", "embedding_dim=8"),
         ],
     }
