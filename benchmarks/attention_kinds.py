@@ -19,7 +19,7 @@ from measuring import machine
 
 from kseq import Config, Translator, load_corpus, train
 from kseq.console import import_tensorflow_quietly
-from kseq.processor import share_cores
+from kseq.kernels.processor import share_cores
 
 KINDS = {
     "none": {"attention": "none"},
@@ -114,7 +114,7 @@ def step_times(corpus, kinds):
     from kseq.models.factory import build_seq2seq
     from kseq.pipeline.batching import training_pipeline
     from kseq.pipeline.survey import build_codecs
-    from kseq.training import compiled
+    from kseq.training.train import compiled
 
     codecs, survey = build_codecs(corpus.train, corpus.config)
     batches = training_pipeline(corpus.train, codecs, corpus.config.training, survey)

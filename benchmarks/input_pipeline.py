@@ -20,7 +20,7 @@ from measuring import in_turn, publish, table
 
 import kseq
 from kseq.console import import_tensorflow_quietly
-from kseq.processor import share_cores
+from kseq.kernels.processor import share_cores
 
 
 def main():
@@ -54,7 +54,7 @@ def measured(corpus, config, batches, rounds):
     from kseq.models.factory import build_seq2seq, computing_in
     from kseq.pipeline import encoded
     from kseq.pipeline.batching import training_pipeline
-    from kseq.training import compiled
+    from kseq.training.train import compiled
 
     encoded.SMALLEST = 0  # keeps every corpus as ids
     with tempfile.TemporaryDirectory() as cache:

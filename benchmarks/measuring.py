@@ -111,7 +111,7 @@ def product_rate(dtype, size=2048, products=10):
     """Floating-point operations per second of large matrix products, the floor of all layers."""
     import tensorflow as tf
 
-    from kseq.processor import AT_ONCE, cores_are_shared
+    from kseq.kernels.processor import AT_ONCE, cores_are_shared
 
     at_once = AT_ONCE if cores_are_shared() else 1
     matrices = [tf.cast(tf.random.normal((size, size)), dtype) for _ in range(at_once)]

@@ -9,7 +9,7 @@ from tutorial_loop import loop_in_python
 
 import kseq
 from kseq.console import import_tensorflow_quietly
-from kseq.processor import share_cores
+from kseq.kernels.processor import share_cores
 
 SETTINGS = ["case=lower", "minimum_frequency=2", "dropout=0.2", "units=512", "embedding_dim=256"]
 STEPS = 10  # between two figures

@@ -88,7 +88,7 @@ def _one(sizes, settings):
     if "pairs" in sizes:
         return {**_corpus(sizes["pairs"]), "MB": _megabytes()}
     import kseq
-    from kseq.processor import share_cores
+    from kseq.kernels.processor import share_cores
 
     share_cores()
     config = kseq.Config().with_settings(
@@ -107,10 +107,10 @@ def _trained(config, sizes):
     import numpy as np
 
     import kseq
-    from kseq.memory import freed_memory_kept
+    from kseq.kernels.memory import freed_memory_kept
     from kseq.models.factory import computing_in
     from kseq.pipeline.survey import Survey
-    from kseq.training import compiled
+    from kseq.training.train import compiled
 
     with computing_in(config.training.precision):
         model = kseq.build_seq2seq(config.model, sizes["vocabulary"], sizes["vocabulary"])
@@ -137,9 +137,9 @@ def _searched(config, sizes):
     import tensorflow as tf
 
     import kseq
-    from kseq.search.batches import by_length
-    from kseq.search.inference import Inference
     from kseq.search.strategies import BeamSearch
+    from kseq.translation.batches import by_length
+    from kseq.translation.graphs import Inference
 
     steps = min(sizes["length"], LONGEST_SEARCH)
     model = kseq.build_seq2seq(config.model, sizes["vocabulary"], sizes["vocabulary"])

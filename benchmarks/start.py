@@ -23,7 +23,7 @@ model = kseq.build_seq2seq(config.model, 8_000, 8_000)
 _BATCH = """
 import tensorflow as tf
 from kseq.pipeline.survey import Survey
-from kseq.training import compiled
+from kseq.training.train import compiled
 ids = tf.fill([config.training.batch_size, 12], 4)
 survey = Survey(kept=len(ids), blank=0, overlong=0, length_ratio=1.0, tokens=12 * len(ids))
 learner = compiled(model, config.training, survey)

@@ -18,8 +18,8 @@ from measuring import in_turn, product_rate, publish, row, table
 
 import kseq
 from kseq.console import import_tensorflow_quietly
-from kseq.memory import freed_memory_kept
-from kseq.processor import share_cores
+from kseq.kernels.memory import freed_memory_kept
+from kseq.kernels.processor import share_cores
 from kseq.recipes import load_recipe
 
 KINDS = {
@@ -105,7 +105,7 @@ class Training:
         from kseq.models.factory import build_seq2seq, computing_in
         from kseq.pipeline.batching import training_pipeline
         from kseq.pipeline.encoded import prepare
-        from kseq.training import compiled
+        from kseq.training.train import compiled
 
         self.config = kseq.Config().with_settings(["case=lower", "dropout=0.2", *settings])
         prepared = prepare(corpus, self.config, "off")

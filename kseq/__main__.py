@@ -2,7 +2,7 @@
 
 import sys
 
-from kseq.cli import main
+from kseq.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

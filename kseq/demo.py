@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from kseq.console import import_tensorflow_quietly
-from kseq.processor import share_cores
+from kseq.kernels.processor import share_cores
 
 OUT = pathlib.Path("runs/en-fr")
 LOOK_AT = 200

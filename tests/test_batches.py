@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kseq.corpora.values import ValueCodec
-from kseq.search import batches
-from kseq.search.batches import (
+from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, UNK
+from kseq.text.codec import TextCodec
+from kseq.translation import batches
+from kseq.translation.batches import (
     AT_ONCE,
     BATCH_SENTENCES,
     BATCH_TOKENS,
@@ -24,8 +26,6 @@ from kseq.search.batches import (
     decoded,
     refuse_single,
 )
-from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, UNK
-from kseq.text.codec import TextCodec
 
 TOKENS = [*SPECIAL_TOKENS, "a", "b", "￭."]
 
@@ -160,7 +160,7 @@ def test_where_no_thread_can_be_had_one_does_it_all(monkeypatch):
 def test_batches_are_at_work_when_the_main_thread_has_ended():
     program = """
 import threading
-from kseq.search.batches import by_length
+from kseq.translation.batches import by_length
 
 def work():
     threading.main_thread().join()

@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 
 from kseq import Cleaning, CleaningReport, Pairs, clean, clean_files
-from kseq.cli import main
+from kseq.cli.main import main
 from kseq.corpora.cleaning import REASONS, examine
 
 

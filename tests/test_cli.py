@@ -12,11 +12,11 @@ import sys
 import pytest
 from conftest import SMALL
 
-from kseq.cli import main
+from kseq.cli.main import main
 
 # What a person has: the tests' own setting would hide TensorFlow's greeting.
 ENVIRONMENT = {name: os.environ[name] for name in os.environ if name != "TF_CPP_MIN_LOG_LEVEL"}
-KSEQ = [sys.executable, "-c", "import sys; from kseq.cli import main; sys.exit(main())"]
+KSEQ = [sys.executable, "-c", "import sys; from kseq.cli.main import main; sys.exit(main())"]
 
 
 def kseq(*words, text=None, cwd=None, data=None):
@@ -235,7 +235,7 @@ def test_bad_text_after_good_text(small_run):
 @pytest.mark.parametrize("epochs, kept", [(0, "nothing kept"), (1, "holds the last whole run")])
 def test_stopping_a_training(small_files, tmp_path, monkeypatch, capsys, epochs, kept):
     """Ctrl-C before and after the first epoch is over."""
-    from kseq.training import _RunWriter
+    from kseq.training.train import _RunWriter
 
     def stop(self, epoch, logs=None):
         if epoch == epochs:

@@ -12,7 +12,7 @@ from file_server import serving
 from test_public_corpora import PAIRS, archive
 
 import kseq
-from kseq.cli import main
+from kseq.cli.main import main
 from kseq.corpora import downloads
 
 KSEQ = [sys.executable, "-m", "kseq", "fetch"]

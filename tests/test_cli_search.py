@@ -25,8 +25,8 @@ from kseq import (
     train,
     write_records,
 )
-from kseq.cli import main
-from kseq.processor import usable_cores
+from kseq.cli.main import main
+from kseq.kernels.processor import usable_cores
 
 SENTENCES = ["The cat is small.", "Where is he?", "They do not eat."]
 
@@ -110,7 +110,7 @@ def test_of_two_cores_an_operation_gets_one(task, small_run, text, tmp_path):
         ],
     }
     program = (
-        "import sys; from kseq.cli import main; assert main(sys.argv[1:]) == 0; "
+        "import sys; from kseq.cli.main import main; assert main(sys.argv[1:]) == 0; "
         "import tensorflow as tf; "
         "print(tf.config.threading.get_intra_op_parallelism_threads())"
     )
@@ -324,7 +324,7 @@ def test_ten_thousand_lines(small_run, tmp_path):
     def peak(count):
         text = "".join(line + "\n" for line in lines[:count])
         program = (
-            "import resource, sys; from kseq.cli import main; code = main();"
+            "import resource, sys; from kseq.cli.main import main; code = main();"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr);"
             "sys.exit(code)"
         )

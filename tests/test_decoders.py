@@ -7,8 +7,8 @@ import tensorflow as tf
 from combinations import as_tensors, batch, build, outputs_of, run
 
 from kseq import ModelConfig
+from kseq.kernels.dropout import Dropout
 from kseq.models.decoders import BahdanauDecoder, InputFeedingDecoder
-from kseq.models.dropout import Dropout
 
 rng = np.random.default_rng(0)
 UNITS = 4

@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 
 from kseq import BeamSearch, Config, Sampling, Translator, load_corpus, train
-from kseq.export import export
 from kseq.models.factory import build_seq2seq
 from kseq.pipeline.codecs import CodecPair
 from kseq.special_tokens import SPECIAL_TOKENS
+from kseq.translation.export import export
 
 SENTENCES = ["The cat is small.", "I see the house and the big red car.", "They do not eat."]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kseq.models.dense import Dense
+from kseq.kernels.dense import Dense
 
 
 @pytest.mark.parametrize("use_bias", [True, False])

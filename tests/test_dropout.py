@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kseq.models.dropout import Dropout
+from kseq.kernels.dropout import Dropout
 
 INPUTS = np.random.default_rng(0).uniform(1.0, 2.0, (300, 7, 101)).astype("float32")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kseq import Config, ModelConfig, TextConfig, TrainingConfig, Translator, train
-from kseq.cli import main
+from kseq.cli.main import main
 
 SMALL = {"units": 16, "embedding_dim": 4}
 ONE_EPOCH = {"epochs": 1, "batch_size": 128, "warmup_steps": 0, "learning_rate": 0.02}

@@ -10,8 +10,8 @@ import tensorflow as tf
 from kseq import BeamSearch, Config
 from kseq.models.factory import build_seq2seq
 from kseq.pipeline.codecs import CodecPair
-from kseq.search.inference import LONGEST_OUTPUT, Inference
 from kseq.special_tokens import END, SPECIAL_TOKENS, START
+from kseq.translation.graphs import LONGEST_OUTPUT, Inference
 
 WORDS = [0, 1, 3, 10, 29, 30, 70, 400, 900]
 PREFIXES = [0, 4, 0, 60, 0, 2, 1, 0, 0]

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 
 from kseq import inspect, suggest_config
-from kseq.cli import main
+from kseq.cli.main import main
 from kseq.config import Config
 from kseq.corpora.corpus import Pairs
 from kseq.inspection.plots import plot_inspection, save_inspection

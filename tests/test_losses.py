@@ -3,7 +3,7 @@
 import numpy as np
 import references
 
-from kseq.models.losses import token_cross_entropy
+from kseq.training.losses import token_cross_entropy
 
 rng = np.random.default_rng(0)
 LABELS = np.array([[1, 4, 0], [2, 0, 0]], "int32")

@@ -10,7 +10,7 @@ import pytest
 PROGRAM = """
 import resource
 import numpy as np
-from kseq.memory import freed_memory_kept
+from kseq.kernels.memory import freed_memory_kept
 
 def faults():
     '''Pages that had to be mapped anew for ten times the same 40 MB.'''

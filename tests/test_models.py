@@ -13,6 +13,7 @@ import tensorflow as tf
 from combinations import SIZE, as_tensors, batch, build, run
 
 from kseq import ModelConfig, build_decoder, build_encoder, build_seq2seq, split_for_inference
+from kseq.kernels.dropout import Dropout
 from kseq.models import (
     attention,
     cells,
@@ -25,7 +26,6 @@ from kseq.models import (
     teacher,
     transformer,
 )
-from kseq.models.dropout import Dropout
 from kseq.models.factory import computing_in
 
 SMALL = {"units": 8, "embedding_dim": 6}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kseq.models.optimizer import Adam
+from kseq.kernels.adam import Adam
 
 RATES = [0.1, 0.05, 0.02, 0.01]
 

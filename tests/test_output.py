@@ -5,8 +5,8 @@ import pytest
 import references
 import tensorflow as tf
 
-from kseq.models import output
-from kseq.models.output import output_losses
+from kseq.kernels import cross_entropy as output
+from kseq.kernels.cross_entropy import output_losses
 
 rng = np.random.default_rng(0)
 HIDDEN = rng.normal(size=(7, 4)).astype("float32")

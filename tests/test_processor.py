@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from kseq.processor import cores_are_shared, share_cores, usable_cores
+from kseq.kernels.processor import cores_are_shared, share_cores, usable_cores
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_of_two_cores_an_operation_gets_one(cores, threads, asked, monkeypatch):
 
 def test_who_has_said_how_many_threads_gets_them(asked, monkeypatch):
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
-    monkeypatch.setattr("kseq.processor.usable_cores", lambda: 2)
+    monkeypatch.setattr("kseq.kernels.processor.usable_cores", lambda: 2)
     share_cores()
     assert asked == []
 
@@ -55,7 +55,7 @@ def test_where_a_system_does_not_say_what_a_process_may_use(monkeypatch):
 )
 def test_two_operations_have_cores_of_their_own(cores, configured, named, shared, monkeypatch):
     """What is configured precedes the environment, as in TensorFlow; 0 leaves them all."""
-    monkeypatch.setattr("kseq.processor.usable_cores", lambda: cores)
+    monkeypatch.setattr("kseq.kernels.processor.usable_cores", lambda: cores)
     getter = "get_intra_op_parallelism_threads"
     monkeypatch.setattr(tf.config.threading, getter, lambda: configured)
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", named)

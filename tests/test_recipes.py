@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from kseq.cli import main
+from kseq.cli.main import main
 from kseq.corpora.public_corpora import find_corpus
 from kseq.recipes import load_recipe, recipe_names
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kseq.models import recurrence
+from kseq.kernels import recurrence
 from kseq.models.decoders import BahdanauDecoder, InputFeedingDecoder
 from kseq.models.factory import computing_in
 

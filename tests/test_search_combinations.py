@@ -7,8 +7,8 @@ import tensorflow as tf
 from test_export_combinations import sources_of, translator_of
 
 from kseq import BeamSearch, Sampling
-from kseq.search.batches import Sequences
 from kseq.special_tokens import START
+from kseq.translation.batches import Sequences
 
 TEXT_OUT = [config for config in combinations.COMBINATIONS if not config.target_features]
 # One in three finds what concerns a mechanism; the others take their time in `make test-all`.

@@ -7,7 +7,7 @@ import references
 import tensorflow as tf
 
 from kseq import ModelConfig, build_seq2seq
-from kseq.models.teacher import TextTeacher, ValueTeacher
+from kseq.training.teacher import TextTeacher, ValueTeacher
 
 SMALL = {"units": 8, "embedding_dim": 6, "dropout": 0.0}
 KINDS = [

@@ -14,9 +14,9 @@ import pytest
 import tensorflow as tf
 from conftest import LEARNT, SMALL
 
-import kseq.models.precision
-import kseq.models.teacher
-import kseq.training
+import kseq.kernels.precision
+import kseq.training.teacher
+import kseq.training.train
 from kseq import (
     Config,
     TrainingConfig,
@@ -30,8 +30,8 @@ from kseq import (
 from kseq.corpora.corpus import reopen_corpus
 from kseq.pipeline import batching
 from kseq.pipeline.survey import Survey, survey_pairs
-from kseq.run_directory import is_run
-from kseq.training import compiled
+from kseq.runs.directory import is_run
+from kseq.training.train import compiled
 
 FILES = [
     "config.json",
@@ -100,15 +100,15 @@ def test_nothing_is_traced_anew_whatever_the_batches(parts, tmp_path, monkeypatc
     path, traces, shapes = tmp_path / "pairs.tsv", [], set()
     lines = (f"{'a ' * (n % 9 + 1)}b\t{'x ' * (n % 7 + 1)}y\n" for n in range(250))
     path.write_text("".join(lines))
-    loss_of = kseq.models.teacher.Teacher._loss_of
+    loss_of = kseq.training.teacher.Teacher._loss_of
 
     def watched(self, data, training):
         traces.append(training)
         tf.py_function(lambda labels: shapes.add(labels.shape), [data[1]], [])
         return loss_of(self, data, training)
 
-    monkeypatch.setattr(kseq.models.teacher.Teacher, "_loss_of", watched)
-    monkeypatch.setattr("kseq.training._parts", lambda *_: parts)
+    monkeypatch.setattr(kseq.training.teacher.Teacher, "_loss_of", watched)
+    monkeypatch.setattr("kseq.training.train._parts", lambda *_: parts)
     train(load_corpus(path), Config().with_settings(SMALL), out=tmp_path / "run", verbose=False)
     assert len(shapes) > 3 and traces == [True, False]
 
@@ -165,9 +165,9 @@ def test_something_else_is_never_replaced(tiny, tmp_path):
 
 
 def test_a_loss_that_is_not_a_number(tiny, tmp_path, monkeypatch):
-    losses = kseq.models.teacher.output_losses
+    losses = kseq.training.teacher.output_losses
     monkeypatch.setattr(
-        kseq.models.teacher,
+        kseq.training.teacher,
         "output_losses",
         lambda hidden, *given: losses(hidden * np.nan, *given),
     )
@@ -232,7 +232,7 @@ def test_settings_reach_the_optimizer_and_the_loss():
 def test_large_batches_are_cut_where_cores_are_shared(
     settings, tokens, shared, gpus, parts, monkeypatch
 ):
-    monkeypatch.setattr("kseq.training.cores_are_shared", lambda: shared)
+    monkeypatch.setattr("kseq.training.train.cores_are_shared", lambda: shared)
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: gpus)
     model = build_seq2seq(CONFIG.model, 20, 15)
     training = TrainingConfig(**settings)
@@ -256,9 +256,11 @@ def test_mixed_precision_trains_and_leaves_a_model_of_float32(
     tiny, tmp_path, monkeypatch, capsys, ties, learning_rate
 ):
     built = []
-    build = kseq.training.build_seq2seq
+    build = kseq.training.train.build_seq2seq
     monkeypatch.setattr(
-        kseq.training, "build_seq2seq", lambda *given: built.append(build(*given)) or built[-1]
+        kseq.training.train,
+        "build_seq2seq",
+        lambda *given: built.append(build(*given)) or built[-1],
     )
     config = CONFIG.with_settings(
         [
@@ -339,13 +341,13 @@ def test_errors_of_reading_that_have_several_lines(tmp_path, monkeypatch):
 
 
 def test_an_error_of_the_model_is_no_error_of_the_data(tiny, tmp_path, monkeypatch):
-    losses = kseq.models.teacher.output_losses
+    losses = kseq.training.teacher.output_losses
 
     def failing(*given):
         with tf.control_dependencies([tf.debugging.Assert(False, ["a fault of ours"])]):
             return losses(*given)
 
-    monkeypatch.setattr(kseq.models.teacher, "output_losses", failing)
+    monkeypatch.setattr(kseq.training.teacher, "output_losses", failing)
     with pytest.raises(tf.errors.InvalidArgumentError, match="a fault of ours"):
         train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
 
@@ -446,7 +448,7 @@ def test_nothing_is_left_to_train_on(tiny, tmp_path):
 @pytest.mark.parametrize("ratio, taken", [(1.0, "float32"), (2.0, "mixed_bfloat16")])
 def test_the_faster_precision_is_taken_and_told(tiny, tmp_path, monkeypatch, capsys, ratio, taken):
     seconds = {tf.float32: ratio, tf.bfloat16: 1.0}
-    monkeypatch.setattr(kseq.models.precision, "_seconds", lambda units, dtype: seconds[dtype])
+    monkeypatch.setattr(kseq.kernels.precision, "_seconds", lambda units, dtype: seconds[dtype])
     config = CONFIG.with_settings(["precision=auto", "epochs=1"])
     train(tiny, config, out=tmp_path / "run")
     said = f"precision: {taken} (products in bfloat16 are {ratio} times as fast here)"
@@ -455,6 +457,6 @@ def test_the_faster_precision_is_taken_and_told(tiny, tmp_path, monkeypatch, cap
 
 
 def test_products_are_timed_in_both_precisions():
-    precision, ratio = kseq.models.precision.fastest_precision(units=64)
+    precision, ratio = kseq.kernels.precision.fastest_precision(units=64)
     assert ratio > 0
-    assert precision == ("mixed_bfloat16" if ratio >= kseq.models.precision.WORTH else "float32")
+    assert precision == ("mixed_bfloat16" if ratio >= kseq.kernels.precision.WORTH else "float32")

@@ -12,11 +12,11 @@ import tensorflow as tf
 from combinations import weights_of
 
 from kseq import Config, Translator
-from kseq.search import batches
-from kseq.search.batches import LEAST_LOGITS
-from kseq.search.inference import Inference
 from kseq.search.strategies import BeamSearch
 from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, START
+from kseq.translation import batches
+from kseq.translation.batches import LEAST_LOGITS
+from kseq.translation.graphs import Inference
 
 SENTENCES = [
     "The cat is small.",
@@ -111,7 +111,7 @@ def test_a_batch_is_bounded_by_its_logits(small_run, translator, least, batch_si
     assert 1 < 2 * vocabulary < LEAST_LOGITS
     targets = [result.text for result in translator.translate(SENTENCES, beam_size=3)]
     scored = translator.score(zip(SENTENCES, targets))
-    monkeypatch.setattr("kseq.translator.LEAST_LOGITS", least)
+    monkeypatch.setattr("kseq.translation.translator.LEAST_LOGITS", least)
     monkeypatch.setattr(batches, "LOGITS_AT_ONCE", 2 * 3 * max(vocabulary, least))
     for members, expected in ((1, [2, 2, 1]), (2, [1] * 5 if least == 1 else [2, 2, 1])):
         batch_sizes.clear()

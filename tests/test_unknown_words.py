@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kseq.search.unknown_words import Dictionary, load_dictionary, replace_unknown
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
 from kseq.text.codec import TextCodec
+from kseq.translation.unknown_words import Dictionary, load_dictionary, replace_unknown
 
 CODEC = TextCodec([*SPECIAL_TOKENS, "cat"])
 SOURCES = [["a", "￭b", "c"], ["d", "", ""]]

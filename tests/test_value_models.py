@@ -19,7 +19,7 @@ from kseq import (
     train,
 )
 from kseq.analysis.heatmap import plot_attention, save_heatmap
-from kseq.cli import main
+from kseq.cli.main import main
 
 FEATURES, TARGET_FEATURES = 3, 2
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from kseq import Config, run_directory
+from kseq import Config
 from kseq.models.factory import build_seq2seq
-from kseq.models.weights import average_checkpoints, load_model, load_weights, save_weights
 from kseq.pipeline.codecs import CodecPair
+from kseq.runs import directory as run_directory
+from kseq.runs.weights import average_checkpoints, load_model, load_weights, save_weights
 from kseq.special_tokens import SPECIAL_TOKENS
 
 EPOCHS = (9, 10, 11)

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kseq.models.recurrence import batch_product, dense, precise
+from kseq.kernels.recurrence import batch_product, dense, precise
 
 
 def masked_softmax(energies, mask):

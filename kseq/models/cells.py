@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from kseq.models.initializers import Orthogonal
-from kseq.models.recurrence import precise, product
+from kseq.kernels.initializers import Orthogonal
+from kseq.kernels.recurrence import precise, product
 
 
 class Cell(keras.layers.Layer):

@@ -8,13 +8,13 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kseq.kernels.dense import Dense
+from kseq.kernels.dropout import Dropout
+from kseq.kernels.initializers import Orthogonal
+from kseq.kernels.recurrence import dense, precise, recur
+from kseq.kernels.recurrent_layers import LAYERS
 from kseq.models.attention import make_attention
 from kseq.models.cells import CELLS
-from kseq.models.dense import Dense
-from kseq.models.dropout import Dropout
-from kseq.models.initializers import Orthogonal
-from kseq.models.layers import LAYERS
-from kseq.models.recurrence import dense, precise, recur
 
 
 class LoopDecoder(keras.layers.Layer):

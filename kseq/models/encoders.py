@@ -4,9 +4,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kseq.models.dropout import Dropout
-from kseq.models.initializers import Orthogonal
-from kseq.models.layers import LAYERS
+from kseq.kernels.dropout import Dropout
+from kseq.kernels.initializers import Orthogonal
+from kseq.kernels.recurrent_layers import LAYERS
 
 
 def recurrent_encoder(config, sequence, mask):

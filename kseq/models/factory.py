@@ -7,8 +7,8 @@ import keras
 from keras import ops
 
 from kseq.config import ModelConfig
+from kseq.kernels.dense import Dense
 from kseq.models import recurrent, transformer
-from kseq.models.dense import Dense
 from kseq.models.inputs import source_inputs, target_inputs
 from kseq.special_tokens import PAD
 

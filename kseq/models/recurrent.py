@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kseq.kernels.dense import Dense
+from kseq.kernels.dropout import Dropout
 from kseq.models.attention import make_attention, projects_keys
 from kseq.models.cells import CELLS
 from kseq.models.decoders import (
@@ -11,11 +13,9 @@ from kseq.models.decoders import (
     attentional_layer,
     recurrent_layers,
 )
-from kseq.models.dense import Dense
-from kseq.models.dropout import Dropout
 from kseq.models.encoders import recurrent_encoder
 from kseq.models.inputs import float_input
-from kseq.models.losses import CoverageLoss
+from kseq.training.losses import CoverageLoss
 
 
 def encode(config, sequence, mask):

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kseq.kernels.dropout import Dropout
 from kseq.models.attention import masked_softmax
-from kseq.models.dropout import Dropout
 from kseq.models.inputs import float_input
 
 _EXPANSION = 4  # the inner width over the outer one, section 3.3

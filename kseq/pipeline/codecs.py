@@ -3,7 +3,7 @@
 import dataclasses
 
 from kseq.corpora.values import ValueCodec
-from kseq.run_directory import STATISTICS, SUBWORDS, VOCABULARIES
+from kseq.runs.directory import STATISTICS, SUBWORDS, VOCABULARIES
 from kseq.text.codec import TextCodec, load_vocabulary
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from kseq.corpora.arrays import check_values, read_values
+from kseq.kernels.processor import AT_ONCE, usable_cores
 from kseq.pipeline.batching import source_inputs
-from kseq.processor import AT_ONCE, usable_cores
 from kseq.special_tokens import END, SPECIAL_TOKENS
 from kseq.text.codec import decoded, strip_marks
 

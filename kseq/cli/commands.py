@@ -11,7 +11,7 @@ from kseq.console import counted, import_tensorflow_quietly, show_warning
 from kseq.corpora.cleaning import Cleaning, clean_files
 from kseq.corpora.corpus import read_links
 from kseq.files import require_folder_of, write_text
-from kseq.processor import share_cores
+from kseq.kernels.processor import share_cores
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 
 FLAGS = {"beam_size": "--beam"}  # others are spelled like the option
@@ -96,11 +96,11 @@ def train(options):
     config = config or corpus.config.with_settings(options.set)
 
     _start_tensorflow()
-    from kseq import training
-    from kseq.run_directory import is_run
+    from kseq.runs.directory import is_run
+    from kseq.training.train import train as train_model
 
     try:
-        training.train(
+        train_model(
             corpus,
             config,
             out=options.out,
@@ -156,11 +156,11 @@ def recipes(options):
 
 def average(options):
     """Averages the checkpoints of a run: `kseq.average_checkpoints`."""
-    from kseq.run_directory import require_run
+    from kseq.runs.directory import require_run
 
     require_run(options.run_directory)
     import_tensorflow_quietly()
-    from kseq.models.weights import average_checkpoints
+    from kseq.runs.weights import average_checkpoints
 
     epochs = average_checkpoints(
         options.run_directory, options.out, options.last, options.overwrite
@@ -429,12 +429,12 @@ def _translator(options):
 
 
 def _load(*runs, **options):
-    from kseq.run_directory import require_run
+    from kseq.runs.directory import require_run
 
     for run in runs:
         require_run(run)
     _start_tensorflow()
-    from kseq.translator import Translator
+    from kseq.translation.translator import Translator
 
     return Translator.load(*runs, **options)
 
@@ -448,7 +448,7 @@ def _start_tensorflow():
 def _test_pairs(options):
     """The pairs to measure with, and their gold alignments or None, before anything is loaded."""
     from kseq.corpora.corpus import describe_features, open_pairs, reopen_corpus
-    from kseq.run_directory import read_run
+    from kseq.runs.directory import read_run
 
     _, config, record = read_run(options.run_directory)
     alignments = None

@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 
-from kseq import commands
+from kseq.cli import commands
 from kseq.console import show_warning
 
 _EXAMPLES = {

@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
+from kseq.kernels.cross_entropy import output_losses
 from kseq.models.factory import output_layer, outputs_with_hidden
-from kseq.models.losses import measure
-from kseq.models.output import output_losses
+from kseq.training.losses import measure
 
 
 class Teacher(keras.Model):

@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from kseq import files
 from kseq.pipeline.codecs import CodecPair
-from kseq.search.inference import Inference
 from kseq.search.strategies import BeamSearch, make_strategy
 from kseq.special_tokens import END, PAD
 from kseq.text.codec import strip_marks
+from kseq.translation.graphs import Inference
 
 
 def export(translator, folder, beam_size=1, n_best=None, **options):

@@ -10,16 +10,16 @@ import tensorflow as tf
 
 from kseq.corpora.lines import chunks
 from kseq.fields import suggestion
-from kseq.models.weights import load_model
 from kseq.pipeline.batching import with_first
 from kseq.pipeline.survey import CHUNK
-from kseq.search.batches import LEAST_LOGITS, Sequences, by_length, checked, refuse_single
-from kseq.search.inference import AVERAGES, Inference
-from kseq.search.results import Prediction, Translation
+from kseq.runs.weights import load_model
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
-from kseq.search.unknown_words import Dictionary, load_dictionary
 from kseq.special_tokens import PAD
 from kseq.text.codec import decoded
+from kseq.translation.batches import LEAST_LOGITS, Sequences, by_length, checked, refuse_single
+from kseq.translation.graphs import AVERAGES, Inference
+from kseq.translation.results import Prediction, Translation
+from kseq.translation.unknown_words import Dictionary, load_dictionary
 
 LONGEST_PREDICTION = 100_000  # steps
 _MISSING = object()
@@ -265,8 +265,8 @@ class Translator:
         return plot_attention(self.translate([text], beam_size, **options)[0], axes)
 
     def export(self, folder, beam_size=1, **options):
-        """Writes a SavedModel; see `kseq.export.export`."""
-        from kseq.export import export
+        """Writes a SavedModel; see `kseq.translation.export.export`."""
+        from kseq.translation.export import export
 
         return export(self, folder, beam_size, **options)
 

@@ -9,16 +9,16 @@ import math
 
 import tensorflow as tf
 
+from kseq.kernels.cross_entropy import output_logits, padded
 from kseq.models.factory import output_layer, split_for_inference
-from kseq.models.losses import measure
-from kseq.models.output import output_logits, padded
 from kseq.pipeline.batching import target_inputs
 from kseq.search.continuations import padding_of
 from kseq.search.loop import free_run, search
 from kseq.search.rules import Requirements
-from kseq.search.unknown_words import replace_unknown
 from kseq.special_tokens import PAD
 from kseq.text.codec import strip_marks
+from kseq.training.losses import measure
+from kseq.translation.unknown_words import replace_unknown
 
 LONGEST_OUTPUT = 1000  # tokens, unless more are asked for
 AVERAGES = ("probability", "log_probability")

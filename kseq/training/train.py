@@ -10,23 +10,24 @@ import keras
 import tensorflow as tf
 
 import kseq
-from kseq import files, run_directory
+from kseq import files
 from kseq.analysis.curves import save_curves
 from kseq.config import Config, ModelConfig
 from kseq.corpora.corpus import Corpus
 from kseq.inspection.sides import look_swapped
-from kseq.memory import freed_memory_kept
+from kseq.kernels.adam import Adam
+from kseq.kernels.memory import freed_memory_kept
+from kseq.kernels.precision import fastest_precision
+from kseq.kernels.processor import AT_ONCE, cores_are_shared
 from kseq.models.factory import build_seq2seq, computing_in
-from kseq.models.losses import measure
-from kseq.models.optimizer import Adam
-from kseq.models.precision import fastest_precision
-from kseq.models.teacher import TextTeacher, ValueTeacher
-from kseq.models.weights import load_weights, save_weights
 from kseq.pipeline.batching import OTHER_PAIRS, batch_count, training_pipeline
 from kseq.pipeline.encoded import prepare
-from kseq.processor import AT_ONCE, cores_are_shared
+from kseq.runs import directory as run_directory
+from kseq.runs.weights import load_weights, save_weights
 from kseq.text.vectors import load_vectors
-from kseq.translator import Translator
+from kseq.training.losses import measure
+from kseq.training.teacher import TextTeacher, ValueTeacher
+from kseq.translation.translator import Translator
 
 FINAL_LEARNING_RATE = 0.05  # of the highest one
 # Of a part of a batch that is at work beside another: fewer gain nothing.

@@ -11,7 +11,7 @@ import collections
 import keras
 import tensorflow as tf
 
-from kseq.models.recurrence import arrays_of, precise, split, written
+from kseq.kernels.recurrence import arrays_of, precise, split, written
 
 
 class _OwnLoop:

@@ -1,0 +1,1 @@
+"""Loops with their own backward passes, losses, Adam, precision, memory, and cores."""

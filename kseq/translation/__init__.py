@@ -1,0 +1,1 @@
+"""From trained models to results: batches, graphs, unknown words, the SavedModel."""
