@@ -13,6 +13,7 @@ import tensorflow as tf
 from combinations import SIZE, as_tensors, batch, build, run
 
 from kseq import ModelConfig, build_decoder, build_encoder, build_seq2seq, split_for_inference
+from kseq.kernels import recurrent_layers
 from kseq.kernels.dropout import Dropout
 from kseq.models import (
     attention,
@@ -20,13 +21,12 @@ from kseq.models import (
     decoders,
     encoders,
     factory,
-    layers,
-    losses,
     recurrent,
     teacher,
     transformer,
 )
 from kseq.models.factory import computing_in
+from kseq.training import losses
 
 SMALL = {"units": 8, "embedding_dim": 6}
 TRANSFORMER = {**SMALL, "architecture": "transformer", "heads": 2}
@@ -294,7 +294,7 @@ LAYERS = [
             decoders.InputFeedingDecoder,
         )
     ),
-    *((layer, {"units": 5}) for layer in layers.LAYERS.values()),
+    *((layer, {"units": 5}) for layer in recurrent_layers.LAYERS.values()),
     (encoders.Halve, {}),
     (encoders.Reverse, {}),
     (losses.CoverageLoss, {"weight": 0.5}),

@@ -12,7 +12,9 @@ def example(**features):
     for name, values in features.items():
         kind, make = kinds.get(type(values[0]), whole) if values else kinds[float]
         lists[name] = tf.train.Feature(**{kind: make(value=values)})
-    return tf.train.Example(features=tf.train.Features(feature=lists)).SerializeToString()
+    return tf.train.Example(features=tf.train.Features(feature=lists)).SerializeToString(
+        deterministic=True
+    )
 
 
 def write_examples(path, *examples):

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from kseq import files
-from kseq.runs import directory as run_directory
 from kseq.fields import suggestion
 from kseq.models.factory import build_seq2seq, computing_in
 from kseq.pipeline.codecs import CodecPair
+from kseq.runs import directory as run_directory
 
 PRECISIONS = ("float32", "bfloat16")
 
