@@ -2,11 +2,19 @@
 
 import io
 import itertools
+import re
 import threading
 
 import pytest
 
-from kseq.corpora.lines import WaitingLines, chunks, decode_lines, read_columns, read_lines
+from kseq.corpora.lines import (
+    NotUtf8Error,
+    WaitingLines,
+    chunks,
+    decode_lines,
+    read_columns,
+    read_lines,
+)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 6, 7])
@@ -134,9 +142,12 @@ def test_columns(tmp_path):
     ],
     ids=["little", "big", "little unmarked", "big unmarked", "latin", "mixed"],
 )
-def test_other_encodings_are_named(content, message):
-    with pytest.raises(ValueError, match=message):
+def test_an_error_about_the_encoding_names_the_file_and_the_line(content, message):
+    with pytest.raises(NotUtf8Error, match=message) as raised:
         list(decode_lines(io.BytesIO(content), "x"))
+    named_line = re.search(r"line (\d+)", str(raised.value))
+    assert raised.value.file == "x"
+    assert raised.value.line == (int(named_line[1]) if named_line else 1)
 
 
 def test_a_zero_byte_is_no_other_encoding():

@@ -11,6 +11,21 @@ import zipfile
 from kseq.corpora.archives import DAMAGES, only_member
 
 
+class NotUtf8Error(ValueError):
+    """A text file is not in UTF-8.
+
+    Args:
+        message: What was expected, what was received, and how to fix it.
+        file: Name of the file, as the message gives it.
+        line: Number of the first line that is not UTF-8, counted from 1.
+    """
+
+    def __init__(self, message, file=None, line=None):
+        super().__init__(message)
+        self.file = file
+        self.line = line
+
+
 def read_lines(path, member=None):
     """Yields the lines of a text file, each with its number from 1, without its line end.
 
@@ -22,7 +37,8 @@ def read_lines(path, member=None):
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A line is not UTF-8, or an archive is damaged or holds several files.
+        NotUtf8Error: A line is not UTF-8.
+        ValueError: An archive is damaged or holds several files.
     """
     path = pathlib.Path(path)
     require_file(path)
@@ -127,13 +143,16 @@ def decode_lines(file, name):
     try:
         for number, line in enumerate(text, start=1):
             if number == 1 and _is_utf16(line):
-                raise ValueError(
+                raise NotUtf8Error(
                     f"{name}: expected UTF-8; received UTF-16; convert the file, such as with "
-                    "iconv -f utf-16 -t utf-8"
+                    "iconv -f utf-16 -t utf-8",
+                    name,
+                    number,
                 )
             if not line.isascii():
                 if _holds_surrogates(line):
-                    raise ValueError(f"{name}, line {number}: {_complaint(line, holds_utf8)}")
+                    complaint = _complaint(line, holds_utf8)
+                    raise NotUtf8Error(f"{name}, line {number}: {complaint}", name, number)
                 holds_utf8 = True
             yield number, line.removesuffix("\n")
     finally:

@@ -6,7 +6,7 @@ import reprlib
 
 import numpy as np
 
-from kseq.corpora.lines import read_lines
+from kseq.corpora.lines import NotUtf8Error, read_lines
 from kseq.special_tokens import SPECIAL_TOKENS
 
 _JOINER = "￭"  # kseq.text.tokenizers.JOINER; importing it would load TensorFlow
@@ -127,9 +127,7 @@ def _read_entries(path, width, wanted):
 def _read_text(path):
     try:
         yield from read_lines(path)
-    except ValueError as error:
-        if "UTF-8" not in str(error):
-            raise
+    except NotUtf8Error as error:
         raise ValueError(f"{error}; {_BINARY}") from error
 
 
