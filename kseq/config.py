@@ -7,6 +7,7 @@ import reprlib
 import typing
 from typing import Literal
 
+from kseq.errors import SettingError
 from kseq.fields import Section, check_names, number, suggestion
 
 LEAST_SUBWORDS = 300  # special tokens, 256 bytes and some characters
@@ -107,7 +108,7 @@ class ModelConfig(Section):
         for name, applies, reason in _CONDITIONS:
             value = getattr(self, name)
             if value != defaults[name] and not applies(self):
-                raise ValueError(f"{name}={_shown(value)} {reason}")
+                raise SettingError("{field}={0} {1}", _shown(value), reason, field=name)
         self._check_widths()
 
     def check_sides(self):
@@ -117,27 +118,28 @@ class ModelConfig(Section):
             ValueError: One of them needs the other kind.
         """
         if self.pyramid and not self.source_features:
-            raise ValueError(
-                "pyramid=true needs real-valued sources (source_features); the attention over "
+            raise SettingError(
+                "{pyramid}=true needs real-valued sources ({source_features}); the attention over "
                 "words could not be shown"
             )
         if self.target_activation != "linear" and not self.target_features:
-            raise ValueError(
-                f"target_activation={self.target_activation} needs real-valued targets "
-                "(target_features)"
+            raise SettingError(
+                "{target_activation}={0} needs real-valued targets ({target_features})",
+                self.target_activation,
             )
 
     def _check_widths(self):
         if self.architecture == "transformer":
             if self.units % self.heads:
-                raise ValueError(
-                    f"units must be a multiple of heads ({self.heads}); received {self.units}. "
-                    f"Use {-(-self.units // self.heads) * self.heads}."
+                raise SettingError(
+                    "{units} must be a multiple of {heads} ({0}); received {1}. Use {2}.",
+                    *(self.heads, self.units, -(-self.units // self.heads) * self.heads),
                 )
         elif self.bidirectional and self.merge == "concat" and self.units % 2:
-            raise ValueError(
-                f"units must be even, because each direction of the encoder takes half of them; "
-                f"received {self.units}. Use {self.units + 1}."
+            raise SettingError(
+                "{units} must be even, because each direction of the encoder takes half of them; "
+                "received {0}. Use {1}.",
+                *(self.units, self.units + 1),
             )
 
 
@@ -263,9 +265,10 @@ class TextConfig(Section):
         if "subword" not in self.tokenizers:
             for name in ("subword_algorithm", "subword_vocabulary_size"):
                 if getattr(self, name) != getattr(type(self), name):
-                    raise ValueError(
-                        f"{name}={getattr(self, name)} needs source_tokenizer=subword or "
-                        "target_tokenizer=subword"
+                    raise SettingError(
+                        "{name}={0} needs {source_tokenizer}=subword or {target_tokenizer}=subword",
+                        getattr(self, name),
+                        name=name,
                     )
         if self.share_vocabulary:
             require_same_tokenizers("share_vocabulary", self)
@@ -288,9 +291,11 @@ def require_same_tokenizers(name, text):
         ValueError: They cannot.
     """
     if len(set(text.tokenizers)) > 1:
-        raise ValueError(
-            f"{name}=true needs the same tokenizer on both sides; received "
-            f"source_tokenizer={text.source_tokenizer} and target_tokenizer={text.target_tokenizer}"
+        raise SettingError(
+            "{name}=true needs the same tokenizer on both sides; received {source_tokenizer}={0} "
+            "and {target_tokenizer}={1}",
+            *text.tokenizers,
+            name=name,
         )
 
 
@@ -357,12 +362,12 @@ class TrainingConfig(Section):
     def __post_init__(self):
         super().__post_init__()
         if self.batch_tokens and self.batch_size != type(self).batch_size:
-            raise ValueError(
-                f"batch_size={self.batch_size} has no effect with batch_tokens="
-                f"{self.batch_tokens}; leave one out"
+            raise SettingError(
+                "{batch_size}={0} has no effect with {batch_tokens}={1}; leave one out",
+                *(self.batch_size, self.batch_tokens),
             )
         if self.freeze_vectors and not (self.source_vectors or self.target_vectors):
-            raise ValueError("freeze_vectors=true needs source_vectors or target_vectors")
+            raise SettingError("{freeze_vectors}=true needs {source_vectors} or {target_vectors}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -386,16 +391,17 @@ class Config:
                 raise TypeError(f"{name} must be a {kind.__name__}; received {received}")
         files = self.training.source_vectors, self.training.target_vectors
         if self.model.share_embeddings and all(files):
-            raise ValueError(
-                "share_embeddings=true has one matrix for both sides; name one file of vectors, "
-                "not source_vectors and target_vectors"
+            raise SettingError(
+                "{share_embeddings}=true has one matrix for both sides; name one file of vectors, "
+                "not {source_vectors} and {target_vectors}"
             )
         if self.model.share_embeddings:
             require_same_tokenizers("share_embeddings", self.text)
         if self.training.subword_sampling and "subword" not in self.text.tokenizers:
-            raise ValueError(
-                f"subword_sampling={self.training.subword_sampling} needs "
-                "source_tokenizer=subword or target_tokenizer=subword"
+            raise SettingError(
+                "{subword_sampling}={0} needs {source_tokenizer}=subword or "
+                "{target_tokenizer}=subword",
+                self.training.subword_sampling,
             )
 
     @property

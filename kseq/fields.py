@@ -1,4 +1,4 @@
-"""Dataclasses whose fields are checked when one is made; errors name the nearest right one."""
+"""Dataclasses whose fields are checked when an instance is made."""
 
 import contextlib
 import dataclasses
@@ -8,6 +8,8 @@ import reprlib
 import types
 import typing
 from typing import Literal
+
+from kseq.errors import SettingError, SettingTypeError
 
 _DESCRIPTIONS = {
     int: "a whole number",
@@ -24,74 +26,89 @@ def number(default, minimum, maximum):
 
 
 class Section:
-    """What groups of settings share: every field is checked when one is made."""
+    """Base class of groups of settings: checks every field when an instance is made.
+
+    Raises:
+        SettingError: A value is out of range or not among the choices.
+        SettingTypeError: A value has another type than its field.
+    """
 
     def __post_init__(self):
-        kinds = typing.get_type_hints(type(self))
+        types_by_name = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            value = _converted(field.name, getattr(self, field.name), kinds[field.name])
+            value = _convert(field.name, getattr(self, field.name), types_by_name[field.name])
             _check_range(field, value)
             object.__setattr__(self, field.name, value)
 
 
-def check_names(values, kind, what):
-    """Checks that `values` is a mapping from names of the fields of `kind`.
+def check_names(values, dataclass, noun):
+    """Checks that `values` is a mapping whose keys are names of fields.
+
+    Args:
+        values: The mapping.
+        dataclass: The dataclass that has the fields.
+        noun: What a field is called in messages, such as "option".
 
     Raises:
-        ValueError: It is none, or has a name of another kind.
+        ValueError: It is not a mapping, or a key is not the name of a field.
     """
     if not isinstance(values, dict):
         raise ValueError(
-            f"expected a mapping of each {what} to its value; received {reprlib.repr(values)}"
+            f"expected a mapping of each {noun} to its value; received {reprlib.repr(values)}"
         )
-    known = [field.name for field in dataclasses.fields(kind)]
-    for name in values:
-        if name not in known:
-            raise ValueError(f"unknown {what}: {name!r}{_nearest(name, known)}")
+    names = [field.name for field in dataclasses.fields(dataclass)]
+    for key in values:
+        if key not in names:
+            raise ValueError(
+                f"unknown {noun}: {key!r}{suggestion(key, names)} (known: {', '.join(names)})"
+            )
 
 
-def _nearest(name, known):
-    return f"{suggestion(name, known)} (known: {', '.join(known)})"
-
-
-def suggestion(name, known):
-    """Asks whether the nearest of the known names was meant."""
-    if isinstance(name, bool):
+def suggestion(word, choices):
+    """Returns `"; did you mean 'units'?"` with the choice that is most like `word`."""
+    if isinstance(word, bool):
         return "; YAML reads words such as no and off as true or false: put them in quotes"
-    by_lower_case = {each.lower(): each for each in known}
-    given = str(name).lower()
-    begun = [each for each in by_lower_case if given and each.startswith(given)]
-    (closest,) = begun[:1] or difflib.get_close_matches(given, by_lower_case, n=1, cutoff=0.0)
+    by_lower_case = {choice.lower(): choice for choice in choices}
+    word = str(word).lower()
+    completions = [choice for choice in by_lower_case if word and choice.startswith(word)]
+    (closest,) = completions[:1] or difflib.get_close_matches(word, by_lower_case, 1, cutoff=0.0)
     return f"; did you mean {by_lower_case[closest]!r}?"
 
 
-def _converted(name, value, kind):
-    """`value` as its field wants it; an int stands for a float, nothing else is changed."""
+def _convert(name, value, kind):
+    """Returns `value` as its field's type; a whole number becomes a float where one is expected."""
     if isinstance(kind, types.UnionType):
         kind, _ = typing.get_args(kind)
         if value is None:
             return value
     if typing.get_origin(kind) is Literal:
-        choices = typing.get_args(kind)
-        if value not in choices:
-            *others, last = map(repr, choices)
-            expected = f"{', '.join(others)} or {last}"
-            raise ValueError(
-                f"{name} must be {expected}; received {reprlib.repr(value)}"
-                f"{suggestion(value, choices)}"
-            )
-        return value
+        return _check_choice(name, value, typing.get_args(kind))
     if isinstance(value, numbers.Number) and type(value) is not bool:
         if isinstance(value, numbers.Integral) and kind is int:
-            return int(value)  # NumPy has numbers of its own
+            return int(value)  # NumPy has number types of its own
         if isinstance(value, numbers.Real) and kind is float:
             return float(value)
     if kind is float and type(value) is str:
-        # YAML takes 1e-3, without a point, for a string.
+        # YAML reads 1e-3, which has no point, as a string.
         with contextlib.suppress(ValueError, OverflowError):
             value = float(value)
     if type(value) is not kind:
-        raise TypeError(f"{name} must be {_DESCRIPTIONS[kind]}; received {reprlib.repr(value)}")
+        raise SettingTypeError(
+            "{field} must be {0}; received {1}",
+            *(_DESCRIPTIONS[kind], reprlib.repr(value)),
+            field=name,
+        )
+    return value
+
+
+def _check_choice(name, value, choices):
+    if value not in choices:
+        *first, last = map(repr, choices)
+        raise SettingError(
+            "{field} must be {0} or {1}; received {2}{3}",
+            *(", ".join(first), last, reprlib.repr(value), suggestion(value, choices)),
+            field=name,
+        )
     return value
 
 
@@ -100,6 +117,8 @@ def _check_range(field, value):
         return
     minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
     if not minimum <= value <= maximum:
-        raise ValueError(
-            f"{field.name} must be at least {minimum:,} and at most {maximum:,}; received {value}"
+        raise SettingError(
+            "{field} must be at least {0:,} and at most {1:,}; received {2}",
+            *(minimum, maximum, value),
+            field=field.name,
         )

@@ -5,6 +5,7 @@ import collections.abc
 import numpy as np
 
 from kseq.corpora.lines import chunks
+from kseq.errors import SettingError
 
 METHODS = ("grow-diag-final-and", "intersection", "union")
 AGREEMENT = "agreement"
@@ -53,7 +54,7 @@ def align(translator, pairs, reverse=None, method=AGREEMENT, head=None, reverse_
     check_attends_words(translator, head)
     if reverse is None:
         if reverse_head is not None:
-            raise ValueError("reverse_head is a head of the reverse run; received no such run")
+            raise SettingError("{reverse_head} is a head of the reverse run; received no such run")
         method = BOTH_SIDES if method == AGREEMENT else method
         return _align_one_way(translator, head, pairs, method)
     if method is None:

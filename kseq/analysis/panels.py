@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kseq.analysis.alignment import place_of_head
+from kseq.errors import SettingError
 from kseq.fields import check_names
 from kseq.text.scripts import label, reads_right_to_left
 
@@ -51,8 +52,8 @@ class HeatmapOptions:
         threshold = self.low_probability
         # Not a comparison alone: nan compares with nothing.
         if threshold is not None and not (_is_number(threshold) and 0 <= threshold <= 1):
-            raise ValueError(
-                f"low_probability must be a probability from 0 to 1; received {threshold!r}"
+            raise SettingError(
+                "{low_probability} must be a probability from 0 to 1; received {0!r}", threshold
             )
 
     @property

@@ -4,12 +4,12 @@ import contextlib
 import dataclasses
 import json
 import pathlib
-import re
 import sys
 
 from kseq.console import counted, import_tensorflow_quietly, show_warning
 from kseq.corpora.cleaning import Cleaning, clean_files
 from kseq.corpora.corpus import read_links
+from kseq.errors import SettingError
 from kseq.files import require_folder_of, write_text
 from kseq.kernels.processor import share_cores
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
@@ -391,13 +391,7 @@ def _given(options, kind):
 
 def in_flags(error):
     """What an error says, with the names of options as the flags that were given."""
-    kinds = BeamSearch, Sampling, Cleaning
-    names = {field.name for kind in kinds for field in dataclasses.fields(kind)}
-    names = "|".join(sorted(names | {"reverse_head", "low_probability"}))
-    # Not in the name of a file, and not what is a flag already.
-    return re.sub(
-        rf"(?<![\w/.\-'])({names})(?![\w/.\-'])", lambda found: _flag(found[1]), str(error)
-    )
+    return error.spelled(_flag) if isinstance(error, SettingError) else str(error)
 
 
 def _flag(name):

@@ -5,6 +5,7 @@ import pathlib
 import reprlib
 from typing import Literal
 
+from kseq.errors import SettingError, SettingTypeError
 from kseq.fields import Section, check_names, number
 
 LONGEST_OUTPUT = 10_000  # tokens that may be asked for
@@ -62,7 +63,12 @@ class Rules(Section):
     def _check_order(self, least, most):
         minimum, maximum = getattr(self, least), getattr(self, most)
         if maximum is not None and minimum > maximum:
-            raise ValueError(f"{least} ({minimum:g}) must not be over {most} ({maximum:g})")
+            raise SettingError(
+                "{least} ({0:g}) must not be over {most} ({1:g})",
+                *(minimum, maximum),
+                least=least,
+                most=most,
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,13 +97,14 @@ class BeamSearch(Rules):
     def __post_init__(self):
         super().__post_init__()
         if self.n_best > self.beam_size:
-            raise ValueError(
-                f"n_best must be at most beam_size ({self.beam_size}); received {self.n_best}"
+            raise SettingError(
+                "{n_best} must be at most {beam_size} ({0}); received {1}",
+                *(self.beam_size, self.n_best),
             )
         if self.length_penalty == "average" and self.alpha != 1.0:
-            raise ValueError(
-                f"alpha is for length_penalty=wu; received {self.alpha:g} with "
-                f"length_penalty={self.length_penalty}"
+            raise SettingError(
+                "{alpha} is for {length_penalty}=wu; received {0:g} with {length_penalty}={1}",
+                *(self.alpha, self.length_penalty),
             )
 
     @property
@@ -136,7 +143,9 @@ class Sampling(Rules):
     def __post_init__(self):
         super().__post_init__()
         if self.top_p == 0.0:
-            raise ValueError("top_p must be over 0 and at most 1; received 0.0 (top_k=1 is greedy)")
+            raise SettingError(
+                "{top_p} must be over 0 and at most 1; received 0.0 ({top_k}=1 is greedy)"
+            )
 
     @property
     def width(self):
@@ -164,5 +173,7 @@ def _tokens(forbid):
     tokens = tuple(forbid) if isinstance(forbid, (list, tuple, set)) else (forbid,)
     for token in tokens:
         if not isinstance(token, str) or not token:
-            raise TypeError(f"forbid must hold tokens as strings; received {reprlib.repr(token)}")
+            raise SettingTypeError(
+                "{forbid} must hold tokens as strings; received {0}", reprlib.repr(token)
+            )
     return tokens

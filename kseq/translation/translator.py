@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kseq.corpora.lines import chunks
+from kseq.errors import SettingError
 from kseq.fields import suggestion
 from kseq.pipeline.batching import with_first
 from kseq.pipeline.survey import CHUNK
@@ -252,7 +253,7 @@ class Translator:
 
         make_strategy(BeamSearch, beam_size=beam_size, **options)
         if "n_best" in options:
-            raise ValueError("evaluate compares the best translations; n_best is for translate")
+            raise SettingError("evaluate compares the best translations; {n_best} is for translate")
         return evaluate(self, list(map(self._pair, pairs)), alignments, beam_size, **options)
 
     def plot(self, text, beam_size=1, axes=None, **options):
@@ -279,14 +280,16 @@ class Translator:
         codec = self.codecs.target
         for name in ("beam_size", "top_k"):
             if getattr(strategy, name, 0) > codec.size:
-                raise ValueError(
-                    f"{name} must be at most {codec.size:,}, the size of the target vocabulary; "
-                    f"received {getattr(strategy, name):,}"
+                raise SettingError(
+                    "{name} must be at most {0:,}, the size of the target vocabulary; received "
+                    "{1:,}",
+                    *(codec.size, getattr(strategy, name)),
+                    name=name,
                 )
         if getattr(strategy, "beta", 0.0) and not self.has_attention:
-            raise ValueError("beta is for what was attended to; the model has no attention")
+            raise SettingError("{beta} is for what was attended to; the model has no attention")
         if strategy.replace_unknown and not (self.has_attention and self.codecs.source.is_text):
-            raise ValueError("replace_unknown needs a model with attention over source words")
+            raise SettingError("{replace_unknown} needs a model with attention over source words")
         forbidden = tuple(id_ for token in strategy.forbid for id_ in codec.ids_shown_as(token))
         if not strategy.replace_unknown:
             return forbidden, None
@@ -322,8 +325,9 @@ class Translator:
         ids = self.codecs.target.prefix_ids(prefix) if prefix else []
         longest = strategy.maximum_length
         if longest is not None and len(ids) > longest:
-            raise ValueError(
-                f"the prefix {prefix!r} has {len(ids)} tokens, over maximum_length ({longest})"
+            raise SettingError(
+                "the prefix {0!r} has {1} tokens, over {maximum_length} ({2})",
+                *(prefix, len(ids), longest),
             )
         return ids
 
@@ -454,9 +458,10 @@ def _check_member(first, other, name):
 
 
 def _refuse_nothing(number, source):
-    raise ValueError(
-        f"source {number}: nothing can be written for {reprlib.repr(source)} that keeps to all "
-        "rules; loosen them (minimum_length, minimum_ratio, no_repeat_ngram, forbid)"
+    raise SettingError(
+        "source {0}: nothing can be written for {1} that keeps to all rules; loosen them "
+        "({minimum_length}, {minimum_ratio}, {no_repeat_ngram}, {forbid})",
+        *(number, reprlib.repr(source)),
     )
 
 

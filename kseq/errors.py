@@ -1,0 +1,48 @@
+"""Errors about settings, which keep the names of the settings apart from the rest of the text."""
+
+import string
+
+
+class SettingError(ValueError):
+    """A setting has a value that it cannot have.
+
+    The message is a template: names in braces are settings, numbers in braces are values.
+
+        SettingError("{n_best} must be at most {beam_size} ({0}); received {1}", 1, 5)
+
+    Whoever shows it can spell the settings as the user gave them, as flags for instance.
+
+    Attributes:
+        settings: Names of the settings in the message, the one at fault first.
+
+    Args:
+        template: The message.
+        *values: Values of `{0}`, `{1}`, ...
+        **names: Settings that a name in braces stands for, where it is not a setting itself.
+    """
+
+    def __init__(self, template, *values, **names):
+        super().__init__(template, *values)
+        self._names = names
+        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field]
+        settings = (names.get(field, field) for field in fields if not field.isdecimal())
+        self.settings = tuple(dict.fromkeys(settings))
+
+    @property
+    def setting(self):
+        """Name of the setting at fault."""
+        return self.settings[0]
+
+    def spelled(self, spelling):
+        """Returns the message with `spelling(name)` in place of the name of every setting."""
+        template, *values = self.args
+        names = {name: spelling(name) for name in self.settings}
+        names |= {field: names[name] for field, name in self._names.items()}
+        return template.format(*values, **names)
+
+    def __str__(self):
+        return self.spelled(lambda name: name)
+
+
+class SettingTypeError(SettingError, TypeError):
+    """The value of a setting has a type that it cannot have."""

@@ -1,0 +1,48 @@
+"""Errors about settings: the message, the names in it, and another spelling of the names."""
+
+import copy
+import pickle
+
+import pytest
+
+from kseq import BeamSearch, ModelConfig
+from kseq.errors import SettingError, SettingTypeError
+
+
+def flag(name):
+    return "--" + name.replace("_", "-")
+
+
+def test_the_message_names_the_settings_as_fields():
+    with pytest.raises(SettingError) as caught:
+        BeamSearch(beam_size=3, n_best=4)
+    assert str(caught.value) == "n_best must be at most beam_size (3); received 4"
+    assert caught.value.setting == "n_best"
+    assert caught.value.settings == ("n_best", "beam_size")
+
+
+def test_settings_can_be_spelled_as_flags():
+    error = SettingError("{n_best} must be at most {beam_size} ({0}); received {1}", 3, 4)
+    assert error.spelled(flag) == "--n-best must be at most --beam-size (3); received 4"
+    error = SettingError("{least} is over {most}", least="minimum_length", most="maximum_length")
+    assert error.spelled(flag) == "--minimum-length is over --maximum-length"
+
+
+def test_a_value_is_never_taken_for_the_name_of_a_setting():
+    error = SettingError("{forbid} must hold tokens; received {0}", "{n_best} of forbid.txt")
+    assert error.spelled(flag) == "--forbid must hold tokens; received {n_best} of forbid.txt"
+    assert error.settings == ("forbid",)
+
+
+def test_a_wrong_type_is_a_type_error_too():
+    with pytest.raises(TypeError, match="units must be a whole number; received 'many'") as caught:
+        ModelConfig(units="many")
+    assert isinstance(caught.value, SettingTypeError)
+    assert caught.value.setting == "units"
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_copies_keep_message_and_settings(duplicate):
+    error = SettingError("{name}={0} has no effect", "{x}", name="window")
+    assert str(duplicate(error)) == "window={x} has no effect"
+    assert duplicate(error).settings == ("window",)
