@@ -1,41 +1,33 @@
-"""The figures, against sacreBLEU and plain definitions."""
+"""The quality figures, compared with sacreBLEU and with plain definitions."""
 
 import functools
 import math
-import types
 
-import numpy as np
 import pytest
 import sacrebleu
+from results import make_translation
 
 from kseq import Config, TextConfig
-from kseq.analysis.evaluation import LeftOutWarning, edit_distance, evaluate
+from kseq.analysis.evaluation import LeftOutWarning, evaluate
 from kseq.pipeline.codecs import CodecPair
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text.codec import TextCodec
 
 
 @functools.cache
-def plain_edit_distance(one, other):
-    """The definition, by recursion."""
-    if not one or not other:
-        return len(one) + len(other)
+def edit_distance(output, reference):
+    """The definition of Levenshtein 1966, by recursion."""
+    if not output or not reference:
+        return len(output) + len(reference)
     return min(
-        plain_edit_distance(one[1:], other) + 1,
-        plain_edit_distance(one, other[1:]) + 1,
-        plain_edit_distance(one[1:], other[1:]) + (one[0] != other[0]),
+        edit_distance(output[1:], reference) + 1,
+        edit_distance(output, reference[1:]) + 1,
+        edit_distance(output[1:], reference[1:]) + (output[0] != reference[0]),
     )
 
 
-@pytest.mark.parametrize(
-    "one, other", [("", ""), ("abc", ""), ("kitten", "sitting"), ("abcd", "bcda"), ("aa", "aaaa")]
-)
-def test_edit_distance(one, other):
-    assert edit_distance(one, other) == edit_distance(other, one) == plain_edit_distance(one, other)
-
-
 class FakeTranslator:
-    """Answers from a table; the figures, not the model, are what is tested here."""
+    """Looks its translations up in a table: the figures are tested here, not a model."""
 
     predicts_values = False
     has_attention = True
@@ -49,15 +41,16 @@ class FakeTranslator:
 
     def translate(self, sources, **options):
         self.searches.append(options)
-        return [types.SimpleNamespace(text=self.answers[source]) for source in sources]
+        return [make_translation(None, [], [], text=self.answers[source]) for source in sources]
 
     def score(self, pairs):
         """Every target has two tokens, and both attend to the second source token."""
         return [
-            types.SimpleNamespace(
-                tokens=["a", "b", "<end>"],
+            make_translation(
+                [[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.0, 0.0, 1.0]],
+                ["a", "b", "<end>"],
+                ["c", "d", "<end>"],
                 log_probability=-3 * math.log(2),
-                attention=np.array([[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.0, 0.0, 1.0]]),
             )
             for _ in pairs
         ]
@@ -66,14 +59,14 @@ class FakeTranslator:
 PAIRS = [("1", "The cat sat on the mat."), ("2", "A dog barks loudly today.")]
 
 
-def test_figures():
+def test_figures_agree_with_sacrebleu_and_with_counting_by_hand():
     answers = {"1": "The cat sat on the mat.", "2": "A cat barks loudly."}
     figures = evaluate(FakeTranslator(answers), PAIRS)
     outputs, references = list(answers.values()), [[reference for _, reference in PAIRS]]
     assert figures["bleu"] == sacrebleu.corpus_bleu(outputs, references).score
     assert figures["chrf"] == sacrebleu.corpus_chrf(outputs, references).score
     assert figures["exact_match"] == 50.0
-    # One word put in the place of another and one left out, of 7 + 6 tokens.
+    # One word was replaced and one left out, of 7 + 6 tokens.
     assert figures["token_error_rate"] == pytest.approx(100 * 2 / 13)
     assert figures["perplexity"] == pytest.approx(2.0)
     assert figures["sentences"] == 2
@@ -81,7 +74,16 @@ def test_figures():
     assert "alignment_error_rate" not in figures
 
 
-def test_a_lowercased_run_is_compared_in_lower_case():
+@pytest.mark.parametrize(
+    "output, reference", [("abc", "a"), ("kitten", "sitting"), ("abcd", "bcda"), ("aa", "aaaa")]
+)
+def test_the_token_error_rate_is_the_edit_distance_per_reference_token(output, reference):
+    figures = evaluate(FakeTranslator({"1": output}, tokenizer="character"), [("1", reference)])
+    expected = 100 * edit_distance(output, reference) / len(reference)
+    assert figures["token_error_rate"] == pytest.approx(expected)
+
+
+def test_a_run_in_lower_case_is_evaluated_in_lower_case():
     answers = {"1": "the cat sat on the mat.", "2": "a dog barks loudly today."}
     figures = evaluate(FakeTranslator(answers, case="lower"), PAIRS)
     assert figures["bleu"] == pytest.approx(100.0)
@@ -90,13 +92,13 @@ def test_a_lowercased_run_is_compared_in_lower_case():
     assert "case:lc" in figures["signature"]
 
 
-def test_beam_and_penalty_reach_the_search():
+def test_search_options_reach_the_search():
     translator = FakeTranslator({"1": "a", "2": "b"})
     evaluate(translator, PAIRS, beam_size=7, alpha=0.3)
     assert translator.searches == [{"beam_size": 7, "alpha": 0.3}]
 
 
-def test_alignment_error_rate_where_there_is_gold():
+def test_gold_alignments_add_the_alignment_error_rate():
     """Links are (source, target): both targets link to source 1, and source 0 to target 0."""
     translator = FakeTranslator({"1": "a", "2": "b"})
     gold = [{(1, 0), (1, 1)}, {(0, 0), (0, 1)}]
@@ -109,7 +111,7 @@ def test_alignment_error_rate_where_there_is_gold():
         evaluate(FakeTranslator({"1": "a", "2": "b"}, tokenizer="character"), PAIRS, gold)
 
 
-def test_pairs_that_cannot_be_compared_are_left_out_with_a_warning():
+def test_pairs_without_tokens_or_with_too_many_are_left_out_with_a_warning():
     translator = FakeTranslator({"1": "The cat sat on the mat."})
     pairs = [("2", "\x01"), PAIRS[0], ("3", "word " * 1001), ("", "x")]
     gold = [{(0, 0)}, {(1, 0), (1, 1)}, {(0, 0)}, {(0, 0)}]
@@ -121,6 +123,6 @@ def test_pairs_that_cannot_be_compared_are_left_out_with_a_warning():
         evaluate(translator, pairs[:1])
 
 
-def test_no_pairs():
+def test_an_evaluation_needs_pairs():
     with pytest.raises(ValueError, match="expected pairs to evaluate; received none"):
         evaluate(FakeTranslator({}), [])

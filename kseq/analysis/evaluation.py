@@ -1,4 +1,4 @@
-"""How good translations are, in the figures that people report."""
+"""The usual quality figures: BLEU, chrF, error rates and perplexity, or squared errors."""
 
 import itertools
 import math
@@ -8,43 +8,43 @@ import numpy as np
 
 from kseq.analysis.alignment import BOTH_SIDES, alignment_error_rate, hard_alignment
 
-LONGEST = 1000  # tokens of a side
+LONGEST = 1000  # tokens per side; pairs with more are left out
 
 
 class LeftOutWarning(UserWarning):
-    """Pairs were not evaluated."""
+    """Some pairs could not be evaluated and were left out."""
 
 
 def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
-    """Translates, or predicts, and compares with the references.
+    """Translates sources, or predicts from them, and compares the outputs with references.
 
-    References are compared as they are, but for letter case where the run has lowered it;
-    sacreBLEU tokenises for BLEU (13a). Exact match and token error rate compare what the run's
-    own normalisation and tokenizer make of both.
+    BLEU and chrF compare the outputs with the references as they are; if the run lowercases its
+    text, letter case is ignored. sacreBLEU tokenises for BLEU (13a). Exact match and token error
+    rate compare tokens, after the run's own normalisation of both.
 
     Args:
         translator: A `Translator`.
         pairs: (source, reference) sentences, or real values.
         alignments: Gold alignments of the pairs, each a set of (source, target) positions.
-        beam_size: Hypotheses K; 1 is greedy search.
-        **options: Others of `kseq.BeamSearch`.
+        beam_size: Number of hypotheses K; 1 is greedy search.
+        **options: Further options of `kseq.BeamSearch`.
 
     Returns:
         A dict: `bleu`, `chrf`, `exact_match` and `token_error_rate` in percent, `perplexity`
-        per target token, `sentences`, `signature` (sacreBLEU's, of `bleu`), and
-        `alignment_error_rate` (0 to 1, of the links that `kseq.align` makes) where gold is
-        given and the model has attention. `sentences` does not count pairs with a side of no
-        token or of more than 1,000: they are left out.
+        per target token, `sentences`, and `signature`, sacreBLEU's description of `bleu`. With
+        gold alignments and attention also `alignment_error_rate` (0 to 1) of the links that
+        `kseq.align` makes. Pairs in which a side has no token, or more than 1,000, are left out
+        and not counted in `sentences`.
 
-        For real-valued targets: `mean_squared_error` of the free run, as many steps as the
-        reference has, `one_step_error`, likewise, of every step predicted from the true ones
-        before, both in the units of the data, and `sequences`.
+        For real-valued targets: `mean_squared_error` of the free run, which predicts as many
+        steps as the reference has; `one_step_error`, where each step is predicted from the true
+        steps before it; and `sequences`. Both errors are in the squared units of the data.
 
     Warns:
         LeftOutWarning: Pairs were left out.
 
     Raises:
-        ValueError: There are no pairs to evaluate, or gold alignments that do not fit.
+        ValueError: There are no pairs to evaluate, or the gold alignments do not fit them.
     """
     pairs = list(pairs)
     if not pairs:
@@ -52,7 +52,7 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
     if translator.predicts_values:
         return _evaluate_values(translator, pairs)
     options |= {"beam_size": beam_size}
-    return _evaluate_text(translator, *_usable(translator, pairs, alignments), options)
+    return _evaluate_text(translator, *_usable_pairs(translator, pairs, alignments), options)
 
 
 def _evaluate_text(translator, pairs, alignments, options):
@@ -94,29 +94,23 @@ def _evaluate_values(translator, pairs):
 
 
 def _mean_squared_error(results, references):
-    """Averaged over all steps of all sequences, each weighing the same."""
+    """Mean over all steps of all sequences, every step with the same weight."""
     errors = [
         np.square(result.values - reference) for result, reference in zip(results, references)
     ]
     return float(np.concatenate(errors).mean(dtype=np.float64))
 
 
-def _usable(translator, pairs, alignments):
-    """The pairs that can be compared, and their alignments."""
-    text = translator.config.text
+def _usable_pairs(translator, pairs, alignments):
+    """The pairs that can be evaluated, and their gold alignments or None."""
     if alignments is not None:
-        if not all(codec.is_text for codec in translator.codecs.sides):
-            raise ValueError("gold alignments link words, but the run reads or writes real values")
-        if not text.reads_words:
-            raise ValueError("gold alignments link words, but the run reads or writes other tokens")
         alignments = list(alignments)
-        if len(alignments) != len(pairs):
-            raise ValueError(
-                f"expected a gold alignment for each of {len(pairs)} pairs; "
-                f"received {len(alignments)}"
-            )
-    lengths = [_lengths(codec, sides) for codec, sides in zip(translator.codecs.sides, zip(*pairs))]
-    fits = [min(both) > 0 and max(both) <= LONGEST for both in zip(*lengths)]
+        _check_alignments(translator, alignments, len(pairs))
+    lengths = [
+        _token_counts(codec, sequences)
+        for codec, sequences in zip(translator.codecs.sides, zip(*pairs))
+    ]
+    fits = [min(counts) > 0 and max(counts) <= LONGEST for counts in zip(*lengths)]
     if not any(fits):
         raise ValueError(f"no pair has 1 to {LONGEST} tokens on each side")
     if not all(fits):
@@ -131,37 +125,35 @@ def _usable(translator, pairs, alignments):
     return pairs, alignments
 
 
-def _lengths(codec, sequences):
-    """Numbers of tokens; real values are as long as they are and count as one."""
+def _check_alignments(translator, alignments, count):
+    if not all(codec.is_text for codec in translator.codecs.sides):
+        raise ValueError("gold alignments link words, but the run reads or writes real values")
+    if not translator.config.text.reads_words:
+        raise ValueError("gold alignments link words, but the run reads or writes other tokens")
+    if len(alignments) != count:
+        raise ValueError(
+            f"expected a gold alignment for each of {count} pairs; received {len(alignments)}"
+        )
+
+
+def _token_counts(codec, sequences):
+    """Number of tokens of each sequence; real values of any length count as one."""
     if not codec.is_text:
         return [1] * len(sequences)
     return codec.tokenize([text or "" for text in sequences]).row_lengths().numpy()
 
 
 def _token_figures(codec, outputs, references):
+    """Exact match and token error rate, in percent.
+
+    The token error rate is the Levenshtein distance between the tokens of outputs and references,
+    as a share of the reference tokens.
+    """
+    from rapidfuzz.distance import Levenshtein
+
     outputs, references = (codec.tokenize(list(texts)).to_list() for texts in (outputs, references))
-    errors = sum(map(edit_distance, outputs, references))
+    errors = sum(map(Levenshtein.distance, outputs, references))
     return {
         "exact_match": 100.0 * sum(map(list.__eq__, outputs, references)) / len(references),
         "token_error_rate": 100.0 * errors / sum(map(len, references)),
     }
-
-
-def edit_distance(one, other):
-    """Returns the least number of insertions, deletions and substitutions between sequences.
-
-    Levenshtein 1966, by the dynamic programme of Wagner and Fischer 1974.
-    """
-    previous = range(len(other) + 1)
-    for row, left in enumerate(one, start=1):
-        current = [row]
-        for column, right in enumerate(other):
-            current.append(
-                min(
-                    previous[column] + (left != right),
-                    previous[column + 1] + 1,
-                    current[column] + 1,
-                )
-            )
-        previous = current
-    return previous[-1]
