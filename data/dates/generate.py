@@ -1,18 +1,18 @@
-"""Write the dates corpus: a date as people write it in 28 languages, and its ISO 8601 form.
+"""Write the dates corpus: dates as people write them in 28 languages, and their ISO 8601 form.
 
 Run `python data/dates/generate.py [OUT_DIR]` (default: the folder of this file) to write
-`train.tsv`, `valid.tsv` and `test.tsv`, one pair a line in UTF-8:
+`train.tsv`, `valid.tsv` and `test.tsv`, one pair per line in UTF-8:
 
     le mardi 3 mars 1987 <TAB> 1987-03-03 <TAB> fr
 
-A written form occurs once in the whole corpus, upper and lower case taken as one, and names one
-date to a reader who does not know its language: 25/03/1987 is in, 03/04/1987 is not.  Texts are
-in Unicode NFKC form with single ordinary spaces, so that "1º" is written "1o".  All dates are
-Gregorian and weekdays are true.
+A written form occurs only once in the corpus, ignoring case.  It is unambiguous even to a reader
+who does not know the language: 25/03/1987 is included, 03/04/1987 is not.  Texts are in Unicode
+NFKC form with single ordinary spaces, so "1º" is written "1o".  All dates are Gregorian, and
+weekdays are correct.
 
-A rerun gives the same bytes.  They depend on the month names, weekday names and date patterns
-of the Unicode CLDR as packed in Babel 2.18.0 (Unicode License v3), so that no other version
-of Babel is accepted.
+The output is the same every time, byte for byte.  It depends on the month names, weekday names
+and date patterns of the Unicode CLDR as shipped with Babel 2.18.0 (Unicode License v3), so no
+other version of Babel is accepted.
 """
 
 import argparse
@@ -38,9 +38,9 @@ SPLITS = {"train": 30_000, "valid": 1_500, "test": 3_000}
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2099, 12, 31)
 RECASED_SHARE = 0.15
 
-# Language, Babel locale, digits, and the forms people write, in CLDR date pattern letters
-# (https://unicode.org/reports/tr35/tr35-dates.html#Date_Field_Symbol_Table).  Added here:
-# "do" is the day with its ordinal ending.  full, long and medium are the locale's own patterns.
+# Language, Babel locale, digits, and the forms that people write, as CLDR date patterns
+# (https://unicode.org/reports/tr35/tr35-dates.html#Date_Field_Symbol_Table).  One extension:
+# "do" is the day with its ordinal suffix.  full, long and medium are the locale's own patterns.
 FORMS = """
 ar  ar     latn  full | EEEE d MMMM y | d MMMM yم
 ar  ar_EG  arab  full | long | d/M/y
@@ -103,7 +103,7 @@ class Form(NamedTuple):
 
 
 def read_forms(table):
-    """The forms of a table like FORMS, in its order."""
+    """Yields the forms of a table like FORMS, in order."""
     for line in table.strip().splitlines():
         language, locale, digits, patterns = line.split(maxsplit=3)
         for pattern in patterns.split(" | "):
@@ -111,7 +111,7 @@ def read_forms(table):
 
 
 def ordinal(day, language):
-    """The day as an ordinal: on every day in English, elsewhere on the first of the month only."""
+    """The day as an ordinal: every day in English, only the first of the month elsewhere."""
     if language != "en":
         return FIRST_OF_MONTH[language] if day == 1 else str(day)
     if day in (11, 12, 13):
@@ -120,7 +120,7 @@ def ordinal(day, language):
 
 
 def convert_number(number, digits):
-    """A number in the given digits; Chinese days and months are spelled out, as in 二十五."""
+    """A number in the given digits; Chinese days and months are spelled out, like 二十五."""
     names = DIGITS[digits]
     if digits != "hani" or len(number) == 4:
         return "".join(names[int(digit)] for digit in number)
@@ -130,12 +130,12 @@ def convert_number(number, digits):
 
 
 def normalise(text):
-    """The text in NFKC form without direction marks, and with single ordinary spaces."""
+    """The text in NFKC form, without direction marks, with single ordinary spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).translate(BIDI_MARKS).split())
 
 
 def write_date(day, form):
-    """The date as written in the form."""
+    """The date, written in a form."""
     pattern = form.pattern
     if "do" in pattern:
         pattern = pattern.replace("do", f"'{ordinal(day.day, form.language)}'")
@@ -146,24 +146,24 @@ def write_date(day, form):
 
 
 def recase(written):
-    """The text in lower case, or with an initial capital where it is in lower case already."""
+    """The text in lower case or, if it is in lower case already, with an initial capital."""
     lowered = written.lower()
     return lowered if lowered != written else written[:1].upper() + written[1:]
 
 
 def mask_year(written, day, form):
-    """The text in lower case with its year left out."""
+    """The text in lower case, with its year masked."""
     return written.lower().replace(convert_number(str(day.year), form.digits), "#")
 
 
 def calendar_years():
-    """14 years that between them have every month and day on every weekday."""
+    """14 years in which every day of the year falls on every weekday."""
     return {(isleap(year), date(year, 1, 1).weekday()): year for year in range(2000, 2028)}.values()
 
 
 def ambiguous_texts(forms):
-    """The texts, without their years, that stand for more than one month and day."""
-    # The year is the only number of four digits in every form, so no text has two readings of it.
+    """The texts, with masked years, that mean more than one month and day."""
+    # In every form the year is the only number with four digits, so it is never ambiguous.
     meanings = defaultdict(set)
     for year in calendar_years():
         first = date(year, 1, 1)
@@ -175,14 +175,14 @@ def ambiguous_texts(forms):
 
 
 def could_swap_day_and_month(written):
-    """Whether day and month are numbers before the year that another order makes another date."""
+    """Whether day and month are numbers before the year, and swapping them gives another date."""
     # ambiguous_texts cannot see all of these: 03/04 in one language is 4/3, unpadded, in another.
-    found = NUMERIC_DAY_AND_MONTH.search(written)
-    return bool(found) and found[1] != found[2] and max(int(found[1]), int(found[2])) <= 12
+    match = NUMERIC_DAY_AND_MONTH.search(written)
+    return bool(match) and match[1] != match[2] and max(int(match[1]), int(match[2])) <= 12
 
 
 def draw_pair(rng, forms, ambiguous, seen):
-    """A new unambiguous (written, ISO date, language) in one of the forms."""
+    """Draws a new, unambiguous (written date, ISO date, language) in one of the forms."""
     while True:
         form = rng.choice(forms)
         day = FIRST_DAY + timedelta(rng.randrange((LAST_DAY - FIRST_DAY).days + 1))
@@ -197,7 +197,7 @@ def draw_pair(rng, forms, ambiguous, seen):
 
 
 def draw_splits(rng, forms):
-    """The pairs of every split, shuffled, with every language equally often."""
+    """Yields the shuffled pairs of each split; all languages are equally frequent."""
     ambiguous, seen = ambiguous_texts(forms), set()
     by_language = defaultdict(list)
     for form in forms:
@@ -216,8 +216,12 @@ def main():
     parser.add_argument("out_dir", nargs="?", type=Path, default=Path(__file__).parent)
     out_dir = parser.parse_args().out_dir
     if babel is None or babel.__version__ != BABEL_VERSION:
-        found = babel.__version__ if babel else "none"
-        print(f"The dates corpus needs Babel {BABEL_VERSION}, found {found}.", file=sys.stderr)
+        installed = f"Babel {babel.__version__}" if babel else "no Babel"
+        print(
+            f"The dates corpus needs Babel {BABEL_VERSION}, but {installed} is installed; "
+            f"run pip install babel=={BABEL_VERSION}.",
+            file=sys.stderr,
+        )
         raise SystemExit(2)
     out_dir.mkdir(parents=True, exist_ok=True)
     for split, pairs in draw_splits(random.Random(SEED), list(read_forms(FORMS))):

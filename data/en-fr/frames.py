@@ -1,4 +1,4 @@
-"""The sentence frames of the corpus: each draws one English sentence with its French."""
+"""The sentence frames of the corpus: each draws an English sentence and its French translation."""
 
 from dataclasses import replace
 
@@ -71,20 +71,22 @@ def frame(weight):
 
 
 def said(sentence, mark="."):
-    """Close a sentence."""
+    """Ends a sentence with a punctuation mark."""
     return both(f"$s {mark}:p", s=sentence)
 
 
 def asked(sentence):
+    """Ends a question."""
     return said(sentence, "?")
 
 
 def maybe_not(probability=0.25):
+    """Draws "not" or ""."""
     return "not" if chance(probability) else ""
 
 
 def somebody_asked(pronouns=0.6):
-    """The subject of a question."""
+    """Draws the subject of a question."""
     if chance(pronouns):
         return subject_pronoun(pick(["he", "she", "we", "you", "you", "they"]))
     return third_person()
@@ -101,12 +103,12 @@ def predicate(adjective, subject, degrees=("very très", "too trop")):
 
 
 def feels(subject):
-    """A state after "to be", with "very" at most: "very tired"."""
+    """Draws a state after "to be", perhaps with "very"."""
     return predicate(pick(list(STATES.values())[1:]), subject, ["very très"])
 
 
 def possession(subject, noun, plural=False):
-    """ "John's car": the possessor comes last in French."""
+    """A phrase such as "John's car"; in French the owner comes last."""
     bare = noun_phrase(noun, "generic", plural)
     english, (article, *french) = bare.english, bare.french
     owner = Phrase(french=(article,))
@@ -122,7 +124,7 @@ def possession(subject, noun, plural=False):
 
 
 def action(subject, negation=None):
-    """What somebody does to a thing; the tense, and whether a time may follow."""
+    """Draws what somebody does to a thing: clause, tense, and whether a time may be added."""
     verb = pick(TRANSITIVES.values())
     tense = tense_of(verb)
     if negation is None:
@@ -371,11 +373,13 @@ def comparison():
             second = some_thing(meaning, adjectives=0)
         adjectives = fitting(meaning)
     adjective = pick([adjective for adjective in adjectives if adjective.comparative != "-"])
-    more = adjective.comparative + ":ma"
+    comparative = adjective.comparative + ":ma"
     if adjective.comparative == "more":
-        more = f"more:m {adjective.english}:a"
+        comparative = f"more:m {adjective.english}:a"
     french = agree(adjective.forms, first.feminine, first.plural)
-    return said(be(first, phrase(f"{more} than:t $n", f"plus:m {french}:a que:t $n", n=second)))
+    return said(
+        be(first, phrase(f"{comparative} than:t $n", f"plus:m {french}:a que:t $n", n=second))
+    )
 
 
 @frame(4)
@@ -403,7 +407,7 @@ def age():
 
 
 def feeling():
-    """An adjective in English and the noun that "avoir" takes in French."""
+    """An adjective in English, a noun after "avoir" in French."""
     english, french = pick(entries(lex.FEELINGS))
     return phrase(f"{english}:a", f"{french}:a")
 
@@ -687,14 +691,14 @@ def relative_subject():
     """The woman who is singing is my aunt."""
     noun = pick(nouns("person friend"))
     plural = chance(0.4)
-    known = noun_phrase(noun, "the", plural)
-    subject = like(known, both("$n who:w|$n qui:w", n=known))
+    person = noun_phrase(noun, "the", plural)
+    subject = like(person, both("$n who:w|$n qui:w", n=person))
     deed = clause(subject, pick(INTRANSITIVES.values()), pick(["progressive", "past"]))
     relatives = [kin for kin in nouns("kin") if kin.feminine == noun.feminine]
     rest = feels(subject)
     if noun.singular in lex.ADULTS and not plural and chance(0.6):
         rest = noun_phrase(pick(relatives), pick(lex.OWNERS))
-    return said(be(like(known, deed), rest))
+    return said(be(like(person, deed), rest))
 
 
 @frame(5)
@@ -718,7 +722,7 @@ def relative_object():
 
 
 def reason():
-    """A subject, what it does or does not do, and the state that is the reason."""
+    """Draws a subject, what it does or does not do, and the state that causes this."""
     deed, states = pick(lex.REASONS.split(";")).split("|")
     *denied, verb = deed.split()
     return someone(), VERBS[verb], " ".join(denied), STATES[pick(states.split())]
@@ -765,10 +769,12 @@ def two_people():
     second = subject_pronoun(pick(["I", "we", "you"])) if chance(0.5) else third_person(first)
     verb = VERBS[pick(["read", "write", "eat", "drink", "wash", "look_at", "buy", "open", "close"])]
     deed = clause(first, verb, "progressive", object_of(verb, first))
-    other = clause(second, pick(INTRANSITIVES.values()), "progressive")
+    second_deed = clause(second, pick(INTRANSITIVES.values()), "progressive")
     return said(
         both(
-            pick(["$a and:j $b|$a et:j $b", "$a while:j $b|$a pendant:j que:j $b"]), a=deed, b=other
+            pick(["$a and:j $b|$a et:j $b", "$a while:j $b|$a pendant:j que:j $b"]),
+            a=deed,
+            b=second_deed,
         )
     )
 

@@ -1,16 +1,16 @@
 """Write a small English-French teaching corpus with gold word alignments.
 
-A paired grammar (`lexicon`, `grammar` and `frames` beside this file) derives each English
-sentence together with its French, and carries the word alignment along.  The French is a
-function of the English: "you" is always "vous" and counts as one man, "I" and "we" are
-masculine, "they" and "it" are masculine unless the same sentence names what they stand for, and
-a question inverts a pronoun but takes "est-ce que" before a noun.
+A paired grammar (`lexicon`, `grammar` and `frames` next to this file) derives each English
+sentence together with its French translation and the word alignment.  The French sentence is a
+function of the English one: "you" is always "vous" and counts as one man; "I" and "we" are
+masculine; "they" and "it" are masculine unless the same sentence names what they refer to; a
+question inverts a pronoun but takes "est-ce que" before a noun.
 
 Run:  python generate.py [OUT_DIR]      (default: the folder of this file)
 
-It writes train, valid and test, each as NAME.tsv (English, tab, French) and NAME.align (the
+This writes train, valid and test, each as NAME.tsv (English, tab, French) and NAME.align (the
 links of the same line as "source-target" pairs of 0-based indices into `tokens`).  The output
-depends on nothing but these four files; no English sentence occurs twice.
+depends only on these four files.  No English sentence occurs twice.
 """
 
 import re
@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # so that the grammar is found when this file is imported, too
+sys.path.insert(0, str(HERE))  # so that importing this file finds the grammar, too
 
 from frames import FRAMES  # noqa: E402
 from grammar import RANDOM, Word, vowel_initial  # noqa: E402
 
 SEED = 1729
 SIZES = {"train": 20_000, "valid": 1_000, "test": 1_000}
-RAREST = 22  # a word seen less often than this in the whole corpus is left out
-LONGEST = 16  # tokens of a sentence
+RAREST = 22  # sentences with words that are rarer than this in the corpus are left out
+LONGEST = 16  # tokens in a sentence
 
 ELIDED = ("je", "me", "se", "le", "la", "ne", "de", "que", "ce")
 CONTRACTED = {("à", "le"): "au", ("à", "les"): "aux", ("de", "le"): "du", ("de", "les"): "des"}
@@ -49,15 +49,15 @@ def elide(words):
     """Turn "le homme" into "l' homme" and "si il" into "s' il"."""
     spelt = []
     for word, following in zip(words, [*words[1:], Word(".", frozenset())]):
-        drops = word.text in ELIDED and vowel_initial(following.text)
-        if drops or (word.text == "si" and following.text in ("il", "ils")):
+        drops_vowel = word.text in ELIDED and vowel_initial(following.text)
+        if drops_vowel or (word.text == "si" and following.text in ("il", "ils")):
             word = word._replace(text=word.text[:-1] + "'")
         spelt.append(word)
     return spelt
 
 
 def contract(words):
-    """Turn "à le" into "au"; the new word keeps the links of both."""
+    """Turn "à le" into "au"; the new word has the links of both."""
     spelt = []
     for word in words:
         if spelt and (spelt[-1].text, word.text) in CONTRACTED:
@@ -68,9 +68,9 @@ def contract(words):
 
 
 def spell(words, glued):
-    """The sentence, and for each of its tokens the links of the word it comes from.
+    """Returns the sentence, and for each token the links of the word that it comes from.
 
-    A word that starts with one of the characters `glued` follows without a space.
+    There is no space before a word that starts with one of the characters in `glued`.
     """
     text, owners = "", []
     for word in words:
@@ -84,6 +84,8 @@ def spell(words, glued):
 
 
 class Sentence(NamedTuple):
+    """A sentence in both languages, with its links."""
+
     english: str
     french: str
     sources: list  # the links of each English token
@@ -91,6 +93,7 @@ class Sentence(NamedTuple):
     words: list  # the tokens of both sides, each with the name of its side
 
     def alignment(self):
+        """The links as pairs of token indices, in Pharaoh format."""
         return " ".join(
             f"{i}-{j}"
             for i, source in enumerate(self.sources)
@@ -100,60 +103,64 @@ class Sentence(NamedTuple):
 
 
 def realise(derived):
+    """Spells a derived phrase out in both languages."""
     english, sources = spell(derived.english, glued="'.,?")
     french, targets = spell(contract(elide(derived.french)), glued="-.,")
     words = [("en", word) for word in tokens(english)] + [("fr", word) for word in tokens(french)]
     return Sentence(english, french, sources, targets, words)
 
 
-def draw(number, known, counts):
-    """New sentences of random frames; `known` collects their English sides.
+def draw(number, seen, counts):
+    """Draws new sentences from random frames; `seen` collects their English sides.
 
-    Of a few candidates the one with the least frequent word is kept, so that rare forms of verbs
-    and adjectives occur often enough to be learnt; `counts` collects the words.
+    Out of three candidates, the one with the least frequent word is chosen, so that rare forms of
+    verbs and adjectives occur often enough to be learnt; `counts` collects the words.
     """
     functions, weights = zip(*FRAMES)
     drawn = []
     while len(drawn) < number:
         candidates = [realise(function()) for function in RANDOM.choices(functions, weights, k=3)]
-        sentence = min(candidates, key=lambda one: min(counts[word] for word in one.words))
-        if sentence.english not in known and len(sentence.sources) <= LONGEST:
-            known.add(sentence.english)
+        sentence = min(candidates, key=lambda each: min(counts[word] for word in each.words))
+        if sentence.english not in seen and len(sentence.sources) <= LONGEST:
+            seen.add(sentence.english)
             counts.update(sentence.words)
             drawn.append(sentence)
     return drawn
 
 
-def without_rare_words(sentences):
-    """The sentences whose words, as they are spelt, are all frequent among what is returned."""
+def drop_rare_words(sentences):
+    """Leaves out sentences until every word form is frequent in the rest."""
     counts = Counter(word for sentence in sentences for word in sentence.words)
-    kept = [
+    rest = [
         sentence for sentence in sentences if all(counts[word] >= RAREST for word in sentence.words)
     ]
-    return kept if len(kept) == len(sentences) else without_rare_words(kept)
+    return rest if len(rest) == len(sentences) else drop_rare_words(rest)
 
 
-def corpus(size):
-    """Distinct sentences without rare words, in random order."""
-    known, counts, drawn, kept = set(), Counter(), [], []
-    while len(kept) < size:
-        drawn += draw(size - len(kept) + size // 20, known, counts)
-        kept = without_rare_words(drawn)
-    RANDOM.shuffle(kept)
-    return kept[:size]
+def draw_corpus(size):
+    """Draws distinct sentences without rare words, in random order."""
+    seen, counts, drawn, sentences = set(), Counter(), [], []
+    while len(sentences) < size:
+        drawn += draw(size - len(sentences) + size // 20, seen, counts)
+        sentences = drop_rare_words(drawn)
+    RANDOM.shuffle(sentences)
+    return sentences[:size]
 
 
 def write_lines(path, lines):
+    """Writes lines with the same line ends on every system."""
     path.write_bytes("".join(line + "\n" for line in lines).encode("utf-8"))
 
 
 def main(folder):
+    """Write the six files of the corpus."""
     RANDOM.seed(SEED)
-    sentences = corpus(sum(SIZES.values()))
+    sentences = draw_corpus(sum(SIZES.values()))
     for name, size in SIZES.items():
-        part, sentences = sentences[:size], sentences[size:]
-        write_lines(folder / f"{name}.tsv", [f"{one.english}\t{one.french}" for one in part])
-        write_lines(folder / f"{name}.align", [one.alignment() for one in part])
+        split, sentences = sentences[:size], sentences[size:]
+        pairs = [f"{sentence.english}\t{sentence.french}" for sentence in split]
+        write_lines(folder / f"{name}.tsv", pairs)
+        write_lines(folder / f"{name}.align", [sentence.alignment() for sentence in split])
 
 
 if __name__ == "__main__":

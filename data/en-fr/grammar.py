@@ -1,7 +1,7 @@
 """Paired English and French phrases: words with links, noun phrases, clauses, times and places.
 
-Every word of a template carries marks ("le:d chat:n" against "the:d cat:n"); an English and a
-French word that share a mark are aligned, so the links are part of the derivation.
+Every word of a template has marks ("le:d chat:n" for "the:d cat:n").  An English and a French
+word that share a mark are aligned, so the links are part of the derivation.
 """
 
 import random
@@ -18,15 +18,17 @@ ASPIRATED = ("héros", "hibou", "hiboux", "haricot", "haricots", "huit", "onze")
 
 
 def pick(options):
+    """Draws one of the options."""
     return RANDOM.choice(list(options))
 
 
 def chance(probability):
+    """Returns True with this probability."""
     return RANDOM.random() < probability
 
 
 def entries(table):
-    """The fields of each entry of a table whose entries end in semicolons."""
+    """The fields of each entry of a table with semicolons between its entries."""
     return [entry.split() for entry in table.split(";")]
 
 
@@ -35,20 +37,25 @@ def entries(table):
 
 
 class Word(NamedTuple):
+    """A word, and its links to words of the other language."""
+
     text: str
     links: frozenset
 
 
 @dataclass(frozen=True)
 class Phrase:
+    """The same phrase in both languages."""
+
     english: tuple = ()
     french: tuple = ()
     person: int = IL
     feminine: bool = False
-    pronoun: str = ""  # the pronoun that this phrase is, or that stands for it
+    pronoun: str = ""  # the pronoun that this phrase is, or that can replace it
 
     @property
     def plural(self):
+        """Whether French verbs and adjectives are in the plural."""
         return self.person in (NOUS, ILS)
 
 
@@ -71,13 +78,13 @@ def phrase(english, french, **slots):
 
 
 def both(template, **slots):
-    """A phrase from an "english | french" entry, or from a template that serves both sides."""
+    """A phrase from an "english | french" entry, or from one template for both languages."""
     english, _, french = template.partition("|")
     return phrase(english, french or english, **slots)
 
 
 def like(features, built):
-    """The phrase `built` with the person and gender of another one."""
+    """The phrase `built` with the person, gender and pronoun of `features`."""
     return replace(
         built, person=features.person, feminine=features.feminine, pronoun=features.pronoun
     )
@@ -89,12 +96,12 @@ def marked(entry, marks):
 
 
 def vowel_initial(text):
-    """Whether a French word calls for elision."""
+    """Whether elision occurs before a French word."""
     return text[0].lower() in "aeiouyhâàéèêîôœ" and text.split("-")[0] not in ASPIRATED
 
 
 def agree(forms, feminine, plural, before_vowel=False):
-    """The form that agrees; columns 4 and 5, if any, are the singulars before a vowel."""
+    """The form that agrees; columns 4 and 5, if there are any, are singulars before a vowel."""
     columns = forms.split()
     if before_vowel and not plural and len(columns) == 6:
         return columns[4 + feminine]
@@ -106,6 +113,8 @@ def agree(forms, feminine, plural, before_vowel=False):
 
 
 class Noun(NamedTuple):
+    """A noun in both languages; `meaning` decides which words it goes with."""
+
     meaning: str
     singular: str
     plural: str
@@ -115,6 +124,8 @@ class Noun(NamedTuple):
 
 
 class Adjective(NamedTuple):
+    """An adjective in both languages; `fits` has the meanings of the nouns it goes with."""
+
     english: str
     comparative: str
     forms: str
@@ -123,11 +134,12 @@ class Adjective(NamedTuple):
 
 
 def meanings(names):
-    """The meanings that a list of meanings and groups stands for."""
+    """The meanings in a list of meanings and groups."""
     return tuple(" ".join(lex.GROUPS.get(name, name) for name in names.split()).split())
 
 
 def read_adjectives(table, before):
+    """Yields the adjectives of a table; `before` is their place in French."""
     for line in table.strip().splitlines():
         words, _, fits = line.partition(" | ")
         yield Adjective(*words.split(" ", 2), before, meanings(fits))
@@ -146,23 +158,28 @@ STATES = {state.english: state for state in read_adjectives(lex.STATES, False)}
 
 
 def nouns(names):
+    """The nouns with the given meanings or groups."""
     return [noun for noun in NOUNS if noun.meaning in meanings(names)]
 
 
 def fitting(meaning):
+    """The adjectives that go with nouns of a meaning."""
     return [adjective for adjective in ADJECTIVES if meaning in adjective.fits]
 
 
 def perhaps_adjective(noun, probability=0.3):
+    """Draws an adjective for a noun, or None."""
     options = fitting(noun.meaning)
     return pick(options) if options and chance(probability) else None
 
 
 def plural_of(noun, probability):
+    """Draws whether a noun is in the plural, if it has one."""
     return noun.plural != "-" and chance(probability)
 
 
 def owned(noun):
+    """Whether a noun goes with a possessive."""
     return noun.meaning not in lex.NOT_OWNED
 
 
@@ -180,7 +197,7 @@ def indefinite(kind, noun, plural, prenominal, negated):
 
 
 def determiner(kind, noun, plural, following, prenominal, negated):
-    """The two templates of a determiner before the words `following`."""
+    """The English and the French template of a determiner before the words `following`."""
     next_english, next_french = following
     forms = (noun.feminine, plural, vowel_initial(next_french))
     if kind == "generic":
@@ -220,7 +237,7 @@ def noun_phrase(noun, kind, plural=False, adjective=None, negated=False):
 
 
 def pronoun_for(noun, plural):
-    """The pronoun that takes up a noun."""
+    """The pronoun that refers to a noun."""
     if plural:
         return "they (f)" if noun.feminine else "they"
     if noun.meaning in meanings("people"):
@@ -229,17 +246,18 @@ def pronoun_for(noun, plural):
 
 
 def some_number(largest=10):
+    """Draws a number from two to `largest`."""
     return pick(list(lex.NUMBERS)[: largest - 1])
 
 
 def definite(names, adjectives=0.15):
-    """ "the old house" and the like, in the singular."""
+    """A definite singular such as "the old house"."""
     noun = pick(nouns(names))
     return noun_phrase(noun, "the", False, perhaps_adjective(noun, adjectives))
 
 
 def some_thing(names, plurals=0.35, adjectives=0.3):
-    """A definite thing: the, this or somebody's."""
+    """A definite thing, with "the", "this" or a possessive."""
     noun = pick(nouns(names))
     kinds = ["the", "the", "this"] + [pick(lex.OWNERS)] * 2 * owned(noun)
     return noun_phrase(
@@ -259,38 +277,43 @@ def pronoun(name, english_column, french_column):
 
 
 def subject_pronoun(name):
+    """A pronoun as a subject: "she"."""
     return pronoun(name, 0, 0)
 
 
 def object_pronoun(name):
+    """A pronoun as a direct object: "her", "la"."""
     return pronoun(name, 1, 1)
 
 
 def dative_pronoun(name):
+    """A pronoun as an indirect object: "her", "lui"."""
     return pronoun(name, 1, 2)
 
 
 def again(antecedent):
-    """The subject pronoun that takes up a phrase."""
+    """The subject pronoun that refers to an earlier phrase."""
     return subject_pronoun(antecedent.pronoun)
 
 
 def is_pronoun(subject):
+    """Whether a subject is a pronoun."""
     return subject.french[-1].text in ("je", "il", "elle", "nous", "vous", "ils", "elles")
 
 
 def possessive(owner):
-    """The English possessive of a subject, which names the French one too."""
+    """The English possessive of a subject, which is also the key of the French one."""
     return lex.PRONOUNS[owner.pronoun][0].split()[2]
 
 
 def other_speaker(subject):
-    """The name of a pronoun that can be the object of this subject."""
+    """Draws the name of a pronoun that can be the object of this subject."""
     same = {"I": "we", "we": "I"}.get(subject.pronoun)
     return pick([name for name in lex.SPEAKERS if name not in (subject.pronoun, same)])
 
 
 def person_name(gender=""):
+    """Draws a first name."""
     gender = gender or pick(lex.NAMES)
     english, french = pick(entries(lex.NAMES[gender]))
     feminine = gender == "feminine"
@@ -302,6 +325,7 @@ def person_name(gender=""):
 
 
 def two_names():
+    """Draws two different names: "Paul and Mary"."""
     first, second = person_name(), person_name()
     while second.english[0].text == first.english[0].text:
         second = person_name()
@@ -325,14 +349,14 @@ def described_person():
 
 
 def third_person(besides=EMPTY):
-    """Someone who is neither speaker nor listener."""
+    """Draws someone who is neither the speaker nor the listener."""
     built = RANDOM.choices([person_name, two_names, described_person], [4, 1, 5])[0]()
     shared = {word.text for word in built.french} & {word.text for word in besides.french}
     return third_person(besides) if shared else built
 
 
 def someone(pronouns=0.6):
-    """A subject."""
+    """Draws a subject."""
     if chance(pronouns):
         return subject_pronoun(pick(lex.OFTEN))
     return third_person()
@@ -343,6 +367,8 @@ def someone(pronouns=0.6):
 
 
 class Verb(NamedTuple):
+    """A verb in both languages, with the meanings of its objects."""
+
     base: str
     third: str
     ing: str
@@ -357,11 +383,11 @@ class Verb(NamedTuple):
 
 
 def read_verbs(table):
-    """Verbs by English base form."""
+    """Yields verbs by English base form."""
     for line in table.strip().splitlines():
-        english, names, present, objects, more = (line.split(" | ") + ["", ""])[:5]
+        english, names, present, objects, extras = (line.split(" | ") + ["", ""])[:5]
         infinitive, participle = names.split()
-        future, imperfect, follows = (more.split() + ["", "", ""])[:3]
+        future, imperfect, follows = (extras.split() + ["", "", ""])[:3]
         yield (
             english.split()[0],
             Verb(
@@ -384,11 +410,12 @@ SHORT = {"am": "'m", "is": "'s", "are": "'re", "will": "'ll"}
 
 
 def form(column, person):
+    """The form for a grammatical person."""
     return column.split()[person]
 
 
 def english_verb(verb, tense, person, support):
-    """The auxiliary, or "", and the marked main verb; `support` asks for "do"."""
+    """The auxiliary or "", and the marked main verb; `support` asks for "do"."""
     base, do = verb.base.split("~")[0], "does" if person == IL else "do"
     third = person == IL and not support
     if base == "be":
@@ -407,13 +434,13 @@ def english_verb(verb, tense, person, support):
 
 
 def participle(verb, agreeing):
-    """The past participle with the endings of gender and number."""
+    """The past participle with its endings for gender and number."""
     stem = verb.participle + "e" * agreeing.feminine
     return stem + "s" * (agreeing.plural and not stem.endswith("s"))
 
 
 def french_verb(verb, tense, subject, direct_object):
-    """The finite form and what follows it: an infinitive, a participle or ""."""
+    """The finite form, and the infinitive or participle after it, or ""."""
     person = subject.person
     if tense in lex.MODALS:
         return form(lex.MODALS[tense], person), verb.infinitive
@@ -445,7 +472,7 @@ def clause(
     question=False,
     opening=EMPTY,
 ):
-    """A clause; `direct` is a direct object before the verb, with which a participle agrees."""
+    """A clause; a participle agrees with `direct`, a direct object before the verb."""
     auxiliary, main = english_verb(verb, tense, subject.person, question or negation == "not")
     verbs = french_verb(verb, tense, subject, direct)
     english = english_clause(subject, auxiliary, main, negation, adverb, question)
@@ -509,11 +536,12 @@ def inverted(subject, finite):
 
 
 def be(subject, rest, tense="present", **options):
+    """A clause with "to be"."""
     return clause(subject, VERBS["be"], tense, rest, **options)
 
 
 def tense_of(verb, extra=()):
-    """A tense that suits the verb."""
+    """Draws a tense that suits a verb."""
     if verb.base in lex.STATIVE:
         return "past" if verb.past != "-" and chance(0.3) else "present"
     tenses = ["present"] * 4 + ["progressive"] * 3 * (verb.ing != "-")
@@ -524,6 +552,7 @@ def tense_of(verb, extra=()):
 
 
 def negation_in(tense, probability=0.25):
+    """Draws a negation that suits a tense, or ""."""
     if not chance(probability):
         return ""
     rarer = {"present": ["never", "no_longer"], "past": ["never"]}.get(tense, [])
@@ -531,11 +560,12 @@ def negation_in(tense, probability=0.25):
 
 
 def adverb_in(tense, negation):
+    """Draws an adverb that suits a tense, or ""."""
     return pick(lex.ADVERBS) if tense == "present" and not negation and chance(0.25) else ""
 
 
 def object_kind(noun, plural, subject, verb, negated):
-    """The kind of determiner that an object takes."""
+    """Draws the kind of determiner for an object."""
     own = possessive(subject) if subject.pronoun and chance(0.7) else pick(lex.OWNERS)
     mine = [own, own] * (owned(noun) and verb.base != "buy")
     if noun.meaning == "kin":
@@ -552,7 +582,7 @@ def object_kind(noun, plural, subject, verb, negated):
 
 
 def object_of(verb, subject, negated=False):
-    """An object that makes sense for the verb."""
+    """Draws an object that makes sense for a verb."""
     noun = pick(nouns(verb.objects))
     plural = plural_of(noun, 0.6 if verb.base in lex.GENERIC else 0.4)
     kind = object_kind(noun, plural, subject, verb, negated)
@@ -564,11 +594,13 @@ def object_of(verb, subject, negated=False):
 
 
 def clock_time():
+    """Draws a time such as "at six o'clock"."""
     hour = some_number()
     return phrase(f"at:a {hour}:n o'clock:h", f"à:a {lex.NUMBERS[hour]}:n heures:h")
 
 
 def weekday(habit):
+    """Draws "on Mondays" for a habit, otherwise "on Monday"."""
     english, french = pick(entries(lex.WEEK))
     if habit:
         return phrase(f"on:o {english}s:d", f"le:o {french}:d")
@@ -576,6 +608,7 @@ def weekday(habit):
 
 
 def long_ago():
+    """Draws a time such as "three weeks ago"."""
     number = some_number()
     english, french = pick([("days", "jours"), ("weeks", "semaines"), ("years", "ans")])
     return phrase(
@@ -584,7 +617,7 @@ def long_ago():
 
 
 def time_in(tense, far=False):
-    """A time expression that goes with the tense; `far` allows last year and next week."""
+    """Draws a time for a tense; `far` allows "last year" and "next week"."""
     kind = {"present": "habit", "progressive": "progressive", "past": "past"}.get(tense, "future")
     if kind == "past" and far and chance(0.3):
         return long_ago()
@@ -595,7 +628,7 @@ def time_in(tense, far=False):
 
 
 def with_time(sentence, tense, probability=0.35, far=False):
-    """Perhaps add a time, at the end or in front."""
+    """Adds a time with this probability, at the end or in front."""
     if not chance(probability):
         return sentence
     order = "$t ,:c $s" if chance(0.3) else "$s $t"
@@ -603,7 +636,7 @@ def with_time(sentence, tense, probability=0.35, far=False):
 
 
 def city_or_country(preposition):
-    """ "in" or "to" a city or country, or "from" it."""
+    """Draws a city or country, after "in", "to" or "from"."""
     column = 3 if preposition == "from" else 2
     english, french, *links = pick(entries(lex.COUNTRIES))
     link = links[column - 2]
@@ -614,7 +647,7 @@ def city_or_country(preposition):
 
 
 def place_after(preposition):
-    """Where somebody goes to or comes from."""
+    """Draws where somebody goes to or comes from."""
     if chance(0.4):
         return city_or_country(preposition)
     french = "de" if preposition == "from" else "à"
@@ -622,12 +655,12 @@ def place_after(preposition):
 
 
 def at_home(subject):
-    """ "at home" is "chez moi", "chez lui", "chez elle" and so on."""
+    """The phrase "at home": "chez moi", "chez lui", "chez elle" and so on."""
     return phrase("at:a home:h", f"chez:a {lex.PRONOUNS[subject.pronoun][1].split()[3]}:h")
 
 
 def inside(subject=EMPTY):
-    """Where somebody is or does something."""
+    """Draws where somebody is or does something."""
     if subject.pronoun and chance(0.25):
         return at_home(subject)
     if chance(0.4):
@@ -641,7 +674,7 @@ def inside(subject=EMPTY):
 
 
 def beside(prepositions):
-    """Where a thing is: a preposition and something it goes with."""
+    """Draws where a thing is: a preposition, and a noun that goes with it."""
     template = pick(prepositions)
     place = definite(prepositions[template])
     english, french = template.split(" | ")

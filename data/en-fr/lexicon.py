@@ -1,16 +1,16 @@
 """The words of the English-French teaching corpus, as plain tables.
 
-"_" stands for a space inside an entry and "-" for a form that is not used.  Where an entry
-carries marks ("every:a day:b | tous:a les:a jours:b"), words that share one are aligned.
+Inside an entry "_" is a space, and "-" is a form that is not used.  If an entry has marks
+("every:a day:b | tous:a les:a jours:b"), words that share a mark are aligned.
 """
 
-# English, French; the columns of most tables are separated by spaces, the entries by ";".
+# English, French.  In most tables, spaces separate the columns and ";" separates the entries.
 NAMES = {
     "masculine": "John Jean; Peter Pierre; Paul Paul; Thomas Thomas; Louis Louis; Henry Henri",
     "feminine": "Mary Marie; Anna Anne; Sophie Sophie; Lucy Lucie; Emma Emma; Julia Julie",
 }
 CITIES = "Paris Paris; London Londres; Geneva Genève; Rome Rome; Lyon Lyon; Berlin Berlin"
-# English country, French country, "in" or "to" it, "from" it
+# English name, French name, "in" or "to" the country, "from" the country
 COUNTRIES = """France France en de; Italy Italie en de; Spain Espagne en de;
     Canada Canada à_le de_le; Japan Japon à_le de_le; the_United_States États-Unis à_les de_les"""
 
@@ -67,8 +67,8 @@ MASS = ("dish", "drink")
 NOT_OWNED = ("person", "place", "outside", "opening")
 ADULTS = ("man", "woman", "nurse", "actress", "doctor", "teacher", "student")
 
-# English, its comparative (or "more"), the French forms m, f, m pl, f pl and, where they differ,
-# the singulars before a vowel; then the meanings that it fits
+# English, its comparative (or "more"), the French forms m, f, m pl, f pl and, if they differ,
+# the singulars before a vowel; then the meanings of the nouns that it goes with
 ADJECTIVES_BEFORE = """
 big bigger grand grande grands grandes | animal place home outside opening things
 small smaller petit petite petits petites | person animal food place home opening things
@@ -123,13 +123,13 @@ ABSOLUTE = (
 LASTING = ("Italian", "French", "old", "young", "small", "beautiful", "tall")
 PRAISE = ("beautiful", "good", "interesting")
 BLAME = ("old", "small", "expensive", "heavy", "strange")
-# English "to be" and an adjective where French has "avoir" and a noun
+# English has "to be" and an adjective, French has "avoir" and a noun
 FEELINGS = (
     "hungry faim; thirsty soif; cold froid; hot chaud; sleepy sommeil; right raison; wrong tort"
 )
 
 # base, third person, -ing, past | infinitive, participle | je il nous vous ils
-# | objects | stem of the future, stem of the imperfect, what follows
+# | objects | future stem, imperfect stem, words after the verb
 TRANSITIVES = """
 eat eats eating ate | manger mangé | mange mange mangeons mangez mangent | food dish
 drink drinks drinking drank | boire bu | bois boit buvons buvez boivent | drink
@@ -175,7 +175,7 @@ cry cries crying cried | pleurer pleuré | pleure pleure pleurons pleurez pleure
 laugh laughs laughing laughed | rire ri | ris rit rions riez rient
 smile smiles smiling smiled | sourire souri | souris sourit sourions souriez sourient
 """
-# "~" tells two French verbs of the same English word apart.
+# "~" distinguishes two French verbs for the same English word.
 OTHER_VERBS = """
 be - - - | être été | suis est sommes êtes sont | - | ser ét
 be~avoir - - - | avoir eu | ai a avons avez ont | - | aur av
@@ -201,8 +201,8 @@ STATIVE = ("like", "hate", "know", "have", "need")
 GENERIC = ("like", "hate")  # "She likes cats" is "Elle aime les chats"
 INVOLUNTARY = ("cry", "laugh", "smile", "lose")
 QUESTIONED = ("like", "have", "know", "need", "eat", "see")  # in the present
-GREETED = ("see", "help", "wait_for")  # with a pronoun in the past
-HANDLED = ("buy", "find", "lose", "sell", "take")  # with an object that goes before
+GREETED = ("see", "help", "wait_for")  # with an object pronoun in the past
+HANDLED = ("buy", "find", "lose", "sell", "take")  # with an object before the verb
 ORDERED = ("open", "close", "eat", "drink", "read", "take", "wash", "buy")
 ADDRESSED = ("look_at", "wait_for", "listen_to", "help")
 
@@ -235,7 +235,7 @@ PRONOUNS = {
     "it (f)": ("it it its", "elle la - -", IL, True),
 }
 SPEAKERS = ("I", "he", "she", "we", "you", "they")
-OFTEN = SPEAKERS + ("I", "we", "you")  # these have verb forms that no noun has
+OFTEN = SPEAKERS + ("I", "we", "you")  # their verb forms do not occur with nouns
 OWNERS = ("my", "his", "her", "our", "your", "their")
 # The columns are those of the adjectives.
 DETERMINERS = {
@@ -298,7 +298,7 @@ TIMES = {
     "far future": """next:a week:b | la:b semaine:b prochaine:a;
         next:a year:b | la:b année:b prochaine:a""",
 }
-# prepositions with the meanings of what follows
+# prepositions, and the meanings of the nouns after them
 SURFACES = {
     "on:p | sur:p": "support",
     "under:p | sous:p": "support",
@@ -323,16 +323,16 @@ WEATHER = {
     "it:i rains:f a:b lot:b | il:i pleut:f beaucoup:b": "present",
     "it:i often:o snows:f | il:i neige:f souvent:o": "present",
 }
-# games and instruments, with what leads to them
+# games and instruments, with their prepositions
 GAMES = """football:n | à:n le:n football:n; tennis:n | à:n le:n tennis:n;
     cards:n | à:n les:n cartes:n; chess:n | à:n les:n échecs:n; the:d piano:n | de:d le:d piano:n;
     the:d guitar:n | de:d la:d guitare:n; the:d violin:n | de:d le:d violon:n"""
-# what people do | the states that make them do it
+# actions | the states that cause them
 REASONS = """sleep | tired sick; cry | sad tired; sing | happy in_love in_a_good_mood; run | late
     in_a_hurry; dance | happy in_love; smile | happy in_love in_a_good_mood; laugh | happy
     in_a_good_mood; not work | sick tired; not dance | tired sad sick; not sing | sad angry sick;
     not smile | sad angry tired; not laugh | sad angry; not sleep | in_love busy angry"""
 CONTRASTS = """tired | work run dance; sick | work sing smile; sad | smile sing laugh dance;
     busy | smile sing; late | sleep laugh; in_a_hurry | sleep; angry | smile; happy | cry"""
-# what one did with a thing | what one does with it then
+# an action on a thing | later actions on the same thing
 SEQUELS = "buy | like hate sell lose; find | like sell lose; have | like hate; take | like lose"
