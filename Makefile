@@ -1,25 +1,29 @@
 # make demo: train on the embedded English-French corpus and look at what was learnt
-# make test: all tests but the slow ones; make test-all: those too
+# make test: all tests but the slow ones; make test-quick: unit tests only; make test-all: all tests
 
 PYTHON ?= python3.11
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-quick test-all lint clean
 
 demo: .venv/ready
 	$(BIN)/python -m kseq.demo
 
 test: .venv/ready lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
+
+test-quick: .venv/ready
+	$(PYTEST) -m quick
 
 test-all: .venv/ready lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Made anew when the requirements change; the mark is set last, so half an installation is redone.
+# Made again when the requirements change; the mark is set last, so half an installation is redone.
 .venv/ready: requirements.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt

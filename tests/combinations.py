@@ -9,6 +9,7 @@ import re
 
 import keras
 import numpy as np
+import pytest
 
 from kseq import ModelConfig
 from kseq.models.factory import build_seq2seq
@@ -125,6 +126,43 @@ COMBINATIONS = [
     _transformer(**_SERIES, decoder_layers=2),
     _transformer(**_PIANO_ROLL),
 ]
+
+
+def traits_of(config):
+    """The properties of a combination that a costly test must meet at least once.
+
+    Every setting with its value; and what does depend on each other: the attention and how it is
+    fed, the architecture and which sides are real-valued.
+    """
+    settings = dataclasses.asdict(config)
+    for name in ("heads", "window", "dropout"):
+        del settings[name]
+    sides = bool(settings.pop("source_features")), bool(settings.pop("target_features"))
+    return {
+        *settings.items(),
+        ("attention and feeding", config.attention, config.input_feeding),
+        ("architecture and sides", config.architecture, sides),
+    }
+
+
+def representatives(configs):
+    """The combinations, few and in order, that have all traits of `configs` together."""
+    missing = set().union(*map(traits_of, configs))
+    chosen = []
+    while missing:
+        best = max(configs, key=lambda config: len(traits_of(config) & missing))
+        missing -= traits_of(best)
+        chosen.append(best)
+    return [config for config in configs if config in chosen]
+
+
+def with_slow_ones(configs):
+    """Test parameters: all of `configs`, marked slow unless they are among the representatives."""
+    chosen = representatives(configs)
+    return [
+        pytest.param(config, marks=[] if config in chosen else pytest.mark.slow)
+        for config in configs
+    ]
 
 
 def name_of(config):

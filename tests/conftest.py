@@ -1,18 +1,62 @@
-"""Shared by all tests: small corpora, a small trained run, and the data that may be missing."""
+"""Shared by all tests: a small corpus, a small trained run, and what runs in which worker."""
 
 import os
 import pathlib
+import tempfile
 
+import filelock
 import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if IS_WORKER:
+    # Set before TensorFlow and NumPy start their threads: a worker has a core of its own.
+    for variable in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
 
 ROOT = pathlib.Path(__file__).parent.parent
 
 SMALL = ["units=32", "embedding_dim=16", "epochs=2", "batch_size=32", "warmup_steps=0"]
 # Enough for sentences that differ, at least; a model that has learnt nothing writes nothing.
 LEARNT = ["units=48", "embedding_dim=32", "epochs=6", "learning_rate=0.01", "dropout=0.1"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Gives the tests of a file, or of a parameter that is costly to set up, to one worker."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
+
+
+def _group_of(item):
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    if "case" not in parameters:
+        return item.path.stem
+    from combinations import name_of
+
+    return f"{item.path.stem}-{name_of(parameters['case'])}"
+
+
+@pytest.fixture(scope="session")
+def common_folder(tmp_path_factory):
+    """A folder that all workers have in common, so that what is costly is made once."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if IS_WORKER else folder
+
+
+def make_once(place, make):
+    """Has one worker make a folder, while the others wait; returns the folder.
+
+    Args:
+        place: The folder.
+        make: A function that makes it, whole or not at all.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(place.parent.with_suffix(".lock")):
+        if not place.exists():
+            make()
+    return place
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,18 +68,23 @@ def exact_products():
 
 
 @pytest.fixture(scope="session")
-def small_files(tmp_path_factory):
+def small_files(common_folder):
     """Two thousand training pairs, and two hundred each to validate and to test with."""
     from kseq import load_corpus
 
-    folder = tmp_path_factory.mktemp("small")
-    corpus = load_corpus("en-fr")
-    for split, count in (("train", 2000), ("valid", 200), ("test", 200)):
-        pairs = list(getattr(corpus, split))[:count]
-        (folder / f"{split}.tsv").write_text(
-            "".join(f"{source}\t{target}\n" for source, target in pairs), encoding="utf-8"
-        )
-    return folder
+    folder = common_folder / "small" / "files"
+
+    def write_files():
+        unfinished = folder.with_name("unfinished")
+        unfinished.mkdir()
+        corpus = load_corpus("en-fr")
+        for split, count in (("train", 2000), ("valid", 200), ("test", 200)):
+            pairs = list(getattr(corpus, split))[:count]
+            lines = "".join(f"{source}\t{target}\n" for source, target in pairs)
+            (unfinished / f"{split}.tsv").write_text(lines, encoding="utf-8")
+        unfinished.rename(folder)
+
+    return make_once(folder, write_files)
 
 
 @pytest.fixture(scope="session")
@@ -48,13 +97,13 @@ def small_corpus(small_files):
 
 
 @pytest.fixture(scope="session")
-def small_run(small_corpus, tmp_path_factory):
+def small_run(small_corpus, common_folder):
     """A run directory of a small model that has begun to learn."""
     from kseq import Config, train
 
-    out = tmp_path_factory.mktemp("runs") / "small"
-    train(small_corpus, Config().with_settings([*SMALL, *LEARNT]), out=out, verbose=False)
-    return out
+    config = Config().with_settings([*SMALL, *LEARNT])
+    out = common_folder / "runs" / "small"
+    return make_once(out, lambda: train(small_corpus, config, out=out, verbose=False))
 
 
 @pytest.fixture(scope="session")
@@ -88,3 +137,20 @@ def index(tmp_path, arrays):
     path = tmp_path / "index.tsv"
     path.write_text("".join(f"speech/{n}.npy\ttext {n}\tmore\n" for n in range(3)))
     return path
+
+
+@pytest.fixture
+def command(capfd, monkeypatch):
+    """Runs `kseq` within this process: words and standard input to exit code, output, errors."""
+    from kseq.cli.main import main
+
+    def run(*words, data=b""):
+        with tempfile.TemporaryFile() as file, monkeypatch.context() as patch:
+            file.write(data)
+            file.seek(0)
+            patch.setattr("sys.stdin", file)
+            code = main([str(word) for word in words])
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
+
+    return run

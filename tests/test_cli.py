@@ -1,10 +1,11 @@
-"""The command as a person uses it: real processes, real exit codes."""
+"""The command as a person uses it; in real processes where standard streams or signals count."""
 
 import json
 import os
 import pathlib
 import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -14,19 +15,23 @@ from conftest import SMALL
 
 from kseq.cli.main import main
 
-# What a person has: the tests' own setting would hide TensorFlow's greeting.
-ENVIRONMENT = {name: os.environ[name] for name in os.environ if name != "TF_CPP_MIN_LOG_LEVEL"}
+# What a person has: these would hide TensorFlow's greeting, and flush what the command does not.
+HIDDEN = ("TF_CPP_MIN_LOG_LEVEL", "PYTHONUNBUFFERED")
+ENVIRONMENT = {name: os.environ[name] for name in os.environ if name not in HIDDEN}
 KSEQ = [sys.executable, "-c", "import sys; from kseq.cli.main import main; sys.exit(main())"]
 
 
-def kseq(*words, text=None, cwd=None, data=None):
+def read_line(stream, seconds=120):
+    """The next line of a pipe; none where it does not come in time."""
+    is_there, *_ = select.select([stream], [], [], seconds)
+    assert is_there, "no answer"
+    return stream.readline().decode()
+
+
+def kseq(*words, data=b""):
     """Runs the command in a process of its own; returns exit code, output, errors."""
     process = subprocess.run(
-        [*KSEQ, *map(str, words)],
-        input=data if data is not None else (text or "").encode(),
-        capture_output=True,
-        cwd=cwd,
-        env=ENVIRONMENT,
+        [*KSEQ, *map(str, words)], input=data, capture_output=True, env=ENVIRONMENT
     )
     return process.returncode, process.stdout.decode(), process.stderr.decode()
 
@@ -48,7 +53,7 @@ def sets():
     return ["--set", SMALL[0], "--set", *SMALL[1:]]  # one or several, and more than once
 
 
-def test_the_whole_way(small_files, tmp_path):
+def test_a_run_is_trained_evaluated_drawn_and_exported(small_files, tmp_path, command):
     run, test = tmp_path / "run", small_files / "test.tsv"
     settings = [word.replace("epochs=2", "epochs=1") for word in sets()]
     code, output, errors = kseq(
@@ -57,7 +62,7 @@ def test_the_whole_way(small_files, tmp_path):
     assert (code, errors) == (0, "")
     assert f"kseq evaluate {run}" in output
 
-    code, output, errors = kseq("evaluate", run, "--test", test, "--json")
+    code, output, errors = command("evaluate", run, "--test", test, "--json")
     assert (code, errors) == (0, "")
     figures = json.loads(output)
     assert sorted(figures) == sorted(
@@ -67,11 +72,11 @@ def test_the_whole_way(small_files, tmp_path):
     assert figures["sentences"] == 200
 
     picture = tmp_path / "picture.png"
-    code, output, errors = kseq("heatmap", run, "The cat is small.", "--out", picture)
+    code, output, errors = command("heatmap", run, "The cat is small.", "--out", picture)
     assert (code, errors) == (0, "")
     assert picture.read_bytes().startswith(b"\x89PNG")
 
-    code, _, errors = kseq("export", run, tmp_path / "exported", "--beam", 2)
+    code, _, errors = command("export", run, tmp_path / "exported", "--beam", 2)
     assert (code, errors) == (0, "")
     assert (tmp_path / "exported" / "saved_model.pb").exists()
 
@@ -108,10 +113,13 @@ def test_evaluate_uses_the_test_split_of_the_corpus(small_run, capsys):
 def test_a_reader_that_leaves_early_is_no_error(small_run, tmp_path):
     (tmp_path / "text").write_text("The cat is small.\n" * 3000)
     command = [*KSEQ, "translate", str(small_run), str(tmp_path / "text")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        process.stdout.readline()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+    ) as process:
+        assert process.stdout.readline().endswith(b"\n")
         process.stdout.close()
-        assert b"Traceback" not in process.stderr.read()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
 
 
 def test_help(capsys):
@@ -161,6 +169,19 @@ def test_bad_training_data(tmp_path, complains, name, content, message):
     words = ["train", "--train", path, "--valid", path, "--out", tmp_path / "run"]
     complains(words, message)
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_options_of_the_corpus_reach_the_training(tmp_path, monkeypatch):
+    monkeypatch.setattr("kseq.training.train.train", lambda corpus, *_, **__: seen.append(corpus))
+    (tmp_path / "pairs.tsv").write_text("".join(f"a{n % 9} b\tx{n % 7}\n" for n in range(90)))
+    words = ["train", "--train", tmp_path / "pairs.tsv", "--out", tmp_path / "run"]
+    for more, expected in (
+        ([], {"swap": False, "apart": "source"}),
+        (["--swap", "--apart", "both"], {"swap": True, "apart": "both"}),
+    ):
+        seen = []
+        assert main([str(word) for word in [*words, *more]]) == 0
+        assert {name: seen[0].origin[name] for name in expected} == expected
 
 
 def test_bad_commands(small_run, small_files, tmp_path, complains):
@@ -222,8 +243,8 @@ def test_a_missing_corpus_is_named(small_run, tmp_path, complains):
     complains(["evaluate", run], "file not found: /elsewhere/test.tsv")
 
 
-def test_bad_text_after_good_text(small_run):
-    code, output, errors = kseq("translate", small_run, data=b"The cat.\n" * 1500 + b"\xff\n")
+def test_bad_text_after_good_text(small_run, command):
+    code, output, errors = command("translate", small_run, data=b"The cat.\n" * 1500 + b"\xff\n")
     assert code == 2
     assert output.count("\n") == 1500
     assert errors == (
@@ -279,9 +300,9 @@ def test_a_full_disk(small_run, tmp_path):
     assert process.stderr == b"kseq: No space left on device\n"
 
 
-def test_a_place_where_nothing_can_be_written(small_files, tmp_path):
+def test_a_place_where_nothing_can_be_written(small_files, command):
     """/proc is read-only even to root."""
-    code, _, errors = kseq(
+    code, _, errors = command(
         "train", "--train", small_files / "train.tsv", "--out", "/proc/run", *sets()
     )
     assert code == 2
@@ -302,7 +323,7 @@ def test_a_person_at_the_terminal_gets_each_answer_at_once(small_run, translator
         os.close(follower)
         os.write(leader, b"The cat is small.\n")
         expected = translator.translate(["The cat is small."])[0].text
-        assert process.stdout.readline().decode() == expected + "\n"
+        assert read_line(process.stdout) == expected + "\n"
         os.write(leader, b"\x04")
         assert process.wait(timeout=60) == 0
     finally:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import LEARNT, SMALL
-from test_cli import ENVIRONMENT, KSEQ, complains, kseq  # noqa: F401
+from test_cli import ENVIRONMENT, KSEQ, complains, read_line  # noqa: F401
 
 from kseq import (
     BeamSearch,
@@ -88,7 +88,13 @@ def test_options_may_stand_before_the_file(small_run, text, output, capsys):
 
 
 @pytest.mark.parametrize(
-    "task", ["translate", "train", "train from records", "train beside records"]
+    "task",
+    [
+        "translate",
+        pytest.param("train", marks=pytest.mark.slow),
+        pytest.param("train from records", marks=pytest.mark.slow),
+        "train beside records",
+    ],
 )
 def test_of_two_cores_an_operation_gets_one(task, small_run, text, tmp_path):
     """As the command sets it in a process of its own, before TensorFlow has threads."""
@@ -296,6 +302,7 @@ def test_what_cannot_be_asked_for(small_run, checkpointed, text, tmp_path, compl
 # === Streams ===
 
 
+@pytest.mark.slow
 def test_ten_thousand_lines(small_run, tmp_path):
     """In order, and in no more memory than a tenth of them needs.
 
@@ -357,7 +364,7 @@ def test_an_answer_comes_before_the_pipe_ends(small_run, translator):
         for sentence, answer in zip(SENTENCES, expected):
             process.stdin.write(f"{sentence}\n".encode())
             process.stdin.flush()
-            assert process.stdout.readline().decode() == answer + "\n"
+            assert read_line(process.stdout) == answer + "\n"
         process.stdin.close()
         assert process.wait(timeout=60) == 0
 
@@ -376,8 +383,8 @@ def read_all(descriptor):
     return b"".join(parts).decode()
 
 
-def test_progress_shows_on_a_terminal_only(small_run, text, tmp_path):
-    code, _, errors = kseq("translate", small_run, text)
+def test_progress_shows_on_a_terminal_only(small_run, text, tmp_path, command):
+    code, _, errors = command("translate", small_run, text)
     assert (code, errors) == (0, "")
     leader, follower = pty.openpty()
     with open(tmp_path / "output", "wb") as file:

@@ -21,6 +21,7 @@ from combinations import (
     source_of,
     target_of,
     weights_of,
+    with_slow_ones,
 )
 
 from kseq import ModelConfig, split_for_inference
@@ -46,6 +47,12 @@ class Case:
 @pytest.fixture(scope="module", params=COMBINATIONS, ids=name_of)
 def case(request):
     return Case(request.param)
+
+
+# For tests that build or trace models again: `make test-all` checks every combination.
+of_representatives = pytest.mark.parametrize(
+    "case", with_slow_ones(COMBINATIONS), ids=name_of, indirect=True, scope="module"
+)
 
 
 def values_of_fields():
@@ -234,6 +241,7 @@ def test_gradients_reach_every_weight(case):
         assert np.abs(tf.convert_to_tensor(gradient)).max() > 1e-5, weight.path
 
 
+@of_representatives
 def test_file_of_the_model(case, tmp_path):
     case.model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -260,6 +268,7 @@ def test_names_do_not_hang_on_what_was_built_before(case):
         assert [weight.path for weight in one.weights] == [weight.path for weight in other.weights]
 
 
+@of_representatives
 @pytest.mark.parametrize("policy, kept", [("mixed_bfloat16", "float32"), ("bfloat16",) * 2])
 def test_low_precision_keeps_softmax_and_outputs_exact(case, policy, kept):
     """In a graph, where a loop is stricter about types than outside."""
@@ -275,12 +284,14 @@ def test_low_precision_keeps_softmax_and_outputs_exact(case, policy, kept):
         other = (decoded["attention"] > 0) != (case.decoded["attention"] > 0)
         same = ~np.logical_or.accumulate(other.any(axis=-1), axis=1)
         assert same.mean() > 0.5
-    assert 0.0 < np.abs(outputs - case.outputs)[same].max() < 0.1
+    # Processors round differently: what is large may be off by a twentieth.
+    tolerance = 0.05 * max(np.abs(case.outputs).max(), 2.0)
+    assert 0.0 < np.abs(outputs - case.outputs)[same].max() < tolerance
     if "attention" in decoded:
         check_attention(case.config, encoded, decoded)
     encoder, step = split_for_inference(model)
     stepped = step(as_tensors({**encoded, **last_of(target_of(case.inputs), 0)}))
-    np.testing.assert_allclose(outputs_of(stepped), case.outputs[:, 0], atol=0.1)
+    np.testing.assert_allclose(outputs_of(stepped), case.outputs[:, 0], atol=tolerance)
     check_promises(encoder.output, encoded)
     check_promises(model.get_layer("decoder").output, decoded)
     check_promises(step.output, stepped)

@@ -1,4 +1,7 @@
-"""Every combination as a SavedModel, used by one process that knows nothing of kseq."""
+"""Combinations as SavedModels, used by one process that knows nothing of kseq.
+
+`make test` exports the combinations that have every setting between them, `make test-all` all.
+"""
 
 import pathlib
 import subprocess
@@ -75,11 +78,12 @@ def inputs_of(translator, sources):
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """What kseq makes of a few sources with every combination, and what the SavedModel makes."""
+def exported(request, tmp_path_factory):
+    """What kseq makes of a few sources with the combinations, and what the SavedModels make."""
     folder = tmp_path_factory.mktemp("exported")
     expected = {}
-    for config in combinations.COMBINATIONS:
+    tests = [item for item in request.session.items if item.path == request.path]
+    for config in [item.callspec.params["config"] for item in tests]:
         name = combinations.name_of(config)
         translator = translator_of(config)
         sources = sources_of(translator)
@@ -97,7 +101,9 @@ def exported(tmp_path_factory):
     }
 
 
-@pytest.mark.parametrize("config", combinations.COMBINATIONS, ids=combinations.name_of)
+@pytest.mark.parametrize(
+    "config", combinations.with_slow_ones(combinations.COMBINATIONS), ids=combinations.name_of
+)
 def test_export_then_load_gives_the_same(exported, config):
     results, outputs = exported[combinations.name_of(config)]
     for row, result in enumerate(results):

@@ -11,14 +11,9 @@ from kseq.special_tokens import START
 from kseq.translation.batches import Sequences
 
 TEXT_OUT = [config for config in combinations.COMBINATIONS if not config.target_features]
-# One in three finds what concerns a mechanism; the others take their time in `make test-all`.
-CHOSEN = [
-    pytest.param(config, marks=[pytest.mark.slow] * bool(number % 3))
-    for number, config in enumerate(TEXT_OUT)
-]
 
 
-@pytest.mark.parametrize("config", CHOSEN, ids=combinations.name_of)
+@pytest.mark.parametrize("config", combinations.with_slow_ones(TEXT_OUT), ids=combinations.name_of)
 def test_what_is_found_scores_as_it_does_when_it_is_read(config):
     """By ids, for every hypothesis and every sample, with its attention."""
     translator = translator_of(config)

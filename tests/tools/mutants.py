@@ -1,0 +1,399 @@
+"""The mutants of `mutate.py`: places in the package, each with a mistake that a person could make.
+
+A mutant is found by its text, which occurs once in the package, so that moved files do not matter.
+When the code changes, change the text here; `mutate.py --list` names every text that is gone.
+"""
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """A mistake.
+
+    Attributes:
+        name: A short name, for the command line.
+        text: A text that occurs once in the package.
+        mistake: What takes its place.
+        effect: What breaks.
+        tests: The test files to run first, without `test_` and `.py`.
+    """
+
+    name: str
+    text: str
+    mistake: str
+    effect: str
+    tests: str
+
+
+MUTANTS = [
+    # Files and settings
+    Mutant(
+        "restore-lost",
+        "    if old.exists() and not place.exists():\n        old.rename(place)",
+        "    if old.exists() and not place.exists():\n        pass",
+        "a run that was being replaced when the process was killed is not restored",
+        "files",
+    ),
+    Mutant(
+        "leftover-kept",
+        "            unfinished.unlink()",
+        "            pass",
+        "an interrupted write leaves its unfinished file",
+        "files",
+    ),
+    Mutant(
+        "contradiction-accepted",
+        "if self.batch_tokens and self.batch_size != type(self).batch_size:",
+        "if self.batch_tokens and self.batch_size == 0:",
+        "a batch size that has no effect is accepted",
+        "config",
+    ),
+    # analysis
+    Mutant(
+        "entropy-in-nats",
+        "logarithms = np.log2(shares",
+        "logarithms = np.log(shares",
+        "entropies are in nats, not bits",
+        "measures",
+    ),
+    Mutant(
+        "coverage-of-targets",
+        "return np.asarray(attention, np.float64).sum(axis=0)",
+        "return np.asarray(attention, np.float64).sum(axis=1)",
+        "coverage is summed over the wrong axis",
+        "measures",
+    ),
+    Mutant(
+        "error-rate-halved",
+        "return 1.0 - 2.0 * shared / links",
+        "return 1.0 - shared / links",
+        "the alignment error rate counts shared links once",
+        "alignment",
+    ),
+    Mutant(
+        "reading-not-exchanged",
+        "_exchanged(_strongest(weights.T)), method)",
+        "_strongest(weights.T), method)",
+        "source and target change places in the second reading of the attention",
+        "alignment",
+    ),
+    Mutant(
+        "error-rate-of-outputs",
+        "100.0 * errors / sum(map(len, references))",
+        "100.0 * errors / sum(map(len, outputs))",
+        "the token error rate is relative to the outputs",
+        "evaluation",
+    ),
+    Mutant(
+        "probable-words-marked",
+        "np.flatnonzero(log_probabilities < limit)",
+        "np.flatnonzero(log_probabilities > limit)",
+        "a heatmap marks the probable words",
+        "heatmap",
+    ),
+    # cli
+    Mutant(
+        "answer-not-flushed",
+        "print(line, flush=options.file is None)",
+        "print(line)",
+        "a program that waits for an answer waits forever",
+        "cli_search cli",
+    ),
+    Mutant(
+        "option-ignored",
+        "**splits, swap=options.swap, apart=options.apart)",
+        "**splits, swap=options.swap)",
+        "--apart is ignored",
+        "cli",
+    ),
+    # corpora
+    Mutant(
+        "duplicates-as-read",
+        "not before.add(_compared(tidied))",
+        "not before.add(tuple(pair))",
+        "duplicates are looked for before pairs are tidied",
+        "cleaning",
+    ),
+    Mutant(
+        "test-pairs-not-apart",
+        "train.apart_from(*filter(None, (valid, test)))",
+        "train.apart_from(valid)",
+        "training pairs share sentences with the test split",
+        "corpora",
+    ),
+    Mutant(
+        "wrong-piece-appended",
+        "if not span or int(span[1]) != offset:",
+        "if not span:",
+        "a download appends a piece of another place of the file",
+        "downloads",
+    ),
+    Mutant(
+        "target-taken-for-source",
+        '_fingerprint(f"\\t{target}")',
+        '_fingerprint(f"{target}\\t")',
+        "a target is the same as a source of the same letters",
+        "fingerprints",
+    ),
+    Mutant(
+        "spread-of-parts",
+        "self._squares + squares + np.square(shift) * self.count * share",
+        "self._squares + squares",
+        "the standard deviation ignores how the means of arrays differ",
+        "values",
+    ),
+    # inspection
+    Mutant(
+        "short-targets-pass",
+        "off = np.abs(_ratios(source_lengths, target_lengths) - np.log(self.ratio))",
+        "off = _ratios(source_lengths, target_lengths) - np.log(self.ratio)",
+        "targets that are too short are not suspicious",
+        "inspection",
+    ),
+    Mutant(
+        "swapped-learnt-as-read",
+        "self._counts[side ^ is_swapped] +=",
+        "self._counts[side] +=",
+        "swapped pairs are learnt as they stand",
+        "inspection",
+    ),
+    # kernels
+    Mutant(
+        "first-step-without-gradient",
+        "            lambda time, *_: time >= 0,\n            body,",
+        "            lambda time, *_: time > 0,\n            body,",
+        "the backward pass of a loop leaves out the first step",
+        "recurrence",
+    ),
+    Mutant(
+        "gradient-transposed",
+        "(columns, rows) if transposed else (rows, columns)",
+        "(rows, columns) if transposed else (columns, rows)",
+        "the gradient of keys and memory is transposed",
+        "recurrence",
+    ),
+    Mutant(
+        "gradient-stops-at-padding",
+        "                tf.where(is_real[time], gradient, passed)",
+        "                tf.where(is_real[time], gradient, tf.zeros_like(passed))",
+        "a gradient does not pass padded steps",
+        "layers",
+    ),
+    Mutant(
+        "smoothing-without-gradient",
+        "labels, batch_dims=1) - spread - (1.0 - label_smoothing)",
+        "labels, batch_dims=1) - (1.0 - label_smoothing)",
+        "the gradient at the label ignores its share of the label smoothing",
+        "teacher",
+    ),
+    Mutant(
+        "dropout-not-scaled",
+        "tf.cast(_PARTS / (_PARTS - dropped), inputs.dtype)",
+        "tf.cast(1.0, inputs.dtype)",
+        "what dropout keeps is not scaled",
+        "dropout",
+    ),
+    Mutant(
+        "adam-step-ahead",
+        "tf.cast(self.iterations + 1, variable.dtype)",
+        "tf.cast(self.iterations + 2, variable.dtype)",
+        "the bias correction of Adam is one step ahead",
+        "optimizer",
+    ),
+    # models
+    Mutant(
+        "coverage-forgotten",
+        "return [progress[0] + ops.squeeze(weights, 1)]",
+        "return [ops.squeeze(weights, 1)]",
+        "coverage is that of the last step",
+        "attention combinations",
+    ),
+    Mutant(
+        "window-past-the-end",
+        "return ops.minimum(step, lengths - 1.0)",
+        "return ops.minimum(step, lengths)",
+        "monotonic attention goes one position past the source",
+        "attention combinations",
+    ),
+    Mutant(
+        "reversed-with-a-gap",
+        "ops.where(mask, lengths - 1 - positions, positions)",
+        "ops.where(mask, ops.maximum(lengths - 2 - positions, 0), positions)",
+        "a reversed source loses its last position",
+        "encoders combinations",
+    ),
+    Mutant(
+        "update-gate-inverted",
+        "return [candidate + update * (hidden - candidate)]",
+        "return [hidden + update * (candidate - hidden)]",
+        "the update gate of a GRU is inverted",
+        "cells combinations",
+    ),
+    Mutant(
+        "positions-from-zero",
+        "first + ops.arange(ops.shape(embedded)[1])",
+        "0 * first + ops.arange(ops.shape(embedded)[1])",
+        "a Transformer decodes every step at position 0",
+        "transformer combinations",
+    ),
+    Mutant(
+        "next-token-seen",
+        "ops.arange(total) <= last",
+        "ops.arange(total) <= last + 1",
+        "a Transformer attends to the token that it has to predict",
+        "transformer combinations",
+    ),
+    Mutant(
+        "memory-of-padding",
+        "    return sequence * ops.expand_dims(ops.cast(mask, sequence.dtype), -1)\n",
+        "    return sequence\n",
+        "the memory of a Transformer is not 0 on padding",
+        "transformer combinations",
+    ),
+    # pipeline
+    Mutant(
+        "padding-weighs",
+        "tf.sequence_mask(targets.row_lengths() - 1,",
+        "tf.sequence_mask(targets.row_lengths(),",
+        "a position of padding counts in the loss",
+        "batches pipeline",
+    ),
+    Mutant(
+        "longest-left-out",
+        "fits &= (lengths > 0) & (lengths <= limit)",
+        "fits &= (lengths > 0) & (lengths < limit)",
+        "sequences of just the maximum length are left out",
+        "pipeline",
+    ),
+    Mutant(
+        "cache-of-other-settings",
+        "*(config.training.maximum_length, config.training.subword_sampling > 0),",
+        "config.training.subword_sampling > 0,",
+        "a cached corpus is used for another maximum length",
+        "encoded",
+    ),
+    Mutant(
+        "ids-not-flushed",
+        "        self._files[2 * side].flush()\n",
+        "",
+        "ids that are still buffered are not renumbered",
+        "encoded",
+    ),
+    # runs
+    Mutant(
+        "average-of-weights",
+        "model.set_weights([total / len(checkpoints) for total in sums])",
+        "model.set_weights([total / (len(checkpoints) + 1) for total in sums])",
+        "averaged weights are too small",
+        "weights cli_search",
+    ),
+    Mutant(
+        "edited-vocabulary-accepted",
+        "        if found.get(name) != checksum:",
+        "        if name not in found:",
+        "a run whose vocabulary was edited is loaded",
+        "training translator",
+    ),
+    # search
+    Mutant(
+        "coverage-penalty-added",
+        'scores += coverage_penalty(memory["covered"]',
+        'scores -= coverage_penalty(memory["covered"]',
+        "the coverage penalty is a reward",
+        "search",
+    ),
+    Mutant(
+        "end-too-early",
+        "too_early = (time + 1 < requirements.minimum_lengths)",
+        "too_early = (time + 2 < requirements.minimum_lengths)",
+        "outputs may be a token shorter than the minimum",
+        "rules search",
+    ),
+    Mutant(
+        "attention-of-another",
+        "rows = hypotheses, hypotheses, *[before]",
+        "rows = hypotheses, hypotheses, *[hypotheses]",
+        "a hypothesis has the attention of another one",
+        "search",
+    ),
+    Mutant(
+        "group-left-out",
+        "tf.sort(tf.math.top_k(largest, count + 1)[1], axis=1)",
+        "tf.sort(tf.math.top_k(largest, count)[1], axis=1)",
+        "the best candidate is not considered where an id is required",
+        "search",
+    ),
+    # text
+    Mutant(
+        "capitals-of-one-letter",
+        "changes = follows | (tf.gather(first, run) == CAPITALS)",
+        "changes = follows",
+        "only the first letter of a word in capitals is restored",
+        "letter_case",
+    ),
+    Mutant(
+        "last-vector-wins",
+        "for rank, row in wanted[word] if rank < ranks[row]]",
+        "for rank, row in wanted[word] if rank <= ranks[row]]",
+        "of several vectors of a word the last is taken",
+        "vectors",
+    ),
+    Mutant(
+        "rare-words-chosen",
+        "        (-count, token)\n",
+        "        (count, token)\n",
+        "the vocabulary is made of the rarest tokens",
+        "text",
+    ),
+    # training
+    Mutant(
+        "layer-losses-by-part",
+        "*(added * tf.reduce_sum(shares) for added in self.losses)",
+        "*(added for added in self.losses)",
+        "the coverage loss counts once for each part of a batch",
+        "teacher",
+    ),
+    Mutant(
+        "last-weights-saved",
+        "if logs[self.monitor] < self._best:",
+        'if logs[self.monitor] < float("inf"):',
+        "the weights of the last epoch are saved, not the best ones",
+        "training",
+    ),
+    Mutant(
+        "patience-ignored",
+        "writer.monitor, patience=training.patience, mode=",
+        "writer.monitor, mode=",
+        "training stops after the first epoch that is no better",
+        "training",
+    ),
+    # translation
+    Mutant(
+        "last-translation-wins",
+        "entries.setdefault(word, translation)",
+        "entries[word] = translation",
+        "of several translations of a word the last is taken",
+        "unknown_words",
+    ),
+    Mutant(
+        "ensemble-geometric",
+        "return tf.reduce_logsumexp(each, axis=0) - math.log(len(logits))",
+        "return tf.reduce_mean(each, axis=0)",
+        "an ensemble averages log-probabilities where it should average probabilities",
+        "decoding",
+    ),
+    Mutant(
+        "seeds-repeat",
+        "            first += len(chunk)\n",
+        "",
+        "the second chunk of sources is sampled with the seeds of the first",
+        "decoding translator",
+    ),
+    Mutant(
+        "exported-padding-read",
+        '"source": tf.where(mask[:, :, None], each.source.encode(source), 0.0),',
+        '"source": each.source.encode(source),',
+        "an exported model reads what is in the padding of a real-valued source",
+        "export export_combinations value_models",
+    ),
+]
