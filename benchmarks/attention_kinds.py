@@ -1,10 +1,10 @@
-"""Every kind of attention on the embedded corpora: same size, same steps, same search.
+"""Every kind of attention on the embedded corpora: the same sizes, steps and search.
 
 Usage: python benchmarks/attention_kinds.py [--out FOLDER] [--corpora NAME ...] [--kinds NAME ...]
 
-Each model is trained with the settings that its corpus brings, but for its attention, for all
-epochs, and decodes greedily. Steps are timed afterwards, all kinds in turn. FOLDER gets
-results.json, table.md and lengths.png; runs and figures that are already there are used again.
+Each model is trained for all epochs with the settings of its corpus, except for the attention, and
+decodes with greedy search. Then the training steps of all kinds are timed in turn. FOLDER gets
+results.json, table.md and lengths.png. Runs and figures that are already there are reused.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import statistics
 import time
 
 import numpy as np
-from measuring import machine
+from measuring import describe_machine, table_row
 
 from kseq import Config, Translator, load_corpus, train
 from kseq.console import import_tensorflow_quietly
@@ -33,17 +33,17 @@ KINDS = {
     "luong_concat": {"attention": "luong_concat"},
     "local_m": {"attention": "local_m"},
     "local_p": {"attention": "local_p"},
-    # Two layers, since one has nothing to stack; it does not learn at the rate of the others.
+    # With two layers per side; it does not learn at the learning rate of the others.
     "transformer": {"architecture": "transformer", "encoder_layers": 2, "decoder_layers": 2},
 }
-TRANSFORMER_LEARNING_RATE = 0.5  # of that of the corpus
-SHARES = (0.0, 1 / 3, 2 / 3, 0.9, 1.0)  # of the test sentences, the shortest first
+TRANSFORMER_LEARNING_RATE = 0.5  # relative to that of the corpus
+SHARES = (0.0, 1 / 3, 2 / 3, 0.9, 1.0)  # of the test sentences, shortest first
 SHARE_NAMES = ("shortest third", "middle third", "long", "longest tenth")
 ROUNDS = 15
 
 
 def main():
-    """Trains, measures, times and writes."""
+    """Trains, evaluates and times all models, and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/attention-kinds"))
     parser.add_argument("--corpora", nargs="+", default=["dates", "en-fr"])
@@ -51,21 +51,21 @@ def main():
     options = parser.parse_args()
     import_tensorflow_quietly()
     share_cores()
-    results = {"machine": machine(), "corpora": {}}
+    results = {"machine": describe_machine(), "corpora": {}}
     for name in options.corpora:
         corpus = load_corpus(name)
-        rows = {kind: measured(corpus, kind, options.out) for kind in options.kinds}
-        for kind, milliseconds in step_times(corpus, options.kinds).items():
+        rows = {kind: evaluate_kind(corpus, kind, options.out) for kind in options.kinds}
+        for kind, milliseconds in measure_step_times(corpus, options.kinds).items():
             rows[kind]["step"] = milliseconds
         results["corpora"][name] = rows
         (options.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    (options.out / "table.md").write_text(table(results))
+    (options.out / "table.md").write_text(format_tables(results))
     draw(results, options.out / "lengths.png")
-    print(table(results))
+    print(format_tables(results))
 
 
-def settings(corpus, kind):
-    """The corpus' own settings with another attention, and without early stopping."""
+def make_config(corpus, kind):
+    """The settings of a corpus with another attention, and without early stopping."""
     training = dataclasses.replace(corpus.config.training, patience=corpus.config.training.epochs)
     if kind == "transformer":
         rate = training.learning_rate * TRANSFORMER_LEARNING_RATE
@@ -74,27 +74,27 @@ def settings(corpus, kind):
     return Config(model, corpus.config.text, training)
 
 
-def measured(corpus, kind, out):
-    """Figures of one kind on the test split; trains the model unless its run is there."""
+def evaluate_kind(corpus, kind, out):
+    """Evaluates a kind on the test split; trains the model unless its figures are there."""
     run = out / corpus.name / kind.replace(", ", "-").replace(" ", "-")
     figures = run / "figures.json"
     if figures.is_file():
         return json.loads(figures.read_text())
-    train(corpus, settings(corpus, kind), out=run, overwrite=True)
+    train(corpus, make_config(corpus, kind), out=run, overwrite=True)
     translator = Translator.load(run)
     alignments = corpus.alignments("test") if corpus.has_alignments("test") else None
     row = translator.evaluate(corpus.test, alignments)
     row["parameters"] = translator.model.count_params()
-    row["by length"] = exact_match_by_length(translator, list(corpus.test))
+    row["by length"] = measure_by_length(translator, list(corpus.test))
     figures.write_text(json.dumps(row, indent=2) + "\n")
     return row
 
 
-def exact_match_by_length(translator, pairs):
-    """Exact match, in percent, of the test sentences by length of the source."""
+def measure_by_length(translator, pairs):
+    """Exact match in percent, for groups of test sentences by length of the source."""
     sources, references = zip(*pairs)
     results = translator.translate(sources)
-    correct = np.array([result.text == other for result, other in zip(results, references)])
+    correct = np.array([result.text == reference for result, reference in zip(results, references)])
     lengths = np.array([len(result.source_tokens) for result in results])
     groups = np.array_split(
         np.argsort(lengths, kind="stable"), [round(len(pairs) * share) for share in SHARES[1:-1]]
@@ -109,8 +109,8 @@ def exact_match_by_length(translator, pairs):
     ]
 
 
-def step_times(corpus, kinds):
-    """Median milliseconds of a training step, on a batch of middling length, kinds in turn."""
+def measure_step_times(corpus, kinds):
+    """Median milliseconds of a training step on a batch of median length, kinds in turn."""
     from kseq.models.factory import build_seq2seq
     from kseq.pipeline.batching import training_pipeline
     from kseq.pipeline.survey import build_codecs
@@ -122,7 +122,7 @@ def step_times(corpus, kinds):
     batch = batches[len(batches) // 2]
     models = {}
     for kind in kinds:
-        config = settings(corpus, kind)
+        config = make_config(corpus, kind)
         model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
         models[kind] = compiled(model, config.training, survey)
         models[kind].train_on_batch(*batch)
@@ -135,8 +135,8 @@ def step_times(corpus, kinds):
     return {kind: statistics.median(values) for kind, values in times.items()}
 
 
-def table(results):
-    """The figures as a Markdown table for each corpus."""
+def format_tables(results):
+    """Formats the figures as a Markdown table for each corpus."""
     parts = []
     for name, rows in results["corpora"].items():
         groups = next(iter(rows.values()))["by length"]
@@ -147,24 +147,20 @@ def table(results):
         is_aligned = any("alignment_error_rate" in row for row in rows.values())
         if is_aligned:
             head.insert(-1, "alignment error rate")
-        lines = [f"`{name}`:", "", _row(head), _row(["---"] * len(head))]
+        lines = [f"`{name}`:", "", table_row(head), table_row(["---"] * len(head))]
         for kind, row in rows.items():
             shares = [row["exact_match"], *(group["exact_match"] for group in row["by length"])]
             cells = [kind, *(f"{share:.1f}%" for share in shares), f"{row['step']:.0f}"]
             if is_aligned:
                 rate = row.get("alignment_error_rate")
                 cells.insert(-1, "–" if rate is None else f"{rate:.3f}")
-            lines.append(_row(cells))
+            lines.append(table_row(cells))
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
-def _row(cells):
-    return f"| {' | '.join(cells)} |"
-
-
 def draw(results, path):
-    """Draws exact match by length of the source, a curve for each kind."""
+    """Draws exact match by length of the source, one curve per kind."""
     from matplotlib.figure import Figure
 
     corpora = results["corpora"]

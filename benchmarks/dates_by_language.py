@@ -1,4 +1,4 @@
-"""Exact match of a run on the dates corpus, by language of the written date.
+"""Exact match of a run on the dates corpus, by the language of the date.
 
 Usage: python benchmarks/dates_by_language.py RUN
 """
@@ -11,7 +11,7 @@ from kseq.corpora.corpus import read_lines
 
 
 def main(run):
-    """Translates the test split and prints a row for each language, the worst first."""
+    """Translates the test split and prints a line for each language, worst first."""
     (path,) = load_corpus("dates").test.files
     sources, dates, languages = zip(*(line.split("\t") for _, line in read_lines(path)))
     correct, total = collections.Counter(), collections.Counter(languages)

@@ -3,11 +3,11 @@
 Usage: python benchmarks/decode.py RUN [--test FILE [FILE]] [--sentences N] [--rounds N]
            [--precision bfloat16] [--threads N] [--out FOLDER]
 
-Greedy search and beam 5, all sentences at once and one by one, in process and through the
-SavedModel that `kseq export` writes; beside them the loop that tutorials show, a compiled step
-called from Python until all sentences have ended. With `--threads` so many threads at most work
-on one operation: for sentences one by one, 1 is best. Everything is warm: every way has translated
-all sentences once before it is measured.
+Measures greedy search and beam 5, with all sentences at once and one by one, in process and with
+the SavedModel that `kseq export` writes. The baseline is the loop of tutorials: a compiled step
+called from Python until all sentences have ended. `--threads` limits the threads of an operation;
+for sentences one by one, 1 is best. Every variant has translated all sentences once before it is
+measured.
 """
 
 import argparse
@@ -16,21 +16,21 @@ import tempfile
 import time
 
 import numpy as np
-from measuring import in_turn, publish, table
-from tutorial_loop import loop_in_python
+from measuring import format_table, measure_in_turn, publish
+from tutorial_loop import make_python_loop
 
 import kseq
 from kseq.console import import_tensorflow_quietly
 from kseq.corpora.corpus import open_pairs, reopen_corpus
 
 BEAMS = (1, 5)
-BATCH = 64  # sentences that the SavedModel and the loop get at once
-WORDS = 12  # about so many has a sentence that is translated alone
-ALONE = 100  # such sentences
+BATCH = 64  # batch size for the SavedModel and the loop
+WORDS = 12  # approximate length of sentences that are translated one by one
+ALONE = 100  # number of these sentences
 
 
 def main():
-    """Measures, prints and writes."""
+    """Measures, prints and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("run")
     parser.add_argument("--test", nargs="+")
@@ -45,86 +45,95 @@ def main():
 
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     translator = kseq.Translator.load(options.run, precision=options.precision)
-    texts = sources(translator, options.test, options.sentences)
+    texts = read_sources(translator, options.test, options.sentences)
     with tempfile.TemporaryDirectory() as folder:
-        ways = {
-            f"{where}, {'greedy' if beam == 1 else f'beam {beam}'}": way
+        variants = {
+            f"{place}, {'greedy' if beam == 1 else f'beam {beam}'}": translate
             for beam in BEAMS
-            for where, way in in_and_out_of_process(translator, beam, folder).items()
+            for place, translate in make_variants(translator, beam, folder).items()
         }
-        ways["loop in Python, greedy"] = loop_in_python(translator, BATCH)
+        variants["loop in Python, greedy"] = make_python_loop(translator, BATCH)
         alone = sorted(texts, key=lambda text: abs(len(text.split()) - WORDS))[:ALONE]
-        for way in ways.values():
-            way(texts)
-            latencies(way, alone)
-        rates = in_turn(
-            {name: functools.partial(rate, way, texts) for name, way in ways.items()},
+        for translate in variants.values():
+            translate(texts)
+            measure_latencies(translate, alone)
+        rates = measure_in_turn(
+            {
+                name: functools.partial(measure_rate, translate, texts)
+                for name, translate in variants.items()
+            },
             options.rounds,
         )
-        waits = in_turn(
-            {name: functools.partial(latencies, way, alone) for name, way in ways.items()},
+        latencies = measure_in_turn(
+            {
+                name: functools.partial(measure_latencies, translate, alone)
+                for name, translate in variants.items()
+            },
             options.rounds,
         )
     text = "\n".join(
         [
             f"{len(texts):,} sentences.",
             "",
-            table(rates, "sentences per second"),
+            format_table(rates, "sentences per second"),
             "",
-            f"One sentence at a time, {said_lengths(alone)} ({len(alone)} of them):",
+            f"One sentence at a time, {describe_lengths(alone)} ({len(alone)} sentences):",
             "",
             *(
-                table({name: [each[share] for each in waits[name]] for name in ways}, unit) + "\n"
-                for share, unit in enumerate(["ms, median", "ms, 99th percentile"])
+                format_table(
+                    {name: [each[place] for each in latencies[name]] for name in variants}, unit
+                )
+                + "\n"
+                for place, unit in enumerate(["ms, median", "ms, 99th percentile"])
             ),
         ]
     )
-    publish({"sentences_per_second": rates, "milliseconds": waits}, text, options.out)
+    publish({"sentences_per_second": rates, "milliseconds": latencies}, text, options.out)
 
 
-def said_lengths(texts):
-    """The least and the largest number of words."""
+def describe_lengths(texts):
+    """The smallest and the largest number of words."""
     lengths = [len(text.split()) for text in texts]
     return f"{min(lengths)} to {max(lengths)} words"
 
 
-def sources(translator, test, most):
-    """Sentences to translate: of a file, or of the test split that the run names."""
+def read_sources(translator, test, number):
+    """Reads sentences to translate, from a file or from the test split of the run's corpus."""
     pairs = open_pairs(test) if test else reopen_corpus(translator.record["corpus"]).test
-    return [source for source, _ in pairs][:most]
+    return [source for source, _ in pairs][:number]
 
 
-def in_and_out_of_process(translator, beam, folder):
-    """Two functions that translate a list of strings."""
+def make_variants(translator, beam, folder):
+    """Makes two functions that translate a list of strings, in process and with a SavedModel."""
     import tensorflow as tf
 
     exported = translator.export(f"{folder}/{beam}", beam_size=beam)
     serve = tf.saved_model.load(exported).signatures["serving_default"]
 
-    def in_process(texts):
+    def translate_in_process(texts):
         return [result.text for result in translator.translate(texts, beam_size=beam)]
 
-    def served(texts):
+    def translate_with_saved_model(texts):
         batches = (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
         outputs = (serve(text=tf.constant(batch))["translation"].numpy() for batch in batches)
         return [text.decode() for output in outputs for text in output]
 
-    return {"in process": in_process, "SavedModel": served}
+    return {"in process": translate_in_process, "SavedModel": translate_with_saved_model}
 
 
-def rate(way, texts):
+def measure_rate(translate, texts):
     """Sentences per second."""
     started = time.perf_counter()
-    way(texts)
+    translate(texts)
     return len(texts) / (time.perf_counter() - started)
 
 
-def latencies(way, texts):
-    """Milliseconds of single sentences: the median, and the 99th percentile."""
+def measure_latencies(translate, texts):
+    """Milliseconds of single sentences: the median and the 99th percentile."""
     times = []
     for text in texts:
         started = time.perf_counter()
-        way([text])
+        translate([text])
         times.append(1000 * (time.perf_counter() - started))
     return [float(np.percentile(times, share)) for share in (50, 99)]
 

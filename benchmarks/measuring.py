@@ -1,82 +1,84 @@
-"""How figures are taken: ways in turn, several rounds, medians and spread, and on what machine."""
+"""How benchmarks measure: variants in turn, several rounds, medians and ranges; the machine."""
 
 import json
 import os
 import pathlib
 import platform
 import statistics
+import subprocess
+import sys
 import time
 
 
-def in_turn(ways, rounds):
-    """Measures each way once in every round.
+def measure_in_turn(measurements, rounds):
+    """Takes each measurement once per round.
 
-    Whatever slows a machine for a while then slows all of them.
+    If the machine is slow for a while, this affects all of them.
 
     Args:
-        ways: Functions without arguments by name; each returns a figure.
-        rounds: How often.
+        measurements: Functions without arguments by name; each returns a figure.
+        rounds: Number of rounds.
 
     Returns:
         A list of figures for each name.
     """
-    figures = {name: [] for name in ways}
+    figures = {name: [] for name in measurements}
     for _ in range(rounds):
-        for name, way in ways.items():
-            figures[name].append(way())
+        for name, measure in measurements.items():
+            figures[name].append(measure())
     return figures
 
 
-def table(figures, unit, against=None, digits=1):
-    """Figures as Markdown: median, spread, and the ratio to one of them.
+def format_table(figures, unit, *, baseline=None, digits=1):
+    """Formats figures as a Markdown table: median, range, and the ratio to a baseline.
 
     Args:
-        figures: What `in_turn` returned.
-        unit: Of the figures, the head of the column.
-        against: Name of the way that the others are divided by.
-        digits: Decimals of medians.
+        figures: Lists of figures by name, as `measure_in_turn` returns them.
+        unit: The unit of the figures, for the header of the column.
+        baseline: Name of the measurement that the others are divided by, or None.
+        digits: Number of decimals.
 
     Returns:
         A string.
     """
     medians = {name: statistics.median(values) for name, values in figures.items()}
-    head = ["", unit, "least to most"] + ([f"times {against}"] if against else [])
-    lines = [row(head), row(["---"] * len(head))]
+    head = ["", unit, "least to most"] + ([f"times {baseline}"] if baseline else [])
+    lines = [table_row(head), table_row(["---"] * len(head))]
     for name, values in figures.items():
         cells = [name, f"{medians[name]:,.{digits}f}"]
         cells.append(f"{min(values):,.{digits}f} to {max(values):,.{digits}f}")
-        if against:
-            cells.append(f"{medians[name] / medians[against]:.2f}")
-        lines.append(row(cells))
+        if baseline:
+            cells.append(f"{medians[name] / medians[baseline]:.2f}")
+        lines.append(table_row(cells))
     return "\n".join(lines)
 
 
-def row(cells):
-    """A row of a Markdown table."""
+def table_row(cells):
+    """Formats a row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 
 def publish(results, text, out=None):
-    """Prints a text under the machine that it was measured on, and writes both where asked to.
+    """Prints a text under a description of the machine, and can write both to a folder.
 
     Args:
-        results: Everything that was measured, ready for JSON.
-        text: What to show of it, Markdown.
-        out: A folder, which gets results.json and table.md; or None.
+        results: All figures, ready for JSON.
+        text: The figures to show, in Markdown.
+        out: A folder, for results.json and table.md; or None.
     """
-    described = machine()
-    lines = ", ".join(f"{name} {value}" for name, value in described.items())
-    text = f"{lines}\n\n{text}\n"
+    machine = describe_machine()
+    description = ", ".join(f"{name} {value}" for name, value in machine.items())
+    text = f"{description}\n\n{text}\n"
     print(text)
     if out is not None:
         out = pathlib.Path(out)
         out.mkdir(parents=True, exist_ok=True)
-        results = {"machine": described, **results}
+        results = {"machine": machine, **results}
         (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
         (out / "table.md").write_text(text)
 
 
-def machine():
+def describe_machine():
     """Returns processor, cores, versions and date, a dict."""
     import keras
     import numpy as np
@@ -85,7 +87,7 @@ def machine():
     import kseq
 
     return {
-        "processor": _processor(),
+        "processor": _processor_name(),
         "cores": len(os.sched_getaffinity(0)),
         "GPUs": len(tf.config.list_physical_devices("GPU")),
         "Python": platform.python_version(),
@@ -97,18 +99,18 @@ def machine():
     }
 
 
-def _processor():
-    """The name that Linux gives it; platform.processor() is often empty there."""
-    lines = pathlib.Path("/proc/cpuinfo")
-    if lines.exists():
-        for line in lines.read_text().splitlines():
+def _processor_name():
+    """The name in /proc/cpuinfo; on Linux, platform.processor() is often empty."""
+    path = pathlib.Path("/proc/cpuinfo")
+    if path.exists():
+        for line in path.read_text().splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
 
 
-def product_rate(dtype, size=2048, products=10):
-    """Floating-point operations per second of large matrix products, the floor of all layers."""
+def measure_product_rate(dtype, size=2048, products=10):
+    """Floating-point operations per second in large matrix products, the upper limit of layers."""
     import tensorflow as tf
 
     from kseq.kernels.processor import AT_ONCE, cores_are_shared
@@ -124,3 +126,19 @@ def product_rate(dtype, size=2048, products=10):
         multiply().numpy()
     seconds = time.perf_counter() - started
     return products * at_once * 2 * size**3 / seconds
+
+
+def run_command(command):
+    """Runs a command without a GPU; returns its output. If it fails, prints its last lines."""
+    process = subprocess.run(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )
+    if process.returncode:
+        print("\n".join(process.stdout.splitlines()[-30:]), file=sys.stderr)
+        process.check_returncode()
+    return process.stdout

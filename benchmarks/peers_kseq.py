@@ -1,22 +1,22 @@
-"""What benchmarks/peers.py runs for kseq: trains, or translates, and prints how fast."""
+"""The part of benchmarks/peers.py that runs kseq: trains or translates, and prints the speed."""
 
 import argparse
 import pathlib
 import sys
 import time
 
-from tutorial_loop import loop_in_python
+from tutorial_loop import make_python_loop
 
 import kseq
 from kseq.console import import_tensorflow_quietly
 from kseq.kernels.processor import share_cores
 
 SETTINGS = ["case=lower", "minimum_frequency=2", "dropout=0.2", "units=512", "embedding_dim=256"]
-STEPS = 10  # between two figures
+STEPS = 10  # between two lines of output
 
 
 def main():
-    """Does what the command line says."""
+    """Runs the verb on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("data", type=pathlib.Path)
     parser.add_argument("verb", choices=["train", "translate", "loop"])
@@ -26,13 +26,13 @@ def main():
     import_tensorflow_quietly()
     if options.verb != "loop":
         share_cores()  # as the commands do
-    {"train": train, "translate": translate, "loop": loop}[options.verb](
+    {"train": train, "translate": translate, "loop": translate_in_loop}[options.verb](
         options.data, options.run, *options.arguments
     )
 
 
 def train(data, run, precision, steps, epochs):
-    """Trains for some epochs, or prints the speed of some steps and stops."""
+    """Trains for some epochs, or for some steps while printing the speed."""
     import keras
 
     class Clock(keras.callbacks.Callback):
@@ -58,43 +58,44 @@ def train(data, run, precision, steps, epochs):
         [*SETTINGS, f"precision={precision}", f"epochs={max(1, int(epochs))}", "warmup_steps=200"]
     )
     if int(steps):
-        _with_callback(Clock())
+        _add_callback(Clock())
     kseq.train(corpus, config, out=run, overwrite=True, cache="off")
 
 
-def _with_callback(callback):
-    """Every fit from now on calls it: `kseq.train` itself takes none."""
+def _add_callback(callback):
+    """Adds a callback to every later `fit`, since `kseq.train` does not take any."""
     import keras
 
     fit = keras.Model.fit
 
-    def watched(self, *arguments, callbacks=(), **options):
+    def fit_with_callback(self, *arguments, callbacks=(), **options):
         return fit(self, *arguments, callbacks=[*callbacks, callback], **options)
 
-    keras.Model.fit = watched
+    keras.Model.fit = fit_with_callback
 
 
 def translate(data, run, name, beam, precision):
-    """Translates a file, and prints the seconds it took."""
+    """Translates a file and prints how many seconds it took."""
     translator = kseq.Translator.load(run, precision=precision)
 
-    def way(texts):
+    def translate_texts(texts):
         return [result.text for result in translator.translate(texts, beam_size=int(beam))]
 
-    _measure(way, data, run, name)
+    _measure(translate_texts, data, run, name)
 
 
-def loop(data, run, name, batch_size):
-    """The same by the loop of the tutorial."""
-    _measure(loop_in_python(kseq.Translator.load(run), int(batch_size)), data, run, name)
+def translate_in_loop(data, run, name, batch_size):
+    """Translates a file with the loop of TensorFlow's tutorial."""
+    translate_texts = make_python_loop(kseq.Translator.load(run), int(batch_size))
+    _measure(translate_texts, data, run, name)
 
 
-def _measure(way, data, run, name):
+def _measure(translate_texts, data, run, name):
     texts = (data / f"{name}.source").read_text(encoding="utf-8").splitlines()
     started = time.perf_counter()
-    translations = way(texts)
+    translations = translate_texts(texts)
     print(f"seconds: {time.perf_counter() - started:.3f}")
-    text = "".join(f"{each}\n" for each in translations)
+    text = "".join(f"{translation}\n" for translation in translations)
     (run / "translations").write_text(text, encoding="utf-8")
 
 

@@ -1,13 +1,13 @@
-"""What training and beam search cost by length, vocabulary, batch and units; a corpus by its size.
+"""Cost of training and beam search by length, vocabulary, batch and units; of a corpus by size.
 
 Usage: python benchmarks/scaling.py [--what NAME ...] [--rounds N] [--out FOLDER]
 
-One thing grows, the others stay: 128 sentences of 16 tokens on either side, 512 units, 8,000
-different tokens. Training and search are processes of their own in every round: milliseconds of
-a training step (median); milliseconds in which beam 5 on random weights, in float32, takes all
-sentences a token further, in as many batches as it needs; and the most memory that each process
-held. For corpora: seconds to the first batch, the first time and the second, from the cache.
-FOLDER gets a picture, too.
+One quantity grows at a time; the others stay at 128 sentences of 16 tokens on each side, 512 units
+and 8,000 different tokens. In every round, training and search run in separate processes. They
+measure the milliseconds of a training step (median), the milliseconds of a search step for all
+sentences (beam 5, random weights, float32, in as many batches as needed), and the peak memory of
+each process. For a corpus: the seconds until the first batch, the first time and the second time,
+from the cache. FOLDER also gets a plot.
 """
 
 import argparse
@@ -22,9 +22,9 @@ import sys
 import tempfile
 import time
 
-from measuring import in_turn, publish, row
+from measuring import measure_in_turn, publish, table_row
 
-USUAL = {"length": 16, "vocabulary": 8_000, "batch": 128, "units": 512}
+DEFAULTS = {"length": 16, "vocabulary": 8_000, "batch": 128, "units": 512}
 GROWING = {
     "length": (10, 30, 100, 300, 1_000),
     "vocabulary": (1_000, 8_000, 50_000, 200_000),
@@ -32,14 +32,14 @@ GROWING = {
     "units": (64, 256, 512, 1_024, 2_048),
     "pairs": (10_000, 100_000, 1_000_000),
 }
-# Of 1,000 tokens each, 128 sentences would be more than anybody trains with at once.
+# Nobody trains on batches of 128 sentences of 1,000 tokens.
 LONG_BATCH = 16
 STEPS = 8
-LONGEST_SEARCH = 100
+MAXIMUM_SEARCH_STEPS = 100
 
 
 def main():
-    """Measures, prints, draws and writes."""
+    """Measures, prints, plots and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--what", nargs="+", default=list(GROWING), choices=list(GROWING))
     parser.add_argument("--rounds", type=int, default=3)
@@ -48,34 +48,34 @@ def main():
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(_one(json.loads(options.one), options.set)))
+        print(json.dumps(_measure_here(json.loads(options.one), options.set)))
         return
     results = {}
     for what in options.what:
-        ways = {
-            size: functools.partial(in_processes, what, size, options) for size in GROWING[what]
+        measurements = {
+            size: functools.partial(measure_size, what, size, options) for size in GROWING[what]
         }
         results[what] = {
-            size: {name: [each[name] for each in rounds] for name in rounds[0]}
-            for size, rounds in in_turn(ways, options.rounds).items()
+            size: {name: [figures[name] for figures in rounds] for name in rounds[0]}
+            for size, rounds in measure_in_turn(measurements, options.rounds).items()
         }
-    publish(results, table(results), options.out)
+    publish(results, format_tables(results), options.out)
     if options.out:
         draw(results, options.out / "scaling.png")
 
 
-def in_processes(what, size, options):
-    """The figures of one size, a dict of numbers."""
+def measure_size(what, size, options):
+    """Measures one size in separate processes; returns a dict of numbers."""
     if what == "pairs":
-        return _in_a_process({what: size}, options)
-    sizes = {**USUAL, what: size}
+        return _measure_in_process({what: size}, options)
+    sizes = {**DEFAULTS, what: size}
     if what == "length":
         sizes["batch"] = LONG_BATCH
-    parts = [_in_a_process({**sizes, "part": part}, options) for part in PARTS]
+    parts = [_measure_in_process({**sizes, "part": part}, options) for part in PARTS]
     return {name: figure for part in parts for name, figure in part.items()}
 
 
-def _in_a_process(sizes, options):
+def _measure_in_process(sizes, options):
     command = [sys.executable, __file__, "--one", json.dumps(sizes), "--set", *options.set]
     done = subprocess.run(command, text=True, capture_output=True, check=False)
     if done.returncode:
@@ -84,9 +84,9 @@ def _in_a_process(sizes, options):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _one(sizes, settings):
+def _measure_here(sizes, settings):
     if "pairs" in sizes:
-        return {**_corpus(sizes["pairs"]), "MB": _megabytes()}
+        return {**_measure_corpus(sizes["pairs"]), "MB": _peak_megabytes()}
     import kseq
     from kseq.kernels.processor import share_cores
 
@@ -97,12 +97,12 @@ def _one(sizes, settings):
     return PARTS[sizes["part"]](config, sizes)
 
 
-def _megabytes():
-    """The most memory that the process has held so far."""
+def _peak_megabytes():
+    """The peak memory of the process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
-def _trained(config, sizes):
+def _measure_training(config, sizes):
     """Milliseconds of a training step on random ids."""
     import numpy as np
 
@@ -126,11 +126,11 @@ def _trained(config, sizes):
             started = time.perf_counter()
             learner.train_on_batch(*batch)
             times.append(1000 * (time.perf_counter() - started))
-    return {"ms, training": statistics.median(times[2:]), "MB, training": _megabytes()}
+    return {"ms, training": statistics.median(times[2:]), "MB, training": _peak_megabytes()}
 
 
-def _searched(config, sizes):
-    """Milliseconds in which beam search takes all sentences, random ids, a token further."""
+def _measure_search(config, sizes):
+    """Milliseconds of a step of beam search for all sentences, of random ids."""
     import types
 
     import numpy as np
@@ -141,7 +141,7 @@ def _searched(config, sizes):
     from kseq.translation.batches import by_length
     from kseq.translation.graphs import Inference
 
-    steps = min(sizes["length"], LONGEST_SEARCH)
+    steps = min(sizes["length"], MAXIMUM_SEARCH_STEPS)
     model = kseq.build_seq2seq(config.model, sizes["vocabulary"], sizes["vocabulary"])
     strategy = BeamSearch(beam_size=5, minimum_length=steps, maximum_length=steps)
     text = types.SimpleNamespace(source=None, target=None)
@@ -159,11 +159,11 @@ def _searched(config, sizes):
         started = time.perf_counter()
         by_length(lambda rows: search(ids[rows]), [sizes["length"]] * len(ids), logits)
         times.append(1000 * (time.perf_counter() - started) / (steps + 1))
-    return {"ms, search": min(times), "MB, search": _megabytes()}
+    return {"ms, search": min(times), "MB, search": _peak_megabytes()}
 
 
-def _corpus(pairs):
-    """Seconds to the first batch of a corpus in one file."""
+def _measure_corpus(pairs):
+    """Seconds until the first batch of a corpus in one file, twice."""
     import kseq
     from kseq.pipeline.batching import training_pipeline
     from kseq.pipeline.encoded import prepare
@@ -188,28 +188,28 @@ def _corpus(pairs):
     return figures
 
 
-PARTS = {"training": _trained, "search": _searched}
+PARTS = {"training": _measure_training, "search": _measure_search}
 
 
-def table(results):
-    """Medians, and least to most of several, as a Markdown table for each thing that grows."""
+def format_tables(results):
+    """Formats medians and ranges as a Markdown table for each quantity that grows."""
     parts = []
     for what, figures in results.items():
         names = list(next(iter(figures.values())))
-        lines = [row([what, *names]), row(["---"] * (1 + len(names)))]
+        lines = [table_row([what, *names]), table_row(["---"] * (1 + len(names)))]
         for size, values in figures.items():
-            lines.append(row([f"{size:,}", *map(_cell, values.values())]))
+            lines.append(table_row([f"{size:,}", *map(_format_cell, values.values())]))
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
-def _cell(rounds):
+def _format_cell(rounds):
     spread = f" ({min(rounds):,.1f} to {max(rounds):,.1f})" if len(rounds) > 1 else ""
     return f"{statistics.median(rounds):,.1f}{spread}"
 
 
 def draw(results, path):
-    """Draws a panel for each thing that grows, both axes logarithmic."""
+    """Draws a panel for each quantity that grows, with logarithmic axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.4 * len(results), 3.6), layout="constrained")
@@ -217,7 +217,7 @@ def draw(results, path):
         figure.subplots(1, len(results), squeeze=False)[0], results.items()
     ):
         for name in next(iter(figures.values())):
-            values = [statistics.median(each[name]) for each in figures.values()]
+            values = [statistics.median(rounds[name]) for rounds in figures.values()]
             axes.loglog(list(figures), values, marker="o", label=name)
         axes.set(xlabel=what)
         axes.grid(alpha=0.3, which="both")

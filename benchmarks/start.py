@@ -1,10 +1,10 @@
-"""Start-up: imports, building a model, its first batch, the first translation of a command.
+"""Start-up time: imports, building a model, its first batch, the first translation of a command.
 
 Usage: python benchmarks/start.py RUN [--rounds N] [--out FOLDER]
 
-Each in a process of its own, several times; what a step takes is the difference to the process
-without it in the same round. RUN is a run directory of text, which translates a sentence; the
-model that is built has the default settings and 8,000 different tokens on either side.
+Each measurement is a separate process. The time of a step is the difference from the process
+without it in the same round. RUN is the run directory of a text model, which translates a sentence.
+The model that is built has the default settings and 8,000 different tokens on each side.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from measuring import in_turn, publish, table
+from measuring import format_table, measure_in_turn, publish
 
 _MODEL = """
 import kseq
@@ -47,29 +47,33 @@ STEPS = {
 
 
 def main():
-    """Measures, prints and writes."""
+    """Measures, prints and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("run")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out")
     options = parser.parse_args()
-    ways = {name: functools.partial(seconds, ["-c", program]) for name, program in PROGRAMS.items()}
-    ways[TRANSLATION] = functools.partial(
-        seconds, ["-m", "kseq", "translate", options.run], "A sentence.\n"
+    measurements = {
+        name: functools.partial(measure_process, ["-c", program])
+        for name, program in PROGRAMS.items()
+    }
+    measurements[TRANSLATION] = functools.partial(
+        measure_process, ["-m", "kseq", "translate", options.run], "A sentence.\n"
     )
-    figures = in_turn(ways, options.rounds)
+    figures = measure_in_turn(measurements, options.rounds)
     beyond = {
         f"{name}, beyond {before}": [
             whole - part for whole, part in zip(figures[name], figures[before])
         ]
         for name, before in STEPS.items()
     }
-    text = f"{table(figures, 'seconds', digits=2)}\n\n{table(beyond, 'seconds', digits=2)}"
+    tables = (format_table(part, "seconds", digits=2) for part in (figures, beyond))
+    text = "\n\n".join(tables)
     publish({"seconds": figures, "beyond": beyond}, text, options.out)
 
 
-def seconds(arguments, standard_input=""):
-    """How long a Python process takes."""
+def measure_process(arguments, standard_input=""):
+    """Seconds that a Python process takes."""
     started = time.perf_counter()
     subprocess.run(
         [sys.executable, *arguments],

@@ -1,12 +1,13 @@
-"""Training speed: target tokens per second on the way that `kseq train` goes.
+"""Training speed: target tokens per second along the same path as `kseq train`.
 
 Usage: python benchmarks/train.py [--data FOLDER] [--kinds NAME ...] [--precisions NAME ...]
            [--set FIELD=VALUE ...] [--steps N] [--rounds N] [--out FOLDER]
 
-Keras' fit with everything that belongs to it: the pipeline from text, dropout, clipping, Adam,
-metrics. Words of Multi30k German-English where FOLDER holds it (`kseq fetch multi30k FOLDER`),
-else the embedded English-French corpus. Padding counts as nothing. The floor is what the matrix
-products of the model would take if they ran as fast as large ones do on this machine.
+Measures Keras' fit with everything that belongs to it: the pipeline from text, dropout, clipping,
+Adam, metrics. The data are the words of Multi30k German-English if FOLDER is given (`kseq fetch
+multi30k FOLDER`), otherwise the embedded English-French corpus. Padding is not counted. The floor
+is the time that the matrix products of the model would take at the speed of large products on this
+machine.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import math
 import statistics
 import time
 
-from measuring import in_turn, product_rate, publish, row, table
+from measuring import format_table, measure_in_turn, measure_product_rate, publish, table_row
 
 import kseq
 from kseq.console import import_tensorflow_quietly
@@ -43,11 +44,11 @@ KINDS = {
     ],
 }
 PRECISIONS = ("float32", "mixed_bfloat16")
-WARM_UP = 15  # steps that find out shapes and fill buffers
+WARM_UP = 15  # steps, in which shapes are traced and buffers filled
 
 
 def main():
-    """Measures, prints and writes."""
+    """Measures, prints and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--data", help="folder with Multi30k")
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
@@ -68,18 +69,20 @@ def main():
         for precision in options.precisions
     }
     floors = {dtype: [] for dtype in ("float32", "bfloat16")}
-    ways = {kind: training.rate for kind, training in trainings.items()}
+    measurements = {kind: training.measure_rate for kind, training in trainings.items()}
     for dtype in floors:
-        ways[dtype] = lambda dtype=dtype: product_rate(dtype)
-    figures = in_turn(ways, options.rounds)
+        measurements[dtype] = lambda dtype=dtype: measure_product_rate(dtype)
+    figures = measure_in_turn(measurements, options.rounds)
     floors = {dtype: statistics.median(figures.pop(dtype)) for dtype in floors}
     text = "\n".join(
         [
             f"{corpus.train}: " + ", ".join(options.set or ["settings of the package"]),
             "",
-            table(figures, "target tokens per second", next(iter(trainings)), digits=0),
+            format_table(
+                figures, "target tokens per second", baseline=next(iter(trainings)), digits=0
+            ),
             "",
-            *floor_table(trainings, figures, floors),
+            *format_floors(trainings, figures, floors),
         ]
     )
     results = {
@@ -92,14 +95,14 @@ def main():
 
 
 def open_corpus(data):
-    """Multi30k from its folder, or the embedded corpus."""
+    """Opens Multi30k in a folder, or the embedded corpus."""
     if data is None:
         return kseq.load_corpus("en-fr")
     return load_recipe("multi30k-de-en-words").open_corpus(data)
 
 
 class Training:
-    """A model, compiled as `kseq.train` does, and its pipeline."""
+    """A model, compiled as by `kseq.train`, and its pipeline."""
 
     def __init__(self, corpus, settings, steps):
         from kseq.models.factory import build_seq2seq, computing_in
@@ -118,9 +121,9 @@ class Training:
         ).repeat()
         self.steps = steps
 
-    def rate(self):
+    def measure_rate(self):
         """Target tokens per second, padding not counted."""
-        clock = _clock(WARM_UP)
+        clock = _make_clock(WARM_UP)
         with freed_memory_kept():
             self.learner.fit(
                 self.dataset,
@@ -131,24 +134,24 @@ class Training:
             )
         return clock.tokens / clock.seconds
 
-    def products(self):
-        """Floating-point operations of matrix products for a target token, there and back."""
+    def count_operations(self):
+        """Floating-point operations in matrix products per target token, forward and backward."""
         sizes = {}
         for part in ("encoder", "decoder"):
             weights = self.model.get_layer(part).trainable_variables
-            kernels = [each for each in weights if not each.path.endswith("embeddings")]
-            sizes[part] = sum(math.prod(each.shape) for each in kernels if len(each.shape) > 1)
+            weights = [weight for weight in weights if not weight.path.endswith("embeddings")]
+            sizes[part] = sum(math.prod(each.shape) for each in weights if len(each.shape) > 1)
         if self.config.model.tie_output:
-            table = self.model.get_layer("decoder").get_layer("target_embedding").embeddings
-            sizes["decoder"] += table.shape[0] * table.shape[1]
+            embeddings = self.model.get_layer("decoder").get_layer("target_embedding").embeddings
+            sizes["decoder"] += math.prod(embeddings.shape)
         return 6 * (sizes["encoder"] / self.survey.length_ratio + sizes["decoder"])
 
 
-def _clock(warm_up):
+def _make_clock(warm_up):
     import keras
 
     class Clock(keras.callbacks.Callback):
-        """Seconds and tokens of the steps after the first few."""
+        """Measures the seconds and the tokens of the steps after warming up."""
 
         def on_train_batch_end(self, batch, logs=None):
             if batch + 1 == warm_up:
@@ -165,22 +168,21 @@ def _clock(warm_up):
     return Clock()
 
 
-def floor_table(trainings, figures, floors):
-    """How near each kind comes to its floor, as lines of Markdown."""
+def format_floors(trainings, figures, floors):
+    """Formats how close each kind comes to its floor, as lines of Markdown."""
     rates = ", ".join(f"{rate / 1e9:,.0f} GFLOP/s in {dtype}" for dtype, rate in floors.items())
     lines = [
         f"Large matrix products: {rates}.",
         "",
-        row(["", "million operations per token", "floor, tokens per second", "reached"]),
-        row(["---"] * 4),
+        table_row(["", "million operations per token", "floor, tokens per second", "reached"]),
+        table_row(["---"] * 4),
     ]
     for kind, training in trainings.items():
         is_float32 = training.config.training.precision == "float32"
-        floor = floors["float32" if is_float32 else "bfloat16"] / training.products()
+        operations = training.count_operations()
+        floor = floors["float32" if is_float32 else "bfloat16"] / operations
         share = 100 * statistics.median(figures[kind]) / floor
-        lines.append(
-            row([kind, f"{training.products() / 1e6:.0f}", f"{floor:,.0f}", f"{share:.0f}%"])
-        )
+        lines.append(table_row([kind, f"{operations / 1e6:.0f}", f"{floor:,.0f}", f"{share:.0f}%"]))
     return lines
 
 

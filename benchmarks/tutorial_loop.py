@@ -1,22 +1,22 @@
-"""Greedy search as TensorFlow's tutorial on attention does it: a compiled step called from Python.
+"""Greedy search as in TensorFlow's tutorial on attention: a compiled step called from Python.
 
-What kseq's search, one compiled loop, is measured against, with the same model.
+The baseline for kseq's search, which is one compiled loop, with the same model.
 """
 
 import kseq
 
-MOST_STEPS = 100
+MAXIMUM_STEPS = 100
 
 
-def loop_in_python(translator, batch_size):
-    """A function that translates a list of strings, a step at a time until all have ended.
+def make_python_loop(translator, batch_size):
+    """Makes a function that translates strings step by step until all of them have ended.
 
     Args:
-        translator: A `kseq.Translator` of text, with one model.
-        batch_size: Sentences at once, in the order given.
+        translator: A `kseq.Translator` for text, with a single model.
+        batch_size: Number of sentences in a batch; they stay in their order.
 
     Returns:
-        A function from texts to translations.
+        A function from a list of texts to a list of translations.
     """
     import tensorflow as tf
 
@@ -26,24 +26,25 @@ def loop_in_python(translator, batch_size):
     encoder, step = kseq.split_for_inference(translator.model)
     encode, advance = (tf.function(part, reduce_retracing=True) for part in (encoder, step))
 
-    def in_batches(texts):
+    def translate(texts):
         starts = range(0, len(texts), batch_size)
-        return [text for start in starts for text in one_batch(texts[start : start + batch_size])]
+        batches = (texts[start : start + batch_size] for start in starts)
+        return [translation for batch in batches for translation in translate_batch(batch)]
 
-    def one_batch(texts):
+    def translate_batch(texts):
         source_ids = codecs.source.encode(tf.constant(texts))
         encoded = encode({"source_ids": source_ids.to_tensor()})
-        ids, found = tf.fill([len(texts)], START), []
+        ids, steps = tf.fill([len(texts)], START), []
         have_ended = tf.zeros([len(texts)], tf.bool)
-        while len(found) < MOST_STEPS and not tf.reduce_all(have_ended):
+        while len(steps) < MAXIMUM_STEPS and not tf.reduce_all(have_ended):
             outputs = advance({"ids": ids, **encoded})
             encoded["state"] = outputs["state"]
             ids = tf.argmax(outputs["logits"], axis=-1, output_type=tf.int32)
             have_ended |= ids == END
-            found.append(ids)
-        columns = [ids.numpy().tolist() for ids in found]
+            steps.append(ids)
+        columns = [ids.numpy().tolist() for ids in steps]
         rows = [row[: row.index(END)] if END in row else row for row in zip(*columns)]
-        texts = codecs.target.decode(tf.ragged.constant(rows, tf.int32))
-        return [text.decode() for text in texts.numpy()]
+        translations = codecs.target.decode(tf.ragged.constant(rows, tf.int32))
+        return [translation.decode() for translation in translations.numpy()]
 
-    return in_batches
+    return translate

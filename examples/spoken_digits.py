@@ -1,14 +1,14 @@
-"""Speech recognition in small: hear 3 to 7 spoken digits, write them down.
+"""Small-scale speech recognition: transcribe strings of 3 to 7 spoken digits.
 
-`python examples/spoken_digits.py [--out FOLDER]` lets espeak-ng speak the digits in many voices,
+`python examples/spoken_digits.py [--out FOLDER]` synthesises digits with espeak-ng in many voices,
 computes log-mel spectrograms, trains a pyramidal encoder with attention on them (Chan et al. 2016)
-and prints the digit error rate on digit strings that no voice has spoken in training. It leaves
+and prints the digit error rate on digit strings that do not occur in training. It writes
 
-    FOLDER/corpus        train.tsv, valid.tsv, test.tsv, one utterance a line, and their features/
+    FOLDER/corpus        train.tsv, valid.tsv, test.tsv, one utterance per line, and their features/
     FOLDER/run           the trained model
-    FOLDER/heatmap.png   which frames each digit of a test utterance was heard in
+    FOLDER/heatmap.png   the frames that the model attended to for each digit of a test utterance
 
-A rerun gives the same corpus, as long as espeak-ng and TensorFlow stay the same.
+The corpus is the same every time, with the same versions of espeak-ng and TensorFlow.
 """
 
 import argparse
@@ -31,27 +31,27 @@ SPEAKERS = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4")
 BANDS = 40
 LOWEST, HIGHEST = 60.0, 8000.0  # edges of the bands, in Hz
 WINDOW, HOP = 0.025, 0.010  # seconds
-FLOOR = 1e-6  # the energy of silence, whose logarithm would be infinite
+FLOOR = 1e-6  # lowest energy, since the logarithm of silence would be infinite
 
 
 def main():
-    """Makes the corpus, trains on it, measures, and draws a test utterance."""
+    """Makes the corpus, trains on it, evaluates, and plots a test utterance."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--out",
         type=pathlib.Path,
         default=pathlib.Path("runs/spoken-digits"),
         metavar="FOLDER",
-        help="where corpus, model and picture go (default: %(default)s)",
+        help="folder for the corpus, the model and the heatmap (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="seed of corpus and training")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the corpus and the training")
     parser.add_argument(
         "--sizes",
         type=int,
         nargs=len(SPLITS),
         default=list(SPLITS.values()),
         metavar=tuple(map(str.upper, SPLITS)),
-        help="utterances of each split (default: %(default)s)",
+        help="number of utterances in each split (default: %(default)s)",
     )
     arguments = parser.parse_args()
     if shutil.which("espeak-ng") is None:
@@ -77,19 +77,19 @@ def main():
 
 
 def make_corpus(folder, seed, sizes):
-    """Speaks a corpus; it takes the place of an older one when it is complete.
+    """Synthesises a corpus; once complete, it replaces an older one.
 
     Args:
-        folder: Where to put it.
-        seed: Seed of digits, voices and noise.
-        sizes: Number of utterances by split. No string of digits is spoken twice, so none
-            stands in two splits.
+        folder: Folder to write.
+        seed: Seed for digits, voices and noise.
+        sizes: Number of utterances by split. No string of digits occurs twice, so none is in two
+            splits.
 
     Returns:
         Mean number of frames per utterance.
 
     Raises:
-        FileExistsError: There is something else at that place.
+        FileExistsError: The folder exists and is not such a corpus.
     """
     place = require_replaceable(folder, "a corpus of spoken digits", _is_corpus)
     rng, spoken, frames = np.random.default_rng(seed), set(), 0
@@ -114,7 +114,7 @@ def _is_corpus(folder):
 
 
 def _draw_digits(rng, spoken):
-    """A string of 3 to 7 digits that is not among those spoken already, and now is."""
+    """Draws a string of 3 to 7 digits that is not in the set `spoken`, and adds it."""
     while True:
         digits = "".join(map(str, rng.integers(10, size=rng.integers(3, 8))))
         if digits not in spoken:
@@ -123,7 +123,7 @@ def _draw_digits(rng, spoken):
 
 
 def _record(digits, rng):
-    """Digits in a random voice with silence round them and noise: samples, and their rate."""
+    """Digits in a random voice, with silence around them and noise: samples and their rate."""
     voice = f"{rng.choice(ACCENTS)}+{rng.choice(SPEAKERS)}"
     speed, pitch, gap = rng.integers([180, 20, 0], [280, 80, 5])
     samples, rate = speak(digits, voice, speed, pitch, gap)
@@ -134,7 +134,7 @@ def _record(digits, rng):
 
 
 def speak(digits, voice, speed, pitch, gap):
-    """Lets espeak-ng speak digits one by one.
+    """Speaks digits one by one with espeak-ng.
 
     Args:
         digits: String of digits.
@@ -144,27 +144,27 @@ def speak(digits, voice, speed, pitch, gap):
         gap: Pause between words, in units of 10 ms at ordinary speed.
 
     Returns:
-        Samples from -1 to 1, a float32 array, and how many there are in a second.
+        Samples from -1 to 1, a float32 array, and the number of samples per second.
     """
     settings = [f"-v{voice}", f"-s{speed}", f"-p{pitch}", f"-g{gap}"]
     text = " ".join(DIGITS[int(digit)] for digit in digits)
     command = ["espeak-ng", *settings, "-z", "--stdout", text]  # -z: no pause at the end
     output = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
     with wave.open(io.BytesIO(output)) as sound:
-        # A stream's header cannot know the length, so it names a huge one.
+        # In a stream, the header does not know the length and has a huge number.
         samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2")
         return samples.astype(np.float32) / 2**15, sound.getframerate()
 
 
 def log_mel(samples, rate):
-    """Logarithm of the energy in bands that are equally wide to the ear (mel scale).
+    """Computes a log-mel spectrogram: the log energy in bands that are evenly spaced to the ear.
 
     Args:
-        samples: Float32 array, at least a window of 25 ms long.
+        samples: Float32 array, at least one window of 25 ms long.
         rate: Samples per second, at least 16,000.
 
     Returns:
-        A float32 array `[frames, 40]`, a frame every 10 ms.
+        A float32 array `[frames, 40]`, one frame every 10 ms.
     """
     import tensorflow as tf
 
@@ -175,12 +175,12 @@ def log_mel(samples, rate):
 
 
 def train(corpus, out, seed):
-    """Trains a small listener.
+    """Trains a small pyramidal model.
 
     Args:
         corpus: `Corpus` of log-mel spectrograms and digits.
-        out: Run directory; an older run there is replaced.
-        seed: Seed of the training.
+        out: Run directory; an existing run is replaced.
+        seed: Seed for the training.
 
     Returns:
         A `Translator`.
