@@ -18,7 +18,6 @@ from grammar import (
     agree,
     at_home,
     be,
-    beside,
     both,
     chance,
     city_or_country,
@@ -45,6 +44,7 @@ from grammar import (
     phrase,
     pick,
     place_after,
+    place_near,
     plural_of,
     possessive,
     pronoun,
@@ -334,9 +334,9 @@ def location():
         return said(be(subject, inside(subject), tense, negation=negation))
     if chance(0.3):
         return said(
-            be(some_thing("animal vehicle"), beside(lex.SURROUNDINGS), tense, negation=negation)
+            be(some_thing("animal vehicle"), place_near(lex.SURROUNDINGS), tense, negation=negation)
         )
-    return said(be(some_thing("small text"), beside(lex.SURFACES), tense, negation=negation))
+    return said(be(some_thing("small text"), place_near(lex.SURFACES), tense, negation=negation))
 
 
 @frame(6)
@@ -344,7 +344,7 @@ def existence():
     """There are three cats behind the house."""
     indoors = chance(0.5)
     noun = pick(nouns("small text" if indoors else "animal vehicle"))
-    place = beside(lex.SURFACES if indoors else lex.SURROUNDINGS)
+    place = place_near(lex.SURFACES if indoors else lex.SURROUNDINGS)
     plural, negated = chance(0.55), chance(0.25)
     several = [some_number(), some_number(), "many", "a_lot_of", "bare"]
     kind = "a" if not plural else "some" if negated else pick(several)

@@ -348,11 +348,11 @@ def described_person():
     return noun_phrase(noun, pick(kinds), plural, perhaps_adjective(noun, 0.25))
 
 
-def third_person(besides=EMPTY):
+def third_person(other_than=EMPTY):
     """Draws someone who is neither the speaker nor the listener."""
     built = RANDOM.choices([person_name, two_names, described_person], [4, 1, 5])[0]()
-    shared = {word.text for word in built.french} & {word.text for word in besides.french}
-    return third_person(besides) if shared else built
+    shared = {word.text for word in built.french} & {word.text for word in other_than.french}
+    return third_person(other_than) if shared else built
 
 
 def someone(pronouns=0.6):
@@ -673,7 +673,7 @@ def inside(subject=EMPTY):
     )
 
 
-def beside(prepositions):
+def place_near(prepositions):
     """Draws where a thing is: a preposition, and a noun that goes with it."""
     template = pick(prepositions)
     place = definite(prepositions[template])
