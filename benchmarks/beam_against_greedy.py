@@ -42,7 +42,7 @@ def held_out_pairs(translator, files):
     """The pairs of some files or, without files, of the held-out splits of the run's corpus."""
     if files:
         return open_pairs(files)
-    corpus = reopen_corpus(translator.record["corpus"])
+    corpus = reopen_corpus(translator.record.corpus)
     return itertools.chain(corpus.valid, corpus.test)
 
 

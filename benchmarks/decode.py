@@ -99,7 +99,7 @@ def describe_lengths(texts):
 
 def read_sources(translator, test, number):
     """Reads sentences to translate, from a file or from the test split of the run's corpus."""
-    pairs = open_pairs(test) if test else reopen_corpus(translator.record["corpus"]).test
+    pairs = open_pairs(test) if test else reopen_corpus(translator.record.corpus).test
     return [source for source, _ in pairs][:number]
 
 

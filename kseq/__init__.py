@@ -35,7 +35,7 @@ _HOMES = {
     "split_for_inference": "models.factory",
     "train": "training.train",
     "TrainingFailed": "training.train",
-    "average_checkpoints": "runs.weights",
+    "average_checkpoints": "runs.averaging",
     "Translator": "translation.translator",
     "Translation": "translation.results",
     "Prediction": "translation.results",

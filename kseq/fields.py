@@ -17,6 +17,8 @@ _DESCRIPTIONS = {
     bool: "true or false",
     str: "a string",
     tuple: "a sequence",
+    list: "a list",
+    dict: "a mapping",
 }
 
 
@@ -26,7 +28,7 @@ def number(default, minimum, maximum):
 
 
 class Section:
-    """Base class of groups of settings: checks every field when an instance is made.
+    """Base class of dataclasses that check every field when an instance is made.
 
     Raises:
         SettingError: A value is out of range or not among the choices.

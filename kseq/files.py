@@ -1,8 +1,7 @@
-"""Files and folders that are written whole or not at all, whenever the process is killed."""
+"""Files and folders that are written as a whole or not at all, even when the process is killed."""
 
 import contextlib
 import errno
-import fcntl
 import os
 import pathlib
 import shutil
@@ -10,11 +9,13 @@ import shutil
 
 @contextlib.contextmanager
 def replaced_file(path):
-    """Gives a name to write to; the file takes the place of `path` when all went well.
+    """Yields a path to write to; at the end that file takes the place of `path`.
+
+    After an error `path` is what it was before.
 
     Raises:
-        OSError: It could not be written; the error names `path`. What is wrong with another
-            file, one that was read meanwhile, is left as it is.
+        OSError: The file could not be written; the error names `path`. An error about another
+            file, which was read meanwhile, is not changed.
     """
     path = pathlib.Path(path)
     unfinished = path.with_name(f".{os.getpid()}.{path.name}")
@@ -32,16 +33,16 @@ def replaced_file(path):
 
 
 def write_text(path, text):
-    """Writes a small text file in UTF-8, lines ending as they do in `text`."""
+    """Writes a small text file in UTF-8, with the line endings of `text`."""
     with replaced_file(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8", newline="\n")
 
 
 def require_folder_of(path):
-    """Checks that the folder is there that a file shall be written to.
+    """Checks that the folder of a file that will be written exists.
 
     Raises:
-        FileNotFoundError: It is not.
+        FileNotFoundError: It does not.
     """
     folder = pathlib.Path(path).resolve().parent
     if not folder.is_dir():
@@ -49,15 +50,15 @@ def require_folder_of(path):
 
 
 def require_replaceable(folder, kind, is_of_kind):
-    """Returns the resolved path of a place that is free: missing, empty, or of the same kind.
+    """Returns the resolved path of a place that is missing, empty, or holds the same kind.
 
     Args:
         folder: The place.
-        kind: What shall stand there, for the message: `"a run"`.
-        is_of_kind: Function of a folder that tells whether it holds one.
+        kind: What will be written there, for the message: `"a run"`.
+        is_of_kind: Function that returns whether a folder holds one.
 
     Raises:
-        FileExistsError: There is something else, or a folder that cannot be moved.
+        FileExistsError: Something else is there, or the folder cannot be moved.
     """
     place = pathlib.Path(folder).resolve()
     if place == pathlib.Path.cwd() or os.path.ismount(place):
@@ -71,37 +72,55 @@ def require_replaceable(folder, kind, is_of_kind):
 
 
 @contextlib.contextmanager
-def alone_at(place):
-    """Lets one process at a time make something new at a place; a kill lets go of it too.
+def locked(place):
+    """Locks a place where something new is made, so that one process at a time writes to it.
+
+    The lock is a hidden file next to the place, which is removed at the end. The operating
+    system releases it when the process ends, however it ends; a file that is left behind by a
+    kill locks nothing.
 
     Raises:
-        FileExistsError: Another process is at it.
+        FileExistsError: Another process has locked the place.
     """
-    lock = _beside(place, "lock")
-    made = [folder for folder in lock.parents if not folder.exists()]
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FileExistsError(
-                f"another process is writing to {place}; wait for it or choose another place"
-            ) from None
-        try:
-            restore(place)
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
-            for folder in made:
-                with contextlib.suppress(OSError):
-                    folder.rmdir()  # unless something has come into it
+    from filelock import FileLock, Timeout  # takes 0.1 s, which commands that lock nothing save
+
+    path = _sibling(place, "lock")
+    missing = [folder for folder in path.parents if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A soft lock, which is a mere file, would outlive a process that is killed.
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise FileExistsError(
+            f"another process is writing to {place}; wait for it or choose another place"
+        ) from None
+    try:
+        restore(place)
+        yield
+    finally:
+        # The file is removed while it is locked: a process that has already opened it gets a lock
+        # on a file without a name, which FileLock refuses. Windows cannot remove an open file;
+        # there FileLock removes it.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        lock.release()
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # unless it is in use by now
 
 
 @contextlib.contextmanager
 def replaced_folder(place):
-    """Gives a folder to fill; it takes the place of `place` when all went well."""
-    with alone_at(place):
-        unfinished = unfinished_beside(place)
+    """Yields a folder to fill; at the end it takes the place of `place`.
+
+    After an error `place` is what it was before.
+
+    Raises:
+        FileExistsError: Another process is writing to the same place.
+    """
+    with locked(place):
+        unfinished = make_successor(place)
         try:
             yield unfinished
             move_into_place(unfinished, place)
@@ -109,10 +128,10 @@ def replaced_folder(place):
             shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def unfinished_beside(place):
-    """Returns the hidden folder beside `place`, empty and new, where its successor is made."""
-    unfinished = _beside(place, "new")
-    for leftover in (unfinished, _beside(place, "old")):
+def make_successor(place):
+    """Makes the hidden folder next to `place` where its successor is written, and returns it."""
+    unfinished = _sibling(place, "new")
+    for leftover in (unfinished, _sibling(place, "old")):
         if leftover.exists():
             shutil.rmtree(leftover)
     unfinished.mkdir(parents=True)
@@ -120,8 +139,8 @@ def unfinished_beside(place):
 
 
 def move_into_place(unfinished, place):
-    """Moves a finished folder to its place, in exchange for what is there."""
-    old = _beside(place, "old")
+    """Moves a finished folder to its place, and removes what was there."""
+    old = _sibling(place, "old")
     if place.exists():
         place.rename(old)
     unfinished.rename(place)
@@ -129,14 +148,18 @@ def move_into_place(unfinished, place):
 
 
 def restore(place):
-    """Puts the old folder back where a kill fell between the two moves of `move_into_place`."""
-    old = _beside(place, "old")
+    """Moves the old folder back if a kill came between the two moves of `move_into_place`."""
+    old = _sibling(place, "old")
     if old.exists() and not place.exists():
         old.rename(place)
 
 
 def require_room(folder, size):
-    """Checks that a folder has room for `size` bytes, before something that would crash without.
+    """Checks that a disk has room for a file, for a writer that would crash without it.
+
+    Args:
+        folder: A folder on the disk.
+        size: Size of the file in bytes.
 
     Raises:
         OSError: It has not.
@@ -145,5 +168,5 @@ def require_room(folder, size):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
-def _beside(place, suffix):
+def _sibling(place, suffix):
     return place.with_name(f".{place.name}.{suffix}")

@@ -262,10 +262,10 @@ def test_what_cannot_be_asked_for(small_run, checkpointed, text, tmp_path, compl
         ([*translate, "--dictionary", tmp_path / "words.tsv"], "words.tsv, line 2: expected"),
         ([*translate, "--dictionary", tmp_path / "none"], "file not found: .*none"),
         ([*translate, "--forbid", "xyzzy"], "'xyzzy' is not in the target vocabulary"),
-        (["average", small_run, "--out", tmp_path / "x"], "kept no checkpoints; train with check"),
+        (["average", small_run, "--out", tmp_path / "x"], "has no checkpoints; train with check"),
         (
             ["average", checkpointed, "--last", 3, "--out", tmp_path / "x"],
-            "last must be from 1 to 2, as many as .*checkpointed has kept",
+            "last must be from 1 to 2, the number of checkpoints in .*checkpointed",
         ),
         (["average", checkpointed, "--out", small_run], "already holds a run"),
         (

@@ -1,5 +1,6 @@
 """What the options of a search do to the translations of a trained model."""
 
+import dataclasses
 import itertools
 import json
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 from kseq import BeamSearch, Config, Sampling, Translator, load_corpus, train
 from kseq.models.factory import build_seq2seq
 from kseq.pipeline.codecs import CodecPair
+from kseq.runs.record import RunRecord
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.translation.export import export
 
@@ -89,7 +91,8 @@ def test_all_tokens_that_look_alike_are_forbidden():
     target = [*SPECIAL_TOKENS, ".", "a", "￭.", "￭.￭"]
     codecs = CodecPair.of([*SPECIAL_TOKENS, "a"], target, config.text)
     model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
-    translator = Translator(model, codecs, config, {"length_ratio": 1.0})
+    record = RunRecord(length_ratio=1.0, parameters=model.count_params())
+    translator = Translator(model, codecs, config, record)
     assert translator.searching_with(BeamSearch(forbid=".")) == ((4, 6, 7), None)
 
 
@@ -101,7 +104,7 @@ def test_a_prefix_may_be_all_there_is_room_for(translator):
 def test_the_usual_length_is_that_of_the_run(ignorant):
     """A model that never ends stops where its training split lets one expect; here, nowhere."""
     parts = ignorant.model, ignorant.codecs, ignorant.config
-    short = Translator(*parts, {**ignorant.record, "length_ratio": 1e-6})
+    short = Translator(*parts, dataclasses.replace(ignorant.record, length_ratio=1e-6))
     assert [len(result.tokens) for result in short.translate(SENTENCES)] == [10, 10, 10]
 
 

@@ -172,7 +172,7 @@ def test_a_second_training_waits_for_the_first_one_to_encode(corpus, tmp_path, t
     (folder,) = (tmp_path / "cache").iterdir()
     shutil.rmtree(folder)
     first = contextlib.ExitStack()
-    first.enter_context(files.alone_at(folder))
+    first.enter_context(files.locked(folder))
     monkeypatch.setattr(encoded.time, "sleep", lambda seconds: first.close())
     assert prepare(corpus, CONFIG, tmp_path / "cache", told.append).surveys[0].kept
     assert told[1] == "another training is encoding it; waiting for that"

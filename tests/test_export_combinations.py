@@ -14,6 +14,7 @@ import pytest
 from kseq import Config, Translator
 from kseq.corpora.values import ValueCodec
 from kseq.pipeline.codecs import CodecPair
+from kseq.runs.record import RunRecord
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text.codec import TextCodec
 
@@ -50,7 +51,7 @@ def translator_of(config):
             sides.append(ValueCodec(np.arange(features) * 0.1, np.full(features, scale)))
         else:
             sides.append(TextCodec([*SPECIAL_TOKENS, *LETTERS]))
-    record = {"length_ratio": 0.1, "corpus": None}
+    record = RunRecord(length_ratio=0.1, parameters=model.count_params())
     return Translator(model, CodecPair(*sides), Config(model=config), record)
 
 

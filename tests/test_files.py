@@ -1,4 +1,4 @@
-"""Whole or not at all: failures, kills and other processes."""
+"""Files and folders that are written as a whole or not at all, despite failures and kills."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import pytest
 from kseq import files
 
 
-def test_a_file_is_replaced_whole(tmp_path):
+def test_a_file_is_replaced_as_a_whole(tmp_path):
     path = tmp_path / "a.weights.h5"
     path.write_text("old")
     with files.replaced_file(path) as unfinished:
@@ -21,8 +21,7 @@ def test_a_file_is_replaced_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_new_file_appears_at_once(tmp_path):
-    """Whoever has the old file open goes on reading the old one."""
+def test_a_reader_of_the_old_file_is_not_disturbed(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with open(path) as reader:
@@ -30,8 +29,8 @@ def test_the_new_file_appears_at_once(tmp_path):
         assert reader.read() == "old"
 
 
-def test_an_old_folder_is_put_back_before_its_successor_is_made(tmp_path):
-    """A kill between the two moves, and then a failure at the next attempt."""
+def test_a_folder_that_a_kill_left_aside_survives_a_failure_at_the_next_attempt(tmp_path):
+    """The kill came between the two moves."""
     (tmp_path / ".folder.old").mkdir()
     (tmp_path / ".folder.old" / "version").write_text("old")
     with pytest.raises(RuntimeError), files.replaced_folder(tmp_path / "folder"):
@@ -98,11 +97,11 @@ with files.replaced_folder(pathlib.Path(sys.argv[1])) as unfinished:
     assert os.listdir(tmp_path) == ["folder"]
 
 
-def test_only_one_process_at_a_time(tmp_path):
+def test_one_process_at_a_time_can_write_to_a_place(tmp_path):
     place = tmp_path / "folder"
     program = "import pathlib, sys; from kseq import files\n"
-    program += "with files.alone_at(pathlib.Path(sys.argv[1])): print('alone')"
-    with files.alone_at(place):
+    program += "with files.locked(pathlib.Path(sys.argv[1])): print('alone')"
+    with files.locked(place):
         refused = subprocess.run(
             [sys.executable, "-c", program, place], capture_output=True, text=True
         )
@@ -112,14 +111,49 @@ def test_only_one_process_at_a_time(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_places_that_cannot_be_replaced(tmp_path, monkeypatch):
+def test_two_of_many_processes_are_never_in_the_same_place(tmp_path):
+    """Each takes the lock many times, so that it is often removed while others wait for it."""
+    program = """
+import os, pathlib, sys, time
+from kseq import files
+folder = pathlib.Path(sys.argv[1])
+end, entered = time.monotonic() + 2, 0
+while time.monotonic() < end:
+    try:
+        with files.locked(folder / "place"):
+            os.close(os.open(folder / "occupied", os.O_CREAT | os.O_EXCL))
+            os.sched_yield()
+            os.unlink(folder / "occupied")
+            entered += 1
+    except FileExistsError as error:
+        assert "another process is writing" in str(error), error
+print(entered)
+"""
+    command = [sys.executable, "-c", program, tmp_path]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4
+    assert sum(map(int, outputs)) > 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_kill_releases_the_lock(tmp_path):
+    program = "import os, pathlib, signal, sys; from kseq import files\n"
+    program += "with files.locked(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    subprocess.run([sys.executable, "-c", program, tmp_path / "place"])
+    with files.locked(tmp_path / "place"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_mount_point_and_the_working_directory_are_never_replaced(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for place in (".", "/", tmp_path, "x/.."):
         with pytest.raises(FileExistsError, match="cannot be replaced as a whole; choose one in"):
             files.require_replaceable(place, "a run", lambda folder: True)
 
 
-def test_a_link_leads_to_the_place_itself(tmp_path):
+def test_a_link_is_followed_and_stays_a_link(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     for version in ("one", "two"):
@@ -130,17 +164,17 @@ def test_a_link_leads_to_the_place_itself(tmp_path):
     assert (tmp_path / "real" / "version").read_text() == "two"
 
 
-def test_an_error_names_the_file_and_not_the_hidden_one(tmp_path):
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path):
     path = tmp_path / "no" / "x.png"
     with pytest.raises(FileNotFoundError) as caught:
         files.write_text(path, "x")
     assert caught.value.filename == str(path)
 
 
-def test_folders_that_were_made_for_nothing_go_again(tmp_path):
-    with pytest.raises(ValueError), files.alone_at(tmp_path / "a" / "b" / "run"):
+def test_new_parent_folders_are_removed_if_they_stay_empty(tmp_path):
+    with pytest.raises(ValueError), files.locked(tmp_path / "a" / "b" / "run"):
         raise ValueError("no training after all")
     assert not list(tmp_path.iterdir())
-    with files.alone_at(tmp_path / "a" / "b" / "run"):
+    with files.locked(tmp_path / "a" / "b" / "run"):
         (tmp_path / "a" / "b" / "run").mkdir()
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["run"]

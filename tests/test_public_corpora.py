@@ -291,7 +291,7 @@ except PermissionError as error:
 
 
 def test_two_at_a_time_are_one_too_many(server, tmp_path):
-    with files.alone_at(tmp_path / "spa-eng"):
+    with files.locked(tmp_path / "spa-eng"):
         with pytest.raises(FileExistsError, match="another process is writing to .*spa-eng; wait"):
             fetch("spa-eng", tmp_path, base=server.address)
         fetch("cmudict", tmp_path, base=server.address)

@@ -15,6 +15,7 @@ from kseq import Config, Translator, alignment_error_rate, build_seq2seq, hard_a
 from kseq.analysis.report import attention_report
 from kseq.corpora.corpus import load_corpus
 from kseq.pipeline.codecs import CodecPair
+from kseq.runs.record import RunRecord
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror=alert(1)>"
 MANY = [
@@ -147,7 +148,8 @@ def untrained(settings, like):
     config = Config().with_settings(["units=16", "embedding_dim=8", *settings])
     codecs = CodecPair.of(*like.codecs.descriptions, config.text)
     model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
-    return Translator(model, codecs, config, {"length_ratio": 1.0, "corpus": None})
+    record = RunRecord(length_ratio=1.0, parameters=model.count_params())
+    return Translator(model, codecs, config, record)
 
 
 @pytest.fixture(scope="module")

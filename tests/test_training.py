@@ -390,7 +390,7 @@ def test_a_full_folder_for_temporary_files_is_named(tiny, tmp_path, monkeypatch)
 
 def test_two_trainings_to_one_place(tiny, tmp_path):
     busy = pytest.raises(FileExistsError, match="another process is writing to")
-    with files.alone_at(tmp_path / "run"), busy:
+    with files.locked(tmp_path / "run"), busy:
         train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
 
 

@@ -330,7 +330,7 @@ def test_a_config_that_was_changed_is_noticed(small_run, tmp_path):
     shutil.copytree(small_run, run)
     config = Config.load(run / "config.json").with_settings(["bidirectional=false"])
     (run / "config.json").write_text(config.dumps())
-    with pytest.raises(ValueError, match="config.json: describes a model of .* it has been change"):
+    with pytest.raises(ValueError, match="config.json: describes a model of .* restore the file"):
         Translator.load(run)
 
 

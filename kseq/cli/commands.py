@@ -160,7 +160,7 @@ def average(options):
 
     require_run(options.run_directory)
     import_tensorflow_quietly()
-    from kseq.runs.weights import average_checkpoints
+    from kseq.runs.averaging import average_checkpoints
 
     epochs = average_checkpoints(
         options.run_directory, options.out, options.last, options.overwrite
@@ -453,7 +453,7 @@ def _test_pairs(options):
     elif options.swap:
         raise ValueError("--swap is for the files of --test; the run's own are read as in training")
     else:
-        origin = record["corpus"]
+        origin = record.corpus
         if origin is None:
             raise ValueError("the run does not know the files of its corpus; name some with --test")
         corpus = reopen_corpus(origin)

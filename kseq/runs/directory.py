@@ -1,14 +1,14 @@
-"""The run directory: what it holds, and how it changes from one whole state to the next."""
+"""The run directory: which files it holds, and how a new run takes the place of an old one."""
 
 import contextlib
-import json
-import math
+import dataclasses
 import pathlib
 import shutil
 import zlib
 
 from kseq import files
 from kseq.config import Config
+from kseq.runs.record import RunRecord
 
 CONFIG = "config.json"
 RECORD = "run.json"
@@ -17,24 +17,24 @@ HISTORY = "history.csv"
 CURVES = "curves.png"
 VOCABULARIES = ("source_vocabulary.txt", "target_vocabulary.txt")
 CHECKPOINTS = "checkpoints"
-SUBWORDS = ("source_subwords.model", "target_subwords.model")  # where a side has subwords
-STATISTICS = ("source_values.json", "target_values.json")  # where a side is real-valued
+SUBWORDS = ("source_subwords.model", "target_subwords.model")  # of a side with subwords
+STATISTICS = ("source_values.json", "target_values.json")  # of a real-valued side
 
-_NEEDED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
-_INSTEAD = {name: instead for name, *instead in zip(VOCABULARIES, SUBWORDS, STATISTICS)}
+_REQUIRED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
+_ALTERNATIVES = {names[0]: names for names in zip(VOCABULARIES, SUBWORDS, STATISTICS)}
 
 
 def is_run(folder):
-    """Whether a folder holds all that is needed to translate."""
+    """Returns whether a folder holds all files that a translator needs."""
     folder = pathlib.Path(folder)
     return all(
-        any((folder / each).is_file() for each in (name, *_INSTEAD.get(name, ())))
-        for name in _NEEDED
+        any((folder / name).is_file() for name in _ALTERNATIVES.get(required, (required,)))
+        for required in _REQUIRED
     )
 
 
 def require_run(folder):
-    """Returns the path of a run directory.
+    """Returns the resolved path of a run directory.
 
     Raises:
         FileNotFoundError: The folder is missing.
@@ -42,14 +42,14 @@ def require_run(folder):
     """
     place = pathlib.Path(folder).resolve()
     if not place.exists() and place.parent.is_dir():
-        # Perhaps a kill came when an old run was about to be replaced.
-        with contextlib.suppress(OSError), files.alone_at(place):
+        # Perhaps a process was killed just when it replaced an old run.
+        with contextlib.suppress(OSError), files.locked(place):
             pass
     if not place.exists():
         raise FileNotFoundError(f"run directory not found: {folder}")
     if not is_run(place):
         raise ValueError(
-            f"not a run directory: {folder}; expected {', '.join(_NEEDED)} in it (for subwords "
+            f"not a run directory: {folder}; expected {', '.join(_REQUIRED)} in it (for subwords "
             f"{' or '.join(SUBWORDS)}, for real values {' or '.join(STATISTICS)}), as kseq train "
             "writes them"
         )
@@ -57,106 +57,105 @@ def require_run(folder):
 
 
 def read_run(folder):
-    """Returns the path of a run, its `Config`, and its record, a dict.
+    """Returns the path of a run, its `Config` and its `RunRecord`.
 
     Raises:
         FileNotFoundError: The folder is missing.
-        ValueError: It is not a run, or damaged.
+        ValueError: It is not a run, or a file in it is damaged.
     """
     place = require_run(folder)
-    path = place / RECORD
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        ratio, origin = record["length_ratio"], record["corpus"]
-        if not (math.isfinite(ratio) and ratio > 0):
-            raise ValueError(f"length_ratio must be a number over 0; found {ratio}")
-        if type(record["parameters"]) is not int:
-            raise ValueError(f"parameters must be a whole number; found {record['parameters']}")
-        if origin is not None and not {"train", "valid", "test"} <= set(origin):
-            raise ValueError("corpus must have train, valid and test")
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError(f"{path}: damaged: {type(error).__name__}: {error}") from error
-    return place, Config.load(place / CONFIG), record
+    return place, Config.load(place / CONFIG), RunRecord.load(place / RECORD)
 
 
-def describe(folder, config, codecs, record):
-    """Writes all of a run but its weights: `Config`, `CodecPair` and the record, a dict."""
+def write_description(folder, config, codecs, record):
+    """Writes all files of a run except the weights.
+
+    Args:
+        folder: The run directory.
+        config: `Config`.
+        codecs: `CodecPair`.
+        record: `RunRecord`; it is written with the checksums of the codecs' files.
+    """
     files.write_text(folder / CONFIG, config.dumps())
     codecs.save(folder)
-    record = {**record, "checksums": _checksums(folder)}
-    files.write_text(folder / RECORD, json.dumps(record, indent=2) + "\n")
+    dataclasses.replace(record, checksums=_checksums(folder)).save(folder / RECORD)
 
 
 def check_codecs(folder, record):
-    """Checks that nobody has edited a vocabulary, or what stands in its place.
+    """Checks that the vocabularies, or the files in their place, are those of the training.
 
     Raises:
-        ValueError: Somebody has; ids would mean other tokens than those that were learnt.
+        ValueError: A file has been changed, so that ids would mean other tokens than the ones
+            that the model learnt.
     """
-    found = _checksums(folder)
-    for name, checksum in record.get("checksums", {}).items():
-        if found.get(name) != checksum:
+    checksums = _checksums(folder)
+    for name, expected in record.checksums.items():
+        if checksums.get(name) != expected:
             raise ValueError(
-                f"{folder / name}: has been changed since the run was trained, and its lines "
-                "stand for what the model learnt; put the file back as it was, or train again"
+                f"{folder / name}: has been changed since the run was trained, so that ids no "
+                "longer mean what the model learnt; restore the file, or train again"
             )
 
 
 def _checksums(folder):
-    """CRC-32 of the files that say what the ids or values of both sides mean, by name."""
+    """CRC-32 of the files that define the ids or values of both sides, by file name."""
     paths = [folder / name for name in (*VOCABULARIES, *SUBWORDS, *STATISTICS)]
     return {path.name: zlib.crc32(path.read_bytes()) for path in paths if path.is_file()}
 
 
-def checkpoint(folder, epoch):
-    """Returns the path of the weights of an epoch, which counts from 1."""
+def checkpoint_path(folder, epoch):
+    """Returns the path of the weights of an epoch; epochs count from 1."""
     return folder / CHECKPOINTS / f"epoch-{epoch:04d}.weights.h5"
 
 
-def checkpoints(folder):
-    """Returns the paths of the checkpoints that are there, by epoch, in order."""
-    found = (pathlib.Path(folder) / CHECKPOINTS).glob("epoch-*.weights.h5")
-    return dict(sorted((int(path.name[6:].partition(".")[0]), path) for path in found))
+def checkpoint_paths(folder):
+    """Returns the paths of the checkpoints that exist, by epoch, in order."""
+    paths = (pathlib.Path(folder) / CHECKPOINTS).glob("epoch-*.weights.h5")
+    return dict(sorted((int(path.name[6:].partition(".")[0]), path) for path in paths))
 
 
 class NewRun:
-    """A run in the making, a context: beside its place until it is whole, then in it.
+    """A context manager for a run that is being made, in a hidden folder until it is complete.
 
-    Only one process at a time can be at it. What never became whole is removed at the end.
+    While it is open, no other process can make a run in the same place. A run that never became
+    complete is removed at the end.
 
     Args:
-        folder: Where the run will stand.
+        folder: Where the run will be.
         overwrite: Whether a run that is already there may be replaced.
 
+    Attributes:
+        folder: Where to write: the hidden folder, and from `publish` on the place itself.
+
     Raises:
-        FileExistsError: The place is taken.
+        FileExistsError: The place is taken, or another process writes to it.
     """
 
     def __init__(self, folder, overwrite=False):
-        self.place = files.require_replaceable(folder, "a run", is_run)
+        self._place = files.require_replaceable(folder, "a run", is_run)
         self.folder = None
         self._overwrite = overwrite
-        self._alone = contextlib.ExitStack()
+        self._lock = contextlib.ExitStack()
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
-            stack.enter_context(files.alone_at(self.place))
-            if is_run(self.place) and not self._overwrite:
+            stack.enter_context(files.locked(self._place))
+            if is_run(self._place) and not self._overwrite:
                 raise FileExistsError(
-                    f"{self.place} already holds a run; choose another place, or replace it "
+                    f"{self._place} already holds a run; choose another place, or replace it "
                     "with --overwrite (overwrite=True)"
                 )
-            self.folder = files.unfinished_beside(self.place)
-            self._alone = stack.pop_all()
+            self.folder = files.make_successor(self._place)
+            self._lock = stack.pop_all()
         return self
 
     def __exit__(self, *_):
-        with self._alone:
-            if self.folder != self.place:
+        with self._lock:
+            if self.folder != self._place:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
-    def settle(self):
-        """Moves the run to its place, in exchange for what is there, once it is whole."""
-        if self.folder != self.place and is_run(self.folder):
-            files.move_into_place(self.folder, self.place)
-            self.folder = self.place
+    def publish(self):
+        """Moves the run to its place, if it is complete, and removes the run that was there."""
+        if self.folder != self._place and is_run(self.folder):
+            files.move_into_place(self.folder, self._place)
+            self.folder = self._place

@@ -23,6 +23,7 @@ from kseq.models.factory import build_seq2seq, computing_in
 from kseq.pipeline.batching import OTHER_PAIRS, batch_count, training_pipeline
 from kseq.pipeline.encoded import prepare
 from kseq.runs import directory as run_directory
+from kseq.runs.record import RunRecord
 from kseq.runs.weights import load_weights, save_weights
 from kseq.text.vectors import load_vectors
 from kseq.training.losses import measure
@@ -90,7 +91,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
         learner = compiled(model, config.training, surveys[0])
         say(f"model: {model.count_params():,} parameters")
         record = _record(corpus, *surveys, model.count_params())
-        run_directory.describe(run.folder, config, codecs, record)
+        run_directory.write_description(run.folder, config, codecs, record)
         writer = _RunWriter(run, model, config.training.checkpoints)
         with freed_memory_kept():
             _fit(learner, corpus, prepared, config.training, writer, verbose)
@@ -266,14 +267,14 @@ def _parts(tokens, sentences):
 
 
 def _record(corpus, train_survey, valid_survey, parameters):
-    return {
-        "kseq": kseq.__version__,
-        "corpus": corpus.origin,
-        "train": dataclasses.asdict(train_survey),
-        "valid": dataclasses.asdict(valid_survey),
-        "length_ratio": train_survey.length_ratio,
-        "parameters": parameters,
-    }
+    return RunRecord(
+        kseq=kseq.__version__,
+        corpus=corpus.origin,
+        train=dataclasses.asdict(train_survey),
+        valid=dataclasses.asdict(valid_survey),
+        length_ratio=train_survey.length_ratio,
+        parameters=parameters,
+    )
 
 
 class _RunWriter(keras.callbacks.Callback):
@@ -307,11 +308,13 @@ class _RunWriter(keras.callbacks.Callback):
         )
         with files.replaced_file(self._run.folder / run_directory.CURVES) as path:
             save_curves(self._rows, path)
-        self._run.settle()
+        self._run.publish()
 
     def _keep_checkpoint(self, epoch):
-        path = run_directory.checkpoint(self._run.folder, epoch)
+        path = run_directory.checkpoint_path(self._run.folder, epoch)
         path.parent.mkdir(exist_ok=True)
         save_weights(self._seq2seq, path)
-        for old in [*run_directory.checkpoints(self._run.folder).values()][: -self._checkpoints]:
+        for old in [*run_directory.checkpoint_paths(self._run.folder).values()][
+            : -self._checkpoints
+        ]:
             old.unlink()

@@ -91,7 +91,7 @@ class _Module(tf.Module):
         sides = [side for pair in codecs for side in pair.sides]
         self._tables = [each for each in (*sides, dictionary) if isinstance(each, tf.Module)]
         inference = Inference(
-            models, codecs, translator.record["length_ratio"], translator.inference.average
+            models, codecs, translator.record.length_ratio, translator.inference.average
         )
         specs = _source_specs(codecs[0].source)
         if translator.predicts_values:

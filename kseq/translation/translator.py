@@ -36,8 +36,7 @@ class Translator:
         model: Model of `build_seq2seq`.
         codecs: `CodecPair`.
         config: `Config` of the run.
-        record: What the run remembers of its making: a dict with `length_ratio` (target tokens
-            per source token in the training split), `corpus` (arguments of `load_corpus`).
+        record: `RunRecord` of the run.
         others: `Translator`s that make an ensemble with this one.
         average: What an ensemble averages at every step: `"probability"`, or
             `"log_probability"`, which is normalised again.
@@ -69,7 +68,7 @@ class Translator:
         self.inference = Inference(
             [member.model for member in self.members],
             [member.codecs for member in self.members],
-            record["length_ratio"],
+            record.length_ratio,
             average,
         )
 

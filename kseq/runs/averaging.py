@@ -1,0 +1,61 @@
+"""The average of a run's last checkpoints as a run of its own."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from kseq.runs import directory as run_directory
+from kseq.runs.weights import load_model, load_weights, save_weights
+
+
+def average_checkpoints(run, out, last=None, overwrite=False):
+    """Makes a run whose weights are the mean of the last checkpoints of another run.
+
+    The average of the last weights is often better than the best of them (Vaswani et al. 2017,
+    arXiv 1706.03762, section 6.1).
+
+    Args:
+        run: Run directory, trained with the setting `checkpoints`.
+        out: Run directory to make.
+        last: How many of the last checkpoints to average; all of them by default.
+        overwrite: Whether a run that is already there may be replaced.
+
+    Returns:
+        The numbers of the epochs that were averaged.
+
+    Raises:
+        FileNotFoundError: There is no such run.
+        FileExistsError: `out` exists and is not a run, or must not be overwritten.
+        ValueError: The run has fewer checkpoints, or one of them is damaged.
+    """
+    if pathlib.Path(run).resolve() == pathlib.Path(out).resolve():
+        raise ValueError(f"out must be another directory than the run that is averaged: {run}")
+    model, codecs, config, record = load_model(run)
+    checkpoints = _last_checkpoints(run, last)
+    sums = [np.zeros(weight.shape, np.float64) for weight in model.weights]
+    for path in checkpoints.values():
+        load_weights(model, path)
+        for total, weight in zip(sums, model.get_weights()):
+            total += weight
+    model.set_weights([total / len(checkpoints) for total in sums])
+    record = dataclasses.replace(record, averaged=[*checkpoints])
+    with run_directory.NewRun(out, overwrite) as new_run:
+        run_directory.write_description(new_run.folder, config, codecs, record)
+        save_weights(model, new_run.folder / run_directory.WEIGHTS)
+        new_run.publish()
+    return [*checkpoints]
+
+
+def _last_checkpoints(run, last):
+    checkpoints = run_directory.checkpoint_paths(run)
+    if not checkpoints:
+        raise ValueError(
+            f"{run} has no checkpoints; train with checkpoints=5, for instance, to keep those of "
+            "the last five epochs (--set checkpoints=5)"
+        )
+    if last is not None and not 1 <= last <= len(checkpoints):
+        raise ValueError(
+            f"last must be from 1 to {len(checkpoints)}, the number of checkpoints in {run}"
+        )
+    return dict(list(checkpoints.items())[-(last or len(checkpoints)) :])

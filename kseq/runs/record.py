@@ -1,0 +1,95 @@
+"""The record of a run: what it was trained on, and what must be known to use its model."""
+
+import dataclasses
+import json
+import math
+import pathlib
+
+from kseq import files
+from kseq.fields import Section
+
+_SPLITS = ("train", "valid", "test")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunRecord(Section):
+    """The contents of a run's `run.json`.
+
+    Args:
+        kseq: Version of kseq that trained the model.
+        corpus: Arguments of `reopen_corpus`, which opens the corpus again; None where the files
+            of the corpus are not known.
+        train: Fields of the `Survey` of the training split.
+        valid: Fields of the `Survey` of the validation split.
+        length_ratio: Target tokens per source token in the training split.
+        parameters: Number of the model's parameters.
+        checksums: CRC-32 of the vocabularies, or of the files in their place, by file name.
+        averaged: Numbers of the epochs whose weights were averaged.
+        unknown: Fields that this version of kseq does not know, from a newer one. They are kept
+            when the record is written again.
+
+    Raises:
+        ValueError: A field has a value that it cannot have.
+        TypeError: A field has another type.
+    """
+
+    kseq: str = ""
+    corpus: dict | None = None
+    train: dict | None = None
+    valid: dict | None = None
+    length_ratio: float
+    parameters: int
+    checksums: dict = dataclasses.field(default_factory=dict)
+    averaged: list = dataclasses.field(default_factory=list)
+    unknown: dict = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not (math.isfinite(self.length_ratio) and self.length_ratio > 0):
+            raise ValueError(
+                f"length_ratio must be a finite number over 0; received {self.length_ratio}"
+            )
+        if self.corpus is not None and not set(_SPLITS) <= set(self.corpus):
+            names = ", ".join(self.corpus) or "no split"
+            raise ValueError(f"corpus must have train, valid and test; received {names}")
+
+    @classmethod
+    def load(cls, path):
+        """Reads a `run.json`.
+
+        Raises:
+            OSError: The file cannot be read.
+            ValueError: The file is damaged; the message names the file and the field.
+        """
+        path = pathlib.Path(path)
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return cls._from_dict(values)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}: damaged: {error}") from error
+        except RecursionError as error:
+            raise ValueError(f"{path}: damaged: nested too deeply") from error
+
+    @classmethod
+    def _from_dict(cls, values):
+        if not isinstance(values, dict):
+            raise ValueError("expected an object with the fields of a record")
+        names = {field.name for field in dataclasses.fields(cls)} - {"unknown"}
+        for name in ("length_ratio", "parameters", "corpus"):
+            if name not in values:
+                raise ValueError(f"the field {name} is missing")
+        fields = {name: value for name, value in values.items() if name in names}
+        unknown = {name: value for name, value in values.items() if name not in names}
+        return cls(**fields, unknown=unknown)
+
+    def save(self, path):
+        """Writes the record as JSON."""
+        files.write_text(path, json.dumps(self.to_dict(), indent=2) + "\n")
+
+    def to_dict(self):
+        """Returns the fields as they are written; those that were never set are left out."""
+        values = dataclasses.asdict(self)
+        unknown = values.pop("unknown")
+        optional = ("train", "valid", "checksums", "averaged")
+        unset = [name for name in optional if not values[name]]
+        return {name: value for name, value in values.items() if name not in unset} | unknown
