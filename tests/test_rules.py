@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from kseq.search.rules import (
     apply_rules,
-    needs_written,
+    make_requirements,
+    needs_written_ids,
     never_written,
-    require,
-    requirements_of,
+    select_requirements,
 )
 from kseq.search.strategies import Rules
 from kseq.special_tokens import END, PAD, START, UNK
@@ -61,27 +61,33 @@ def test_each_id_is_allowed_or_not(situation):
     time, each, rules, forbidden = situation
     longest_prefix = max(len(one["prefix"]) for one in each)
     padded = [one["prefix"] + [PAD] * (longest_prefix - len(one["prefix"])) for one in each]
-    requirements = requirements_of(
-        [0, 0, 1, 1],
-        require(
+    requirements = select_requirements(
+        make_requirements(
             [one["longest"] for one in each],
             minimum_lengths=tf.constant([one["shortest"] for one in each]),
             prefix=tf.constant(padded, tf.int32, [2, longest_prefix]),
             forbidden=tf.constant(forbidden, tf.int32),
         ),
+        [0, 0, 1, 1],
     )
     given_ = np.random.default_rng(time).uniform(-5.0, -1.0, (2, 2, VOCABULARY)).astype("float32")
     written = tf.constant([one["written"] for one in each], tf.int32, [4, time])
     rows = given_.reshape(4, VOCABULARY)
     ids = tf.zeros_like(rows, tf.int32) + tf.range(VOCABULARY)
-    if not needs_written(rules):
+    if not needs_written_ids(rules):
         ids = tf.reverse(ids, [1])  # Then any ids may be asked about.
         rows = rows[:, ::-1]
     never = never_written(requirements)
     found = apply_rules(
-        tf.constant(rows), ids, tf.constant(time), written, rules, requirements, never
+        tf.constant(rows),
+        ids,
+        rules,
+        requirements,
+        time=tf.constant(time),
+        written=written,
+        never=never,
     )
-    found = tf.reshape(found if needs_written(rules) else found[:, ::-1], given_.shape)
+    found = tf.reshape(found if needs_written_ids(rules) else found[:, ::-1], given_.shape)
     for source, one in enumerate(each):
         asked = {name: one[name] for name in ("longest", "shortest", "prefix")}
         for place, ids in enumerate(one["written"]):
@@ -103,4 +109,4 @@ def test_each_id_is_allowed_or_not(situation):
     ],
 )
 def test_what_was_written_is_kept_for_the_rules_that_ask_for_it(options, needs):
-    assert needs_written(Rules(**options)) is needs
+    assert needs_written_ids(Rules(**options)) is needs

@@ -1,25 +1,33 @@
-"""How a search chooses among continuations: beam search and sampling.
+"""How a search chooses among continuations: beam search, greedy search and sampling.
 
-What continues a hypothesis is chosen first, then, in a beam, what goes on of all that was.
+Continuations of each hypothesis are chosen first (`best`), then, in a beam, those of all
+hypotheses of a source compete for K places (`choose`).
 """
 
 import tensorflow as tf
 
-from kseq.search.rules import needs_written, never_written
+from kseq.search.hypotheses import is_possible
+from kseq.search.rules import needs_written_ids, never_written
 from kseq.search.strategies import BeamSearch
 
 _LEAST_COVERAGE = 1e-6
+_ROUNDING = 1e-5  # more than rounding can change a score, relative to it
 
 
-def choice_of(strategy, requirements):
-    """Returns how a strategy chooses, for `Requirements` of all sources."""
+def make_choice(strategy, requirements):
+    """Returns the choice that belongs to a strategy: `Beam`, `Greedy` or `Draw`.
+
+    Args:
+        strategy: `BeamSearch` or `Sampling`.
+        requirements: `Requirements` of all sources.
+    """
     if not isinstance(strategy, BeamSearch):
         return Draw(strategy, requirements)
     return (Greedy if strategy.width == 1 else Beam)(strategy, requirements)
 
 
 def length_penalty(lengths, strategy):
-    """What a log-probability is divided by, float32 of the shape of `lengths`.
+    """Returns what sums of log-probabilities are divided by, float32 of the shape of `lengths`.
 
     Wu et al. 2016 (arXiv 1609.08144), equation 14: `((5 + |Y|) / 6)^alpha`; or the length.
 
@@ -33,27 +41,27 @@ def length_penalty(lengths, strategy):
     return tf.pow((5.0 + lengths) / 6.0, strategy.alpha)
 
 
-def coverage_penalty(covered, mask, strategy):
-    """What is added for source positions that were not attended to, float32 `[B, K]`.
+def coverage_penalty(coverage, mask, strategy):
+    """Returns what is added for source positions that got little attention, float32 `[B, K]`.
 
     Wu et al. 2016 (arXiv 1609.08144), equation 14: `beta Σ log(min(Σ p, 1))`.
 
     Args:
-        covered: Attention of each hypothesis summed over its output, `[B, K, S]`.
+        coverage: Attention of each hypothesis summed over its output, float32 `[B, K, S]`.
         mask: Which source positions count, boolean `[B, S]`.
         strategy: `BeamSearch`.
     """
-    penalties = tf.math.log(tf.clip_by_value(covered, _LEAST_COVERAGE, 1.0))
+    penalties = tf.math.log(tf.clip_by_value(coverage, _LEAST_COVERAGE, 1.0))
     return strategy.beta * tf.reduce_sum(tf.where(mask[:, None], penalties, 0.0), axis=2)
 
 
 class _Choice:
-    """What all choices know.
+    """What all choices have in common.
 
     Attributes:
         strategy: `BeamSearch` or `Sampling`.
-        never: What `never_written` returned.
-        groups: How many groups of ids are considered, or None for all ids.
+        never: Table of the ids that are never written, from `never_written`.
+        groups: Number of groups of ids that are candidates; None for all ids.
         compares: Whether a hypothesis may take the place of another.
     """
 
@@ -64,98 +72,128 @@ class _Choice:
         self.strategy, self.never = strategy, never_written(requirements)
 
 
-class _EachAlone(_Choice):
-    """Every hypothesis goes on by itself, in its place."""
+class _Independent(_Choice):
+    """Every hypothesis stays in its place, whatever the others are."""
 
     compares = False
 
-    def is_open(self, hypotheses, memory, requirements):
-        """Whether a hypothesis of the source goes on, boolean `[B]`."""
-        return tf.reduce_any(is_real(hypotheses.sums) & ~hypotheses.finished, axis=1)
+    def is_open(self, hypotheses, requirements):
+        """Returns whether a hypothesis of the source is unfinished, boolean `[B]`."""
+        is_unfinished = is_possible(hypotheses.sums) & ~hypotheses.is_finished
+        return tf.reduce_any(is_unfinished, axis=1)
 
-    def choose(self, wanted, hypotheses):
-        """No parents and no places, as the first is the only one; and sums `[B, K]`."""
-        gained = tf.where(hypotheses.finished, 0.0, wanted[:, :, 0])
-        return None, None, hypotheses.sums + gained
+    def choose(self, adjusted, hypotheses):
+        """Extends every hypothesis by its only continuation.
 
-    def ranked(self, scores):
-        """All places `[B, K]`, as they are."""
+        Args:
+            adjusted: Adjusted log-probabilities of the continuations, float32 `[B, K, 1]`.
+            hypotheses: `Hypotheses`.
+
+        Returns:
+            None in place of parents and of continuations, and the sums, float32 `[B, K]`.
+        """
+        gains = tf.where(hypotheses.is_finished, 0.0, adjusted[:, :, 0])
+        return None, None, hypotheses.sums + gains
+
+    def rank(self, scores):
+        """Returns all places in their order, int32 `[B, K]`, for scores `[B, K]`."""
         return tf.zeros_like(scores, tf.int32) + tf.range(self.strategy.width)
 
 
 class Beam(_Choice):
-    """How beam search chooses: the K most probable continuations of all hypotheses."""
+    """Beam search: the K most probable continuations of all hypotheses of a source."""
 
     def __init__(self, strategy, requirements):
         super().__init__(strategy, requirements)
-        # Every id that must not be written may be the best of its group.
-        if not needs_written(strategy):
+        # Any id that must not be written may be the best of its group.
+        if not needs_written_ids(strategy):
             self.groups = strategy.width + requirements.forbidden.shape[0]
 
-    def drawn(self, requirements):
-        """What is drawn for each source beforehand: nothing."""
+    def random_numbers(self, requirements):
+        """Returns `()`: a beam search draws nothing."""
         return ()
 
     def first_sums(self, batch):
-        """All hypotheses start alike: only the first may be continued at the first step."""
-        unfilled = tf.zeros([batch, self.strategy.width], tf.int32)
-        return tf.where(tf.range(self.strategy.width) + unfilled == 0, 0.0, float("-inf"))
+        """Returns the sums before the first step, float32 `[B, K]`.
 
-    def is_open(self, hypotheses, memory, requirements):
-        """Whether anything can still enter the N hypotheses that are returned, boolean `[B]`.
+        All hypotheses start alike, so that only the first may be extended.
+        """
+        zeros = tf.zeros([batch, self.strategy.width], tf.int32)
+        return tf.where(tf.range(self.strategy.width) + zeros == 0, 0.0, float("-inf"))
 
-        From now on sums only fall, the length penalty only rises, and coverage adds at most 0:
-        the best that an unfinished hypothesis can reach is its sum at the longest length.
+    def is_open(self, hypotheses, requirements):
+        """Returns whether anything can still enter the N best hypotheses, boolean `[B]`.
+
+        From now on sums only fall, the length penalty only rises, and the coverage penalty is at
+        most 0: an unfinished hypothesis reaches at best its sum at the longest length.
         """
         penalty = length_penalty(requirements.maximum_lengths[:, None], self.strategy)
-        reachable = hypotheses.sums / penalty * (1.0 - 1e-5)  # more than rounding could change
-        reachable = tf.where(hypotheses.finished, float("-inf"), reachable)
-        scores = self.scores(hypotheses, memory, requirements)
+        reachable = hypotheses.sums / penalty * (1.0 - _ROUNDING)
+        reachable = tf.where(hypotheses.is_finished, float("-inf"), reachable)
+        scores = self.scores(hypotheses, requirements)
         worst_returned = tf.math.top_k(scores, self.strategy.returned)[0][:, -1]
         best_reachable = tf.reduce_max(reachable, axis=1)
-        return is_real(best_reachable) & (best_reachable >= worst_returned)
+        return is_possible(best_reachable) & (best_reachable >= worst_returned)
 
-    def best(self, wanted, drawn):
-        """The best K continuations `[N, C]` of every hypothesis, and their places."""
-        return tf.math.top_k(wanted, tf.minimum(self.strategy.width, tf.shape(wanted)[1]))
+    def best(self, adjusted, random_numbers):
+        """Returns the best K continuations of every hypothesis.
 
-    def choose(self, wanted, hypotheses):
-        """Parents, places and sums, each `[B, K]`: of the best K of each the best K of all.
+        Args:
+            adjusted: Adjusted log-probabilities of the candidates, float32 `[N, C]`.
+            random_numbers: `()`.
 
-        Finished hypotheses come before all others.
+        Returns:
+            Their adjusted log-probabilities and their places among the candidates, `[N, K]`.
         """
-        width, share = self.strategy.width, tf.shape(wanted)[2]
-        # A finished hypothesis can only pad, which costs nothing.
-        is_padding = hypotheses.finished[:, :, None] & (tf.range(share) == 0)
-        wanted = tf.where(is_padding, 0.0, wanted)
-        sums = flat(hypotheses.sums[:, :, None] + wanted)
-        _, chosen = tf.math.top_k(tf.where(flat(is_padding), float("inf"), sums), width)
-        return chosen // share, chosen % share, tf.gather(sums, chosen, batch_dims=1)
+        return tf.math.top_k(adjusted, tf.minimum(self.strategy.width, tf.shape(adjusted)[1]))
 
-    def scores(self, hypotheses, memory, requirements):
-        """What hypotheses are ranked by, `[B, K]`; -inf for what has not ended."""
+    def choose(self, adjusted, hypotheses):
+        """Chooses the best K continuations of each source; finished hypotheses come first.
+
+        Args:
+            adjusted: Adjusted log-probabilities of the continuations, float32 `[B, K, C]`.
+            hypotheses: `Hypotheses`.
+
+        Returns:
+            Parents and the places of their continuations, int32 `[B, K]`, and the sums, float32
+            `[B, K]`.
+        """
+        width, count = self.strategy.width, tf.shape(adjusted)[2]
+        # A finished hypothesis can only be padded, which costs nothing.
+        is_padding = hypotheses.is_finished[:, :, None] & (tf.range(count) == 0)
+        adjusted = tf.where(is_padding, 0.0, adjusted)
+        sums = merge_continuations(hypotheses.sums[:, :, None] + adjusted)
+        order = tf.where(merge_continuations(is_padding), float("inf"), sums)
+        _, chosen = tf.math.top_k(order, width)
+        return chosen // count, chosen % count, tf.gather(sums, chosen, batch_dims=1)
+
+    def scores(self, hypotheses, requirements):
+        """Returns what hypotheses are ranked by, float32 `[B, K]`; -inf for unfinished ones."""
         scores = hypotheses.sums / length_penalty(hypotheses.lengths, self.strategy)
-        if "covered" in memory:
-            scores += coverage_penalty(memory["covered"], requirements.mask, self.strategy)
-        return tf.where(hypotheses.finished, scores, float("-inf"))
+        if tf.is_tensor(hypotheses.coverage):
+            scores += coverage_penalty(hypotheses.coverage, requirements.mask, self.strategy)
+        return tf.where(hypotheses.is_finished, scores, float("-inf"))
 
-    def ranked(self, scores):
-        """The places of the best N, best first; of equal ones the earlier."""
+    def rank(self, scores):
+        """Returns the places of the best N, best first, int32 `[B, N]`, for scores `[B, K]`.
+
+        Ties go to the earlier place.
+        """
         order = tf.argsort(scores, axis=1, direction="DESCENDING", stable=True)
         return order[:, : self.strategy.returned]
 
 
-class Greedy(_EachAlone, Beam):
-    """A beam of one has nothing to compare."""
+class Greedy(_Independent, Beam):
+    """Greedy search: a beam of one hypothesis, which competes with no other."""
 
 
-class Draw(_EachAlone):
-    """How sampling chooses: every hypothesis on its own, at random."""
+class Draw(_Independent):
+    """Sampling: every hypothesis is extended by an id that is drawn at random."""
 
-    def drawn(self, requirements):
-        """Numbers from 0 to 1 for each source, step and sample, `[B, T, K]`.
+    def random_numbers(self, requirements):
+        """Returns numbers from 0 to 1 for each source, step and sample, float32 `[B, T, K]`.
 
-        Those of a source hang on its seed and the step, not on what is beside it.
+        Those of a source depend on its seed and the step only, not on the rest of the batch.
         """
         steps = tf.maximum(tf.reduce_max(requirements.maximum_lengths), 1)
         return tf.map_fn(
@@ -167,41 +205,44 @@ class Draw(_EachAlone):
         )
 
     def first_sums(self, batch):
-        """All samples are drawn from the start."""
+        """Returns the sums before the first step, float32 `[B, K]`: all samples are extended."""
         return tf.zeros([batch, self.strategy.width])
 
-    def best(self, wanted, drawn):
-        """One continuation `[N, 1]` of every hypothesis that is drawn, and its place."""
-        logits, places = self._candidates(wanted / self.strategy.temperature)
+    def best(self, adjusted, random_numbers):
+        """Draws one continuation of every hypothesis.
+
+        Args:
+            adjusted: Adjusted log-probabilities of the candidates, float32 `[N, C]`.
+            random_numbers: Numbers from 0 to 1, float32 `[N]`.
+
+        Returns:
+            Its adjusted log-probability and its place among the candidates, `[N, 1]`.
+        """
+        logits, places = self._most_probable(adjusted / self.strategy.temperature)
         probabilities = tf.nn.softmax(logits)
         if self.strategy.top_p < 1.0:
             before = tf.cumsum(probabilities, axis=1, exclusive=True)
             probabilities = tf.where(before < self.strategy.top_p, probabilities, 0.0)
         sums = tf.cumsum(probabilities, axis=1)
-        # The first candidate whose running sum is over the drawn number.
-        threshold = drawn[:, None] * sums[:, -1:]
-        place = tf.reduce_sum(tf.cast(sums <= threshold, tf.int32), axis=1, keepdims=True)
-        places = tf.gather(places, place, batch_dims=1)
-        return tf.gather(wanted, places, batch_dims=1), places
+        # The first candidate at which the running sum exceeds the random number.
+        threshold = random_numbers[:, None] * sums[:, -1:]
+        drawn = tf.reduce_sum(tf.cast(sums <= threshold, tf.int32), axis=1, keepdims=True)
+        places = tf.gather(places, drawn, batch_dims=1)
+        return tf.gather(adjusted, places, batch_dims=1), places
 
-    def _candidates(self, logits):
-        """What is drawn from, and its places; most probable first where there is a threshold."""
+    def _most_probable(self, logits):
+        """Returns the logits to draw from and their places; sorted for `top_k` and `top_p`."""
         size = tf.shape(logits)[-1]
         if not self.strategy.top_k and self.strategy.top_p == 1.0:
             return logits, tf.zeros_like(logits, tf.int32) + tf.range(size)
         return tf.math.top_k(logits, tf.minimum(self.strategy.top_k or size, size))
 
-    def scores(self, hypotheses, memory, requirements):
-        """The sums, `[B, K]`; -inf for what has not ended."""
-        return tf.where(hypotheses.finished, hypotheses.sums, float("-inf"))
+    def scores(self, hypotheses, requirements):
+        """Returns the sums, float32 `[B, K]`; -inf for unfinished hypotheses."""
+        return tf.where(hypotheses.is_finished, hypotheses.sums, float("-inf"))
 
 
-def flat(tensor):
-    """`[B, K, C]` as `[B, K·C]`."""
+def merge_continuations(tensor):
+    """Reshapes `[B, K, C]` to `[B, K·C]`."""
     shape = tf.shape(tensor)
     return tf.reshape(tensor, tf.stack([shape[0], shape[1] * shape[2]]))
-
-
-def is_real(log_probabilities):
-    """Whether a place among the K is taken: at first there are fewer hypotheses than places."""
-    return log_probabilities > float("-inf")

@@ -1,63 +1,70 @@
-"""What may follow a hypothesis: of V ids those that are worth a look, and their probabilities."""
+"""Candidates for the next id: the groups of the vocabulary with the largest logits."""
 
 import collections
 
 import tensorflow as tf
 
-Continuations = collections.namedtuple("Continuations", ["ids", "wanted", "log_probabilities"])
-Continuations.__doc__ = """What may follow hypotheses, the best first; none follows a finished one.
+Continuations = collections.namedtuple("Continuations", ["ids", "adjusted", "log_probabilities"])
+Continuations.__doc__ = """Ids that may follow each hypothesis, best first.
 
 Fields:
     ids: int32 `[B, K, C]`.
-    wanted: Log-probabilities as the rules make them, float32 `[B, K, C]`.
-    log_probabilities: As the model has them, float32 `[B, K, C]`.
+    adjusted: Log-probabilities as the rules adjust them, float32 `[B, K, C]`; -inf for what is not
+        allowed, and for everything that follows a finished hypothesis.
+    log_probabilities: Log-probabilities that the model gives, float32 `[B, K, C]`.
 """
 
-_GROUPS = range(16, 65)  # sizes of groups of which the largest value is looked for first
+# Sizes of the groups. A size must divide V: vocabularies are padded to the next multiple of one.
+_GROUP_SIZES = range(16, 65)
 
 
 def padding_of(size):
-    """How many ids are to be added to V for groups of one size, as few as can be."""
-    return min(-size % group for group in _GROUPS)
-
-
-def consider(logits, count, required):
-    """Of many ids chooses groups that hold the best ones.
-
-    No pass over all V is made but for the softmax and the largest value of every group.
+    """Returns the smallest number of ids to add to a vocabulary so that it divides into groups.
 
     Args:
-        logits: float32 `[N, V]`; -inf for ids that there are not. Groups need a `padding_of` 0.
-        count: So many groups are to be taken, those with the largest values; None for all ids.
-        required: An id of each row whose group is to be taken too, int32 `[N]`.
+        size: Size of the vocabulary V.
+    """
+    return min(-size % group for group in _GROUP_SIZES)
+
+
+def find_candidates(logits, count, required):
+    """Finds the ids that are worth ranking, and their log-probabilities.
+
+    Only the softmax and the maximum of each group read all V logits. The best `count` ids are
+    always found: each is in a group whose maximum is at least as large as its own logit.
+
+    Args:
+        logits: float32 `[N, V]`; -inf for ids that only pad the vocabulary. Groups are used where
+            `padding_of(V)` is 0 and V is large enough to gain from them.
+        count: How many groups to take, those with the largest maxima; None for all ids.
+        required: An id of each row whose group is taken too, int32 `[N]`.
 
     Returns:
-        Ids, int32 `[N, C]`, in order, and their log-probabilities.
+        Ids in ascending order, int32 `[N, C]`, and their log-probabilities, float32 `[N, C]`.
     """
     size = logits.shape[-1]
-    values = logits
+    candidates = logits
     ids = tf.zeros_like(logits, tf.int32) + tf.range(tf.shape(logits)[1])
-    is_large = count is not None and size is not None and size >= 4 * (count + 1) * _GROUPS[-1]
+    is_large = count is not None and size is not None and size >= 4 * (count + 1) * _GROUP_SIZES[-1]
     if is_large and not padding_of(size):
-        ids, values = _best_groups(logits, count, required)
+        ids, candidates = _best_groups(logits, count, required)
     # The largest probability is at least 1/V: its logarithm is safe where others underflow.
-    best = tf.argmax(values, axis=1, output_type=tf.int32)[:, None]
-    largest, best_ids = (tf.gather(tensor, best, batch_dims=1) for tensor in (values, ids))
-    # On a CPU more than twice as fast as a softmax that takes the logarithm of all.
+    best = tf.argmax(candidates, axis=1, output_type=tf.int32)[:, None]
+    largest, best_ids = (tf.gather(tensor, best, batch_dims=1) for tensor in (candidates, ids))
+    # On a CPU this takes less than half the time of tf.nn.log_softmax.
     probabilities = tf.gather(tf.nn.softmax(logits), best_ids, batch_dims=1)
-    return ids, values - largest + tf.math.log(probabilities)
+    return ids, candidates - largest + tf.math.log(probabilities)
 
 
-def _best_groups(values, count, required):
-    """Ids and values `[N, C]` of so many groups, and of that of an id."""
-    size = values.shape[-1]
-    group = next(group for group in _GROUPS if size % group == 0)
-    number = size // group
-    values = tf.reshape(values, [-1, number, group])
-    places = tf.stack([tf.range(tf.shape(values)[0]), required // group], axis=1)
+def _best_groups(logits, count, required):
+    """Returns ids and logits `[N, C]` of the best groups, and of the groups of required ids."""
+    size = logits.shape[-1]
+    group_size = next(group for group in _GROUP_SIZES if size % group == 0)
+    groups = tf.reshape(logits, [-1, size // group_size, group_size])
+    places = tf.stack([tf.range(tf.shape(groups)[0]), required // group_size], axis=1)
     infinite = tf.fill(tf.shape(required), float("inf"))
-    largest = tf.tensor_scatter_nd_update(tf.reduce_max(values, axis=2), places, infinite)
-    groups = tf.sort(tf.math.top_k(largest, count + 1)[1], axis=1)
-    ids = groups[:, :, None] * group + tf.range(group)
-    shape = [-1, (count + 1) * group]
-    return tf.reshape(ids, shape), tf.reshape(tf.gather(values, groups, batch_dims=1), shape)
+    maxima = tf.tensor_scatter_nd_update(tf.reduce_max(groups, axis=2), places, infinite)
+    best = tf.sort(tf.math.top_k(maxima, count + 1)[1], axis=1)
+    ids = best[:, :, None] * group_size + tf.range(group_size)
+    shape = [-1, (count + 1) * group_size]
+    return tf.reshape(ids, shape), tf.reshape(tf.gather(groups, best, batch_dims=1), shape)

@@ -1,6 +1,6 @@
-"""What may be written next: bounds on the length, a prefix, n-grams and tokens that must not be.
+"""Which ids may be written next: bounds on the length, prefixes, forbidden ids, no repetitions.
 
-Rules make log-probabilities smaller and never larger, which is why a search may stop early.
+Rules never increase a log-probability, which is why a search may stop early.
 """
 
 import collections
@@ -12,55 +12,65 @@ from kseq.special_tokens import END, PAD, START
 Requirements = collections.namedtuple(
     "Requirements", ["maximum_lengths", "minimum_lengths", "prefix", "forbidden", "seeds", "mask"]
 )
-Requirements.__doc__ = """What is asked of the outputs of each source.
+Requirements.__doc__ = """What the outputs of each source must satisfy.
 
 Fields:
-    maximum_lengths: Most ids of an output, END included, int32 `[B]`; 0 for an empty output
-        without END. At the longest nothing but END is allowed.
-    minimum_lengths: Least ids of an output, END included, int32 `[B]`.
-    prefix: Ids that every output starts with, int32 `[B, P]`, PAD behind; P may be 0.
+    maximum_lengths: Maximum number of ids of an output, END included, int32 `[B]`; 0 for an empty
+        output without END. At the maximum nothing but END is allowed.
+    minimum_lengths: Minimum number of ids of an output, END included, int32 `[B]`.
+    prefix: Ids that every output starts with, int32 `[B, P]`, then PAD; P may be 0.
     forbidden: Ids that are never written, int32 `[F]`.
-    seeds: A number for each source that what is drawn for it hangs on, int32 `[B]`.
-    mask: Source positions that must be covered, boolean `[B, S]`.
+    seeds: A number for each source that its random numbers depend on, int32 `[B]`.
+    mask: Source positions that the attention is to cover, boolean `[B, S]`.
 """
 
 
-def require(maximum_lengths, **others):
-    """Returns `Requirements` that ask for nothing but what is given."""
+def make_requirements(maximum_lengths, **fields):
+    """Returns `Requirements` in which every field has a default but the maximum lengths.
+
+    Args:
+        maximum_lengths: int32 `[B]`.
+        **fields: Other fields of `Requirements`; those left out require nothing.
+    """
     maximum_lengths = tf.convert_to_tensor(maximum_lengths, tf.int32)
-    nothing = tf.zeros_like(maximum_lengths)
+    zeros = tf.zeros_like(maximum_lengths)
     defaults = {
-        "minimum_lengths": nothing,
-        "prefix": nothing[:, None][:, :0],
+        "minimum_lengths": zeros,
+        "prefix": zeros[:, None][:, :0],
         "forbidden": tf.zeros([0], tf.int32),
-        "seeds": nothing,
-        "mask": tf.zeros([tf.size(nothing), 0], tf.bool),
+        "seeds": zeros,
+        "mask": tf.zeros([tf.size(zeros), 0], tf.bool),
     }
-    return Requirements(maximum_lengths, **{**defaults, **others})
+    return Requirements(maximum_lengths, **{**defaults, **fields})
 
 
-def requirements_of(rows, requirements):
+def select_requirements(requirements, rows):
     """Returns the `Requirements` of some of the sources.
 
     Args:
-        rows: Their numbers, int32 `[B']`.
-        requirements: `Requirements` of all.
+        requirements: `Requirements` of all sources.
+        rows: Rows of the sources to select, int32 `[B']`.
     """
-    chosen = {
+    selected = {
         name: tf.gather(tensor, rows)
         for name, tensor in requirements._asdict().items()
         if name != "forbidden"
     }
-    return requirements._replace(**chosen)
+    return requirements._replace(**selected)
 
 
-def needs_written(rules):
-    """Whether `apply_rules` looks at what was written before."""
+def needs_written_ids(rules):
+    """Returns whether `apply_rules` reads the ids that were written before."""
     return rules.no_repeat_ngram > 0 or rules.repetition_penalty != 1.0
 
 
 def next_of_prefix(time, requirements):
-    """The id that the prefix asks for next, int32 `[B]`; PAD behind it."""
+    """Returns the id that the prefix requires next, int32 `[B]`; PAD after the prefix.
+
+    Args:
+        time: Number of ids written so far, int32.
+        requirements: `Requirements`.
+    """
     prefix = requirements.prefix
     return tf.gather(
         tf.pad(prefix, [[0, 0], [0, 1]]), tf.minimum(time, tf.shape(prefix)[1]), axis=1
@@ -68,45 +78,48 @@ def next_of_prefix(time, requirements):
 
 
 def never_written(requirements):
-    """Whether an id is never written, boolean `[M]`; the last stands for all ids behind it."""
+    """Returns a table of whether an id is never written, boolean `[M]`.
+
+    Its last entry is for all ids from M - 1 on.
+    """
     ids = tf.concat([[PAD, START], requirements.forbidden], axis=0)
     size = tf.reduce_max(ids) + 2
     return tf.scatter_nd(ids[:, None], tf.ones_like(ids), size[None]) > 0
 
 
-def apply_rules(log_probabilities, ids, time, written, rules, requirements, never):
-    """Makes the log-probabilities of what is not wanted smaller, or -inf.
+def apply_rules(log_probabilities, ids, rules, requirements, *, time, written, never):
+    """Lowers the log-probabilities of repetitions, and sets those that are not allowed to -inf.
 
     Args:
-        log_probabilities: Of some ids that may come next, `[N, C]`.
-        ids: Which these are, int32 `[N, C]`; all V in order where `needs_written`.
-        time: Number of ids written so far, the same for all, int32.
-        written: Those ids, `[N, time]`, where `needs_written`.
+        log_probabilities: Log-probabilities of the candidates, float32 `[N, C]`.
+        ids: Ids of the candidates, int32 `[N, C]`; all V in order where `needs_written_ids`.
         rules: `Rules`.
         requirements: `Requirements` of the source of each row.
-        never: What `never_written` returned.
+        time: Number of ids written so far, the same for all rows, int32.
+        written: These ids, int32 `[N, time]`, where `needs_written_ids`.
+        never: The table of `never_written`.
 
     Returns:
-        A tensor like `log_probabilities`.
+        The adjusted log-probabilities, float32 `[N, C]`.
     """
-    banned = tf.gather(never, tf.minimum(ids, tf.size(never) - 1))
+    is_banned = tf.gather(never, tf.minimum(ids, tf.size(never) - 1))
     if rules.repetition_penalty != 1.0:
         repeats = _is_in_rows(written, tf.shape(ids)[1])
         log_probabilities *= tf.where(repeats, rules.repetition_penalty, 1.0)
     if rules.no_repeat_ngram:
-        banned |= _would_repeat(written, tf.shape(ids)[1], rules.no_repeat_ngram)
+        is_banned |= _would_repeat(written, tf.shape(ids)[1], rules.no_repeat_ngram)
     is_end = ids == END
-    too_early = (time + 1 < requirements.minimum_lengths)[:, None]
+    is_too_early = (time + 1 < requirements.minimum_lengths)[:, None]
     is_last = (time + 1 >= requirements.maximum_lengths)[:, None]
-    banned = (banned & ~(is_last & is_end)) | (too_early & is_end) | (is_last & ~is_end)
-    # Within the prefix nothing but its next id is allowed, whatever else is banned.
+    is_banned = (is_banned & ~(is_last & is_end)) | (is_too_early & is_end) | (is_last & ~is_end)
+    # Within the prefix only its next id is allowed, whatever else is banned.
     next_ids = next_of_prefix(time, requirements)[:, None]
-    banned = tf.where(next_ids == PAD, banned, ids != next_ids)
-    return tf.where(banned, float("-inf"), log_probabilities)
+    is_banned = tf.where(next_ids == PAD, is_banned, ids != next_ids)
+    return tf.where(is_banned, float("-inf"), log_probabilities)
 
 
 def _is_in_rows(written, size):
-    """Whether each of the V ids stands in a row: `[N, t]` to `[N, V]`."""
+    """Returns whether each of V ids is in a row: int32 `[N, T]` to boolean `[N, V]`."""
     rows = tf.zeros_like(written) + tf.range(tf.shape(written)[0])[:, None]
     places = tf.reshape(tf.stack([rows, written], axis=2), [-1, 2])
     ones = tf.ones([tf.size(written)], tf.int32)
@@ -114,12 +127,12 @@ def _is_in_rows(written, size):
 
 
 def _would_repeat(written, size, n):
-    """Whether an id would make an n-gram that was written before, `[N, V]`."""
+    """Returns whether an id would repeat an n-gram: int32 `[N, T]` to boolean `[N, V]`."""
     time = tf.shape(written)[1]
-    starts = tf.maximum(time - n + 1, 0)  # of the n-grams so far
-    last = written[:, starts:]  # n - 1 ids, unless nothing can repeat yet
-    same = tf.ones([tf.shape(written)[0], starts], tf.bool)
+    starts = tf.maximum(time - n + 1, 0)  # number of n-grams so far
+    last = written[:, starts:]  # n - 1 ids, or fewer while nothing can repeat
+    is_same = tf.ones([tf.shape(written)[0], starts], tf.bool)
     for place in range(n - 1):
-        same &= written[:, place : place + starts] == last[:, place : place + 1]
-    followers = tf.where(same, written[:, n - 1 : n - 1 + starts], PAD)
+        is_same &= written[:, place : place + starts] == last[:, place : place + 1]
+    followers = tf.where(is_same, written[:, n - 1 : n - 1 + starts], PAD)
     return _is_in_rows(followers, size)

@@ -13,7 +13,8 @@ from kseq.kernels.cross_entropy import output_logits, padded
 from kseq.models.factory import output_layer, split_for_inference
 from kseq.pipeline.batching import target_inputs
 from kseq.search.continuations import padding_of
-from kseq.search.loop import free_run, search
+from kseq.search.free_run import free_run
+from kseq.search.loop import search
 from kseq.search.rules import Requirements
 from kseq.special_tokens import PAD
 from kseq.text.codec import strip_marks
@@ -76,7 +77,8 @@ class Inference:
             seeds=tf.zeros_like(maximum) if seeds is None else seeds,
             mask=next((one["mask"] for one in encoded if "mask" in one), lengths[:, None] < 0),
         )
-        return search(step, state, fixed, attention_spec, strategy, requirements, self._logits())
+        head = self._logits()
+        return search(step, state, fixed, attention_spec, strategy, requirements, head=head)
 
     def predict(self, inputs, steps):
         """Predicts real values `[B, T, F]` in T steps; returns them and a dict of attention."""
@@ -276,7 +278,7 @@ def _source_spec(codec):
 
 
 def _head(kernel, bias, transposed):
-    """A function of the last hidden layer `[N, H]` to logits, padded as `consider` asks for."""
+    """A function of the last hidden layer `[N, H]` to logits, padded as `padding_of` requires."""
     added = padding_of(kernel.shape[0 if transposed else 1])
     kernel, bias = kernel.value, None if bias is None else bias.value
     if added:
