@@ -1,6 +1,4 @@
-"""Subwords: lossless in every script, of the size asked for, in a graph and in a SavedModel."""
-
-import re
+"""Subwords: lossless in every script, in a vocabulary of the requested size, in a graph."""
 
 import pytest
 import sentencepiece
@@ -32,8 +30,8 @@ def model(request, sentences):
 
 @settings(max_examples=200, deadline=None)
 @given(texts=st.lists(st.text(max_size=30), max_size=5))
-def test_any_text_comes_back(model, texts):
-    """Characters that were never seen too; but for ▁, which stands for a space."""
+def test_decoding_restores_any_text(model, texts):
+    """Even characters that were never seen; except ▁, which means a space."""
     texts = [text.replace("▁", "_").encode("utf-8", "ignore") for text in texts]
     texts = normalize(tf.constant(texts, tf.string))
     codec = TextCodec(model, "subword")
@@ -41,7 +39,7 @@ def test_any_text_comes_back(model, texts):
     assert codec.decode(ids).numpy().tolist() == texts.numpy().tolist()
 
 
-def test_the_character_that_begins_words_is_no_space(model):
+def test_the_character_that_begins_words_is_not_read_as_a_space(model):
     tokenizer = SubwordTokenizer(model)
     tokens = tokenizer.tokenize(tf.constant(["a▁b a b"]))
     assert tokenizer.detokenize(tokens).numpy().tolist() == [b"a_b a b"]
@@ -66,48 +64,49 @@ def test_text_that_looks_like_special_tokens_stays_text(model):
     assert not {0, 1, 2, 3} & set(ids[:-1])
 
 
-def test_a_model_learns_the_same_from_the_same(sentences):
+def test_the_same_sentences_give_the_same_model(sentences):
     assert train_subwords(iter(sentences), SIZE) == train_subwords(sentences, SIZE)
 
 
-def test_draws_differ_and_mean_the_same(model, sentences):
+def test_sampled_segmentations_differ_and_decode_to_the_same_text(model, sentences):
     codec = TextCodec(model, "subword")
     sampler = codec.sampler(0.2)
     texts = tf.constant(sentences[:50])
-    draws = [sampler.tokenize(texts) for _ in range(3)]
-    assert draws[0].to_list() != draws[1].to_list() != draws[2].to_list()
-    for draw in draws:
-        joined = codec._tokenizer.detokenize(draw)
+    samples = [sampler.tokenize(texts) for _ in range(3)]
+    assert samples[0].to_list() != samples[1].to_list() != samples[2].to_list()
+    for sample in samples:
+        joined = codec._tokenizer.detokenize(sample)
         assert joined.numpy().tolist() == texts.numpy().tolist()
     assert codec.tokenize(texts).to_list() == codec.tokenize(texts).to_list()
 
 
 @pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
-def test_a_size_that_the_data_do_not_allow_names_one_that_they_do(sentences, algorithm):
+def test_a_size_over_what_the_data_allow_is_an_error_that_names_the_largest(sentences, algorithm):
     with pytest.raises(ValueError, match="set subword_vocabulary_size to at most") as caught:
         train_subwords(sentences[:100], 5000, algorithm)
-    most = int(re.search(r"at most (\d+)", str(caught.value))[1])
-    assert TextCodec(train_subwords(sentences[:100], most, algorithm), "subword").size == most
+    largest = caught.value.args[-1]
+    model = train_subwords(sentences[:100], largest, algorithm)
+    assert TextCodec(model, "subword").size == largest
 
 
-def test_data_that_allow_no_size_at_all(sentences):
-    with pytest.raises(ValueError, match="not even have 300 different .* word or character as"):
+def test_data_that_allow_no_size_at_all_are_an_error_that_names_other_tokenizers(sentences):
+    with pytest.raises(ValueError, match="has fewer than 300 different .* word or character as"):
         train_subwords(sentences[:2], 300)
 
 
-def test_a_size_below_characters_and_bytes_names_the_least(sentences):
+def test_a_size_below_characters_and_bytes_is_an_error_that_names_the_smallest(sentences):
     with pytest.raises(ValueError, match="set subword_vocabulary_size to at least") as caught:
         train_subwords(sentences, 280)
-    least = int(re.search(r"at least (\d+)", str(caught.value))[1])
-    assert TextCodec(train_subwords(sentences, least), "subword").size == least
+    smallest = caught.value.args[-1]
+    assert TextCodec(train_subwords(sentences, smallest), "subword").size == smallest
 
 
-def test_what_is_no_model_is_refused(model):
+def test_damaged_bytes_are_not_read_as_a_model(model):
     with pytest.raises(ValueError, match="not a SentencePiece model, or damaged"):
         TextCodec(model[:200], "subword")
 
 
-def test_a_foreign_model_is_refused(tmp_path, sentences):
+def test_a_model_with_other_special_tokens_is_refused(tmp_path, sentences):
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(sentences),
         model_prefix=str(tmp_path / "foreign"),
@@ -149,14 +148,14 @@ def test_shared_subwords_are_learnt_from_both_sides(pairs):
     assert {"▁the", "▁est"} <= set(codecs.source.vocabulary)
 
 
-def test_subwords_beside_words(pairs):
+def test_one_side_may_have_words_and_the_other_subwords(pairs):
     settings = ["source_tokenizer=word", "case=mark"]
     codecs, _ = build_codecs(pairs, config(*settings))
     assert "￪" in codecs.source.vocabulary and "▁￪" in codecs.target.vocabulary
     assert not any(token != token.lower() for token in codecs.source.vocabulary)
 
 
-def test_codecs_come_back_from_their_folder(pairs, tmp_path):
+def test_codecs_are_loaded_as_they_were_saved(pairs, tmp_path):
     settings = config("source_tokenizer=word", "case=mark")
     codecs, _ = build_codecs(pairs, settings)
     codecs.save(tmp_path)
@@ -170,10 +169,9 @@ def test_codecs_come_back_from_their_folder(pairs, tmp_path):
         CodecPair.load(tmp_path, settings)
 
 
-def test_every_epoch_draws_anew_and_leaves_out_no_other_pairs(pairs):
-    """Some draws are longer than the longest sequence allowed; the number of pairs stays."""
-    longest = ["maximum_length=10", "subword_sampling=0.1"]
-    settings = config(*longest)
+def test_every_epoch_samples_again_and_leaves_out_the_same_pairs(pairs):
+    """Some samples are longer than `maximum_length`; the pairs are the same nevertheless."""
+    settings = config("maximum_length=10", "subword_sampling=0.1")
     codecs, survey = build_codecs(pairs, settings)
     dataset = training_pipeline(pairs, codecs, settings.training, survey)
     plain = training_pipeline(pairs, codecs, settings.training, survey, shuffled=False)
@@ -196,7 +194,7 @@ def test_every_epoch_draws_anew_and_leaves_out_no_other_pairs(pairs):
 @pytest.mark.parametrize(
     "error", [ValueError("pairs.tsv, line 3"), KeyboardInterrupt(), OSError(5)]
 )
-def test_what_goes_wrong_while_sentences_are_read_is_told_as_it_is(error):
+def test_an_error_of_the_sentences_is_raised_unchanged(error):
     def sentences():
         yield from [b"a b c", b"d e f"] * 100
         raise error
@@ -204,3 +202,11 @@ def test_what_goes_wrong_while_sentences_are_read_is_told_as_it_is(error):
     with pytest.raises(type(error)) as caught:
         train_subwords(sentences(), 300, "unigram", False)
     assert caught.value is error
+
+
+@pytest.mark.parametrize("sentences", [[], [""], [b"", "a" * 20_000]])
+def test_sentences_without_text_are_an_error(sentences):
+    with pytest.raises(
+        ValueError, match="expected sentences of 1 to 16,384 bytes .* received none"
+    ):
+        train_subwords(sentences, 300)

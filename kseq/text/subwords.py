@@ -2,18 +2,20 @@
 
 import io
 import pathlib
-import re
 import tempfile
 
 import tensorflow as tf
 import tensorflow_text
 
 from kseq.config import LEAST_SUBWORDS
+from kseq.errors import SettingError
 from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, START, UNK
 from kseq.text.letter_case import CAPITAL, CAPITALS, LOWER, mark_case, restore_case
 
-_LONGEST_SENTENCE = 16_384  # bytes; longer ones are not learnt from
-# SentencePiece writes the space before a word as ▁, and would read the character as one.
+_IDS = {"pad": PAD, "unk": UNK, "bos": START, "eos": END}
+_LONGEST_SENTENCE = 16_384  # bytes; SentencePiece skips longer ones
+_UNLIMITED = 2**24  # more than there are characters
+# SentencePiece writes the space before a word as ▁, and would read that character as a space.
 _MARKS = [f"▁{CAPITAL}", f"▁{CAPITALS}", CAPITAL, CAPITALS, LOWER]
 _RULES = f"{ord('▁'):X}\t{ord('_'):X}\n"
 
@@ -24,11 +26,11 @@ def train_subwords(sentences, size, algorithm="unigram", marks_case=False):
     Characters that are too rare for the vocabulary are written as bytes, so that no text is lost.
 
     Args:
-        sentences: Iterable of normalised sentences, bytes or str, which are held in memory.
+        sentences: Iterable of normalised sentences, bytes or str; all are held in RAM.
         size: Vocabulary size V, special tokens and the 256 bytes included.
         algorithm: `"unigram"` (Kudo 2018, arXiv 1804.10959) or `"bpe"` (Sennrich et al. 2016,
             arXiv 1508.07909).
-        marks_case: Whether `mark_case` has been at the sentences; its marks become subwords.
+        marks_case: Whether the sentences come from `mark_case`; its marks become subwords.
 
     Returns:
         The model, bytes.
@@ -36,102 +38,96 @@ def train_subwords(sentences, size, algorithm="unigram", marks_case=False):
     Raises:
         ValueError: The sentences do not allow a vocabulary of this size.
     """
+    sentences = list(sentences)
+    if not any(0 < len(_as_bytes(sentence)) <= _LONGEST_SENTENCE for sentence in sentences):
+        raise ValueError(
+            f"expected sentences of 1 to {_LONGEST_SENTENCE:,} bytes to learn subwords from; "
+            "received none"
+        )
+    try:
+        model = _run_trainer(sentences, size, algorithm, marks_case)
+    except RuntimeError as error:
+        required = len(_run_trainer(sentences, _UNLIMITED, "char", marks_case).pieces)
+        if required <= size:
+            raise ValueError(f"subwords could not be learnt: {error}") from error
+        raise SettingError(
+            "{0:,} subwords are too few for the characters and bytes alone; set "
+            "{subword_vocabulary_size} to at least {1}",
+            *(size, required),
+        ) from error
+    _check_size(size, len(model.pieces))
+    return model.SerializeToString()
+
+
+def _as_bytes(sentence):
+    return sentence.encode() if isinstance(sentence, str) else sentence
+
+
+def _run_trainer(sentences, size, algorithm, marks_case):
+    """Runs SentencePiece; returns its model, which is smaller than `size` if the data are few.
+
+    The model does not depend on where it was trained: the path of the rules is removed.
+    """
     import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2
 
     model = io.BytesIO()
     sentencepiece.set_random_generator_seed(1)
     with tempfile.TemporaryDirectory() as folder:
         rules = pathlib.Path(folder) / "rules.tsv"
         rules.write_text(_RULES)
-        read = _Remembering(sentences)
-        try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(read),
-                model_writer=model,
-                model_type=algorithm,
-                vocab_size=size,
-                byte_fallback=True,
-                max_sentence_length=_LONGEST_SENTENCE,
-                normalization_rule_tsv=str(rules),
-                remove_extra_whitespaces=False,
-                user_defined_symbols=_MARKS if marks_case else (),
-                unk_surface=SPECIAL_TOKENS[UNK],
-                minloglevel=2,
-                **{f"{name}_id": number for name, number in _IDS.items()},
-                **{f"{name}_piece": SPECIAL_TOKENS[number] for name, number in _IDS.items()},
-            )
-        except RuntimeError as error:
-            if read.error is not None:
-                raise read.error from None
-            raise ValueError(_explained(str(error), size)) from error
-    return _without_path(model.getvalue())
-
-
-class _Remembering:
-    """Yields sentences, and keeps the error that ended them: SentencePiece makes it another one."""
-
-    def __init__(self, sentences):
-        self._sentences = sentences
-        self.error = None
-
-    def __iter__(self):
-        try:
-            yield from self._sentences
-        except BaseException as error:
-            self.error = error
-            raise
-
-
-def _without_path(model):
-    """The same model, whoever trained it where: SentencePiece keeps the name of the rules' file."""
-    from sentencepiece import sentencepiece_model_pb2
-
-    proto = sentencepiece_model_pb2.ModelProto.FromString(model)
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(sentences),
+            model_writer=model,
+            model_type=algorithm,
+            vocab_size=size,
+            hard_vocab_limit=False,
+            byte_fallback=True,
+            max_sentence_length=_LONGEST_SENTENCE,
+            normalization_rule_tsv=str(rules),
+            remove_extra_whitespaces=False,
+            user_defined_symbols=_MARKS if marks_case else (),
+            unk_surface=SPECIAL_TOKENS[UNK],
+            minloglevel=2,
+            **{f"{name}_id": number for name, number in _IDS.items()},
+            **{f"{name}_piece": SPECIAL_TOKENS[number] for name, number in _IDS.items()},
+        )
+    proto = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
     proto.normalizer_spec.ClearField("normalization_rule_tsv")
-    return proto.SerializeToString()
+    proto.trainer_spec.ClearField("hard_vocab_limit")
+    return proto
 
 
-_IDS = {"pad": PAD, "unk": UNK, "bos": START, "eos": END}
-
-
-def _explained(message, size):
-    """What SentencePiece says, with the setting that mends it."""
-    most = re.search(r"too high .* value <= (\d+)", message)
-    least = re.search(r"smaller than required_chars\. \d+ vs (\d+)", message)
-    if most and int(most[1]) < LEAST_SUBWORDS:
-        return (
-            f"the training split does not even have {LEAST_SUBWORDS} different subwords; it needs "
-            "more pairs, subword_algorithm=bpe, or word or character as source_tokenizer and "
-            "target_tokenizer"
+def _check_size(size, largest):
+    """Checks that the data had as many subwords as were asked for."""
+    if largest < LEAST_SUBWORDS <= size:
+        raise SettingError(
+            "the training split has fewer than {0} different subwords; it needs more pairs, "
+            "{subword_algorithm}=bpe, or word or character as {source_tokenizer} and "
+            "{target_tokenizer}",
+            LEAST_SUBWORDS,
         )
-    if most:
-        return (
-            f"the training split does not have {size:,} different subwords; set "
-            f"subword_vocabulary_size to at most {most[1]}"
+    if largest < size:
+        raise SettingError(
+            "the training split has fewer than {0:,} different subwords; set "
+            "{subword_vocabulary_size} to at most {1}",
+            *(size, largest),
         )
-    if least:
-        return (
-            f"{size:,} subwords are too few for the characters and bytes alone; set "
-            f"subword_vocabulary_size to at least {least[1]}"
-        )
-    if "sentences_.empty()" in message:
-        return f"no sentence of at most {_LONGEST_SENTENCE:,} bytes to learn subwords from"
-    return f"subwords could not be learnt: {message}"
 
 
 class SubwordTokenizer(tf.Module):
-    """Subwords of a SentencePiece model; `▁` begins a word.
+    """A tokenizer that splits text into the subwords of a SentencePiece model; `▁` begins a word.
 
     Args:
-        model: What `train_subwords` returned.
-        marks_case: Whether capitals are lowered and marked.
-        sampling: 0 for the best segmentation. Otherwise every call draws one, without a seed: of
-            a unigram model with this exponent of its probability (Kudo 2018, arXiv 1804.10959,
-            section 3.2; the smaller, the more even), of a BPE model with this probability of
-            leaving out a merge (Provilkov et al. 2020, arXiv 1910.13267).
+        model: Model of `train_subwords`, bytes.
+        marks_case: Whether capitals become lower-case letters after a mark.
+        sampling: 0 for the best segmentation. Otherwise every call samples a segmentation,
+            without a seed: for a unigram model the exponent of its probability (Kudo 2018, arXiv
+            1804.10959, section 3.2; the smaller, the more uniform), for a BPE model the
+            probability of leaving out a merge (Provilkov et al. 2020, arXiv 1910.13267).
 
     Raises:
-        ValueError: It is no such model.
+        ValueError: The bytes are not such a model.
     """
 
     def __init__(self, model, marks_case=False, sampling=0.0):
