@@ -206,7 +206,5 @@ def test_an_error_of_the_sentences_is_raised_unchanged(error):
 
 @pytest.mark.parametrize("sentences", [[], [""], [b"", "a" * 20_000]])
 def test_sentences_without_text_are_an_error(sentences):
-    with pytest.raises(
-        ValueError, match="expected sentences of 1 to 16,384 bytes .* received none"
-    ):
+    with pytest.raises(ValueError, match="expected sentences of 1 to 16,384 bytes"):
         train_subwords(sentences, 300)
