@@ -197,8 +197,8 @@ def test_bad_commands(small_run, small_files, tmp_path, complains):
         ),
         (["train", "--corpus", "en-de", *out], "unknown corpus: 'en-de'.*en-fr"),
         (["train", "--train", "a", "b", "c", *out], "file not found: a"),
-        (["train", "--corpus", "en-fr", "--swap", *out], "--swap and --apart go with --train"),
-        (["evaluate", small_run, "--swap"], "--swap is for the files of --test"),
+        (["train", "--corpus", "en-fr", "--swap", *out], "--swap and --apart require --train"),
+        (["evaluate", small_run, "--swap"], "--swap is for files that are named"),
         (["train", *data, "--config", tmp_path / "no.yaml", *out], "config file not found"),
         (["train", *data, "--config", tmp_path / "config.yaml", *out], "did you mean 'units'"),
         (["train", *data, "--set", "unitz=3", *out], "unknown setting 'unitz'"),
@@ -253,7 +253,7 @@ def test_bad_text_after_good_text(small_run, command):
     )
 
 
-@pytest.mark.parametrize("epochs, kept", [(0, "nothing kept"), (1, "holds the last whole run")])
+@pytest.mark.parametrize("epochs, kept", [(0, "was not written"), (1, "holds the best epoch")])
 def test_stopping_a_training(small_files, tmp_path, monkeypatch, capsys, epochs, kept):
     """Ctrl-C before and after the first epoch is over."""
     from kseq.training.train import _RunWriter
@@ -273,7 +273,7 @@ def test_stopping_a_training(small_files, tmp_path, monkeypatch, capsys, epochs,
 
 def test_a_closed_standard_input(small_run, monkeypatch, complains):
     monkeypatch.setattr("sys.stdin", None)
-    complains(["translate", small_run], "standard input is closed; name a FILE")
+    complains(["translate", small_run], "standard input is closed; name a file")
 
 
 def test_figures_leave_out_what_cannot_be_compared(small_run, tmp_path, capsys):

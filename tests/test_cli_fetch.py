@@ -109,7 +109,7 @@ def test_stopping_keeps_what_came(spanish, server, tmp_path):
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate()
     assert (process.returncode, output) == (1, "")
-    assert errors == "kseq: stopped; the same command goes on from here\n"
+    assert errors == "kseq: stopped; run the same command again to resume\n"
     server.faults = []
     assert main(["fetch", *spanish]) == 0
     assert (tmp_path / "data" / "spa-eng.zip").read_bytes() == archive()
@@ -120,7 +120,7 @@ def test_stopping_keeps_what_came(spanish, server, tmp_path):
     "words, message",
     [
         (["../x", "data"], "unknown corpus: '../x'; expected multi30k, cmudict or a language pair"),
-        (["spa-eng"], "expected a folder to write to, such as kseq fetch spa-eng data"),
+        (["spa-eng"], "expected a directory to download to, such as: kseq fetch spa-eng data"),
         (["spa-eng", "file/x"], "expected a folder; received a file: .*file$"),
         (["spa-eng", "data", "--from", "nowhere"], "an address such as .*; received 'nowhere'"),
         (["spa-eng", "data", "--timeout", "0"], "timeout must be .* above 0; received 0.0"),

@@ -273,7 +273,10 @@ def test_what_cannot_be_asked_for(small_run, checkpointed, text, tmp_path, compl
             "out must be another directory than the run that is averaged",
         ),
         (["heatmap", small_run, "a", "--target", "b", "--beam", 2, *picture], "--beam is for a se"),
-        (["heatmap", small_run, "a", "--panels", "heads", *picture], "--panels are for a run of o"),
+        (
+            ["heatmap", small_run, "a", "--panels", "heads", *picture],
+            "--panels are for a single T",
+        ),
         (["heatmap", small_run, "a", "--panels", "foo", *picture], "panels must be 'mean', 'layer"),
         (["report", small_run, "--out", tmp_path / "no" / "page.html"], "No such file or directo"),
         (["score", small_run, "--test", tmp_path / "none"], "file not found"),
@@ -287,7 +290,7 @@ def test_what_cannot_be_asked_for(small_run, checkpointed, text, tmp_path, compl
             ["report", small_run, "--out", tmp_path / "page.html", "--sentences", -1],
             "sentences must be a whole number from 0 on",
         ),
-        (["heatmap", small_run, "a", "--gold", "0-0", *picture], "give that with --target"),
+        (["heatmap", small_run, "a", "--gold", "0-0", *picture], "--gold requires --target"),
         (
             ["heatmap", small_run, "I eat.", "--target", "Je", "--gold", "0_0", *picture],
             "--gold: expected links such as 0-0 1-2, source before target; received 0_0",

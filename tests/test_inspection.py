@@ -444,7 +444,7 @@ def test_the_command(clean, tmp_path, capsys):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["{pairs}", "--out", "picture.jpg"], r"--out must end in .png or .svg or .pdf; received"),
+        (["{pairs}", "--out", "picture.jpg"], r"--out must end in .png, .svg or .pdf; received"),
         (["{pairs}", "--suggest", "settings"], r"--suggest must end in .yaml or .yml; received"),
         (["{pairs}", "--out", "nowhere/picture.png"], "nowhere/picture.png: No such file"),
         (["none.tsv"], "file not found: none.tsv"),

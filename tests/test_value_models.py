@@ -202,9 +202,9 @@ def test_the_command_reads_and_writes_values(run, folder, capsys):
     capsys.readouterr()
     if translator.predicts_values:
         assert main(arguments) == 2
-        assert "say with --steps how many to predict" in capsys.readouterr().err
+        assert "set the number of steps with --steps" in capsys.readouterr().err
         assert main([*arguments, "--steps", "2", "--beam", "3"]) == 2
-        assert "real values are not searched for" in capsys.readouterr().err
+        assert "real values are predicted without a search" in capsys.readouterr().err
         assert main([*arguments, "--steps", "2"]) == 0
         rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         expected = translator.predict(sources, 2)
@@ -278,7 +278,7 @@ def test_evaluation_with_data_of_another_kind(run, folder, capsys):
     other = "series.tsv" if corpus.train.features != (FEATURES, TARGET_FEATURES) else "speech.tsv"
     assert main(["evaluate", str(out), "--test", str(folder / other)]) == 2
     error = capsys.readouterr().err
-    assert error.count("\n") == 1 and "as the run was trained with; received 3 values" in error
+    assert error.count("\n") == 1 and "as in the training of the run; received 3 values" in error
 
 
 def test_evaluation_reads_names_of_files(folder):

@@ -34,16 +34,17 @@ class Cleaning(Section):
     """What is cleaned, and how.
 
     Args:
-        markup: `"strip"`: HTML entities become the characters that they stand for, tags are cut
-            out. `"drop"`: entities likewise, a pair with a tag is dropped. `"keep"`: both stay.
-        maximum_words: Most words of a side, counted between spaces.
-        maximum_characters: Most characters of a side.
-        maximum_ratio: How much longer one side may be, (longer + 10) / (shorter + 10) at most:
-            the 10 keep a word or two from deciding over a short pair. Lengths are in
-            characters; a Chinese one counts 3, a Japanese or Korean one 2, a mark on a letter 0.
-        deduplicate: Whether of equal pairs only the first is kept.
-        leakage: Which pairs are twins of a pair to test with: those with its `"source"`, its
-            `"target"`, `"either"` of them, or both as a `"pair"`.
+        markup: What to do with HTML tags: strip them, drop pairs that have any, or keep them.
+            HTML entities become the characters that they stand for, except with `"keep"`.
+        maximum_words: Maximum number of words on a side, counted between spaces.
+        maximum_characters: Maximum number of characters on a side.
+        maximum_ratio: Maximum ratio of the lengths of the two sides. It is (longer + 10) /
+            (shorter + 10), so that a word or two do not decide about a short pair. Lengths are
+            in characters; a Chinese one counts 3, a Japanese or Korean one 2, a combining mark
+            0.
+        deduplicate: Whether to keep only the first of equal pairs.
+        leakage: What makes a pair match a held-out pair: either side, the source, the target,
+            or the pair of both.
     """
 
     markup: Literal["strip", "drop", "keep"] = "strip"

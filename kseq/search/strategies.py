@@ -17,23 +17,25 @@ class Rules(Section):
     """What an output may hold, whatever searches for it. Lengths do not count END.
 
     Args:
-        minimum_length: Least tokens of an output.
-        maximum_length: Most tokens of an output; None for twice what the training split would
-            let one expect, and ten more. An output that reaches it ends there.
-        minimum_ratio: Least tokens of an output per source token (or step of real values).
-        maximum_ratio: Most tokens per source token. Where both an absolute and a relative
-            bound are given, the stricter one holds, and of a least and a most that contradict
-            each other for some source, the most; but a required prefix is written in full.
-        no_repeat_ngram: n such that no n tokens in a row come twice in an output; 0 for no
-            such rule. The END and the required prefix are exempt.
-        repetition_penalty: What the log-probability of a token that was already written is
-            multiplied by (Keskar et al. 2019, arXiv 1909.05858, section 4.1, on
-            log-probabilities, which are never positive); 1 for no penalty.
-        forbid: Tokens that are never written, `"<unk>"` perhaps among them.
-        replace_unknown: Whether a target word that the model knows not, `<unk>`, is replaced by
-            the source word that it attended to most (Jean et al. 2015, arXiv 1412.2007).
-        dictionary: File with a source word, a tab and its translation on each line, in which
-            that word is looked up; one that is not there is copied. It sets `replace_unknown`.
+        minimum_length: Minimum number of tokens in an output.
+        maximum_length: Maximum number of tokens in an output. An output that reaches it ends
+            there. By default, ten more than twice the length that the training split suggests.
+        minimum_ratio: Minimum number of tokens per source token (or step of real values).
+        maximum_ratio: Maximum number of tokens per source token (or step of real values). If
+            both an absolute and a relative bound are given, the stricter one applies; if a
+            minimum and a maximum contradict each other for some source, the maximum applies;
+            but a required prefix is written in full.
+        no_repeat_ngram: Number of consecutive tokens that must not occur twice in an output; 0
+            for no such rule. END and the required prefix are exempt.
+        repetition_penalty: Factor for the log-probabilities of tokens that the output already
+            has; 1 for no penalty. (Keskar et al. 2019, arXiv 1909.05858, section 4.1, applied
+            to log-probabilities, which are never positive.)
+        forbid: Tokens that are never written, such as `<unk>`.
+        replace_unknown: Whether to replace `<unk>` in an output with the source word that it
+            attended to most. (Jean et al. 2015, arXiv 1412.2007.)
+        dictionary: File of translations for `replace_unknown`, with a source word, a tab and
+            its translation on each line. A word that is not in it is copied. Naming a
+            dictionary turns `replace_unknown` on.
 
     Raises:
         ValueError: A value is out of range, or contradicts another.
@@ -76,15 +78,16 @@ class BeamSearch(Rules):
     """Beam search: K hypotheses of each source are followed, the most probable ones.
 
     Args:
-        beam_size: Hypotheses K; 1 is greedy search.
-        n_best: How many of them to return, at most `beam_size`.
-        length_penalty: What log-probabilities are divided by before they are compared:
-            `"wu"`, `((5 + |Y|) / 6)^alpha` (Wu et al. 2016, arXiv 1609.08144, equation 14), or
-            `"average"`, the number of tokens |Y|. |Y| counts END.
-        alpha: Exponent of `"wu"`; 0 for none.
-        beta: Weight of the coverage penalty that is added then: `beta Σ log(min(Σ p, 1))`, for
-            every source position the sum of what all output tokens attended to there (Wu et
-            al. 2016, equation 14).
+        beam_size: Number of hypotheses K to follow for each source; 1 is greedy search.
+        n_best: Number of hypotheses to return for each source, at most `beam_size`.
+        length_penalty: What log-probabilities are divided by before hypotheses are compared.
+            `"wu"`: `((5 + |Y|) / 6)^alpha` (Wu et al. 2016, arXiv 1609.08144, equation 14).
+            `"average"`: the number of tokens |Y|. |Y| counts END.
+        alpha: Exponent of the length penalty `"wu"`; 0 for no penalty.
+        beta: Weight of the coverage penalty of Wu et al. 2016 (equation 14); 0 for no penalty.
+            `beta Σ log(min(Σ p, 1))` is added to the normalised log-probability: the outer sum
+            is over source positions, the inner one over the attention that all output tokens
+            paid to a position.
         **rules: Arguments of `Rules`.
     """
 
@@ -123,14 +126,15 @@ class Sampling(Rules):
     """Sampling: every token is drawn from what the model holds probable, at random.
 
     Args:
-        samples: Outputs to draw for each source.
-        seed: The same seed gives the same outputs, whatever else is in the batch.
-        temperature: What log-probabilities are divided by; under 1 probable tokens become more
+        samples: Number of outputs to draw for each source.
+        seed: Random seed; the same seed gives the same outputs, whatever else is in the batch.
+        temperature: Divisor of the log-probabilities; below 1, probable tokens become more
             probable.
-        top_k: Draws from the k most probable tokens only (Fan et al. 2018, arXiv 1805.04833);
-            0 for all.
-        top_p: Draws from the fewest tokens whose probabilities sum to p (Holtzman et al. 2020,
-            arXiv 1904.09751); 1 for all.
+        top_k: Number of most probable tokens to draw from; 0 for all. (Fan et al. 2018, arXiv
+            1805.04833.)
+        top_p: Probability mass of the most probable tokens to draw from; 1 for all. The fewest
+            tokens whose probabilities sum to it are used (Holtzman et al. 2020, arXiv
+            1904.09751).
         **rules: Arguments of `Rules`.
     """
 

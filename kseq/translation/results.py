@@ -62,6 +62,19 @@ class Translation(Attended):
     tokens: list
     token_log_probabilities: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
+    def to_dict(self):
+        """Returns the text, its tokens and its scores, ready for JSON.
+
+        Log-probabilities of tokens are rounded to six decimal places.
+        """
+        return {
+            "text": self.text,
+            "score": self.score,
+            "log_probability": self.log_probability,
+            "tokens": self.tokens,
+            "token_log_probabilities": [round(float(x), 6) for x in self.token_log_probabilities],
+        }
+
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Prediction(Attended):

@@ -1,0 +1,55 @@
+"""What the command says about an error, and its exit code."""
+
+import sys
+
+from kseq.cli.options import flag
+from kseq.errors import SettingError
+
+FAILED = 1
+MISTAKE = 2  # in the command, or in its data
+
+
+def explain(error, options):
+    """Explains an error to whoever runs the command.
+
+    Args:
+        error: The exception.
+        options: Parsed options of the command.
+
+    Returns:
+        The message and the exit code; None if the error is a fault in kseq, whose traceback is
+        needed.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return str(error) or "stopped", FAILED
+    if isinstance(error, SettingError):
+        # `kseq train` has no options for the settings of a model: these keep their names.
+        return error.spelled(lambda name: flag(name) if hasattr(options, name) else name), MISTAKE
+    if isinstance(error, (ValueError, TypeError)):
+        return str(error), MISTAKE
+    if isinstance(error, OSError):
+        return _describe(error), MISTAKE
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error}", FAILED
+    if isinstance(error, RuntimeError):
+        return str(error), FAILED
+    return _explain_tensorflow(error) if "tensorflow" in sys.modules else None
+
+
+def _describe(error):
+    """What the operating system says, with the file; errors of kseq say it themselves."""
+    if error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+def _explain_tensorflow(error):
+    from tensorflow import errors
+
+    if isinstance(error, errors.ResourceExhaustedError):
+        return "out of memory; a shorter source or a smaller --beam needs less", FAILED
+    if isinstance(error, errors.OpError):
+        # Where a graph failed is described first, in paragraphs of its own.
+        *_, last = error.message.strip().split("\n\n")
+        return f"{type(error).__name__}: {last.strip().partition(chr(10))[0]}", FAILED
+    return None

@@ -1,0 +1,44 @@
+"""The command that takes a model out of kseq: export."""
+
+from kseq.cli.options import (
+    add_command,
+    add_ensemble,
+    add_precision,
+    add_run,
+    add_search,
+)
+from kseq.cli.runs import load_translator, read_search, refuse_search
+
+_EXPORT_EXAMPLES = """
+example:
+  kseq export runs/en-fr exported/en-fr --beam 5
+
+The exported model runs where kseq is not installed:
+  import tensorflow as tf, tensorflow_text
+  model = tf.saved_model.load("exported/en-fr")
+  model.signatures["serving_default"](text=tf.constant(["The red car is old."]))
+"""
+
+
+def add_export(subparsers):
+    """Adds `kseq export`."""
+    command = add_command(
+        subparsers,
+        "export",
+        export,
+        "write a SavedModel that maps strings to strings",
+        _EXPORT_EXAMPLES,
+    )
+    add_run(command)
+    command.add_argument("folder", metavar="DIR", help="directory to create")
+    add_ensemble(command)
+    add_precision(command)
+    add_search(command, " (fixed in the exported model)", n_best=True)
+
+
+def export(options):
+    """Writes a SavedModel: `Translator.export`."""
+    search = read_search(options)
+    translator = load_translator(options)
+    refuse_search(translator, options)
+    print(f"exported to {translator.export(options.folder, **search)}")

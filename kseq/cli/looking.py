@@ -1,0 +1,247 @@
+"""Commands that look at attention: heatmap, align, report."""
+
+from kseq.cli.options import (
+    add_command,
+    add_ensemble,
+    add_head,
+    add_prefix,
+    add_run,
+    add_search,
+    add_steps,
+    add_test_files,
+    flag,
+    require_suffix,
+)
+from kseq.cli.runs import (
+    check_steps,
+    load_runs,
+    load_translator,
+    pair_every_line,
+    print_figures,
+    read_search,
+    read_test_pairs,
+    refuse_search,
+)
+from kseq.console import counted
+from kseq.files import require_folder_of
+
+_HEATMAP_EXAMPLES = """
+examples:
+  kseq heatmap runs/en-fr "The red car is old." --out heatmap.png
+  kseq heatmap runs/digits features/0001.npy --out heatmap.png
+  kseq heatmap runs/transformer "The red car is old." --out heatmap.png --head 2 5
+  kseq heatmap runs/transformer "The red car is old." --out heads.pdf --panels heads
+  kseq heatmap runs/en-fr "I eat." --target "Je mange." --gold "0-0 1-1 2-2" --out gold.svg
+"""
+
+
+def add_heatmap(subparsers):
+    """Adds `kseq heatmap`."""
+    command = add_command(
+        subparsers,
+        "heatmap",
+        heatmap,
+        "translate a sentence and draw its attention",
+        _HEATMAP_EXAMPLES,
+    )
+    add_run(command)
+    command.add_argument(
+        "sentences",
+        nargs="+",
+        metavar="SENTENCE",
+        help="source sentence in quotes, or a .npy file; several are drawn in a grid",
+    )
+    command.add_argument(
+        "--out", required=True, metavar="PICTURE", help="file to write: .png, .svg or .pdf"
+    )
+    add_head(command)
+    command.add_argument(
+        "--panels",
+        default="mean",
+        metavar="{mean,layers,heads}",
+        help="for a Transformer: the mean over all heads, or one panel per layer or per head "
+        "(default: %(default)s)",
+    )
+    command.add_argument(
+        "--target",
+        metavar="TEXT",
+        help="draw the attention to this translation, read with teacher forcing",
+    )
+    command.add_argument(
+        "--gold", metavar="LINKS", help="outline these links of --target, such as '0-0 1-2'"
+    )
+    command.add_argument(
+        "--low-probability",
+        type=float,
+        metavar="P",
+        help="mark output words less probable than P; 0 marks none (default: 0.5)",
+    )
+    command.add_argument(
+        "--colormap",
+        default="viridis",
+        metavar="NAME",
+        help="matplotlib colormap (default: %(default)s)",
+    )
+    add_steps(command)
+    add_prefix(command)
+    add_ensemble(command)
+    add_search(command)
+
+
+def heatmap(options):
+    """Draws attention: `kseq.plot_attention`, written to a file."""
+    from kseq.analysis.heatmap import check_options, save_heatmap
+
+    search = read_search(options)
+    if not all(sentence.strip() for sentence in options.sentences):
+        raise ValueError("expected a sentence to draw; received an empty one")
+    require_suffix(options.out, (".png", ".svg", ".pdf"))
+    require_folder_of(options.out)
+    _check_target(options, search)
+    drawing = _drawing_options(options)
+    check_options(**drawing)
+    translator = load_translator(options)
+    check_steps(translator, options)
+    if (options.head or options.panels != "mean") and not translator.has_heads:
+        raise ValueError(
+            "--head and --panels are for a single Transformer; this run or ensemble has no heads"
+        )
+    results = _attend(translator, search, options)
+    save_heatmap(results if len(results) > 1 else results[0], options.out, **drawing)
+    print(options.out)
+
+
+def _check_target(options, search):
+    if options.gold is not None and options.target is None:
+        raise ValueError("--gold requires --target: its links refer to the words of that target")
+    if options.target is None:
+        return
+    if len(options.sentences) > 1:
+        raise ValueError(f"--target is for one sentence; received {len(options.sentences)}")
+    if search or options.prefix is not None:
+        name = next(iter(search), "prefix")
+        raise ValueError(f"{flag(name)} is for a search; with --target there is none")
+
+
+def _drawing_options(options):
+    from kseq.corpora.corpus import read_links
+
+    return {
+        "head": tuple(options.head) if options.head else None,
+        "panels": options.panels,
+        "colormap": options.colormap,
+        "low_probability": options.low_probability,
+        "gold": None if options.gold is None else read_links(options.gold, "--gold"),
+    }
+
+
+def _attend(translator, search, options):
+    """Returns the results to draw, after printing what was translated."""
+    if options.target is not None:
+        if translator.predicts_values:
+            raise ValueError("--target is for text; this model predicts real values")
+        return translator.score([(options.sentences[0], options.target)])
+    if translator.predicts_values:
+        refuse_search(translator, options)
+        return translator.predict(options.sentences, options.steps)
+    results = translator.translate(options.sentences, prefix=options.prefix, **search)
+    for result in results:
+        print(result.text)
+    return results
+
+
+_ALIGN_EXAMPLES = """
+examples:
+  kseq align runs/en-fr
+  kseq align runs/de-en --test test.de.gz test.en.gz --reverse runs/en-de --weights
+
+Each output line holds the links of a pair in Pharaoh format, source before target: 0-0 1-2.
+Positions count the tokens of the run itself. A pair with an empty side gives an empty line.
+"""
+
+
+def add_align(subparsers):
+    """Adds `kseq align`."""
+    command = add_command(
+        subparsers, "align", align, "write word alignments read from the attention", _ALIGN_EXAMPLES
+    )
+    add_run(command)
+    add_test_files(command)
+    command.add_argument(
+        "--weights", action="store_true", help="write the attention of each link too: 0-0:0.93"
+    )
+    command.add_argument(
+        "--reverse", metavar="RUN", help="run for the opposite direction, to symmetrise with"
+    )
+    command.add_argument(
+        "--method",
+        default="agreement",
+        choices=("agreement", "grow-diag-final-and", "intersection", "union", "forward"),
+        help="how to combine the two directions, or the two readings of one attention, into one "
+        "alignment; forward links each output word with its strongest source word and combines "
+        "nothing (default: %(default)s)",
+    )
+    add_head(command)
+    add_head(command, "--reverse-head", "the reverse run, a Transformer")
+
+
+def align(options):
+    """Writes word alignments: `kseq.align`."""
+    pairs, _ = read_test_pairs(options)
+    translator = load_translator(options)
+    reverse = options.reverse and load_runs(options.reverse)
+    from kseq.analysis.alignment import align, to_pharaoh
+
+    method = None if options.method == "forward" else options.method
+    heads = tuple(options.head or ()) or None, tuple(options.reverse_head or ()) or None
+    alignments = align(translator, pair_every_line(pairs), reverse, method, *heads)
+    with counted("pairs") as count:
+        for links in alignments:
+            print(to_pharaoh(links if options.weights else set(links)))
+            count()
+
+
+_REPORT_EXAMPLES = """
+example:
+  kseq report runs/en-fr --out report.html
+
+The page works without a network. It shows alignment errors if there are gold alignments, entropy,
+coverage and monotonicity, lists suspicious sentences, and draws an interactive heatmap of each
+sentence.
+"""
+
+
+def add_report(subparsers):
+    """Adds `kseq report`."""
+    command = add_command(
+        subparsers,
+        "report",
+        report,
+        "write an HTML page about the attention over a corpus",
+        _REPORT_EXAMPLES,
+    )
+    add_run(command)
+    add_test_files(command)
+    command.add_argument("--out", required=True, metavar="PAGE", help="file to write: .html")
+    command.add_argument(
+        "--sentences",
+        type=int,
+        default=200,
+        metavar="N",
+        help="sentences to show in addition to the suspicious ones (default: %(default)s)",
+    )
+    add_head(command)
+
+
+def report(options):
+    """Writes a page about the attention over a corpus: `kseq.attention_report`."""
+    require_suffix(options.out, (".html", ".htm"))
+    require_folder_of(options.out)
+    pairs, alignments = read_test_pairs(options)
+    translator = load_translator(options)
+    from kseq.analysis.report import attention_report
+
+    head = tuple(options.head) if options.head else None
+    figures = attention_report(translator, pairs, options.out, alignments, options.sentences, head)
+    print_figures(figures)
+    print(options.out)

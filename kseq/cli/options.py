@@ -1,0 +1,229 @@
+"""Options that several commands share, and options made from the fields of settings."""
+
+import argparse
+import dataclasses
+import inspect
+import pathlib
+import re
+import types
+import typing
+
+from kseq.search.strategies import BeamSearch, Rules, Sampling
+
+_FLAGS = {"base": "--from", "beam_size": "--beam"}  # the others are spelled like what they set
+_METAVARS = {"beam_size": "K", "dictionary": "FILE", "forbid": "TOKEN", int: "N", float: "X"}
+
+
+def add_command(subparsers, name, run, summary, examples):
+    """Adds a command to the parser.
+
+    Args:
+        subparsers: What `ArgumentParser.add_subparsers` returned.
+        name: What the command is called.
+        run: Function that takes the parsed options and does the work.
+        summary: What the command does, in a few words that begin with a verb.
+        examples: Text below the options in the help.
+
+    Returns:
+        The parser of the command.
+    """
+    command = subparsers.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def add_run(command):
+    """Adds the run directory that a command is about."""
+    command.add_argument("run_directory", metavar="RUN", help="run directory made by kseq train")
+
+
+def add_test_files(command):
+    """Adds the pairs that a run is measured with."""
+    command.add_argument(
+        "--test", nargs="+", metavar="FILE", help="pairs (default: the test split of the run)"
+    )
+    add_swap(command, "the files of --test")
+
+
+def add_swap(command, files):
+    """Adds the direction in which pairs are read."""
+    command.add_argument(
+        "--swap",
+        action="store_true",
+        help=f"read the second column, or the second file, of {files} as the source",
+    )
+
+
+def add_ensemble(command):
+    """Adds further runs that make an ensemble with the first."""
+    command.add_argument(
+        "--ensemble",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="RUN",
+        help="more runs with the same target vocabulary; their predictions are averaged",
+    )
+    command.add_argument(
+        "--ensemble-average",
+        default="probability",
+        choices=("probability", "log_probability"),
+        help="what to average (default: %(default)s)",
+    )
+
+
+def add_precision(command):
+    """Adds the precision that a run is loaded in."""
+    command.add_argument(
+        "--precision",
+        default="float32",
+        choices=("float32", "bfloat16"),
+        help="precision of weights and matrix products; bfloat16 is faster on processors and GPUs "
+        "that support it, and changes some results (default: %(default)s)",
+    )
+
+
+def add_steps(command):
+    """Adds the number of steps to predict."""
+    command.add_argument(
+        "--steps", type=int, metavar="T", help="steps to predict, if targets are real-valued"
+    )
+
+
+def add_head(command, name="--head", model="a Transformer"):
+    """Adds a head of a Transformer whose attention is read."""
+    command.add_argument(
+        name,
+        type=int,
+        nargs=2,
+        metavar=("LAYER", "HEAD"),
+        help=f"attention head of {model}, both numbers from 1 (default: the mean over all heads)",
+    )
+
+
+def add_search(command, note="", n_best=False):
+    """Adds the options of `kseq.BeamSearch`.
+
+    Args:
+        command: Parser of the command.
+        note: Text to add to the title of the options.
+        n_best: Whether the command can give several results for a source.
+    """
+    add_fields(command, "beam search" + note, BeamSearch, leave_out=() if n_best else ("n_best",))
+    add_fields(command, "constraints on the output", Rules)
+
+
+def add_sampling(command):
+    """Adds the options of `kseq.Sampling` that `kseq.BeamSearch` does not have."""
+    add_fields(command, "sampling instead of beam search (requires --samples)", Sampling)
+
+
+def add_prefix(command):
+    """Adds the text that outputs start with."""
+    command.add_argument("--prefix", metavar="TEXT", help="text that every output starts with")
+
+
+def add_fields(command, title, kind, leave_out=()):
+    """Adds an option for every field that a dataclass of settings does not inherit.
+
+    The default of an option is None, which stands for the default of the field.
+
+    Args:
+        command: Parser of the command.
+        title: Title of the options in the help.
+        kind: Dataclass. The first sentence about a field in its docstring is the option's help.
+        leave_out: Names of fields that get no option.
+    """
+    group = command.add_argument_group(title)
+    summaries = summarize_fields(kind)
+    field_types = typing.get_type_hints(kind)
+    inherited = {name for base in kind.__mro__[1:] for name in getattr(base, "__annotations__", ())}
+    for field in dataclasses.fields(kind):
+        if field.name not in inherited and field.name not in leave_out:
+            text = summaries.get(field.name, "") + _default(field.default)
+            group.add_argument(
+                flag(field.name),
+                dest=field.name,
+                help=text.replace("%", "%%"),
+                **_value(field.name, field_types[field.name], field.default),
+            )
+
+
+def _default(value):
+    if value is None or value is False or value == ():
+        return ""
+    if value is True:
+        return " (default: on)"
+    return f" (default: {value if isinstance(value, str) else f'{value:,g}'})"
+
+
+def _value(name, field_type, default):
+    """Arguments of `add_argument` that say how the value of an option is written."""
+    if isinstance(field_type, types.UnionType):
+        field_type, _ = typing.get_args(field_type)
+    if field_type is bool:
+        return {
+            "action": argparse.BooleanOptionalAction if default else "store_true",
+            "default": None,
+        }
+    if typing.get_origin(field_type) is typing.Literal:
+        return {"metavar": "{" + ",".join(typing.get_args(field_type)) + "}"}
+    metavar = _METAVARS.get(name) or _METAVARS.get(field_type)
+    if field_type is tuple:
+        return {"nargs": "+", "action": "extend", "metavar": metavar}
+    return {"type": field_type, "metavar": metavar}
+
+
+def summarize_fields(kind):
+    """Reads what a dataclass says about its own fields.
+
+    Args:
+        kind: Dataclass whose docstring has a section `Args:`.
+
+    Returns:
+        The first sentence about each field by name, as the help of an option is written: without
+        quotes and full stop, other fields as flags, beginning with a verb where it says whether
+        something is done.
+    """
+    _, _, section = (inspect.getdoc(kind) or "").partition("\nArgs:\n")
+    section, _, _ = section.partition("\n\n")
+    entries = re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", section, re.MULTILINE)
+    names = {field.name for field in dataclasses.fields(kind)}
+    return {name: _as_help(" ".join(text.split()), names) for name, text in entries}
+
+
+def _as_help(text, names):
+    sentence = re.split(r"\.(?: (?!\d)|$)", text)[0].removeprefix("Whether to ")
+    sentence = re.sub(
+        r"`([^`]+)`", lambda code: flag(code[1]) if code[1] in names else code[1], sentence
+    ).replace('"', "")
+    return sentence[0].lower() + sentence[1:]
+
+
+def flag(name):
+    """Returns how the option that sets `name` is spelled on the command line."""
+    return _FLAGS.get(name, "--" + name.replace("_", "-"))
+
+
+def given_fields(options, kind):
+    """Returns the fields of a dataclass of settings that were given as options, by name."""
+    values = {field.name: getattr(options, field.name, None) for field in dataclasses.fields(kind)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def require_suffix(path, suffixes, name="out"):
+    """Checks the suffix of a file to write.
+
+    Raises:
+        ValueError: The file has another suffix.
+    """
+    if pathlib.Path(path).suffix.lower() not in suffixes:
+        *others, last = suffixes
+        expected = f"{', '.join(others)} or {last}" if others else last
+        raise ValueError(f"{flag(name)} must end in {expected}; received {path}")

@@ -1,0 +1,105 @@
+"""What commands about a run share: loading it, its test pairs, its search, its figures."""
+
+from kseq.cli.options import flag, given_fields
+from kseq.console import import_tensorflow_quietly
+from kseq.kernels.processor import share_cores
+from kseq.search.strategies import BeamSearch, Sampling, make_strategy
+
+
+def start_tensorflow():
+    """Imports TensorFlow and sets up its threads, which must come before anything uses it."""
+    import_tensorflow_quietly()
+    share_cores()
+
+
+def load_translator(options):
+    """Loads the run that a command is about, or the ensemble."""
+    return load_runs(
+        options.run_directory,
+        *getattr(options, "ensemble", ()),
+        average=getattr(options, "ensemble_average", "probability"),
+        precision=getattr(options, "precision", "float32"),
+    )
+
+
+def load_runs(*runs, **options):
+    """Loads runs as a `Translator`; a mistake is reported before TensorFlow is imported.
+
+    Args:
+        *runs: Run directories.
+        **options: Further arguments of `Translator.load`.
+    """
+    from kseq.runs.directory import require_run
+
+    for run in runs:
+        require_run(run)
+    start_tensorflow()
+    from kseq.translation.translator import Translator
+
+    return Translator.load(*runs, **options)
+
+
+def read_test_pairs(options):
+    """Opens the pairs to measure a run with, before the run is loaded.
+
+    Returns:
+        The pairs, and their gold alignments or None.
+    """
+    from kseq.runs.directory import read_run
+    from kseq.runs.pairs import open_test_pairs
+
+    _, config, _ = read_run(options.run_directory)
+    if config.model.source_features or config.model.target_features:
+        start_tensorflow()  # it reads TFRecord files
+    return open_test_pairs(options.run_directory, options.test, options.swap)
+
+
+def pair_every_line(pairs):
+    """Returns a pair for each line of the files, blank ones too, so that output lines match."""
+    return pairs.with_blank() if pairs.features == (0, 0) else pairs
+
+
+def read_search(options):
+    """Returns the options of beam search that were given, by name, after checking them."""
+    search = given_fields(options, BeamSearch)
+    make_strategy(BeamSearch, **search)
+    return search
+
+
+def refuse_search(translator, options):
+    """Checks that a model of real values is not asked to search.
+
+    Raises:
+        ValueError: An option of a search was given.
+    """
+    search = given_fields(options, BeamSearch) | given_fields(options, Sampling)
+    if getattr(options, "prefix", None) is not None:
+        search["prefix"] = options.prefix
+    if translator.predicts_values and search:
+        raise ValueError(
+            f"{flag(next(iter(search)))} is for text; real values are predicted without a search"
+        )
+
+
+def check_steps(translator, options):
+    """Checks that a number of steps is given if, and only if, the targets are real-valued.
+
+    Raises:
+        ValueError: It is missing, or means nothing to this model.
+    """
+    if translator.predicts_values and options.steps is None:
+        raise ValueError("the targets are real-valued: set the number of steps with --steps")
+    if not translator.predicts_values and options.steps is not None:
+        raise ValueError("--steps is for real-valued targets; this model produces text")
+
+
+def print_figures(figures):
+    """Prints figures as a table of two columns.
+
+    Args:
+        figures: Figures by name, as `Translator.evaluate` returns them.
+    """
+    width = 2 + max(map(len, figures))
+    for name, value in figures.items():
+        text = f"{value:.3f}" if isinstance(value, float) else value
+        print(f"{name.replace('_', ' '):{width}}{text}")

@@ -1,0 +1,208 @@
+"""Commands that make runs, and list what can be trained: train, average, recipes, models."""
+
+from kseq.cli.options import add_command, add_run, add_swap
+from kseq.cli.runs import start_tensorflow
+from kseq.console import import_tensorflow_quietly
+
+_TRAIN_EXAMPLES = """
+examples:
+  kseq train --corpus dates --out runs/dates
+  kseq train --train pairs.tsv --out runs/mine --set epochs=20 units=256
+  kseq train --train train.de.gz train.en.gz --valid val.de.gz val.en.gz --out runs/de-en
+  kseq train --train parts/*.tsv --config settings.yaml --out runs/mine --overwrite
+  kseq train --train 'de/*.gz' 'en/*.gz' --out runs/de-en
+  kseq train --train spa-eng.zip --swap --apart both --out runs/es-en
+  kseq train --recipe multi30k-de-en --data data --out runs/de-en
+
+A pattern in quotes stands for all files of one side; without quotes, the shell expands it to
+several files of pairs. Without --valid, one source sentence in twenty is held out for validation
+and another one in twenty for testing. Training can be stopped at any time with Ctrl-C: the best
+epoch so far is kept.
+"""
+
+
+def add_train(subparsers):
+    """Adds `kseq train`."""
+    command = add_command(
+        subparsers, "train", train, "train a model and write a run directory", _TRAIN_EXAMPLES
+    )
+    data = command.add_mutually_exclusive_group(required=True)
+    data.add_argument("--corpus", metavar="NAME", help="built-in corpus: en-fr or dates")
+    data.add_argument("--train", nargs="+", metavar="FILE", help="training pairs")
+    data.add_argument(
+        "--recipe", metavar="NAME", help="recipe for a public corpus; kseq recipes lists them"
+    )
+    command.add_argument(
+        "--data", metavar="DIR", help="where kseq fetch put the corpus of a recipe (default: data)"
+    )
+    command.add_argument("--valid", nargs="+", metavar="FILE", help="validation pairs")
+    command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs, for kseq evaluate")
+    add_swap(command, "all files")
+    command.add_argument(
+        "--apart",
+        default="source",
+        choices=("source", "both"),
+        help="which sentences may appear in only one split: source sentences, or those of both "
+        "sides; pairs that share one with a held-out pair are then left out of training "
+        "(default: %(default)s)",
+    )
+    command.add_argument("--config", metavar="FILE", help="settings: a .json or .yaml file")
+    command.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change settings, such as units=256 epochs=20 (may be repeated)",
+    )
+    command.add_argument("--out", required=True, metavar="RUN", help="run directory to create")
+    command.add_argument("--overwrite", action="store_true", help="replace an existing run")
+    command.add_argument(
+        "--cache",
+        metavar="DIR",
+        help="where to keep tokenised corpora of 32 MB or more (default: KSEQ_CACHE or "
+        "~/.cache/kseq); off to keep none",
+    )
+
+
+def train(options):
+    """Trains a model: `kseq.train`."""
+    from kseq.config import Config
+
+    config = Config.load(options.config).with_settings(options.set) if options.config else None
+    corpus = _open_corpus(options)
+    config = config or corpus.config.with_settings(options.set)
+    start_tensorflow()
+    from kseq.runs.directory import is_run
+    from kseq.training.train import train as train_model
+
+    try:
+        train_model(
+            corpus, config, out=options.out, overwrite=options.overwrite, cache=options.cache
+        )
+    except KeyboardInterrupt:
+        state = "holds the best epoch so far" if is_run(options.out) else "was not written"
+        raise KeyboardInterrupt(f"stopped; {options.out} {state}") from None
+    print(f"the run is in {options.out}; next: kseq evaluate {options.out}")
+
+
+def _open_corpus(options):
+    """Opens the corpus to train on, with its own settings."""
+    from kseq.corpora.corpus import embedded_corpora, load_corpus
+    from kseq.corpora.values import holds_records
+    from kseq.recipes import load_recipe
+
+    if not options.train:
+        name = options.corpus or options.recipe
+        if options.valid or options.test or options.swap or options.apart != "source":
+            raise ValueError(
+                f"--valid, --test, --swap and --apart require --train; {name} has splits of its own"
+            )
+    if options.recipe:
+        if options.config:
+            raise ValueError(
+                "--config and --recipe both choose the settings: use only one of them; change "
+                f"single settings of {options.recipe} with --set FIELD=VALUE"
+            )
+        return load_recipe(options.recipe).open_corpus(options.data or "data")
+    if options.data:
+        raise ValueError("--data requires --recipe; name files of pairs with --train")
+    if options.corpus and options.corpus not in embedded_corpora():
+        names = " or ".join(embedded_corpora())
+        raise ValueError(
+            f"unknown corpus: {options.corpus!r}; expected {names}, or name files with --train"
+        )
+    files = [options.corpus] if options.corpus else options.train
+    if any(map(holds_records, [*files, *(options.valid or ()), *(options.test or ())])):
+        start_tensorflow()  # it reads TFRecord files; other files can be checked without it
+    splits = {"valid": options.valid, "test": options.test}
+    return load_corpus(*files, **splits, swap=options.swap, apart=options.apart)
+
+
+_AVERAGE_EXAMPLES = """
+example:
+  kseq train --corpus en-fr --out runs/en-fr --set checkpoints=5
+  kseq average runs/en-fr --out runs/averaged
+"""
+
+
+def add_average(subparsers):
+    """Adds `kseq average`."""
+    command = add_command(
+        subparsers, "average", average, "average the last checkpoints of a run", _AVERAGE_EXAMPLES
+    )
+    add_run(command)
+    command.add_argument(
+        "--last",
+        type=int,
+        metavar="N",
+        help="number of checkpoints to average (default: all that the run has kept)",
+    )
+    command.add_argument("--out", required=True, metavar="RUN", help="run directory to create")
+    command.add_argument("--overwrite", action="store_true", help="replace an existing run")
+
+
+def average(options):
+    """Averages the checkpoints of a run: `kseq.average_checkpoints`."""
+    from kseq.runs.directory import require_run
+
+    require_run(options.run_directory)
+    import_tensorflow_quietly()
+    from kseq.runs.averaging import average_checkpoints
+
+    epochs = average_checkpoints(
+        options.run_directory, options.out, options.last, options.overwrite
+    )
+    print(f"averaged epochs {', '.join(map(str, epochs))}; the run is in {options.out}")
+
+
+_RECIPES_EXAMPLES = """
+A recipe is a file of settings that reached a published figure; docs/results.md has the figures:
+  kseq fetch multi30k data
+  kseq train --recipe multi30k-de-en --data data --out runs/de-en
+  kseq evaluate runs/de-en --beam 5
+"""
+
+
+def add_recipes(subparsers):
+    """Adds `kseq recipes`."""
+    add_command(
+        subparsers,
+        "recipes",
+        recipes,
+        "list the recipes for kseq train --recipe",
+        _RECIPES_EXAMPLES,
+    )
+
+
+def recipes(options):
+    """Lists the recipes: `kseq.recipes.load_recipe`."""
+    from kseq.recipes import load_recipe, recipe_names
+
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        print(f"{name:22}{recipe.about} (kseq fetch {recipe.fetch})")
+
+
+_MODELS_EXAMPLES = """
+Each line is a setting for kseq train, such as --set attention=luong_general. Settings that
+contradict each other are rejected with a message that names the nearest combination that works.
+"""
+
+
+def add_models(subparsers):
+    """Adds `kseq models`."""
+    add_command(
+        subparsers,
+        "models",
+        models,
+        "list the mechanisms that models can combine, with their papers",
+        _MODELS_EXAMPLES,
+    )
+
+
+def models(options):
+    """Lists the mechanisms: `kseq.catalogue.table`."""
+    from kseq.catalogue import table
+
+    print(table())

@@ -1,0 +1,239 @@
+"""Commands that run a model: translate, score, evaluate."""
+
+import json
+import pathlib
+import sys
+
+from kseq.cli.options import (
+    add_command,
+    add_ensemble,
+    add_precision,
+    add_prefix,
+    add_run,
+    add_sampling,
+    add_search,
+    add_steps,
+    add_test_files,
+    flag,
+    given_fields,
+)
+from kseq.cli.runs import (
+    check_steps,
+    load_translator,
+    pair_every_line,
+    print_figures,
+    read_search,
+    read_test_pairs,
+    refuse_search,
+)
+from kseq.console import counted, show_warning
+from kseq.search.strategies import BeamSearch, Sampling, make_strategy
+
+_TRANSLATE_EXAMPLES = """
+examples:
+  echo "The red car is old." | kseq translate runs/en-fr
+  kseq translate runs/en-fr english.txt --beam 5 > french.txt
+  kseq translate runs/en-fr english.txt --beam 5 --n-best 3 --json
+  kseq translate runs/en-fr english.txt --samples 5 --top-p 0.9 --seed 1
+  kseq translate runs/en-fr english.txt --beam 5 --forbid '<unk>' --prefix "Il y a"
+  kseq translate runs/en-fr english.txt --replace-unknown --dictionary names.tsv
+  kseq translate runs/a english.txt --ensemble runs/b runs/c
+  ls features/*.npy | kseq translate runs/digits
+  kseq translate runs/sensors files.txt --steps 50 > predictions.jsonl
+
+With --n-best or --samples, each output line holds several translations separated by tabs. For
+real-valued sources, each input line is the name of a .npy file; for real-valued targets, each
+output line is a JSON list of steps.
+"""
+
+
+def add_translate(subparsers):
+    """Adds `kseq translate`."""
+    command = add_command(
+        subparsers,
+        "translate",
+        translate,
+        "translate text line by line",
+        _TRANSLATE_EXAMPLES,
+    )
+    add_run(command)
+    command.add_argument(
+        "file", nargs="?", metavar="FILE", help="text to translate (default: standard input)"
+    )
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="print a JSON object per input line, with scores and tokens",
+    )
+    add_steps(command)
+    add_prefix(command)
+    add_ensemble(command)
+    add_precision(command)
+    add_search(command, n_best=True)
+    add_sampling(command)
+
+
+def translate(options):
+    """Translates lines, or predicts real values: `Translator.stream`, `Translator.predict`."""
+    from kseq.corpora.lines import require_file
+
+    strategy = _make_strategy(options)
+    for path in (options.file, strategy.dictionary):
+        if path is not None:
+            require_file(pathlib.Path(path))
+    translator = load_translator(options)
+    check_steps(translator, options)
+    if translator.predicts_values:
+        _predict(translator, options)
+        return
+    is_single = isinstance(strategy, BeamSearch) and options.n_best is None
+    with _open_sources(options, translator) as sources, counted("sentences") as count:
+        for hypotheses in translator.stream(sources, strategy, options.prefix):
+            line = _translation_line(hypotheses, is_single, options.json)
+            print(line, flush=options.file is None)
+            count()
+
+
+def _make_strategy(options):
+    sampling, search = given_fields(options, Sampling), given_fields(options, BeamSearch)
+    sampling_only = sorted(set(sampling) - set(search))
+    search_only = sorted(set(search) - set(sampling))
+    if sampling_only and search_only:
+        raise ValueError(
+            f"{flag(search_only[0])} is for beam search, {flag(sampling_only[0])} for sampling: "
+            "use only one of them"
+        )
+    if sampling_only and "samples" not in sampling:
+        raise ValueError(f"{flag(sampling_only[0])} is for sampling: add --samples N")
+    kind, fields = (Sampling, sampling) if sampling_only else (BeamSearch, search)
+    return make_strategy(kind, **fields)
+
+
+def _open_sources(options, translator):
+    from kseq.corpora.sources import open_sources
+
+    if options.file is None and sys.stdin is not None and sys.stdin.isatty():
+        print("one sentence per line, Ctrl-D to end", file=sys.stderr)
+    return open_sources(options.file, translator.codecs.source.is_text)
+
+
+def _predict(translator, options):
+    from kseq.corpora.lines import chunks
+
+    refuse_search(translator, options)
+    with _open_sources(options, translator) as sources, counted("sequences") as count:
+        for chunk in chunks(sources, translator.read_ahead):
+            for prediction in translator.predict(chunk, options.steps):
+                print(json.dumps(prediction.values.tolist()), flush=options.file is None)
+                count()
+
+
+def _translation_line(hypotheses, is_single, as_json):
+    if not as_json:
+        return "\t".join(hypothesis.text for hypothesis in hypotheses)
+    best = hypotheses[0]
+    line = {}
+    if best.source_tokens is not None:
+        line = {"source": best.source, "source_tokens": best.source_tokens}
+    if is_single:
+        line |= best.to_dict()
+    else:
+        line["hypotheses"] = [hypothesis.to_dict() for hypothesis in hypotheses]
+    return json.dumps(line, ensure_ascii=False)
+
+
+_SCORE_EXAMPLES = """
+examples:
+  kseq score runs/en-fr
+  kseq score runs/de-en --test test.de.gz test.en.gz --json
+
+Targets are read with teacher forcing. Each output line holds the log-probability of a target, its
+log-probability per token, and the target, separated by tabs, in the order of the pairs.
+"""
+
+
+def add_score(subparsers):
+    """Adds `kseq score`."""
+    command = add_command(
+        subparsers,
+        "score",
+        score,
+        "compute how probable given translations are",
+        _SCORE_EXAMPLES,
+    )
+    add_run(command)
+    add_test_files(command)
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="print a JSON object per pair, with the log-probability of each token",
+    )
+    add_ensemble(command)
+
+
+def score(options):
+    """Scores given targets: `Translator.score`."""
+    from kseq.corpora.lines import chunks
+
+    pairs, _ = read_test_pairs(options)
+    translator = load_translator(options)
+    with counted("pairs") as count:
+        for chunk in chunks(pair_every_line(pairs), translator.read_ahead):
+            for result in translator.score(chunk):
+                if translator.predicts_values:
+                    print(_error_line(result, options.json))
+                else:
+                    print(_score_line(result, options.json))
+                count()
+
+
+def _error_line(prediction, as_json):
+    return json.dumps({"error": prediction.error}) if as_json else f"{prediction.error:.6f}"
+
+
+def _score_line(translation, as_json):
+    if not as_json:
+        return f"{translation.log_probability:.6f}\t{translation.score:.6f}\t{translation.text}"
+    line = {} if translation.source_tokens is None else {"source": translation.source}
+    scores = translation.to_dict()
+    line["target"] = scores.pop("text")
+    return json.dumps(line | scores, ensure_ascii=False)
+
+
+_EVALUATE_EXAMPLES = """
+examples:
+  kseq evaluate runs/en-fr
+  kseq evaluate runs/de-en --test test.de.gz test.en.gz --beam 5 --json
+"""
+
+
+def add_evaluate(subparsers):
+    """Adds `kseq evaluate`."""
+    command = add_command(
+        subparsers,
+        "evaluate",
+        evaluate,
+        "compare the translations of a run with references",
+        _EVALUATE_EXAMPLES,
+    )
+    add_run(command)
+    add_test_files(command)
+    command.add_argument("--json", action="store_true", help="print a JSON object")
+    add_ensemble(command)
+    add_precision(command)
+    add_search(command)
+
+
+def evaluate(options):
+    """Measures a run: `Translator.evaluate`."""
+    search = read_search(options)
+    pairs, alignments = read_test_pairs(options)
+    translator = load_translator(options)
+    refuse_search(translator, options)
+    figures = translator.evaluate(pairs, alignments, **search)
+    if pairs.blank:
+        show_warning(f"{pairs}: {pairs.blank:,} pairs with an empty side were left out")
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        print_figures(figures)

@@ -1,0 +1,50 @@
+"""Sources to translate, one for each line of a file or of standard input."""
+
+import contextlib
+import sys
+
+from kseq.corpora.arrays import read_values
+from kseq.corpora.lines import WaitingLines, decode_lines, read_lines
+
+
+@contextlib.contextmanager
+def open_sources(file=None, is_text=True):
+    """Opens sources that `Translator.stream` or `Translator.predict` takes, a context.
+
+    Args:
+        file: File of lines, as `kseq.corpora.lines.read_lines` takes it; standard input by
+            default, whose lines are read in the background (`WaitingLines`).
+        is_text: Whether a line is a source; else it is the name of a `.npy` file of real values.
+
+    Yields:
+        An iterable of sentences, or of arrays `[S, F]`.
+
+    Raises:
+        FileNotFoundError: The file is missing.
+        ValueError: Standard input is closed, a line is not UTF-8, or an array cannot be read.
+    """
+    with _open_lines(file) as lines:
+        yield lines if is_text else _read_arrays(lines)
+
+
+@contextlib.contextmanager
+def _open_lines(file):
+    if file is not None:
+        with contextlib.closing(read_lines(file)) as numbered:
+            yield (line for _, line in numbered)
+        return
+    if sys.stdin is None:
+        raise ValueError("standard input is closed; name a file")
+    # Opened again: when Python exits, it would wait for a thread that still reads `sys.stdin`.
+    with open(sys.stdin.fileno(), "rb", closefd=False) as stream:
+        yield WaitingLines(line for _, line in decode_lines(stream, "standard input"))
+
+
+def _read_arrays(lines):
+    for number, line in enumerate(lines, start=1):
+        try:
+            if not line.strip():
+                raise ValueError("expected the name of a .npy file; received an empty line")
+            yield read_values(line.strip())
+        except (ValueError, OSError) as error:
+            raise ValueError(f"line {number} of the input: {error}") from error

@@ -1,0 +1,49 @@
+"""The pairs that a run is measured with: its own test split, or files that are named."""
+
+from kseq.corpora.corpus import describe_features, open_pairs, reopen_corpus
+from kseq.errors import SettingError
+from kseq.runs.directory import read_run
+
+
+def open_test_pairs(run, files=None, swap=False):
+    """Opens pairs to measure a run with, after checking that they fit it.
+
+    Args:
+        run: Run directory.
+        files: Files of pairs as `kseq.load_corpus` takes them; by default, the test split of the
+            corpus that the run was trained on.
+        swap: Whether the second column of `files`, or the second file, is the source.
+
+    Returns:
+        The pairs, `Pairs` or `ValuePairs`; and an iterable of their gold alignments, or None if
+        there are none or the tokens of the run are not words.
+
+    Raises:
+        FileNotFoundError: The run or a file is missing.
+        ValueError: The run is damaged or does not know its corpus, or the pairs cannot be read
+            or do not fit the run.
+    """
+    _, config, record = read_run(run)
+    alignments = None
+    if files:
+        pairs = open_pairs(files, swap)
+    elif swap:
+        raise SettingError(
+            "{swap} is for files that are named; the test split of the run is read as in training"
+        )
+    else:
+        if record.corpus is None:
+            raise ValueError(
+                f"{run}: the run does not know the files of its corpus; name files of test pairs"
+            )
+        corpus = reopen_corpus(record.corpus)
+        pairs = corpus.test
+        if config.text.reads_words and corpus.has_alignments("test"):
+            alignments = corpus.alignments("test")
+    trained = config.model.source_features, config.model.target_features
+    if pairs.features != trained:
+        expected, received = map(describe_features, (trained, pairs.features))
+        raise ValueError(
+            f"{pairs}: expected {expected}, as in the training of the run; received {received}"
+        )
+    return pairs, alignments
