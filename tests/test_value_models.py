@@ -202,7 +202,7 @@ def test_the_command_reads_and_writes_values(run, folder, capsys):
     capsys.readouterr()
     if translator.predicts_values:
         assert main(arguments) == 2
-        assert "set the number of steps with --steps" in capsys.readouterr().err
+        assert "expected --steps, the number of steps to predict" in capsys.readouterr().err
         assert main([*arguments, "--steps", "2", "--beam", "3"]) == 2
         assert "real values are predicted without a search" in capsys.readouterr().err
         assert main([*arguments, "--steps", "2"]) == 0

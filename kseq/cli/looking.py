@@ -9,18 +9,15 @@ from kseq.cli.options import (
     add_search,
     add_steps,
     add_test_files,
-    flag,
     require_suffix,
 )
 from kseq.cli.runs import (
-    check_steps,
     load_runs,
     load_translator,
     pair_every_line,
     print_figures,
     read_search,
     read_test_pairs,
-    refuse_search,
 )
 from kseq.console import counted
 from kseq.files import require_folder_of
@@ -89,43 +86,40 @@ def add_heatmap(subparsers):
 
 
 def heatmap(options):
-    """Draws attention: `kseq.plot_attention`, written to a file."""
+    """Draws attention: `kseq.analysis.attended.attend`, then `kseq.plot_attention` to a file."""
+    from kseq.analysis.attended import attend
     from kseq.analysis.heatmap import check_options, save_heatmap
 
     search = read_search(options)
-    if not all(sentence.strip() for sentence in options.sentences):
-        raise ValueError("expected a sentence to draw; received an empty one")
     require_suffix(options.out, (".png", ".svg", ".pdf"))
     require_folder_of(options.out)
-    _check_target(options, search)
-    drawing = _drawing_options(options)
+    drawing = _read_drawing(options)
     check_options(**drawing)
     translator = load_translator(options)
-    check_steps(translator, options)
     if (options.head or options.panels != "mean") and not translator.has_heads:
         raise ValueError(
             "--head and --panels are for a single Transformer; this run or ensemble has no heads"
         )
-    results = _attend(translator, search, options)
+    results = attend(
+        translator,
+        options.sentences,
+        target=options.target,
+        steps=options.steps,
+        prefix=options.prefix,
+        **search,
+    )
+    if options.target is None and not translator.predicts_values:
+        print(*(result.text for result in results), sep="\n")
     save_heatmap(results if len(results) > 1 else results[0], options.out, **drawing)
     print(options.out)
 
 
-def _check_target(options, search):
-    if options.gold is not None and options.target is None:
-        raise ValueError("--gold requires --target: its links refer to the words of that target")
-    if options.target is None:
-        return
-    if len(options.sentences) > 1:
-        raise ValueError(f"--target is for one sentence; received {len(options.sentences)}")
-    if search or options.prefix is not None:
-        name = next(iter(search), "prefix")
-        raise ValueError(f"{flag(name)} is for a search; with --target there is none")
-
-
-def _drawing_options(options):
+def _read_drawing(options):
+    """Returns the options of `kseq.plot_attention`, by name."""
     from kseq.corpora.corpus import read_links
 
+    if options.gold is not None and options.target is None:
+        raise ValueError("--gold requires --target: its links refer to the words of that target")
     return {
         "head": tuple(options.head) if options.head else None,
         "panels": options.panels,
@@ -133,21 +127,6 @@ def _drawing_options(options):
         "low_probability": options.low_probability,
         "gold": None if options.gold is None else read_links(options.gold, "--gold"),
     }
-
-
-def _attend(translator, search, options):
-    """Returns the results to draw, after printing what was translated."""
-    if options.target is not None:
-        if translator.predicts_values:
-            raise ValueError("--target is for text; this model predicts real values")
-        return translator.score([(options.sentences[0], options.target)])
-    if translator.predicts_values:
-        refuse_search(translator, options)
-        return translator.predict(options.sentences, options.steps)
-    results = translator.translate(options.sentences, prefix=options.prefix, **search)
-    for result in results:
-        print(result.text)
-    return results
 
 
 _ALIGN_EXAMPLES = """

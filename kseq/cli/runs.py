@@ -81,18 +81,6 @@ def refuse_search(translator, options):
         )
 
 
-def check_steps(translator, options):
-    """Checks that a number of steps is given if, and only if, the targets are real-valued.
-
-    Raises:
-        ValueError: It is missing, or means nothing to this model.
-    """
-    if translator.predicts_values and options.steps is None:
-        raise ValueError("the targets are real-valued: set the number of steps with --steps")
-    if not translator.predicts_values and options.steps is not None:
-        raise ValueError("--steps is for real-valued targets; this model produces text")
-
-
 def print_figures(figures):
     """Prints figures as a table of two columns.
 

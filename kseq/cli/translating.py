@@ -18,7 +18,6 @@ from kseq.cli.options import (
     given_fields,
 )
 from kseq.cli.runs import (
-    check_steps,
     load_translator,
     pair_every_line,
     print_figures,
@@ -82,7 +81,7 @@ def translate(options):
         if path is not None:
             require_file(pathlib.Path(path))
     translator = load_translator(options)
-    check_steps(translator, options)
+    _check_steps(translator, options.steps)
     if translator.predicts_values:
         _predict(translator, options)
         return
@@ -92,6 +91,16 @@ def translate(options):
             line = _translation_line(hypotheses, is_single, options.json)
             print(line, flush=options.file is None)
             count()
+
+
+def _check_steps(translator, steps):
+    """Checks that a number of steps is given if, and only if, the targets are real-valued."""
+    if translator.predicts_values and steps is None:
+        raise ValueError(
+            "expected --steps, the number of steps to predict, as the targets are real-valued"
+        )
+    if not translator.predicts_values and steps is not None:
+        raise ValueError("--steps is for real-valued targets; this model writes text")
 
 
 def _make_strategy(options):
