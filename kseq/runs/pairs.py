@@ -34,7 +34,7 @@ def open_test_pairs(run, files=None, swap=False):
     else:
         if record.corpus is None:
             raise ValueError(
-                f"{run}: the run does not know the files of its corpus; name files of test pairs"
+                f"{run}: the run does not know the files of its corpus; name test files with --test"
             )
         corpus = reopen_corpus(record.corpus)
         pairs = corpus.test
