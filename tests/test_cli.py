@@ -198,7 +198,7 @@ def test_bad_commands(small_run, small_files, tmp_path, complains):
         (["train", "--corpus", "en-de", *out], "unknown corpus: 'en-de'.*en-fr"),
         (["train", "--train", "a", "b", "c", *out], "file not found: a"),
         (["train", "--corpus", "en-fr", "--swap", *out], "--swap and --apart require --train"),
-        (["evaluate", small_run, "--swap"], "--swap is for files that are named"),
+        (["evaluate", small_run, "--swap"], "--swap is for the files of --test"),
         (["train", *data, "--config", tmp_path / "no.yaml", *out], "config file not found"),
         (["train", *data, "--config", tmp_path / "config.yaml", *out], "did you mean 'units'"),
         (["train", *data, "--set", "unitz=3", *out], "unknown setting 'unitz'"),

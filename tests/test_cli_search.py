@@ -265,7 +265,7 @@ def test_what_cannot_be_asked_for(small_run, checkpointed, text, tmp_path, compl
         (["average", small_run, "--out", tmp_path / "x"], "has no checkpoints; train with check"),
         (
             ["average", checkpointed, "--last", 3, "--out", tmp_path / "x"],
-            "last must be from 1 to 2, the number of checkpoints in .*checkpointed",
+            "--last must be from 1 to 2, the number of checkpoints in .*checkpointed",
         ),
         (["average", checkpointed, "--out", small_run], "already holds a run"),
         (
@@ -277,7 +277,7 @@ def test_what_cannot_be_asked_for(small_run, checkpointed, text, tmp_path, compl
             ["heatmap", small_run, "a", "--panels", "heads", *picture],
             "--panels are for a single T",
         ),
-        (["heatmap", small_run, "a", "--panels", "foo", *picture], "panels must be 'mean', 'layer"),
+        (["heatmap", small_run, "a", "--panels", "foo", *picture], "--panels must be 'mean', 'lay"),
         (["report", small_run, "--out", tmp_path / "no" / "page.html"], "No such file or directo"),
         (["score", small_run, "--test", tmp_path / "none"], "file not found"),
         (["align", small_run, "--reverse", lower], "case|tokens|direction"),
@@ -288,7 +288,7 @@ def test_what_cannot_be_asked_for(small_run, checkpointed, text, tmp_path, compl
         (["report", small_run, "--out", tmp_path / "page.pdf"], "--out must end in .html"),
         (
             ["report", small_run, "--out", tmp_path / "page.html", "--sentences", -1],
-            "sentences must be a whole number from 0 on",
+            "--sentences must be a whole number from 0 on",
         ),
         (["heatmap", small_run, "a", "--gold", "0-0", *picture], "--gold requires --target"),
         (

@@ -41,8 +41,9 @@ class HeatmapOptions:
 
     def __post_init__(self):
         if self.panels not in _PANELS:
-            raise ValueError(
-                f"panels must be 'mean', 'layers' or 'heads'; received {reprlib.repr(self.panels)}"
+            raise SettingError(
+                "{panels} must be 'mean', 'layers' or 'heads'; received {0}",
+                reprlib.repr(self.panels),
             )
         if self.head is not None and self.panels != "mean":
             raise ValueError(

@@ -19,6 +19,7 @@ from kseq.analysis.evaluation import LONGEST
 from kseq.analysis.report_page import page
 from kseq.corpora.corpus import Corpus
 from kseq.corpora.lines import chunks
+from kseq.errors import SettingError
 from kseq.files import write_text
 
 SUSPICIOUS = 10  # sentences that are shown because something seems to be wrong with them
@@ -59,7 +60,9 @@ def attention_report(translator, data, path, alignments=None, sentences=200, hea
     """
     check_attends_words(translator, head)
     if isinstance(sentences, bool) or not isinstance(sentences, int) or sentences < 0:
-        raise ValueError(f"sentences must be a whole number from 0 on; received {sentences!r}")
+        raise SettingError(
+            "{sentences} must be a whole number from 0 on; received {0!r}", sentences
+        )
     pairs, alignments = _pairs_and_gold(translator, data, alignments)
     survey = _Survey(head)
     shown = {}

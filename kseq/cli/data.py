@@ -92,7 +92,7 @@ def add_inspect(subparsers):
         "--valid", nargs="+", metavar="FILE", help="validation pairs to compare with"
     )
     command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs to compare with")
-    add_swap(command, "all files")
+    add_swap(command)
     command.add_argument("--out", metavar="PICTURE", help="picture to write: .png, .svg or .pdf")
     command.add_argument(
         "--suggest", metavar="SETTINGS", help="write the suggested settings to this .yaml file"
@@ -161,7 +161,7 @@ def add_clean(subparsers):
         metavar="FILE",
         help="held-out pairs; pairs that match one of them are dropped (may be repeated)",
     )
-    add_swap(command, "all files")
+    add_swap(command)
     add_fields(command, "what to drop", Cleaning)
 
 

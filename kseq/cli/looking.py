@@ -38,7 +38,7 @@ def add_heatmap(subparsers):
         subparsers,
         "heatmap",
         heatmap,
-        "translate a sentence and draw its attention",
+        "translate sentences and draw the attention",
         _HEATMAP_EXAMPLES,
     )
     add_run(command)

@@ -46,17 +46,20 @@ def add_run(command):
 def add_test_files(command):
     """Adds the pairs that a run is measured with."""
     command.add_argument(
-        "--test", nargs="+", metavar="FILE", help="pairs (default: the test split of the run)"
+        "--test",
+        nargs="+",
+        metavar="FILE",
+        help="test pairs (default: those of the run's own corpus)",
     )
-    add_swap(command, "the files of --test")
+    add_swap(command, "of --test")
 
 
-def add_swap(command, files):
+def add_swap(command, scope="in all files"):
     """Adds the direction in which pairs are read."""
     command.add_argument(
         "--swap",
         action="store_true",
-        help=f"read the second column, or the second file, of {files} as the source",
+        help=f"take the second column, or the second of two files, as the source ({scope})",
     )
 
 
@@ -116,7 +119,7 @@ def add_search(command, note="", n_best=False):
         n_best: Whether the command can give several results for a source.
     """
     add_fields(command, "beam search" + note, BeamSearch, leave_out=() if n_best else ("n_best",))
-    add_fields(command, "constraints on the output", Rules)
+    add_fields(command, "constraints on the output" + note, Rules)
 
 
 def add_sampling(command):
@@ -199,7 +202,7 @@ def summarize_fields(kind):
 
 
 def _as_help(text, names):
-    sentence = re.split(r"\.(?: (?!\d)|$)", text)[0].removeprefix("Whether to ")
+    sentence = re.split(r"\.(?: (?=[A-Z`\"(])|$)", text)[0].removeprefix("Whether to ")
     sentence = re.sub(
         r"`([^`]+)`", lambda code: flag(code[1]) if code[1] in names else code[1], sentence
     ).replace('"', "")

@@ -37,7 +37,7 @@ def add_train(subparsers):
     )
     command.add_argument("--valid", nargs="+", metavar="FILE", help="validation pairs")
     command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs, for kseq evaluate")
-    add_swap(command, "all files")
+    add_swap(command)
     command.add_argument(
         "--apart",
         default="source",
@@ -129,7 +129,11 @@ example:
 def add_average(subparsers):
     """Adds `kseq average`."""
     command = add_command(
-        subparsers, "average", average, "average the last checkpoints of a run", _AVERAGE_EXAMPLES
+        subparsers,
+        "average",
+        average,
+        "average the weights of a run's last checkpoints",
+        _AVERAGE_EXAMPLES,
     )
     add_run(command)
     command.add_argument(
@@ -157,7 +161,7 @@ def average(options):
 
 
 _RECIPES_EXAMPLES = """
-A recipe is a file of settings that reached a published figure; docs/results.md has the figures:
+A recipe is a file of settings whose result on a public corpus is in docs/results.md:
   kseq fetch multi30k data
   kseq train --recipe multi30k-de-en --data data --out runs/de-en
   kseq evaluate runs/de-en --beam 5

@@ -167,7 +167,7 @@ def add_score(subparsers):
         subparsers,
         "score",
         score,
-        "compute how probable given translations are",
+        "compute the log-probabilities of given translations",
         _SCORE_EXAMPLES,
     )
     add_run(command)
@@ -222,7 +222,7 @@ def add_evaluate(subparsers):
         subparsers,
         "evaluate",
         evaluate,
-        "compare the translations of a run with references",
+        "measure a run on test pairs",
         _EVALUATE_EXAMPLES,
     )
     add_run(command)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from kseq.console import transferred
 from kseq.corpora.archives import DAMAGES
 from kseq.corpora.downloads import DownloadFailed, download, require_address
+from kseq.errors import SettingError
 from kseq.files import locked, replaced_file
 
 _MOST_UNPACKED = 100  # bytes for each one of an archive; text is packed to a third or so
@@ -101,7 +102,7 @@ def fetch(name, folder, base=None, timeout=60.0):
     if base is not None:
         require_address(base)
     if not 0 < timeout < 1e6:
-        raise ValueError(f"timeout must be a number of seconds above 0; received {timeout}")
+        raise SettingError("{timeout} must be a number of seconds above 0; received {0}", timeout)
     _require_writable(folder)
     with locked(folder / corpus.name), transferred() as report:
         return [_fetch_file(corpus, file, folder, base, timeout, report) for file in corpus.files]

@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 
+from kseq.errors import SettingError
 from kseq.runs import directory as run_directory
 from kseq.runs.weights import load_model, load_weights, save_weights
 
@@ -55,7 +56,7 @@ def _last_checkpoints(run, last):
             "the last five epochs (--set checkpoints=5)"
         )
     if last is not None and not 1 <= last <= len(checkpoints):
-        raise ValueError(
-            f"last must be from 1 to {len(checkpoints)}, the number of checkpoints in {run}"
+        raise SettingError(
+            "{last} must be from 1 to {0}, the number of checkpoints in {1}", len(checkpoints), run
         )
     return dict(list(checkpoints.items())[-(last or len(checkpoints)) :])

@@ -5,14 +5,14 @@ from kseq.errors import SettingError
 from kseq.runs.directory import read_run
 
 
-def open_test_pairs(run, files=None, swap=False):
+def open_test_pairs(run, test=None, swap=False):
     """Opens pairs to measure a run with, after checking that they fit it.
 
     Args:
         run: Run directory.
-        files: Files of pairs as `kseq.load_corpus` takes them; by default, the test split of the
+        test: Files of pairs as `kseq.load_corpus` takes them; by default, the test split of the
             corpus that the run was trained on.
-        swap: Whether the second column of `files`, or the second file, is the source.
+        swap: Whether the second column of `test`, or the second file, is the source.
 
     Returns:
         The pairs, `Pairs` or `ValuePairs`; and an iterable of their gold alignments, or None if
@@ -25,16 +25,16 @@ def open_test_pairs(run, files=None, swap=False):
     """
     _, config, record = read_run(run)
     alignments = None
-    if files:
-        pairs = open_pairs(files, swap)
+    if test:
+        pairs = open_pairs(test, swap)
     elif swap:
         raise SettingError(
-            "{swap} is for files that are named; the test split of the run is read as in training"
+            "{swap} is for the files of {test}; the run's own test split is read as in training"
         )
     else:
         if record.corpus is None:
-            raise ValueError(
-                f"{run}: the run does not know the files of its corpus; name test files with --test"
+            raise SettingError(
+                "{test} must name files of pairs: {0} does not know the files of its corpus", run
             )
         corpus = reopen_corpus(record.corpus)
         pairs = corpus.test

@@ -18,8 +18,8 @@ class Rules(Section):
 
     Args:
         minimum_length: Minimum number of tokens in an output.
-        maximum_length: Maximum number of tokens in an output. An output that reaches it ends
-            there. By default, ten more than twice the length that the training split suggests.
+        maximum_length: Maximum number of tokens in an output; by default, ten more than twice
+            the length to be expected. An output that reaches it ends there.
         minimum_ratio: Minimum number of tokens per source token (or step of real values).
         maximum_ratio: Maximum number of tokens per source token (or step of real values). If
             both an absolute and a relative bound are given, the stricter one applies; if a

@@ -1,0 +1,149 @@
+"""Options that are made from the fields of settings, and what the command says about errors."""
+
+import argparse
+import dataclasses
+from typing import Literal
+
+import pytest
+
+from kseq import BeamSearch, Cleaning, Sampling
+from kseq.cli import options as cli_options
+from kseq.cli.errors import explain
+from kseq.cli.main import main
+from kseq.errors import SettingError
+from kseq.fields import Section, number
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings(Section):
+    """Settings of a test.
+
+    Args:
+        size: Size of it, e.g. of `a_flag` in 100% of cases (Author et al. 2016); 1 is small. This
+            is left out.
+        a_flag: Whether to do something. It is off by default.
+        is_on: Whether to keep `"all"` of it.
+        kind: Kind of it.
+        words: Words that are used.
+    """
+
+    size: int = number(1000, minimum=1, maximum=2000)
+    a_flag: bool = False
+    is_on: bool = True
+    kind: Literal["one", "two"] = "one"
+    words: tuple = ()
+    ratio: float | None = None
+
+
+@pytest.fixture
+def parser():
+    parser = argparse.ArgumentParser(prog="test", formatter_class=WideHelp)
+    cli_options.add_fields(parser, "settings", Settings)
+    return parser
+
+
+class WideHelp(argparse.HelpFormatter):
+    """Help whose lines are not wrapped."""
+
+    def __init__(self, prog):
+        super().__init__(prog, width=1000, max_help_position=40)
+
+
+def test_every_field_is_an_option_with_its_type(parser):
+    words = ["--size", "3", "--a-flag", "--no-is-on", "--kind", "two", "--words", "a", "b"]
+    options = parser.parse_args([*words, "--words", "c", "--ratio", "0.5"])
+    assert cli_options.given_fields(options, Settings) == {
+        "size": 3,
+        "a_flag": True,
+        "is_on": False,
+        "kind": "two",
+        "words": ["a", "b", "c"],
+        "ratio": 0.5,
+    }
+
+
+def test_fields_that_are_not_given_keep_their_own_defaults(parser):
+    assert cli_options.given_fields(parser.parse_args([]), Settings) == {}
+
+
+def test_the_help_of_an_option_is_the_first_sentence_about_its_field(parser):
+    lines = [" ".join(line.split()) for line in parser.format_help().splitlines()]
+    assert (
+        "--size N size of it, e.g. of --a-flag in 100% of cases (Author et al. 2016); 1 is small "
+        "(default: 1,000)" in lines
+    )
+    assert "--a-flag do something" in lines
+    assert "--is-on, --no-is-on keep all of it (default: on)" in lines
+    assert "--kind {one,two} kind of it (default: one)" in lines
+
+
+@pytest.mark.parametrize(
+    "command, kind", [("translate", BeamSearch), ("translate", Sampling), ("clean", Cleaning)]
+)
+def test_every_field_of_a_strategy_and_of_cleaning_is_explained_in_the_help(command, kind, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    summaries = {}
+    for base in kind.__mro__:
+        summaries |= cli_options.summarize_fields(base) if dataclasses.is_dataclass(base) else {}
+    for field in dataclasses.fields(kind):
+        assert cli_options.flag(field.name) in text
+        assert summaries[field.name] in text
+
+
+def test_errors_about_settings_show_the_flags_of_the_command():
+    error = SettingError("{n_best} must be at most {beam_size} ({0})", 3)
+    options = argparse.Namespace(n_best=None, beam_size=None)
+    assert explain(error, options) == ("--n-best must be at most --beam (3)", 2)
+
+
+def test_errors_about_settings_of_a_model_show_the_names_of_the_settings():
+    error = SettingError("{units} must be at least {0}", 2)
+    assert explain(error, argparse.Namespace(set=[])) == ("units must be at least 2", 2)
+
+
+@pytest.mark.parametrize(
+    "error, explanation",
+    [
+        (TypeError("a is no number"), ("a is no number", 2)),
+        (
+            FileNotFoundError(2, "No such file or directory", "x"),
+            ("x: No such file or directory", 2),
+        ),
+        (OSError(28, "No space left on device"), ("No space left on device", 2)),
+        (FileNotFoundError("file not found: x"), ("file not found: x", 2)),
+        (MemoryError("8 GiB"), ("out of memory: 8 GiB", 1)),
+        (RuntimeError("it failed"), ("it failed", 1)),
+        (KeyboardInterrupt(), ("stopped", 1)),
+        (KeyError("a fault of kseq itself"), None),
+    ],
+)
+def test_an_error_has_a_message_and_an_exit_code(error, explanation):
+    assert explain(error, argparse.Namespace()) == explanation
+
+
+def test_a_graph_without_enough_memory_is_explained():
+    import tensorflow as tf
+
+    @tf.function
+    def fill(size):
+        return tf.zeros([size, 10_000_000])
+
+    with pytest.raises(tf.errors.ResourceExhaustedError) as caught:
+        fill(tf.constant(2_000_000_000))
+    message, code = explain(caught.value, argparse.Namespace())
+    assert message.startswith("out of memory") and code == 1
+
+
+def test_a_graph_that_fails_is_reported_in_one_line_without_its_location():
+    import tensorflow as tf
+
+    @tf.function
+    def gather(position):
+        return tf.gather(tf.range(3), position)
+
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        gather(tf.constant(9))
+    explanation = explain(caught.value, argparse.Namespace())
+    assert explanation == ("InvalidArgumentError: indices = 9 is not in [0, 3)", 1)
