@@ -117,7 +117,8 @@ def write_data(source, folder):
 
     import kseq
     from kseq.corpora.lines import chunks
-    from kseq.pipeline.survey import as_bytes, build_codecs
+    from kseq.pipeline.survey import build_codecs
+    from kseq.sides.text_side import as_bytes
     from kseq.special_tokens import SPECIAL_TOKENS
 
     corpus = open_corpus(source)

@@ -11,8 +11,8 @@ from references import grow_diag_final_and
 
 from kseq import Config, TextConfig, alignment_error_rate, hard_alignment, to_pharaoh
 from kseq.analysis.alignment import METHODS, align, attention_of, symmetrize
-from kseq.corpora.values import ValueCodec
 from kseq.pipeline.codecs import CodecPair
+from kseq.pipeline.value_codec import ValueCodec
 from kseq.special_tokens import SPECIAL_TOKENS
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kseq.corpora.values import ValueCodec
+from kseq.pipeline.value_codec import ValueCodec
 from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, UNK
 from kseq.text.codec import TextCodec
 from kseq.translation import batches

@@ -172,10 +172,10 @@ def test_forced_scores_agree_by_ids(translator):
     found = translator.inference.search([{"source_ids": ids}], BeamSearch(beam_size=4, n_best=4))
     for rank in range(4):
         targets = tf.pad(found.ids[:, rank], [[0, 0], [1, 0]], constant_values=2)
-        forced, *_ = translator.inference.force([{"source_ids": ids}], targets)
+        losses, *_ = translator.inference.force([{"source_ids": ids}], targets)
         for row, length in enumerate(found.lengths[:, rank].numpy()):
             np.testing.assert_allclose(
-                tf.reduce_sum(forced[row, :length]), found.log_probabilities[row, rank], atol=1e-4
+                -tf.reduce_sum(losses[row, :length]), found.log_probabilities[row, rank], atol=1e-4
             )
 
 

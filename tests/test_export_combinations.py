@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from kseq import Config, Translator
-from kseq.corpora.values import ValueCodec
 from kseq.pipeline.codecs import CodecPair
+from kseq.pipeline.value_codec import ValueCodec
 from kseq.runs.record import RunRecord
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text.codec import TextCodec

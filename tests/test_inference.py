@@ -43,7 +43,7 @@ def test_an_ensemble_holds_probable_what_its_models_do_on_average(average):
         inference = Inference(*zip(*members), length_ratio=1.0, average=average)
         # PAD is no target; what it leaves is known from the others.
         targets = tf.stack([tf.fill([rows], START), tf.range(rows)], axis=1)
-        return np.exp(inference.force([inputs] * len(members), targets)[0][1:, 0])
+        return np.exp(-inference.force([inputs] * len(members), targets)[0][1:, 0])
 
     alone = np.array([probabilities(member) for member in members])
     alone = np.concatenate([1.0 - alone.sum(axis=1, keepdims=True), alone], axis=1)
@@ -108,9 +108,8 @@ def expected_bounds(words, prefix, asked):
     ],
 )
 def test_bounds(inference, asked):
-    ids = tf.ragged.constant([[4] * count + [END] for count in WORDS], dtype=tf.int32).to_tensor()
     prefixes = tf.ragged.constant([[4] * count for count in PREFIXES], dtype=tf.int32).to_tensor()
     lengths = tf.constant([count + 1.0 for count in WORDS])
-    most, least = inference._bounds({"source_ids": ids}, lengths, BeamSearch(**asked), prefixes)
+    most, least = inference._bounds(lengths, BeamSearch(**asked), prefixes)
     found = list(zip(most.numpy().tolist(), least.numpy().tolist()))
     assert found == [expected_bounds(*both, asked) for both in zip(WORDS, PREFIXES)]

@@ -11,7 +11,6 @@ from kseq.corpora.corpus import Pairs
 from kseq.corpora.values import ValuePairs, write_records
 from kseq.pipeline.batching import (
     OTHER_PAIRS,
-    POOL,
     batch_count,
     bucket_by_length,
     expect,
@@ -112,20 +111,21 @@ def test_a_batch_across_two_lengths_does_not_mix_the_longest_with_the_shortest(k
     dataset = tf.data.Dataset.from_tensors(
         tuple(tf.ragged.constant([[1] * length for length in side], tf.int32) for side in sides)
     )
-    for batch in dataset.apply(bucket_by_length(TrainingConfig(batch_size=4), kind)):
+    bucket = bucket_by_length(TrainingConfig(batch_size=4), 1000, source_first=kind == "values")
+    for batch in dataset.apply(bucket):
         lengths = [side.row_lengths().numpy() for side in batch]
         steps = lengths[1] if kind == "values" else lengths[0]
         assert np.ptp(steps) < 4
 
 
-def test_batches_leave_in_an_order_of_their_own_in_every_pool_and_epoch(monkeypatch):
-    monkeypatch.setitem(POOL, "text", 109)  # ten batches
+def test_every_pool_and_epoch_has_its_own_order_of_batches():
     pool = [[1] * (1 + n // 10) for n in range(100)]
     lengths = tf.ragged.constant(pool + pool, dtype=tf.int32)
 
     def orders():
         dataset = tf.data.Dataset.from_tensor_slices((lengths, lengths)).ragged_batch(7)
-        dataset = dataset.apply(bucket_by_length(TrainingConfig(batch_size=10, seed=3)))
+        # A pool of ten batches, rounded down.
+        dataset = dataset.apply(bucket_by_length(TrainingConfig(batch_size=10, seed=3), 109))
         for _ in range(2):
             widths = [batch[0].bounding_shape()[1].numpy() for batch in dataset]
             yield from (tuple(widths[:10]), tuple(widths[10:]))
@@ -151,7 +151,7 @@ def test_pairs_of_one_length_meet_others_in_every_epoch(shuffled):
     training = TrainingConfig(batch_size=10, seed=3)
 
     def epochs():
-        dataset = numbered(100).apply(bucket_by_length(training, shuffled=shuffled))
+        dataset = numbered(100).apply(bucket_by_length(training, 1000, shuffled=shuffled))
         return [
             {frozenset(source.flat_values.numpy().tolist()) for source, _ in dataset}
             for _ in range(2)
@@ -164,19 +164,16 @@ def test_pairs_of_one_length_meet_others_in_every_epoch(shuffled):
         assert one == {frozenset(range(start, start + 10)) for start in range(0, 100, 10)}
 
 
-def test_only_the_last_batch_is_smaller_however_pairs_come(monkeypatch):
-    monkeypatch.setitem(POOL, "text", 25)
-    dataset = numbered(107).apply(bucket_by_length(TrainingConfig(batch_size=10)))
+def test_only_the_last_batch_is_smaller_whatever_the_chunks():
+    dataset = numbered(107).apply(bucket_by_length(TrainingConfig(batch_size=10), 25))
     sizes = [int(source.nrows()) for source, _ in dataset]
     assert sorted(sizes) == [7] + [10] * 10 and 7 in sizes[-2:]
 
 
 @pytest.mark.parametrize("batch_tokens", [0, 200])
-def test_the_end_makes_no_batch_of_its_own(monkeypatch, batch_tokens):
-    """Where the pairs are as many as two pools hold."""
-    monkeypatch.setitem(POOL, "text", 256)
+def test_two_full_pools_are_not_followed_by_an_empty_batch(batch_tokens):
     training = TrainingConfig(batch_tokens=batch_tokens)
-    dataset = numbered(512).apply(expect(512)).apply(bucket_by_length(training))
+    dataset = numbered(512).apply(expect(512)).apply(bucket_by_length(training, 256))
     sizes = [int(source.nrows()) for source, _ in dataset]
     assert sum(sizes) == 512 and min(sizes) > 0
 

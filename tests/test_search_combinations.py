@@ -29,10 +29,10 @@ def test_what_is_found_scores_as_it_does_when_it_is_read(config):
         assert np.all(np.isfinite(found.scores)) and np.all(found.lengths >= 3)
         for rank in range(3):
             targets = tf.pad(found.ids[:, rank], [[0, 0], [1, 0]], constant_values=START)
-            forced, _, attention = translator.inference.force(inputs, targets)
-            real = tf.sequence_mask(found.lengths[:, rank], tf.shape(forced)[1])
+            losses, _, attention = translator.inference.force(inputs, targets)
+            real = tf.sequence_mask(found.lengths[:, rank], tf.shape(losses)[1])
             np.testing.assert_allclose(
-                tf.where(real, forced, 0.0), found.token_log_probabilities[:, rank], atol=1e-4
+                tf.where(real, -losses, 0.0), found.token_log_probabilities[:, rank], atol=1e-4
             )
             for name, weights in attention.items():
                 shown = found.attention[name][:, rank]

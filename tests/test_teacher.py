@@ -186,8 +186,8 @@ def test_validation_changes_nothing():
 
 def test_nothing_is_traced_anew_after_the_first_epoch():
     teacher = teaching({})
-    loss_of, traces, epochs = teacher._loss_of, [], []
-    teacher._loss_of = lambda *given, **options: traces.append(1) or loss_of(*given, **options)
+    loss_of, traces, epochs = teacher._batch_loss, [], []
+    teacher._batch_loss = lambda *given, **options: traces.append(1) or loss_of(*given, **options)
     teacher.fit(
         of_shapes((3, 4), (3, 3), (2, 4), (1, 2)),
         validation_data=of_shapes((2, 3), (1, 4)),

@@ -28,9 +28,9 @@ from kseq import (
     train,
 )
 from kseq.corpora.corpus import reopen_corpus
-from kseq.pipeline import batching
 from kseq.pipeline.survey import Survey, survey_pairs
 from kseq.runs.directory import is_run
+from kseq.sides.text_side import TextSide
 from kseq.training.train import compiled
 
 FILES = [
@@ -100,14 +100,14 @@ def test_nothing_is_traced_anew_whatever_the_batches(parts, tmp_path, monkeypatc
     path, traces, shapes = tmp_path / "pairs.tsv", [], set()
     lines = (f"{'a ' * (n % 9 + 1)}b\t{'x ' * (n % 7 + 1)}y\n" for n in range(250))
     path.write_text("".join(lines))
-    loss_of = kseq.training.teacher.Teacher._loss_of
+    loss_of = kseq.training.teacher.Teacher._batch_loss
 
     def watched(self, data, training):
         traces.append(training)
         tf.py_function(lambda labels: shapes.add(labels.shape), [data[1]], [])
         return loss_of(self, data, training)
 
-    monkeypatch.setattr(kseq.training.teacher.Teacher, "_loss_of", watched)
+    monkeypatch.setattr(kseq.training.teacher.Teacher, "_batch_loss", watched)
     monkeypatch.setattr("kseq.training.train._parts", lambda *_: parts)
     train(load_corpus(path), Config().with_settings(SMALL), out=tmp_path / "run", verbose=False)
     assert len(shapes) > 3 and traces == [True, False]
@@ -311,8 +311,8 @@ def test_a_validation_file_with_its_sides_swapped_is_told(tmp_path, capsys):
 def test_a_file_that_changes_while_it_is_read(before, after, settings, tmp_path, monkeypatch):
     """Pools and chunks are small: what is added may begin one."""
     changed_before_training(tmp_path, monkeypatch, before, pairs_in_lines(after))
-    monkeypatch.setitem(batching.POOL, "text", 16)
-    monkeypatch.setitem(batching.CHUNK, "text", 8)
+    monkeypatch.setattr(TextSide, "pairs_per_pool", 16)
+    monkeypatch.setattr(TextSide, "pairs_per_chunk", 8)
     with pytest.raises(ValueError, match="cannot be read as at the start: another number of pairs"):
         train_from_files(tmp_path, settings)
 

@@ -11,12 +11,9 @@ import pytest
 import tensorflow as tf
 from value_files import require_pairs
 
-from kseq.corpora.values import (
-    Statistics,
-    ValueCodec,
-    ValuePairs,
-    is_value_file,
-)
+from kseq.corpora.values import ValuePairs, is_value_file
+from kseq.pipeline.statistics import Statistics
+from kseq.pipeline.value_codec import ValueCodec
 
 
 def test_an_index_of_values_and_texts(index, arrays, monkeypatch):
@@ -276,8 +273,8 @@ def test_a_saved_codec_is_the_same_to_the_last_bit(tmp_path):
         (b'{"mean": 1.0, "scale": 1.0}', "expected lists of numbers as mean and scale"),
         (b'{"mean": [[1], [1, 2]], "scale": [1.0]}', "ValueError"),
         (b'{"mean": [1' + b"0" * 400 + b'], "scale": [1.0]}', "expected lists of numbers"),
-        (b'{"mean": [], "scale": []}', "as many means as scales, at least one; received 0"),
-        (b'{"mean": [1.0, 2.0], "scale": [1.0]}', "as many means as scales, .*received 2 and 1"),
+        (b'{"mean": [], "scale": []}', "one scale for each mean, .*received 0 means"),
+        (b'{"mean": [1.0, 2.0], "scale": [1.0]}', "received 2 means and 1 scales"),
         (b'{"mean": [NaN], "scale": [1.0]}', "expected finite means, and finite scales over 0"),
         (b'{"mean": [1e300], "scale": [1.0]}', "expected finite means"),
         (b'{"mean": [1.0], "scale": [0.0]}', "finite scales over 0"),

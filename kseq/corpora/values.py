@@ -2,14 +2,10 @@
 
 import contextlib
 import functools
-import json
 import pathlib
 
-import numpy as np
-
-from kseq import files
 from kseq.corpora import lines
-from kseq.corpora.arrays import check_values, read_values, to_float32
+from kseq.corpora.arrays import check_values, read_values
 
 _SIDES = ("source", "target")
 _RECORDS = (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz")
@@ -143,111 +139,6 @@ def write_records(path, pairs):
             raise ValueError(f"{path}: expected a pair at least; received none")
 
     write_examples(path, checked())
-
-
-class Statistics:
-    """Mean and spread of each feature, and the range of all, over arrays that pass by once.
-
-    Sums are float64 and merged as by Chan et al. 1983, so that a large mean costs no digits.
-    """
-
-    def __init__(self):
-        self.count = 0
-        self.minimum, self.maximum = np.inf, -np.inf
-        self.mean = 0.0
-        self._squares = 0.0
-
-    def add(self, values):
-        """Takes in the frames of an array `[length, features]`."""
-        values = np.asarray(values, np.float64)
-        count, mean = len(values), values.mean(axis=0)
-        squares = np.square(values - mean).sum(axis=0)
-        if self.count and mean.shape != self.mean.shape:
-            raise ValueError(f"expected {len(self.mean)} features; received {len(mean)}")
-        self.minimum = min(self.minimum, values.min())
-        self.maximum = max(self.maximum, values.max())
-        shift, share = mean - self.mean, count / (self.count + count)
-        self._squares = self._squares + squares + np.square(shift) * self.count * share
-        self.mean = self.mean + shift * share
-        self.count += count
-
-    @property
-    def variance(self):
-        """Mean square distance from the mean, `[features]`."""
-        return self._squares / self.count
-
-    @property
-    def scale(self):
-        """Standard deviation `[features]`; 1 for a feature that is constant, as float32 sees it."""
-        deviation = np.sqrt(self.variance)
-        float32 = np.finfo(np.float32)
-        return np.where(deviation > float32.eps * np.abs(self.mean) + float32.tiny, deviation, 1.0)
-
-
-class ValueCodec:
-    """One side of a run that is real-valued: what its values are shifted and divided by.
-
-    Args:
-        mean: Numbers `[features]`.
-        scale: Numbers over 0, `[features]`.
-
-    Raises:
-        ValueError: They are something else.
-    """
-
-    is_text = False
-    tokenizer = None
-
-    def __init__(self, mean, scale):
-        mean, scale = np.asarray(mean), np.asarray(scale)
-        if not all(array.dtype.kind in "iuf" and array.ndim == 1 for array in (mean, scale)):
-            raise ValueError("expected lists of numbers as mean and scale")
-        if len(mean) != len(scale) or not len(mean):
-            raise ValueError(
-                "expected as many means as scales, at least one; "
-                f"received {len(mean)} and {len(scale)}"
-            )
-        self.mean, self.scale = to_float32(mean), to_float32(scale)
-        if not (np.isfinite([self.mean, self.scale]).all() and (self.scale > 0).all()):
-            raise ValueError("expected finite means, and finite scales over 0, as float32 has them")
-
-    @classmethod
-    def plain(cls, features):
-        """Makes a codec that changes nothing."""
-        return cls(np.zeros(features), np.ones(features))
-
-    @classmethod
-    def load(cls, path):
-        """Reads what `save` wrote.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: It is damaged.
-        """
-        text = pathlib.Path(path).read_bytes()
-        try:
-            record = json.loads(text)
-            return cls(record["mean"], record["scale"])
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise ValueError(f"{path}: damaged: {type(error).__name__}: {error}") from error
-
-    def save(self, path):
-        """Writes both lists as JSON, every digit of them."""
-        record = {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
-        files.write_text(path, json.dumps(record) + "\n")
-
-    @property
-    def features(self):
-        """Values per frame."""
-        return len(self.mean)
-
-    def encode(self, values):
-        """Standardises float32 values `[..., features]`, an array or a tensor."""
-        return (values - self.mean) / self.scale
-
-    def decode(self, values):
-        """Turns standardised values `[..., features]` back into what they stand for."""
-        return values * self.scale + self.mean
 
 
 def holds_records(path):

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from kseq.pipeline.survey import as_bytes
+from kseq.sides.text_side import as_bytes
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text.codec import TextCodec
 

@@ -7,17 +7,15 @@ import keras
 from keras import ops
 
 from kseq.config import ModelConfig
-from kseq.kernels.dense import Dense
 from kseq.models import recurrent, transformer
-from kseq.models.inputs import source_inputs, target_inputs
-from kseq.special_tokens import PAD
+from kseq.models.inputs import make_inputs
+from kseq.sides.make_side import make_source_side, make_target_side
 
-LAST_HIDDEN = "last_hidden"
 _ARCHITECTURES = {"recurrent": recurrent, "transformer": transformer}
 
 
 def build_encoder(config, source_vocabulary_size=None):
-    """Builds the encoder: a source to all that the decoder needs to know of it.
+    """Builds the encoder: from a source to what the decoder reads of it.
 
     Args:
         config: `ModelConfig`.
@@ -29,21 +27,22 @@ def build_encoder(config, source_vocabulary_size=None):
 
         - `memory`: encoder outputs `[B, S, D]`, which a recurrent attention reads,
         - `keys`: the memory as the attention compares it with queries, `[B, S, A]`; for a
-          Transformer a list of keys and values of each decoder layer,
+          Transformer a list of the keys and values of each decoder layer,
         - `mask`: whether a position of the memory is real, boolean `[B, S]`,
         - `state`: the decoder's state before the first step, a dict of nested lists.
 
-        Without attention there is the `state` alone. A pyramid makes S of memory, keys and
-        mask smaller than that of the source.
+        Without attention there is only the `state`. With a pyramid, S of the memory, the keys
+        and the mask is smaller than that of the source.
 
     Raises:
-        ValueError: A vocabulary size is missing, or has no meaning.
+        ValueError: The vocabulary size is missing, or given for real values.
     """
-    return _build_encoder(config, source_vocabulary_size, None)
+    config.check_sides()
+    return _build_encoder(config, make_source_side(config, source_vocabulary_size))
 
 
 def build_decoder(config, target_vocabulary_size=None):
-    """Builds the decoder: a target and what the encoder gave, to logits and attention.
+    """Builds the decoder: from a target and the encoder's outputs to logits and attention.
 
     Args:
         config: `ModelConfig`.
@@ -51,20 +50,21 @@ def build_decoder(config, target_vocabulary_size=None):
 
     Returns:
         A functional `keras.Model` from `{"target_ids": [N, T]}`, or for a real-valued target
-        from `{"target": [N, T, F]}`, and the dict that the encoder returns (B sources; N is B,
-        or B·K where K hypotheses share a source) to a dict of
+        from `{"target": [N, T, F]}`, and the dict that the encoder returns (of B sources; N is
+        B, or B·K where K hypotheses share a source), to a dict of
 
         - `logits`: float32 `[N, T, V]`; for a real-valued target `values`, `[N, T, F]`,
-        - `attention`: weights, float32 `[N, T, S]`, unless there is none; of a Transformer
-          the mean over layers and heads,
+        - `attention`: weights, float32 `[N, T, S]`, if the model has attention; for a
+          Transformer the mean over layers and heads,
         - `attention_heads`: the weights of a Transformer by layer and head, float32
           `[N, T, layers, heads, S]`,
         - `state`: the state after the last target position, like the initial one.
 
     Raises:
-        ValueError: A vocabulary size is missing, or has no meaning.
+        ValueError: The vocabulary size is missing, or given for real values.
     """
-    return _build_decoder(config, target_vocabulary_size, None)
+    config.check_sides()
+    return _build_decoder(config, make_target_side(config, target_vocabulary_size))
 
 
 def build_seq2seq(config, source_vocabulary_size=None, target_vocabulary_size=None):
@@ -76,14 +76,13 @@ def build_seq2seq(config, source_vocabulary_size=None, target_vocabulary_size=No
         target_vocabulary_size: Number of target ids V; None where the target is real-valued.
 
     Returns:
-        A functional `keras.Model` with the inputs of both but for what the encoder gives the
-        decoder. Ids are int32 with PAD on the right, targets begin with START; a real-valued
-        target begins with a frame of zeros. The output is float32: logits `[B, T, V]`, or
-        values `[B, T, F]`.
+        A functional `keras.Model` whose inputs are the source and the target. Ids are int32 with
+        PAD on the right, targets begin with START; a real-valued target begins with a step of
+        zeros. The output is float32: logits `[B, T, V]`, or values `[B, T, F]`.
 
     Raises:
-        ValueError: A vocabulary size is missing, has no meaning, or both differ although they
-            share their embeddings.
+        ValueError: A vocabulary size is missing, or given for real values; or both sizes differ
+            although the sides share their embeddings.
     """
     return Seq2Seq(config, source_vocabulary_size, target_vocabulary_size)
 
@@ -98,27 +97,26 @@ class Seq2Seq(keras.Model):
         config: `ModelConfig`.
         source_vocabulary_size: Number of source ids, or None.
         target_vocabulary_size: Number of target ids V, or None.
+
+    Attributes:
+        config: `ModelConfig`.
+        source_side: `Side` of the source.
+        target_side: `Side` of the target.
     """
 
     def __init__(self, config, source_vocabulary_size=None, target_vocabulary_size=None):
-        shared = None
-        if config.share_embeddings:
-            if source_vocabulary_size != target_vocabulary_size:
-                raise ValueError(
-                    "share_embeddings needs one vocabulary for both sides; received "
-                    f"{source_vocabulary_size} source and {target_vocabulary_size} target ids"
-                )
-            shared = _embedding(config, "shared", target_vocabulary_size, config.tie_output)
-        encoder = _build_encoder(config, source_vocabulary_size, shared)
-        decoder = _build_decoder(config, target_vocabulary_size, shared)
-        source, target = source_inputs(config), target_inputs(config)
-        outputs = decoder({**target, **encoder(source)})
-        super().__init__(
-            {**source, **target},
-            outputs["values" if config.target_features else "logits"],
-            name="seq2seq",
-        )
+        config.check_sides()
+        source = make_source_side(config, source_vocabulary_size)
+        target = make_target_side(config, target_vocabulary_size)
+        shared = _shared_embedding(config, source, target)
+        encoder = _build_encoder(config, source, shared)
+        decoder = _build_decoder(config, target, shared)
+        inputs = make_inputs(source.source_specs)
+        target_inputs = make_inputs(target.target_specs)
+        outputs = decoder({**target_inputs, **encoder(inputs)})
+        super().__init__({**inputs, **target_inputs}, outputs[target.output_name], name="seq2seq")
         self.config = config
+        self.source_side, self.target_side = source, target
         self._settings = {
             "source_vocabulary_size": source_vocabulary_size,
             "target_vocabulary_size": target_vocabulary_size,
@@ -126,10 +124,12 @@ class Seq2Seq(keras.Model):
         }
 
     def get_config(self):
+        """Returns the settings from which `from_config` builds the model."""
         return {"config": dataclasses.asdict(self.config), **self._settings}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
+        """Builds a model with the settings of `get_config`."""
         settings = dict(config)
         with computing_in(settings.pop("dtype_policy")):
             return cls(ModelConfig(**settings.pop("config")), **settings)
@@ -137,7 +137,7 @@ class Seq2Seq(keras.Model):
 
 @contextlib.contextmanager
 def computing_in(policy):
-    """Models that are built meanwhile compute by this Keras dtype policy."""
+    """A context in which models are built with this Keras dtype policy."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -147,43 +147,33 @@ def computing_in(policy):
 
 
 def split_for_inference(model):
-    """Takes a model of `build_seq2seq` apart; the parts share its weights.
+    """Splits a model of `build_seq2seq` into parts that share its weights.
 
     Args:
-        model: What `build_seq2seq` returned, or a reloaded `.keras` file of it.
+        model: What `build_seq2seq` returned, or its reloaded `.keras` file.
 
     Returns:
         The encoder, as from `build_encoder`, and one decoder step: a functional `keras.Model`
-        from `{"ids": [N]}`, or `{"value": [N, F]}`, and what the encoder returns, to the dict
-        of the decoder without its target axis: `logits` `[N, V]` or `values` `[N, F]`,
-        `attention` `[N, S]`, `state`; and of text `hidden`, what `output_layer` makes logits
-        of. It is the decoder on targets of length 1, so there is one definition of the step.
+        from `{"ids": [N]}`, or `{"value": [N, F]}`, and the encoder's outputs, to the decoder's
+        outputs without their target axis: `logits` `[N, V]` or `values` `[N, F]`, `attention`
+        `[N, S]`, `state`; for text also `hidden` `[N, H]`, which `output_layer` turns into
+        logits. The step is the decoder on targets of length 1: there is no second definition.
 
     Raises:
         ValueError: The model has no layers named `encoder` and `decoder`.
     """
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
+    side = model.target_side
     inputs = {name: _like(tensors) for name, tensors in decoder.input.items()}
-    if "target_ids" in inputs:
-        decoder = keras.Model(decoder.input, outputs_with_hidden(decoder), name="decoder")
-        del inputs["target_ids"]
-        last = {"ids": keras.Input((), dtype="int32", name="ids")}
-        target = {"target_ids": ops.expand_dims(last["ids"], 1)}
-    else:
-        features = inputs.pop("target").shape[-1]
-        last = {"value": keras.Input((features,), name="value")}
-        target = {"target": ops.expand_dims(last["value"], 1)}
-    outputs = decoder({**target, **inputs})
+    del inputs[side.target_name]
+    step = make_inputs(side.step_specs)
+    decoder = keras.Model(decoder.input, side.step_outputs(decoder), name="decoder")
+    outputs = decoder({side.target_name: ops.expand_dims(step[side.step_name], 1), **inputs})
     outputs = {
         name: tensor if name == "state" else ops.squeeze(tensor, 1)
         for name, tensor in outputs.items()
     }
-    return encoder, keras.Model({**last, **inputs}, outputs, name="step")
-
-
-def outputs_with_hidden(decoder):
-    """Outputs of a decoder of text, and `hidden`, what `output_layer` makes logits of."""
-    return {**decoder.output, "hidden": decoder.get_layer(LAST_HIDDEN).output}
+    return encoder, keras.Model({**step, **inputs}, outputs, name="step")
 
 
 def _like(tensors):
@@ -192,60 +182,38 @@ def _like(tensors):
     )
 
 
-def _build_encoder(config, vocabulary_size, shared_embedding):
-    config.check_sides()
-    inputs = source_inputs(config)
-    if config.source_features:
-        _refuse_size("source", vocabulary_size)
-        sequence, mask = inputs["source"], inputs["source_mask"]
-    else:
-        mask = ops.not_equal(inputs["source_ids"], PAD)
-        embedding = shared_embedding or _embedding(config, "source", vocabulary_size)
-        sequence = embedding(inputs["source_ids"])
-    outputs = _ARCHITECTURES[config.architecture].encode(config, sequence, mask)
+def _shared_embedding(config, source, target):
+    """The embedding of both sides; None where each has its own."""
+    if not config.share_embeddings:
+        return None
+    if source != target:
+        raise ValueError(
+            "share_embeddings needs one vocabulary for both sides; received "
+            f"{source.vocabulary_size} source and {target.vocabulary_size} target ids"
+        )
+    return target.make_embedding("shared", config.embedding_dim, config.tie_output)
+
+
+def _build_encoder(config, side, embedding=None):
+    inputs = make_inputs(side.source_specs)
+    embedding = embedding or side.make_embedding("source", config.embedding_dim)
+    outputs = _ARCHITECTURES[config.architecture].encode(
+        config, embedding(inputs[side.source_name]), side.source_mask(inputs)
+    )
     return keras.Model(inputs, outputs, name="encoder")
 
 
-def _build_decoder(config, vocabulary_size, shared_embedding):
-    config.check_sides()
+def _build_decoder(config, side, embedding=None):
     architecture = _ARCHITECTURES[config.architecture]
-    inputs = {**target_inputs(config), **architecture.decoder_inputs(config)}
-    embedding = None
-    if config.target_features:
-        _refuse_size("target", vocabulary_size)
-        embedded = inputs["target"]
-    else:
-        embedding = shared_embedding or _embedding(
-            config, "target", vocabulary_size, config.tie_output
-        )
-        embedded = embedding(inputs["target_ids"])
-    readout, outputs = architecture.decode(config, embedded, inputs)
-    head = "values" if config.target_features else "logits"
-    outputs[head] = _head(config, readout, vocabulary_size, embedding)
+    inputs = {**make_inputs(side.target_specs), **architecture.decoder_inputs(config)}
+    embedding = embedding or side.make_embedding("target", config.embedding_dim, config.tie_output)
+    readout, outputs = architecture.decode(config, embedding(inputs[side.target_name]), inputs)
+    outputs[side.output_name] = side.make_head(config, readout, embedding)
     return keras.Model(inputs, outputs, name="decoder")
 
 
-def _head(config, readout, vocabulary_size, embedding):
-    if config.target_features:
-        return keras.layers.Dense(
-            config.target_features,
-            activation=config.target_activation,
-            dtype="float32",
-            name="values",
-        )(readout)
-    if config.tie_output and config.units != config.embedding_dim:
-        readout = Dense(config.embedding_dim, use_bias=False, name="output_projection")(readout)
-    readout = keras.layers.Identity(name=LAST_HIDDEN)(readout)
-    # The largest product of all: in half precision where the model is.
-    if config.tie_output:
-        logits = embedding(readout, reverse=True)
-    else:
-        logits = keras.layers.Dense(vocabulary_size, name="logits")(readout)
-    return ops.cast(logits, "float32")
-
-
 def output_layer(model):
-    """What makes logits of the output of the decoder's layer `LAST_HIDDEN`.
+    """Returns what turns the last hidden layer of a model of text, `[N, H]`, into logits.
 
     Returns:
         The kernel `[H, V]`, its bias `[V]` or None, and whether the kernel is transposed,
@@ -257,23 +225,3 @@ def output_layer(model):
         return layer.kernel, layer.bias, False
     name = "shared_embedding" if config.share_embeddings else "target_embedding"
     return decoder.get_layer(name).embeddings, None, True
-
-
-def _embedding(config, side, vocabulary_size, tied=False):
-    if vocabulary_size is None:
-        raise ValueError(
-            f"expected {side}_vocabulary_size; for a {side} of real values set "
-            f"{side}_features in the config"
-        )
-    name = f"{side}_embedding"
-    if tied:
-        return keras.layers.ReversibleEmbedding(vocabulary_size, config.embedding_dim, name=name)
-    return keras.layers.Embedding(vocabulary_size, config.embedding_dim, name=name)
-
-
-def _refuse_size(side, vocabulary_size):
-    if vocabulary_size is not None:
-        raise ValueError(
-            f"a real-valued {side} ({side}_features in the config) has no vocabulary; received "
-            f"{side}_vocabulary_size={vocabulary_size}"
-        )

@@ -5,43 +5,28 @@ import tensorflow as tf
 
 from kseq.corpora.lines import chunks
 from kseq.pipeline.encoded import EncodedPairs, KeptPairs
-from kseq.pipeline.survey import CHUNK, as_bytes, length_limits
-from kseq.special_tokens import PAD, START
+from kseq.pipeline.survey import length_limits
 
-# Pairs that are held in memory at once, mixed and sorted by length: sentences are small, sequences
-# of real values are not.
-POOL = {"text": 100_000, "values": 1024}
 OTHER_PAIRS = "another number of pairs"
 
 
 def read_chunks(pairs, codecs):
-    """Streams pairs from disk as a dataset of `(sources, targets)`: ragged where real-valued.
+    """Streams pairs from disk as a dataset of `(sources, targets)`, N pairs at a time.
 
-    Text is a string tensor `[N]`; real values are ragged `[N, (S), F]`.
+    Text is a string tensor `[N]`; real values are ragged `[N, (T), F]`.
     """
-
-    def packed(codec, sequences):
-        if codec.is_text:
-            return (as_bytes(sequences),)
-        return np.concatenate(sequences), np.array([len(array) for array in sequences])
+    sides = [codec.side for codec in codecs.sides]
 
     def generate():
-        for chunk in chunks(pairs, CHUNK[codecs.kind]):
-            yield tuple(packed(codec, side) for codec, side in zip(codecs.sides, zip(*chunk)))
-
-    def spec(codec):
-        if codec.is_text:
-            return (tf.TensorSpec([None], tf.string),)
-        return tf.TensorSpec([None, codec.features]), tf.TensorSpec([None], tf.int64)
+        for chunk in chunks(pairs, codecs.pairs_per_chunk):
+            yield tuple(side.pack(sequences) for side, sequences in zip(sides, zip(*chunk)))
 
     dataset = tf.data.Dataset.from_generator(
-        generate, output_signature=tuple(map(spec, codecs.sides))
+        generate, output_signature=tuple(side.packed_specs for side in sides)
     )
-    return dataset.map(lambda *sides: tuple(map(_unpacked, sides)))
-
-
-def _unpacked(side):
-    return side[0] if len(side) == 1 else tf.RaggedTensor.from_row_lengths(*side)
+    return dataset.map(
+        lambda *packed: tuple(side.unpack(*arrays) for side, arrays in zip(sides, packed))
+    )
 
 
 def encode(codecs, training, sampling=0.0):
@@ -64,25 +49,16 @@ def encode(codecs, training, sampling=0.0):
         encoded = list(map(_encoded, codecs.sides, chunk))
         fits = True
         for codec, side, limit in zip(codecs.sides, encoded, limits):
-            lengths = side.row_lengths() - int(codec.is_text)  # END does not count
+            lengths = codec.side.content_lengths(side.row_lengths())
             fits &= (lengths > 0) & (lengths <= limit)
         # What is left out must not hang on the draw: as many pairs are expected in every epoch.
         for number, sampler in enumerate(samplers):
             if sampler is not None:
                 encoded[number] = sampler.encode(chunk[number])
         sources, targets = (tf.ragged.boolean_mask(side, fits) for side in encoded)
-        return sources, with_first(codecs.target, targets)
+        return sources, codecs.target.side.with_first_step(targets)
 
     return lambda dataset: dataset.map(encode_chunk)
-
-
-def with_first(codec, targets):
-    """Puts before ragged targets what the decoder reads first: START, or a step of zeros."""
-    if codec.is_text:
-        first = tf.fill([targets.nrows(), 1], START)
-    else:
-        first = tf.zeros([targets.nrows(), 1, codec.features])
-    return tf.concat([tf.RaggedTensor.from_tensor(first), targets], axis=1)
 
 
 def _encoded(codec, sequences):
@@ -129,18 +105,19 @@ def _nothing(spec):
     return tf.RaggedTensor.from_row_lengths(values, tf.zeros([0], spec.row_splits_dtype))
 
 
-def bucket_by_length(training, kind="text", shuffled=True):
-    """Transform: makes batches of pairs of about equal lengths out of ragged chunks.
+def bucket_by_length(training, pool_size, source_first=False, shuffled=True):
+    """Transform: ragged chunks to batches of pairs of about the same length.
 
-    Pairs are collected into pools; within a pool they are sorted by target length, those of one
-    target length by source length (real values by source and target), rising and falling in
-    turn, those of the same lengths in random order when they are shuffled. They are cut into
-    batches, which then leave in random order too, another one in every epoch. Only the last
-    batch of the data can be smaller than the others, unless batches are made by tokens.
+    Pairs are collected into pools. Within a pool they are sorted by target length, and pairs of
+    the same target length by source length, ascending and descending in turn; pairs of the same
+    lengths are in random order if they are shuffled. The sorted pairs are cut into batches, which
+    leave in random order too, a different one in every epoch. Only the last batch of the data
+    can be smaller than the others, unless batches are measured in tokens.
 
     Args:
         training: `TrainingConfig`: sentences or tokens of a batch, seed.
-        kind: `"text"` or `"values"`.
+        pool_size: Maximum number of pairs in a pool.
+        source_first: Whether to sort by source length, then by target length.
         shuffled: Whether the order is random; otherwise it is always the same.
     """
 
@@ -150,7 +127,7 @@ def bucket_by_length(training, kind="text", shuffled=True):
 
     def cut(pool, pool_seed):
         source, target = (side.row_lengths() for side in pool)
-        first, second = (source, target) if kind == "values" else (target, source)
+        first, second = (source, target) if source_first else (target, source)
         # Up and down in turn, so that a batch across two lengths holds no other extremes.
         is_there = tf.math.bincount(tf.cast(first, tf.int32)) > 0
         ranks = tf.cumsum(tf.cast(is_there, tf.int32))
@@ -175,7 +152,7 @@ def bucket_by_length(training, kind="text", shuffled=True):
 
     seed = training.seed if shuffled else None
     seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-    pairs = max(1, POOL[kind] // training.batch_size) * training.batch_size
+    pairs = max(1, pool_size // training.batch_size) * training.batch_size
     return lambda dataset: tf.data.Dataset.zip(dataset.rebatch(pairs), seeds).flat_map(cut)
 
 
@@ -208,34 +185,14 @@ def batch_count(survey, training):
     return -(-survey.kept // training.batch_size)
 
 
-def source_inputs(sources):
-    """Returns ragged ids or values as the inputs that the encoder takes."""
-    if sources.dtype == tf.int32:
-        return {"source_ids": sources.to_tensor(PAD)}
-    return {
-        "source": sources.to_tensor(0.0),
-        "source_mask": tf.sequence_mask(sources.row_lengths()),
-    }
-
-
-def target_inputs(targets):
-    """Returns padded targets `[B, T+1]` as what the decoder reads and what it is asked for.
-
-    It reads START y1 ... yn and is asked for y1 ... yn END; of real values, it reads zeros,
-    y1 ... yn-1 and is asked for y1 ... yn.
-    """
-    name = "target_ids" if targets.dtype == tf.int32 else "target"
-    return {name: targets[:, :-1]}, targets[:, 1:]
-
-
-def batch_for_teacher_forcing():
+def batch_for_teacher_forcing(codecs):
     """Transform: ragged numbers to `(inputs, labels, sample_weight)`; padding weighs nothing."""
+    source, target = (codec.side for codec in codecs.sides)
 
     def batch(sources, targets):
-        padded = targets.to_tensor(tf.zeros([], targets.dtype))
-        inputs, labels = target_inputs(padded)
+        inputs, labels = target.shift(target.pad_targets(targets))
         weights = tf.sequence_mask(targets.row_lengths() - 1, tf.shape(labels)[1], tf.float32)
-        return {**source_inputs(sources), **inputs}, labels, weights
+        return {**source.source_inputs(sources), **inputs}, labels, weights
 
     return lambda dataset: dataset.map(batch)
 
@@ -248,7 +205,7 @@ def read_encoded(pairs, codecs):
     def ragged(source_ids, source_lengths, target_ids, target_lengths):
         sources = tf.RaggedTensor.from_row_lengths(source_ids, tf.cast(source_lengths, tf.int64))
         targets = tf.RaggedTensor.from_row_lengths(target_ids, tf.cast(target_lengths, tf.int64))
-        return sources, with_first(codecs.target, targets)
+        return sources, codecs.target.side.with_first_step(targets)
 
     return dataset.map(ragged)
 
@@ -272,8 +229,8 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
     """
     transforms = [
         expect(survey.kept),
-        bucket_by_length(training, codecs.kind, shuffled),
-        batch_for_teacher_forcing(),
+        bucket_by_length(training, codecs.pairs_per_pool, not codecs.are_text, shuffled),
+        batch_for_teacher_forcing(codecs),
     ]
     if isinstance(pairs, (EncodedPairs, KeptPairs)):
         dataset = read_encoded(pairs, codecs)

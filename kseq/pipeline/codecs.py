@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from kseq.corpora.values import ValueCodec
+from kseq.pipeline.value_codec import ValueCodec
 from kseq.runs.directory import STATISTICS, SUBWORDS, VOCABULARIES
 from kseq.text.codec import TextCodec, load_vocabulary
 
@@ -69,14 +69,24 @@ class CodecPair:
         return tuple(side.description if side.is_text else side for side in self.sides)
 
     @property
-    def kind(self):
-        """`"text"`, or `"values"` where a side is real-valued."""
-        return "text" if all(side.is_text for side in self.sides) else "values"
+    def are_text(self):
+        """Whether both sides are text."""
+        return all(codec.is_text for codec in self.sides)
+
+    @property
+    def pairs_per_chunk(self):
+        """Pairs that are read together."""
+        return min(codec.side.pairs_per_chunk for codec in self.sides)
+
+    @property
+    def pairs_per_pool(self):
+        """Pairs that are in memory together to be shuffled and sorted by length."""
+        return min(codec.side.pairs_per_pool for codec in self.sides)
 
     @property
     def vocabulary_sizes(self):
         """Arguments of `build_seq2seq`: V of each side, None where it is real-valued."""
-        return tuple(side.size if side.is_text else None for side in self.sides)
+        return tuple(codec.side.vocabulary_size for codec in self.sides)
 
 
 def _names(is_text, tokenizer):

@@ -17,7 +17,8 @@ import kseq
 from kseq import files
 from kseq.corpora.pairs import Pairs
 from kseq.pipeline.codecs import CodecPair
-from kseq.pipeline.survey import CHUNK, Survey, build_codecs, survey_pairs
+from kseq.pipeline.survey import Survey, build_codecs, survey_pairs
+from kseq.sides.text_side import TextSide
 from kseq.special_tokens import END
 
 SMALLEST = 32 * 2**20  # bytes of a corpus in files; a smaller one is kept in memory
@@ -63,7 +64,7 @@ class EncodedPairs:
         """Yields source ids, source lengths, target ids and target lengths of some pairs."""
         with _opened(self.paths(), "rb") as opened:
             source_ids, source_lengths, target_ids, target_lengths = opened
-            while (sources := _read(source_lengths, CHUNK["text"])).size:
+            while (sources := _read(source_lengths, TextSide.pairs_per_chunk)).size:
                 targets = _read_all(target_lengths, sources.size)
                 yield (
                     *(_read_all(source_ids, sources.sum()), sources),

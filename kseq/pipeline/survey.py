@@ -10,15 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from kseq.corpora.lines import chunks
-from kseq.corpora.values import Statistics, ValueCodec
 from kseq.pipeline.codecs import CodecPair
+from kseq.pipeline.statistics import Statistics
+from kseq.pipeline.value_codec import ValueCodec
+from kseq.sides.text_side import TextSide, as_bytes
 from kseq.special_tokens import SPECIAL_TOKENS, UNK
 from kseq.text.codec import normalize, select_vocabulary
 from kseq.text.letter_case import mark_case
 from kseq.text.subwords import train_subwords
 
-# Pairs that are read at once: sentences are small, sequences of real values are not.
-CHUNK = {"text": 1024, "values": 64}
 _LARGEST_SAMPLE = 250_000  # pairs to learn subwords from; more cost memory and change little
 
 
@@ -131,7 +131,7 @@ def _normalized(pairs, sides, case):
         return mark_case(texts) if case == "mark" else texts
 
     prepare = tf.function(prepare).get_concrete_function(tf.TensorSpec([None], tf.string))
-    for chunk in chunks(evenly(pairs, _LARGEST_SAMPLE), CHUNK["text"]):
+    for chunk in chunks(evenly(pairs, _LARGEST_SAMPLE), TextSide.pairs_per_chunk):
         for number in sides:
             yield from prepare(tf.constant(as_bytes([pair[number] for pair in chunk]))).numpy()
 
@@ -228,7 +228,7 @@ def _survey(pairs, codecs, training, tallies, keeper):
     lengths = np.zeros(2)
     readers = [_reader(*each, keeper is not None) for each in zip(codecs.sides, tallies)]
     limits = length_limits(codecs, training)[:, None]
-    for sides in _read(pairs, readers, CHUNK[codecs.kind]):
+    for sides in _read(pairs, readers, codecs.pairs_per_chunk):
         rows = np.array([side.lengths for side in sides])
         fits = ((rows > 0) & (rows <= limits)).all(axis=0)
         overlong += int((rows > limits).any(axis=0).sum())
@@ -315,14 +315,4 @@ def _values(arrays, statistics):
 
 def length_limits(codecs, training):
     """Most tokens, or steps of real values, on either side."""
-    return np.array(
-        [
-            training.maximum_length if codec.is_text else training.maximum_frames
-            for codec in codecs.sides
-        ]
-    )
-
-
-def as_bytes(texts):
-    """Returns strings as an array of UTF-8, as TensorFlow takes them."""
-    return np.array([text.encode() for text in texts], object)
+    return np.array([codec.side.limit(training) for codec in codecs.sides])

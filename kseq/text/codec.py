@@ -7,6 +7,7 @@ import pathlib
 import tensorflow as tf
 import tensorflow_text
 
+from kseq.sides.text_side import TextSide
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
 from kseq.text.letter_case import CAPITAL, CAPITALS, LOWER
 from kseq.text.subwords import SubwordTokenizer
@@ -67,6 +68,9 @@ class TextCodec(tf.Module):
         case: `"keep"`, `"lower"` or `"mark"`: what becomes of capitals.
         sampling: How subwords are drawn: see `SubwordTokenizer`.
 
+    Attributes:
+        side: `TextSide`.
+
     Raises:
         ValueError: The vocabulary does not begin with the special tokens, or repeats one; or the
             bytes are no SentencePiece model.
@@ -86,6 +90,7 @@ class TextCodec(tf.Module):
             self.description = self.vocabulary = tuple(description)
             self._tokenizer = _TOKENIZERS[tokenizer](case == "mark")
         _check_vocabulary(self.vocabulary)
+        self.side = TextSide(len(self.vocabulary))
         self._known = frozenset(self.vocabulary[UNK + 1 :])
         self._tokens = tf.constant(self.vocabulary)
         self._ids = tf.lookup.StaticHashTable(
@@ -103,7 +108,7 @@ class TextCodec(tf.Module):
     @property
     def size(self):
         """Number of ids V, special tokens included."""
-        return len(self.vocabulary)
+        return self.side.vocabulary_size
 
     def normalize(self, texts):
         """Returns strings `[N]` as this codec reads them."""
@@ -152,6 +157,10 @@ class TextCodec(tf.Module):
         """Returns the strings `[N]` of tokens `[N, T]`, but for those whose ids are special."""
         is_text = (ids == UNK) | (ids >= len(SPECIAL_TOKENS))
         return self._tokenizer.detokenize(tf.ragged.boolean_mask(tokens, is_text))
+
+    def predicted_values(self, outputs):
+        """Returns `()`: logits are no values."""
+        return ()
 
     def prefix_ids(self, text):
         """Returns the ids of the beginning of an output, a list without END.

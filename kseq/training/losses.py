@@ -6,29 +6,6 @@ import tensorflow as tf
 from kseq.special_tokens import PAD
 
 
-def measure(config):
-    """Returns what a model is to make small: the name of a figure, and its function.
-
-    Args:
-        config: `ModelConfig`.
-
-    Returns:
-        `"cross_entropy"`, `"mean_squared_error"` or `"binary_cross_entropy"`, and a function
-        of labels and outputs of the model to values `[B, T]`, for real values averaged over
-        features.
-    """
-    if not config.target_features:
-        return "cross_entropy", token_cross_entropy
-    if config.target_activation == "linear":
-        return "mean_squared_error", keras.losses.mean_squared_error
-    return "binary_cross_entropy", keras.losses.binary_crossentropy
-
-
-def token_cross_entropy(labels, logits):
-    """Cross-entropy between labels `[B, T]` and logits `[B, T, V]`, by token, in nats."""
-    return -tf.gather(tf.nn.log_softmax(logits), labels, batch_dims=2)
-
-
 @keras.saving.register_keras_serializable("kseq")
 class CoverageLoss(keras.layers.Layer):
     """Adds `λ Σ_j min(a_j, cov_j)`, averaged over target positions, to the training loss.

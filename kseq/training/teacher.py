@@ -4,20 +4,19 @@ import keras
 import tensorflow as tf
 
 from kseq.kernels.cross_entropy import output_losses
-from kseq.models.factory import output_layer, outputs_with_hidden
-from kseq.training.losses import measure
+from kseq.models.factory import output_layer
 
 
 class Teacher(keras.Model):
     """Trains a model of `build_seq2seq`, with which it shares all weights.
 
-    The rows of a batch can be cut into parts that hang on each other only in the sum of their
-    losses and gradients, so that one has products to do while another waits. Figures are means
-    over all steps, each weighing the same, however its batch is padded.
+    The rows of a batch can be split into parts that depend on each other only in the sum of
+    their losses and gradients, so that one part has products to compute while another waits.
+    Figures are means over all steps; each step weighs the same, whatever the padding.
 
     Args:
         model: The model.
-        parts: Parts of a batch.
+        parts: Number of parts of a batch.
     """
 
     def __init__(self, model, parts=1):
@@ -28,58 +27,75 @@ class Teacher(keras.Model):
 
     @property
     def metrics(self):
+        """The figures, as Keras resets them after every epoch."""
         return list(self._figures.values())
 
     def train_step(self, data):
-        """One update; returns the figures of the epoch so far."""
+        """Updates the weights once; returns the figures of the epoch so far.
+
+        Args:
+            data: Inputs, labels and weights, as from `training_pipeline`.
+        """
         with tf.GradientTape() as tape:
-            loss = self._loss_of(data, training=True)
+            loss = self._batch_loss(data, training=True)
         weights = self.trainable_weights
         self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
         return self.get_metrics_result()
 
     def test_step(self, data):
-        """One batch of validation; likewise."""
-        self._loss_of(data, training=False)
+        """Measures one batch of validation; arguments and results as in `train_step`."""
+        self._batch_loss(data, training=False)
         return self.get_metrics_result()
 
-    def _loss_of(self, data, training):
+    def _batch_loss(self, data, training):
         total = tf.reduce_sum(data[2])
-        losses = [self._share_of(part, total, training) for part in _cut(data, self.parts)]
+        losses = [self._part_loss(part, total, training) for part in _split(data, self.parts)]
         loss = tf.add_n(losses)
         self._figures["loss"].update_state(loss, total)
         return loss
 
-    def _share_of(self, part, total, training):
-        """What some rows add to the loss of a batch whose weights add up to `total`."""
+    def _part_loss(self, part, total, training):
+        """The share of some rows in the loss of a batch whose weights add up to `total`."""
         inputs, labels, weights = part
         shares = tf.math.divide_no_nan(weights, total)
-        loss = self._summed(inputs, labels, weights, shares, training)
-        # Those that layers add are means over the steps of these rows.
+        loss = self._weighted_loss(inputs, labels, weights, shares, training)
+        # The losses that layers add are means over the steps of these rows.
         return tf.add_n([loss, *(added * tf.reduce_sum(shares) for added in self.losses)])
 
-    def _summed(self, inputs, labels, weights, shares, training):
-        """Their loss summed by share; updates the other figures."""
+    def _weighted_loss(self, inputs, labels, weights, shares, training):
+        """Sums the losses of all steps, each times its share; updates the other figures.
+
+        Args:
+            inputs: Inputs of the model, by name.
+            labels: `[B, T]` or `[B, T, F]`.
+            weights: 1 for a real step and 0 for padding, float32 `[B, T]`.
+            shares: The weights divided by their sum over the whole batch, `[B, T]`.
+            training: Whether gradients will be asked for.
+
+        Returns:
+            A scalar.
+        """
         raise NotImplementedError
 
 
 class TextTeacher(Teacher):
-    """Trains by the cross-entropy of target tokens.
+    """Trains with the cross-entropy of target tokens.
 
-    It goes from the last hidden layer to the loss at once; the model itself gives logits.
+    It computes the loss directly from the last hidden layer, without the logits of the model.
 
     Args:
         model: The model; its targets are text.
         label_smoothing: The ε of `output_losses`.
-        parts: Parts of a batch.
+        parts: Number of parts of a batch.
     """
 
     def __init__(self, model, label_smoothing=0.0, parts=1):
         super().__init__(model, parts)
         self.label_smoothing = label_smoothing
         decoder = model.get_layer("decoder")
-        outputs = outputs_with_hidden(decoder)
-        del outputs["logits"]
+        self._target_name = model.target_side.target_name
+        outputs = model.target_side.step_outputs(decoder)
+        del outputs[model.target_side.output_name]
         self._below_logits = keras.Model(decoder.input, outputs)
         self._figures |= {
             "cross_entropy": keras.metrics.Mean("cross_entropy"),
@@ -87,12 +103,12 @@ class TextTeacher(Teacher):
             "perplexity": Perplexity(),
         }
 
-    def _summed(self, inputs, labels, weights, shares, training):
+    def _weighted_loss(self, inputs, labels, weights, shares, training):
         encoder = self.model.get_layer("encoder")
         encoded = encoder({name: inputs[name] for name in encoder.input}, training=training)
-        targets = {"target_ids": inputs["target_ids"]}
+        targets = {self._target_name: inputs[self._target_name]}
         hidden = self._below_logits({**targets, **encoded}, training=training)["hidden"]
-        labels, weights, shares = (tf.reshape(each, [-1]) for each in (labels, weights, shares))
+        labels, weights, shares = (tf.reshape(part, [-1]) for part in (labels, weights, shares))
         kernel, bias, transposed = output_layer(self.model)
         loss, entropies, correct = output_losses(
             tf.reshape(hidden, [-1, hidden.shape[-1]]),
@@ -108,39 +124,54 @@ class TextTeacher(Teacher):
 
 
 class ValueTeacher(Teacher):
-    """Trains by the error of real-valued targets, as `measure` says.
+    """Trains with the error of real-valued targets: `ValueSide.losses`.
 
     Args:
         model: The model; its targets are real-valued.
-        parts: Parts of a batch.
+        parts: Number of parts of a batch.
     """
 
     def __init__(self, model, parts=1):
         super().__init__(model, parts)
-        self._measure, self._error = measure(model.config)
+        self._measure = model.target_side.measure
         self._figures[self._measure] = keras.metrics.Mean(self._measure)
 
-    def _summed(self, inputs, labels, weights, shares, training):
-        errors = self._error(labels, self.model(inputs, training=training))
+    def _weighted_loss(self, inputs, labels, weights, shares, training):
+        outputs = self.model(inputs, training=training)
+        errors = self.model.target_side.losses(labels, outputs)
         # Keras would average over a sequence first.
-        flat = (tf.reshape(each, [-1]) for each in (errors, weights))
+        flat = (tf.reshape(tensor, [-1]) for tensor in (errors, weights))
         self._figures[self._measure].update_state(*flat)
         return tf.reduce_sum(errors * shares)
 
 
+def make_teacher(model, label_smoothing=0.0, parts=1):
+    """Makes the `Teacher` of a model, for targets of text or real values.
+
+    Args:
+        model: Model of `build_seq2seq`.
+        label_smoothing: The ε of `output_losses`; 0 for real values.
+        parts: Number of parts of a batch.
+    """
+    if model.target_side.is_text:
+        return TextTeacher(model, label_smoothing, parts)
+    return ValueTeacher(model, parts)
+
+
 class Perplexity(keras.metrics.Mean):
-    """`exp` of the mean of cross-entropies."""
+    """`exp` of the mean cross-entropy."""
 
     def __init__(self, name="perplexity", **kwargs):
         super().__init__(name=name, **kwargs)
 
     def result(self):
+        """Returns the perplexity so far, a scalar."""
         return keras.ops.exp(super().result())
 
 
-def _cut(data, parts):
-    """Rows of a batch, in order, as so many batches of about equal size; some can be empty."""
+def _split(data, parts):
+    """Splits the rows of a batch, in order, into parts of about equal size, some perhaps empty."""
     rows = tf.shape(data[1])[0]
     sizes = [(rows + number) // parts for number in range(parts)]
-    pieces = [tf.split(each, sizes, num=parts) for each in tf.nest.flatten(data)]
+    pieces = [tf.split(tensor, sizes, num=parts) for tensor in tf.nest.flatten(data)]
     return [tf.nest.pack_sequence_as(data, part) for part in zip(*pieces)]

@@ -26,8 +26,7 @@ from kseq.runs import directory as run_directory
 from kseq.runs.record import RunRecord
 from kseq.runs.weights import load_weights, save_weights
 from kseq.text.vectors import load_vectors
-from kseq.training.losses import measure
-from kseq.training.teacher import TextTeacher, ValueTeacher
+from kseq.training.teacher import make_teacher
 from kseq.translation.translator import Translator
 
 FINAL_LEARNING_RATE = 0.05  # of the highest one
@@ -249,10 +248,7 @@ def compiled(model, training, survey):
     optimizer = Adam(learning_rate, global_clipnorm=training.gradient_clip)
     # A step that makes these variables is traced once more without.
     optimizer.build(model.trainable_variables)
-    if model.config.target_features:
-        teacher = ValueTeacher(model, parts)
-    else:
-        teacher = TextTeacher(model, training.label_smoothing, parts)
+    teacher = make_teacher(model, training.label_smoothing, parts)
     # Batches have many shapes, and XLA would compile each of them anew.
     teacher.compile(optimizer, jit_compile=False)
     return teacher
@@ -284,7 +280,7 @@ class _RunWriter(keras.callbacks.Callback):
         super().__init__()
         self._seq2seq = model
         self._checkpoints = checkpoints
-        self.monitor = f"val_{measure(model.config)[0]}"  # lowest in the best epoch
+        self.monitor = f"val_{model.target_side.measure}"  # lowest in the best epoch
         self.best_epoch = None
         self._best = float("inf")
         self._run = run

@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from kseq.corpora.arrays import check_values, read_values
 from kseq.kernels.processor import AT_ONCE, usable_cores
-from kseq.pipeline.batching import source_inputs
 from kseq.special_tokens import END, SPECIAL_TOKENS
 from kseq.text.codec import decoded, strip_marks
 
@@ -55,7 +54,8 @@ class Sequences:
 
     def inputs(self, rows):
         """Inputs of the encoder of each codec's model."""
-        return tuple(source_inputs(tf.gather(numbers, rows)) for numbers in self.numbers)
+        side = self._codecs[0].side
+        return tuple(side.source_inputs(tf.gather(numbers, rows)) for numbers in self.numbers)
 
     def tokens(self, rows):
         """Tokens `[B, S - 1]` without END, empty behind the last one; no column of real values."""

@@ -93,7 +93,7 @@ class _Module(tf.Module):
         inference = Inference(
             models, codecs, translator.record.length_ratio, translator.inference.average
         )
-        specs = _source_specs(codecs[0].source)
+        specs = codecs[0].source.side.serving_specs
         if translator.predicts_values:
             specs["steps"] = tf.TensorSpec([], tf.int32, name="steps")
 
@@ -116,15 +116,6 @@ def _checked_steps(steps):
     check = tf.debugging.assert_positive(steps, "steps must be at least 1")
     with tf.control_dependencies([check]):
         return tf.identity(steps)
-
-
-def _source_specs(codec):
-    if codec.is_text:
-        return {"text": tf.TensorSpec([None], tf.string, name="text")}
-    return {
-        "source": tf.TensorSpec([None, None, codec.features], name="source"),
-        "lengths": tf.TensorSpec([None], tf.int32, name="lengths"),
-    }
 
 
 def _read_source(codecs, inputs):

@@ -11,14 +11,11 @@ import tensorflow as tf
 
 from kseq.kernels.cross_entropy import output_logits, padded
 from kseq.models.factory import output_layer, split_for_inference
-from kseq.pipeline.batching import target_inputs
 from kseq.search.continuations import padding_of
 from kseq.search.free_run import free_run
 from kseq.search.loop import search
 from kseq.search.rules import Requirements
-from kseq.special_tokens import PAD
 from kseq.text.codec import strip_marks
-from kseq.training.losses import measure
 from kseq.translation.unknown_words import replace_unknown
 
 LONGEST_OUTPUT = 1000  # tokens, unless more are asked for
@@ -40,7 +37,8 @@ class Inference:
 
     def __init__(self, models, codecs, length_ratio, average="probability"):
         self._members = [(model, *split_for_inference(model)) for model in models]
-        self._codecs = codecs
+        self._source_sides = [model.source_side for model in models]
+        self._target_side = models[0].target_side
         self._target = codecs[0].target
         self._length_ratio = length_ratio
         self.average = average
@@ -65,10 +63,10 @@ class Inference:
         """
         encoded = self._encode(inputs)
         step, state, fixed, attention_spec = self._stepping("ids", "hidden", encoded)
-        lengths = _lengths(inputs[0])
+        lengths = self._source_sides[0].source_lengths(inputs[0])
         if prefix is None:
             prefix = tf.zeros([tf.size(lengths), 0], tf.int32)
-        maximum, minimum = self._bounds(inputs[0], lengths, strategy, prefix)
+        maximum, minimum = self._bounds(lengths, strategy, prefix)
         requirements = Requirements(
             maximum_lengths=maximum,
             minimum_lengths=minimum,
@@ -84,7 +82,8 @@ class Inference:
         """Predicts real values `[B, T, F]` in T steps; returns them and a dict of attention."""
         encoded = self._encode(inputs)
         step, state, fixed, attention_spec = self._stepping("value", "values", encoded)
-        first = tf.zeros([tf.size(_lengths(inputs[0])), self._target.features])
+        batch = tf.shape(tf.nest.flatten(inputs[0])[0])[0]
+        first = self._target_side.first_step(batch)
 
         def next_values(*arguments):
             (values,), *others = step(*arguments)
@@ -101,21 +100,17 @@ class Inference:
             targets: Ids `[B, T+1]` with START, or values `[B, T+1, F]` with a first step of 0.
 
         Returns:
-            Log-probabilities, or errors of real values, `[B, T]`; the predicted values
-            `[B, T, F]`, or `()`; and a dict of attention.
+            Losses as of `Side.losses`, `[B, T]`; the predicted values `[B, T, F]`, or `()` for
+            text; and a dict of attention.
         """
-        target, labels = target_inputs(targets)
+        target, labels = self._target_side.shift(targets)
         outputs = [
             model.get_layer("decoder")({**target, **encoded}, training=False)
             for (model, *_), encoded in zip(self._members, self._encode(inputs))
         ]
-        _, function = measure(self._members[0][0].config)
-        attention = self._attention(outputs)
-        if "logits" in outputs[0]:
-            logits = self._combined([output["logits"] for output in outputs])
-            return -function(labels, logits), (), attention
-        values = outputs[0]["values"]
-        return function(labels, values), self._target.decode(values), attention
+        combined = self._combined([output[self._target_side.output_name] for output in outputs])
+        losses = self._target_side.losses(labels, combined)
+        return losses, self._target.predicted_values(combined), self._attention(outputs)
 
     def _encode(self, inputs):
         return [
@@ -179,10 +174,9 @@ class Inference:
         each = [output["attention"] for output in outputs if "attention" in output]
         return {"attention": sum(each) / len(each)} if each else {}
 
-    def _bounds(self, inputs, lengths, strategy, prefix):
+    def _bounds(self, lengths, strategy, prefix):
         """Most and least ids of outputs, END included, int32 `[B]`."""
-        is_text = "source_ids" in inputs
-        words = lengths - 1.0 if is_text else lengths
+        words = self._source_sides[0].content_lengths(lengths)
         least = tf.cast(tf.math.ceil(strategy.minimum_ratio * words - _ROUNDING), tf.int32)
         least = 1 + tf.maximum(least, strategy.minimum_length)
         most = []
@@ -195,15 +189,13 @@ class Inference:
         most = functools.reduce(tf.minimum, most) if most else usual
         prefix_lengths = tf.math.count_nonzero(prefix, axis=1, dtype=tf.int32)
         most = tf.maximum(most, prefix_lengths + 1)
-        if is_text:
-            # An empty sentence, END alone, has an empty translation.
-            most = tf.where(words > 0.0, most, 0)
+        most = tf.where(self._source_sides[0].is_empty(lengths), 0, most)
         return most, tf.minimum(least, most)
 
     @property
     def source_specs(self):
         """`tf.TensorSpec` of the inputs of the encoder of each model."""
-        return tuple(_source_spec(codecs.source) for codecs in self._codecs)
+        return tuple(side.source_specs for side in self._source_sides)
 
     def _make_searching(self, strategy, forbidden=(), dictionary=None):
         """`search` as a compiled function, with the texts and the tokens to be shown.
@@ -254,11 +246,7 @@ class Inference:
     @functools.cached_property
     def forcing(self):
         """`force` as a compiled function."""
-        target_spec = tf.TensorSpec([None, None], tf.int32)
-        if not self._target.is_text:
-            target_spec = tf.TensorSpec([None, None, self._target.features])
-        specs = self.source_specs, target_spec
-        return _traced(self.force, *specs)
+        return _traced(self.force, self.source_specs, self._target_side.target_spec)
 
 
 def _traced(function, *specs):
@@ -266,15 +254,6 @@ def _traced(function, *specs):
 
 
 _ROUNDING = 1e-3  # of a token, so that 0.1 · 30 is 3
-
-
-def _source_spec(codec):
-    if codec.is_text:
-        return {"source_ids": tf.TensorSpec([None, None], tf.int32)}
-    return {
-        "source": tf.TensorSpec([None, None, codec.features]),
-        "source_mask": tf.TensorSpec([None, None], tf.bool),
-    }
 
 
 def _head(kernel, bias, transposed):
@@ -285,9 +264,3 @@ def _head(kernel, bias, transposed):
         # Once for a search, as to pad the logits of every step takes longer.
         kernel, bias = padded(kernel, bias, added, transposed)
     return lambda hidden: output_logits(hidden, kernel, bias, transposed)
-
-
-def _lengths(inputs):
-    """Numbers of real source positions, float32 `[B]`."""
-    real = inputs["source_ids"] != PAD if "source_ids" in inputs else inputs["source_mask"]
-    return tf.reduce_sum(tf.cast(real, tf.float32), axis=1)

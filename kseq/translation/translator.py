@@ -11,8 +11,6 @@ import tensorflow as tf
 from kseq.corpora.lines import chunks
 from kseq.errors import SettingError
 from kseq.fields import suggestion
-from kseq.pipeline.batching import with_first
-from kseq.pipeline.survey import CHUNK
 from kseq.runs.weights import load_model
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 from kseq.special_tokens import PAD
@@ -116,7 +114,7 @@ class Translator:
     @property
     def read_ahead(self):
         """Sources that are read at once, to be sorted by length."""
-        return CHUNK[self.codecs.kind]
+        return self.codecs.pairs_per_chunk
 
     @property
     def has_heads(self):
@@ -393,12 +391,11 @@ class Translator:
             )
         )
         shown, tokens = read.shown(), wanted.shown()
-        labels, forcing = with_first(self.codecs.target, wanted.numbers[0]), self.inference.forcing
+        side, forcing = self.codecs.target.side, self.inference.forcing
+        labels = side.with_first_step(wanted.numbers[0])
 
         def score_batch(rows):
-            padded = tf.gather(labels, rows)
-            padded = padded.to_tensor(tf.zeros([], padded.dtype))
-            forced = forcing(read.inputs(rows), padded)
+            forced = forcing(read.inputs(rows), side.pad_targets(tf.gather(labels, rows)))
             measures, values, attention = tf.nest.map_structure(lambda each: each.numpy(), forced)
             for place, row in enumerate(rows):
                 length = wanted.lengths[row]
@@ -412,10 +409,10 @@ class Translator:
                 else:
                     yield Translation(
                         text=targets[row],
-                        score=float(measured.mean(dtype=np.float64)),
-                        log_probability=float(measured.sum(dtype=np.float64)),
+                        score=float((-measured).mean(dtype=np.float64)),
+                        log_probability=float((-measured).sum(dtype=np.float64)),
                         tokens=tokens[row],
-                        token_log_probabilities=measured,
+                        token_log_probabilities=-measured,
                         **attended,
                     )
 

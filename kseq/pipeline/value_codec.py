@@ -1,0 +1,84 @@
+"""Real values to standardised values and back."""
+
+import json
+import pathlib
+
+import numpy as np
+
+from kseq import files
+from kseq.corpora.arrays import to_float32
+from kseq.sides.value_side import ValueSide
+
+
+class ValueCodec:
+    """The codec of a real-valued side: subtracts a mean and divides by a scale.
+
+    Args:
+        mean: Numbers `[F]`.
+        scale: Numbers over 0, `[F]`.
+
+    Attributes:
+        side: `ValueSide`.
+
+    Raises:
+        ValueError: They are something else.
+    """
+
+    is_text = False
+    tokenizer = None
+
+    def __init__(self, mean, scale):
+        mean, scale = np.asarray(mean), np.asarray(scale)
+        if not all(array.dtype.kind in "iuf" and array.ndim == 1 for array in (mean, scale)):
+            raise ValueError("expected lists of numbers as mean and scale")
+        if len(mean) != len(scale) or not len(mean):
+            raise ValueError(
+                "expected one scale for each mean, and at least one of each; "
+                f"received {len(mean)} means and {len(scale)} scales"
+            )
+        self.mean, self.scale = to_float32(mean), to_float32(scale)
+        if not (np.isfinite([self.mean, self.scale]).all() and (self.scale > 0).all()):
+            raise ValueError("expected finite means, and finite scales over 0, in float32")
+        self.side = ValueSide(len(mean))
+
+    @classmethod
+    def plain(cls, features):
+        """Makes a codec that changes nothing."""
+        return cls(np.zeros(features), np.ones(features))
+
+    @classmethod
+    def load(cls, path):
+        """Reads what `save` wrote.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is damaged.
+        """
+        text = pathlib.Path(path).read_bytes()
+        try:
+            record = json.loads(text)
+            return cls(record["mean"], record["scale"])
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise ValueError(f"{path}: damaged: {type(error).__name__}: {error}") from error
+
+    def save(self, path):
+        """Writes both lists as JSON, with all digits."""
+        record = {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
+        files.write_text(path, json.dumps(record) + "\n")
+
+    @property
+    def features(self):
+        """Values per step, F."""
+        return self.side.features
+
+    def encode(self, values):
+        """Standardises float32 values `[..., F]`, an array or a tensor."""
+        return (values - self.mean) / self.scale
+
+    def decode(self, values):
+        """Turns standardised values `[..., F]` back into the units of the data."""
+        return values * self.scale + self.mean
+
+    def predicted_values(self, outputs):
+        """Returns the values `[B, T, F]` that outputs of the model stand for."""
+        return self.decode(outputs)

@@ -1,0 +1,41 @@
+"""The side that a `ModelConfig` and the size of a vocabulary describe."""
+
+from kseq.sides.text_side import TextSide
+from kseq.sides.value_side import ValueSide
+
+
+def make_source_side(config, vocabulary_size=None):
+    """Makes the source side of a model.
+
+    Args:
+        config: `ModelConfig`; its `source_features` say whether sources are real-valued.
+        vocabulary_size: Number of source ids V; None where the source is real-valued.
+
+    Raises:
+        ValueError: The size is missing, or real values cannot have one.
+    """
+    _check_size("source", config.source_features, vocabulary_size)
+    if config.source_features:
+        return ValueSide(config.source_features)
+    return TextSide(vocabulary_size)
+
+
+def make_target_side(config, vocabulary_size=None):
+    """Makes the target side of a model; arguments and errors as of `make_source_side`."""
+    _check_size("target", config.target_features, vocabulary_size)
+    if config.target_features:
+        return ValueSide(config.target_features, config.target_activation)
+    return TextSide(vocabulary_size)
+
+
+def _check_size(name, features, vocabulary_size):
+    if features and vocabulary_size is not None:
+        raise ValueError(
+            f"a real-valued {name} ({name}_features in the config) has no vocabulary; received "
+            f"{name}_vocabulary_size={vocabulary_size}"
+        )
+    if not features and vocabulary_size is None:
+        raise ValueError(
+            f"expected {name}_vocabulary_size; for a {name} of real values set "
+            f"{name}_features in the config"
+        )

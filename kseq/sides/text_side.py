@@ -1,0 +1,117 @@
+"""Text as source or target of a model: ids, embeddings, logits, cross-entropy."""
+
+import dataclasses
+from typing import ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kseq.kernels.dense import Dense
+from kseq.sides.side import Side
+from kseq.special_tokens import PAD, START
+
+LAST_HIDDEN = "last_hidden"  # the decoder's layer whose output becomes logits
+
+
+@dataclasses.dataclass(frozen=True)
+class TextSide(Side):
+    """A side of text.
+
+    Args:
+        vocabulary_size: Number of ids V, special tokens included.
+    """
+
+    vocabulary_size: int
+
+    is_text: ClassVar = True
+    source_name: ClassVar = "source_ids"
+    target_name: ClassVar = "target_ids"
+    step_name: ClassVar = "ids"
+    output_name: ClassVar = "logits"
+    measure: ClassVar = "cross_entropy"
+    pairs_per_chunk: ClassVar = 1024
+    pairs_per_pool: ClassVar = 100_000
+
+    @property
+    def packed_specs(self):
+        """Strings `[N]`."""
+        return (tf.TensorSpec([None], tf.string),)
+
+    def pack(self, sequences):
+        """Returns sentences as UTF-8, `[N]`."""
+        return (as_bytes(sequences),)
+
+    def unpack(self, texts):
+        """Returns the strings `[N]` as they are."""
+        return texts
+
+    def limit(self, training):
+        """Returns the maximum number of tokens."""
+        return training.maximum_length
+
+    def content_lengths(self, lengths):
+        """Returns numbers of tokens without END."""
+        return lengths - 1
+
+    def is_empty(self, lengths):
+        """Returns whether a source is END alone: its translation is empty, too."""
+        return lengths <= 1
+
+    @property
+    def source_specs(self):
+        """`source_ids` `[B, S]`."""
+        return {self.source_name: self.target_spec}
+
+    @property
+    def serving_specs(self):
+        """Strings `[N]`."""
+        return {"text": tf.TensorSpec([None], tf.string, name="text")}
+
+    def source_inputs(self, numbers):
+        """Returns ragged ids padded with PAD."""
+        return {self.source_name: numbers.to_tensor(PAD)}
+
+    def source_mask(self, inputs):
+        """Returns where ids are not PAD."""
+        return ops.not_equal(inputs[self.source_name], PAD)
+
+    @property
+    def target_spec(self):
+        """Ids `[B, T]`."""
+        return tf.TensorSpec([None, None], tf.int32)
+
+    def first_step(self, count):
+        """Returns START, `[N]`."""
+        return tf.fill([count], START)
+
+    def make_embedding(self, name, width, tied=False):
+        """Makes an embedding layer; a tied one has the method `reverse` as well."""
+        kind = keras.layers.ReversibleEmbedding if tied else keras.layers.Embedding
+        return kind(self.vocabulary_size, width, name=f"{name}_embedding")
+
+    def make_head(self, config, readout, embedding):
+        """Adds the product with the vocabulary; a tied one has the kernel of the embedding."""
+        if config.tie_output and config.units != config.embedding_dim:
+            readout = Dense(config.embedding_dim, use_bias=False, name="output_projection")(readout)
+        readout = keras.layers.Identity(name=LAST_HIDDEN)(readout)
+        # The largest product of all: in half precision where the model is.
+        if config.tie_output:
+            logits = embedding(readout, reverse=True)
+        else:
+            logits = keras.layers.Dense(self.vocabulary_size, name="logits")(readout)
+        return ops.cast(logits, "float32")
+
+    def step_outputs(self, decoder):
+        """Returns all outputs, and `hidden`, the last hidden layer, `[N, T, H]`."""
+        return {**decoder.output, "hidden": decoder.get_layer(LAST_HIDDEN).output}
+
+    def losses(self, labels, outputs):
+        """Returns cross-entropy in nats, `-log softmax(logits)[label]`, for logits `[B, T, V]`."""
+        return -tf.gather(tf.nn.log_softmax(outputs), labels, batch_dims=2)
+
+
+def as_bytes(texts):
+    """Returns strings as an array of UTF-8 `[N]`, which TensorFlow reads fastest."""
+    return np.array([text.encode() for text in texts], object)
