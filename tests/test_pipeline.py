@@ -17,7 +17,8 @@ from kseq.pipeline.batching import (
     training_pipeline,
 )
 from kseq.pipeline.codecs import CodecPair
-from kseq.pipeline.survey import build_codecs, evenly, survey_pairs
+from kseq.pipeline.survey import build_codecs, survey_pairs
+from kseq.pipeline.vocabularies import sample_evenly
 from kseq.special_tokens import END, PAD, START, UNK
 
 TEXT = TextConfig(minimum_frequency=1)
@@ -331,7 +332,7 @@ def test_batches_by_tokens_are_shuffled_like_others(many):
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 21, 1000])
 def test_a_sample_stands_at_equal_distances(count):
-    sample = evenly(iter(range(count)), 10)
+    sample = sample_evenly(iter(range(count)), 10)
     if count <= 10:
         assert sample == list(range(count))
     else:

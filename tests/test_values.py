@@ -230,7 +230,7 @@ def test_a_codec_standardises_and_back(arrays, convert):
     statistics.add(frames)
     codec = ValueCodec(statistics.mean, statistics.scale)
     assert codec.features == 3
-    encoded = codec.encode(convert(frames))
+    encoded = codec.standardize(convert(frames))
     assert encoded.dtype == "float32"
     np.testing.assert_allclose(np.mean(encoded, axis=0), np.zeros(3), atol=1e-6)
     np.testing.assert_allclose(np.std(encoded, axis=0), np.ones(3), rtol=1e-5)
@@ -245,7 +245,7 @@ def test_a_codec_works_in_a_graph():
 
 def test_a_plain_codec_changes_nothing(arrays):
     codec = ValueCodec.plain(3)
-    np.testing.assert_array_equal(codec.encode(arrays[1]), arrays[1], strict=True)
+    np.testing.assert_array_equal(codec.standardize(arrays[1]), arrays[1], strict=True)
     np.testing.assert_array_equal(codec.decode(arrays[1]), arrays[1], strict=True)
 
 

@@ -30,28 +30,25 @@ def read_chunks(pairs, codecs):
 
 
 def encode(codecs, training, sampling=0.0):
-    """Transform: sequences to ragged numbers, every target with what the decoder starts from.
+    """Transform: sequences to ragged numbers, the first step in front of every target.
 
-    Pairs with an empty side or an overlong one are left out.
+    Pairs with an empty or an overlong side are left out.
 
     Args:
         codecs: `CodecPair`.
-        training: `TrainingConfig`: the longest sequences allowed.
-        sampling: How subwords are drawn anew whenever a pair comes by; 0 for the best ones.
+        training: `TrainingConfig`: the maximum lengths of sequences.
+        sampling: How subwords are drawn every time that a pair is read; 0 for the best ones.
     """
     limits = length_limits(codecs, training)
-    samplers = [
-        codec.sampler(sampling) if sampling and codec.tokenizer == "subword" else None
-        for codec in codecs.sides
-    ]
+    samplers = [codec.sampler(sampling) for codec in codecs.sides]
 
     def encode_chunk(*chunk):
-        encoded = list(map(_encoded, codecs.sides, chunk))
+        encoded = [codec.encode(sequences) for codec, sequences in zip(codecs.sides, chunk)]
         fits = True
         for codec, side, limit in zip(codecs.sides, encoded, limits):
             lengths = codec.side.content_lengths(side.row_lengths())
             fits &= (lengths > 0) & (lengths <= limit)
-        # What is left out must not hang on the draw: as many pairs are expected in every epoch.
+        # Which pairs are left out must not depend on the draw: every epoch has the same number.
         for number, sampler in enumerate(samplers):
             if sampler is not None:
                 encoded[number] = sampler.encode(chunk[number])
@@ -59,12 +56,6 @@ def encode(codecs, training, sampling=0.0):
         return sources, codecs.target.side.with_first_step(targets)
 
     return lambda dataset: dataset.map(encode_chunk)
-
-
-def _encoded(codec, sequences):
-    if codec.is_text:
-        return codec.encode(sequences)
-    return sequences.with_flat_values(codec.encode(sequences.flat_values))
 
 
 def expect(pairs):

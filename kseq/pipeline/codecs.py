@@ -1,4 +1,4 @@
-"""How both sides of a run become numbers, and come back."""
+"""The codecs of both sides of a run."""
 
 import dataclasses
 
@@ -31,8 +31,10 @@ class CodecPair:
         """
         return cls(
             *(
-                side if isinstance(side, ValueCodec) else TextCodec(side, tokenizer, config.case)
-                for side, tokenizer in zip((source, target), config.tokenizers)
+                description
+                if isinstance(description, ValueCodec)
+                else TextCodec(description, tokenizer, config.case)
+                for description, tokenizer in zip((source, target), config.tokenizers)
             )
         )
 
@@ -44,29 +46,30 @@ class CodecPair:
             FileNotFoundError: A file is missing.
             ValueError: A file is damaged; the message names it.
         """
-        features = config.model.source_features, config.model.target_features
-        sides = enumerate(zip(features, config.text.tokenizers))
+        widths = config.model.source_features, config.model.target_features
         return cls(
             *(
-                _read(folder / _names(not width, tokenizer)[number], tokenizer, config.text.case)
-                for number, (width, tokenizer) in sides
+                ValueCodec.load(folder / STATISTICS[number])
+                if width
+                else _load_text(folder, number, tokenizer, config.text.case)
+                for number, (width, tokenizer) in enumerate(zip(widths, config.text.tokenizers))
             )
         )
 
     def save(self, folder):
         """Writes vocabularies, SentencePiece models and statistics of values into `folder`."""
         for number, codec in enumerate(self.sides):
-            codec.save(folder / _names(codec.is_text, codec.tokenizer)[number])
+            codec.save(folder / codec.file_names[number])
 
     @property
     def sides(self):
-        """Source and target."""
+        """The codecs of source and target."""
         return self.source, self.target
 
     @property
     def descriptions(self):
         """Arguments of `of` that make the same codecs again."""
-        return tuple(side.description if side.is_text else side for side in self.sides)
+        return tuple(codec.description for codec in self.sides)
 
     @property
     def are_text(self):
@@ -89,17 +92,13 @@ class CodecPair:
         return tuple(codec.side.vocabulary_size for codec in self.sides)
 
 
-def _names(is_text, tokenizer):
-    """Files that describe source and target."""
-    if not is_text:
-        return STATISTICS
-    return SUBWORDS if tokenizer == "subword" else VOCABULARIES
-
-
-def _read(path, tokenizer, case):
-    if path.name in STATISTICS:
-        return ValueCodec.load(path)
-    description = path.read_bytes() if path.name in SUBWORDS else load_vocabulary(path)
+def _load_text(folder, number, tokenizer, case):
+    if tokenizer == "subword":
+        path = folder / SUBWORDS[number]
+        description = path.read_bytes()
+    else:
+        path = folder / VOCABULARIES[number]
+        description = load_vocabulary(path)
     try:
         return TextCodec(description, tokenizer, case)
     except ValueError as error:

@@ -7,6 +7,7 @@ import numpy as np
 
 from kseq import files
 from kseq.corpora.arrays import to_float32
+from kseq.runs.directory import STATISTICS
 from kseq.sides.value_side import ValueSide
 
 
@@ -25,7 +26,7 @@ class ValueCodec:
     """
 
     is_text = False
-    tokenizer = None
+    file_names = STATISTICS
 
     def __init__(self, mean, scale):
         mean, scale = np.asarray(mean), np.asarray(scale)
@@ -67,11 +68,24 @@ class ValueCodec:
         files.write_text(path, json.dumps(record) + "\n")
 
     @property
+    def description(self):
+        """The codec itself: what `CodecPair.of` makes it from."""
+        return self
+
+    @property
     def features(self):
         """Values per step, F."""
         return self.side.features
 
-    def encode(self, values):
+    def sampler(self, sampling):
+        """Returns None: nothing is drawn."""
+        return None
+
+    def encode(self, sequences):
+        """Standardises ragged float32 values `[N, (T), F]`."""
+        return sequences.with_flat_values(self.standardize(sequences.flat_values))
+
+    def standardize(self, values):
         """Standardises float32 values `[..., F]`, an array or a tensor."""
         return (values - self.mean) / self.scale
 

@@ -7,6 +7,7 @@ import pathlib
 import tensorflow as tf
 import tensorflow_text
 
+from kseq.runs.directory import SUBWORDS, VOCABULARIES
 from kseq.sides.text_side import TextSide
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
 from kseq.text.letter_case import CAPITAL, CAPITALS, LOWER
@@ -101,8 +102,28 @@ class TextCodec(tf.Module):
             default_value=UNK,
         )
 
+    @property
+    def file_names(self):
+        """Names of the file that `save` writes, for a source and for a target."""
+        return SUBWORDS if self.tokenizer == "subword" else VOCABULARIES
+
+    @property
+    def is_complete(self):
+        """Whether the codec has tokens other than the special ones."""
+        return self.size > len(SPECIAL_TOKENS)
+
     def sampler(self, sampling):
-        """Returns a codec that draws the subwords of every sentence anew."""
+        """Returns a codec that draws the subwords of every sentence at random.
+
+        Args:
+            sampling: How subwords are drawn: see `SubwordTokenizer`.
+
+        Returns:
+            A `TextCodec`; None if nothing is drawn, because `sampling` is 0 or tokens are no
+            subwords.
+        """
+        if not sampling or self.tokenizer != "subword":
+            return None
         return TextCodec(self.description, self.tokenizer, self._case, sampling)
 
     @property

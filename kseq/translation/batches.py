@@ -37,7 +37,8 @@ class Sequences:
         else:
             values, lengths = np.concatenate(sequences), [len(array) for array in sequences]
             self.numbers = [
-                tf.RaggedTensor.from_row_lengths(codec.encode(values), lengths) for codec in codecs
+                tf.RaggedTensor.from_row_lengths(codec.standardize(values), lengths)
+                for codec in codecs
             ]
 
     @property

@@ -126,7 +126,7 @@ def _read_source(codecs, inputs):
         mask = tf.sequence_mask(inputs["lengths"], tf.shape(source)[1])
         read = [
             {
-                "source": tf.where(mask[:, :, None], each.source.encode(source), 0.0),
+                "source": tf.where(mask[:, :, None], each.source.standardize(source), 0.0),
                 "source_mask": mask,
             }
             for each in codecs

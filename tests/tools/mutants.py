@@ -391,8 +391,8 @@ MUTANTS = [
     ),
     Mutant(
         "exported-padding-read",
-        '"source": tf.where(mask[:, :, None], each.source.encode(source), 0.0),',
-        '"source": each.source.encode(source),',
+        '"source": tf.where(mask[:, :, None], each.source.standardize(source), 0.0),',
+        '"source": each.source.standardize(source),',
         "an exported model reads what is in the padding of a real-valued source",
         "export export_combinations value_models",
     ),

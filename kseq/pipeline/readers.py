@@ -1,0 +1,167 @@
+"""One side of a split during its first pass: lengths, ids, and what the codec is made from."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from kseq.pipeline.statistics import Statistics
+from kseq.pipeline.value_codec import ValueCodec
+from kseq.sides.text_side import as_bytes
+from kseq.text.token_tally import TokenTally
+
+
+@dataclasses.dataclass(frozen=True)
+class SideChunk:
+    """One side of N pairs.
+
+    Args:
+        lengths: Tokens without END, or steps, int64 `[N]`.
+        use: Function of a boolean array `[N]`, whether a pair is used. It adds the sequences of
+            these pairs to counts and statistics, and returns their ids in one array, int32; None
+            where a reader has no ids.
+    """
+
+    lengths: np.ndarray
+    use: Callable
+
+
+class TextReader:
+    """Reads text whose vocabulary is complete.
+
+    Args:
+        codec: `TextCodec`.
+        with_ids: Whether the ids are asked for.
+
+    Attributes:
+        tally: `TokenTally` of what is counted; None if nothing is.
+    """
+
+    tally = None
+
+    def __init__(self, codec, with_ids=False):
+        self.codec = codec
+        self._with_ids = with_ids
+        spec = tf.TensorSpec([None], tf.string)
+        self._tokenize = tf.function(self._lengths_and_tokens).get_concrete_function(spec)
+
+    def read(self, texts):
+        """Returns the `SideChunk` of N sentences."""
+        lengths, *tokens = (
+            tensor.numpy() for tensor in self._tokenize(tf.constant(as_bytes(texts)))
+        )
+        return SideChunk(lengths, lambda is_used: self._use(np.repeat(is_used, lengths), *tokens))
+
+    def _lengths_and_tokens(self, texts):
+        """Lengths `[N]`, and of all tokens in one row what `_use` takes."""
+        tokens = self.codec.tokenize(texts)
+        ids = [self.codec.ids(tokens.flat_values)] if self._with_ids else []
+        return tokens.row_lengths(), *ids
+
+    def _use(self, is_used, ids=None):
+        return None if ids is None else ids[is_used]
+
+    def description(self, choose, shared):
+        """Returns what `CodecPair.of` makes the codec from, once the split is read.
+
+        Args:
+            choose: Function of `TokenTally`s to a vocabulary.
+            shared: `TokenTally`s of both sides if they share their vocabulary; else None.
+        """
+        return self.codec.description
+
+    def final_ids(self, description):
+        """Returns the final id for every id that was given out; None if they are final."""
+        return None
+
+
+class CountingReader(TextReader):
+    """Reads words or characters and counts them, to choose a vocabulary; ids are provisional."""
+
+    def __init__(self, codec):
+        super().__init__(codec)
+        self.tally = TokenTally()
+
+    def _lengths_and_tokens(self, texts):
+        tokens = self.codec.tokenize(texts)
+        return tokens.row_lengths(), *tf.unique(tokens.flat_values)
+
+    def _use(self, is_used, distinct, places):
+        ids = self.tally.ids(distinct)[places][is_used]
+        self.tally.count(ids)
+        return ids
+
+    def description(self, choose, shared):
+        """Returns the vocabulary that is chosen by the counts."""
+        return choose(shared or [self.tally])
+
+    def final_ids(self, description):
+        """Returns the id in the vocabulary for every provisional id."""
+        return self.tally.final_ids(description)
+
+
+class ValueReader:
+    """Reads real values whose codec is complete."""
+
+    tally = None
+
+    def read(self, arrays):
+        """Returns the `SideChunk` of N arrays `[T, F]`."""
+        lengths = np.array([len(array) for array in arrays])
+        return SideChunk(lengths, lambda is_used: self._use(itertools.compress(arrays, is_used)))
+
+    def _use(self, arrays):
+        """Takes note of arrays `[T, F]` that are used."""
+
+
+class MeasuringReader(ValueReader):
+    """Reads real values and measures them, to standardise them.
+
+    Args:
+        codec: `ValueCodec` for values that are not standardised.
+        pairs: The split that is read, for messages.
+        standardizes: Whether values are standardised. If not, they must be between 0 and 1, as
+            targets of a sigmoid.
+    """
+
+    def __init__(self, codec, pairs, standardizes=True):
+        self._codec = codec
+        self._pairs = pairs
+        self._standardizes = standardizes
+        self._statistics = Statistics()
+
+    def _use(self, arrays):
+        for array in arrays:
+            self._statistics.add(array)
+
+    def description(self, choose, shared):
+        """Returns a `ValueCodec`.
+
+        Raises:
+            ValueError: Values are not between 0 and 1, where they must be.
+        """
+        if self._standardizes:
+            return ValueCodec(self._statistics.mean, self._statistics.scale)
+        minimum, maximum = self._statistics.minimum, self._statistics.maximum
+        if minimum < 0.0 or maximum > 1.0:
+            raise ValueError(
+                f"{self._pairs}: target_activation=sigmoid needs target values from 0 to 1; found "
+                f"{minimum:g} to {maximum:g}; use target_activation=linear"
+            )
+        return self._codec
+
+    def final_ids(self, description):
+        """Returns None: values have no ids."""
+        return None
+
+
+def make_reader(codec, with_ids=False):
+    """Makes the reader of a side whose codec is complete.
+
+    Args:
+        codec: `TextCodec` or `ValueCodec`.
+        with_ids: Whether the ids of text are asked for.
+    """
+    return TextReader(codec, with_ids) if codec.is_text else ValueReader()
