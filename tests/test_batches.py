@@ -1,4 +1,4 @@
-"""Batches of sources of about one length, and what is in them."""
+"""Batches of sources of similar length, and their contents."""
 
 import subprocess
 import sys
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kseq.pipeline.value_codec import ValueCodec
 from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, UNK
 from kseq.text.codec import TextCodec
+from kseq.text.display import to_str
 from kseq.translation import batches
 from kseq.translation.batches import (
     AT_ONCE,
@@ -20,12 +21,9 @@ from kseq.translation.batches import (
     BATCH_TOKENS,
     LEAST_SENTENCES,
     LOGITS_AT_ONCE,
-    Sequences,
     by_length,
-    checked,
-    decoded,
-    refuse_single,
 )
+from kseq.translation.sources import Sequences, refuse_single_source
 
 TOKENS = [*SPECIAL_TOKENS, "a", "b", "￭."]
 
@@ -45,12 +43,12 @@ def batches_of(lengths, **logits):
         return [f"result {row}" for row in rows]
 
     assert by_length(run, lengths, **logits) == [f"result {row}" for row in range(len(lengths))]
-    # Two run at once: which comes first is a matter of luck.
+    # Two run at the same time, in either order.
     return sorted(cut, key=lambda rows: (-lengths[rows[0]], rows[0]))
 
 
 @given(st.lists(st.sampled_from([1, 2, 30, 31, 64, 65, 2048, 2049, 4096, 9000]), max_size=300))
-def test_batches_are_bounded_and_hold_rows_of_a_length(lengths):
+def test_batches_are_limited_and_have_rows_of_similar_length(lengths):
     cut = batches_of(lengths)
     rows = [row for batch in cut for row in batch]
     assert sorted(rows) == list(range(len(lengths)))
@@ -63,7 +61,7 @@ def test_batches_are_bounded_and_hold_rows_of_a_length(lengths):
         longest = max(lengths[row] for row in batch)
         assert len(batch) <= most
         assert len(batch) == 1 or len(batch) * longest <= BATCH_TOKENS
-        # And none is smaller than it needs to be.
+        # And none is smaller than necessary.
         if not is_last:
             assert len(batch) == most or (len(batch) + 1) * longest > BATCH_TOKENS
 
@@ -71,15 +69,15 @@ def test_batches_are_bounded_and_hold_rows_of_a_length(lengths):
 @pytest.mark.parametrize(
     "lengths, sizes",
     [
-        ([1] * 514, [172, 172, 170]),  # three, of about one size
-        ([1] * 256, [128, 128]),  # two, to be at work at once
+        ([1] * 514, [172, 172, 170]),  # three of about the same size
+        ([1] * 256, [128, 128]),  # two, to run at the same time
         ([1] * 32, [16, 16]),
-        ([1] * 31, [31]),  # too few to be worth it
+        ([1] * 31, [31]),  # too few for two batches
         ([BATCH_TOKENS // 2] * 3, [2, 1]),
         ([BATCH_TOKENS + 1] * 2, [1, 1]),
     ],
 )
-def test_sizes_of_batches(lengths, sizes):
+def test_batches_have_the_expected_sizes(lengths, sizes):
     assert [len(batch) for batch in batches_of(lengths)] == sizes
 
 
@@ -90,7 +88,7 @@ def test_a_large_vocabulary_makes_batches_smaller():
     assert [len(batch) for batch in batches_of([1, 1], sentence_logits=9 * third)] == [1, 1]
 
 
-def test_two_batches_are_at_work_at_once_and_no_more():
+def test_two_batches_run_at_the_same_time_and_no_more():
     both, working, most = threading.Barrier(2, timeout=60), set(), []
 
     def run(rows):
@@ -107,7 +105,7 @@ def test_two_batches_are_at_work_at_once_and_no_more():
 
 
 @pytest.mark.parametrize("cores, processors", [(2, ["GPU"]), (1, [])])
-def test_where_two_at_once_gain_nothing_one_comes_after_the_other(cores, processors, monkeypatch):
+def test_batches_run_one_after_another_if_two_would_be_no_faster(cores, processors, monkeypatch):
     monkeypatch.setattr(batches, "usable_cores", lambda: cores)
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: processors)
     calls = []
@@ -117,12 +115,12 @@ def test_where_two_at_once_gain_nothing_one_comes_after_the_other(cores, process
         return rows
 
     by_length(run, [1] * BATCH_SENTENCES)
-    assert calls == [threading.get_ident()]  # nor is it cut in two
+    assert calls == [threading.get_ident()]  # nor is it split in two
 
 
 @pytest.mark.parametrize("helper_fails", [False, True])
 def test_after_an_error_no_batch_is_begun(helper_fails, monkeypatch):
-    """The thread that does not fail ends its batch when the other has left off."""
+    """The thread that does not fail finishes its batch after the other has failed."""
     both, begun, failed = threading.Barrier(2, timeout=60), [], threading.Event()
 
     class Helper(threading.Thread):
@@ -149,7 +147,7 @@ def test_after_an_error_no_batch_is_begun(helper_fails, monkeypatch):
     assert len(begun) == 2 and threading.active_count() == threads
 
 
-def test_where_no_thread_can_be_had_one_does_it_all(monkeypatch):
+def test_one_thread_runs_all_batches_if_no_other_can_be_started(monkeypatch):
     def refuse(self):
         raise RuntimeError("can't start new thread")
 
@@ -157,7 +155,7 @@ def test_where_no_thread_can_be_had_one_does_it_all(monkeypatch):
     assert by_length(lambda rows: rows, [1] * 600) == list(range(600))
 
 
-def test_batches_are_at_work_when_the_main_thread_has_ended():
+def test_batches_run_even_when_the_main_thread_has_ended():
     program = """
 import threading
 from kseq.translation.batches import by_length
@@ -174,63 +172,64 @@ threading.Thread(target=work).start()
     assert done.stdout == "600\n"
 
 
-def test_nothing_is_no_batch():
+def test_no_rows_make_no_batch():
     assert by_length(pytest.fail, []) == []
 
 
-def test_sentences_as_inputs_of_every_codec():
-    """Both read the same tokens; each has ids of its own, and END is behind the last."""
+def test_sentences_become_the_inputs_of_every_codec():
+    """All read the same tokens; each has its own ids, and END comes last."""
     codecs = [TextCodec(TOKENS), TextCodec([*SPECIAL_TOKENS, "b", "a"])]
     read = Sequences(codecs, ["a b.", "", "b xyzzy"])
     assert read.lengths.tolist() == [4, 1, 3]
-    assert read.shown() == [["a", "b", ".", "<end>"], ["<end>"], ["b", "xyzzy", "<end>"]]
+    assert read.displayed_tokens() == [["a", "b", ".", "<end>"], ["<end>"], ["b", "xyzzy", "<end>"]]
     one, two = (inputs["source_ids"].numpy().tolist() for inputs in read.inputs([2, 1]))
     assert one == [[5, UNK, END], [END, PAD, PAD]]
     assert two == [[4, UNK, END], [END, PAD, PAD]]
-    assert read.tokens([2, 1]).numpy().tolist() == [[b"b", b"xyzzy"], [b"", b""]]
+    assert read.token_matrix([2, 1]).numpy().tolist() == [[b"b", b"xyzzy"], [b"", b""]]
 
 
-def test_what_is_no_character_stays_in_its_place():
+def test_an_invalid_character_becomes_a_question_mark_in_its_place():
     """Half of a surrogate pair, which UTF-8 cannot hold."""
-    assert Sequences([TextCodec(TOKENS)], ["a \ud800 b"]).shown() == [["a", "?", "b", "<end>"]]
+    read = Sequences([TextCodec(TOKENS)], ["a \ud800 b"])
+    assert read.displayed_tokens() == [["a", "?", "b", "<end>"]]
 
 
-def test_real_values_as_inputs():
+def test_real_values_become_standardised_padded_inputs():
     arrays = [np.full((2, 1), 3.0, np.float32), np.full((3, 1), 5.0, np.float32)]
     read = Sequences([ValueCodec([1.0], [2.0])], arrays)
     assert read.lengths.tolist() == [2, 3]
-    assert read.shown() == [None, None] and read.tokens([0, 1]).shape == (2, 0)
+    assert read.displayed_tokens() == [None, None] and read.token_matrix([0, 1]).shape == (2, 0)
     (inputs,) = read.inputs([1, 0])
     np.testing.assert_allclose(inputs["source"][:, :, 0], [[2, 2, 2], [1, 1, 0]])
     assert inputs["source_mask"].numpy().tolist() == [[True] * 3, [True, True, False]]
 
 
-def test_what_a_source_must_be(tmp_path):
+def test_a_source_must_be_of_the_kind_that_the_codec_reads(tmp_path):
     text, values = TextCodec(TOKENS), ValueCodec([0.0, 0.0], [1.0, 1.0])
-    assert checked("source", text, "a") == "a"
+    assert text.check("a", "source") == "a"
     with pytest.raises(TypeError, match="expected sentences as strings; received b'a'"):
-        checked("source", text, b"a")
+        text.check(b"a", "source")
     np.save(tmp_path / "x.npy", np.ones((3, 2)))
-    assert checked("source", values, tmp_path / "x.npy").dtype == np.float32
+    assert values.check(tmp_path / "x.npy", "source").dtype == np.float32
     for wrong, name in ((np.ones((3, 1)), "a target of real values"), (str(tmp_path), "expected")):
         with pytest.raises((ValueError, FileNotFoundError), match=name):
-            checked("target", values, wrong)
+            values.check(wrong, "target")
     with pytest.raises(ValueError, match="expected 2 values per step, as the .*; received 3"):
-        checked("source", values, np.ones((4, 3)))
+        values.check(np.ones((4, 3)), "source")
 
 
-def test_one_source_is_no_list_of_them(tmp_path):
+def test_a_single_source_instead_of_a_list_is_an_error(tmp_path):
     for single in ("a b", tmp_path, np.ones((3, 2))):
         with pytest.raises(TypeError, match=r"expected a list of .*wrap it in \[ \]"):
-            refuse_single(single)
-    refuse_single(["a"])
-    refuse_single([np.ones((3, 2))])
-    refuse_single(np.ones((5, 3, 2)))
+            refuse_single_source(single)
+    refuse_single_source(["a"])
+    refuse_single_source([np.ones((3, 2))])
+    refuse_single_source(np.ones((5, 3, 2)))
 
 
-def test_bytes_become_strings_however_nested():
+def test_nested_bytes_become_nested_strings():
     nested = [[b"a", b"\xc3\xa9"], [], [b""]]
     expected = [["a", "é"], [], [""]]
-    assert decoded(nested) == expected
-    assert decoded(tf.ragged.constant(nested)) == expected
-    assert decoded(tf.constant([[b"a"], [b"b"]])) == [["a"], ["b"]]
+    assert to_str(nested) == expected
+    assert to_str(tf.ragged.constant(nested)) == expected
+    assert to_str(tf.constant([[b"a"], [b"b"]])) == [["a"], ["b"]]

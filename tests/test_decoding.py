@@ -93,7 +93,7 @@ def test_all_tokens_that_look_alike_are_forbidden():
     model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
     record = RunRecord(length_ratio=1.0, parameters=model.count_params())
     translator = Translator(model, codecs, config, record)
-    assert translator.searching_with(BeamSearch(forbid=".")) == ((4, 6, 7), None)
+    assert translator.resolve(BeamSearch(forbid=".")) == ((4, 6, 7), None)
 
 
 def test_a_prefix_may_be_all_there_is_room_for(translator):
@@ -397,9 +397,9 @@ def test_options_travel_with_an_export(ignorant, tmp_path):
 def test_a_beam_may_be_as_wide_as_the_vocabulary_and_no_wider(translator):
     size = translator.codecs.target.size
     for name, kind in (("beam_size", BeamSearch), ("top_k", Sampling)):
-        assert translator.searching_with(kind(**{name: size})) == ((), None)
+        assert translator.resolve(kind(**{name: size})) == ((), None)
         with pytest.raises(ValueError, match=rf"{name} must be at most {size:,}"):
-            translator.searching_with(kind(**{name: size + 1}))
+            translator.resolve(kind(**{name: size + 1}))
 
 
 @pytest.mark.parametrize(
@@ -418,7 +418,10 @@ def test_a_beam_may_be_as_wide_as_the_vocabulary_and_no_wider(translator):
             r"the prefix 'Le chat' has 2 tokens, over maximum_length \(1\)",
         ),
         (lambda t: t.translate(["a"], forbid=["xyzzy"]), "'xyzzy' is not in the target vocabulary"),
-        (lambda t: t.translate(["a"], forbid=["<end>"]), "<end> is no token that a model writes"),
+        (
+            lambda t: t.translate(["a"], forbid=["<end>"]),
+            "<end> is not a token that a model",
+        ),
         (lambda t: t.translate(["a"], alfa=1.0), "unknown option: 'alfa'; did you mean 'alpha'"),
         (
             lambda t: t.translate(
@@ -429,7 +432,7 @@ def test_a_beam_may_be_as_wide_as_the_vocabulary_and_no_wider(translator):
                 no_repeat_ngram=1,
                 minimum_length=100,
             ),
-            "source 1: nothing can be written for 'The cat.' that keeps to all rules; loosen them",
+            "source 1: no output for 'The cat.' satisfies all rules; loosen them",
         ),
     ],
 )
@@ -463,7 +466,7 @@ def test_what_needs_attention(small_corpus, tmp_path):
     translator = train(
         small_corpus, Config().with_settings(settings), out=tmp_path / "run", verbose=False
     )
-    with pytest.raises(ValueError, match="beta is for what was attended to; the model has no att"):
+    with pytest.raises(ValueError, match="beta needs attention to the source; the model has none"):
         translator.translate(["a"], beta=0.1)
     with pytest.raises(ValueError, match="replace_unknown needs a model with attention over sou"):
         translator.translate(["a"], replace_unknown=True)
@@ -521,7 +524,7 @@ def test_the_line_that_nothing_can_be_written_for_is_named_behind_what_came_befo
     assert 2 * 100 < size < 15 * 100
     results = translator.stream([short, long, short], BeamSearch(**bounds))
     assert next(results)[0].source == short
-    with pytest.raises(ValueError, match="source 2: nothing can be written for 'I see"):
+    with pytest.raises(ValueError, match="source 2: no output for 'I see"):
         next(results)
 
 

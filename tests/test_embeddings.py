@@ -1,4 +1,4 @@
-"""Embeddings that come from a file, that both sides share, or that are the output too."""
+"""Embeddings that come from a file, are shared by both sides, or are tied to the output."""
 
 import re
 
@@ -14,7 +14,7 @@ ONE_EPOCH = {"epochs": 1, "batch_size": 128, "warmup_steps": 0, "learning_rate":
 
 @pytest.fixture
 def vectors(tmp_path):
-    """Vectors of three words that the corpus has, and one that it has not."""
+    """Vectors of three words of the corpus and one other word."""
     path = tmp_path / "vectors.txt"
     rows = {"the": [1, 2, 3, 4], "cat": [5, 6, 7, 8], "dog": [0, -1, 0, 1], "zebu": [9, 9, 9, 9]}
     path.write_text("".join(f"{word} {' '.join(map(str, row))}\n" for word, row in rows.items()))
@@ -26,7 +26,9 @@ def embeddings(translator, part, name):
 
 
 @pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "trained"])
-def test_vectors_from_a_file(small_corpus, vectors, tmp_path, capsys, frozen):
+def test_vectors_of_a_file_become_rows_of_the_embedding(
+    small_corpus, vectors, tmp_path, capsys, frozen
+):
     path, rows = vectors
     training = TrainingConfig(**ONE_EPOCH, source_vectors=str(path), freeze_vectors=frozen)
     config = Config(ModelConfig(**SMALL), training=training)
@@ -36,14 +38,14 @@ def test_vectors_from_a_file(small_corpus, vectors, tmp_path, capsys, frozen):
     # "The" has the vector of "the".
     count = translator.codecs.source.size - 4
     assert re.search(f"^source: vectors for [4-9] of {count} tokens; missing: ", shown, re.M)
-    path.unlink()  # a run needs nothing but itself
+    path.unlink()  # a run does not need it any more
     again = Translator.load(out)
     matrix = embeddings(again, "encoder", "source_embedding")
     for word in ("the", "cat", "dog"):
         row = matrix[again.codecs.source.vocabulary.index(word)]
         assert np.array_equal(row, rows[word]) == frozen
         np.testing.assert_allclose(row, rows[word], atol=0.5)
-    # Words without a vector begin below 0.05 and are learnt, even where the others are frozen.
+    # Words without a vector begin below 0.05 and are learnt, even if the others are frozen.
     frequent = matrix[[again.codecs.source.vocabulary.index(word) for word in ("is", "in", "not")]]
     assert (np.abs(frequent).max(axis=1) > 0.05).all() and np.abs(frequent).max() < 1
 
@@ -59,7 +61,7 @@ def test_vectors_from_a_file(small_corpus, vectors, tmp_path, capsys, frozen):
         (None, "target_vectors: file not found: .*vectors.txt"),
     ],
 )
-def test_bad_vectors_stop_the_training_with_one_line(
+def test_invalid_vectors_stop_the_training_with_one_line(
     small_files, vectors, tmp_path, capsys, content, message
 ):
     path, _ = vectors
@@ -75,7 +77,7 @@ def test_bad_vectors_stop_the_training_with_one_line(
 
 
 @pytest.mark.parametrize("tie", [True, False])
-def test_one_vocabulary_and_one_matrix_for_both_sides(small_corpus, tmp_path, tie):
+def test_both_sides_can_share_a_vocabulary_and_a_matrix(small_corpus, tmp_path, tie):
     config = Config(
         ModelConfig(**SMALL, share_embeddings=True, tie_output=tie),
         TextConfig(minimum_frequency=5),

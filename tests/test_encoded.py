@@ -1,4 +1,4 @@
-"""Corpora that are tokenised once: the same batches as before, and nothing stale or torn."""
+"""Corpora that are tokenised once: the same batches; damaged or outdated files are noticed."""
 
 import contextlib
 import errno
@@ -67,15 +67,15 @@ def test_encoded_pairs_give_the_batches_of_the_text(corpus, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("part", [0, 2, 3], ids=["sources", "targets", "target lengths"])
-def test_a_file_that_is_cut_short_during_training_is_named(corpus, tmp_path, part):
+def test_a_file_that_is_truncated_during_training_is_named(corpus, tmp_path, part):
     pairs = prepare(corpus, CONFIG, tmp_path / "cache").splits[0]
     path = pairs.paths()[part]
     path.write_bytes(path.read_bytes()[:-400])
-    with pytest.raises(ValueError, match=f"{path.name}: cut short since training began"):
+    with pytest.raises(ValueError, match=f"{path.name}: truncated since training began"):
         list(pairs.chunks())
 
 
-def test_a_second_training_finds_what_the_first_one_left(corpus, tmp_path, told, monkeypatch):
+def test_a_second_training_uses_the_files_of_the_first(corpus, tmp_path, told, monkeypatch):
     first = prepare(corpus, CONFIG, tmp_path / "cache", told.append)
 
     def tokenize_again(*_):
@@ -88,7 +88,7 @@ def test_a_second_training_finds_what_the_first_one_left(corpus, tmp_path, told,
 
 
 @pytest.mark.parametrize("change", ["content", "config", "split"])
-def test_what_has_changed_is_encoded_anew(corpus, tmp_path, told, change):
+def test_a_changed_corpus_is_encoded_again(corpus, tmp_path, told, change):
     path = tmp_path / "pairs.tsv"
     prepare(corpus, CONFIG, tmp_path / "cache")
     config = CONFIG
@@ -112,7 +112,7 @@ RECORDS = {
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "missing", "vocabulary", *RECORDS])
-def test_what_is_torn_is_encoded_anew(corpus, tmp_path, told, damage):
+def test_damaged_files_are_encoded_again(corpus, tmp_path, told, damage):
     whole = prepare(corpus, CONFIG, tmp_path / "cache")
     [folder] = (tmp_path / "cache").iterdir()
     ids = folder / "train_target_ids.int32"
@@ -134,7 +134,9 @@ def test_what_is_torn_is_encoded_anew(corpus, tmp_path, told, damage):
 
 
 @pytest.mark.parametrize("smallest, place", [(0, EncodedPairs), (2**25, KeptPairs)])
-def test_drawn_subwords_need_the_text(corpus, tmp_path, monkeypatch, smallest, place):
+def test_training_with_drawn_subwords_reads_the_text(
+    corpus, tmp_path, monkeypatch, smallest, place
+):
     monkeypatch.setattr(encoded, "SMALLEST", smallest)
     settings = ["target_tokenizer=subword", "subword_vocabulary_size=300", "subword_sampling=0.3"]
     prepared = prepare(corpus, CONFIG.with_settings(settings), tmp_path / "cache")
@@ -142,17 +144,17 @@ def test_drawn_subwords_need_the_text(corpus, tmp_path, monkeypatch, smallest, p
     assert isinstance(prepared.splits[1], place)
 
 
-def test_a_full_disk_leaves_nothing_behind(corpus, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_files(corpus, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(encoded._Writer, "add", fail)
-    with pytest.raises(OSError, match="no room for the encoded corpus in .*; make some, name"):
+    with pytest.raises(OSError, match="no space for the encoded corpus in .*; free some, name"):
         prepare(corpus, CONFIG, tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("**/*"))
 
 
-def test_the_folder_is_where_people_say(monkeypatch, tmp_path):
+def test_the_cache_folder_comes_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("KSEQ_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_cache() == str(tmp_path / "kseq")
@@ -160,7 +162,7 @@ def test_the_folder_is_where_people_say(monkeypatch, tmp_path):
     assert default_cache() == str(tmp_path / "mine")
 
 
-def test_the_same_content_is_found_under_another_name(corpus, tmp_path, told):
+def test_a_renamed_corpus_is_found_by_its_content(corpus, tmp_path, told):
     prepare(corpus, CONFIG, tmp_path / "cache")
     moved = (tmp_path / "pairs.tsv").rename(tmp_path / "moved.tsv")
     found = prepare(load_corpus(str(moved)), CONFIG, tmp_path / "cache", told.append)
@@ -178,7 +180,7 @@ def test_a_second_training_waits_for_the_first_one_to_encode(corpus, tmp_path, t
     assert told[1] == "another training is encoding it; waiting for that"
 
 
-def test_subwords_that_are_drawn_anew_are_not_kept(corpus, tmp_path):
+def test_drawn_subwords_are_not_cached(corpus, tmp_path):
     settings = ["source_tokenizer=subword", "subword_vocabulary_size=300", "subword_sampling=0.2"]
     drawing = prepare(corpus, CONFIG.with_settings(settings), tmp_path / "cache")
     assert drawing.splits[0] is corpus.train and isinstance(drawing.splits[1], EncodedPairs)

@@ -1,4 +1,4 @@
-"""The SavedModel, in processes that do not know kseq."""
+"""The SavedModel, in processes that do not import kseq."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 SENTENCES = ["The cat is small.", "", "Where is he?", "xyzzy 👍 !"]
 
-# Loads and runs in a process that knows nothing of kseq, at two batch sizes.
+# Loads and runs in a process that does not import kseq, with two batch sizes.
 ELSEWHERE = """
 import json, sys
 import tensorflow as tf, tensorflow_text
@@ -34,7 +34,7 @@ def exported(request, translator, tmp_path_factory):
     return folder, request.param
 
 
-def test_a_fresh_process_translates_alike(exported, translator):
+def test_a_fresh_process_gives_the_same_translations(exported, translator):
     folder, beam_size = exported
     process = subprocess.run(
         [sys.executable, "-c", ELSEWHERE, folder, json.dumps(SENTENCES)],
@@ -72,13 +72,13 @@ def test_saved_model_cli_shows_the_signature(exported):
     assert "unknown_rank" not in shown
 
 
-def test_a_codec_is_saved_without_what_reads_in_process(exported):
+def test_a_codec_is_saved_without_its_functions_for_this_process(exported):
     saved = tf.saved_model.load(exported[0])
     assert len(saved._tables) == 2
-    assert not any(hasattr(codec, "tokenizing") for codec in saved._tables)
+    assert not any(hasattr(codec, "_tokenize_compiled") for codec in saved._tables)
 
 
-def test_no_batch_at_all(exported):
+def test_an_empty_batch_has_an_empty_result(exported):
     serve = tf.saved_model.load(exported[0]).signatures["serving_default"]
     assert serve(text=tf.constant([], tf.string))["translation"].shape == (0,)
 
@@ -90,7 +90,7 @@ def test_a_saved_model_is_replaced_and_nothing_else(translator, exported, tmp_pa
         translator.export(tmp_path)
 
 
-def test_bad_beam(translator, tmp_path):
+def test_a_beam_that_is_too_large_is_an_error(translator, tmp_path):
     with pytest.raises(
         ValueError, match="beam_size must be at least 1 and at most 1,000; received 0"
     ):

@@ -1,4 +1,4 @@
-"""Combinations as SavedModels, used by one process that knows nothing of kseq.
+"""Combinations as SavedModels, used by one process that does not import kseq.
 
 `make test` exports the combinations that have every setting between them, `make test-all` all.
 """
@@ -22,7 +22,7 @@ LETTERS = "abcdefghijk"
 SENTENCES = ["a b c d e f", "k", "x b"]
 STEPS = 3
 
-# Loads and runs every model, at two batch sizes, and keeps what it gave.
+# Loads and runs every model, with two batch sizes, and saves the results.
 ELSEWHERE = """
 import pathlib, sys
 import numpy as np
@@ -68,7 +68,7 @@ def inputs_of(translator, sources):
         inputs = {"text": np.array([source.encode() for source in sources])}
     else:
         lengths = np.array([len(source) for source in sources], "int32")
-        # What stands behind the end of a shorter sequence is nobody's business.
+        # Padding may hold anything.
         padded = np.full((len(sources), lengths.max(), sources[0].shape[1]), 1e3, "float32")
         for row, source in zip(padded, sources):
             row[: len(source)] = source
@@ -80,7 +80,7 @@ def inputs_of(translator, sources):
 
 @pytest.fixture(scope="module")
 def exported(request, tmp_path_factory):
-    """What kseq makes of a few sources with the combinations, and what the SavedModels make."""
+    """The results of the combinations for a few sources, by kseq and by the SavedModels."""
     folder = tmp_path_factory.mktemp("exported")
     expected = {}
     tests = [item for item in request.session.items if item.path == request.path]

@@ -1,4 +1,4 @@
-"""On a GPU: cuDNN, wherever a layer allows it. Without a GPU there is nothing to be seen."""
+"""On a GPU: cuDNN, wherever a layer allows it. Skipped without a GPU."""
 
 import keras
 import numpy as np
@@ -26,7 +26,7 @@ WITHOUT_LOOP = [
 
 
 def operations(function, *arguments):
-    """Types of all operations of a graph, functions that it calls included."""
+    """Types of all operations of a graph, including the functions that it calls."""
     graph = tf.function(function, autograph=False).get_concrete_function(*arguments).graph
     definition = graph.as_graph_def()
     nodes = [*definition.node]
@@ -50,7 +50,7 @@ def test_an_encoder_runs_on_cudnn(cell, policy):
 
 @pytest.mark.parametrize("settings", WITHOUT_LOOP, ids=str)
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_so_does_a_whole_training_step_where_the_decoder_needs_no_loop(cell, settings):
+def test_a_training_step_runs_on_cudnn_if_the_decoder_needs_no_loop(cell, settings):
     config = ModelConfig(cell=cell, units=16, embedding_dim=8, decoder_layers=2, **settings)
     model = build_seq2seq(config, 12, 12)
 

@@ -1,4 +1,4 @@
-"""Graphs of untrained models: how long outputs may be, and what an ensemble attends to."""
+"""Graphs of untrained models: bounds of output lengths, and ensembles."""
 
 import math
 from fractions import Fraction
@@ -30,8 +30,8 @@ def inference():
 
 
 @pytest.mark.parametrize("average", ["probability", "log_probability"])
-def test_an_ensemble_holds_probable_what_its_models_do_on_average(average):
-    """All ids in turn as the first target: the mean, or the geometric mean, whose sum is 1."""
+def test_an_ensemble_averages_the_probabilities_of_its_models(average):
+    """With each id as the first target: the mean, or the normalised geometric mean."""
     members = [tiny(f"embedding_dim={size}") for size in (3, 4, 5)]
     rows = len(SPECIAL_TOKENS) + 1
     for seed, (model, _) in enumerate(members):
@@ -41,7 +41,7 @@ def test_an_ensemble_holds_probable_what_its_models_do_on_average(average):
 
     def probabilities(*members):
         inference = Inference(*zip(*members), length_ratio=1.0, average=average)
-        # PAD is no target; what it leaves is known from the others.
+        # PAD cannot be a target; its probability is what the others leave.
         targets = tf.stack([tf.fill([rows], START), tf.range(rows)], axis=1)
         return np.exp(-inference.force([inputs] * len(members), targets)[0][1:, 0])
 
@@ -52,11 +52,11 @@ def test_an_ensemble_holds_probable_what_its_models_do_on_average(average):
         expected = np.exp(np.log(alone).mean(axis=0))
         expected /= expected.sum()
     np.testing.assert_allclose(probabilities(*members), expected[1:], atol=1e-6)
-    assert np.ptp(alone, axis=0).max() > 0.1  # they do not agree anyway
+    assert np.ptp(alone, axis=0).max() > 0.1  # the models disagree
 
 
-def test_the_attention_of_an_ensemble_is_that_of_the_models_that_have_it():
-    """One that attends to nothing is no zero in the mean; where none attends there is none."""
+def test_the_attention_of_an_ensemble_is_the_mean_of_the_models_with_attention():
+    """A model without attention does not count as zeros; without any, there is none."""
     attentive, blind = tiny(), tiny("attention=none")
     inputs, targets = {"source_ids": tf.constant([[4, 4, END]])}, tf.constant([[START, 4, END]])
 
@@ -74,7 +74,7 @@ def test_the_attention_of_an_ensemble_is_that_of_the_models_that_have_it():
 
 
 def expected_bounds(words, prefix, asked):
-    """Most and least ids, END included, in fractions: 0.1 of 30 words are 3."""
+    """Maximum and minimum ids, END included, in fractions: 0.1 of 30 words are 3."""
     if not words:
         return 0, 0
     ratios = {
@@ -86,7 +86,7 @@ def expected_bounds(words, prefix, asked):
         most.append(1 + asked["maximum_length"])
     if "maximum_ratio" in asked:
         most.append(1 + math.floor(ratios["maximum_ratio"] * words))
-    # END is a token of the source too, where one goes by what is usual.
+    # For the usual length, END is a token of the source, too.
     usual = min(10 + math.floor(2 * Fraction("1.5") * (words + 1)), LONGEST_OUTPUT)
     most = max(min(most) if most else max(usual, least), prefix + 1)
     return most, min(least, most)
@@ -107,7 +107,7 @@ def expected_bounds(words, prefix, asked):
         {"minimum_length": 9, "maximum_ratio": 1.0},
     ],
 )
-def test_bounds(inference, asked):
+def test_bounds_are_those_of_the_strategy_and_the_prefix(inference, asked):
     prefixes = tf.ragged.constant([[4] * count for count in PREFIXES], dtype=tf.int32).to_tensor()
     lengths = tf.constant([count + 1.0 for count in WORDS])
     most, least = inference._bounds(lengths, BeamSearch(**asked), prefixes)

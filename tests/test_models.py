@@ -1,4 +1,4 @@
-"""The factory functions: what they return, refuse, name and register."""
+"""The factory functions: inputs and outputs, errors, names, serialisation."""
 
 import inspect
 import pathlib
@@ -52,14 +52,14 @@ def inputs_of(model):
 
 
 @ALL_KINDS
-def test_contract(settings):
+def test_a_model_has_the_inputs_and_outputs_of_its_contract(settings):
     model = plain_model(**settings)
     logits = model(inputs_of(model))
     assert logits.shape == (3, 4, SIZE) and logits.dtype == tf.float32
     assert sorted(model.input) == ["source_ids", "target_ids"]
 
 
-def test_inputs_and_outputs_of_real_values():
+def test_a_model_of_real_values_has_the_inputs_and_outputs_of_its_contract():
     config = ModelConfig(**SMALL, source_features=4, target_features=3)
     model = build_seq2seq(config)
     shapes = {name: tensor.shape for name, tensor in model.input.items()}
@@ -74,7 +74,7 @@ def test_inputs_and_outputs_of_real_values():
     assert step.output["values"].shape == (None, 3)
 
 
-def test_factories_give_the_parts():
+def test_factories_build_the_parts_of_the_model():
     config = ModelConfig(**SMALL)
     inputs = as_tensors(batch(config))
     encoded = build_encoder(config, source_vocabulary_size=SIZE)(
@@ -141,7 +141,7 @@ DROPOUTS = [
 
 
 @pytest.mark.parametrize("settings, in_encoder, in_decoder", DROPOUTS)
-def test_dropout_stands_where_it_should(settings, in_encoder, in_decoder):
+def test_dropout_layers_are_where_they_should_be(settings, in_encoder, in_decoder):
     model = build(ModelConfig(**{**SMALL, **settings}, dropout=0.3))
     for part, names in (("encoder", in_encoder), ("decoder", in_decoder)):
         layers = model.get_layer(part).layers
@@ -150,7 +150,7 @@ def test_dropout_stands_where_it_should(settings, in_encoder, in_decoder):
         assert {layer.rate for layer in dropouts} == {0.3}
 
 
-def test_dropout_stands_inside_the_loop_between_its_layers():
+def test_dropout_is_inside_the_loop_between_its_layers():
     model = plain_model(decoder_layers=3, attention_layer="top", dropout=0.3)
     dropouts = model.get_layer("decoder").get_layer("attention_decoder").dropouts
     assert [dropout.rate for dropout in dropouts] == [0.3, 0.3]
@@ -166,7 +166,7 @@ def test_dropout_acts_in_training_only(settings):
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_untrained_model_spreads_its_bets(cell):
+def test_an_untrained_model_guesses_uniformly(cell):
     """The loss before training is that of a uniform guess, log V."""
     model = plain_model(cell=cell)
     probabilities = tf.nn.softmax(model(inputs_of(model)))
@@ -195,8 +195,8 @@ def test_coverage_loss_is_added_in_training_only():
     assert model.losses == []
 
 
-def test_coverage_loss_enters_the_loss_that_is_trained():
-    """The only difference between two trainings of one step."""
+def test_coverage_loss_is_part_of_the_training_loss():
+    """It is the only difference between two trainings of one step."""
     values = []
     for weight in (0.0, 2.0):
         config = ModelConfig(**SMALL, attention="coverage", coverage_loss=weight, dropout=0.0)
@@ -209,8 +209,8 @@ def test_coverage_loss_enters_the_loss_that_is_trained():
     np.testing.assert_allclose(values[1] - values[0], 2.0 * expected, rtol=1e-4)
 
 
-def test_coverage_loss_by_hand():
-    """The second step attends to 0.25 that the first one saw; the padding costs nothing."""
+def test_coverage_loss_is_as_computed_by_hand():
+    """The second step attends to 0.25 where the first did; padding costs nothing."""
     layer = losses.CoverageLoss(2.0)
     attention = tf.constant([[[0.75, 0.25, 0.0], [0.0, 0.25, 0.75], [1.0, 0.0, 0.0]]])
     result = layer(attention, np.array([[2, 5, 0]]), training=True)
@@ -229,8 +229,8 @@ def test_a_file_keeps_its_precision(tmp_path):
     np.testing.assert_allclose(loaded(inputs_of(model)), model(inputs_of(model)), atol=1e-6)
 
 
-def test_keras_file_in_a_fresh_process(tmp_path):
-    """Importing kseq.models.factory is all that it takes to read one."""
+def test_a_fresh_process_reads_a_keras_file(tmp_path):
+    """It only has to import kseq.models.factory."""
     model = plain_model(share_embeddings=True)
     model.save(tmp_path / "model.keras")
     np.savez(tmp_path / "arrays.npz", logits=model(inputs_of(model)), **inputs_of(model))
@@ -247,7 +247,7 @@ kseq.models.factory.split_for_inference(model)
     )
 
 
-def test_split_of_another_model():
+def test_another_model_cannot_be_split():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="encoder"):
         split_for_inference(model)
@@ -263,7 +263,7 @@ def test_split_of_another_model():
         ({"share_embeddings": True}, (9, 8), "one vocabulary .* 9 source and 8 target ids"),
     ],
 )
-def test_vocabulary_sizes_that_do_not_fit(settings, sizes, message):
+def test_unsuitable_vocabulary_sizes_are_errors(settings, sizes, message):
     with pytest.raises(ValueError, match=message):
         build_seq2seq(ModelConfig(**SMALL, **settings), *sizes)
 
@@ -308,7 +308,7 @@ LAYERS = [
 
 
 @pytest.mark.parametrize("kind, settings", LAYERS, ids=lambda value: getattr(value, "__name__", ""))
-def test_layer_round_trip(kind, settings):
+def test_a_layer_is_rebuilt_from_its_config(kind, settings):
     settings = {**settings, "name": "something", "trainable": False}
     config = kind(**settings).get_config()
     assert {name: config[name] for name in settings} == settings
@@ -316,7 +316,7 @@ def test_layer_round_trip(kind, settings):
     assert again.get_config() == config
 
 
-def test_every_layer_makes_the_round_trip():
+def test_every_layer_is_tested_for_its_config():
     modules = [attention, cells, decoders, encoders, factory, losses, recurrent]
     modules += [recurrent_layers, teacher, transformer]
     defined = {

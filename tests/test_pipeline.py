@@ -1,4 +1,4 @@
-"""From pairs to batches: what is in them, in which order, and what is left out."""
+"""From pairs to batches: their contents and order, and which pairs are left out."""
 
 import itertools
 
@@ -36,7 +36,7 @@ def make_pairs(tmp_path):
 
 @pytest.fixture
 def many(make_pairs):
-    """300 pairs, each source a word of its own beside 0 to 9 others."""
+    """300 pairs; each source has a unique word, and 0 to 9 others."""
     return make_pairs((f"s{n}" + " x" * (n % 10), f"t{n}" + " y" * (n % 7)) for n in range(300))
 
 
@@ -57,7 +57,7 @@ def order(epoch):
     return [batch[0]["source_ids"][:, 0].tolist() for batch in epoch]
 
 
-def test_teacher_forcing(make_pairs):
+def test_teacher_forcing_shifts_targets_by_one_step(make_pairs):
     pairs = make_pairs([("a b", "x y z"), ("a", "x")])
     text, _, [[(inputs, labels, weights)]] = batches(pairs, TrainingConfig(), shuffled=False)
     a, b = text.source.vocabulary.index("a"), text.source.vocabulary.index("b")
@@ -70,7 +70,7 @@ def test_teacher_forcing(make_pairs):
     assert weights.dtype == np.float32
 
 
-def test_every_pair_comes_once_an_epoch(many):
+def test_every_pair_occurs_once_per_epoch(many):
     _, dataset, epochs = batches(many, TrainingConfig(batch_size=32), epochs=2)
     for epoch in epochs:
         assert len(epoch) == dataset.cardinality() == 10
@@ -78,7 +78,7 @@ def test_every_pair_comes_once_an_epoch(many):
         assert len(set(firsts)) == 300
 
 
-def test_same_seed_same_batches_and_every_epoch_another_order(many):
+def test_a_seed_repeats_batches_and_every_epoch_has_its_own_order(many):
     _, _, one = batches(many, TrainingConfig(batch_size=32, seed=7), epochs=2)
     _, _, same = batches(many, TrainingConfig(batch_size=32, seed=7), epochs=2)
     _, _, other = batches(many, TrainingConfig(batch_size=32, seed=8), epochs=1)
@@ -106,7 +106,7 @@ def test_buckets_hold_little_padding(small_corpus):
 @pytest.mark.parametrize("of_side", [[4, 5, 6], [4, 6, 8], [3, 8, 40]])
 @pytest.mark.parametrize("kind", ["text", "values"])
 def test_a_batch_across_two_lengths_does_not_mix_the_longest_with_the_shortest(kind, of_side):
-    """Of each of three lengths ten pairs whose other side has 1 to 10 steps, in batches of 4."""
+    """Ten pairs of each of three lengths, the other side of 1 to 10 steps, in batches of 4."""
     sorted_by, other = zip(*itertools.product(of_side, range(1, 11)))
     sides = (sorted_by, other) if kind == "values" else (other, sorted_by)
     dataset = tf.data.Dataset.from_tensors(
@@ -148,7 +148,7 @@ def numbered(pairs):
 
 
 @pytest.mark.parametrize("shuffled", [True, False])
-def test_pairs_of_one_length_meet_others_in_every_epoch(shuffled):
+def test_pairs_of_the_same_length_are_combined_differently_in_every_epoch(shuffled):
     training = TrainingConfig(batch_size=10, seed=3)
 
     def epochs():
@@ -180,7 +180,7 @@ def test_two_full_pools_are_not_followed_by_an_empty_batch(batch_tokens):
 
 
 @pytest.mark.parametrize("kept", [0, 13, 15])
-def test_another_number_of_pairs_is_an_error(kept):
+def test_a_changed_number_of_pairs_is_an_error(kept):
     empty = numbered(14).map(lambda *sides: tuple(side[:0] for side in sides))
     chunks = numbered(14).concatenate(empty)
     assert sum(int(source.nrows()) for source, _ in chunks.apply(expect(14))) == 14
@@ -208,18 +208,18 @@ def test_a_line_of_a_hundred_thousand_characters_is_left_out(make_pairs):
     assert (survey.kept, survey.overlong) == (1, 1)
 
 
-def test_no_usable_pair(make_pairs):
+def test_a_split_without_usable_pairs_is_an_error(make_pairs):
     with pytest.raises(ValueError, match="none of 1 pairs can be used; each side must have 1 to 2"):
         build(make_pairs([("a b c", "x")]), 2)
 
 
-def test_empty_vocabulary(make_pairs):
+def test_an_empty_vocabulary_is_an_error(make_pairs):
     pairs = make_pairs([("a", "x"), ("b", "x")])
     with pytest.raises(ValueError, match="no source token occurs 2 times or more"):
         build(pairs, text=TextConfig(minimum_frequency=2))
 
 
-def test_text_round_trip(make_pairs, tmp_path):
+def test_saved_codecs_encode_the_same(make_pairs, tmp_path):
     config = TextConfig(target_tokenizer="character", case="lower", minimum_frequency=1)
     text, _ = build(make_pairs([("L'Été", "À b"), ("c", "d")]), text=config)
     text.save(tmp_path)
@@ -230,8 +230,8 @@ def test_text_round_trip(make_pairs, tmp_path):
         assert one.encode(strings).to_list() == two.encode(strings).to_list()
 
 
-def test_tokens_of_several_thousand_pairs_are_streamed(make_pairs):
-    """More lines than go through the tokenizer at once, in their order."""
+def test_thousands_of_pairs_keep_their_order(make_pairs):
+    """More lines than the tokenizer reads at a time."""
     pairs = make_pairs((f"s{n}", f"t{n}") for n in range(3000))
     text, survey = build(pairs, 10)
     assert survey.kept == 3000
@@ -264,7 +264,7 @@ def test_real_values_are_standardised_and_masked(tmp_path):
     deviation = np.std([1, 3, 5, 7])
     expected = np.array([[3.0, 0, 0], [-3, -1, 1]]) / deviation
     np.testing.assert_allclose(inputs["source"][:, :, 0], expected, atol=1e-6)
-    # A feature that never changes tells nothing, and is not divided by 0.
+    # A constant feature is not divided by 0.
     assert not inputs["source"][:, :, 1].any()
     assert inputs["source_mask"].tolist() == [[True, False, False], [True] * 3]
 
@@ -298,8 +298,8 @@ def test_overlong_values_are_left_out_and_counted(tmp_path):
     assert sorted(lengths) == [1, 2]
 
 
-def test_batches_by_tokens_are_full_and_never_over(many):
-    """Nothing more would fit into a batch: the next longer pair would go over the limit."""
+def test_batches_by_tokens_are_full_and_never_too_large(many):
+    """Not one more pair would fit: the next longer pair would exceed the limit."""
     training = TrainingConfig(batch_tokens=60)
     _, dataset, [epoch] = batches(many, training, shuffled=False)
     lengths = [
@@ -331,7 +331,7 @@ def test_batches_by_tokens_are_shuffled_like_others(many):
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 21, 1000])
-def test_a_sample_stands_at_equal_distances(count):
+def test_samples_are_at_equal_distances(count):
     sample = sample_evenly(iter(range(count)), 10)
     if count <= 10:
         assert sample == list(range(count))

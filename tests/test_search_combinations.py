@@ -8,7 +8,7 @@ from test_export_combinations import sources_of, translator_of
 
 from kseq import BeamSearch, Sampling
 from kseq.special_tokens import START
-from kseq.translation.batches import Sequences
+from kseq.translation.sources import Sequences
 
 TEXT_OUT = [config for config in combinations.COMBINATIONS if not config.target_features]
 

@@ -1,4 +1,4 @@
-"""Teacher forcing: what is trained, and what is shown of it."""
+"""Teacher forcing: training steps and their figures."""
 
 import keras
 import numpy as np
@@ -63,7 +63,7 @@ def value_errors(activation, labels, outputs):
 
 
 def takes_a_step(teacher, loss_of, data):
-    """Checks a step against autodiff of `loss_of`: the same loss, the same new weights."""
+    """Checks a step against autodiff of `loss_of`: same loss, same new weights."""
     weights = teacher.model.trainable_weights
     before = [weight.numpy() for weight in weights]
     with tf.GradientTape() as tape:
@@ -115,13 +115,13 @@ def dataset(batches):
 
 
 def of_shapes(*shapes):
-    """Batches with so many rows and target positions."""
+    """Batches of the given numbers of rows and target positions."""
     return dataset([batch(slice(rows), length) for rows, length in shapes])
 
 
 @pytest.mark.parametrize("parts", [1, 2], ids="{} parts".format)
 def test_figures_weigh_tokens_not_batches(parts):
-    """Batches of another length and padding count as if all their tokens were in one."""
+    """Batches of different lengths and padding count as if all tokens were in one batch."""
     teacher = teaching({}, smoothing=0.1, parts=parts)
     shapes = (1, 3), (3, 4)
     found = teacher.evaluate(of_shapes(*shapes), return_dict=True, verbose=0)
@@ -156,8 +156,8 @@ def test_errors_of_values_weigh_steps_not_batches(activation, parts):
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 @pytest.mark.parametrize("attention", ATTENTIONS)
-def test_a_batch_of_one_sentence_can_be_cut(attention, cell):
-    """Whatever the model is: the first of its two parts has no rows."""
+def test_a_batch_of_one_sentence_can_be_split(attention, cell):
+    """In every model: the first of its two parts has no rows."""
     settings = {"attention": attention, "cell": cell, "encoder_layers": 2}
     whole, cut = (teaching(settings, parts=parts) for parts in (1, 2))
     for teacher in (whole, cut):
@@ -167,7 +167,7 @@ def test_a_batch_of_one_sentence_can_be_cut(attention, cell):
         np.testing.assert_allclose(one, other, atol=1e-6, err_msg=one.path)
 
 
-def test_a_batch_of_padding_alone_teaches_nothing():
+def test_a_batch_of_padding_changes_no_weights():
     inputs, labels, weights = batch()
     teacher = teaching({})
     before = teacher.model.get_weights()
@@ -176,7 +176,7 @@ def test_a_batch_of_padding_alone_teaches_nothing():
         np.testing.assert_array_equal(old, new)
 
 
-def test_validation_changes_nothing():
+def test_validation_changes_no_weights():
     teacher = teaching({})
     before = teacher.model.get_weights()
     teacher.evaluate(of_shapes((3, 4)), verbose=0)
@@ -184,7 +184,7 @@ def test_validation_changes_nothing():
         np.testing.assert_array_equal(old, new)
 
 
-def test_nothing_is_traced_anew_after_the_first_epoch():
+def test_no_graph_is_traced_again_after_the_first_epoch():
     teacher = teaching({})
     loss_of, traces, epochs = teacher._batch_loss, [], []
     teacher._batch_loss = lambda *given, **options: traces.append(1) or loss_of(*given, **options)

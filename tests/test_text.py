@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
-from kseq.text.codec import TextCodec, load_vocabulary, normalize, select_vocabulary, strip_marks
+from kseq.text.codec import TextCodec, normalize
+from kseq.text.display import strip_marks
 from kseq.text.tokenizers import CharacterTokenizer, WordTokenizer
+from kseq.text.vocabulary import load_vocabulary, select_vocabulary
 
 SCRIPTS = {
     "French": "L'homme n'est-il pas là ? « Si ! », dit-elle.",
@@ -35,7 +37,7 @@ def words(text):
 
 @pytest.mark.parametrize("tokenizer", [WordTokenizer(), CharacterTokenizer()])
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_round_trip(script, tokenizer):
+def test_text_survives_tokenizing_and_joining(script, tokenizer):
     text = normalize(tf.constant([SCRIPTS[script]]))
     assert tokenizer.detokenize(tokenizer.tokenize(text)) == text
 
@@ -81,11 +83,11 @@ def test_round_trip_of_hard_mixtures(text):
         ("wait...", "wait ￭..."),
     ],
 )
-def test_words(text, tokens):
+def test_text_is_split_into_words(text, tokens):
     assert words(text) == tokens.split()
 
 
-def test_normalisation():
+def test_normalisation_unifies_spaces_and_characters():
     texts = ["ﬁne１２", "a\u00a0 b\t\u3000c", "\ufeffx\x00y\r\nz", "e\u0301", "  "]
     assert [t.decode() for t in normalize(tf.constant(texts)).numpy()] == [
         "fine12",
@@ -100,7 +102,7 @@ def test_lowercase_reaches_accents_and_other_scripts():
     assert normalize(tf.constant(["ÉTÉ ПРИВЕТ ΑΒΓ"]), lowercase=True) == "été привет αβγ"
 
 
-def test_a_codec_lowers_what_it_reads():
+def test_a_codec_can_convert_to_lower_case():
     lowering = codec("été", case="lower")
     assert lowering.encode(tf.constant(["ÉTÉ"])).to_list() == [[4, END]]
     assert lowering.tokenize(tf.constant(["ÉTÉ"])).to_list() == [["été".encode()]]
@@ -111,12 +113,12 @@ def codec(*tokens, **options):
     return TextCodec([*SPECIAL_TOKENS, *tokens], **options)
 
 
-def test_ids_end_with_end_and_mark_the_unknown():
+def test_ids_end_with_end_and_unknown_tokens_are_unk():
     ids = codec("a", "b").encode(tf.constant(["a c b", ""])).to_list()
     assert ids == [[4, UNK, 5, END], [END]]
 
 
-def test_decode_leaves_special_tokens_out_but_shows_the_unknown():
+def test_decoding_omits_special_tokens_except_unk():
     ids = tf.constant([[4, UNK, 5, END, 0], [END, 0, 0, 0, 0]])
     assert codec("a", "￭.").decode(ids).numpy().tolist() == [b"a <unk>.", b""]
 
@@ -127,7 +129,7 @@ def test_text_that_looks_like_special_tokens_stays_text():
     assert not {token.decode() for token in tokens} & set(SPECIAL_TOKENS)
 
 
-def test_shown_tokens_have_no_joiners():
+def test_displayed_tokens_have_no_joiners():
     assert strip_marks(tf.constant(["￭-￭", "l'￭", "＿"])).numpy().tolist() == [
         b"-",
         b"l'",
@@ -135,20 +137,20 @@ def test_shown_tokens_have_no_joiners():
     ]
 
 
-def test_vocabulary_file_round_trip(tmp_path):
+def test_a_saved_vocabulary_is_read_unchanged(tmp_path):
     original = codec("a", " ", "\u2028", "中", "#", "￭.", tokenizer="character")
     original.save(tmp_path / "vocabulary.txt")
     assert tuple(load_vocabulary(tmp_path / "vocabulary.txt")) == original.vocabulary
 
 
-def test_bad_vocabularies():
+def test_invalid_vocabularies_are_errors():
     with pytest.raises(ValueError, match="must begin with <pad>, <unk>, <start>, <end>"):
         TextCodec(["a", "b", "c", "d"])
     with pytest.raises(ValueError, match="each token once; 'a' is there twice"):
         codec("a", "b", "a")
 
 
-def test_vocabulary_selection():
+def test_the_most_frequent_tokens_are_selected():
     counts = {"b": 3, "a": 3, "c": 5, "rare": 1, "<end>": 9}
     assert select_vocabulary(counts, 2, 100) == [*SPECIAL_TOKENS, "c", "a", "b"]
     assert select_vocabulary(counts, 1, 6) == [*SPECIAL_TOKENS, "c", "a"]

@@ -15,7 +15,7 @@ from kseq import Config, Translator
 from kseq.search.strategies import BeamSearch
 from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, START
 from kseq.translation import batches
-from kseq.translation.batches import LEAST_LOGITS
+from kseq.translation.chunks import LEAST_LOGITS
 from kseq.translation.graphs import Inference
 
 SENTENCES = [
@@ -36,7 +36,7 @@ def same(one, other):
 
 @pytest.mark.parametrize("beam_size", [1, 4])
 def test_translations_are_those_of_plain_numpy(translator, beam_size):
-    """The trained model in loops over float64, searched with lists: the same, token by token."""
+    """The trained model in float64 loops, searched with lists: the same, token by token."""
     codecs, weights = translator.codecs, weights_of(translator.model)
     found = translator.translate(SENTENCES, beam_size, maximum_length=12)
     for result, source in zip(found, codecs.source.encode(tf.constant(SENTENCES)).to_list()):
@@ -57,7 +57,7 @@ def test_translations_are_those_of_plain_numpy(translator, beam_size):
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])
-def test_a_translation_holds_together(translator, beam_size):
+def test_the_parts_of_a_translation_agree(translator, beam_size):
     for result in translator.translate(SENTENCES, beam_size):
         assert result.attention.shape == (len(result.tokens), len(result.source_tokens))
         np.testing.assert_allclose(result.attention.sum(axis=1), 1.0, atol=1e-5)
@@ -70,7 +70,7 @@ def test_a_translation_holds_together(translator, beam_size):
 
 
 @pytest.mark.parametrize("members", [1, 2])
-def test_a_copy_has_models_of_its_own(small_run, members):
+def test_a_copy_has_its_own_models(small_run, members):
     translator = Translator.load(*[small_run] * members, average="log_probability")
 
     def found(used):
@@ -91,7 +91,7 @@ def test_a_copy_has_models_of_its_own(small_run, members):
 
 @pytest.fixture
 def batch_sizes(monkeypatch):
-    """How many sentences the batches have, as they come."""
+    """Numbers of sentences of the batches, in order."""
     sizes, cut = [], batches._batches
 
     def watched(*arguments):
@@ -104,14 +104,14 @@ def batch_sizes(monkeypatch):
 
 
 @pytest.mark.parametrize("least", [1, LEAST_LOGITS])
-def test_a_batch_is_bounded_by_its_logits(small_run, translator, least, batch_sizes, monkeypatch):
-    """Of a search those of one step, with forced targets those of all; of every member."""
+def test_the_logits_of_a_batch_are_limited(small_run, translator, least, batch_sizes, monkeypatch):
+    """Those of one step in a search, of all steps with given targets; of every member."""
     monkeypatch.setattr(batches, "usable_cores", lambda: 1)
     vocabulary = translator.codecs.target.size
     assert 1 < 2 * vocabulary < LEAST_LOGITS
     targets = [result.text for result in translator.translate(SENTENCES, beam_size=3)]
     scored = translator.score(zip(SENTENCES, targets))
-    monkeypatch.setattr("kseq.translation.translator.LEAST_LOGITS", least)
+    monkeypatch.setattr("kseq.translation.chunks.LEAST_LOGITS", least)
     monkeypatch.setattr(batches, "LOGITS_AT_ONCE", 2 * 3 * max(vocabulary, least))
     for members, expected in ((1, [2, 2, 1]), (2, [1] * 5 if least == 1 else [2, 2, 1])):
         batch_sizes.clear()
@@ -125,7 +125,7 @@ def test_a_batch_is_bounded_by_its_logits(small_run, translator, least, batch_si
     assert batch_sizes == [1] * 5
 
 
-def test_half_the_precision_is_close(small_run, translator):
+def test_bfloat16_gives_similar_results(small_run, translator):
     """A bfloat16 number has 8 bits, an error of 0.4%; of logits under 10 that is 0.04."""
     half = Translator.load(small_run, precision="bfloat16")
     assert {weight.dtype for weight in half.model.weights} == {"bfloat16"}
@@ -139,17 +139,17 @@ def test_half_the_precision_is_close(small_run, translator):
     for one in half.translate(SENTENCES):
         (forced,) = half.score([(one.source, one.text)])
         np.testing.assert_allclose(forced.log_probability, one.log_probability, atol=0.1)
-    library = half.inference.searching(BeamSearch(), (), None).graph.as_graph_def().library
+    library = half.inference.search_function(BeamSearch(), (), None).graph.as_graph_def().library
     nodes = [node for function in library.function for node in function.node_def]
     products = [node for node in nodes if node.op == "MatMul"]
-    # Energies are float32 whatever the rest is.
+    # Energies are always float32.
     precise = [node.name for node in products if node.attr["T"].type != tf.bfloat16]
     assert len(products) > 5 and len(precise) == 1 and "/attention" in precise[0]
     with pytest.raises(ValueError, match="'float32' or 'bfloat16'; received 'bfloat'; did you"):
         Translator.load(small_run, precision="bfloat")
 
 
-def test_neighbours_change_nothing(translator):
+def test_other_sentences_in_the_batch_change_nothing(translator):
     together = translator.translate(SENTENCES, beam_size=3)
     for sentence, result in zip(SENTENCES, together):
         same(translator.translate([sentence], beam_size=3)[0], result)
@@ -161,7 +161,7 @@ def test_order_is_kept_over_many_batches(translator):
     assert [result.source for result in results] == sentences
 
 
-def test_n_best(translator):
+def test_n_best_translations_are_in_order_of_their_scores(translator):
     for hypotheses in translator.translate(SENTENCES, beam_size=4, n_best=3):
         assert len(hypotheses) == 3
         scores = [hypothesis.score for hypothesis in hypotheses]
@@ -173,8 +173,8 @@ def test_n_best(translator):
     same(translator.translate(SENTENCES, beam_size=4, n_best=1)[0][0], best[0])
 
 
-def test_forced_score_is_that_of_the_search(translator):
-    """With what the search found as the target, teacher forcing gives the same figures."""
+def test_a_given_target_has_the_score_of_the_search(translator):
+    """With the output of a search as the target, teacher forcing gives the same figures."""
     found = [
         result
         for result in translator.translate(SENTENCES, beam_size=4)
@@ -189,8 +189,8 @@ def test_forced_score_is_that_of_the_search(translator):
         np.testing.assert_allclose(other.score, other.log_probability / len(other.tokens))
 
 
-def test_scores_come_in_the_order_of_the_pairs(translator):
-    """However they were sorted by length: each with its source, and as if it were alone."""
+def test_scores_are_in_the_order_of_the_pairs(translator):
+    """However they were sorted by length: each with its source, and as if scored alone."""
     targets = [
         "Oui.",
         "Le chat est petit et le chien est grand.",
@@ -223,13 +223,13 @@ def test_strange_sentences_are_translated(translator, sentence):
     assert result.attention.shape == (len(result.tokens), len(result.source_tokens))
 
 
-def test_a_very_long_sentence(translator):
+def test_a_very_long_sentence_is_translated(translator):
     result = translator.translate(["very " * 3000])[0]
     assert len(result.source_tokens) == 3001
     assert 0 < len(result.tokens) <= 1000
 
 
-def test_an_endless_stream_comes_back_as_it_goes(translator):
+def test_an_endless_stream_is_translated_as_it_comes(translator):
     def endless():
         while True:
             yield SENTENCES[0]
@@ -238,20 +238,20 @@ def test_an_endless_stream_comes_back_as_it_goes(translator):
     assert [next(results)[0].source for _ in range(3)] == SENTENCES[:1] * 3
 
 
-def test_reloading_gives_the_same(translator, small_run):
+def test_a_reloaded_run_gives_the_same_translations(translator, small_run):
     again = Translator.load(small_run)
     for one, other in zip(translator.translate(SENTENCES, 2), again.translate(SENTENCES, 2)):
         same(one, other)
         assert one.score == other.score
 
 
-def test_unknown_target_words_are_shown(translator):
+def test_unknown_target_words_are_visible(translator):
     forced = translator.score([("The cat is small.", "Le xyzzy est petit.")])[0]
     assert forced.tokens[:2] == ["Le", "xyzzy"]
     assert SPECIAL_TOKENS[1] not in forced.tokens
 
 
-def test_no_sentences(translator):
+def test_no_sentences_have_no_translations(translator):
     assert translator.translate([]) == [] and translator.score([]) == []
 
 
@@ -268,7 +268,7 @@ def test_no_sentences(translator):
         (lambda t: t.translate([3]), TypeError, "expected sentences as strings; received 3"),
     ],
 )
-def test_bad_arguments(translator, call, error, message):
+def test_invalid_arguments_are_errors(translator, call, error, message):
     with pytest.raises(error, match=message):
         call(translator)
 
@@ -280,8 +280,8 @@ def test_the_length_penalty_reaches_the_search(translator):
             np.testing.assert_allclose(result.score, result.log_probability / penalty, rtol=1e-5)
 
 
-def test_output_is_bounded_by_what_the_training_split_lets_one_expect(translator):
-    """A model that never ends: twice the usual ratio, and ten tokens."""
+def test_the_length_of_outputs_is_limited_by_that_of_the_training_split(translator):
+    """A model that never writes END: twice the usual ratio, and ten tokens."""
     inference = Inference([translator.model], [translator.codecs], length_ratio=1.5)
     ids = tf.constant([[4, 5, END, 0], [4, 5, 6, END], [END, 0, 0, 0]])
     bias = translator.model.get_layer("decoder").get_layer("logits").bias
@@ -307,7 +307,7 @@ def test_output_is_bounded_by_what_the_training_split_lets_one_expect(translator
         ("target_vocabulary.txt", b"\xff\n"),
     ],
 )
-def test_damaged_run(small_run, tmp_path, name, content):
+def test_a_damaged_run_is_an_error(small_run, tmp_path, name, content):
     for path in small_run.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / name).write_bytes(content)
@@ -315,7 +315,7 @@ def test_damaged_run(small_run, tmp_path, name, content):
         Translator.load(tmp_path)
 
 
-def test_not_a_run(tmp_path):
+def test_a_folder_that_is_not_a_run_is_an_error(tmp_path):
     with pytest.raises(
         ValueError, match="not a run directory: .*expected config.json, run.json, source_vocab"
     ):
@@ -325,7 +325,7 @@ def test_not_a_run(tmp_path):
 
 
 def test_a_config_that_was_changed_is_noticed(small_run, tmp_path):
-    """Keras would leave out the layers that are too many, and answer nonsense."""
+    """Keras would skip the surplus layers, and the model would write nonsense."""
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     config = Config.load(run / "config.json").with_settings(["bidirectional=false"])
@@ -336,7 +336,7 @@ def test_a_config_that_was_changed_is_noticed(small_run, tmp_path):
 
 @pytest.mark.parametrize("change", ["reordered", "renamed", "longer", "shorter"])
 def test_a_vocabulary_that_was_edited_is_noticed(small_run, tmp_path, change):
-    """Its lines are the ids: another order is another language, without any error."""
+    """Its lines are the ids: in another order they would mean other words, without an error."""
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     path = run / "target_vocabulary.txt"

@@ -24,8 +24,8 @@ def replaced(attention, ids=((UNK, 4, UNK, END), (UNK, UNK, END, 0)), entries=No
     return [[token.decode() for token in row[0]] for row in found.numpy()]
 
 
-def test_each_unknown_word_becomes_the_source_word_it_attended_to_most():
-    """And neither the END of the source nor the padding, whatever was attended to there."""
+def test_an_unknown_word_becomes_the_source_word_with_the_most_attention():
+    """And not END or padding of the source, however much attention they have."""
     attention = [
         [[0.1, 0.3, 0.2, 0.4], [1, 0, 0, 0], [0.1, 0.1, 0.2, 0.6], [0, 0, 1, 0]],
         [[0.1, 0.9, 0.0, 0.0], [0.0, 0.2, 0.3, 0.5], [0, 1, 0, 0], [0, 0, 0, 0]],
@@ -39,7 +39,7 @@ def test_a_token_is_looked_up_as_a_person_sees_it():
     assert found == [["B", "known", "c", "known"], ["D D", "D D", "known", "known"]]
 
 
-def test_hypotheses_of_a_source_are_told_apart():
+def test_each_hypothesis_of_a_source_has_its_own_attention():
     ids = tf.fill([1, 2, 1], UNK)
     attention = tf.constant([[[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]]])
     tokens = tf.fill([1, 2, 1], "<unk>")
@@ -47,7 +47,7 @@ def test_hypotheses_of_a_source_are_told_apart():
     assert found.numpy().tolist() == [[[b"a"], [b"b"]]]
 
 
-def test_sources_without_words():
+def test_sources_without_words_are_no_error():
     """A batch of empty sentences has no column of tokens at all."""
     ids = tf.zeros([2, 1, 1], tf.int32)
     tokens = tf.fill([2, 1, 1], "<pad>")
@@ -56,7 +56,7 @@ def test_sources_without_words():
     assert found.numpy().tolist() == [[[b"<pad>"]]] * 2
 
 
-def test_words_of_any_shape_are_translated_and_unknown_ones_stay():
+def test_words_of_any_shape_are_translated_and_others_stay():
     dictionary = Dictionary({"cat": "chat", "dog": "chien"})
     words = tf.constant([["cat", "cow"], ["", "dog￭"]])
     expected = [["chat", "cow"], ["", "chien"]]
@@ -64,8 +64,8 @@ def test_words_of_any_shape_are_translated_and_unknown_ones_stay():
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_dictionary_is_read(tmp_path, packed):
-    """Blank lines do not count, spaces around words neither, and of two translations the first."""
+def test_a_dictionary_is_read_from_a_file(tmp_path, packed):
+    """Blank lines and spaces around words are ignored; the first of two translations is used."""
     content = "cat\tchat\n\n  \ndog \t chien \tmore\ncat\tother\n \t \né\tà".encode()
     path = tmp_path / ("words.tsv.gz" if packed else "words.tsv")
     path.write_bytes(gzip.compress(content) if packed else content)
@@ -74,7 +74,7 @@ def test_a_dictionary_is_read(tmp_path, packed):
 
 
 @pytest.mark.parametrize("line", ["word\t", "\ttranslation", "word\t  "])
-def test_half_a_pair_is_refused_with_its_line(tmp_path, line):
+def test_a_line_without_a_translation_is_named(tmp_path, line):
     path = tmp_path / "words.tsv"
     path.write_text(f"a\tb\n{line}\n")
     with pytest.raises(ValueError, match=r"words.tsv, line 2: expected a word, a tab and its tr"):

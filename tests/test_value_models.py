@@ -1,4 +1,4 @@
-"""Real-valued sequences all the way: from files to a run, its predictions and pictures."""
+"""Real-valued sequences from files to a run, its predictions and pictures."""
 
 import json
 import pathlib
@@ -80,7 +80,7 @@ def run(request, folder):
     return out, corpus, trained
 
 
-def test_a_reloaded_run_gives_the_same(run):
+def test_a_reloaded_run_gives_the_same_results(run):
     out, corpus, trained = run
     again = Translator.load(out)
     sources = [source for source, _ in corpus.test]
@@ -98,7 +98,7 @@ def results(translator, sources):
     return translator.translate(sources, beam_size=2)
 
 
-def test_features_come_from_the_data(run):
+def test_widths_come_from_the_data(run):
     out, corpus, trained = run
     config = json.loads((out / "config.json").read_text())["model"]
     assert (config["source_features"], config["target_features"]) == corpus.train.features
@@ -108,7 +108,7 @@ def test_features_come_from_the_data(run):
             if config["target_activation"] == "sigmoid":
                 values = np.array(
                     [[-1.0] * 2, [1.0] * 2]
-                )  # what it shall reach is not standardised
+                )  # targets of a sigmoid are not standardised
             np.testing.assert_allclose(codec.mean, values.mean(axis=0), rtol=1e-4, atol=1e-7)
             np.testing.assert_allclose(codec.scale, values.std(axis=0), rtol=1e-4)
 
@@ -137,7 +137,7 @@ def sides(result):
 
 
 def test_a_free_run_reads_its_own_predictions(run):
-    """Teacher forcing with what was predicted predicts the same."""
+    """Teacher forcing with the predicted values predicts the same values."""
     _, corpus, translator = run
     if not translator.predicts_values:
         pytest.skip("the target is text")
@@ -155,7 +155,7 @@ def test_a_free_run_reads_its_own_predictions(run):
         np.testing.assert_allclose(two.error, entropy, atol=1e-4)
 
 
-def test_sources_of_other_lengths_beside_it_change_nothing(run):
+def test_other_sources_in_the_batch_change_nothing(run):
     _, corpus, translator = run
     sources = [source for source, _ in corpus.test]
     together = results(translator, sources)[-1]
@@ -168,7 +168,7 @@ def test_sources_of_other_lengths_beside_it_change_nothing(run):
     np.testing.assert_allclose(alone.attention, together.attention, atol=1e-5)
 
 
-def test_figures(run):
+def test_evaluation_measures_the_free_run_and_single_steps(run):
     _, corpus, translator = run
     figures = translator.evaluate(corpus.test)
     if not translator.predicts_values:
@@ -218,7 +218,7 @@ def test_the_command_reads_and_writes_values(run, folder, capsys):
 
 
 def test_a_model_of_values_learns(tmp_path):
-    """Every step is twice the source's: the error falls far below the spread of the data."""
+    """Every step is twice that of the source: the error falls far below the variance."""
     rng = np.random.default_rng(1)
     for number in range(300):
         values = rng.normal(size=(rng.integers(3, 7), 1)).astype("float32")
@@ -249,7 +249,7 @@ def test_a_model_of_values_learns(tmp_path):
         ),
     ],
 )
-def test_data_that_do_not_fit_the_model(folder, tmp_path, name, change, message):
+def test_unsuitable_data_are_errors(folder, tmp_path, name, change, message):
     corpus = load_corpus(folder / f"{name}.tsv")
     with pytest.raises(ValueError, match=message):
         train(corpus, ModelConfig(units=8, **change), out=tmp_path / "run", verbose=False)
@@ -263,8 +263,10 @@ def test_data_that_do_not_fit_the_model(folder, tmp_path, name, change, message)
         ({"target_activation": "sigmoid"}, "target_activation=sigmoid needs real-valued targets"),
     ],
 )
-def test_settings_that_hang_on_the_data(small_corpus, tmp_path, settings, message):
-    """They may be written down before the data are known, and are refused when they are."""
+def test_settings_that_depend_on_the_data_are_checked_with_them(
+    small_corpus, tmp_path, settings, message
+):
+    """They are accepted before the data are read, and refused afterwards."""
     config = ModelConfig(**settings)
     with pytest.raises(ValueError, match=message):
         train(small_corpus, config, out=tmp_path / "run", verbose=False)
@@ -273,7 +275,7 @@ def test_settings_that_hang_on_the_data(small_corpus, tmp_path, settings, messag
     assert not list(tmp_path.iterdir())
 
 
-def test_evaluation_with_data_of_another_kind(run, folder, capsys):
+def test_evaluation_refuses_data_of_another_kind(run, folder, capsys):
     out, corpus, _ = run
     other = "series.tsv" if corpus.train.features != (FEATURES, TARGET_FEATURES) else "speech.tsv"
     assert main(["evaluate", str(out), "--test", str(folder / other)]) == 2
@@ -294,7 +296,7 @@ def test_a_header_above_an_index_is_noticed(folder, tmp_path):
         load_corpus(tmp_path / "index.tsv")
 
 
-def test_a_line_that_names_no_array_is_named(folder, tmp_path, capsys):
+def test_an_error_names_the_line_that_names_no_array(folder, tmp_path, capsys):
     for content, message in (("", "received an empty line"), ("no.npy", "file not found: no.npy")):
         (tmp_path / "lines").write_text(f"{folder / 'walk0.npy'}\n{content}\n")
         code = main(["translate", str(folder / "runs" / "speech"), str(tmp_path / "lines")])
@@ -303,7 +305,7 @@ def test_a_line_that_names_no_array_is_named(folder, tmp_path, capsys):
         assert "line 2 of the input: " in error and message in error
 
 
-def test_splits_that_do_not_fit_each_other(folder):
+def test_splits_of_different_widths_are_an_error(folder):
     with pytest.raises(ValueError, match="series.tsv: expected 3 values per step and text, as in"):
         load_corpus(folder / "speech.tsv", valid=folder / "series.tsv")
 
@@ -338,7 +340,7 @@ def test_a_missing_file_in_an_index_stops_a_training_with_one_line(folder, tmp_p
         (lambda t, x: t.score([(x, x)]), ValueError, "a target of real values: expected 2 values"),
     ],
 )
-def test_bad_calls(folder, call, kind, message):
+def test_invalid_calls_are_errors(folder, call, kind, message):
     translator = Translator.load(folder / "runs" / "series")
     with pytest.raises(kind, match=message):
         call(translator, np.load(folder / "walk0.npy"))
@@ -356,8 +358,8 @@ def test_a_model_without_attention_has_nothing_to_draw(small_corpus, tmp_path):
     assert "bleu" in translator.evaluate(small_corpus.test)
 
 
-def test_a_fresh_process_predicts_alike(folder):
-    """The SavedModel of a model of values, where kseq is not known."""
+def test_a_fresh_process_gives_the_same_predictions(folder):
+    """With the SavedModel of a model of values, without kseq."""
     translator = Translator.load(folder / "runs" / "series")
     source = np.load(folder / "walk0.npy")
     translator.export(folder / "exported")

@@ -1,4 +1,4 @@
-"""Pairs of real values out of indexes, and how they are standardised."""
+"""Pairs of real values from index files, and their standardisation."""
 
 import gzip
 import json
@@ -182,7 +182,7 @@ def test_an_index_needs_no_tensorflow(index):
 # === Statistics and codec ===
 
 
-def test_statistics_are_those_of_all_frames_together():
+def test_statistics_are_those_of_all_steps_together():
     random = np.random.default_rng(1)
     arrays = [random.normal(size=(n, 4)) * [1, 1e-6, 1e6, 3] + [0, 5, -1, 2] for n in (1, 700, 3)]
     statistics = Statistics()
@@ -196,14 +196,14 @@ def test_statistics_are_those_of_all_frames_together():
 
 
 def test_a_large_mean_costs_no_digits():
-    """Sums of squares would: the squares are 1e16 times the variance."""
+    """With sums of squares it would: they are 1e16 times the variance."""
     statistics = Statistics()
     for sign in (-1, 1) * 500:
         statistics.add(np.array([[1e8 + sign]]))
     np.testing.assert_allclose(statistics.variance, [1.0], rtol=1e-9)
 
 
-def test_a_constant_feature_is_not_blown_up():
+def test_a_constant_feature_is_not_amplified():
     statistics = Statistics()
     for length in (7, 1, 90):
         statistics.add(np.tile(np.float32([0, 0.1, -1e30, 1e-30]), (length, 1)))
@@ -216,7 +216,7 @@ def test_a_constant_feature_is_not_blown_up():
     np.testing.assert_allclose(statistics.scale, [1e-10, 0.0005], rtol=1e-3)
 
 
-def test_statistics_of_other_features():
+def test_statistics_refuse_another_number_of_features():
     statistics = Statistics()
     statistics.add(np.ones((2, 3)))
     with pytest.raises(ValueError, match="expected 3 features; received 1"):
@@ -282,12 +282,12 @@ def test_a_saved_codec_is_the_same_to_the_last_bit(tmp_path):
         (b'{"mean": [1.0], "scale": [1e-60]}', "finite scales over 0"),
     ],
 )
-def test_a_damaged_codec(tmp_path, content, message):
+def test_a_damaged_codec_is_an_error(tmp_path, content, message):
     (tmp_path / "source_values.json").write_bytes(content)
     with pytest.raises(ValueError, match=rf"source_values\.json: damaged: .*{message}"):
         ValueCodec.load(tmp_path / "source_values.json")
 
 
-def test_a_missing_codec(tmp_path):
+def test_a_missing_codec_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="source_values.json"):
         ValueCodec.load(tmp_path / "source_values.json")

@@ -59,10 +59,10 @@ def encode(codecs, training, sampling=0.0):
 
 
 def expect(pairs):
-    """Transform: ragged chunks as they are, and an error before the last unless so many came.
+    """Transform: chunks pass as they are; it is an error if there are more or fewer pairs.
 
-    A chunk waits for the next one, or for the end: whoever has got so many pairs knows that
-    there are no more.
+    Each chunk is held back until the next one, or the end, has come: whoever has received
+    `pairs` pairs knows that there are no more.
     """
 
     def count(state, part):
@@ -71,13 +71,13 @@ def expect(pairs):
         so_far += sides[0].nrows()
         is_right = tf.where(is_end, so_far == pairs, so_far <= pairs)
         with tf.control_dependencies([tf.debugging.Assert(is_right, [OTHER_PAIRS, so_far])]):
-            return (tf.identity(so_far), *map(_parts, sides)), tuple(waiting)
+            return (tf.identity(so_far), *map(_components, sides)), tuple(waiting)
 
     def counted(dataset):
-        nothing = tuple(map(_nothing, dataset.element_spec))
+        empty = tuple(map(_empty_ragged, dataset.element_spec))
         marked = dataset.map(lambda *sides: (*sides, False))
-        marked = marked.concatenate(tf.data.Dataset.from_tensors((*nothing, True)))
-        first = tf.constant(0, tf.int64), *map(_parts, nothing)
+        marked = marked.concatenate(tf.data.Dataset.from_tensors((*empty, True)))
+        first = tf.constant(0, tf.int64), *map(_components, empty)
         parts = marked.scan(first, lambda state, *part: count(state, *part))
         return parts.map(
             lambda *sides: tuple(tf.RaggedTensor.from_row_lengths(*side) for side in sides)
@@ -86,12 +86,12 @@ def expect(pairs):
     return counted
 
 
-def _parts(ragged):
-    """What it is made of, as a state of a scan can be no ragged tensor."""
+def _components(ragged):
+    """Values and row lengths: a ragged tensor cannot be the state of a scan."""
     return ragged.flat_values, ragged.row_lengths()
 
 
-def _nothing(spec):
+def _empty_ragged(spec):
     values = tf.zeros([0, *spec.shape[2:]], spec.dtype)
     return tf.RaggedTensor.from_row_lengths(values, tf.zeros([0], spec.row_splits_dtype))
 
@@ -112,28 +112,29 @@ def bucket_by_length(training, pool_size, source_first=False, shuffled=True):
         shuffled: Whether the order is random; otherwise it is always the same.
     """
 
-    def mixed(numbers, seeds):
-        shuffle = tf.random.experimental.stateless_shuffle
-        return shuffle(numbers, seeds) if shuffled else numbers
+    def shuffle(numbers, seeds):
+        if not shuffled:
+            return numbers
+        return tf.random.experimental.stateless_shuffle(numbers, seeds)
 
     def cut(pool, pool_seed):
         source, target = (side.row_lengths() for side in pool)
         first, second = (source, target) if source_first else (target, source)
-        # Up and down in turn, so that a batch across two lengths holds no other extremes.
-        is_there = tf.math.bincount(tf.cast(first, tf.int32)) > 0
-        ranks = tf.cumsum(tf.cast(is_there, tf.int32))
+        # In turn, so that a batch across two lengths does not combine the two extremes.
+        occurs = tf.math.bincount(tf.cast(first, tf.int32)) > 0
+        ranks = tf.cumsum(tf.cast(occurs, tf.int32))
         second = tf.where(tf.gather(ranks, first) % 2 == 1, second, -second)
-        order = mixed(tf.range(pool[0].nrows()), [pool_seed, 0])
+        order = shuffle(tf.range(pool[0].nrows()), [pool_seed, 0])
         lengths = tf.gather(first * 2**32 + second, order)
         order = tf.gather(order, tf.argsort(lengths, stable=True))
-        # A target has one step more than the decoder reads.
+        # A target has one step more than the decoder reads: the first step is in front.
         longest = tf.gather(tf.maximum(source, target - 1), order)
         starts = tf.numpy_function(
             lambda lengths: batch_starts(lengths, training), [longest], tf.int64
         )
         starts.set_shape([None])
         numbers = tf.data.Dataset.from_tensor_slices(
-            mixed(tf.range(tf.size(starts) - 1), [pool_seed, 1])
+            shuffle(tf.range(tf.size(starts) - 1), [pool_seed, 1])
         )
         return numbers.map(
             lambda number: tuple(
@@ -151,11 +152,11 @@ def batch_starts(lengths, training):
     """Cuts sorted pairs into batches.
 
     Args:
-        lengths: Those of the longer side of every pair, END included, `[N]`.
+        lengths: Length of the longer side of every pair, END included, `[N]`.
         training: `TrainingConfig`.
 
     Returns:
-        Where every batch starts, int64, and at last N.
+        The number of the first pair of every batch, and N at the end, int64 `[batches + 1]`.
     """
     count = len(lengths)
     if not training.batch_tokens:
@@ -170,7 +171,7 @@ def batch_starts(lengths, training):
 
 
 def batch_count(survey, training):
-    """Returns how many batches an epoch has; by tokens about so many."""
+    """Returns the number of batches of an epoch; an estimate if they are measured in tokens."""
     if training.batch_tokens:
         return -(-survey.tokens // training.batch_tokens)
     return -(-survey.kept // training.batch_size)
@@ -189,7 +190,7 @@ def batch_for_teacher_forcing(codecs):
 
 
 def read_encoded(pairs, codecs):
-    """Streams encoded pairs as ragged ids, every target with what the decoder starts from."""
+    """Streams encoded pairs as ragged ids, the first step in front of every target."""
     part = tf.TensorSpec([None], tf.int32)
     dataset = tf.data.Dataset.from_generator(pairs.chunks, output_signature=(part,) * 4)
 
@@ -202,21 +203,21 @@ def read_encoded(pairs, codecs):
 
 
 def training_pipeline(pairs, codecs, training, survey, shuffled=True):
-    """The way from pairs on disk to what `fit` and `evaluate` take.
+    """Makes the batches that Keras' `fit` and `evaluate` take.
 
     Args:
-        pairs: `Pairs`, `ValuePairs`, `EncodedPairs` or `KeptPairs`, to stream.
+        pairs: `Pairs`, `ValuePairs`, `EncodedPairs` or `KeptPairs`.
         codecs: `CodecPair`.
-        training: `TrainingConfig`: batch size, longest sequences, seed.
-        survey: `Survey` of these pairs; another number of them is an error at the end.
-        shuffled: Whether every epoch has an order of its own; otherwise all have the same.
+        training: `TrainingConfig`: batch size, maximum lengths, seed.
+        survey: `Survey` of these pairs; if their number has changed, that is an error.
+        shuffled: Whether every epoch has its own order; otherwise all have the same.
 
     Returns:
         A `tf.data.Dataset` of `({"source_ids": [B, S], "target_ids": [B, T]}, labels [B, T],
         sample_weight [B, T])`: int32 ids, float32 weights, PAD on the right. Real-valued
         sources are `{"source": [B, S, F], "source_mask": [B, S]}`, such targets `{"target":
-        [B, T, F]}` with labels `[B, T, F]`. The same seed, and the same global one
-        of TensorFlow, give the same batches, but for subwords that are drawn.
+        [B, T, F]}` with labels `[B, T, F]`. The same seed, and the same global seed of
+        TensorFlow, give the same batches, except for subwords that are drawn.
     """
     transforms = [
         expect(survey.kept),
@@ -231,10 +232,10 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
     for transform in transforms:
         dataset = dataset.apply(transform)
     options = tf.data.Options()
-    # Nothing here is left to tune, and taking down a tuned iterator can block for seconds.
+    # There is nothing to tune, and closing a tuned iterator can block for seconds.
     options.autotune.enabled = False
     if not training.batch_tokens:
-        # So that Keras can tell from the first epoch how far it is.
+        # Lets Keras show its progress from the first epoch on.
         batches = batch_count(survey, training)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))
     return dataset.prefetch(2).with_options(options)

@@ -4,7 +4,8 @@ import dataclasses
 
 from kseq.pipeline.value_codec import ValueCodec
 from kseq.runs.directory import STATISTICS, SUBWORDS, VOCABULARIES
-from kseq.text.codec import TextCodec, load_vocabulary
+from kseq.text.codec import TextCodec
+from kseq.text.vocabulary import load_vocabulary
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Encoded corpora: tokenised once and read by every epoch; large ones by later trainings, too."""
+"""Encoded corpora: tokenised once for all epochs; large ones are cached for later trainings."""
 
 import contextlib
 import dataclasses
@@ -21,8 +21,8 @@ from kseq.pipeline.survey import Survey, build_codecs, survey_pairs
 from kseq.sides.text_side import TextSide
 from kseq.special_tokens import END
 
-SMALLEST = 32 * 2**20  # bytes of a corpus in files; a smaller one is kept in memory
-_VERSION = 1  # of what stands in these files
+SMALLEST = 32 * 2**20  # bytes of a corpus that is encoded into files; smaller ones stay in RAM
+_VERSION = 1  # of the format of these files
 _RECORD = "encoded.json"
 _SPLITS = ("train", "valid")
 _PARTS = ("source_ids", "source_lengths", "target_ids", "target_lengths")
@@ -31,12 +31,12 @@ _BLOCK = 2**22
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A corpus that can be trained on.
+    """A corpus that is ready for training.
 
     Args:
         codecs: `CodecPair`.
         surveys: `Survey` of the training and the validation split.
-        splits: Both splits: what `training_pipeline` reads.
+        splits: Both splits, as `training_pipeline` reads them.
     """
 
     codecs: CodecPair
@@ -49,7 +49,7 @@ class EncodedPairs:
     """The ids of the usable pairs of a split, END included, in files.
 
     Args:
-        folder: Where they are.
+        folder: Folder of the files.
         split: `"train"` or `"valid"`.
     """
 
@@ -61,33 +61,36 @@ class EncodedPairs:
         return [self.folder / f"{self.split}_{part}.int32" for part in _PARTS]
 
     def chunks(self):
-        """Yields source ids, source lengths, target ids and target lengths of some pairs."""
-        with _opened(self.paths(), "rb") as opened:
-            source_ids, source_lengths, target_ids, target_lengths = opened
+        """Yields source ids, source lengths, target ids and target lengths of some pairs.
+
+        All are int32; ids of a side are in one array, `[tokens]`, lengths are `[N]`.
+        """
+        with _open_all(self.paths(), "rb") as files_by_part:
+            source_ids, source_lengths, target_ids, target_lengths = files_by_part
             while (sources := _read(source_lengths, TextSide.pairs_per_chunk)).size:
-                targets = _read_all(target_lengths, sources.size)
+                targets = _read_exactly(target_lengths, sources.size)
                 yield (
-                    *(_read_all(source_ids, sources.sum()), sources),
-                    *(_read_all(target_ids, targets.sum()), targets),
+                    *(_read_exactly(source_ids, sources.sum()), sources),
+                    *(_read_exactly(target_ids, targets.sum()), targets),
                 )
 
 
 class KeptPairs:
-    """The same in memory, for one training."""
+    """The ids of the usable pairs of a split, END included, in RAM."""
 
     def __init__(self):
         self._chunks = []
 
     def chunks(self):
-        """As in `EncodedPairs`."""
+        """Yields the same as `EncodedPairs.chunks`."""
         return iter(self._chunks)
 
     def add(self, sides):
-        """Appends ids and lengths of both sides, END behind every sequence."""
+        """Appends ids and lengths of both sides; END is added to every sequence."""
         self._chunks.append(tuple(part for side in sides for part in _with_end(*side)))
 
     def renumber(self, side, ids):
-        """Puts `ids[n]` wherever the ids of a side, 0 or 1, hold n."""
+        """Replaces every id n of a side, 0 or 1, by `ids[n]`."""
         for number, chunk in enumerate(self._chunks):
             parts = list(chunk)
             parts[2 * side] = ids[parts[2 * side]]
@@ -96,15 +99,15 @@ class KeptPairs:
 
 def _with_end(ids, lengths):
     lengths = lengths.astype(np.int32) + 1
-    ends = np.zeros(lengths.sum(), bool)
-    ends[np.cumsum(lengths) - 1] = True
-    everything = np.full(ends.size, END, np.int32)
-    everything[~ends] = ids
-    return everything, lengths
+    is_end = np.zeros(lengths.sum(), bool)
+    is_end[np.cumsum(lengths) - 1] = True
+    ids_with_end = np.full(is_end.size, END, np.int32)
+    ids_with_end[~is_end] = ids
+    return ids_with_end, lengths
 
 
 @contextlib.contextmanager
-def _opened(paths, mode):
+def _open_all(paths, mode):
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(open(path, mode)) for path in paths]
 
@@ -113,26 +116,26 @@ def _read(file, count):
     return np.fromfile(file, np.int32, count)
 
 
-def _read_all(file, count):
+def _read_exactly(file, count):
     numbers = _read(file, count)
     if numbers.size < count:
-        raise ValueError(f"{file.name}: cut short since training began; train again")
+        raise ValueError(f"{file.name}: truncated since training began; train again")
     return numbers
 
 
 def prepare(corpus, config, cache=None, say=lambda _: None):
-    """Builds the codecs of a corpus and surveys it, or reads what an earlier training left.
+    """Builds the codecs of a corpus and surveys it, or reads what an earlier training cached.
 
-    A corpus of less than 32 MB is encoded in memory, a larger one into files under `cache`, in a
-    folder that is named after the content of its files, the settings that matter and the versions
-    of what tokenises; whatever is changed or torn is noticed and made anew. Nothing there is
-    needed for long: it may be deleted whenever no training reads it.
+    A corpus of less than 32 MB is encoded in RAM, a larger one into files under `cache`, in a
+    folder whose name depends on the content of the corpus, the settings that matter and the
+    versions of the tokenizers. Files that are damaged or outdated are noticed and written again.
+    The folder may be deleted whenever no training reads it.
 
     Args:
         corpus: `Corpus`.
         config: `Config`.
-        cache: Folder; that of `default_cache` by default. `"off"` for none: a large corpus is then
-            tokenised in every epoch, as real values are read in every one.
+        cache: Folder; by default that of `default_cache`. With `"off"` a large corpus is tokenised
+            in every epoch. Real values are read in every epoch in any case.
         say: Function of a message.
 
     Returns:
@@ -152,7 +155,7 @@ def prepare(corpus, config, cache=None, say=lambda _: None):
     if cache == "off" or corpus.origin is None or not is_text:
         return _prepare(corpus, config)
     folder = pathlib.Path(cache).expanduser().resolve() / _key(corpus, config)
-    prepared = _reopened(folder, config)
+    prepared = _reopen(folder, config)
     if prepared is not None:
         say(f"the corpus is encoded already in {folder}")
     while prepared is None:
@@ -162,29 +165,29 @@ def prepare(corpus, config, cache=None, say=lambda _: None):
         except FileExistsError:
             say("another training is encoding it; waiting for that")
             time.sleep(5)
-        prepared = _reopened(folder, config)
+        prepared = _reopen(folder, config)
     if config.training.subword_sampling:
         return dataclasses.replace(prepared, splits=(corpus.train, prepared.splits[1]))
     return prepared
 
 
 def _prepare(corpus, config, train=None, valid=None):
-    """Builds codecs and surveys; keepers, where there are some, take the place of their splits."""
+    """Builds codecs and surveys; a keeper, if there is one, takes the place of its split."""
     if config.training.subword_sampling:
-        train = None  # Subwords that are drawn anew in every epoch are not kept.
+        train = None  # Subwords are drawn again in every epoch.
     codecs, survey = build_codecs(corpus.train, config, train)
     surveys = survey, survey_pairs(corpus.valid, codecs, config.training, valid)
     return Prepared(codecs, surveys, (train or corpus.train, valid or corpus.valid))
 
 
 def default_cache():
-    """Returns the folder that `KSEQ_CACHE` names, or else the user's own one for such things."""
+    """Returns the folder that `KSEQ_CACHE` names, or else `kseq` in the user's cache folder."""
     home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return os.environ.get("KSEQ_CACHE") or str(pathlib.Path(home) / "kseq")
 
 
 def _key(corpus, config):
-    """A name that is another one when anything is that the files hang on."""
+    """A name that changes with everything that the files depend on."""
     versions = map(importlib.metadata.version, ("tensorflow-text", "sentencepiece"))
     settings = [
         *(_VERSION, kseq.__version__, *versions),
@@ -205,10 +208,10 @@ def _key(corpus, config):
 
 
 def _shape(files):
-    """How files stand together, whatever they are called: `[2, 2]` for two sides of two each."""
+    """How files are grouped, whatever their names: `[2, 2]` for two sides of two files each."""
     if files is None or isinstance(files, str):
         return int(files is not None)
-    return [_shape(each) for each in files]
+    return [_shape(group) for group in files]
 
 
 def _write(folder, corpus, config):
@@ -225,56 +228,57 @@ def _write(folder, corpus, config):
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise OSError(
-                f"no room for the encoded corpus in {folder.parent}; make some, name another "
-                "folder (--cache DIR, or KSEQ_CACHE), or go without (--cache off)"
+                f"no space for the encoded corpus in {folder.parent}; free some, name another "
+                "folder (--cache DIR, or KSEQ_CACHE), or do without (--cache off)"
             ) from error
         raise
 
 
 class _Writer:
-    """Keeps ids as `build_codecs` and `survey_pairs` find them, as `EncodedPairs`."""
+    """Writes ids to the files of `EncodedPairs`: a keeper for `build_codecs` and `survey_pairs`."""
 
     def __init__(self, encoded):
         self._paths = encoded.paths()
-        self._opened = _opened(self._paths, "wb")
+        self._context = _open_all(self._paths, "wb")
 
     def __enter__(self):
-        self._files = self._opened.__enter__()
+        self._files = self._context.__enter__()
         return self
 
     def __exit__(self, *error):
-        return self._opened.__exit__(*error)
+        return self._context.__exit__(*error)
 
     def add(self, sides):
-        """Appends ids and lengths of both sides, END behind every sequence."""
+        """Appends ids and lengths of both sides; END is added to every sequence."""
         for side, ids_file, lengths_file in zip(sides, self._files[::2], self._files[1::2]):
             ids, lengths = _with_end(*side)
             ids_file.write(ids.tobytes())
             lengths_file.write(lengths.tobytes())
 
     def renumber(self, side, ids):
-        """Puts `ids[n]` wherever the ids of a side, 0 or 1, hold n."""
+        """Replaces every id n of a side, 0 or 1, by `ids[n]`."""
         self._files[2 * side].flush()
         path = self._paths[2 * side]
-        written = np.memmap(path, np.int32, "r+")
-        for start in range(0, written.size, _BLOCK):
-            block = written[start : start + _BLOCK]
+        file_ids = np.memmap(path, np.int32, "r+")
+        for start in range(0, file_ids.size, _BLOCK):
+            block = file_ids[start : start + _BLOCK]
             block[:] = ids[block]
-        written.flush()
+        file_ids.flush()
 
 
-def _reopened(folder, config):
-    """What a folder holds, or None where it is not whole."""
+def _reopen(folder, config):
+    """The `Prepared` corpus in a folder; None if there is none, or it is damaged."""
     try:
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-        if any(_checksum(folder / name) != sum_ for name, sum_ in record["files"].items()):
+        checksums = record["files"]
+        if any(_checksum(folder / name) != checksum for name, checksum in checksums.items()):
             return None
         train, valid = (Survey(**survey) for survey in record["surveys"])
         codecs = CodecPair.load(folder, config)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     splits = tuple(EncodedPairs(folder, split) for split in _SPLITS)
-    if not all(path.name in record["files"] for split in splits for path in split.paths()):
+    if not all(path.name in checksums for split in splits for path in split.paths()):
         return None
     return Prepared(codecs, (train, valid), splits)
 

@@ -4,9 +4,10 @@ import json
 import pathlib
 
 import numpy as np
+import tensorflow as tf
 
 from kseq import files
-from kseq.corpora.arrays import to_float32
+from kseq.corpora.arrays import check_values, read_values, to_float32
 from kseq.runs.directory import STATISTICS
 from kseq.sides.value_side import ValueSide
 
@@ -73,6 +74,11 @@ class ValueCodec:
         return self
 
     @property
+    def reading(self):
+        """The width: two codecs of the same width read the same arrays."""
+        return self.features
+
+    @property
     def features(self):
         """Values per step, F."""
         return self.side.features
@@ -92,6 +98,45 @@ class ValueCodec:
     def decode(self, values):
         """Turns standardised values `[..., F]` back into the units of the data."""
         return values * self.scale + self.mean
+
+    def check(self, values, side):
+        """Returns real values as a float32 array `[T, F]`.
+
+        Args:
+            values: Anything that NumPy makes an array of, or the path of a `.npy` file.
+            side: `"source"` or `"target"`, for messages.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            TypeError, ValueError: They are something else, or of another width.
+        """
+        name = f"a {side} of real values"
+        if isinstance(values, str) or hasattr(values, "__fspath__"):
+            name, values = values, read_values(values)
+        values = check_values(values, name)
+        if values.shape[1] != self.features:
+            raise ValueError(
+                f"{name}: expected {self.features} values per step, as the model was trained "
+                f"with; received {values.shape[1]}"
+            )
+        return values
+
+    def split(self, arrays):
+        """Returns N arrays `[T, F]` as one ragged tensor `[N, (T), F]`."""
+        lengths = [len(array) for array in arrays]
+        return tf.RaggedTensor.from_row_lengths(np.concatenate(arrays), lengths)
+
+    def number(self, values):
+        """Standardises ragged values `[N, (T), F]`."""
+        return self.encode(values)
+
+    def displayed_tokens(self, values):
+        """Returns N times None: values have no tokens."""
+        return [None] * int(values.nrows())
+
+    def token_matrix(self, values, rows):
+        """Returns no tokens, `[B, 0]`."""
+        return tf.zeros([len(rows), 0], tf.string)
 
     def predicted_values(self, outputs):
         """Returns the values `[B, T, F]` that outputs of the model stand for."""

@@ -7,9 +7,10 @@ import tensorflow as tf
 from kseq.corpora.lines import chunks
 from kseq.sides.text_side import TextSide, as_bytes
 from kseq.special_tokens import SPECIAL_TOKENS
-from kseq.text.codec import normalize, select_vocabulary
+from kseq.text.codec import normalize
 from kseq.text.letter_case import mark_case
 from kseq.text.subwords import train_subwords
+from kseq.text.vocabulary import select_vocabulary
 
 _LARGEST_SAMPLE = 250_000  # pairs to learn subwords from; more take memory and change little
 

@@ -9,9 +9,8 @@ import tensorflow as tf
 from kseq import files
 from kseq.pipeline.codecs import CodecPair
 from kseq.search.strategies import BeamSearch, make_strategy
-from kseq.special_tokens import END, PAD
-from kseq.text.codec import strip_marks
 from kseq.translation.graphs import Inference
+from kseq.translation.signatures import TextTarget, ValueTarget, make_source
 
 
 def export(translator, folder, beam_size=1, n_best=None, **options):
@@ -22,30 +21,30 @@ def export(translator, folder, beam_size=1, n_best=None, **options):
 
     - `translation`: string `[N]`,
     - `score`: log-probability over the length penalty, float32 `[N]`,
-    - `source_tokens`: string `[N, S]`, END included, empty behind it,
+    - `source_tokens`: string `[N, S]`, END included, padded with empty strings,
     - `output_tokens`: string `[N, T]`, likewise,
-    - `attention`: float32 `[N, T, S]`, 0 on padding, where the model has one; of a Transformer
-      also `attention_heads`, float32 `[N, T, layers, heads, S]`.
+    - `attention`: float32 `[N, T, S]`, 0 on padding, if the model has attention; for a
+      Transformer also `attention_heads`, float32 `[N, T, layers, heads, S]`.
 
     For a real-valued source it takes `source`, float32 `[N, S, F]`, and `lengths`, int32 `[N]`,
-    and gives no `source_tokens`. For a real-valued target it takes `steps`, int32, too, and
-    gives `values`, float32 `[N, T, F]`, and the attention.
+    and returns no `source_tokens`. For a real-valued target it also takes `steps`, int32, and
+    returns `values`, float32 `[N, T, F]`, and the attention.
 
     Args:
         translator: A `Translator`.
         folder: Where to write; a SavedModel that is already there is replaced.
         beam_size: Hypotheses K that the search follows; 1 is greedy search.
-        n_best: How many translations of each source to give, best first: the outputs that are
-            described above but for `source_tokens` then have an axis `[N, n_best, ...]`. Where
-            there are fewer, `score` is -inf.
-        **options: Others of `kseq.BeamSearch`.
+        n_best: How many translations of each source to return, best first: all outputs except
+            `source_tokens` then have an axis `[N, n_best, ...]`. If there are fewer, `score` of
+            the missing ones is -inf.
+        **options: Other options of `kseq.BeamSearch`.
 
     Returns:
         `folder`.
 
     Raises:
         FileExistsError: `folder` exists and holds something else.
-        ValueError: There is no such option, or it is out of range.
+        ValueError: An option does not exist, or is out of range.
     """
     options |= {"beam_size": beam_size, "n_best": 1 if n_best is None else n_best}
     strategy = make_strategy(BeamSearch, **options)
@@ -61,7 +60,7 @@ def export(translator, folder, beam_size=1, n_best=None, **options):
 
 @contextlib.contextmanager
 def _without_notices():
-    """TensorFlow would announce the hidden folder that the model is made in."""
+    """A context without TensorFlow's notices: they name the hidden folder of the model."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel("WARNING")
@@ -76,103 +75,52 @@ def _is_saved_model(folder):
 
 
 class _Module(tf.Module):
-    """All that the graph needs: the variables, the tables, and the one signature."""
+    """The graph of the one signature, and all variables and tables that it uses."""
 
     def __init__(self, translator, strategy, squeezed):
         super().__init__()
         members = translator.members
         models = [_portable_copy(member.model) for member in members]
-        codecs = [CodecPair.of(*each.codecs.descriptions, each.config.text) for each in members]
-        forbidden, dictionary = (
-            ((), None) if translator.predicts_values else translator.searching_with(strategy)
-        )
-        # What is tracked is saved: variables of the models, tables of codecs and dictionary.
-        self._weights = [variable.value for model in models for variable in model.weights]
-        sides = [side for pair in codecs for side in pair.sides]
-        self._tables = [each for each in (*sides, dictionary) if isinstance(each, tf.Module)]
+        codecs = [
+            CodecPair.of(*member.codecs.descriptions, member.config.text) for member in members
+        ]
         inference = Inference(
             models, codecs, translator.record.length_ratio, translator.inference.average
         )
-        specs = codecs[0].source.side.serving_specs
+        source = make_source([pair.source for pair in codecs])
         if translator.predicts_values:
-            specs["steps"] = tf.TensorSpec([], tf.int32, name="steps")
+            target, dictionary = ValueTarget(inference), None
+        else:
+            forbidden, dictionary = translator.resolve(strategy)
+            target = TextTarget(
+                inference, strategy, forbidden=forbidden, dictionary=dictionary, squeezed=squeezed
+            )
+        # Only what is an attribute is saved: variables, and tables of codecs and dictionary.
+        self._weights = [variable.value for model in models for variable in model.weights]
+        parts = [dictionary, *(codec for pair in codecs for codec in pair.sides)]
+        self._tables = [part for part in parts if isinstance(part, tf.Module)]
 
         def serve(**inputs):
-            read, source_tokens, source_outputs = _read_source(codecs, inputs)
-            if translator.predicts_values:
-                steps = _checked_steps(inputs["steps"])
-                values, attention = inference.predict(read, steps)
-                return {**source_outputs, "values": values, **attention}
-            found = inference.search(read, strategy, forbidden)
-            outputs = _written(inference, found, source_tokens, dictionary)
-            if squeezed:
-                outputs = {name: tensor[:, 0] for name, tensor in outputs.items()}
-            return {**source_outputs, **outputs}
+            encoder_inputs, source_tokens, source_outputs = source.read(inputs)
+            return {**source_outputs, **target.write(encoder_inputs, source_tokens, inputs)}
 
+        specs = {**codecs[0].source.side.serving_specs, **target.specs}
         self.serve = tf.function(serve).get_concrete_function(**specs)
 
 
-def _checked_steps(steps):
-    check = tf.debugging.assert_positive(steps, "steps must be at least 1")
-    with tf.control_dependencies([check]):
-        return tf.identity(steps)
-
-
-def _read_source(codecs, inputs):
-    """What the encoders take, the source tokens, and what is given back of the source."""
-    codec = codecs[0].source
-    if not codec.is_text:
-        source = _with_a_column(inputs["source"])
-        mask = tf.sequence_mask(inputs["lengths"], tf.shape(source)[1])
-        read = [
-            {
-                "source": tf.where(mask[:, :, None], each.source.standardize(source), 0.0),
-                "source_mask": mask,
-            }
-            for each in codecs
-        ]
-        return read, tf.zeros([tf.shape(mask)[0], 0], tf.string), {}
-    tokens = codec.tokenize(inputs["text"])
-    read = [
-        {"source_ids": _with_a_column(each.source.with_end(tokens).to_tensor(PAD))}
-        for each in codecs
-    ]
-    return read, tokens.to_tensor(""), {"source_tokens": _shown_source(codec, tokens)}
-
-
-def _with_a_column(tensor):
-    """No sentence at all has no width either, and the encoder needs one."""
-    missing = tf.maximum(0, 1 - tf.shape(tensor)[1])
-    return tf.pad(tensor, [[0, 0], [0, missing], *[[0, 0]] * (tensor.shape.rank - 2)])
-
-
-def _written(inference, found, source_tokens, dictionary):
-    texts, tokens = inference.written(found, source_tokens, dictionary)
-    return {
-        "translation": texts,
-        "score": found.scores,
-        "output_tokens": tf.where(found.ids == PAD, "", tokens),
-        **found.attention,
-    }
-
-
-def _shown_source(codec, tokens):
-    ends = tf.repeat(codec.tokens([[END]]), tokens.nrows(), axis=0)
-    tokens = tf.concat([tokens, tf.RaggedTensor.from_tensor(ends)], axis=1)
-    return strip_marks(tokens.to_tensor(""))
-
-
 def _portable_copy(model):
-    """A copy that runs anywhere: cuDNN operations, once traced, would need a GPU to be served."""
+    """A copy that runs anywhere: cuDNN operations, once traced, need a GPU."""
     copy = type(model).from_config(model.get_config())
     copy.set_weights(model.get_weights())
     for part in ("encoder", "decoder"):
         for layer in copy.get_layer(part).layers:
-            # Of a Bidirectional layer, those of both ways; nothing else has the attribute.
-            for way in (layer, *(getattr(layer, f"{name}_layer", None) for name in _WAYS)):
-                if hasattr(way, "use_cudnn"):
-                    way.use_cudnn = False
+            # A Bidirectional layer has a layer for each direction.
+            for name in ("forward_layer", "backward_layer"):
+                _turn_off_cudnn(getattr(layer, name, None))
+            _turn_off_cudnn(layer)
     return copy
 
 
-_WAYS = ("forward", "backward")
+def _turn_off_cudnn(layer):
+    if hasattr(layer, "use_cudnn"):
+        layer.use_cudnn = False

@@ -1,7 +1,7 @@
 """Trained models as graphs: the search, the free run of real values, and teacher forcing.
 
-Several models make an ensemble: each reads the source on its own, and what they hold probable
-next is averaged at every step.
+Several models make an ensemble: each reads the source on its own, and what they predict for the
+next step is averaged.
 """
 
 import functools
@@ -15,20 +15,26 @@ from kseq.search.continuations import padding_of
 from kseq.search.free_run import free_run
 from kseq.search.loop import search
 from kseq.search.rules import Requirements
-from kseq.text.codec import strip_marks
+from kseq.text.display import strip_marks
 from kseq.translation.unknown_words import replace_unknown
 
 LONGEST_OUTPUT = 1000  # tokens, unless more are asked for
 AVERAGES = ("probability", "log_probability")
 _ATTENTION = ("attention", "attention_heads")
-_GRAPHS = 16  # strategies whose graphs are kept
+_CACHED_GRAPHS = 16  # of strategies
+_ROUNDING = 1e-3  # of a token, so that 0.1 · 30 is 3
 
 
 class Inference:
-    """The graphs of a model, or of an ensemble, for batches of numbers.
+    """The graphs of a model, or of an ensemble, on batches of numbers.
+
+    It is where trained models meet the search, which knows none: it passes on a step function,
+    its first state and a function that makes logits, all of them averaged over the ensemble.
+    Strings and results are the business of the `Translator`.
 
     Args:
-        models: Models of `build_seq2seq`, one or, of text, several with one target vocabulary.
+        models: Models of `build_seq2seq`: one, or several that write text and have the same
+            target vocabulary.
         codecs: `CodecPair` of each.
         length_ratio: Target tokens per source token, as in the training split.
         average: What an ensemble averages, `"probability"` or `"log_probability"`; the latter is
@@ -39,78 +45,89 @@ class Inference:
         self._members = [(model, *split_for_inference(model)) for model in models]
         self._source_sides = [model.source_side for model in models]
         self._target_side = models[0].target_side
-        self._target = codecs[0].target
+        self._target_codec = codecs[0].target
         self._length_ratio = length_ratio
         self.average = average
-        self.searching = functools.lru_cache(_GRAPHS)(self._make_searching)
+        self.search_function = functools.lru_cache(_CACHED_GRAPHS)(self._make_search_function)
 
     def search(self, inputs, strategy, forbidden=(), prefix=None, seeds=None):
         """Searches for translations.
 
-        Unless a length is asked for, an output is at most twice as long as the source would let
-        one expect from the training split, and ten tokens more.
+        Without a maximum length in the strategy, an output may be twice as long as expected from
+        the length of the source and the training split, plus ten tokens.
 
         Args:
             inputs: Inputs of the encoder of each model.
             strategy: `BeamSearch` or `Sampling`.
             forbidden: Ids that are never written.
-            prefix: Ids that outputs start with, int32 `[B, P]`, PAD behind.
+            prefix: Ids that outputs start with, int32 `[B, P]`, padded with PAD.
             seeds: A number for each source, int32 `[B]`, for `Sampling`.
 
         Returns:
             A `SearchResult` whose attention is a dict of `attention` and, for a Transformer,
-            `attention_heads`; empty without attention. That of an ensemble is the mean.
+            `attention_heads`; empty without attention. For an ensemble it is the mean.
         """
         encoded = self._encode(inputs)
-        step, state, fixed, attention_spec = self._stepping("ids", "hidden", encoded)
+        step, states, constants, attention_spec = self._make_step("hidden", encoded)
         lengths = self._source_sides[0].source_lengths(inputs[0])
         if prefix is None:
             prefix = tf.zeros([tf.size(lengths), 0], tf.int32)
-        maximum, minimum = self._bounds(lengths, strategy, prefix)
+        maximum, minimum = self._length_bounds(lengths, strategy, prefix)
+        no_mask = lengths[:, None] < 0
         requirements = Requirements(
             maximum_lengths=maximum,
             minimum_lengths=minimum,
             prefix=prefix,
             forbidden=tf.constant(forbidden, tf.int32),
             seeds=tf.zeros_like(maximum) if seeds is None else seeds,
-            mask=next((one["mask"] for one in encoded if "mask" in one), lengths[:, None] < 0),
+            mask=next((outputs["mask"] for outputs in encoded if "mask" in outputs), no_mask),
         )
-        head = self._logits()
-        return search(step, state, fixed, attention_spec, strategy, requirements, head=head)
+        head = self._make_head()
+        return search(step, states, constants, attention_spec, strategy, requirements, head=head)
 
     def predict(self, inputs, steps):
-        """Predicts real values `[B, T, F]` in T steps; returns them and a dict of attention."""
+        """Predicts real values, each step from the steps before.
+
+        Args:
+            inputs: Inputs of the encoder of the model, in a tuple.
+            steps: Number of steps T, a scalar.
+
+        Returns:
+            Values `[B, T, F]` and a dict of attention, `[B, T, S]`.
+        """
         encoded = self._encode(inputs)
-        step, state, fixed, attention_spec = self._stepping("value", "values", encoded)
+        step, states, constants, attention_spec = self._make_step("values", encoded)
         batch = tf.shape(tf.nest.flatten(inputs[0])[0])[0]
-        first = self._target_side.first_step(batch)
 
         def next_values(*arguments):
-            (values,), *others = step(*arguments)
-            return values, *others
+            (values,), *rest = step(*arguments)
+            return values, *rest
 
-        values, attention = free_run(next_values, state, fixed, first, steps, attention_spec)
-        return self._target.decode(values), attention
+        first = self._target_side.first_step(batch)
+        values, attention = free_run(next_values, states, constants, first, steps, attention_spec)
+        return self._target_codec.decode(values), attention
 
     def force(self, inputs, targets):
-        """Reads given targets, teacher forced.
+        """Reads given targets by teacher forcing.
 
         Args:
             inputs: Inputs of the encoder of each model.
-            targets: Ids `[B, T+1]` with START, or values `[B, T+1, F]` with a first step of 0.
+            targets: Ids `[B, T+1]` from START on, or values `[B, T+1, F]` from a step of zeros on.
 
         Returns:
-            Losses as of `Side.losses`, `[B, T]`; the predicted values `[B, T, F]`, or `()` for
-            text; and a dict of attention.
+            Losses, as `Side.losses` has them, `[B, T]`; the predicted values `[B, T, F]`, for
+            text `[B, 0]`; and a dict of attention, `[B, T, S]`.
         """
         target, labels = self._target_side.shift(targets)
         outputs = [
             model.get_layer("decoder")({**target, **encoded}, training=False)
             for (model, *_), encoded in zip(self._members, self._encode(inputs))
         ]
-        combined = self._combined([output[self._target_side.output_name] for output in outputs])
-        losses = self._target_side.losses(labels, combined)
-        return losses, self._target.predicted_values(combined), self._attention(outputs)
+        name = self._target_side.output_name
+        predicted = self._average([output[name] for output in outputs])
+        losses = self._target_side.losses(labels, predicted)
+        values = self._target_codec.predicted_values(predicted)
+        return losses, values, self._mean_attention(outputs)
 
     def _encode(self, inputs):
         return [
@@ -118,90 +135,107 @@ class Inference:
             for (_, encoder, _), source in zip(self._members, inputs)
         ]
 
-    def _stepping(self, last, output, encoded):
-        """The decoder step as a search can call it; its first state, what is fixed, attention.
+    def _make_step(self, output_name, encoded):
+        """Makes the step function of a search or a free run.
 
-        It reads what came `last`, and gives that `output` of each model.
+        Args:
+            output_name: The output of the decoder step that is asked for.
+            encoded: Outputs of the encoder of each model.
+
+        Returns:
+            A function of the last ids or values, the states and the constants, to that output of
+            each model, the new states and the attention; the first states; the constants; and
+            `tf.TensorSpec`s of the attention of a row.
         """
         steps = [step for *_, step in self._members]
-        fixed = [{name: one[name] for name in one if name != "state"} for one in encoded]
-        states = [one["state"] for one in encoded]
-        spec = {
+        constants = [
+            {name: tensors for name, tensors in outputs.items() if name != "state"}
+            for outputs in encoded
+        ]
+        states = [outputs["state"] for outputs in encoded]
+        attention_spec = {
             name: tf.TensorSpec(tensor.shape[1:])
-            for name, tensor in self._attention([step.output for step in steps]).items()
+            for name, tensor in self._mean_attention([step.output for step in steps]).items()
         }
 
-        def run(value, states, fixed):
-            # A search knows nothing of the shapes of a state that may grow.
+        def run_step(last, states, constants):
+            # A search does not know the static shapes of a state, as a state may grow.
             states = tf.nest.map_structure(
-                lambda tensor, known: tf.ensure_shape(tensor, known.shape),
+                lambda tensor, spec: tf.ensure_shape(tensor, spec.shape),
                 states,
                 [step.input["state"] for step in steps],
             )
             outputs = [
-                step({last: value, **one, "state": state}, training=False)
-                for step, one, state in zip(steps, fixed, states)
+                step({self._target_side.step_name: last, **rest, "state": state}, training=False)
+                for step, rest, state in zip(steps, constants, states)
             ]
             new_states = [output["state"] for output in outputs]
-            found = [one[output] for one in outputs]
-            return found, new_states, self._attention(outputs)
+            named = [output[output_name] for output in outputs]
+            return named, new_states, self._mean_attention(outputs)
 
-        return run, states, fixed, spec
+        return run_step, states, constants, attention_spec
 
-    def _logits(self):
-        """What makes the logits of a search: a function of the last hidden layer of each model."""
-        heads = [_head(*output_layer(model)) for model, *_ in self._members]
+    def _make_head(self):
+        """Makes a function of the last hidden layer `[N, H]` of each model to logits `[N, V]`."""
+        heads = [_head_function(*output_layer(model)) for model, *_ in self._members]
 
         def logits(hidden):
-            return self._combined([head(one) for head, one in zip(heads, hidden)])
+            return self._average([head(layer) for head, layer in zip(heads, hidden)])
 
         return logits
 
-    def _combined(self, logits):
-        """What the models make of the next step together."""
-        if len(logits) == 1:
-            return logits[0]
-        each = tf.stack([tf.nn.log_softmax(one) for one in logits])
+    def _average(self, outputs):
+        """The output of a single model; for an ensemble the averaged log-probabilities."""
+        if len(outputs) == 1:
+            return outputs[0]
+        log_probabilities = tf.stack([tf.nn.log_softmax(logits) for logits in outputs])
         if self.average == "log_probability":
-            return tf.nn.log_softmax(tf.reduce_mean(each, axis=0))
-        return tf.reduce_logsumexp(each, axis=0) - math.log(len(logits))
+            return tf.nn.log_softmax(tf.reduce_mean(log_probabilities, axis=0))
+        return tf.reduce_logsumexp(log_probabilities, axis=0) - math.log(len(outputs))
 
     @staticmethod
-    def _attention(outputs):
-        """What the models attended to: of one all there is, of several the mean."""
+    def _mean_attention(outputs):
+        """The attention of a single model; for an ensemble the mean of those that have one."""
         if len(outputs) == 1:
             return {name: outputs[0][name] for name in _ATTENTION if name in outputs[0]}
-        each = [output["attention"] for output in outputs if "attention" in output]
-        return {"attention": sum(each) / len(each)} if each else {}
+        weights = [output["attention"] for output in outputs if "attention" in output]
+        return {"attention": sum(weights) / len(weights)} if weights else {}
 
-    def _bounds(self, lengths, strategy, prefix):
-        """Most and least ids of outputs, END included, int32 `[B]`."""
-        words = self._source_sides[0].content_lengths(lengths)
-        least = tf.cast(tf.math.ceil(strategy.minimum_ratio * words - _ROUNDING), tf.int32)
-        least = 1 + tf.maximum(least, strategy.minimum_length)
-        most = []
+    def _length_bounds(self, lengths, strategy, prefix):
+        """Maximum and minimum number of ids of each output, END included, int32 `[B]`."""
+        side = self._source_sides[0]
+        words = side.content_lengths(lengths)
+        minimum = tf.cast(tf.math.ceil(strategy.minimum_ratio * words - _ROUNDING), tf.int32)
+        minimum = 1 + tf.maximum(minimum, strategy.minimum_length)
+        limits = []
         if strategy.maximum_length is not None:
-            most.append(tf.zeros_like(least) + strategy.maximum_length + 1)
+            limits.append(tf.zeros_like(minimum) + strategy.maximum_length + 1)
         if strategy.maximum_ratio is not None:
-            most.append(1 + tf.cast(strategy.maximum_ratio * words + _ROUNDING, tf.int32))
+            limits.append(1 + tf.cast(strategy.maximum_ratio * words + _ROUNDING, tf.int32))
         usual = 10 + tf.cast(2.0 * self._length_ratio * lengths, tf.int32)
-        usual = tf.maximum(tf.minimum(usual, LONGEST_OUTPUT), least)
-        most = functools.reduce(tf.minimum, most) if most else usual
+        usual = tf.maximum(tf.minimum(usual, LONGEST_OUTPUT), minimum)
+        maximum = functools.reduce(tf.minimum, limits) if limits else usual
         prefix_lengths = tf.math.count_nonzero(prefix, axis=1, dtype=tf.int32)
-        most = tf.maximum(most, prefix_lengths + 1)
-        most = tf.where(self._source_sides[0].is_empty(lengths), 0, most)
-        return most, tf.minimum(least, most)
+        maximum = tf.maximum(maximum, prefix_lengths + 1)
+        maximum = tf.where(side.is_empty(lengths), 0, maximum)
+        return maximum, tf.minimum(minimum, maximum)
 
     @property
     def source_specs(self):
-        """`tf.TensorSpec` of the inputs of the encoder of each model."""
+        """`tf.TensorSpec`s of the inputs of the encoder of each model."""
         return tuple(side.source_specs for side in self._source_sides)
 
-    def _make_searching(self, strategy, forbidden=(), dictionary=None):
-        """`search` as a compiled function, with the texts and the tokens to be shown.
+    def _make_search_function(self, strategy, forbidden=(), dictionary=None):
+        """Makes `search` and `texts_and_tokens` one compiled function.
 
-        It takes the inputs, the source tokens `[B, S - 1]` for `replace_unknown`, and prefix and
-        seeds as `search` does.
+        Args:
+            strategy: `BeamSearch` or `Sampling`.
+            forbidden: Ids that are never written.
+            dictionary: As in `texts_and_tokens`.
+
+        Returns:
+            A function of the inputs of each model, source tokens `[B, S-1]`, prefixes `[B, P]`
+            and seeds `[B]`, to a `SearchResult`, texts and tokens.
         """
         ids = tf.TensorSpec([None, None], tf.int32)
 
@@ -214,53 +248,52 @@ class Inference:
             ],
             autograph=False,
         )
-        def searching(inputs, source_tokens, prefix, seeds):
-            found = self.search(inputs, strategy, forbidden, prefix, seeds)
-            return found, *self.written(found, source_tokens, dictionary)
+        def search_and_join(inputs, source_tokens, prefix, seeds):
+            result = self.search(inputs, strategy, forbidden, prefix, seeds)
+            return result, *self.texts_and_tokens(result, source_tokens, dictionary)
 
-        # One graph: called as a function of Python it would warn that so many are made.
-        return searching.get_concrete_function()
+        # One graph: TensorFlow would warn that so many functions are made.
+        return search_and_join.get_concrete_function()
 
-    def written(self, found, source_tokens, dictionary=None):
-        """Texts `[B, N]` and tokens `[B, N, T]` as a person sees them.
+    def texts_and_tokens(self, result, source_tokens, dictionary=None):
+        """Joins the ids of a search to strings.
 
         Args:
-            found: `SearchResult`.
-            source_tokens: Source tokens without END, `[B, S - 1]`.
+            result: `SearchResult`.
+            source_tokens: Source tokens without END, `[B, S-1]`.
             dictionary: `Dictionary` with which unknown words are replaced; None to leave them.
+
+        Returns:
+            Texts `[B, N]`, and tokens as a person sees them, `[B, N, T]`.
         """
-        tokens = self._target.tokens(found.ids)
+        tokens = self._target_codec.tokens(result.ids)
         if dictionary is not None:
-            attention = found.attention["attention"]
-            tokens = replace_unknown(found.ids, tokens, attention, source_tokens, dictionary)
-        flat = [-1, tf.shape(found.ids)[-1]]
-        texts = self._target.join(tf.reshape(found.ids, flat), tf.reshape(tokens, flat))
-        return tf.reshape(texts, tf.shape(found.lengths)), strip_marks(tokens)
+            attention = result.attention["attention"]
+            tokens = replace_unknown(result.ids, tokens, attention, source_tokens, dictionary)
+        flat = [-1, tf.shape(result.ids)[-1]]
+        texts = self._target_codec.join(tf.reshape(result.ids, flat), tf.reshape(tokens, flat))
+        return tf.reshape(texts, tf.shape(result.lengths)), strip_marks(tokens)
 
     @functools.cached_property
-    def predicting(self):
+    def predict_function(self):
         """`predict` as a compiled function."""
-        specs = self.source_specs, tf.TensorSpec([], tf.int32)
-        return _traced(self.predict, *specs)
+        return _compile(self.predict, self.source_specs, tf.TensorSpec([], tf.int32))
 
     @functools.cached_property
-    def forcing(self):
+    def force_function(self):
         """`force` as a compiled function."""
-        return _traced(self.force, self.source_specs, self._target_side.target_spec)
+        return _compile(self.force, self.source_specs, self._target_side.target_spec)
 
 
-def _traced(function, *specs):
+def _compile(function, *specs):
     return tf.function(function, autograph=False).get_concrete_function(*specs)
 
 
-_ROUNDING = 1e-3  # of a token, so that 0.1 · 30 is 3
-
-
-def _head(kernel, bias, transposed):
+def _head_function(kernel, bias, transposed):
     """A function of the last hidden layer `[N, H]` to logits, padded as `padding_of` requires."""
-    added = padding_of(kernel.shape[0 if transposed else 1])
+    padding = padding_of(kernel.shape[0 if transposed else 1])
     kernel, bias = kernel.value, None if bias is None else bias.value
-    if added:
-        # Once for a search, as to pad the logits of every step takes longer.
-        kernel, bias = padded(kernel, bias, added, transposed)
+    if padding:
+        # Once for a search: padding the logits of every step would take longer.
+        kernel, bias = padded(kernel, bias, padding, transposed)
     return lambda hidden: output_logits(hidden, kernel, bias, transposed)

@@ -1,27 +1,24 @@
 """The `Translator`: translate, sample, predict, score, evaluate and plot with trained models."""
 
 import copy
-import itertools
 import numbers
 import reprlib
 
 import numpy as np
-import tensorflow as tf
 
 from kseq.corpora.lines import chunks
 from kseq.errors import SettingError
 from kseq.fields import suggestion
 from kseq.runs.weights import load_model
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
-from kseq.special_tokens import PAD
-from kseq.text.codec import decoded
-from kseq.translation.batches import LEAST_LOGITS, Sequences, by_length, checked, refuse_single
+from kseq.translation.chunks import ChunkRunner
+from kseq.translation.ensembles import check_member
 from kseq.translation.graphs import AVERAGES, Inference
-from kseq.translation.results import Prediction, Translation
-from kseq.translation.unknown_words import Dictionary, load_dictionary
+from kseq.translation.prefixes import with_prefixes
+from kseq.translation.sources import refuse_single_source
+from kseq.translation.strategies import resolve_strategy
 
 LONGEST_PREDICTION = 100_000  # steps
-_MISSING = object()
 
 
 class Translator:
@@ -54,25 +51,21 @@ class Translator:
         self.record = record
         self.members = self, *others
         self.has_attention = any(member.config.model.attention != "none" for member in self.members)
-        self._source_codecs = [member.codecs.source for member in self.members]
-        self._logits = len(self.members) * (codecs.target.size if codecs.target.is_text else 1)
         if average not in AVERAGES:
             raise ValueError(
                 f"average must be {' or '.join(map(repr, AVERAGES))}; received {average!r}"
                 f"{suggestion(average, AVERAGES)}"
             )
         for number, other in enumerate(others, start=2):
-            _check_member(self, other, f"model {number} of the ensemble")
-        self.inference = Inference(
-            [member.model for member in self.members],
-            [member.codecs for member in self.members],
-            record.length_ratio,
-            average,
-        )
+            check_member(self, other, f"model {number} of the ensemble")
+        models = [member.model for member in self.members]
+        pairs = [member.codecs for member in self.members]
+        self.inference = Inference(models, pairs, record.length_ratio, average)
+        self._runner = ChunkRunner(self.inference, pairs, config.model)
 
     def __deepcopy__(self, memo):
         """Returns a translator with models of its own; its graphs are made when they are used."""
-        copied = [
+        first, *others = (
             Translator(
                 copy.deepcopy(member.model, memo),
                 member.codecs,
@@ -80,12 +73,8 @@ class Translator:
                 copy.deepcopy(member.record, memo),
             )
             for member in self.members
-        ]
-        if len(copied) == 1:
-            return copied[0]
-        first, *others = copied
-        parts = first.model, first.codecs, first.config, first.record
-        return Translator(*parts, others, self.inference.average)
+        )
+        return first._ensemble(others, self.inference.average)
 
     @classmethod
     def load(cls, run, *others, average="probability", precision="float32"):
@@ -103,17 +92,20 @@ class Translator:
             ValueError: It is not a run, or damaged; the runs cannot make an ensemble; or there
                 is no such precision.
         """
-        translator, *more = (cls(*load_model(each, precision)) for each in (run, *others))
+        first, *members = (cls(*load_model(folder, precision)) for folder in (run, *others))
+        for name, member in zip(others, members):
+            check_member(first, member, name)
+        return first._ensemble(members, average)
+
+    def _ensemble(self, others, average):
+        """The ensemble with others; the translator itself if there are none."""
         if not others:
-            return translator
-        for name, other in zip(others, more):
-            _check_member(translator, other, name)
-        parts = translator.model, translator.codecs, translator.config, translator.record
-        return cls(*parts, more, average)
+            return self
+        return Translator(self.model, self.codecs, self.config, self.record, others, average)
 
     @property
     def read_ahead(self):
-        """Sources that are read at once, to be sorted by length."""
+        """Number of sources that are read together and sorted by length."""
         return self.codecs.pairs_per_chunk
 
     @property
@@ -169,38 +161,40 @@ class Translator:
         return list(self.stream(texts, strategy, prefix))
 
     def stream(self, texts, strategy=None, prefix=None, read_ahead=None):
-        """Translates an endless iterable: yields lists of `Translation`, in the same order.
+        """Translates an iterable, perhaps endless; yields a list of `Translation` for each source.
 
-        Up to `read_ahead` sentences (1,024, or 64 sequences of real values, by default) are read
-        before the first is translated, beside others of its length.
+        Up to `read_ahead` sources (by default 1,024 sentences, or 64 sequences of real values)
+        are read before the first is translated, so that those of similar length share a batch.
 
         Args:
             texts: Iterable of sentences, or of real-valued sources. It may have a method
-                `is_waiting` that tells whether the next one is not there yet; then those that
-                are there are translated meanwhile.
+                `is_waiting` that returns whether the next one is not available yet; then those
+                that were read are translated in the meantime.
             strategy: `kseq.BeamSearch` or `kseq.Sampling`; greedy search by default.
             prefix: As in `translate`.
-            read_ahead: Number of sentences.
+            read_ahead: Number of sources.
+
+        Raises:
+            TypeError, ValueError: As in `translate`.
         """
         strategy = strategy or BeamSearch()
         if self.predicts_values:
             raise TypeError("this model predicts real values: use predict(sources, steps)")
         if not isinstance(strategy, (BeamSearch, Sampling)):
             raise TypeError(f"strategy must be a BeamSearch or a Sampling; received {strategy!r}")
-        if read_ahead is not None and (type(read_ahead) is not int or read_ahead < 1):
-            raise ValueError(
-                f"read_ahead must be a whole number from 1 on; received {read_ahead!r}"
-            )
-        refuse_single(texts)
-        search = self.inference.searching(strategy, *self.searching_with(strategy))
-        first = 0
-        sources = self._with_prefixes(texts, prefix, strategy)
+        _check_read_ahead(read_ahead)
+        refuse_single_source(texts)
+        function = self.inference.search_function(strategy, *self.resolve(strategy))
         is_waiting = getattr(texts, "is_waiting", lambda: False)
-        logits = strategy.width * max(self._logits, LEAST_LOGITS)
-        for chunk in chunks(sources, read_ahead or self.read_ahead, is_waiting):
-            results = self._search_chunk(search, first, chunk, logits)
-            for number, (hypotheses, (source, _)) in enumerate(zip(results, chunk), first + 1):
-                yield hypotheses or _refuse_nothing(number, source)
+        pairs = with_prefixes(
+            map(self._check_source, texts), prefix, self.codecs.target, strategy.maximum_length
+        )
+        first = 0
+        for chunk in chunks(pairs, read_ahead or self.read_ahead, is_waiting):
+            sources, prefixes = zip(*chunk)
+            results = self._runner.search(function, strategy.width, sources, prefixes, first)
+            for number, (translations, source) in enumerate(zip(results, sources), first + 1):
+                yield translations or _raise_nothing_written(number, source)
             first += len(chunk)
 
     def predict(self, sources, steps):
@@ -219,16 +213,16 @@ class Translator:
         """
         if not self.predicts_values:
             raise TypeError("this model writes text: use translate(texts)")
-        refuse_single(sources)
+        refuse_single_source(sources)
         sources = list(sources)
-        steps = _steps_of_each(steps, len(sources))
+        steps = _steps_by_source(steps, len(sources))
         results = []
-        for chunk in chunks(zip(map(self._source, sources), steps), self.read_ahead):
-            results.extend(self._predict_chunk(*zip(*chunk)))
+        for chunk in chunks(zip(map(self._check_source, sources), steps), self.read_ahead):
+            results.extend(self._runner.predict(*zip(*chunk)))
         return results
 
     def score(self, pairs):
-        """Reads given targets with the model, teacher forced.
+        """Reads given targets with the model, by teacher forcing.
 
         Args:
             pairs: (source, target) sentences, or real values.
@@ -240,8 +234,8 @@ class Translator:
             `Prediction`: every step as predicted from the true ones before.
         """
         results = []
-        for chunk in chunks(map(self._pair, pairs), self.read_ahead):
-            results.extend(self._score_chunk(*zip(*chunk)))
+        for chunk in chunks(map(self._check_pair, pairs), self.read_ahead):
+            results.extend(self._runner.force(*zip(*chunk)))
         return results
 
     def evaluate(self, pairs, alignments=None, beam_size=1, **options):
@@ -251,7 +245,7 @@ class Translator:
         make_strategy(BeamSearch, beam_size=beam_size, **options)
         if "n_best" in options:
             raise SettingError("evaluate compares the best translations; {n_best} is for translate")
-        return evaluate(self, list(map(self._pair, pairs)), alignments, beam_size, **options)
+        return evaluate(self, list(map(self._check_pair, pairs)), alignments, beam_size, **options)
 
     def plot(self, text, beam_size=1, axes=None, **options):
         """Translates one sentence and draws its attention; returns the matplotlib Axes.
@@ -268,200 +262,35 @@ class Translator:
 
         return export(self, folder, beam_size, **options)
 
-    def searching_with(self, strategy):
-        """What a strategy means for this model: forbidden ids, and a `Dictionary` or None.
+    def resolve(self, strategy):
+        """Returns forbidden ids and a `Dictionary` or None; see `resolve_strategy`."""
+        return resolve_strategy(strategy, self.codecs, self.has_attention)
 
-        Raises:
-            ValueError: The model cannot search in this way.
-        """
-        codec = self.codecs.target
-        for name in ("beam_size", "top_k"):
-            if getattr(strategy, name, 0) > codec.size:
-                raise SettingError(
-                    "{name} must be at most {0:,}, the size of the target vocabulary; received "
-                    "{1:,}",
-                    *(codec.size, getattr(strategy, name)),
-                    name=name,
-                )
-        if getattr(strategy, "beta", 0.0) and not self.has_attention:
-            raise SettingError("{beta} is for what was attended to; the model has no attention")
-        if strategy.replace_unknown and not (self.has_attention and self.codecs.source.is_text):
-            raise SettingError("{replace_unknown} needs a model with attention over source words")
-        forbidden = tuple(id_ for token in strategy.forbid for id_ in codec.ids_shown_as(token))
-        if not strategy.replace_unknown:
-            return forbidden, None
-        path = strategy.dictionary
-        return forbidden, load_dictionary(path, self.codecs.source) if path else Dictionary({})
+    def _check_source(self, source):
+        return self.codecs.source.check(source, "source")
 
-    def _source(self, source):
-        return checked("source", self.codecs.source, source)
-
-    def _pair(self, pair):
+    def _check_pair(self, pair):
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             received = reprlib.repr(pair)
             raise TypeError(f"expected pairs of source and target; received {received}")
-        return self._source(pair[0]), checked("target", self.codecs.target, pair[1])
-
-    def _with_prefixes(self, texts, prefix, strategy):
-        """Yields each source with the ids that its outputs start with."""
-        if prefix is None or isinstance(prefix, str):
-            ids = self._prefix_ids(prefix, strategy)
-            for text in texts:
-                yield self._source(text), ids
-            return
-        if isinstance(prefix, bytes) or not hasattr(prefix, "__iter__"):
-            raise TypeError(f"a prefix must be a string; received {reprlib.repr(prefix)}")
-        for text, one in itertools.zip_longest(texts, prefix, fillvalue=_MISSING):
-            if text is _MISSING or one is _MISSING:
-                raise ValueError("expected one prefix for all sources, or as many as sources")
-            yield self._source(text), self._prefix_ids(one, strategy)
-
-    def _prefix_ids(self, prefix, strategy):
-        if prefix is not None and not isinstance(prefix, str):
-            raise TypeError(f"a prefix must be a string; received {reprlib.repr(prefix)}")
-        ids = self.codecs.target.prefix_ids(prefix) if prefix else []
-        longest = strategy.maximum_length
-        if longest is not None and len(ids) > longest:
-            raise SettingError(
-                "the prefix {0!r} has {1} tokens, over {maximum_length} ({2})",
-                *(prefix, len(ids), longest),
-            )
-        return ids
-
-    def _search_chunk(self, search, first, chunk, logits):
-        sources, prefixes = zip(*chunk)
-        read = Sequences(self._source_codecs, sources)
-        shown = read.shown()
-        prefixes = tf.ragged.constant(prefixes, tf.int32, ragged_rank=1)
-
-        def search_batch(rows):
-            found, *strings = search(
-                read.inputs(rows),
-                read.tokens(rows),
-                tf.gather(prefixes, rows).to_tensor(PAD),
-                tf.constant(first + rows, tf.int32),
-            )
-            found = tf.nest.map_structure(lambda tensor: tensor.numpy(), found)
-            strings = [decoded(tensor) for tensor in strings]
-            for place, row in enumerate(rows):
-                source = sources[row], shown[row]
-                yield [
-                    self._translation(source, found, strings, place, rank)
-                    for rank in range(found.scores.shape[1])
-                    if np.isfinite(found.scores[place, rank])
-                ]
-
-        return by_length(search_batch, read.lengths, sentence_logits=logits)
-
-    def _translation(self, source, found, strings, place, rank):
-        texts, tokens = strings
-        length = found.lengths[place, rank]
-        attention = {name: array[place, rank] for name, array in found.attention.items()}
-        return Translation(
-            text=texts[place][rank],
-            score=float(found.scores[place, rank]),
-            log_probability=float(found.log_probabilities[place, rank]),
-            tokens=tokens[place][rank][:length],
-            token_log_probabilities=found.token_log_probabilities[place, rank, :length],
-            **self._attended(*source, length, attention),
-        )
-
-    def _predict_chunk(self, sources, steps):
-        read = Sequences(self._source_codecs, sources)
-        shown, predicting = read.shown(), self.inference.predicting
-
-        def predict_batch(rows):
-            longest = tf.constant(max(steps[row] for row in rows), tf.int32)
-            values, attention = predicting(read.inputs(rows), longest)
-            for place, row in enumerate(rows):
-                weights = {name: tensor[place].numpy() for name, tensor in attention.items()}
-                yield Prediction(
-                    values=values[place, : steps[row]].numpy(),
-                    **self._attended(sources[row], shown[row], steps[row], weights),
-                )
-
-        return by_length(predict_batch, read.lengths)
-
-    def _score_chunk(self, sources, targets):
-        read, wanted = (
-            Sequences(codecs, sequences)
-            for codecs, sequences in (
-                (self._source_codecs, sources),
-                ([self.codecs.target], targets),
-            )
-        )
-        shown, tokens = read.shown(), wanted.shown()
-        side, forcing = self.codecs.target.side, self.inference.forcing
-        labels = side.with_first_step(wanted.numbers[0])
-
-        def score_batch(rows):
-            forced = forcing(read.inputs(rows), side.pad_targets(tf.gather(labels, rows)))
-            measures, values, attention = tf.nest.map_structure(lambda each: each.numpy(), forced)
-            for place, row in enumerate(rows):
-                length = wanted.lengths[row]
-                weights = {name: array[place] for name, array in attention.items()}
-                attended = self._attended(sources[row], shown[row], length, weights)
-                measured = measures[place, :length]
-                if self.predicts_values:
-                    predicted = values[place, :length]
-                    error = float(measured.mean(dtype=np.float64))
-                    yield Prediction(values=predicted, error=error, **attended)
-                else:
-                    yield Translation(
-                        text=targets[row],
-                        score=float((-measured).mean(dtype=np.float64)),
-                        log_probability=float((-measured).sum(dtype=np.float64)),
-                        tokens=tokens[row],
-                        token_log_probabilities=-measured,
-                        **attended,
-                    )
-
-        lengths = np.maximum(read.lengths, wanted.lengths)
-        return by_length(score_batch, lengths, token_logits=self._logits)
-
-    def _attended(self, source, tokens, length, attention):
-        """Arguments of a result: the source, and the attention without padding."""
-        width = len(source) if tokens is None else len(tokens)
-        if self.config.model.pyramid:
-            width = -(-width // 2 ** (self.config.model.encoder_layers - 1))
-        cut = {name: array[:length, ..., :width] for name, array in attention.items()}
-        if "attention_heads" in cut:
-            cut["attention_heads"] = np.moveaxis(cut["attention_heads"], 0, 2)
-        return {"source": source, "source_tokens": tokens, **cut}
+        source, target = pair
+        return self._check_source(source), self.codecs.target.check(target, "target")
 
 
-def _check_member(first, other, name):
-    """Checks that a model can be in one ensemble with the first."""
-    if first.predicts_values or other.predicts_values:
-        raise ValueError(f"{name}: an ensemble is for text; this model predicts real values")
-    for side, codecs in zip(("source", "target"), zip(first.codecs.sides, other.codecs.sides)):
-        reads = [
-            (getattr(first.config.text, f"{side}_tokenizer"), first.config.text.case),
-            (getattr(other.config.text, f"{side}_tokenizer"), other.config.text.case),
-        ]
-        kinds = [one if codec.is_text else codec.features for one, codec in zip(reads, codecs)]
-        if kinds[0] != kinds[1] or first.config.model.pyramid != other.config.model.pyramid:
-            raise ValueError(
-                f"{name}: an ensemble must read the {side} in one way; this model does not split "
-                "it as the first does (tokenizer, case, pyramid, width of real values)"
-            )
-    one, two = (each.codecs.target.vocabulary for each in (first, other))
-    if one != two:
-        raise ValueError(
-            f"{name}: an ensemble needs one target vocabulary; this one has {len(two):,} tokens "
-            f"and is not that of the first, with {len(one):,}: train both on the same pairs"
-        )
+def _check_read_ahead(read_ahead):
+    if read_ahead is not None and (type(read_ahead) is not int or read_ahead < 1):
+        raise ValueError(f"read_ahead must be a whole number from 1 on; received {read_ahead!r}")
 
 
-def _refuse_nothing(number, source):
+def _raise_nothing_written(number, source):
     raise SettingError(
-        "source {0}: nothing can be written for {1} that keeps to all rules; loosen them "
-        "({minimum_length}, {minimum_ratio}, {no_repeat_ngram}, {forbid})",
+        "source {0}: no output for {1} satisfies all rules; loosen them ({minimum_length}, "
+        "{minimum_ratio}, {no_repeat_ngram}, {forbid})",
         *(number, reprlib.repr(source)),
     )
 
 
-def _steps_of_each(steps, count):
+def _steps_by_source(steps, count):
     steps = list(steps) if np.ndim(steps) else [steps] * count
     if len(steps) != count:
         raise ValueError(

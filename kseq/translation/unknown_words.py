@@ -1,4 +1,4 @@
-"""What takes the place of a word that the model knows not: the source word, or its translation."""
+"""Unknown output words are replaced by source words, or by their translations."""
 
 import functools
 import os
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kseq.corpora.lines import read_columns
 from kseq.special_tokens import UNK
-from kseq.text.codec import decoded, strip_marks
+from kseq.text.display import strip_marks, to_str
 
 
 class Dictionary(tf.Module):
@@ -19,7 +19,7 @@ class Dictionary(tf.Module):
 
     def __init__(self, entries):
         super().__init__()
-        # A table must hold something; nothing is no word.
+        # A table cannot be empty, and the empty string is not a word.
         words, translations = ["", *entries], ["", *entries.values()]
         self._table = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
@@ -29,24 +29,27 @@ class Dictionary(tf.Module):
         )
 
     def translate(self, words):
-        """Returns the translations of words of any shape; a word that is not known stays."""
-        found = self._table.lookup(strip_marks(words))
-        return tf.where(found == "", words, found)
+        """Returns the translations of words of any shape; words without one stay as they are."""
+        translations = self._table.lookup(strip_marks(words))
+        return tf.where(translations == "", words, translations)
 
 
 def load_dictionary(path, codec):
     """Reads a dictionary: on each line a source word, a tab and its translation.
 
-    Of a word that comes several times the first translation counts; blank lines do not. What is
-    not one word to the run's tokenizer is never looked up.
+    The first translation of a word is used; blank lines are skipped. An entry that is more than
+    one word to the run's tokenizer is never looked up.
 
     Args:
         path: A TSV.
-        codec: `TextCodec` of the source, which may lower words.
+        codec: `TextCodec` of the source, which may convert words to lower case.
+
+    Returns:
+        A `Dictionary`.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A line is no pair of a word and its translation.
+        ValueError: A line is not a pair of a word and its translation.
     """
     state = os.stat(path) if os.path.isfile(path) else None
     return _load(path, codec, state and (state.st_mtime_ns, state.st_size))
@@ -63,12 +66,12 @@ def _load(path, codec, _):
             )
         if word:
             entries.setdefault(word, translation)
-    words = decoded(codec.normalize(list(entries))) if entries else []
+    words = to_str(codec.normalize(list(entries))) if entries else []
     return Dictionary(dict(reversed(list(zip(words, entries.values())))))
 
 
 def replace_unknown(ids, tokens, attention, source_tokens, dictionary):
-    """Puts in place of unknown output words what they attended to most.
+    """Replaces unknown output words by the source words that they attended to most.
 
     Jean et al. 2015, "On Using Very Large Target Vocabulary for Neural Machine Translation"
     (arXiv 1412.2007).
@@ -76,16 +79,16 @@ def replace_unknown(ids, tokens, attention, source_tokens, dictionary):
     Args:
         ids: Ids of the outputs, `[B, N, T]`.
         tokens: Their tokens, `[B, N, T]`.
-        attention: What they attended to, `[B, N, T, S]`.
-        source_tokens: Source tokens without END, empty behind the last one, `[B, S - 1]`.
-        dictionary: `Dictionary` that the source words are looked up in.
+        attention: Their attention weights, `[B, N, T, S]`.
+        source_tokens: Source tokens without END, padded with empty ones, `[B, S-1]`.
+        dictionary: `Dictionary` in which the source words are looked up.
 
     Returns:
         Tokens `[B, N, T]`.
     """
     is_word = (source_tokens != "")[:, None, None]
     weights = tf.where(is_word, attention[..., : tf.shape(source_tokens)[1]], -1.0)
-    # With no source word at all there is no output either, but there must be something to take.
+    # Sources without words have no outputs, but the gather needs a column.
     weights = tf.pad(weights, [[0, 0], [0, 0], [0, 0], [0, 1]], constant_values=-1.0)
     words = tf.pad(source_tokens, [[0, 0], [0, 1]])
     words = tf.gather(words, tf.argmax(weights, axis=3), batch_dims=1)

@@ -377,8 +377,8 @@ MUTANTS = [
     ),
     Mutant(
         "ensemble-geometric",
-        "return tf.reduce_logsumexp(each, axis=0) - math.log(len(logits))",
-        "return tf.reduce_mean(each, axis=0)",
+        "return tf.reduce_logsumexp(log_probabilities, axis=0) - math.log(len(outputs))",
+        "return tf.reduce_mean(log_probabilities, axis=0)",
         "an ensemble averages log-probabilities where it should average probabilities",
         "decoding",
     ),
@@ -391,8 +391,8 @@ MUTANTS = [
     ),
     Mutant(
         "exported-padding-read",
-        '"source": tf.where(mask[:, :, None], each.source.standardize(source), 0.0),',
-        '"source": each.source.standardize(source),',
+        '"source": tf.where(mask[:, :, None], codec.standardize(source), 0.0),',
+        '"source": codec.standardize(source),',
         "an exported model reads what is in the padding of a real-valued source",
         "export export_combinations value_models",
     ),

@@ -1,0 +1,114 @@
+"""Results out of padded arrays: a `Translation` or a `Prediction` for each source of a batch."""
+
+import numpy as np
+
+from kseq.translation.results import Prediction, Translation
+
+
+class Assembler:
+    """Makes the results of a model.
+
+    Args:
+        config: `ModelConfig`.
+    """
+
+    def __init__(self, config):
+        # A pyramid halves the length after every layer of the encoder but the last.
+        self._source_steps = 2 ** (config.encoder_layers - 1) if config.pyramid else 1
+
+    def attended(self, source, tokens, length, attention):
+        """Returns arguments of `Attended`: a source, and the attention without padding.
+
+        Args:
+            source: The sentence, or real values `[S, F]`.
+            tokens: Its tokens, END included; None for real values.
+            length: Number of steps of the output, T.
+            attention: Padded weights by name, `[T', S']` and `[T', layers, heads, S']`.
+        """
+        width = len(source) if tokens is None else len(tokens)
+        width = -(-width // self._source_steps)
+        weights = {name: array[:length, ..., :width] for name, array in attention.items()}
+        if "attention_heads" in weights:
+            weights["attention_heads"] = np.moveaxis(weights["attention_heads"], 0, 2)
+        return {"source": source, "source_tokens": tokens, **weights}
+
+
+class TranslationAssembler(Assembler):
+    """Makes `Translation`s."""
+
+    def searched(self, source, tokens, result, strings, place):
+        """Makes the translations of a source, best first or as drawn.
+
+        Args:
+            source: The sentence, or real values.
+            tokens: Its tokens, END included; None for real values.
+            result: `SearchResult` of a batch, NumPy arrays.
+            strings: Texts and tokens of the batch, nested lists `[B, N]` and `[B, N, T]`.
+            place: Place of the source in the batch.
+
+        Returns:
+            A list, which may be shorter than N or empty: hypotheses of score -inf are none.
+        """
+        ranks = np.flatnonzero(np.isfinite(result.scores[place]))
+        texts, output_tokens = (rows[place] for rows in strings)
+        translations = []
+        for rank in ranks:
+            length = result.lengths[place, rank]
+            attention = {name: array[place, rank] for name, array in result.attention.items()}
+            translation = Translation(
+                text=texts[rank],
+                score=float(result.scores[place, rank]),
+                log_probability=float(result.log_probabilities[place, rank]),
+                tokens=output_tokens[rank][:length],
+                token_log_probabilities=result.token_log_probabilities[place, rank, :length],
+                **self.attended(source, tokens, length, attention),
+            )
+            translations.append(translation)
+        return translations
+
+    def forced(self, target, target_tokens, losses, values, attended):
+        """Makes the `Translation` of a given target, read by teacher forcing.
+
+        Args:
+            target: The target, a string.
+            target_tokens: Its tokens, END included.
+            losses: Cross-entropy of each of its tokens, float32 `[T]`.
+            values: Ignored.
+            attended: What `attended` returned.
+        """
+        log_probabilities = -losses
+        return Translation(
+            text=target,
+            score=float(log_probabilities.mean(dtype=np.float64)),
+            log_probability=float(log_probabilities.sum(dtype=np.float64)),
+            tokens=target_tokens,
+            token_log_probabilities=log_probabilities,
+            **attended,
+        )
+
+
+class PredictionAssembler(Assembler):
+    """Makes `Prediction`s."""
+
+    def forced(self, target, target_tokens, losses, values, attended):
+        """Makes the `Prediction` of every step of a target from the true steps before.
+
+        Args:
+            target: The target, float32 `[T, F]`.
+            target_tokens: None.
+            losses: Error of each step, float32 `[T]`.
+            values: The predicted values, padded, `[T', F]`.
+            attended: What `attended` returned.
+        """
+        values = values[: len(losses)]
+        return Prediction(values=values, error=float(losses.mean(dtype=np.float64)), **attended)
+
+
+def make_assembler(target_side, config):
+    """Makes the `Assembler` of a model's results.
+
+    Args:
+        target_side: `Side`.
+        config: `ModelConfig`.
+    """
+    return (TranslationAssembler if target_side.is_text else PredictionAssembler)(config)

@@ -1,0 +1,125 @@
+"""Chunks of sources, run through the graphs of a model in batches, and their results."""
+
+import numpy as np
+import tensorflow as tf
+
+from kseq.special_tokens import PAD
+from kseq.text.display import to_str
+from kseq.translation.assembly import make_assembler
+from kseq.translation.batches import by_length
+from kseq.translation.results import Prediction
+from kseq.translation.sources import Sequences
+
+LEAST_LOGITS = 2**12  # of a hypothesis: even with few logits, it has a state and attends.
+
+
+class ChunkRunner:
+    """Runs chunks of sources in batches of similar length, and makes the results.
+
+    Args:
+        inference: `Inference`.
+        codecs: `CodecPair` of each model.
+        config: `ModelConfig` of the first.
+    """
+
+    def __init__(self, inference, codecs, config):
+        self._inference = inference
+        self._source_codecs = [pair.source for pair in codecs]
+        self._target_codec = codecs[0].target
+        self._assembler = make_assembler(self._target_codec.side, config)
+        self._step_logits = len(codecs) * (self._target_codec.side.vocabulary_size or 1)
+
+    def search(self, function, width, sources, prefixes, first):
+        """Searches for translations.
+
+        Args:
+            function: What `Inference.search_function` returned.
+            width: Hypotheses, or samples, of each source.
+            sources: Sentences or arrays.
+            prefixes: Ids that the outputs start with, a list for each source.
+            first: Number of the first source, from which its seed is made.
+
+        Returns:
+            A list of `Translation`s for each source.
+        """
+        read = Sequences(self._source_codecs, sources)
+        tokens = read.displayed_tokens()
+        prefixes = tf.ragged.constant(prefixes, tf.int32, ragged_rank=1)
+
+        def search_batch(rows):
+            result, *strings = function(
+                read.inputs(rows),
+                read.token_matrix(rows),
+                tf.gather(prefixes, rows).to_tensor(PAD),
+                tf.constant(first + rows, tf.int32),
+            )
+            result = _to_numpy(result)
+            strings = [to_str(tensor) for tensor in strings]
+            for place, row in enumerate(rows):
+                yield self._assembler.searched(sources[row], tokens[row], result, strings, place)
+
+        logits = width * max(self._step_logits, LEAST_LOGITS)
+        return by_length(search_batch, read.lengths, sentence_logits=logits)
+
+    def predict(self, sources, steps):
+        """Predicts real values.
+
+        Args:
+            sources: Sentences or arrays.
+            steps: Number of steps for each source.
+
+        Returns:
+            A list of `Prediction`s.
+        """
+        read = Sequences(self._source_codecs, sources)
+        tokens, function = read.displayed_tokens(), self._inference.predict_function
+
+        def predict_batch(rows):
+            longest = tf.constant(max(steps[row] for row in rows), tf.int32)
+            values, attention = _to_numpy(function(read.inputs(rows), longest))
+            for place, row in enumerate(rows):
+                weights = {name: array[place] for name, array in attention.items()}
+                yield Prediction(
+                    values=values[place, : steps[row]],
+                    **self._assembler.attended(sources[row], tokens[row], steps[row], weights),
+                )
+
+        return by_length(predict_batch, read.lengths)
+
+    def force(self, sources, targets):
+        """Reads given targets by teacher forcing.
+
+        Args:
+            sources: Sentences or arrays.
+            targets: A sentence or an array for each source.
+
+        Returns:
+            A list of `Translation`s or `Prediction`s.
+        """
+        read = Sequences(self._source_codecs, sources)
+        references = Sequences([self._target_codec], targets)
+        tokens, target_tokens = read.displayed_tokens(), references.displayed_tokens()
+        lengths, function = references.lengths, self._inference.force_function
+
+        def force_batch(rows):
+            losses, values, attention = _to_numpy(
+                function(read.inputs(rows), references.targets(rows))
+            )
+            for place, row in enumerate(rows):
+                length = lengths[row]
+                weights = {name: array[place] for name, array in attention.items()}
+                attended = self._assembler.attended(sources[row], tokens[row], length, weights)
+                yield self._assembler.forced(
+                    targets[row],
+                    target_tokens[row],
+                    losses[place, :length],
+                    values[place],
+                    attended,
+                )
+
+        longest = np.maximum(read.lengths, lengths)
+        return by_length(force_batch, longest, token_logits=self._step_logits)
+
+
+def _to_numpy(tensors):
+    return tf.nest.map_structure(lambda tensor: tensor.numpy(), tensors)

@@ -1,0 +1,37 @@
+"""Which models can make an ensemble."""
+
+
+def check_member(first, member, name):
+    """Checks that a model can be in an ensemble with the first one.
+
+    Both must write text, with one target vocabulary, and read the source in the same way: split
+    by the same tokenizer, or real values of the same width.
+
+    Args:
+        first: `Translator` of the first model.
+        member: `Translator` of the other one.
+        name: Its name, for messages.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    if first.predicts_values or member.predicts_values:
+        raise ValueError(f"{name}: an ensemble is for text; this model predicts real values")
+    for side, readings in zip(("source", "target"), zip(_readings(first), _readings(member))):
+        if len(set(readings)) > 1:
+            raise ValueError(
+                f"{name}: an ensemble must read the {side} in one way; this model does not split "
+                "it as the first does (tokenizer, case, pyramid, width of real values)"
+            )
+    expected, received = (model.codecs.target.vocabulary for model in (first, member))
+    if expected != received:
+        raise ValueError(
+            f"{name}: an ensemble needs one target vocabulary; this one has {len(received):,} "
+            f"tokens and differs from that of the first, with {len(expected):,}: train both on "
+            "the same pairs"
+        )
+
+
+def _readings(translator):
+    """How a model reads its source and its target: two equal values for two models that agree."""
+    return [(codec.reading, translator.config.model.pyramid) for codec in translator.codecs.sides]

@@ -1,0 +1,47 @@
+"""Texts that translations must start with: one for all sources, or one for each."""
+
+import itertools
+import reprlib
+
+from kseq.errors import SettingError
+
+_MISSING = object()
+
+
+def with_prefixes(sources, prefix, codec, maximum_length=None):
+    """Yields each source with the ids that its outputs start with, a list.
+
+    Args:
+        sources: Iterable of sources.
+        prefix: A string for all sources, an iterable with one for each, or None.
+        codec: `TextCodec` of the target.
+        maximum_length: Maximum number of tokens of an output; None for no maximum.
+
+    Raises:
+        TypeError: A prefix is no string.
+        ValueError: The vocabulary does not have all tokens of a prefix; it is too long; or there
+            are more or fewer prefixes than sources.
+    """
+    if prefix is None or isinstance(prefix, str):
+        ids = _prefix_ids(prefix, codec, maximum_length)
+        for source in sources:
+            yield source, ids
+        return
+    if isinstance(prefix, bytes) or not hasattr(prefix, "__iter__"):
+        raise TypeError(f"a prefix must be a string; received {reprlib.repr(prefix)}")
+    for source, text in itertools.zip_longest(sources, prefix, fillvalue=_MISSING):
+        if source is _MISSING or text is _MISSING:
+            raise ValueError("expected one prefix for all sources, or one for each source")
+        yield source, _prefix_ids(text, codec, maximum_length)
+
+
+def _prefix_ids(prefix, codec, maximum_length):
+    if prefix is not None and not isinstance(prefix, str):
+        raise TypeError(f"a prefix must be a string; received {reprlib.repr(prefix)}")
+    ids = codec.prefix_ids(prefix) if prefix else []
+    if maximum_length is not None and len(ids) > maximum_length:
+        raise SettingError(
+            "the prefix {0!r} has {1} tokens, over {maximum_length} ({2})",
+            *(prefix, len(ids), maximum_length),
+        )
+    return ids

@@ -1,0 +1,139 @@
+"""What a SavedModel takes and gives: strings or padded values as source, and as target."""
+
+import tensorflow as tf
+
+from kseq.special_tokens import END, PAD
+from kseq.text.display import strip_marks
+
+
+class TextSource:
+    """Sources that are strings `[N]`.
+
+    Args:
+        codecs: `TextCodec` of each model.
+    """
+
+    def __init__(self, codecs):
+        self._codecs = codecs
+
+    def read(self, inputs):
+        """Reads the inputs of the SavedModel.
+
+        Args:
+            inputs: Tensors by name, as `Side.serving_specs` has them.
+
+        Returns:
+            Inputs of the encoder of each model; source tokens without END, `[N, S-1]`; and
+            outputs of the SavedModel by name: `source_tokens`, string `[N, S]`.
+        """
+        tokens = self._codecs[0].tokenize(inputs["text"])
+        encoder_inputs = [
+            {"source_ids": _with_a_column(codec.with_end(tokens).to_tensor(PAD))}
+            for codec in self._codecs
+        ]
+        return encoder_inputs, tokens.to_tensor(""), {"source_tokens": self._displayed(tokens)}
+
+    def _displayed(self, tokens):
+        ends = tf.repeat(self._codecs[0].tokens([[END]]), tokens.nrows(), axis=0)
+        tokens = tf.concat([tokens, tf.RaggedTensor.from_tensor(ends)], axis=1)
+        return strip_marks(tokens.to_tensor(""))
+
+
+class ValueSource:
+    """Sources that are padded real values `[N, S, F]`, with their lengths `[N]`.
+
+    Args:
+        codecs: `ValueCodec` of each model.
+    """
+
+    def __init__(self, codecs):
+        self._codecs = codecs
+
+    def read(self, inputs):
+        """Reads the inputs of the SavedModel; returns as `TextSource.read`, without tokens."""
+        source = _with_a_column(inputs["source"])
+        mask = tf.sequence_mask(inputs["lengths"], tf.shape(source)[1])
+        encoder_inputs = [
+            {
+                "source": tf.where(mask[:, :, None], codec.standardize(source), 0.0),
+                "source_mask": mask,
+            }
+            for codec in self._codecs
+        ]
+        return encoder_inputs, tf.zeros([tf.shape(mask)[0], 0], tf.string), {}
+
+
+def make_source(codecs):
+    """Makes a `TextSource` or a `ValueSource` out of the source codec of each model."""
+    return (TextSource if codecs[0].is_text else ValueSource)(codecs)
+
+
+class TextTarget:
+    """Translations.
+
+    Args:
+        inference: `Inference`.
+        strategy: `BeamSearch`.
+        forbidden: Ids that are never written.
+        dictionary: `Dictionary` with which unknown words are replaced; None to leave them.
+        squeezed: Whether only the best translation of each source is given, without an axis of N.
+    """
+
+    specs = {}
+
+    def __init__(self, inference, strategy, *, forbidden, dictionary, squeezed):
+        self._inference = inference
+        self._strategy = strategy
+        self._forbidden = forbidden
+        self._dictionary = dictionary
+        self._squeezed = squeezed
+
+    def write(self, encoder_inputs, source_tokens, inputs):
+        """Searches for translations.
+
+        Args:
+            encoder_inputs: Inputs of the encoder of each model.
+            source_tokens: Source tokens without END, `[N, S-1]`.
+            inputs: Inputs of the SavedModel by name.
+
+        Returns:
+            Outputs of the SavedModel by name, as `export` describes them.
+        """
+        result = self._inference.search(encoder_inputs, self._strategy, self._forbidden)
+        texts, tokens = self._inference.texts_and_tokens(result, source_tokens, self._dictionary)
+        outputs = {
+            "translation": texts,
+            "score": result.scores,
+            "output_tokens": tf.where(result.ids == PAD, "", tokens),
+            **result.attention,
+        }
+        if self._squeezed:
+            outputs = {name: tensor[:, 0] for name, tensor in outputs.items()}
+        return outputs
+
+
+class ValueTarget:
+    """Predicted real values; their number of steps is an input of the SavedModel.
+
+    Args:
+        inference: `Inference`.
+    """
+
+    specs = {"steps": tf.TensorSpec([], tf.int32, name="steps")}
+
+    def __init__(self, inference):
+        self._inference = inference
+
+    def write(self, encoder_inputs, source_tokens, inputs):
+        """Predicts values; arguments and results as in `TextTarget.write`."""
+        is_positive = tf.debugging.assert_positive(inputs["steps"], "steps must be at least 1")
+        with tf.control_dependencies([is_positive]):
+            steps = tf.identity(inputs["steps"])
+        values, attention = self._inference.predict(encoder_inputs, steps)
+        return {"values": values, **attention}
+
+
+def _with_a_column(tensor):
+    """Adds a column of padding where there is none: no sentences at all have no width either."""
+    missing = tf.maximum(0, 1 - tf.shape(tensor)[1])
+    return tf.pad(tensor, [[0, 0], [0, missing], *[[0, 0]] * (tensor.shape.rank - 2)])

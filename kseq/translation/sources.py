@@ -1,0 +1,72 @@
+"""Sequences of one side, checked and turned into numbers, and batches of them."""
+
+import os
+
+import tensorflow as tf
+
+
+class Sequences:
+    """Sequences of one side, read by one codec, or by several that split them alike.
+
+    Args:
+        codecs: `TextCodec`s or `ValueCodec`s.
+        sequences: Sentences, or arrays of real values `[T, F]`.
+
+    Attributes:
+        numbers: Ids or standardised values by each codec, ragged `[N, (T)]` or `[N, (T), F]`.
+    """
+
+    def __init__(self, codecs, sequences):
+        self._codec = codecs[0]
+        self._parts = self._codec.split(sequences)
+        self.numbers = [codec.number(self._parts) for codec in codecs]
+
+    @property
+    def lengths(self):
+        """Numbers of tokens, END included, or of steps: int64 `[N]`."""
+        return self.numbers[0].row_lengths().numpy()
+
+    def displayed_tokens(self):
+        """Returns the tokens of each sequence as a person sees them, END included.
+
+        Returns:
+            A list of N lists; of real values a list of N times None.
+        """
+        return self._codec.displayed_tokens(self._parts)
+
+    def inputs(self, rows):
+        """Returns the inputs of the encoder of each codec's model.
+
+        Args:
+            rows: Numbers of the sequences of a batch, `[B]`.
+
+        Returns:
+            A tuple of dicts, as `Side.source_inputs` makes them.
+        """
+        side = self._codec.side
+        return tuple(side.source_inputs(tf.gather(numbers, rows)) for numbers in self.numbers)
+
+    def targets(self, rows):
+        """Returns padded targets with their first step, `[B, T+1]` or `[B, T+1, F]`.
+
+        Args:
+            rows: As in `inputs`.
+        """
+        side = self._codec.side
+        return side.pad_targets(side.with_first_step(tf.gather(self.numbers[0], rows)))
+
+    def token_matrix(self, rows):
+        """Returns tokens without END, padded with empty ones, `[B, T-1]`; `[B, 0]` for values.
+
+        Args:
+            rows: As in `inputs`.
+        """
+        return self._codec.token_matrix(self._parts, rows)
+
+
+def refuse_single_source(sources):
+    """Raises a TypeError if `sources` is a single source instead of a list."""
+    if isinstance(sources, str):
+        raise TypeError("expected a list of sentences, received one string; wrap it in [ ]")
+    if isinstance(sources, os.PathLike) or getattr(sources, "ndim", None) == 2:
+        raise TypeError("expected a list of real-valued sources, received one; wrap it in [ ]")
