@@ -110,6 +110,6 @@ def expected_bounds(words, prefix, asked):
 def test_bounds_are_those_of_the_strategy_and_the_prefix(inference, asked):
     prefixes = tf.ragged.constant([[4] * count for count in PREFIXES], dtype=tf.int32).to_tensor()
     lengths = tf.constant([count + 1.0 for count in WORDS])
-    most, least = inference._bounds(lengths, BeamSearch(**asked), prefixes)
+    most, least = inference._length_bounds(lengths, BeamSearch(**asked), prefixes)
     found = list(zip(most.numpy().tolist(), least.numpy().tolist()))
     assert found == [expected_bounds(*both, asked) for both in zip(WORDS, PREFIXES)]
