@@ -6,6 +6,7 @@ import pathlib
 import pty
 import re
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import sys
 import pytest
 from conftest import SMALL
 
-from kseq.cli.main import main
+from kseq.cli.main import _parse, main
 
 # What a person has: these would hide TensorFlow's greeting, and flush what the command does not.
 HIDDEN = ("TF_CPP_MIN_LOG_LEVEL", "PYTHONUNBUFFERED")
@@ -81,7 +82,7 @@ def test_a_run_is_trained_evaluated_drawn_and_exported(small_files, tmp_path, co
     assert (tmp_path / "exported" / "saved_model.pb").exists()
 
 
-def test_one_output_line_per_input_line(small_run):
+def test_each_input_line_gives_one_output_line(small_run):
     lines = b"The cat is small.\n\nWhere is he?\r\n\xef\xbb\xbf\x00\nno line end"
     code, output, errors = kseq("translate", small_run, data=lines)
     assert (code, errors) == (0, "")
@@ -89,7 +90,7 @@ def test_one_output_line_per_input_line(small_run):
     assert output.split("\n")[1] == "" and output.split("\n")[3] == ""
 
 
-def test_translate_json(small_run, tmp_path, capsys):
+def test_json_has_the_source_and_one_translation_or_the_n_best(small_run, tmp_path, capsys):
     (tmp_path / "text").write_text("The cat is small.\nWhere is he?\n")
     words = ["translate", small_run, tmp_path / "text", "--beam", "3", "--json"]
     assert main([str(word) for word in words]) == 0
@@ -122,27 +123,45 @@ def test_a_reader_that_leaves_early_is_no_error(small_run, tmp_path):
     assert process.returncode == 1
 
 
-def test_help(capsys):
-    commands = [
-        "fetch",
-        "train",
-        "average",
-        "translate",
-        "evaluate",
-        "score",
-        "heatmap",
-        "align",
-        "report",
-    ]
-    for words in ([], *([name] for name in (*commands, "export", "models"))):
+COMMANDS = [
+    *("fetch", "inspect", "clean", "train", "average", "translate", "evaluate", "score"),
+    *("heatmap", "align", "report", "export", "recipes", "models"),
+]
+
+
+@pytest.fixture
+def help_of(capsys):
+    """Returns the help of a command."""
+
+    def read(*command):
         with pytest.raises(SystemExit) as stop:
-            main([*words, "--help"])
+            main([*command, "--help"])
         assert stop.value.code == 0
-        assert "kseq" in capsys.readouterr().out
+        return capsys.readouterr().out
+
+    return read
+
+
+def test_the_help_lists_every_command_with_its_summary(help_of):
+    summaries = dict(re.findall(r"^    (\w+)\s+(\S+ \S+)", help_of(), re.MULTILINE))
+    assert list(summaries) == COMMANDS
+    for command, summary in summaries.items():
+        text = help_of(command)
+        assert text.startswith(f"usage: kseq {command} ")
+        assert summary.lower() in text.lower()
+
+
+@pytest.mark.parametrize("command", [(), *((command,) for command in COMMANDS)])
+def test_the_examples_in_the_help_are_commands_that_can_be_parsed(command, help_of):
+    lines = [line for line in help_of(*command).splitlines() if re.match("  (.*[|] )?kseq ", line)]
+    assert lines or command == ("models",)
+    for line in lines:
+        _, *words = shlex.split(line.split("| ")[-1].split(" > ")[0])
+        assert _parse(words).run.__name__ == words[0]
 
 
 @pytest.mark.parametrize("words", [[], ["fly"], ["train"], ["train", "--corpus", "en-fr"]])
-def test_unfinished_commands(words, capsys):
+def test_an_incomplete_command_shows_the_usage(words, capsys):
     with pytest.raises(SystemExit) as stop:
         main(words)
     assert stop.value.code == 2
@@ -163,7 +182,9 @@ def bad_files():
 @pytest.mark.parametrize(
     "name, content, message", list(bad_files()), ids=lambda value: str(value)[:9]
 )
-def test_bad_training_data(tmp_path, complains, name, content, message):
+def test_unusable_training_data_is_reported_in_one_line(
+    tmp_path, complains, name, content, message
+):
     path = tmp_path / name
     path.write_bytes(content)
     words = ["train", "--train", path, "--valid", path, "--out", tmp_path / "run"]
@@ -184,7 +205,9 @@ def test_options_of_the_corpus_reach_the_training(tmp_path, monkeypatch):
         assert {name: seen[0].origin[name] for name in expected} == expected
 
 
-def test_bad_commands(small_run, small_files, tmp_path, complains):
+def test_a_mistake_is_reported_in_one_line_and_changes_nothing(
+    small_run, small_files, tmp_path, complains
+):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.tex").write_text("years of work")
     (tmp_path / "config.yaml").write_text("model: {unitz: 3}")
@@ -233,7 +256,7 @@ def test_bad_commands(small_run, small_files, tmp_path, complains):
     assert os.listdir(tmp_path / "thesis") == ["thesis.tex"]
 
 
-def test_a_missing_corpus_is_named(small_run, tmp_path, complains):
+def test_a_run_whose_corpus_is_missing_names_the_file(small_run, tmp_path, complains):
     """A run that moved to another machine, without the files it was trained on."""
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
@@ -243,7 +266,7 @@ def test_a_missing_corpus_is_named(small_run, tmp_path, complains):
     complains(["evaluate", run], "file not found: /elsewhere/test.tsv")
 
 
-def test_bad_text_after_good_text(small_run, command):
+def test_lines_before_a_damaged_one_are_translated(small_run, command):
     code, output, errors = command("translate", small_run, data=b"The cat.\n" * 1500 + b"\xff\n")
     assert code == 2
     assert output.count("\n") == 1500
@@ -253,8 +276,10 @@ def test_bad_text_after_good_text(small_run, command):
     )
 
 
-@pytest.mark.parametrize("epochs, kept", [(0, "was not written"), (1, "holds the best epoch")])
-def test_stopping_a_training(small_files, tmp_path, monkeypatch, capsys, epochs, kept):
+@pytest.mark.parametrize("epochs, left", [(0, "was not written"), (1, "holds the best epoch")])
+def test_a_stopped_training_says_what_is_left(
+    small_files, tmp_path, monkeypatch, capsys, epochs, left
+):
     """Ctrl-C before and after the first epoch is over."""
     from kseq.training.train import _RunWriter
 
@@ -267,16 +292,16 @@ def test_stopping_a_training(small_files, tmp_path, monkeypatch, capsys, epochs,
     monkeypatch.setattr(_RunWriter, "on_epoch_begin", stop)
     words = ["train", "--train", small_files / "valid.tsv", "--out", tmp_path / "run", *sets()]
     assert main([str(word) for word in words]) == 1
-    assert kept in capsys.readouterr().err
+    assert left in capsys.readouterr().err
     assert os.listdir(tmp_path) == ["run"] * epochs
 
 
-def test_a_closed_standard_input(small_run, monkeypatch, complains):
+def test_a_closed_standard_input_is_reported(small_run, monkeypatch, complains):
     monkeypatch.setattr("sys.stdin", None)
     complains(["translate", small_run], "standard input is closed; name a file")
 
 
-def test_figures_leave_out_what_cannot_be_compared(small_run, tmp_path, capsys):
+def test_pairs_without_tokens_are_left_out_of_figures_with_a_warning(small_run, tmp_path, capsys):
     (tmp_path / "test.tsv").write_text("The cat.\tLe chat.\nThe cat.\t\x01\n\tLe chat.\n")
     words = ["evaluate", str(small_run), "--test", str(tmp_path / "test.tsv"), "--json"]
     assert main(words) == 0
@@ -287,7 +312,7 @@ def test_figures_leave_out_what_cannot_be_compared(small_run, tmp_path, capsys):
 
 
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk(small_run, tmp_path):
+def test_a_full_disk_is_reported_in_one_line(small_run, tmp_path):
     with open("/dev/full", "wb") as full:
         process = subprocess.run(
             [*KSEQ, "translate", str(small_run)],
@@ -300,7 +325,7 @@ def test_a_full_disk(small_run, tmp_path):
     assert process.stderr == b"kseq: No space left on device\n"
 
 
-def test_a_place_where_nothing_can_be_written(small_files, command):
+def test_a_place_that_cannot_be_written_to_is_reported(small_files, command):
     """/proc is read-only even to root."""
     code, _, errors = command(
         "train", "--train", small_files / "train.tsv", "--out", "/proc/run", *sets()
@@ -309,7 +334,7 @@ def test_a_place_where_nothing_can_be_written(small_files, command):
     assert errors.startswith("kseq: /proc/.run.lock: ") and errors.count("\n") == 1
 
 
-def test_a_person_at_the_terminal_gets_each_answer_at_once(small_run, translator):
+def test_each_line_typed_at_a_terminal_is_answered_at_once(small_run, translator):
     """No reading ahead on a terminal: the answer comes before the input ends."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(

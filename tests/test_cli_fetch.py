@@ -37,12 +37,12 @@ def spanish(server, tmp_path):
     return ["spa-eng", str(tmp_path / "data"), "--from", server.address]
 
 
-def test_without_a_name_there_is_a_list(capsys):
+def test_without_a_name_the_corpora_are_listed(capsys):
     assert main(["fetch"]) == 0
     assert re.search(r"^multi30k .*\n.*\n.*commerce", capsys.readouterr().out)
 
 
-def test_in_a_pipe_there_are_but_the_last_lines(spanish, tmp_path):
+def test_in_a_pipe_only_the_last_lines_are_printed(spanish, tmp_path):
     done = subprocess.run([*KSEQ, *spanish], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     path, source, licence, following = done.stdout.splitlines()
@@ -53,22 +53,22 @@ def test_in_a_pipe_there_are_but_the_last_lines(spanish, tmp_path):
     assert next(iter(kseq.load_corpus(path).train))
 
 
-def test_on_a_terminal_there_is_a_bar(spanish, server, tmp_path):
+def test_on_a_terminal_a_progress_bar_is_shown(spanish, server, tmp_path):
     server.files["/spa-eng.zip"] = archive({"spa.txt": PAIRS * 3000}, compression=0)
-    output, shown = _run_on_a_terminal([*KSEQ, *spanish])
-    assert b"spa-eng.zip" in shown and re.search(rb"/\d\d\.\d MB", shown), shown
+    output, terminal = _run_on_a_terminal([*KSEQ, *spanish])
+    assert b"spa-eng.zip" in terminal and re.search(rb"/\d\d\.\d MB", terminal), terminal
     assert output.startswith(str(tmp_path)) and output.count("\n") == 4 and "\x1b" not in output
 
 
-def test_the_bar_leaves_the_output_where_it_goes():
+def test_the_progress_bar_does_not_redirect_the_output():
     program = """
 from kseq.console import transferred
 with transferred() as show:
     show("a.zip", 1, 2)
     print("a line")
 """
-    output, shown = _run_on_a_terminal([sys.executable, "-c", program])
-    assert output == "a line\n" and b"a.zip" in shown and b"a line" not in shown
+    output, terminal = _run_on_a_terminal([sys.executable, "-c", program])
+    assert output == "a line\n" and b"a.zip" in terminal and b"a line" not in terminal
 
 
 def _run_on_a_terminal(command):
@@ -76,12 +76,12 @@ def _run_on_a_terminal(command):
     leader, follower = pty.openpty()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=follower) as process:
         os.close(follower)
-        shown = b""
+        screen = b""
         while piece := _read(leader):
-            shown += piece
+            screen += piece
         output = process.stdout.read().decode()
     os.close(leader)
-    return output, shown
+    return output, screen
 
 
 def _read(terminal):
@@ -91,7 +91,7 @@ def _read(terminal):
         return b""
 
 
-def test_stopping_keeps_what_came(spanish, server, tmp_path):
+def test_a_stopped_download_is_resumed(spanish, server, tmp_path):
     # More than once: on a busy machine it may give up waiting and try again before it is stopped.
     server.faults = [("well", None, 1000, True)] * 10
     # What runs in the background may ignore Ctrl-C, and so would all that it starts.
@@ -127,7 +127,7 @@ def test_stopping_keeps_what_came(spanish, server, tmp_path):
         (["xyz-eng", "data", "--from", "SERVER"], "404 .*no language pair xyz-eng.* lists all"),
     ],
 )
-def test_mistakes_are_one_line(server, tmp_path, monkeypatch, capsys, words, message):
+def test_mistakes_are_reported_in_one_line(server, tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     words = [server.address if word == "SERVER" else word for word in words]
@@ -138,7 +138,7 @@ def test_mistakes_are_one_line(server, tmp_path, monkeypatch, capsys, words, mes
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_what_fails_is_one_line_and_another_code(server, spanish, capsys):
+def test_a_failed_download_is_reported_in_one_line_with_exit_code_1(server, spanish, capsys):
     for fault in [("status", 403)], [("status", 500)] * 4, [("raw", b"x")] * 4:
         server.faults = fault
         assert main(["fetch", *spanish]) == 1

@@ -1,4 +1,4 @@
-"""What `kseq` finds, scores and aligns, as a person sees it."""
+"""Searches, scores, alignments and pictures of the command."""
 
 import json
 import os
@@ -72,13 +72,13 @@ def output(capsys):
         ),
     ],
 )
-def test_options_are_those_of_python(small_run, translator, text, output, words, strategy):
+def test_options_are_fields_of_the_strategy(small_run, translator, text, output, words, strategy):
     lines = output("translate", small_run, text, *words)
     expected = translator.stream(SENTENCES, strategy)
     assert lines == ["\t".join(result.text for result in results) for results in expected]
 
 
-def test_options_may_stand_before_the_file(small_run, text, output, capsys):
+def test_options_may_come_before_the_file(small_run, text, output, capsys):
     plain = output("translate", small_run, text, "--beam", 2)
     assert output("translate", small_run, "--beam", 2, text) == plain
     assert output("translate", "--beam", 2, small_run, text) == plain
@@ -96,7 +96,7 @@ def test_options_may_stand_before_the_file(small_run, text, output, capsys):
         "train beside records",
     ],
 )
-def test_of_two_cores_an_operation_gets_one(task, small_run, text, tmp_path):
+def test_an_operation_uses_one_core_of_two(task, small_run, text, tmp_path):
     """As the command sets it in a process of its own, before TensorFlow has threads."""
     (tmp_path / "pairs.tsv").write_text("a b\tc d\n" * 40)
     values = np.zeros([3, 2], np.float32)
@@ -126,12 +126,12 @@ def test_of_two_cores_an_operation_gets_one(task, small_run, text, tmp_path):
     assert int(done.stdout.splitlines()[-1]) == (1 if usable_cores() == 2 else 0)
 
 
-def test_a_prefix_and_an_ensemble(small_run, text, output):
+def test_an_ensemble_starts_its_outputs_with_the_prefix(small_run, text, output):
     lines = output("translate", small_run, text, "--prefix", "Le chat", "--ensemble", small_run)
     assert len(lines) == 3 and all(line.startswith("Le chat") for line in lines)
 
 
-def test_half_the_precision(small_run, text, tmp_path, output):
+def test_bfloat16_halves_an_exported_model(small_run, text, tmp_path, output):
     half = Translator.load(small_run, precision="bfloat16").translate(SENTENCES)
     lines = output("translate", small_run, text, "--precision", "bfloat16", "--json")
     assert [json.loads(line)["score"] for line in lines] == [result.score for result in half]
@@ -151,7 +151,7 @@ def test_half_the_precision(small_run, text, tmp_path, output):
     assert [text.decode() for text in texts] == [result.text for result in half]
 
 
-def test_json_has_a_figure_for_each_token(small_run, text, output):
+def test_json_has_a_log_probability_for_each_token(small_run, text, output):
     for line in output("translate", small_run, text, "--samples", 2, "--json"):
         for one in json.loads(line)["hypotheses"]:
             assert len(one["token_log_probabilities"]) == len(one["tokens"])
@@ -159,7 +159,7 @@ def test_json_has_a_figure_for_each_token(small_run, text, output):
             assert total == pytest.approx(one["log_probability"], abs=1e-4)
 
 
-def test_score(small_run, translator, tmp_path, output):
+def test_score_prints_a_line_for_each_pair(small_run, translator, tmp_path, output):
     """A line for every line of the file, those with an empty side among them."""
     pairs = [("The cat is small.", "Le chat est petit."), ("", "Non."), ("Where?", "")]
     path = tmp_path / "pairs.tsv"
@@ -180,7 +180,7 @@ def test_score(small_run, translator, tmp_path, output):
     assert len(output("score", small_run)) == 200
 
 
-def test_align(small_run, translator, tmp_path, output):
+def test_align_prints_the_links_of_each_pair(small_run, translator, tmp_path, output):
     pairs = [("The cat is small.", "Le chat est petit."), ("", "Non."), ("Where?", "Où ?")]
     path = tmp_path / "pairs.tsv"
     path.write_text("".join(f"{source}\t{target}\n" for source, target in pairs))
@@ -193,7 +193,7 @@ def test_align(small_run, translator, tmp_path, output):
     assert output(*words, "--method", "forward") == [to_pharaoh(set(links)) for links in forward]
 
 
-def test_a_report_and_pictures(small_run, tmp_path, output):
+def test_report_and_heatmap_write_their_files(small_run, tmp_path, output):
     page = tmp_path / "page.html"
     assert output("report", small_run, "--out", page, "--sentences", 3)[-1] == str(page)
     assert "<!doctype html>" in page.read_text().lower()
@@ -213,30 +213,30 @@ def checkpointed(small_corpus, tmp_path_factory):
     return out
 
 
-def test_average(checkpointed, tmp_path, output):
+def test_average_writes_a_run_with_the_mean_of_the_checkpoints(checkpointed, tmp_path, output):
     """The weights are the mean of what was kept, and the run is one like any other."""
     names = sorted(path.name for path in (checkpointed / "checkpoints").iterdir())
     assert names == ["epoch-0002.weights.h5", "epoch-0003.weights.h5"]
     out = tmp_path / "averaged"
     assert "averaged epochs 2, 3" in output("average", checkpointed, "--out", out)[0]
-    each = []
+    weights_of_epochs = []
     for name in names:
         run = tmp_path / name
         shutil.copytree(checkpointed, run)
         shutil.copy(checkpointed / "checkpoints" / name, run / "model.weights.h5")
-        each.append(Translator.load(run).model.get_weights())
-    for mean, *weights in zip(Translator.load(out).model.get_weights(), *each):
+        weights_of_epochs.append(Translator.load(run).model.get_weights())
+    for mean, *weights in zip(Translator.load(out).model.get_weights(), *weights_of_epochs):
         np.testing.assert_allclose(mean, np.mean(weights, axis=0), atol=1e-6)
     assert (
         "averaged epochs 3;"
         in output("average", checkpointed, "--last", 1, "--out", out, "--overwrite")[0]
     )
-    for mean, last in zip(Translator.load(out).model.get_weights(), each[1]):
+    for mean, last in zip(Translator.load(out).model.get_weights(), weights_of_epochs[1]):
         np.testing.assert_array_equal(mean, last)
     assert len(output("translate", out, __file__)) > 100
 
 
-def test_what_cannot_be_asked_for(small_run, checkpointed, text, tmp_path, complains):  # noqa: F811
+def test_options_that_do_not_fit_are_errors(small_run, checkpointed, text, tmp_path, complains):  # noqa: F811
     (tmp_path / "words.tsv").write_text("a\tb\nno tab\n")
     (tmp_path / "pairs.tsv").write_text("a\tb\n")
     (tmp_path / "lower.tsv").write_text("".join(f"A{n} b\tC d\n" for n in range(9)) * 20)
@@ -306,11 +306,10 @@ def test_what_cannot_be_asked_for(small_run, checkpointed, text, tmp_path, compl
 
 
 @pytest.mark.slow
-def test_ten_thousand_lines(small_run, tmp_path):
-    """In order, and in no more memory than a tenth of them needs.
+def test_ten_thousand_lines_need_no_more_memory_than_a_thousand(small_run, tmp_path):
+    """The results come in order, and the process needs little more RAM than for a tenth of them.
 
-    The limit is on what the process may take beside what it has when the model is loaded; it
-    would not hold all results, whose attention alone would be many times larger.
+    The results of all lines, with their attention, would need many times the limit.
     """
     rng = np.random.default_rng(0)
     words = [
@@ -386,7 +385,7 @@ def read_all(descriptor):
     return b"".join(parts).decode()
 
 
-def test_progress_shows_on_a_terminal_only(small_run, text, tmp_path, command):
+def test_progress_is_shown_only_on_a_terminal(small_run, text, tmp_path, command):
     code, _, errors = command("translate", small_run, text)
     assert (code, errors) == (0, "")
     leader, follower = pty.openpty()
@@ -398,8 +397,8 @@ def test_progress_shows_on_a_terminal_only(small_run, text, tmp_path, command):
             env={**ENVIRONMENT, "TERM": "xterm"},
         )
     os.close(follower)
-    shown = read_all(leader)
+    terminal = read_all(leader)
     os.close(leader)
     assert process.wait(timeout=60) == 0
-    assert "3 sentences" in shown and "Traceback" not in shown
+    assert "3 sentences" in terminal and "Traceback" not in terminal
     assert len((tmp_path / "output").read_text().splitlines()) == 3
