@@ -1,4 +1,4 @@
-"""A server of files for the tests of downloads, which can be told to misbehave."""
+"""A file server for tests of downloads that can misbehave on purpose."""
 
 import contextlib
 import hashlib
@@ -7,9 +7,10 @@ import threading
 
 
 class FileServer(http.server.ThreadingHTTPServer):
-    """Serves what is in `files`, with ranges and tags; every fault is for one request, in turn.
+    """Serves `files`, bytes by path, with ranges and tags.
 
-    A fault is the name of a method of `_Handler`, with what it takes; without one, all goes well.
+    Each of the `faults` is for one request, in turn: the name of a method of `_Handler` and its
+    arguments. Requests without a fault are answered properly.
     """
 
     daemon_threads = True
@@ -18,22 +19,25 @@ class FileServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files = {}
         self.faults = []
-        self.requests = []  # path and headers of each
-        self.sent = 0  # bytes of files, in all
+        self.requests = []  # (path, headers)
+        self.sent = 0  # bytes of files, in total
         self.is_stalling = threading.Event()
         self.is_over = threading.Event()
 
     @property
     def address(self):
+        """Address of the server."""
         return f"http://127.0.0.1:{self.server_port}"
 
     @property
     def ranges(self):
+        """Range header of each request, or None."""
         return [headers["Range"] for _, headers in self.requests]
 
 
 @contextlib.contextmanager
 def serving():
+    """Yields a `FileServer` that runs in a thread."""
     with FileServer() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -46,6 +50,7 @@ def serving():
 
 
 def tag_of(data):
+    """Returns the tag of a version of a file."""
     return f'"{hashlib.md5(data).hexdigest()}"'
 
 
@@ -54,18 +59,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.requests.append((self.path, self.headers))
         self.data = self.server.files.get(self.path)
         if self.server.faults:
-            fault, *given = self.server.faults.pop(0)
-            getattr(self, fault)(*given)
+            fault, *arguments = self.server.faults.pop(0)
+            getattr(self, fault)(*arguments)
         elif self.data is None:
             self.send_error(404)
         else:
-            self.well()
+            self.send_file()
 
     def log_message(self, *_):
         pass
 
-    def well(self, tag=None, until=None, stalls=False):
-        """The file, or the piece of it that was asked for; perhaps not to its end."""
+    def send_file(self, tag=None, until=None, stalls=False):
+        """Sends the file or the requested range; only `until` some byte, then maybe nothing."""
         tag = tag or tag_of(self.data)
         start = 0
         if "Range" in self.headers and self.headers["If-Range"] == tag:
@@ -81,16 +86,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             span = f"bytes {start}-{len(self.data) - 1}/{len(self.data)}"
             self.send_header("Content-Range", span)
         self.send_header("ETag", tag)
-        self.body(self.data[start:], until, stalls)
+        self.send_body(self.data[start:], until, stalls)
 
     def without_ranges(self, until=None, headers=()):
-        """All of it, whatever was asked for; or the beginning of what was promised."""
+        """Sends the whole file, whatever was requested; maybe only `until` some byte."""
         self.send_response(200)
         for name, value in dict(headers).items():
             self.send_header(name, value)
-        self.body(self.data, until)
+        self.send_body(self.data, until)
 
     def trickle(self):
+        """Sends the file slowly, byte by byte."""
         self.send_response(200)
         self.send_header("Content-Length", str(len(self.data)))
         self.end_headers()
@@ -98,24 +104,27 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(bytes([byte]))
             self.server.is_over.wait(0.1)
 
-    def body(self, data, until=None, stalls=False):
+    def send_body(self, data, until=None, stalls=False):
+        """Sends data with their length; only `until` some byte, then maybe nothing."""
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        with contextlib.suppress(OSError):  # whoever has been killed
+        with contextlib.suppress(OSError):  # The client may have been killed.
             self.server.sent += len(data[:until])
             self.wfile.write(data[:until])
         if stalls:
             self.server.is_stalling.set()
             self.server.is_over.wait(20)
 
-    def raw(self, answer):
-        """These bytes, whatever they are."""
-        self.wfile.write(answer)
+    def raw(self, response):
+        """Sends bytes as they are."""
+        self.wfile.write(response)
 
     def status(self, code):
+        """Sends an error status."""
         self.send_error(code)
 
     def redirect(self, address):
+        """Redirects to another address."""
         self.send_response(302)
         self.send_header("Location", address)
         self.send_header("Content-Length", "0")

@@ -1,4 +1,4 @@
-"""Arrays of real values out of `.npy` files, the faulty ones among them."""
+"""Arrays of real values from `.npy` files, including faulty ones."""
 
 import os
 import pickle
@@ -10,7 +10,7 @@ from kseq.corpora.values import read_values, write_records
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", ">f4", "longdouble", "int8", "uint64"])
-def test_numbers_of_any_kind_become_float32(tmp_path, dtype):
+def test_numbers_of_any_type_become_float32(tmp_path, dtype):
     path = tmp_path / "a.npy"
     np.save(path, np.asfortranarray(np.arange(6).reshape(3, 2).astype(dtype)))
     values = read_values(path)
@@ -28,8 +28,11 @@ def test_numbers_of_any_kind_become_float32(tmp_path, dtype):
         (np.ones(4), r"\[length, features\]; received \(4,\); a single feature is array\[:, None]"),
         (np.ones((2, 2, 2)), r"expected \[length, features\]; received \(2, 2, 2\)$"),
         (np.float32(1), r"expected \[length, features\]; received \(\)$"),
-        (np.ones((0, 3)), r"a frame and a feature at least; received \(0, 3\); leave the pair out"),
-        (np.ones((3, 0)), r"a frame and a feature at least; received \(3, 0\)"),
+        (
+            np.ones((0, 3)),
+            r"least one frame and one feature; received \(0, 3\); leave the pair out",
+        ),
+        (np.ones((3, 0)), r"at least one frame and one feature; received \(3, 0\)"),
         (
             np.array([[1, 2], [3, np.nan]]),
             r"finite .*; received nan in frame 1, feature 1, counted",
@@ -38,7 +41,7 @@ def test_numbers_of_any_kind_become_float32(tmp_path, dtype):
         (np.array([[1.0], [1e300]]), r"range of float32; received 1e\+300 in frame 1, feature 0"),
     ],
 )
-def test_arrays_that_cannot_be_learnt_from(tmp_path, array, message):
+def test_an_invalid_array_is_an_error_that_names_the_fault(tmp_path, array, message):
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(ValueError, match=rf"a\.npy: .*{message}"):
         read_values(tmp_path / "a.npy")
@@ -50,26 +53,26 @@ def test_arrays_that_cannot_be_learnt_from(tmp_path, array, message):
 @pytest.mark.parametrize(
     "content", [b"", b"\x93NUM", b"0.5 0.25\n", pickle.dumps([1.0]), b"PK\x03\x04"]
 )
-def test_not_an_array_file(tmp_path, content):
+def test_a_file_that_is_not_an_array_is_an_error(tmp_path, content):
     (tmp_path / "a.npy").write_bytes(content)
     with pytest.raises(ValueError, match=r"a\.npy: expected a .npy file; write it with numpy.save"):
         read_values(tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize("size", [6, 8, 40, 128, 130, 150])
-def test_an_array_file_cut_short(tmp_path, size):
+def test_an_array_file_that_is_cut_short_is_an_error(tmp_path, size):
     path = tmp_path / "a.npy"
     np.save(path, np.ones((3, 2)))
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(ValueError, match=r"a\.npy: expected a whole .npy file .*write it anew"):
+    with pytest.raises(ValueError, match=r"a\.npy: expected a complete .npy file .*write it again"):
         read_values(path)
 
 
-def test_a_damaged_header(tmp_path):
+def test_a_damaged_header_is_an_error(tmp_path):
     path = tmp_path / "a.npy"
     np.save(path, np.ones((3, 2)))
     path.write_bytes(path.read_bytes().replace(b"(3, 2)", b"(3, (("))
-    with pytest.raises(ValueError, match=r"a\.npy: expected a whole .npy file"):
+    with pytest.raises(ValueError, match=r"a\.npy: expected a complete .npy file"):
         read_values(path)
 
 
@@ -79,11 +82,11 @@ def test_nothing_is_unpickled(tmp_path):
             return os.mkdir, (str(tmp_path / "sprung"),)
 
     np.save(tmp_path / "a.npy", np.array([[Trap()]], object), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"a\.npy: expected a whole .npy file of numbers"):
+    with pytest.raises(ValueError, match=r"a\.npy: expected a complete .npy file of numbers"):
         read_values(tmp_path / "a.npy")
     assert not (tmp_path / "sprung").exists()
 
 
-def test_missing_array(tmp_path):
+def test_a_missing_array_file_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"file not found: .*none\.npy"):
         read_values(tmp_path / "none.npy")

@@ -1,4 +1,4 @@
-"""What is tidied, what is dropped and for which reason, and that nothing is half written."""
+"""Cleaning: how texts are tidied, why pairs are dropped, and how files are written."""
 
 import gzip
 import itertools
@@ -14,13 +14,14 @@ from kseq.corpora.cleaning import REASONS, examine
 
 
 def tidied(text, **settings):
-    """The text as it is kept, or the reason why it is not."""
+    """Returns the tidied text, or the reason why its pair is dropped."""
     settings = {"maximum_ratio": 1e6, **settings}
     (verdict,) = examine([(text, "x")], Cleaning(**settings))
     return verdict.tidied[0] if verdict.reason is None else verdict.reason
 
 
 def reasons(pairs, test=(), **settings):
+    """Returns the reason why each pair is dropped, or None."""
     return [verdict.reason for verdict in examine(pairs, Cleaning(**settings), test)]
 
 
@@ -35,23 +36,23 @@ def reasons(pairs, test=(), **settings):
         ("\u200fשלום\u200e (\u202bעולם\u202c)", "שלום (עולם)"),
         ("zero\u200bwidth\u200d \u200cjoiners", "zerowidth joiners"),
         ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", None),  # Persian: I want
-        ("\u0645\u06cc\u064e\u200c\u062e", None),  # the same behind a vowel sign
-        ("\u0d28\u0d4d\u200d", None),  # Malayalam: a chillu of old, at the end of a word
+        ("\u0645\u06cc\u064e\u200c\u062e", None),  # the same after a vowel sign
+        ("\u0d28\u0d4d\u200d", None),  # Malayalam: an old chillu at the end of a word
         ("\u0915\u094d\u200d\u0937", None),  # Devanagari: a half form
         ("👩\u200d👩\u200d👧 👍🏽\u200d ❤\ufe0f\u200d🔥", None),
         ("\u179f\u17bd\u200b\u179f\u17d2\u178f\u17b8", None),  # Khmer: where a word ends
         ("\u1820\u180e\u182b\u180b", None),  # Mongolian: letters with variants
     ],
 )
-def test_spaces_and_what_cannot_be_seen(text, expected):
+def test_spaces_are_single_and_invisible_characters_are_removed(text, expected):
     assert tidied(text) == (text if expected is None else expected)
 
 
-def test_no_space_or_control_is_left_but_single_spaces():
-    """Every character that is no letter, between two of them."""
+def test_single_spaces_are_the_only_spaces_and_controls_left():
+    """Tests every character but letters, between two letters."""
     characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
-    others = ("Lo", "Cn", "Co")
-    characters = [each for each in characters if unicodedata.category(each) not in others]
+    skipped = ("Lo", "Cn", "Co")
+    characters = [char for char in characters if unicodedata.category(char) not in skipped]
     pairs = ((f"a{character}b", "x") for character in characters)
     kept = clean(pairs, Cleaning(markup="keep", deduplicate=False))
     for character, (source, _) in zip(characters, kept, strict=True):
@@ -62,7 +63,7 @@ def test_no_space_or_control_is_left_but_single_spaces():
             assert source == unicodedata.normalize("NFC", f"a{character}b"), hex(ord(character))
 
 
-def test_tidying_twice_is_tidying_once():
+def test_tidying_a_tidied_text_changes_nothing():
     generator = random.Random(0)
     parts = [
         "a",
@@ -95,13 +96,13 @@ def test_tidying_twice_is_tidying_once():
         ("AT&amp;T &quot;x&quot; caf&eacute; &#39;s &#x41;", 'AT&T "x" café \'s A'),
         ("&amp;amp;lt; twice &amp;nbsp;escaped", "< twice escaped"),
         ("&lt;b&gt;escaped&lt;/b&gt;", "escaped"),
-        # Text that only looks like it.
+        # Text that looks like markup.
         ("a < b > c and <unk> and <3 & R&notes &copy 5", None),
         ("if <b and c> or <a b>, &unknown; &#; &#xZZ; &", None),
         ("<bold> <brr> </> <b", None),
     ],
 )
-def test_markup(text, expected):
+def test_markup_is_stripped_and_similar_text_stays(text, expected):
     expected = text if expected is None else expected
     assert tidied(text) == expected
     assert tidied(text, markup="keep") == " ".join(text.split())
@@ -113,8 +114,8 @@ def test_pairs_with_tags_can_be_dropped():
     assert tidied("AT&amp;T <unk>", markup="drop") == "AT&T <unk>"
 
 
-def test_markup_without_end_takes_no_time():
-    """Expressions that look back and forth would take years for these."""
+def test_endless_markup_is_read_in_linear_time():
+    """Regular expressions with backtracking would take years."""
     for text in ("<a" + " x=" * 30_000, "<b" + " x=y" * 30_000, "<!--" * 30_000, "&" * 60_000):
         assert tidied(text) == "overlong"
     assert tidied("&" + "amp;" * 30_000) == "&"
@@ -134,24 +135,24 @@ def test_markup_without_end_takes_no_time():
         (("x" * 31, "y" * 10), {"maximum_ratio": 2.0}, "ratio"),
         (("y" * 10, "x" * 31), {"maximum_ratio": 2.0}, "ratio"),
         (("Yes.", "Ja, das stimmt."), {}, None),
-        # Ten characters of Chinese say what thirty letters do, fifteen of Korean too.
+        # Ten Chinese characters, or fifteen Korean ones, are as long as thirty letters.
         (("x" * 60, "中" * 20), {"maximum_ratio": 1.0}, None),
         (("x" * 60, "가" * 30), {"maximum_ratio": 1.0}, None),
         (("x" * 60, "あ" * 30), {"maximum_ratio": 1.0}, None),
         (("x" * 60, "q\u0323" * 60), {"maximum_ratio": 1.0}, None),
     ],
 )
-def test_what_is_dropped_for_its_lengths(pair, settings, reason):
+def test_pairs_are_dropped_for_the_lengths_of_their_sides(pair, settings, reason):
     assert reasons([pair], **settings) == [reason]
 
 
-def test_of_equal_pairs_the_first_is_kept():
+def test_the_first_of_equal_pairs_is_kept():
     pairs = [("a", "b"), ("a", "c"), ("a ", "b\u200f"), ("Ａ", "x"), ("A", "x"), ("b", "a")]
     assert reasons(pairs) == [None, None, "duplicate", None, "duplicate", None]
     assert reasons(pairs, deduplicate=False) == [None] * 6
 
 
-def test_a_pair_that_is_dropped_is_no_first_one():
+def test_a_dropped_pair_makes_no_later_pair_a_duplicate():
     assert reasons([("a b", "c")] * 2, maximum_words=1) == ["overlong"] * 2
 
 
@@ -159,7 +160,7 @@ def test_a_pair_that_is_dropped_is_no_first_one():
     "leakage, dropped",
     [("either", {0, 1, 2, 3}), ("source", {0, 1, 3}), ("target", {0, 2, 3}), ("pair", {0, 3})],
 )
-def test_twins_of_test_pairs(leakage, dropped):
+def test_pairs_that_leak_into_the_test_pairs_are_dropped(leakage, dropped):
     test = [("one  two", "<b>three</b>"), ("", ""), ("x", "")]
     pairs = [
         ("one two", "three"),
@@ -168,9 +169,9 @@ def test_twins_of_test_pairs(leakage, dropped):
         ("one two ", "three\u200f"),
     ]
     pairs += [("three", "one two"), ("One two", "Three")]
-    found = reasons(pairs, test, leakage=leakage, deduplicate=False)
-    assert {number for number, reason in enumerate(found) if reason == "leakage"} == dropped
-    assert set(found) == {None, "leakage"}
+    actual = reasons(pairs, test, leakage=leakage, deduplicate=False)
+    assert {number for number, reason in enumerate(actual) if reason == "leakage"} == dropped
+    assert set(actual) == {None, "leakage"}
 
 
 def test_a_report_accounts_for_every_pair():
@@ -190,12 +191,12 @@ def test_a_report_accounts_for_every_pair():
     assert set(report.examples) == {"empty", "duplicate", "overlong"}
 
 
-def test_pairs_stream():
+def test_cleaning_streams_endless_pairs():
     endless = ((f"a{number // 2}", "b") for number in itertools.count())
     assert list(itertools.islice(clean(endless), 3)) == [("a0", "b"), ("a1", "b"), ("a2", "b")]
 
 
-def test_settings_are_checked():
+def test_invalid_options_are_errors():
     with pytest.raises(ValueError, match="markup must be 'strip', 'drop' or 'keep'.*mean 'keep'"):
         Cleaning(markup="kep")
     with pytest.raises(ValueError, match="maximum_words must be at least 1"):
@@ -212,7 +213,7 @@ def raw(tmp_path):
     return path
 
 
-def test_files_are_cleaned(raw, tmp_path):
+def test_kept_and_dropped_pairs_are_written_to_files(raw, tmp_path):
     out, dropped, test = (tmp_path / name for name in ("out.tsv", "dropped.tsv", "test.tsv"))
     test.write_text("held\tx\n")
     report = clean_files(raw, out, test=[test], dropped=dropped)
@@ -225,23 +226,23 @@ def test_files_are_cleaned(raw, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["dropped.tsv", "out.tsv", "raw.tsv", "test.tsv"]
 
 
-def test_what_was_cleaned_is_clean(raw, tmp_path):
+def test_cleaning_a_clean_file_changes_nothing(raw, tmp_path):
     clean_files(raw, tmp_path / "once.tsv")
     report = clean_files(tmp_path / "once.tsv", tmp_path / "twice.tsv")
     assert report.dropped.total() == report.changed == 0
     assert (tmp_path / "once.tsv").read_bytes() == (tmp_path / "twice.tsv").read_bytes()
 
 
-def test_packed_files_are_the_same_each_time(raw, tmp_path):
+def test_compressed_files_are_the_same_each_time(raw, tmp_path):
     clean_files(raw, tmp_path / "out.tsv")
     for name in ("a.tsv.gz", "b.tsv.gz"):
         clean_files(raw, tmp_path / name)
         assert (
             gzip.decompress((tmp_path / name).read_bytes()) == (tmp_path / "out.tsv").read_bytes()
         )
-    packed = (tmp_path / "a.tsv.gz").read_bytes()
-    assert packed == (tmp_path / "b.tsv.gz").read_bytes()
-    assert packed[4:8] == bytes(4)  # no time (RFC 1952)
+    compressed = (tmp_path / "a.tsv.gz").read_bytes()
+    assert compressed == (tmp_path / "b.tsv.gz").read_bytes()
+    assert compressed[4:8] == bytes(4)  # no time (RFC 1952)
 
 
 def test_tabs_in_aligned_files_become_spaces(tmp_path):
@@ -254,7 +255,7 @@ def test_tabs_in_aligned_files_become_spaces(tmp_path):
     assert (tmp_path / "dropped.tsv").read_text() == f"empty\t{tmp_path}/de, line 3\t\tvier x\n"
 
 
-def test_a_fault_leaves_what_was_there(raw, tmp_path):
+def test_an_error_leaves_existing_files_unchanged(raw, tmp_path):
     out, dropped = tmp_path / "out.tsv", tmp_path / "dropped.tsv.gz"
     out.write_text("old")
     raw.write_bytes(raw.read_bytes() + b"caf\xe9\tx\n")
@@ -266,7 +267,7 @@ def test_a_fault_leaves_what_was_there(raw, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["out.tsv", "raw.tsv"]
 
 
-def test_nothing_is_written_where_nothing_is_left(raw, tmp_path):
+def test_nothing_is_written_if_no_pair_is_left(raw, tmp_path):
     out = tmp_path / "out.tsv"
     out.write_text("old")
     raw.write_text("aa\tbb\n\tb\nccc\td\n")
@@ -277,13 +278,19 @@ def test_nothing_is_written_where_nothing_is_left(raw, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["out.tsv", "raw.tsv"]
 
 
-def test_what_must_not_be_written(raw, index, tmp_path):
+def test_an_output_must_be_a_new_tsv_of_text(raw, index, tmp_path):
     for options, message in [
-        ({"out": raw}, "raw.tsv: it is read from; choose another name"),
-        ({"out": tmp_path / "x.tsv", "dropped": raw}, "raw.tsv: it is read from"),
-        ({"out": tmp_path / "x.tsv", "test": [raw], "dropped": raw}, "raw.tsv: it is read from"),
-        ({"out": tmp_path / "x.zip"}, "x.zip: expected a name .* ends in .tsv or .tsv.gz"),
-        ({"out": tmp_path / "x.tsv", "dropped": tmp_path / "x.tsv"}, "need a name each"),
+        ({"out": raw}, "raw.tsv: this file is an input; choose another name"),
+        ({"out": tmp_path / "x.tsv", "dropped": raw}, "raw.tsv: this file is an input"),
+        (
+            {"out": tmp_path / "x.tsv", "test": [raw], "dropped": raw},
+            "raw.tsv: this file is an input",
+        ),
+        (
+            {"out": tmp_path / "x.zip"},
+            "x.zip: expected an output whose name ends in .tsv or .tsv.gz",
+        ),
+        ({"out": tmp_path / "x.tsv", "dropped": tmp_path / "x.tsv"}, "need different files"),
     ]:
         with pytest.raises(ValueError, match=message):
             clean_files(raw, **options)
@@ -292,7 +299,7 @@ def test_what_must_not_be_written(raw, index, tmp_path):
     assert not list(tmp_path.glob("x.*"))
 
 
-def test_the_command(raw, tmp_path, capsys, monkeypatch):
+def test_the_command_prints_the_report_and_writes_both_files(raw, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["clean", "raw.tsv", "--out", "out.tsv", "--dropped", "dropped.tsv.gz"]
     assert main([*words, "--maximum-words", "1", "--no-deduplicate", "--leakage", "pair"]) == 0
@@ -305,8 +312,8 @@ def test_the_command(raw, tmp_path, capsys, monkeypatch):
     assert [row.split("\t")[0] for row in rows] == ["overlong", "empty", "overlong"]
     tests = ["--test", "raw.tsv", "--test", "raw.tsv", "raw.tsv"]
     assert main(["clean", "raw.tsv", "--out", "out.tsv", *tests]) == 2
-    told = capsys.readouterr().err
-    assert "raw.tsv: no pair is left (dropped: 1 'empty', 4 'leakage'), and nothing" in told
+    errors = capsys.readouterr().err
+    assert "raw.tsv: no pair is left (dropped: 1 'empty', 4 'leakage'), and nothing" in errors
 
 
 @pytest.mark.parametrize(
@@ -317,10 +324,15 @@ def test_the_command(raw, tmp_path, capsys, monkeypatch):
         (["--out", "no/out.tsv"], "no/out.tsv: No such file or directory"),
         (["--dropped", "no/out.tsv"], "no/out.tsv: No such file or directory"),
         (["--test", "none*"], "no file matches none*"),
-        (["--out", "raw.tsv"], "raw.tsv: it is read from; choose another name to write to"),
+        (
+            ["--out", "raw.tsv"],
+            "raw.tsv: this file is an input; choose another name for the output",
+        ),
     ],
 )
-def test_wrong_commands(raw, tmp_path, capsys, monkeypatch, words, message):
+def test_a_mistake_in_the_command_is_reported_in_one_line(
+    raw, tmp_path, capsys, monkeypatch, words, message
+):
     monkeypatch.chdir(tmp_path)
     assert main(["clean", "raw.tsv", "--out", "out.tsv", *words]) == 2
     errors = capsys.readouterr().err
@@ -328,19 +340,20 @@ def test_wrong_commands(raw, tmp_path, capsys, monkeypatch, words, message):
     assert os.listdir(tmp_path) == ["raw.tsv"]
 
 
-def test_real_captions_hold_two_twins_of_what_they_are_tested_with(shared_data, tmp_path):
-    """Against a plain account with sets of the sentences themselves."""
+def test_the_leakage_of_real_captions_agrees_with_plain_sets(shared_data, tmp_path):
     folder = shared_data / "multi30k"
     train, *held_out = (
         [folder / f"{split}.{language}.gz" for language in ("de", "en")]
         for split in ("train", "val", "test_2016_flickr")
     )
     report = clean_files(train, tmp_path / "out.tsv", test=held_out)
-    known = [set(map(str.strip, side)) for side in zip(*itertools.chain(*map(Pairs, held_out)))]
-    twins = [
+    test_sides = [
+        set(map(str.strip, side)) for side in zip(*itertools.chain(*map(Pairs, held_out)))
+    ]
+    leaks = [
         pair
         for pair in Pairs(train)
-        if any(text.strip() in side for text, side in zip(pair, known))
+        if any(text.strip() in side for text, side in zip(pair, test_sides))
     ]
-    assert report.dropped["leakage"] == len(twins) > 0
-    assert report.dropped["ratio"] == 2  # a line of the corpus that is "@@", among others
+    assert report.dropped["leakage"] == len(leaks) > 0
+    assert report.dropped["ratio"] == 2  # one of them has the line "@@"

@@ -93,7 +93,7 @@ def _read(terminal):
 
 def test_a_stopped_download_is_resumed(spanish, server, tmp_path):
     # More than once: on a busy machine it may give up waiting and try again before it is stopped.
-    server.faults = [("well", None, 1000, True)] * 10
+    server.faults = [("send_file", None, 1000, True)] * 10
     # What runs in the background may ignore Ctrl-C, and so would all that it starts.
     program = (
         "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "

@@ -1,4 +1,4 @@
-"""Reading pairs from the files people have, the faulty ones among them."""
+"""Pairs from files, including faulty ones, and the splits of a corpus."""
 
 import gzip
 import itertools
@@ -30,13 +30,13 @@ def test_further_columns_are_ignored(tmp_path):
     assert list(Pairs.open([path])) == [("a", "b"), ("c", "d")]
 
 
-def test_two_line_aligned_files(tmp_path):
+def test_two_line_aligned_files_are_read_as_pairs(tmp_path):
     (tmp_path / "de").write_text("ein\nzwei\n")
     (tmp_path / "en").write_text("one\ntwo")
     assert list(Pairs.open([tmp_path / "de", tmp_path / "en"])) == [("ein", "one"), ("zwei", "two")]
 
 
-def test_packed_files_read_like_plain_ones(tsv, tmp_path):
+def test_compressed_files_are_read_like_plain_ones(tsv, tmp_path):
     with gzip.open(tmp_path / "pairs.tsv.gz", "wb") as file:
         file.write(tsv.read_bytes())
     with zipfile.ZipFile(tmp_path / "pairs.zip", "w") as archive:
@@ -48,13 +48,13 @@ def test_packed_files_read_like_plain_ones(tsv, tmp_path):
     assert list(Pairs.open([tmp_path / "pairs.zip"])) == plain
 
 
-def test_a_split_can_be_read_as_often_as_asked(tsv):
+def test_a_split_can_be_read_several_times(tsv):
     pairs = Pairs.open([tsv])
     assert list(pairs) == list(pairs)
 
 
-def test_reading_streams(tsv):
-    """The first pair comes before the fault in the last line is noticed."""
+def test_pairs_are_streamed(tsv):
+    """The first pair is yielded before the fault in the last line is read."""
     tsv.write_bytes(LINES.encode() + b"caf\xe9\tx\n")
     iterator = iter(Pairs([tsv]))
     assert next(iterator) == ("source 0", "target 0")
@@ -62,7 +62,7 @@ def test_reading_streams(tsv):
         list(iterator)
 
 
-def test_line_ends_and_byte_order_mark(tmp_path):
+def test_line_endings_may_be_mixed_and_a_byte_order_mark_is_dropped(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_bytes(b"\xef\xbb\xbfa\tb\r\nc\td\re\tf\n\ng\x00\th\n")
     pairs = Pairs.open([path])
@@ -87,7 +87,7 @@ def test_pairs_with_an_empty_side_are_counted(tmp_path):
         (b"a\tb\nc\t\xff\n", "line 2: not valid UTF-8"),
     ],
 )
-def test_bad_file(tmp_path, content, message):
+def test_a_faulty_file_is_an_error_that_names_the_line(tmp_path, content, message):
     path = tmp_path / "pairs.tsv"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
@@ -95,7 +95,7 @@ def test_bad_file(tmp_path, content, message):
 
 
 @pytest.mark.parametrize("counts", [(3, 5), (5, 3)])
-def test_unequal_line_counts(tmp_path, counts):
+def test_aligned_files_with_different_numbers_of_lines_are_an_error(tmp_path, counts):
     for name, count in zip(("de", "en"), counts):
         (tmp_path / name).write_text("x\n" * count)
     message = f"de has {counts[0]}, .*en has {counts[1]}"
@@ -104,13 +104,13 @@ def test_unequal_line_counts(tmp_path, counts):
 
 
 @pytest.mark.parametrize("name", ["pairs.tsv.gz", "pairs.zip"])
-def test_damaged_archive(tmp_path, name):
+def test_a_damaged_archive_is_an_error(tmp_path, name):
     (tmp_path / name).write_bytes(b"neither gzip nor zip")
     with pytest.raises(ValueError, match=f"{name}: damaged after line 0"):
         list(read_lines(tmp_path / name))
 
 
-def test_archive_cut_short(tmp_path, tsv):
+def test_an_archive_that_is_cut_short_is_an_error(tmp_path, tsv):
     whole = gzip.compress(tsv.read_bytes())
     (tmp_path / "pairs.tsv.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"pairs.tsv.gz: damaged after line \d"):
@@ -118,7 +118,7 @@ def test_archive_cut_short(tmp_path, tsv):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
-def test_damage_within_an_archive(tmp_path, tsv, method):
+def test_damage_within_an_archive_is_an_error(tmp_path, tsv, method):
     path = tmp_path / "pairs.zip"
     with zipfile.ZipFile(path, "w", method) as archive:
         archive.write(tsv, "pairs.txt")
@@ -129,7 +129,7 @@ def test_damage_within_an_archive(tmp_path, tsv, method):
         list(read_lines(path))
 
 
-def test_archive_of_several_files(tmp_path):
+def test_an_archive_of_several_files_is_an_error(tmp_path):
     with zipfile.ZipFile(tmp_path / "pairs.zip", "w") as archive:
         archive.writestr("a.txt", "a\tb")
         archive.writestr("b.txt", "a\tb")
@@ -137,27 +137,27 @@ def test_archive_of_several_files(tmp_path):
         list(read_lines(tmp_path / "pairs.zip"))
 
 
-def test_missing_file(tmp_path):
+def test_a_missing_file_is_an_error_that_names_the_embedded_corpora(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none.tsv \(embedded corpora: dates, en-fr\)"):
         load_corpus(tmp_path / "none.tsv")
 
 
 def test_a_pipe_cannot_be_trained_on():
-    with pytest.raises(FileNotFoundError, match="a file that can be read again and again: /dev/"):
+    with pytest.raises(FileNotFoundError, match="a file that can be read more than once; /dev/"):
         load_corpus("/dev/null")
 
 
-def test_an_embedded_corpus_brings_its_own_splits(tsv):
-    with pytest.raises(ValueError, match="en-fr brings its own valid and test splits"):
+def test_the_splits_of_an_embedded_corpus_cannot_be_replaced(tsv):
+    with pytest.raises(ValueError, match="en-fr has valid and test splits of its own"):
         load_corpus("en-fr", valid=tsv)
 
 
-def test_splits_are_pairs():
+def test_a_split_must_be_pairs():
     with pytest.raises(TypeError, match="a split must be Pairs, such as Pairs.open"):
         Corpus("mine", [("a", "b")], [("a", "b")])
 
 
-def test_folder_instead_of_a_file(tmp_path):
+def test_a_folder_instead_of_a_file_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="received a directory"):
         load_corpus(tmp_path)
 
@@ -188,14 +188,14 @@ def test_held_out_pairs_are_the_same_in_every_process(tsv):
     assert lists[0] == lists[1] and lists[0].strip()
 
 
-def test_a_test_file_of_ones_own_leaves_more_to_train_on(tsv):
-    alone, with_test = load_corpus(tsv), load_corpus(tsv, test=tsv)
+def test_no_test_pairs_are_held_out_if_a_test_file_is_named(tsv):
+    without_test, with_test = load_corpus(tsv), load_corpus(tsv, test=tsv)
     assert len(list(with_test.test)) == 200
     assert len(list(with_test.train)) == 200 - len(list(with_test.valid))
-    assert len(list(with_test.train)) > len(list(alone.train))
+    assert len(list(with_test.train)) > len(list(without_test.train))
 
 
-def test_the_order_of_the_file_does_not_choose_what_is_held_out(tsv):
+def test_held_out_pairs_do_not_depend_on_the_order_of_the_file(tsv):
     held_out = set(load_corpus(tsv).test)
     tsv.write_text("".join(reversed(LINES.splitlines(keepends=True))))
     assert set(load_corpus(tsv).test) == held_out
@@ -215,42 +215,42 @@ def test_ten_pairs_are_enough_to_hold_some_out(tmp_path):
     assert all(len(list(split)) for split in (corpus.train, corpus.valid, corpus.test))
 
 
-def test_too_few_pairs_to_hold_out(tmp_path):
+def test_too_few_pairs_to_hold_some_out_are_an_error(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("a\tb\n")
     with pytest.raises(ValueError, match="too few different pairs to hold some out"):
         load_corpus(path)
 
 
-def test_no_test_split(tsv):
+def test_a_missing_test_split_is_an_error(tsv):
     with pytest.raises(ValueError, match="has no test split; name its files"):
         _ = load_corpus(tsv, valid=tsv).test
 
 
-def test_no_gold_alignments(tsv):
+def test_missing_gold_alignments_are_an_error(tsv):
     with pytest.raises(ValueError, match="has no gold alignments for 'test'"):
         list(load_corpus(tsv).alignments("test"))
 
 
-def test_origin_opens_the_same_corpus_again(tsv, tmp_path, monkeypatch):
+def test_the_origin_opens_the_same_corpus_again(tsv, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     corpus = load_corpus("pairs.tsv")
     held_out = list(corpus.test)
-    own = load_corpus("pairs.tsv", test="pairs.tsv")
-    assert own.origin["test"] == [str(tsv)]
+    with_test = load_corpus("pairs.tsv", test="pairs.tsv")
+    assert with_test.origin["test"] == [str(tsv)]
     monkeypatch.chdir("/")
     assert list(reopen_corpus(corpus.origin).test) == held_out
-    # What runs recorded before there were swap= and apart=.
+    # Older runs have recorded no swap= and apart=.
     old = {name: corpus.origin[name] for name in ("train", "valid", "test")}
     assert list(reopen_corpus(old).test) == held_out
 
 
-def test_embedded_corpora_are_there():
+def test_the_embedded_corpora_are_dates_and_en_fr():
     assert embedded_corpora() == ["dates", "en-fr"]
 
 
-def test_real_archives(shared_data):
-    """The Tatoeba archives as downloaded: two and three columns, a notice beside the pairs."""
+def test_the_real_archives_are_read_as_downloaded(shared_data):
+    """The Tatoeba archives have two or three columns and a notice."""
     spanish = Pairs.open([shared_data / "tatoeba" / "spa-eng.zip"])
     chinese = Pairs.open([shared_data / "tatoeba" / "cmn-eng.zip"])
     assert sum(1 for _ in spanish) == 118_964
@@ -269,7 +269,7 @@ def split_lists(corpus):
     return [list(split) for split in (corpus.train, corpus.valid, corpus.test)]
 
 
-def test_splits_of_several_files_are_those_of_one(tsv, tmp_path):
+def test_several_files_are_split_like_one_file(tsv, tmp_path):
     lines = LINES.splitlines(keepends=True)
     parts = {"1.tsv": lines[:50], "2.tsv": lines[50:51], "3.tsv": lines[51:]}
     folder = write_parts(tmp_path / "parts", *((n, "".join(part)) for n, part in parts.items()))
@@ -290,7 +290,7 @@ def test_an_origin_opens_the_same_splits_from_any_folder(tmp_path, monkeypatch, 
     corpus = load_corpus("parts/*.tsv", swap=swap, apart=apart)
     before = split_lists(corpus)
     monkeypatch.chdir("/")
-    # A file that came later belongs to no run that is there.
+    # A file that is added later is not part of the corpus of existing runs.
     write_parts(tmp_path / "parts", ("3.tsv", "c\td\n"))
     assert split_lists(reopen_corpus(json.loads(json.dumps(corpus.origin)))) == before
 
@@ -329,24 +329,24 @@ def sentences(split):
 
 
 @pytest.mark.parametrize("swap", [False, True])
-def test_splits_that_are_apart_share_no_sentence_of_either_side(tmp_path, swap):
+def test_splits_apart_on_both_sides_share_no_sentence(tmp_path, swap):
     path = tmp_path / "pairs.tsv"
     path.write_text("".join(f"a{n % 701}\t b{n % 307}\n" for n in range(2000)))
-    apart, together = (load_corpus(path, swap=swap, apart=each) for each in ("both", "source"))
+    apart, together = (load_corpus(path, swap=swap, apart=choice) for choice in ("both", "source"))
     train, valid, test = map(sentences, split_lists(apart))
     assert not train & valid | train & test | valid & test
-    # Nothing is left out but what must be, nothing of the test split at all.
+    # Only pairs that share a sentence are left out, and none of the test split.
     assert list(apart.test) == list(together.test)
     held_out = sentences(apart.test)
     for name in ("valid", "train"):
-        wanted = [pair for pair in getattr(together, name) if not sentences([pair]) & held_out]
-        assert list(getattr(apart, name)) == wanted
+        expected = [pair for pair in getattr(together, name) if not sentences([pair]) & held_out]
+        assert list(getattr(apart, name)) == expected
         split = getattr(apart, name)
-        assert split.shared == len(list(getattr(together, name))) - len(wanted) > 0
-        held_out |= sentences(wanted)
+        assert split.shared == len(list(getattr(together, name))) - len(expected) > 0
+        held_out |= sentences(expected)
 
 
-def test_a_source_and_a_target_of_the_same_letters_are_two_sentences(tmp_path):
+def test_equal_strings_on_different_sides_are_different_sentences(tmp_path):
     (tmp_path / "train.tsv").write_text("one\ttwo\nthree\tfour\n")
     (tmp_path / "test.tsv").write_text("two\tone\nfour\tfive\n")
     paths = {name: tmp_path / f"{name}.tsv" for name in ("train", "test")}
@@ -355,7 +355,7 @@ def test_a_source_and_a_target_of_the_same_letters_are_two_sentences(tmp_path):
     assert list(corpus.valid) == [] and corpus.valid.shared == 2
 
 
-def test_named_test_files_are_kept_apart_too(tsv, tmp_path):
+def test_named_test_files_share_no_sentence_either(tsv, tmp_path):
     (tmp_path / "test.tsv").write_text("new\ttarget 7\n source 9 \tnew\n")
     corpus = load_corpus(tsv, valid=tsv, test=tmp_path / "test.tsv", apart="both")
     assert len(list(corpus.valid)) == 198
@@ -364,7 +364,7 @@ def test_named_test_files_are_kept_apart_too(tsv, tmp_path):
 
 
 def test_the_test_split_is_opened_without_reading_the_others(tsv, tmp_path):
-    """Measuring a run of a large corpus does not first read all that was held out from what."""
+    """Evaluating a run does not read the training and validation files of a large corpus."""
     damaged = tmp_path / "valid.tsv"
     damaged.write_bytes(b"a\tb\n" * 20 + b"\xff\n")
     corpus = load_corpus(tsv, valid=damaged, test=tsv, apart="both")
@@ -373,7 +373,7 @@ def test_the_test_split_is_opened_without_reading_the_others(tsv, tmp_path):
         list(corpus.train)
 
 
-def test_wrong_choices(tsv, index):
+def test_contradictory_arguments_are_errors(tsv, index):
     with pytest.raises(ValueError, match="apart must be 'source' or 'both'; received 'target'"):
         load_corpus(tsv, apart="target")
     with pytest.raises(ValueError, match="swap and apart are for files; en-fr is an embedded"):
@@ -382,7 +382,7 @@ def test_wrong_choices(tsv, index):
         load_corpus(index, swap=True)
     with pytest.raises(ValueError, match="apart='both' compares sentences; these pairs hold real"):
         load_corpus(index, valid=index, apart="both")
-    with pytest.raises(ValueError, match="index.tsv: expected one file where values are real"):
+    with pytest.raises(ValueError, match="index.tsv: expected a single file of real values"):
         load_corpus(tsv, index)
     with pytest.raises(ValueError, match="expected the name of a file of pairs; received none"):
         load_corpus(tsv, valid=[])
@@ -395,19 +395,19 @@ def test_a_real_archive_whose_splits_share_no_sentence(shared_data):
     assert next(iter(corpus.train)) == ("Ve.", "Go.")
 
 
-def test_files_of_which_one_holds_pairs_are_refused(tmp_path):
-    pairs, other = tmp_path / "a.tsv", tmp_path / "b.tsv"
+def test_a_file_of_pairs_and_a_side_are_refused(tmp_path):
+    pairs, side = tmp_path / "a.tsv", tmp_path / "b.tsv"
     pairs.write_text("a\tb\nc\td\n")
-    other.write_text("# second part\n" + "e\tf\n" * 9)
+    side.write_text("# second part\n" + "e\tf\n" * 9)
     with pytest.raises(ValueError, match="b.tsv, line 1: expected source, tab, target"):
-        Pairs.open([other, pairs])
-    other.write_text("# second part\ne\n")
-    for files in ((pairs, other), (other, pairs)):
+        Pairs.open([side, pairs])
+    side.write_text("# second part\ne\n")
+    for files in ((pairs, side), (side, pairs)):
         with pytest.raises(ValueError, match="a.tsv holds a source.* but .*b.tsv does not"):
             load_corpus(*files)
 
 
-def test_a_part_of_a_split_holds_nothing_of_the_others(tmp_path):
+def test_a_selection_of_a_split_shares_nothing_with_the_other_splits(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("".join(f"source {n}\ttarget {n % 50}\n" for n in range(400)))
     corpus = load_corpus(path, apart="both")
@@ -417,5 +417,5 @@ def test_a_part_of_a_split_holds_nothing_of_the_others(tmp_path):
         assert list(part) == train and held_out.isdisjoint(itertools.chain(*train))
     odd = corpus.train.select(lambda source: source[-1] in "13579")
     assert list(odd) == [pair for pair in train if pair[0][-1] in "13579"]
-    fewer = corpus.train.apart_from(odd)
-    assert set(fewer) <= set(train) - set(odd) and list(corpus.train) == train
+    rest = corpus.train.apart_from(odd)
+    assert set(rest) <= set(train) - set(odd) and list(corpus.train) == train

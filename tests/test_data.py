@@ -1,4 +1,4 @@
-"""The embedded corpora keep what README.md promises of them."""
+"""The embedded corpora are as README.md describes them."""
 
 import collections
 import datetime
@@ -38,11 +38,11 @@ def test_a_rerun_of_the_generator_gives_identical_bytes(corpus, tmp_path):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
 
 
-def test_size_and_splits(corpus):
+def test_the_corpora_are_large_and_their_splits_share_no_source(corpus):
     sources = {split: [source for source, _ in getattr(corpus, split)] for split in SPLITS}
     assert len(sources["train"]) >= {"en-fr": 20_000, "dates": 30_000}[corpus.name]
-    everything = [source for split in SPLITS for source in sources[split]]
-    assert len(set(everything)) == len(everything)
+    all_sources = [source for split in SPLITS for source in sources[split]]
+    assert len(set(all_sources)) == len(all_sources)
 
 
 def test_text_is_normalised(corpus):
@@ -52,7 +52,7 @@ def test_text_is_normalised(corpus):
             assert tf.reduce_all(normalize(side) == side)
 
 
-def test_enough_words_on_both_sides():
+def test_both_sides_have_enough_words():
     for side in zip(*load_corpus("en-fr").train):
         tokens = word_tokens(side).flat_values.numpy()
         words = {token.decode().lower() for token in tokens if token[:1].isalpha()}
@@ -68,7 +68,7 @@ def test_gold_alignments_fit_the_tokens():
         assert len(alignments) == len(sources)
         for alignment, source_length, target_length in zip(alignments, *lengths):
             assert all(s < source_length and t < target_length for s, t in alignment)
-            assert {t for _, t in alignment} >= {target_length - 1}  # the full stop, at least
+            assert {t for _, t in alignment} >= {target_length - 1}  # at least the full stop
 
 
 def test_dates_have_many_languages_in_every_split():

@@ -1,4 +1,4 @@
-"""Files over HTTP from a real server, which breaks in every way that was thought of."""
+"""Downloads from a real server that fails in many ways."""
 
 import json
 import os
@@ -36,20 +36,20 @@ def server():
 
 
 @pytest.fixture
-def fetched(server, tmp_path):
-    """Downloads a.zip and returns the bytes."""
+def fetch(server, tmp_path):
+    """Returns a function that downloads a.zip and returns its bytes."""
 
-    def fetch(**options):
+    def download_bytes(**options):
         part = download(f"{server.address}/a.zip", tmp_path / "a.zip", **options)
         assert part.path == tmp_path / "a.zip.part"
         return part.path.read_bytes()
 
-    return fetch
+    return download_bytes
 
 
-def test_a_file_comes_as_it_is(server, fetched, tmp_path):
+def test_a_file_is_downloaded_unchanged(server, fetch, tmp_path):
     reports = []
-    assert fetched(report=lambda *report: reports.append(report)) == DATA
+    assert fetch(report=lambda *report: reports.append(report)) == DATA
     assert reports[0] == (0, len(DATA)) and reports[-1] == (len(DATA), len(DATA))
     _, headers = server.requests[0]
     assert headers["User-Agent"] == "kseq/0.1.0" and headers["Range"] is None
@@ -58,15 +58,15 @@ def test_a_file_comes_as_it_is(server, fetched, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
-def test_a_broken_connection_is_taken_up_where_it_broke(server, fetched):
-    server.faults = [("well", None, 100_000), ("well", None, 150_000)]
-    assert fetched() == DATA
+def test_a_broken_download_continues_where_it_broke(server, fetch):
+    server.faults = [("send_file", None, 100_000), ("send_file", None, 150_000)]
+    assert fetch() == DATA
     assert server.ranges == [None, "bytes=100000-", "bytes=250000-"]
-    assert server.sent == len(DATA), "no byte came twice"
+    assert server.sent == len(DATA), "no byte is sent twice"
 
 
 @pytest.mark.parametrize("kill_at", [0, 1, 150_000, len(DATA)])
-def test_a_kill_loses_nothing_that_was_written(server, fetched, tmp_path, kill_at):
+def test_a_kill_loses_no_bytes_that_were_written(server, fetch, tmp_path, kill_at):
     program = f"""
 import os, signal, sys
 from kseq.corpora.downloads import download
@@ -77,29 +77,29 @@ download(sys.argv[1], sys.argv[2], report=report)
 """
     command = [sys.executable, "-c", program, f"{server.address}/a.zip", tmp_path / "a.zip"]
     assert subprocess.run(command).returncode == -signal.SIGKILL
-    held = Part(tmp_path / "a.zip").size
-    assert held >= kill_at - 65_536
-    assert fetched() == DATA
-    assert server.ranges[1:] == [f"bytes={held}-" if held else None]
+    size = Part(tmp_path / "a.zip").size
+    assert size >= kill_at - 65_536
+    assert fetch() == DATA
+    assert server.ranges[1:] == [f"bytes={size}-" if size else None]
 
 
-def test_a_version_that_changed_is_fetched_anew(server, fetched):
-    """Halves of two versions would be of the right length."""
+def test_a_new_version_is_downloaded_from_the_start(server, fetch):
+    """Halves of two versions would have the right length together."""
     changed = DATA[::-1]
-    server.faults = [("well", None, 100_000)]
+    server.faults = [("send_file", None, 100_000)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(downloads, "PAUSES", ())
         with pytest.raises(DownloadFailed, match="cut off after 100,000 of 300,000 bytes; 100,000"):
-            fetched()
+            fetch()
     server.files["/a.zip"] = changed
-    assert fetched() == changed
+    assert fetch() == changed
     assert server.requests[-1][1]["If-Range"] == tag_of(DATA)
 
 
-def test_bytes_from_elsewhere_are_not_continued(server, tmp_path):
-    """The same tag at another address may be another file's."""
+def test_a_part_from_another_address_is_not_continued(server, tmp_path):
+    """The same tag at another address may belong to another file."""
     server.files["/other"] = DATA[::-1]
-    server.faults = [("well", '"1"', 100_000), ("well", '"1"')]
+    server.faults = [("send_file", '"1"', 100_000), ("send_file", '"1"')]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(downloads, "PAUSES", ())
         with pytest.raises(DownloadFailed):
@@ -108,14 +108,14 @@ def test_bytes_from_elsewhere_are_not_continued(server, tmp_path):
     assert part.path.read_bytes() == DATA[::-1]
 
 
-def test_a_server_that_knows_no_ranges_sends_all_again(server, fetched):
-    server.faults = [("well", None, 100_000), ("without_ranges",)]
-    assert fetched() == DATA
+def test_a_server_without_ranges_sends_the_whole_file_again(server, fetch):
+    server.faults = [("send_file", None, 100_000), ("without_ranges",)]
+    assert fetch() == DATA
     assert server.ranges == [None, "bytes=100000-"]
 
 
 @pytest.mark.parametrize(
-    "headers, asked",
+    "headers, version",
     [
         ({"ETag": '"strong"', "Last-Modified": MODIFIED}, '"strong"'),
         ({"ETag": 'W/"weak"', "Last-Modified": MODIFIED}, MODIFIED),
@@ -124,103 +124,104 @@ def test_a_server_that_knows_no_ranges_sends_all_again(server, fetched):
         ({}, None),
     ],
 )
-def test_only_what_proves_the_version_is_asked_for(server, fetched, headers, asked):
+def test_only_strong_tags_and_dates_identify_a_version(server, fetch, headers, version):
     server.faults = [("without_ranges", 100_000, headers), ("without_ranges",)]
-    assert fetched() == DATA
-    assert server.requests[1][1]["If-Range"] == asked
-    assert server.ranges[1] == (asked and "bytes=100000-")
+    assert fetch() == DATA
+    assert server.requests[1][1]["If-Range"] == version
+    assert server.ranges[1] == (version and "bytes=100000-")
 
 
 @pytest.mark.parametrize("note", ["", "{", "[]", "null", '{"address": 1}', '"text"'])
-def test_a_torn_note_means_starting_anew(server, fetched, tmp_path, note):
+def test_a_part_with_a_damaged_note_is_downloaded_from_the_start(server, fetch, tmp_path, note):
     (tmp_path / "a.zip.part").write_bytes(b"something")
     (tmp_path / "a.zip.part.json").write_text(note)
-    assert fetched() == DATA
+    assert fetch() == DATA
 
 
-def hold(tmp_path, server, data, version=None):
+def write_part(tmp_path, server, data, version=None):
+    """Writes a part of a.zip and its note, as an interrupted download leaves them."""
     (tmp_path / "a.zip.part").write_bytes(data)
     note = {"address": f"{server.address}/a.zip", "version": version or tag_of(DATA)}
     (tmp_path / "a.zip.part.json").write_text(json.dumps(note))
 
 
-def test_a_file_that_was_complete_is_not_sent_again(server, fetched, tmp_path):
-    hold(tmp_path, server, DATA)
-    assert fetched() == DATA
+def test_a_complete_part_is_not_downloaded_again(server, fetch, tmp_path):
+    write_part(tmp_path, server, DATA)
+    assert fetch() == DATA
     assert server.sent == 0
 
 
-def test_more_than_there_is_means_starting_anew(server, fetched, tmp_path):
-    hold(tmp_path, server, DATA + b"more")
-    assert fetched() == DATA
+def test_a_part_longer_than_the_file_is_downloaded_from_the_start(server, fetch, tmp_path):
+    write_part(tmp_path, server, DATA + b"more")
+    assert fetch() == DATA
 
 
 @pytest.mark.parametrize("span", ["bytes 5-299999/300000", "bytes x", "", "bytes 100-299999/*"])
-def test_the_wrong_piece_is_not_taken(server, fetched, tmp_path, span):
-    hold(tmp_path, server, DATA[:100])
-    answer = f"HTTP/1.1 206 Partial\r\nContent-Range: {span}\r\nContent-Length: 5\r\n\r\n12345"
-    server.faults = [("raw", answer.encode())]
-    assert fetched() == DATA
+def test_a_wrong_range_is_refused(server, fetch, tmp_path, span):
+    write_part(tmp_path, server, DATA[:100])
+    response = f"HTTP/1.1 206 Partial\r\nContent-Range: {span}\r\nContent-Length: 5\r\n\r\n12345"
+    server.faults = [("raw", response.encode())]
+    assert fetch() == DATA
     assert server.ranges == ["bytes=100-", None]
 
 
-def test_a_silent_connection_is_given_up_and_continued(server, fetched, tmp_path):
-    server.faults = [("well", None, 100_000, True)]
-    assert fetched(timeout=0.5) == DATA
+def test_a_silent_connection_is_closed_and_the_download_continues(server, fetch, tmp_path):
+    server.faults = [("send_file", None, 100_000, True)]
+    assert fetch(timeout=0.5) == DATA
     assert server.ranges == [None, "bytes=100000-"]
-    server.faults = [("well", None, 5, True)] * 4
+    server.faults = [("send_file", None, 5, True)] * 4
     with pytest.raises(DownloadFailed, match="b: the connection broke: timed out; 20 bytes"):
         server.files["/b"] = DATA
         download(f"{server.address}/b", tmp_path / "b", timeout=0.2)
 
 
-def test_a_slow_one_is_not(server, fetched):
-    """A byte now and then is no silence, however long the whole takes."""
+def test_a_slow_connection_is_not_closed(server, fetch):
+    """Regular bytes keep a connection open, no matter how long the file takes."""
     server.files["/a.zip"] = DATA[:12]
     server.faults = [("trickle",)]
-    assert fetched(timeout=1.0) == DATA[:12]
+    assert fetch(timeout=1.0) == DATA[:12]
     assert len(server.requests) == 1
 
 
-def test_it_gives_up_after_a_few_attempts_and_keeps_what_came(server, fetched, tmp_path):
-    server.faults = [("well", None, 1000)] * 4
+def test_the_download_gives_up_after_a_few_attempts_and_keeps_its_bytes(server, fetch, tmp_path):
+    server.faults = [("send_file", None, 1000)] * 4
     with pytest.raises(DownloadFailed, match=r"a.zip: cut off after 4,000 of 300,000 bytes; 4,000"):
-        fetched()
-    assert fetched() == DATA
+        fetch()
+    assert fetch() == DATA
     assert server.ranges[-1] == "bytes=4000-"
 
 
 @pytest.mark.parametrize("code", [401, 403, 404, 406, 410])
-def test_a_refusal_is_final(server, fetched, tmp_path, code):
+def test_a_refusal_is_final(server, fetch, tmp_path, code):
     server.faults = [("status", code)]
-    with pytest.raises(DownloadFailed, match=rf"/a.zip: the server said {code} \w+") as caught:
-        fetched()
-    assert caught.value.status == code
+    with pytest.raises(DownloadFailed, match=rf"/a.zip: the server said {code} \w+") as raised:
+        fetch()
+    assert raised.value.status == code
     assert len(server.requests) == 1 and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])
-def test_a_server_in_trouble_is_asked_again(server, fetched, code):
-    server.faults = [("well", None, 1000), ("status", code), ("status", code)]
-    assert fetched() == DATA
+def test_a_server_with_a_temporary_error_is_asked_again(server, fetch, code):
+    server.faults = [("send_file", None, 1000), ("status", code), ("status", code)]
+    assert fetch() == DATA
     assert server.ranges[-1] == "bytes=1000-"
     server.faults = [("status", code)] * 4
     with pytest.raises(DownloadFailed, match=f"the server said {code}"):
         download(f"{server.address}/b", "b")
 
 
-def test_a_page_is_no_file(server, fetched, tmp_path):
-    hold(tmp_path, server, DATA[:100])
+def test_a_web_page_is_not_taken_for_the_file(server, fetch, tmp_path):
+    write_part(tmp_path, server, DATA[:100])
     page = b"<html>sign in to the network</html>"
-    answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page
-    server.faults = [("raw", answer)]
+    response = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page
+    server.faults = [("raw", response)]
     with pytest.raises(DownloadFailed, match=r"expected a file; received a web page \(HTML\)"):
-        fetched()
-    assert Part(tmp_path / "a.zip").size == 100, "what is there is none the worse for it"
+        fetch()
+    assert Part(tmp_path / "a.zip").size == 100, "the part is unchanged"
 
 
 @pytest.mark.parametrize(
-    "answer, message",
+    "response, message",
     [
         (b"what?\r\n\r\n", "no answer: what"),
         (b"", "no answer: Remote end closed connection"),
@@ -230,21 +231,21 @@ def test_a_page_is_no_file(server, fetched, tmp_path):
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "the connection broke"),
     ],
 )
-def test_garbage_is_one_line(server, fetched, answer, message):
-    server.faults = [("raw", answer)] * 4
+def test_an_invalid_response_is_an_error(server, fetch, response, message):
+    server.faults = [("raw", response)] * 4
     with pytest.raises(DownloadFailed, match=message):
-        fetched()
+        fetch()
 
 
-def test_pieces_without_a_length(server, fetched):
+def test_a_response_may_have_no_length(server, fetch):
     chunks = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     server.faults = [("raw", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)]
-    assert fetched() == b"abcde"
+    assert fetch() == b"abcde"
 
 
-def test_nobody_there(tmp_path):
-    with serving() as gone:
-        address = gone.address
+def test_a_missing_server_is_an_error(tmp_path):
+    with serving() as stopped_server:
+        address = stopped_server.address
     with pytest.raises(DownloadFailed, match=f"{address}/a: no answer: Connection refused"):
         download(f"{address}/a", tmp_path / "a")
     with pytest.raises(DownloadFailed, match="http://nowhere.invalid/a: no answer: "):
@@ -252,10 +253,10 @@ def test_nobody_there(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_redirects(server, fetched):
+def test_redirects_to_http_are_followed_a_few_times_and_others_refused(server, fetch):
     server.faults = [("redirect", "/elsewhere/../../../b.zip")]
     server.files["/b.zip"] = DATA
-    assert fetched() == DATA
+    assert fetch() == DATA
     for address in ("/a.zip", "file:///etc/passwd", "ftp://127.0.0.1:1/x"):
         server.faults = [("redirect", address)] * 20
         with pytest.raises(DownloadFailed, match="127.0.0.1"):
@@ -264,7 +265,7 @@ def test_redirects(server, fetched):
 
 @pytest.fixture
 def secure_server(tmp_path):
-    """One with a certificate of its own making."""
+    """A server with a self-signed certificate."""
     if not shutil.which("openssl"):
         pytest.skip("needs the command openssl, to make a certificate")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -283,7 +284,7 @@ def secure_server(tmp_path):
         yield server
 
 
-def test_https_is_never_left(secure_server, server, tmp_path, monkeypatch):
+def test_a_redirect_never_leads_from_https_to_http(secure_server, server, tmp_path, monkeypatch):
     address = secure_server.address.replace("http:", "https:") + "/a"
     with pytest.raises(DownloadFailed, match="/a: its certificate is not valid: self.signed"):
         download(address, tmp_path / "a")
@@ -296,12 +297,12 @@ def test_https_is_never_left(secure_server, server, tmp_path, monkeypatch):
     assert not server.requests
 
 
-def test_no_room(server, fetched, tmp_path):
-    """What the server promises is more than any disk has; and a disk that is full on the way."""
+def test_a_full_disk_is_an_os_error_and_the_part_is_kept(server, fetch, tmp_path):
+    """A disk may be too small for the announced length, or fill up during the download."""
     server.faults = [("raw", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000000000\r\n\r\nab")]
-    with pytest.raises(OSError, match="No space left on device") as caught:
-        fetched()
-    assert caught.value.filename == str(tmp_path)
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        fetch()
+    assert raised.value.filename == str(tmp_path)
     program = """
 import signal, sys
 from kseq.corpora.downloads import download
@@ -317,7 +318,7 @@ except OSError as error:
         text=True,
     )
     assert done.stdout == f"File too large {tmp_path / 'a.zip.part'}\n", done.stderr
-    assert fetched() == DATA
+    assert fetch() == DATA
     assert server.ranges[-1] == "bytes=100000-"
 
 
@@ -326,15 +327,15 @@ except OSError as error:
     ["", "a.zip", "/etc", "file:///etc/passwd", "ftp://a/b", "http://", "http://a:x/", "http://a b"]
     + ["http://a/\nHost: b", "http://ä/", "https://[1/", "http://a:0/", "http://a:99999/"],
 )
-def test_addresses_that_are_none(address):
+def test_an_invalid_address_is_an_error(address):
     with pytest.raises(ValueError, match="expected an address such as https://.*; received '"):
         downloads.require_address(address)
 
 
-def test_nothing_but_the_part_is_touched(server, fetched, tmp_path):
+def test_no_file_but_the_part_is_touched(server, fetch, tmp_path):
     (tmp_path / "a.zip").write_text("old")
     (tmp_path / "b.zip.part").write_text("another")
-    fetched()
+    fetch()
     assert (tmp_path / "a.zip").read_text() == "old"
     assert (tmp_path / "b.zip.part").read_text() == "another"
     assert sorted(os.listdir(tmp_path)) == ["a.zip", "a.zip.part", "a.zip.part.json", "b.zip.part"]

@@ -1,4 +1,4 @@
-"""Chunks of what comes in, lines that keep one waiting, and columns."""
+"""Chunks of items, lines that are read in the background, columns, and encodings."""
 
 import io
 import itertools
@@ -18,39 +18,39 @@ from kseq.corpora.lines import (
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 6, 7])
-def test_chunks_are_as_large_as_asked_and_lose_nothing(count):
-    found = list(chunks(iter(range(count)), 3))
-    assert list(itertools.chain(*found)) == list(range(count))
-    assert [len(chunk) for chunk in found] == [3] * (count // 3) + [count % 3] * (count % 3 > 0)
+def test_chunks_have_the_requested_size_and_lose_nothing(count):
+    lists = list(chunks(iter(range(count)), 3))
+    assert list(itertools.chain(*lists)) == list(range(count))
+    assert [len(chunk) for chunk in lists] == [3] * (count // 3) + [count % 3] * (count % 3 > 0)
 
 
-def test_a_chunk_is_given_before_more_is_asked_for():
-    asked = []
-    things = (asked.append(number) or number for number in range(5))
-    found = chunks(things, 2)
-    assert next(found) == [0, 1] and asked == [0, 1]
+def test_a_chunk_is_yielded_before_the_next_item_is_read():
+    read = []
+    items = (read.append(number) or number for number in range(5))
+    lists = chunks(items, 2)
+    assert next(lists) == [0, 1] and read == [0, 1]
 
 
-def test_what_came_before_an_error_is_not_lost():
-    def things():
+def test_items_before_an_error_are_not_lost():
+    def items():
         yield from "abcd"
         raise OSError("the pipe broke")
 
-    found = chunks(things(), 3)
-    assert next(found) == ["a", "b", "c"] and next(found) == ["d"]
+    lists = chunks(items(), 3)
+    assert next(lists) == ["a", "b", "c"] and next(lists) == ["d"]
     with pytest.raises(OSError, match="the pipe broke"):
-        next(found)
-    # At the border of a chunk there is nothing left to give.
-    found = chunks(things(), 4)
-    assert next(found) == ["a", "b", "c", "d"]
+        next(lists)
+    # An error after a full chunk leaves no shorter one.
+    lists = chunks(items(), 4)
+    assert next(lists) == ["a", "b", "c", "d"]
     with pytest.raises(OSError, match="the pipe broke"):
-        next(found)
+        next(lists)
 
 
-def test_nobody_waits_who_has_one_already():
+def test_a_chunk_with_an_item_is_yielded_rather_than_wait_for_more():
     waits = iter([False, True, True, False, False])
-    found = list(chunks("abcde", 3, lambda: next(waits)))
-    assert found == [["a", "b"], ["c"], ["d", "e"]]
+    lists = list(chunks("abcde", 3, lambda: next(waits)))
+    assert lists == [["a", "b"], ["c"], ["d", "e"]]
 
 
 def test_waiting_lines_come_in_order_and_end():
@@ -60,55 +60,55 @@ def test_waiting_lines_come_in_order_and_end():
     assert list(WaitingLines([])) == []
 
 
-def test_one_can_ask_whether_the_next_line_is_there():
-    more, there = threading.Event(), threading.Event()
+def test_waiting_lines_know_whether_the_next_line_is_still_to_come():
+    is_continued, is_read = threading.Event(), threading.Event()
 
     def lines():
         yield "one"
         yield "two"
-        there.set()
-        assert more.wait(60)
+        is_read.set()
+        assert is_continued.wait(60)
         yield "three"
 
     waiting = WaitingLines(lines())
-    assert there.wait(60)
-    found = iter(waiting)
+    assert is_read.wait(60)
+    iterator = iter(waiting)
     assert not waiting.is_waiting()
-    assert [next(found), waiting.is_waiting(), next(found)] == ["one", False, "two"]
+    assert [next(iterator), waiting.is_waiting(), next(iterator)] == ["one", False, "two"]
     assert waiting.is_waiting()
-    more.set()
-    assert list(found) == ["three"]
+    is_continued.set()
+    assert list(iterator) == ["three"]
 
 
-def test_an_error_comes_to_whoever_takes_the_lines_and_after_them():
+def test_an_error_is_raised_for_the_reader_after_the_lines_before_it():
     def lines():
         yield "one"
         raise ValueError("line 2: not valid UTF-8")
 
-    found = iter(WaitingLines(lines()))
-    assert next(found) == "one"
+    iterator = iter(WaitingLines(lines()))
+    assert next(iterator) == "one"
     with pytest.raises(ValueError, match="line 2: not valid UTF-8"):
-        next(found)
+        next(iterator)
 
 
-def test_lines_without_end_are_not_all_held():
-    """Whoever reads a pipe in the background stops when nobody takes what was read."""
-    taken, full = [], threading.Event()
+def test_endless_lines_fill_the_queue_and_no_more():
+    """The thread stops reading when nobody takes its lines."""
+    read, full = [], threading.Event()
 
     def lines():
         for number in itertools.count():
-            taken.append(number)
+            read.append(number)
             if number == WaitingLines._ROOM:
-                full.set()  # one more than fits is in the reader's hand
+                full.set()  # The queue is full, and the thread holds one more.
             yield number
 
-    found = iter(WaitingLines(lines()))
+    iterator = iter(WaitingLines(lines()))
     assert full.wait(60)
-    assert len(taken) == WaitingLines._ROOM + 1
-    assert [next(found), next(found)] == [0, 1]
+    assert len(read) == WaitingLines._ROOM + 1
+    assert [next(iterator), next(iterator)] == [0, 1]
 
 
-def test_columns(tmp_path):
+def test_columns_of_a_blank_line_are_empty_and_a_single_column_is_an_error(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("a\tb\n\n \nc\td\te\n\t\n")
     assert list(read_columns(path)) == [
@@ -150,13 +150,13 @@ def test_an_error_about_the_encoding_names_the_file_and_the_line(content, messag
     assert raised.value.line == (int(named_line[1]) if named_line else 1)
 
 
-def test_a_zero_byte_is_no_other_encoding():
+def test_a_few_zero_bytes_are_not_taken_for_utf_16():
     lines = [(1, "a\0long line"), (2, "\0\0\0\0")]
     assert list(decode_lines(io.BytesIO(b"a\0long line\n\0\0\0\0\n"), "x")) == lines
 
 
 @pytest.mark.parametrize("name", ["pairs.tar.gz", "pairs.TGZ", "pairs.tsv.bz2", "pairs.txt.xz"])
-def test_archives_of_other_kinds_are_not_taken_for_text(tmp_path, name):
+def test_unsupported_archives_are_refused_rather_than_read_as_text(tmp_path, name):
     (tmp_path / name).write_bytes(b"\x1f\x8b\x08 whatever it holds")
     with pytest.raises(ValueError, match=f"{name}: expected a plain file, a .gz or a .zip; unpack"):
         next(read_lines(tmp_path / name))

@@ -1,4 +1,4 @@
-"""Which files a name stands for, and how each of them is read."""
+"""The files that names and patterns mean, and how each kind of file is read."""
 
 import gzip
 import pathlib
@@ -12,7 +12,7 @@ from kseq.corpora.pairs import Pairs
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Three TSVs and two line-aligned files, and no folder before their names."""
+    """The current folder, with three TSVs and two line-aligned files."""
     monkeypatch.chdir(tmp_path)
     for number in (1, 2, 10):
         write(f"{number}.tsv", f"a{number}\tb{number}\n")
@@ -36,7 +36,7 @@ def read(*files):
     return [pair for pair in Pairs(files).with_blank() if any(map(str.strip, pair))]
 
 
-def test_a_pattern_stands_for_the_files_that_match_it_by_name(folder):
+def test_a_pattern_means_the_files_that_match_it_in_order_of_their_names(folder):
     assert read("*.tsv") == [("a1", "b1"), ("a10", "b10"), ("a2", "b2")]
     assert [path.name for path in Pairs("*.tsv").files] == ["1.tsv", "10.tsv", "2.tsv"]
     assert read("1.tsv", "[2-9].tsv") == [("a1", "b1"), ("a2", "b2")]
@@ -44,20 +44,20 @@ def test_a_pattern_stands_for_the_files_that_match_it_by_name(folder):
     assert len(read("*.tsv")) == 3
 
 
-def test_a_file_may_be_called_like_a_pattern(folder):
+def test_a_name_that_looks_like_a_pattern_may_be_a_file(folder):
     write("[1].tsv", "x\ty\n")
     assert read("[1].tsv") == [("x", "y")]
 
 
-def test_the_first_lines_tell_two_files_of_pairs_from_two_sides(folder):
+def test_the_first_lines_distinguish_files_of_pairs_from_sides(folder):
     assert read("2.tsv", "1.tsv") == [("a2", "b2"), ("a1", "b1")]
-    # One of these has a tab in its first line, which is text.
+    # One line of a side has a tab, which is part of the text.
     assert read("train.de", "train.en") == [("eins", "one\ttab"), ("zwei", "two")]
     assert PairFiles(["train.de", "train.en"]).are_aligned
     assert not PairFiles(["1.tsv", "2.tsv"]).are_aligned
 
 
-def test_sides_of_many_files_belong_together_in_order(folder):
+def test_sides_of_several_files_are_paired_in_order(folder):
     for language in ("de", "en"):
         for part in "ab":
             write(f"{language}/{part}", f"{language} {part} 1\n{language} {part} 2\n")
@@ -71,7 +71,7 @@ def test_sides_of_many_files_belong_together_in_order(folder):
     assert str(PairFiles(["de/*", "en/*"])) == "de/a … b (2 files) and en/a … b (2 files)"
 
 
-def test_lines_are_placed_by_file_and_number(folder):
+def test_every_line_comes_with_its_file_and_number(folder):
     places = [(str(path), number) for path, number, _, _ in PairFiles("*.tsv")]
     assert places == [("1.tsv", 1), ("10.tsv", 1), ("2.tsv", 1)]
     assert [number for _, number, _, _ in PairFiles(["train.de", "train.en"])] == [1, 2, 3, 4]
@@ -90,51 +90,51 @@ def test_lines_are_placed_by_file_and_number(folder):
         (["train.de", "1.tsv", "2.tsv"], ValueError, "train.de, line 3: expected source, tab"),
     ],
 )
-def test_what_cannot_be_found(folder, files, error, message):
+def test_missing_or_contradictory_files_are_errors(folder, files, error, message):
     with pytest.raises(error, match=message):
         read(files)
 
 
-def test_a_zip_as_opus_packs_it(folder):
+def test_a_zip_of_two_aligned_files_is_read_as_opus_packs_it(folder):
     sides = {"Tatoeba_de__en_en": "Hi\nGo\n", "Tatoeba_de__en_de": "Hallo\nGeh\n"}
     pack("opus.zip", **sides, Tatoeba_de__en_ids="1\n2\n", README="notes", LICENSE="", x_xml="<x>")
     assert read("opus.zip") == [("Hallo", "Hi"), ("Geh", "Go")]
     assert not PairFiles("opus.zip").are_aligned
-    # Beside another archive, each holds its own pairs.
+    # Two archives are two files of pairs.
     assert read("opus.zip", "opus.zip", "1.tsv") == read("opus.zip") * 2 + [("a1", "b1")]
     assert read("opus.zip", "1.tsv") == [("Hallo", "Hi"), ("Geh", "Go"), ("a1", "b1")]
 
 
-def test_the_name_of_a_zip_may_tell_the_order_of_its_languages(folder):
+def test_the_name_of_a_zip_may_give_the_order_of_its_languages(folder):
     for name in ("en-de.txt.zip", "corpus.en-de.zip"):
         pack(name, train_de="Hallo\n", train_en="Hi\n")
         assert read(name) == [("Hi", "Hallo")]
-    # What the files are called themselves comes first.
+    # The names of the files take precedence.
     pack("en-de.zip", de__en_de="Hallo\n", de__en_en="Hi\n")
     assert read("en-de.zip") == [("Hallo", "Hi")]
 
 
-def test_regions_of_languages(folder):
+def test_languages_in_names_may_have_regions(folder):
     with zipfile.ZipFile("en-pt_BR.txt.zip", "w") as archive:
         archive.writestr("OpenSubtitles.en-pt_BR.pt_BR", "Oi\n")
         archive.writestr("OpenSubtitles.en-pt_BR.en", "Hi\n")
     assert read("en-pt_BR.txt.zip") == [("Hi", "Oi")]
 
 
-def test_a_tsv_beside_notices(folder):
+def test_notices_in_a_zip_are_ignored(folder):
     pack("pairs.zip", **{"pairs_tsv": "a\tb\n", "README_md": "x", "LICENSE": "x", "COPYING": "x"})
     assert read("pairs.zip") == [("a", "b")]
 
 
-def test_two_zips_of_one_side_each(folder):
+def test_two_zips_may_hold_one_side_each(folder):
     pack("de.zip", train_de="Hallo\n")
     pack("en.zip", train_en="Hi\n")
     assert read("de.zip", "en.zip") == [("Hallo", "Hi")]
 
 
-def test_zips_that_do_not_tell(folder):
+def test_ambiguous_and_damaged_zips_are_errors(folder):
     pack("train.zip", train_de="Hallo\n", train_en="Hi\n")
-    with pytest.raises(ValueError, match=r"holds train.de and train.en, and no name tells which"):
+    with pytest.raises(ValueError, match=r"holds train.de and train.en, but no name says which"):
         read("train.zip")
     names = [f"{split}_de__en_{side}" for split in ("train", "valid") for side in ("de", "en")]
     pack("all.zip", **dict.fromkeys(names, "x\n"))
@@ -151,7 +151,7 @@ def test_zips_that_do_not_tell(folder):
         read("broken.zip")
 
 
-def test_a_pronouncing_dictionary_is_told_by_its_name(folder):
+def test_a_pronouncing_dictionary_is_recognised_by_its_name(folder):
     write("words.dict", "cat K AE1 T\ndog D AO1 G # animal\n")
     with gzip.open("words.dict.gz", "wt") as file:
         file.write(pathlib.Path("words.dict").read_text())

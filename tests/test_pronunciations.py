@@ -1,4 +1,4 @@
-"""Pronouncing dictionaries, the real one among them."""
+"""Pronouncing dictionaries, including the real one."""
 
 import collections
 import gzip
@@ -14,7 +14,7 @@ def read(path, text):
     return list(read_pronunciations(path))
 
 
-def test_words_with_one_pronunciation_without_stress(tmp_path):
+def test_words_with_one_pronunciation_are_read_without_stress(tmp_path):
     text = (
         "# a comment\n\na AH0\na(2) EY1\naalto AA1 L T OW2 # name, finnish\n"
         "b(3) B\nsmile's S M AY1 L Z\ntwice T\nlast L\ntwice T W\nc B # \n"
@@ -28,20 +28,21 @@ def test_words_with_one_pronunciation_without_stress(tmp_path):
     ]
 
 
-def test_a_word_alone(tmp_path):
+def test_a_word_without_phonemes_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="words.dict, line 2: expected a word and its phonemes"):
         read(tmp_path / "words.dict", "a AH0\nb # nothing\n")
 
 
-def test_the_real_dictionary(shared_data):
-    """Against a plain account of the same file."""
+def test_the_real_dictionary_agrees_with_a_plain_reading_of_it(shared_data):
     path = shared_data / "cmudict" / "cmudict.dict.gz"
-    found = {}
+    variants = {}
     for line in gzip.decompress(path.read_bytes()).decode().splitlines():
         word, *phonemes = re.sub("#.*", "", line).split()
-        found.setdefault(re.sub(r"\(\d\)$", "", word), []).append(phonemes)
-    expected = {word: each[0] for word, each in found.items() if len(each) == 1}
+        variants.setdefault(re.sub(r"\(\d\)$", "", word), []).append(phonemes)
+    expected = {word: lists[0] for word, lists in variants.items() if len(lists) == 1}
     pairs = {word: phonemes for _, word, phonemes in read_pronunciations(path)}
-    assert pairs == {word: re.sub(r"\d", "", " ".join(each)) for word, each in expected.items()}
+    assert pairs == {
+        word: re.sub(r"\d", "", " ".join(phonemes)) for word, phonemes in expected.items()
+    }
     phonemes = collections.Counter(" ".join(pairs.values()).split())
-    assert len(phonemes) == 39  # of ARPAbet, as the dictionary's own page counts them
+    assert len(phonemes) == 39  # phonemes of ARPAbet, as documented by the dictionary

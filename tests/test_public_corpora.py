@@ -1,4 +1,4 @@
-"""What `fetch` brings, from a server with the files of the originals, whole and broken."""
+"""Fetching corpora from a server with copies of their files, some of them damaged."""
 
 import gzip
 import hashlib
@@ -16,22 +16,24 @@ from file_server import serving
 import kseq
 from kseq import DownloadFailed, fetch, files
 from kseq.corpora import downloads, public_corpora
+from kseq.corpora.integrity import check_file
 
 PAIRS = "".join(f"Sentence {n}.\tFrase {n}.\tCC-BY 2.0\n" for n in range(500)).encode()
 DICTIONARY = b"'bout B AW1 T\na AH0\na(2) EY1\naalborg AO1 L B AO0 R G # place, danish\n"
 
 
 def archive(members=None, compression=zipfile.ZIP_DEFLATED):
-    """A zip as manythings.org has them."""
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w", compression) as file:
+    """Returns a zip as manythings.org packs it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as file:
         for name, content in (members or {"spa.txt": PAIRS, "_about.txt": b"terms"}).items():
-            member = zipfile.ZipInfo(name)  # of 1980: the same bytes every time
+            member = zipfile.ZipInfo(name)  # It has the date 1980: the same bytes every time.
             file.writestr(member, content, compression)
-    return written.getvalue()
+    return buffer.getvalue()
 
 
-def everything_below(folder):
+def contents_of(folder):
+    """Returns all files and folders in a folder, with the bytes of the files."""
     return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
 
 
@@ -48,15 +50,15 @@ def server():
         yield server
 
 
-def test_a_language_pair(server, tmp_path):
+def test_a_language_pair_is_fetched_as_it_is(server, tmp_path):
     (path,) = fetch("spa-eng", tmp_path / "new" / "data", base=server.address)
     assert path == tmp_path / "new" / "data" / "spa-eng.zip"
     assert path.read_bytes() == archive()
-    assert os.listdir(path.parent) == ["spa-eng.zip"], "nothing else is left"
+    assert os.listdir(path.parent) == ["spa-eng.zip"], "nothing else is in the folder"
     assert next(iter(kseq.load_corpus(path).train)) == ("Sentence 0.", "Frase 0.")
 
 
-def test_what_is_there_is_not_fetched_again(server, tmp_path):
+def test_existing_files_are_not_fetched_again(server, tmp_path):
     server.files = {f"/mirror{path}": data for path, data in server.files.items()}
     for name in ("spa-eng", "cmudict"):
         (path,) = fetch(name, tmp_path, base=f"{server.address}/mirror/")
@@ -65,8 +67,8 @@ def test_what_is_there_is_not_fetched_again(server, tmp_path):
         assert (path.stat().st_mtime_ns, len(server.requests)) == before
 
 
-def test_a_cut_download_is_continued_by_the_next_call(server, tmp_path):
-    server.faults = [("well", None, 1000), *[("status", 503)] * 3]
+def test_the_next_call_continues_an_interrupted_download(server, tmp_path):
+    server.faults = [("send_file", None, 1000), *[("status", 503)] * 3]
     with pytest.raises(DownloadFailed, match="the server said 503 .*; 1,000 bytes are kept"):
         fetch("spa-eng", tmp_path, base=server.address)
     (path,) = fetch("spa-eng", tmp_path, base=server.address)
@@ -74,24 +76,26 @@ def test_a_cut_download_is_continued_by_the_next_call(server, tmp_path):
     assert path.read_bytes() == archive()
 
 
-def test_the_dictionary_is_packed_the_same_every_time(server, tmp_path):
+def test_the_dictionary_is_compressed_to_the_same_bytes_every_time(server, tmp_path):
     folders = [tmp_path / "one", tmp_path / "two"]
-    one, two = (fetch("cmudict", folder, base=server.address)[0] for folder in folders)
-    assert one.name == "cmudict.dict.gz" and gzip.decompress(one.read_bytes()) == DICTIONARY
-    assert one.read_bytes() == two.read_bytes()
-    assert one.read_bytes()[3:8] == bytes(5), "neither name nor time"
+    first, second = (fetch("cmudict", folder, base=server.address)[0] for folder in folders)
+    assert first.name == "cmudict.dict.gz" and gzip.decompress(first.read_bytes()) == DICTIONARY
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes()[3:8] == bytes(5), "neither name nor time"
     assert os.listdir(folders[0]) == ["cmudict.dict.gz"]
 
 
 def serve_multi30k(server, folder):
-    """As upstream has them: raw files packed, tokenised ones plain."""
+    """Serves the files as upstream does: raw ones compressed, tokenised ones plain."""
     for path in folder.glob("*.gz"):
         server.files[f"/raw/{path.name}"] = path.read_bytes()
     for path in folder.glob("tok/*.gz"):
         server.files[f"/tok/{path.stem}"] = gzip.decompress(path.read_bytes())
 
 
-def test_multi30k(server, shared_data, tmp_path):
+def test_multi30k_is_fetched_and_a_missing_file_alone_is_fetched_again(
+    server, shared_data, tmp_path
+):
     folder = shared_data / "multi30k"
     serve_multi30k(server, folder)
     paths = fetch("multi30k", tmp_path, base=server.address)
@@ -101,14 +105,14 @@ def test_multi30k(server, shared_data, tmp_path):
     for path in paths:
         original = folder / path.relative_to(tmp_path)
         assert gzip.decompress(path.read_bytes()) == gzip.decompress(original.read_bytes())
-    asked = len(server.requests)
+    count = len(server.requests)
     paths[3].unlink()
     fetch("multi30k", tmp_path, base=server.address)
-    assert [path for path, _ in server.requests[asked:]] == [f"/raw/{paths[3].name}"]
+    assert [path for path, _ in server.requests[count:]] == [f"/raw/{paths[3].name}"]
 
 
 @pytest.mark.parametrize("name", ["multi30k/train.de.gz", "multi30k/tok/val.lc.norm.tok.en.gz"])
-def test_a_byte_that_is_wrong_is_found(server, shared_data, tmp_path, name):
+def test_a_wrong_byte_is_an_error(server, shared_data, tmp_path, name):
     serve_multi30k(server, shared_data / "multi30k")
     address = name.replace("multi30k/tok", "/tok").replace("multi30k", "/raw")
     address = address.removesuffix(".gz") if "tok" in name else address
@@ -122,7 +126,7 @@ def test_a_byte_that_is_wrong_is_found(server, shared_data, tmp_path, name):
     assert not [path for path in tmp_path.rglob(f"{os.path.basename(address)}*") if path.exists()]
 
 
-def test_the_public_archives_and_the_dictionary(server, shared_data, tmp_path):
+def test_the_real_archives_and_the_real_dictionary_pass_their_checks(server, shared_data, tmp_path):
     for name in ("spa-eng", "cmn-eng"):
         original = shared_data / "tatoeba" / f"{name}.zip"
         server.files[f"/{name}.zip"] = original.read_bytes()
@@ -149,7 +153,7 @@ def test_the_public_archives_and_the_dictionary(server, shared_data, tmp_path):
     ]
     + ["eng-spa", "spa-eng\n", "spä-eng", "spa-eng/../../x", "\0", "multi30k/..", None, 7],
 )
-def test_names_that_are_none(server, tmp_path, name):
+def test_an_unknown_name_is_an_error(server, tmp_path, name):
     message = "unknown corpus: .*; expected multi30k, cmudict or a language pair of https://www"
     with pytest.raises(ValueError, match=message):
         fetch(name, tmp_path / "inside", base=server.address)
@@ -157,18 +161,18 @@ def test_names_that_are_none(server, tmp_path, name):
 
 
 def test_an_archive_writes_nothing_outside_its_folder(server, tmp_path):
-    """It is kept as it is, whatever it would unpack to."""
+    """The archive is not unpacked."""
     evil = {"../../evil.txt": PAIRS, "/tmp/evil": b"x", "..\\evil": b"x", "a/../../b": b"x"}
     server.files["/spa-eng.zip"] = archive(evil)
     inside = tmp_path / "a" / "b"
     (path,) = fetch("spa-eng", inside, base=server.address)
-    assert set(everything_below(tmp_path)) == {tmp_path / "a", inside, path}
+    assert set(contents_of(tmp_path)) == {tmp_path / "a", inside, path}
     assert not os.path.exists("/tmp/evil")
 
 
 def damaged_archives():
     whole = archive()
-    yield b"", "expected a whole file; received a damaged one: File is not a zip file"
+    yield b"", "expected a complete file; received a damaged one: File is not a zip file"
     yield b"<html>not found</html>", "received a damaged one: File is not a zip file"
     yield whole[: len(whole) // 2], "received a damaged one: File is not a zip file"
     wrong = archive(compression=zipfile.ZIP_STORED).replace(b"Frase 7.", b"Frase 8.")
@@ -189,7 +193,7 @@ def damaged_archives():
 
 
 @pytest.mark.parametrize("data, message", list(damaged_archives()))
-def test_what_is_not_whole_is_removed_and_said(server, tmp_path, data, message):
+def test_a_damaged_archive_is_removed_and_reported(server, tmp_path, data, message):
     server.files["/spa-eng.zip"] = data
     with pytest.raises(DownloadFailed, match=f"{server.address}/spa-eng.zip: .*{message}.*remove"):
         fetch("spa-eng", tmp_path / "data", base=server.address)
@@ -207,40 +211,40 @@ def test_what_is_not_whole_is_removed_and_said(server, tmp_path, data, message):
         (b"\xff" * 200_000, "received in line 1"),
     ],
 )
-def test_what_is_no_dictionary(server, tmp_path, data, message):
+def test_a_damaged_dictionary_is_removed_and_reported(server, tmp_path, data, message):
     server.files["/cmudict.dict"] = data
     with pytest.raises(DownloadFailed, match=message):
         fetch("cmudict", tmp_path / "data", base=server.address)
     assert not list(tmp_path.iterdir())
 
 
-def test_damage_of_any_kind_is_one_of_our_errors(server, tmp_path):
-    """Every byte of a small archive, changed: it is found, or the text is the same."""
+def test_damage_to_any_byte_of_an_archive_is_found_or_harmless(server, tmp_path):
+    """Changes each byte of a small archive."""
     whole = archive({"spa.txt": PAIRS[:60], "_about.txt": b"terms"})
     file = public_corpora.find_corpus("spa-eng").files[0]
     for place in range(len(whole)):
         for value in (0, 255, whole[place] ^ 1):
             data = whole[:place] + bytes([value]) + whole[place + 1 :]
             try:
-                public_corpora._check(file, io.BytesIO(data))
+                check_file(file.check, io.BytesIO(data))
             except ValueError:
                 continue
             with zipfile.ZipFile(io.BytesIO(data)) as read:
                 assert PAIRS[:60] in [read.read(name) for name in read.namelist()]
 
 
-def test_a_file_of_ones_own_is_not_touched(server, tmp_path):
-    """Even where it has the name of one that would be fetched."""
+def test_an_existing_file_of_the_user_is_not_touched(server, tmp_path):
+    """Its name is that of a file that would be fetched."""
     for name, file in (("spa-eng", "spa-eng.zip"), ("cmudict", "cmudict.dict.gz")):
         (tmp_path / file).write_text("mine")
-        message = f"{file} is there already and not what stands at {server.address}/.*; move it"
+        message = f"{file} is there already, but is not the file at {server.address}/.*; move it"
         with pytest.raises(FileExistsError, match=message):
             fetch(name, tmp_path, base=server.address)
         assert (tmp_path / file).read_text() == "mine"
     assert not server.requests
 
 
-def test_a_pair_that_is_not_there(server, tmp_path):
+def test_a_language_pair_that_the_server_lacks_is_an_error(server, tmp_path):
     message = "xyz-eng.zip: the server said 404 .*; is there no language pair xyz-eng. https://"
     with pytest.raises(ValueError, match=message):
         fetch("xyz-eng", tmp_path / "data", base=server.address)
@@ -250,14 +254,14 @@ def test_a_pair_that_is_not_there(server, tmp_path):
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
-def test_options_that_are_wrong(tmp_path, timeout):
+def test_invalid_options_are_errors(tmp_path, timeout):
     with pytest.raises(ValueError, match=f"seconds above 0; received {timeout}"):
         fetch("spa-eng", tmp_path, timeout=timeout)
     with pytest.raises(ValueError, match="expected an address such as .*; received 'file:///etc'"):
         fetch("spa-eng", tmp_path, base="file:///etc")
 
 
-def test_places_that_cannot_be_written_to(server, tmp_path):
+def test_a_folder_that_cannot_be_written_to_is_an_error(server, tmp_path):
     (tmp_path / "file").touch()
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(NotADirectoryError, match=f"expected a folder; .*{tmp_path}/file$"):
@@ -268,11 +272,11 @@ def test_places_that_cannot_be_written_to(server, tmp_path):
     assert not server.requests
 
 
-def test_a_folder_that_belongs_to_others(server):
-    """As somebody who is not root, who may write anywhere."""
+def test_a_folder_without_permission_is_an_error(server):
+    """Runs as another user than root, who may write anywhere."""
     program = """
 import os, sys
-from kseq.corpora.public_corpora import fetch  # which root alone may read, perhaps
+from kseq.corpora.public_corpora import fetch  # Perhaps only root may read it.
 if os.getuid() == 0:
     os.setuid(65534)
 try:
@@ -283,21 +287,21 @@ except PermissionError as error:
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o555)
         words = ["spa-eng", f"{folder}/a/b", server.address]
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", program, *words], capture_output=True, text=True
         )
-    assert done.stderr == ""
-    assert done.stdout == f"cannot write to the folder {folder}; choose another one\n"
+    assert process.stderr == ""
+    assert process.stdout == f"cannot write to the folder {folder}; choose another one\n"
 
 
-def test_two_at_a_time_are_one_too_many(server, tmp_path):
+def test_only_one_process_at_a_time_fetches_a_corpus(server, tmp_path):
     with files.locked(tmp_path / "spa-eng"):
         with pytest.raises(FileExistsError, match="another process is writing to .*spa-eng; wait"):
             fetch("spa-eng", tmp_path, base=server.address)
         fetch("cmudict", tmp_path, base=server.address)
 
 
-def test_the_originals_are_asked_over_https():
+def test_corpora_are_fetched_over_https():
     names = ("multi30k", "cmudict", "spa-eng")
     for file in (file for name in names for file in public_corpora.find_corpus(name).files):
         downloads.require_address(f"{file.home}/{file.path}")
@@ -305,7 +309,7 @@ def test_the_originals_are_asked_over_https():
         assert not os.path.isabs(file.name) and ".." not in file.name
 
 
-def test_the_list_says_it_all_in_a_hundred_columns():
+def test_the_table_fits_in_a_hundred_columns():
     table = public_corpora.table()
     for word in ("multi30k", "cmudict", "spa-eng", "CC BY", "BSD", "not commerce", "6.2 MB"):
         assert word in table
@@ -313,10 +317,10 @@ def test_the_list_says_it_all_in_a_hundred_columns():
 
 
 @pytest.mark.parametrize("name", ["multi30k", "cmudict", "spa-eng"])
-def test_the_next_command_names_files_that_are_there(name):
+def test_the_next_command_names_files_of_the_corpus(name):
     """In a folder whose name needs quotes."""
     corpus = public_corpora.find_corpus(name)
     words = shlex.split(corpus.next_command("my {data}"))
     assert words[:3] == ["kseq", "train", "--train"]
-    named = {word for word in words if word.startswith("my {data}/")}
-    assert named and named <= {f"my {{data}}/{file.name}" for file in corpus.files}
+    files = {word for word in words if word.startswith("my {data}/")}
+    assert files and files <= {f"my {{data}}/{file.name}" for file in corpus.files}

@@ -1,4 +1,4 @@
-"""Real values in TFRecord files, the faulty ones among them."""
+"""Real values in TFRecord files, including faulty ones."""
 
 import gzip
 import resource
@@ -12,22 +12,22 @@ from kseq.corpora.values import ValuePairs, write_records
 
 
 @pytest.mark.parametrize("name", ["a.tfrecord", "a.tfrecords", "a.tfrecord.gz"])
-def test_records_give_back_what_was_written(tmp_path, index, arrays, name):
+def test_records_hold_the_pairs_that_were_written(tmp_path, index, arrays, name):
     pairs = list(ValuePairs(index))
     write_records(tmp_path / name, pairs)
     assert ValuePairs.open(tmp_path / name).features == (3, 0)
     for _ in range(2):
         require_pairs(ValuePairs(tmp_path / name), pairs)
-    packed = (tmp_path / name).read_bytes().startswith(b"\x1f\x8b")
-    assert packed is name.endswith(".gz")
-    turned = [("où", arrays[0].astype(np.float64)), ("", arrays[1]), (" ", arrays[1])]
-    write_records(tmp_path / name, turned)
+    is_compressed = (tmp_path / name).read_bytes().startswith(b"\x1f\x8b")
+    assert is_compressed is name.endswith(".gz")
+    swapped = [("où", arrays[0].astype(np.float64)), ("", arrays[1]), (" ", arrays[1])]
+    write_records(tmp_path / name, swapped)
     again = ValuePairs.open(tmp_path / name)
     require_pairs(again, [("où", arrays[0])])
     assert again.features[0] == 0 and again.blank == 2
 
 
-def test_records_are_examples_as_others_read_them(tmp_path):
+def test_records_are_examples_that_tensorflow_can_parse(tmp_path):
     write_records(tmp_path / "a.tfrecord", [(np.arange(6).reshape(3, 2), "où")])
     (record,) = tf.data.TFRecordDataset(str(tmp_path / "a.tfrecord"))
     parsed = tf.io.parse_single_example(
@@ -43,7 +43,7 @@ def test_records_are_examples_as_others_read_them(tmp_path):
     assert parsed["target"].numpy().decode() == "où"
 
 
-def test_the_key_of_a_record_is_what_its_source_is_made_of(tmp_path, arrays):
+def test_the_key_of_a_record_is_the_bytes_of_its_source(tmp_path, arrays):
     path, keys = tmp_path / "a.tfrecord", []
     pairs = ValuePairs(path, lambda key: keys.append(key) or len(keys) != 2)
     write_records(path, [(array, "x") for array in arrays])
@@ -63,16 +63,16 @@ def test_records_stream_within_a_tensorflow_pipeline(tmp_path, arrays):
 
 
 @pytest.mark.parametrize("compression", ["", "GZIP"])
-def test_a_file_of_records_cut_short(tmp_path, compression):
-    """At any place, a few bytes into a record too, where TensorFlow itself sees only an end."""
+def test_a_file_of_records_that_is_cut_short_is_an_error(tmp_path, compression):
+    """At any place, even a few bytes into a record, which TensorFlow takes for the end."""
     path = tmp_path / ("a.tfrecord.gz" if compression else "a.tfrecord")
     pairs = [(np.full((1, 2), number), f"text {number}") for number in range(3)]
     write_records(path, pairs)
     content = path.read_bytes()
     whole = gzip.decompress(content) if compression else content
-    each = len(whole) // 3
-    assert len(whole) == 3 * each
-    for end in (each + 1, each + 8, each + 12, each + 40, 2 * each - 1):
+    size = len(whole) // 3
+    assert len(whole) == 3 * size
+    for end in (size + 1, size + 8, size + 12, size + 40, 2 * size - 1):
         path.write_bytes(gzip.compress(whole[:end]) if compression else whole[:end])
         with pytest.raises(ValueError, match=r"a\.tfrecord\S*, record 2: damaged or cut short; co"):
             list(ValuePairs(path))
@@ -84,7 +84,7 @@ def test_a_file_of_records_cut_short(tmp_path, compression):
 
 
 @pytest.mark.parametrize("name", ["a.tfrecord", "a.tfrecord.gz"])
-def test_damage_within_records(tmp_path, arrays, name):
+def test_a_damaged_record_is_an_error(tmp_path, arrays, name):
     path = tmp_path / name
     write_records(path, [(array, "x") for array in arrays])
     damaged = bytearray(path.read_bytes())
@@ -130,16 +130,16 @@ def test_damage_within_records(tmp_path, arrays, name):
         (example(source=[1.0, 2.0], source_features=[2], target=[b"\xff"]), r"target: not valid U"),
     ],
 )
-def test_records_that_are_no_such_pairs(tmp_path, record, message):
+def test_a_record_that_is_not_a_pair_is_an_error(tmp_path, record, message):
     path = tmp_path / "a.tfrecord"
     write_examples(path, example(source=[1.0, 2.0], target=[b"x"], source_features=[2]), record)
     with pytest.raises(ValueError, match=rf"a\.tfrecord, .*{message}"):
         list(ValuePairs.open(path))
 
 
-def test_records_of_texts_alone(tmp_path):
+def test_pairs_without_an_array_are_not_written(tmp_path):
     for pair, message in (
-        (("a", "b"), "pair 1 for .*: expected an array on one side at least; received text on"),
+        (("a", "b"), "pair 1 for .*: expected an array on at least one side; received text on"),
         (([[1.0]],), "expected source and target; received"),
         ("ab", "expected source and target; received 'ab'"),
     ):
@@ -152,7 +152,7 @@ def test_records_of_texts_alone(tmp_path):
     "name, pairs, message",
     [
         ("a.txt", [("a", "b")], r"a\.txt: expected a name that ends in \.tfrecord, "),
-        ("a.tfrecord", [], r"a\.tfrecord: expected a pair at least; received none"),
+        ("a.tfrecord", [], r"a\.tfrecord: expected at least one pair; received none"),
         (
             "a.tfrecord",
             [("a", np.ones((1, 2))), ("b", np.ones((1, 3)))],
@@ -165,7 +165,7 @@ def test_records_of_texts_alone(tmp_path):
         ),
     ],
 )
-def test_what_cannot_be_written(tmp_path, name, pairs, message):
+def test_invalid_pairs_leave_an_existing_file_unchanged(tmp_path, name, pairs, message):
     (tmp_path / name).write_text("as it was")
     with pytest.raises(ValueError, match=message):
         write_records(tmp_path / name, pairs)
@@ -173,26 +173,26 @@ def test_what_cannot_be_written(tmp_path, name, pairs, message):
     assert (tmp_path / name).read_text() == "as it was"
 
 
-def test_a_failing_disk(tmp_path):
+def test_a_full_disk_is_an_os_error_and_leaves_no_file(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
     try:
-        with pytest.raises(OSError, match="File too large") as caught:
+        with pytest.raises(OSError, match="File too large") as raised:
             write_records(tmp_path / "a.tfrecord", [("x", np.ones((1000, 1000)))])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert caught.value.filename == str(tmp_path / "a.tfrecord")
-    assert str(caught.value).count("a.tfrecord") == 1
+    assert raised.value.filename == str(tmp_path / "a.tfrecord")
+    assert str(raised.value).count("a.tfrecord") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="No such file or directory") as caught:
+def test_a_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="No such file or directory") as raised:
         write_records(tmp_path / "none" / "a.tfrecord", [("x", np.ones((1, 1)))])
-    assert caught.value.filename == str(tmp_path / "none" / "a.tfrecord")
+    assert raised.value.filename == str(tmp_path / "none" / "a.tfrecord")
 
 
-def test_faults_of_what_is_read_are_not_blamed_on_what_is_written(index, tmp_path):
+def test_an_error_of_reading_names_the_file_that_was_read(index, tmp_path):
     (tmp_path / "speech" / "1.npy").unlink()
     with pytest.raises(FileNotFoundError, match=r"index\.tsv, line 2, source: file not found"):
         write_records(tmp_path / "a.tfrecord", ValuePairs(index))
@@ -200,6 +200,6 @@ def test_faults_of_what_is_read_are_not_blamed_on_what_is_written(index, tmp_pat
     def pairs():
         yield "x", np.load(tmp_path / "none.npy")
 
-    with pytest.raises(FileNotFoundError) as caught:
+    with pytest.raises(FileNotFoundError) as raised:
         write_records(tmp_path / "a.tfrecord", pairs())
-    assert caught.value.filename == str(tmp_path / "none.npy")
+    assert raised.value.filename == str(tmp_path / "none.npy")

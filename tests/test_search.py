@@ -1,4 +1,4 @@
-"""Search against exhaustive search and a plain beam search with lists; sampling against counts."""
+"""Search compared with exhaustive search and a plain beam search; sampling compared with counts."""
 
 import numpy as np
 import pytest
@@ -16,10 +16,10 @@ from kseq.special_tokens import END, PAD, START, UNK
 
 
 class RandomModel:
-    """A language model whose logits hang on the whole prefix, by source.
+    """A language model with random logits for each source and each prefix.
 
-    Its state is a number that names the prefix; attention says which prefix was read, and
-    to which of three source positions the model attended then.
+    Its state is the number of the prefix. The attention is the prefix, one-hot, and weights of
+    three source positions.
     """
 
     def __init__(self, seed, vocabulary=6, sources=2, steps=4, spread=2.0):
@@ -62,11 +62,11 @@ class RandomModel:
         required = make_requirements(lengths, **requirements)
         return search(self.step, self.state(), (), spec, strategy or BeamSearch(), required)
 
-    def problem(self, source, **asked):
+    def problem(self, source, **options):
         allowed = [token for token in range(self.vocabulary) if token not in (PAD, START)]
-        asked = {"allowed": allowed, "longest": self.steps, **asked}
+        options = {"allowed": allowed, "longest": self.steps, **options}
         return references.SearchProblem(
-            lambda ids: self.log_probabilities(source, ids), end=END, **asked
+            lambda ids: self.log_probabilities(source, ids), end=END, **options
         )
 
     def coverage(self, source, beta):
@@ -80,6 +80,7 @@ class RandomModel:
 
 
 def beam(beam_size, **options):
+    """Returns a beam search that returns all its hypotheses."""
     return BeamSearch(beam_size=beam_size, n_best=beam_size, **options)
 
 
@@ -88,7 +89,7 @@ def hypothesis_ids(result, source, rank=0):
 
 
 def require_same(result, source, expected, count=None):
-    """The result's hypotheses of a source are those of the reference, in its order."""
+    """Checks that the hypotheses of a source are those of the reference, in its order."""
     count = len(expected) if count is None else count
     for rank, (score, log_probability, ids) in enumerate(expected[:count]):
         assert hypothesis_ids(result, source, rank) == ids
@@ -99,20 +100,20 @@ def require_same(result, source, expected, count=None):
 
 
 @st.composite
-def asked(draw):
-    """Options that change scores or what is allowed: for the search, and for the reference."""
+def search_options(draw):
+    """Options that change scores or allowed ids, for the search and for the reference."""
     vocabulary = draw(st.sampled_from([5, 6]))
-    others = [token for token in range(vocabulary) if token not in (PAD, START, END)]
-    normal = draw(st.sampled_from(["wu", "average"]))
-    alpha = draw(st.sampled_from([0.0, 0.6, 1.0, 2.0])) if normal == "wu" else 1.0
+    words = [token for token in range(vocabulary) if token not in (PAD, START, END)]
+    penalty = draw(st.sampled_from(["wu", "average"]))
+    alpha = draw(st.sampled_from([0.0, 0.6, 1.0, 2.0])) if penalty == "wu" else 1.0
     beta = draw(st.sampled_from([0.0, 0.3, 2.0]))
     ngram = draw(st.sampled_from([0, 0, 1, 2]))
     repetition = draw(st.sampled_from([1.0, 1.0, 1.7]))
     shortest = draw(st.sampled_from([0, 0, 2, 3]))
-    forbidden = draw(st.sampled_from([[], [], [UNK], [others[-1]]]))
-    prefix = draw(st.sampled_from([[], [], others[:1], others[1:3], others[:1] * 2]))
+    forbidden = draw(st.sampled_from([[], [], [UNK], [words[-1]]]))
+    prefix = draw(st.sampled_from([[], [], words[:1], words[1:3], words[:1] * 2]))
     strategy = {
-        "length_penalty": normal,
+        "length_penalty": penalty,
         "alpha": alpha,
         "beta": beta,
         "no_repeat_ngram": ngram,
@@ -124,8 +125,8 @@ def asked(draw):
         "prefix": tf.constant([prefix] * 2, tf.int32, [2, len(prefix)]),
     }
     reference = {
-        "allowed": [*[token for token in others if token not in forbidden], END],
-        "penalty": float if normal == "average" else references.wu_penalty(alpha),
+        "allowed": [*[token for token in words if token not in forbidden], END],
+        "penalty": float if penalty == "average" else references.wu_penalty(alpha),
         "shortest": shortest,
         "prefix": prefix,
         "ngram": ngram,
@@ -135,9 +136,9 @@ def asked(draw):
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), options=asked())
-def test_a_wide_beam_is_exhaustive(seed, options):
-    """Whatever is asked for: the best of all sequences, in order, with their scores."""
+@given(seed=st.integers(0, 10_000), options=search_options())
+def test_a_beam_that_is_wide_enough_is_an_exhaustive_search(seed, options):
+    """With any options it gives all sequences in order of their scores."""
     vocabulary, beta, strategy, required, reference = options
     model = RandomModel(seed, vocabulary, steps=4 if vocabulary == 5 else 3)
     result = model.search(beam(min(vocabulary**model.steps, 1000), **strategy), **required)
@@ -151,12 +152,12 @@ def test_a_wide_beam_is_exhaustive(seed, options):
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
-    options=asked(),
+    options=search_options(),
     beam_size=st.integers(1, 9),
     spread=st.sampled_from([0.3, 1.0, 3.0]),
 )
-def test_every_beam_is_that_of_the_reference(seed, options, beam_size, spread):
-    """Where it prunes, it prunes as it should; a beam wider than what there is stays sound."""
+def test_beam_search_gives_the_hypotheses_of_the_reference(seed, options, beam_size, spread):
+    """With any options, also if the beam is wider than the number of hypotheses."""
     vocabulary, beta, strategy, required, reference = options
     model = RandomModel(seed, vocabulary, spread=spread)
     result = model.search(beam(beam_size, **strategy), **required)
@@ -169,33 +170,33 @@ def test_every_beam_is_that_of_the_reference(seed, options, beam_size, spread):
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
-    options=asked(),
+    options=search_options(),
     beam_size=st.integers(2, 9),
     n_best=st.integers(1, 3),
 )
 def test_stopping_early_changes_nothing(seed, options, beam_size, n_best):
-    """The reference runs every hypothesis to its end; the search stops when N are certain."""
+    """The reference extends every hypothesis to its end; the search stops when N are certain."""
     vocabulary, beta, strategy, required, reference = options
     n_best = min(n_best, beam_size)
     model = RandomModel(seed, vocabulary, steps=5)
-    found = model.search(BeamSearch(beam_size=beam_size, n_best=n_best, **strategy), **required)
+    result = model.search(BeamSearch(beam_size=beam_size, n_best=n_best, **strategy), **required)
     for source in range(2):
         coverage = model.coverage(source, beta)
         expected = model.problem(source, coverage=coverage, **reference).beam(beam_size)
-        require_same(found, source, expected, n_best)
+        require_same(result, source, expected, n_best)
 
 
 @pytest.mark.parametrize("options", [{}, {"alpha": 2.0}, {"length_penalty": "average"}])
-def test_the_search_stops_when_nothing_better_can_come(options):
-    """A short output that no longer one can beat ends the search, though others go on."""
+def test_the_search_stops_when_no_better_hypothesis_is_possible(options):
+    """A short hypothesis that no longer one can beat ends the search."""
     steps = tf.Variable(0)
 
     def step(ids, state, _):
         steps.assign_add(1)
-        # END or something else at first, which then goes on for ever at a cost.
+        # At first END or another id, after which END never becomes probable.
         ends = tf.where(ids == START, 0.9, 0.01)
-        others = (1.0 - ends) / 2
-        probabilities = tf.stack([ends * 0, others, ends * 0, ends, others], axis=1)
+        words = (1.0 - ends) / 2
+        probabilities = tf.stack([ends * 0, words, ends * 0, ends, words], axis=1)
         return tf.math.log(probabilities), state, {}
 
     lengths = make_requirements([40])
@@ -208,13 +209,13 @@ def test_the_search_stops_when_nothing_better_can_come(options):
 
 
 class Crossroads:
-    """END at once, with probability `short`, or 4 and from then on what costs nothing.
+    """A model that writes END at once, with probability `short`, or 4 and then ids for free.
 
-    Only the source positions 1 and 2 are attended to by those who go on.
+    A hypothesis that continues attends to the source positions 1 and 2 only.
 
     Args:
-        short: Probability of END at the first step, of each source.
-        ends: Step at which END follows without fail, of each source.
+        short: Probability of END at the first step, for each source.
+        ends: Step at which END is certain, for each source.
     """
 
     def __init__(self, short, ends):
@@ -223,9 +224,9 @@ class Crossroads:
 
     def step(self, ids, state, _):
         self.steps += 1
-        one = tf.ones_like(state["short"])
-        end = tf.where(ids == START, state["short"], tf.where(state["left"] > 0, 0.0 * one, one))
-        probabilities = tf.stack([0.0 * one, 0.0 * one, 0.0 * one, end, 1.0 - end], axis=1)
+        zeros = tf.zeros_like(state["short"])
+        end = tf.where(ids == START, state["short"], tf.where(state["left"] > 0, zeros, 1.0))
+        probabilities = tf.stack([zeros, zeros, zeros, end, 1.0 - end], axis=1)
         attention = tf.one_hot(tf.math.mod(state["left"], 2) + 1, 3)
         attention = tf.where((ids == START)[:, None], tf.one_hot(0, 3), attention)
         new = {**state, "left": state["left"] - 1}
@@ -240,7 +241,7 @@ class Crossroads:
 
 
 def balanced(penalty, length, advantage):
-    """A probability of END so that the other output of this length scores so much better."""
+    """Returns `short` such that another hypothesis, of some length, is better by `advantage`."""
     short = np.linspace(0.5, 0.99, 1_000_001)
     difference = np.log(1.0 - short) / penalty(length) * (1.0 + advantage) - np.log(short)
     return float(short[np.abs(difference / penalty(1)).argmin()])
@@ -254,8 +255,8 @@ LENGTH_PENALTIES = [
 
 
 @pytest.mark.parametrize("options, penalty", LENGTH_PENALTIES)
-def test_what_can_still_become_better_is_waited_for_and_nothing_else(options, penalty):
-    """Better by a thousandth at the longest length, it is found; a token shorter, it is not."""
+def test_the_search_continues_only_while_another_hypothesis_can_still_win(options, penalty):
+    """One that is better by a thousandth at its maximum length wins; a token shorter, it loses."""
     longest = 6
     short = balanced(penalty, longest, advantage=0.001)
     model = Crossroads([short], [longest])
@@ -267,8 +268,8 @@ def test_what_can_still_become_better_is_waited_for_and_nothing_else(options, pe
     assert model.steps == 1
 
 
-def test_every_source_is_waited_for_as_long_as_its_own_length_asks():
-    """One that can have no more must not go on because of its neighbour, nor stop it."""
+def test_the_maximum_length_of_a_source_decides_how_long_its_search_continues():
+    """A short maximum of one source neither stops nor continues the search of another."""
     short = balanced(references.wu_penalty(1.0), 6, advantage=0.001)
     model = Crossroads([short, 1.0], [5, 9])
     result = model.search(BeamSearch(beam_size=2), [5, 9])
@@ -279,8 +280,8 @@ def test_every_source_is_waited_for_as_long_as_its_own_length_asks():
     assert hypothesis_ids(result, 1) == (4,) * 5 + (END,)
 
 
-def test_what_will_have_covered_the_source_is_waited_for():
-    """It could not become better by its length, but the other one has seen nothing."""
+def test_the_search_continues_while_better_coverage_can_still_win():
+    """Its length alone cannot win, but the finished hypothesis has not covered the source."""
     short = balanced(references.wu_penalty(1.0), 6, advantage=0.001)
     for beta, ids in ((0.0, (END,)), (0.1, (4, 4, 4, 4, END))):
         result = Crossroads([short], [5]).search(BeamSearch(beam_size=2, beta=beta), [5])
@@ -288,7 +289,7 @@ def test_what_will_have_covered_the_source_is_waited_for():
 
 
 @pytest.mark.parametrize("strategy", [beam(2, no_repeat_ngram=1), Sampling(no_repeat_ngram=1)])
-def test_where_nothing_can_be_found_the_search_ends(strategy):
+def test_the_search_ends_when_the_rules_allow_no_id(strategy):
     steps = []
 
     def step(ids, state, _):
@@ -296,7 +297,7 @@ def test_where_nothing_can_be_found_the_search_ends(strategy):
         return tf.zeros([tf.size(ids), 6]), state, {}
 
     search(step, (), (), {}, strategy, make_requirements([50], minimum_lengths=tf.constant([50])))
-    assert len(steps) == 4  # three tokens there are, and then none is left
+    assert len(steps) == 4  # three tokens, and then none is left
 
 
 def greedy(model, source):
@@ -325,15 +326,16 @@ def test_a_wider_beam_finds_what_greedy_search_misses():
 
 
 def require_sums(model, result, outputs):
-    """Every log-probability is that of the ids, one by one and in all."""
+    """Checks the log-probabilities of ids, one by one and in total."""
     for source in range(2):
         for rank in range(outputs):
             ids = hypothesis_ids(result, source, rank)
-            each = [model.log_probabilities(source, ids[:n])[t] for n, t in enumerate(ids)]
-            shown = result.token_log_probabilities[source, rank].numpy()
-            np.testing.assert_allclose(shown[: len(ids)], each, atol=1e-4)
-            assert not shown[len(ids) :].any()
-            np.testing.assert_allclose(result.log_probabilities[source, rank], sum(each), atol=1e-4)
+            expected = [model.log_probabilities(source, ids[:n])[t] for n, t in enumerate(ids)]
+            actual = result.token_log_probabilities[source, rank].numpy()
+            np.testing.assert_allclose(actual[: len(ids)], expected, atol=1e-4)
+            assert not actual[len(ids) :].any()
+            total = result.log_probabilities[source, rank]
+            np.testing.assert_allclose(total, sum(expected), atol=1e-4)
 
 
 @pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
@@ -346,7 +348,7 @@ def test_scores_are_those_of_the_ids(beam_size):
 
 @pytest.mark.parametrize("strategy", [beam(1), beam(3), beam(5), Sampling(samples=4)])
 def test_attention_moves_with_the_hypotheses(strategy):
-    """Row t is what was attended to when token t was made: here, the prefix before it."""
+    """Row t is the attention of the step that wrote token t: here, the prefix before it."""
     model = RandomModel(5)
     result = model.search(strategy)
     for source in range(2):
@@ -360,7 +362,7 @@ def test_attention_moves_with_the_hypotheses(strategy):
 
 
 @pytest.mark.parametrize("strategy", [beam(3), Sampling(samples=3)])
-def test_outputs_end_once_and_hold_nothing_else_that_is_special(strategy):
+def test_outputs_end_once_and_hold_no_other_special_token(strategy):
     for seed in range(10):
         result = RandomModel(seed).search(strategy)
         for row, length in zip(
@@ -372,23 +374,22 @@ def test_outputs_end_once_and_hold_nothing_else_that_is_special(strategy):
 
 
 @pytest.mark.parametrize("strategy", [beam(3, beta=0.2, no_repeat_ngram=2), Sampling(samples=3)])
-def test_a_graph_finds_the_same(strategy):
+def test_a_compiled_search_gives_the_same_result(strategy):
     model = RandomModel(6)
     compiled = tf.function(lambda: model.search(strategy), autograph=False)
-    for one, other in zip(
-        tf.nest.flatten(compiled()), tf.nest.flatten(model.search(strategy)), strict=True
-    ):
-        np.testing.assert_allclose(one, other, atol=1e-5)
+    tensors, expected = (tf.nest.flatten(result) for result in (compiled(), model.search(strategy)))
+    for tensor, expected_tensor in zip(tensors, expected, strict=True):
+        np.testing.assert_allclose(tensor, expected_tensor, atol=1e-5)
 
 
-def test_logits_of_half_precision_are_summed_in_single():
-    """As if they had been of single precision, rounded as they are."""
+def test_half_precision_logits_are_summed_in_single_precision():
+    """The result is that of the same rounded logits in single precision."""
     model = RandomModel(6)
     model.table = model.table.astype("float16")
     half = model.search(beam(3))
     model.table = model.table.astype("float32")
-    for one, other in zip(half[:5], model.search(beam(3))[:5]):
-        np.testing.assert_array_equal(one, other)
+    for tensor, expected in zip(half[:5], model.search(beam(3))[:5]):
+        np.testing.assert_array_equal(tensor, expected)
 
 
 @pytest.mark.parametrize(
@@ -400,14 +401,14 @@ def test_logits_of_half_precision_are_summed_in_single():
     ],
     ids=["greedy", "beam", "sampling"],
 )
-def test_sources_that_have_ended_are_left_behind(strategy):
-    """In ever fewer rows every source is found what it would be found alone."""
+def test_sources_whose_search_has_ended_are_dropped(strategy):
+    """Each source gets the outputs that it gets alone, while the number of rows falls."""
     model, lengths = RandomModel(3, sources=16, steps=6), [2, 2, 3, 4, 5, 6, 6, 6] * 2
-    # Of up to 5 ids, read when others are left behind already, and up to the full length.
+    # Prefixes of up to 5 ids, which are still read after other sources have been dropped.
     prefixes = [[4 + (source + n) % 2 for n in range(5)] for source in range(16)]
     for source, prefix in enumerate(prefixes):
-        known = min(source % 6, lengths[source] - 1)
-        prefix[known:] = [PAD] * (5 - known)
+        length = min(source % 6, lengths[source] - 1)
+        prefix[length:] = [PAD] * (5 - length)
     rows = []
 
     def step(ids, state, fixed):
@@ -416,7 +417,7 @@ def test_sources_that_have_ended_are_left_behind(strategy):
         rows.append(len(ids))
         return model.step(ids, state, ())
 
-    def found(sources):
+    def search_together(sources):
         state = {"source": tf.constant(sources), "prefix": tf.zeros([len(sources)], tf.int32)}
         required = make_requirements(
             [lengths[source] for source in sources],
@@ -428,22 +429,22 @@ def test_sources_that_have_ended_are_left_behind(strategy):
         spec = {"prefix": tf.TensorSpec([None]), "attention": tf.TensorSpec([3])}
         return search(step, state, state["source"], spec, strategy, required)
 
-    together = found(range(16))
-    first, *others = rows
-    assert first == 16 and len(set(others)) > 2 and min(others) >= strategy.width
-    assert others == sorted(others, reverse=True)
+    together = search_together(range(16))
+    first, *later = rows
+    assert first == 16 and len(set(later)) > 2 and min(later) >= strategy.width
+    assert later == sorted(later, reverse=True)
     for source in range(16):
-        alone, beside = (tf.nest.flatten(result) for result in (found([source]), together))
-        for one, several in zip(alone, beside, strict=True):
-            # Alone it takes no more steps than it needs.
-            steps = tuple(slice(size) for size in one.shape[1:])
-            expected = several[source].numpy()[steps]
-            np.testing.assert_allclose(one[0], expected, rtol=1e-6, atol=1e-6)
+        alone, in_batch = map(tf.nest.flatten, (search_together([source]), together))
+        for tensor, batched in zip(alone, in_batch, strict=True):
+            # Alone, the search of a source takes only the steps that it needs.
+            steps = tuple(slice(size) for size in tensor.shape[1:])
+            expected = batched[source].numpy()[steps]
+            np.testing.assert_allclose(tensor[0], expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [600, 1664, 1697, 2003])
-def test_what_is_considered_holds_the_best_and_what_is_required(size):
-    """Whole numbers, so that many are equal: the smaller id then comes first."""
+def test_candidates_include_the_best_ids_and_the_required_one(size):
+    """The logits are integers, so that there are ties: the smaller id comes first."""
     logits = np.random.default_rng(size).integers(-400, 0, (30, size)).astype("float32")
     logits[0, 5:] = -1e5
     required = np.arange(30, dtype="int32") * 17 % size
@@ -467,8 +468,8 @@ def test_what_is_considered_holds_the_best_and_what_is_required(size):
 
 @pytest.mark.parametrize("beam_size", [1, 3])
 @pytest.mark.parametrize("prefix", [(), (1700, 40)], ids=str)
-def test_of_many_ids_those_are_found_that_the_rules_leave(beam_size, prefix):
-    """What must not be written is the most probable, and in groups of its own."""
+def test_the_best_allowed_ids_of_a_large_vocabulary_are_found(beam_size, prefix):
+    """Forbidden ids are the most probable, and are in different groups."""
     vocabulary, forbidden = 1800, [UNK, 90, 555, 1799]
     table = np.random.default_rng(beam_size).normal(size=(vocabulary, vocabulary))
     table = table.astype("float32")
@@ -497,7 +498,7 @@ def test_of_many_ids_those_are_found_that_the_rules_leave(beam_size, prefix):
         require_same(result, source, problem.beam(beam_size))
 
 
-def test_every_source_has_bounds_and_a_prefix_of_its_own():
+def test_each_source_has_its_own_bounds_and_prefix():
     model = RandomModel(2)
     several = {"minimum_lengths": tf.constant([0, 3]), "prefix": tf.constant([[4, 5], [1, PAD]])}
     both = model.search(beam(3), lengths=[3, 4], **several)
@@ -514,8 +515,8 @@ def test_a_limit_of_zero_gives_an_empty_hypothesis():
         assert result.log_probabilities[:, 0].numpy().tolist() == [0.0, 0.0]
 
 
-def test_where_the_rules_leave_nothing_no_hypothesis_is_found():
-    """Three tokens, none of them twice, cannot be four; a neighbour is not harmed."""
+def test_no_hypothesis_is_returned_if_the_rules_allow_none():
+    """Three different tokens cannot fill four positions; another source is not affected."""
     model = RandomModel(1)
     least = {"minimum_lengths": tf.constant([6, 2])}
     for strategy in (beam(2, no_repeat_ngram=1), Sampling(samples=2, no_repeat_ngram=1)):
@@ -535,8 +536,8 @@ def test_ties_go_to_the_smaller_id():
         assert result.ids[0].numpy().tolist() == [[END, PAD], [UNK, END], [4, END]]
 
 
-def test_a_beam_wider_than_the_vocabulary():
-    """Places that nothing fills yet take none away from what comes later."""
+def test_a_beam_may_be_wider_than_the_vocabulary():
+    """Places that are empty at first can be filled later."""
     result = RandomModel(4, vocabulary=5).search(beam(10))
     assert np.all(np.isfinite(result.scores))
     for seed in range(4, 8):
@@ -546,19 +547,19 @@ def test_a_beam_wider_than_the_vocabulary():
             require_same(result, source, model.problem(source).beam(12))
 
 
-def test_a_state_may_grow_and_attention_be_a_nest():
-    """A model that remembers all ids it has read, and shows them as attention of two kinds."""
+def test_the_state_may_grow_and_the_attention_may_be_nested():
+    """A model whose state holds all ids it has read, and whose attention has two tensors."""
     model = RandomModel(seed=5)
 
     def step(ids, state, _):
         read = tf.concat([state["read"], ids[:, None]], axis=1)
         logits, inner, attention = model.step(ids, state["inner"], ())
         padded = tf.pad(read, [[0, 0], [0, model.steps - tf.shape(read)[1]]])
-        shown = {"one": attention["prefix"], "two": tf.cast(padded, tf.float32)[:, None]}
-        return logits, {"read": read, "inner": inner}, shown
+        attention = {"one": attention["prefix"], "two": tf.cast(padded, tf.float32)[:, None]}
+        return logits, {"read": read, "inner": inner}, attention
 
     @tf.function(autograph=False)
-    def found():
+    def search_in_graph():
         read = tf.zeros([model.sources, 0], tf.int32)
         state = {"read": read, "inner": model.state()}
         spec = {"one": tf.TensorSpec([None]), "two": tf.TensorSpec([1, None])}
@@ -566,7 +567,7 @@ def test_a_state_may_grow_and_attention_be_a_nest():
             step, state, (), spec, beam(3), make_requirements([model.steps] * model.sources)
         )
 
-    result, plain = found(), model.search(beam(3))
+    result, plain = search_in_graph(), model.search(beam(3))
     np.testing.assert_array_equal(result.ids, plain.ids)
     np.testing.assert_array_equal(result.attention["one"], plain.attention["prefix"])
     ids = result.ids.numpy()
@@ -574,15 +575,15 @@ def test_a_state_may_grow_and_attention_be_a_nest():
         for rank in range(3):
             read = [START, *ids[source, rank]]
             for time in range(result.lengths[source, rank]):
-                shown = result.attention["two"][source, rank, time, 0].numpy()
-                assert shown[: time + 1].tolist() == read[: time + 1]
+                attention = result.attention["two"][source, rank, time, 0].numpy()
+                assert attention[: time + 1].tolist() == read[: time + 1]
 
 
 # === Sampling ===
 
 
-def drawn(model, strategy, **requirements):
-    """How often each first token was drawn, by source, as shares of all."""
+def first_token_shares(model, strategy, **requirements):
+    """Returns the share of each first token among the samples, by source."""
     result = model.search(strategy, **requirements)
     return [
         np.bincount(result.ids[source, :, 0], minlength=model.vocabulary) / strategy.samples
@@ -591,7 +592,7 @@ def drawn(model, strategy, **requirements):
 
 
 def expected_shares(model, source, temperature=1.0, top_k=0, top_p=1.0):
-    """The distribution of the first token: temperature, then the k best, then the p of them."""
+    """Returns the distribution of the first token: temperature, then top_k, then top_p."""
     logits = model.table[source, 0].astype("float64")
     logits[[PAD, START]] = -np.inf
     shares = np.exp(logits / temperature)
@@ -615,16 +616,18 @@ def expected_shares(model, source, temperature=1.0, top_k=0, top_p=1.0):
         {"top_k": 100},
     ],
 )
-def test_tokens_are_drawn_as_often_as_they_should(options):
-    """Over 1,000 draws: within four standard deviations, and never what is cut off."""
+def test_tokens_are_drawn_with_their_probabilities(options):
+    """Shares of 1,000 samples are within four standard deviations, and 0 for excluded tokens."""
     model = RandomModel(8, spread=1.0)
-    for source, shares in enumerate(drawn(model, Sampling(samples=1000, seed=5, **options))):
+    for source, shares in enumerate(
+        first_token_shares(model, Sampling(samples=1000, seed=5, **options))
+    ):
         expected = expected_shares(model, source, **options)
         deviation = np.sqrt(expected * (1.0 - expected) / 1000)
         assert np.all(np.abs(shares - expected) <= 4.0 * deviation)
 
 
-def test_a_thousandth_of_the_probability_is_greedy():
+def test_sampling_from_the_most_probable_token_alone_is_greedy():
     model = RandomModel(3)
     for options in ({"top_k": 1}, {"top_p": 0.001}, {"temperature": 0.01}):
         result = model.search(Sampling(samples=2, **options))
@@ -632,15 +635,15 @@ def test_a_thousandth_of_the_probability_is_greedy():
             assert hypothesis_ids(result, source, 1) == greedy(model, source)
 
 
-def test_the_same_seed_draws_the_same_whatever_stands_beside():
+def test_samples_depend_on_the_seeds_and_not_on_the_batch():
     model = RandomModel(8)
     numbers = {"seeds": tf.constant([3, 4])}
     first = model.search(Sampling(samples=5, seed=1), **numbers)
     again = model.search(Sampling(samples=5, seed=1), **numbers)
     np.testing.assert_array_equal(first.ids, again.ids)
-    other = model.search(Sampling(samples=5, seed=2), **numbers)
-    assert np.any(first.ids.numpy() != other.ids.numpy())
-    # A longer neighbour makes the batch longer, not the numbers other ones.
+    reseeded = model.search(Sampling(samples=5, seed=2), **numbers)
+    assert np.any(first.ids.numpy() != reseeded.ids.numpy())
+    # A longer maximum of another source does not change the random numbers.
     longer = model.search(Sampling(samples=5, seed=1), lengths=[4, 9], **numbers)
     for rank in range(5):
         assert hypothesis_ids(first, 0, rank) == hypothesis_ids(longer, 0, rank)
@@ -650,20 +653,20 @@ def test_the_same_seed_draws_the_same_whatever_stands_beside():
     )
 
 
-def test_sources_and_seeds_are_told_apart():
-    """The third source of the first seed draws other numbers than the first of the third."""
+def test_the_seeds_of_sources_and_of_strategies_are_not_interchangeable():
+    """Seed 3 of a source with seed 1 of the strategy differs from 1 with 3."""
     model = RandomModel(8)
-    one = model.search(Sampling(samples=9, seed=1), seeds=tf.constant([3, 3]))
-    other = model.search(Sampling(samples=9, seed=3), seeds=tf.constant([1, 1]))
-    assert np.any(one.ids[:, :, 0] != other.ids[:, :, 0])
+    first = model.search(Sampling(samples=9, seed=1), seeds=tf.constant([3, 3]))
+    second = model.search(Sampling(samples=9, seed=3), seeds=tf.constant([1, 1]))
+    assert np.any(first.ids[:, :, 0] != second.ids[:, :, 0])
 
 
 def equal_logits(ids, state, _):
     return tf.zeros([tf.size(ids), 6]), state, {}
 
 
-def test_what_comes_next_is_drawn_anew():
-    """Of two tokens as probable as each other every pair comes as often."""
+def test_the_second_token_is_drawn_independently_of_the_first():
+    """Pairs of two equally probable tokens are equally frequent."""
     required = make_requirements(
         [3], minimum_lengths=tf.constant([3]), forbidden=tf.constant([UNK])
     )
@@ -688,7 +691,7 @@ def test_samples_keep_to_the_rules_and_carry_their_log_probabilities():
     strategy = Sampling(samples=20, no_repeat_ngram=1, temperature=2.0)
     result = model.search(strategy, **least)
     require_sums(model, result, 20)
-    # The temperature is for drawing alone; and samples are not ranked.
+    # The temperature affects drawing only, and samples are not ranked.
     np.testing.assert_allclose(result.scores, result.log_probabilities, atol=1e-4)
     assert np.any(np.diff(result.scores) > 0)
     for source in range(2):
@@ -701,7 +704,7 @@ def test_samples_keep_to_the_rules_and_carry_their_log_probabilities():
 
 
 def test_a_free_run_feeds_each_value_to_the_next_step():
-    """x' = 2x + the number of steps so far, and the attention shows what was read."""
+    """x' = 2x + the number of steps so far; the attention is the value that was read."""
 
     def step(values, state, _):
         steps = tf.cast(tf.shape(state)[1], tf.float32)

@@ -1,4 +1,4 @@
-"""Every architecture searched in every way: what is found scores the same when it is read."""
+"""Beam search and sampling with every architecture, compared with teacher forcing."""
 
 import combinations
 import numpy as np
@@ -14,8 +14,8 @@ TEXT_OUT = [config for config in combinations.COMBINATIONS if not config.target_
 
 
 @pytest.mark.parametrize("config", combinations.with_slow_ones(TEXT_OUT), ids=combinations.name_of)
-def test_what_is_found_scores_as_it_does_when_it_is_read(config):
-    """By ids, for every hypothesis and every sample, with its attention."""
+def test_teacher_forcing_gives_the_log_probabilities_and_attention_of_the_search(config):
+    """For each id of every hypothesis and of every sample."""
     translator = translator_of(config)
     sources = Sequences([translator.codecs.source], sources_of(translator))
     inputs = sources.inputs(np.arange(3))
@@ -25,16 +25,16 @@ def test_what_is_found_scores_as_it_does_when_it_is_read(config):
         BeamSearch(beam_size=3, n_best=3, beta=beta, no_repeat_ngram=2, **lengths),
         Sampling(samples=3, seed=2, temperature=2.0, repetition_penalty=1.5, **lengths),
     ):
-        found = translator.inference.search(inputs, strategy, seeds=tf.range(3))
-        assert np.all(np.isfinite(found.scores)) and np.all(found.lengths >= 3)
+        result = translator.inference.search(inputs, strategy, seeds=tf.range(3))
+        assert np.all(np.isfinite(result.scores)) and np.all(result.lengths >= 3)
         for rank in range(3):
-            targets = tf.pad(found.ids[:, rank], [[0, 0], [1, 0]], constant_values=START)
+            targets = tf.pad(result.ids[:, rank], [[0, 0], [1, 0]], constant_values=START)
             losses, _, attention = translator.inference.force(inputs, targets)
-            real = tf.sequence_mask(found.lengths[:, rank], tf.shape(losses)[1])
+            real = tf.sequence_mask(result.lengths[:, rank], tf.shape(losses)[1])
             np.testing.assert_allclose(
-                tf.where(real, -losses, 0.0), found.token_log_probabilities[:, rank], atol=1e-4
+                tf.where(real, -losses, 0.0), result.token_log_probabilities[:, rank], atol=1e-4
             )
             for name, weights in attention.items():
-                shown = found.attention[name][:, rank]
+                searched = result.attention[name][:, rank]
                 weights = tf.boolean_mask(weights, real)
-                np.testing.assert_allclose(tf.boolean_mask(shown, real), weights, atol=1e-4)
+                np.testing.assert_allclose(tf.boolean_mask(searched, real), weights, atol=1e-4)

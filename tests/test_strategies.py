@@ -1,4 +1,4 @@
-"""How outputs are searched for: what options there are, and which contradict each other."""
+"""The options of beam search and sampling: their values, and which contradict each other."""
 
 import pytest
 
@@ -34,7 +34,7 @@ from kseq.search.strategies import make_strategy
         (Sampling, {"repetition_penalty": 0.5}, "repetition_penalty must be at least 1"),
     ],
 )
-def test_wrong_values(kind, options, message):
+def test_an_invalid_value_is_an_error(kind, options, message):
     with pytest.raises(ValueError, match=message):
         make_strategy(kind, **options)
 
@@ -50,15 +50,15 @@ def test_wrong_values(kind, options, message):
         ({"dictionary": 3}, "dictionary must be a string; received 3"),
     ],
 )
-def test_values_of_another_kind(options, message):
+def test_a_value_of_the_wrong_type_is_an_error(options, message):
     with pytest.raises(TypeError, match=message):
         make_strategy(BeamSearch, **options)
 
 
-def test_one_token_is_no_list_of_letters():
+def test_a_single_forbidden_token_is_not_taken_for_a_list_of_letters():
     assert BeamSearch(forbid="<unk>").forbid == ("<unk>",)
 
 
-def test_a_dictionary_is_there_to_be_used(tmp_path):
+def test_a_dictionary_turns_the_replacement_of_unknown_words_on(tmp_path):
     strategy = BeamSearch(dictionary=tmp_path / "words.tsv")
     assert strategy.replace_unknown and strategy.dictionary == str(tmp_path / "words.tsv")

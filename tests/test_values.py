@@ -120,7 +120,7 @@ def test_an_array_that_cannot_be_opened(index, monkeypatch):
     [
         ("", "no pair of two non-empty sides"),
         ("\n a.npy\t\n", "no pair of two non-empty sides"),
-        ("a\tb\n", "line 1: expected values on one side at least, .*; received text on both"),
+        ("a\tb\n", "line 1: expected values on at least one side, .*; received text on both"),
     ],
 )
 def test_files_without_such_pairs(tmp_path, content, message):
@@ -135,7 +135,7 @@ def test_missing_files_and_pipes(tmp_path):
             ValuePairs.open(tmp_path / name)
         with pytest.raises(FileNotFoundError, match=f"file not found: .*{name}"):
             list(ValuePairs(tmp_path / name))
-    with pytest.raises(FileNotFoundError, match="that can be read again and again: /dev/null"):
+    with pytest.raises(FileNotFoundError, match="that can be read more than once; /dev/null"):
         ValuePairs.open("/dev/null")
 
 

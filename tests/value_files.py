@@ -1,16 +1,16 @@
-"""Files of real values to test with, and what pairs out of them must be."""
+"""Files of real values for tests, and the comparison of pairs read from them."""
 
 import numpy as np
 import tensorflow as tf
 
 
 def example(**features):
-    """A serialised example: strings of bytes, floats and whole numbers, each in a list."""
+    """Returns a serialised `tf.train.Example` of lists of bytes, floats or integers."""
     kinds = {bytes: ("bytes_list", tf.train.BytesList), float: ("float_list", tf.train.FloatList)}
-    whole = ("int64_list", tf.train.Int64List)
+    integers = ("int64_list", tf.train.Int64List)
     lists = {}
     for name, values in features.items():
-        kind, make = kinds.get(type(values[0]), whole) if values else kinds[float]
+        kind, make = kinds.get(type(values[0]), integers) if values else kinds[float]
         lists[name] = tf.train.Feature(**{kind: make(value=values)})
     return tf.train.Example(features=tf.train.Features(feature=lists)).SerializeToString(
         deterministic=True
@@ -18,15 +18,17 @@ def example(**features):
 
 
 def write_examples(path, *examples):
+    """Writes serialised examples to a TFRecord file."""
     with tf.io.TFRecordWriter(str(path)) as file:
         for record in examples:
             file.write(record)
 
 
 def require_pairs(pairs, expected):
+    """Checks that pairs equal the expected ones in type, shape and values."""
     pairs, expected = list(pairs), list(expected)
     assert len(pairs) == len(expected)
-    for pair, wanted in zip(pairs, expected):
-        for side, other in zip(pair, wanted, strict=True):
-            assert type(side) is type(other)
-            np.testing.assert_array_equal(side, other, strict=not isinstance(side, str))
+    for pair, expected_pair in zip(pairs, expected):
+        for side, expected_side in zip(pair, expected_pair, strict=True):
+            assert type(side) is type(expected_side)
+            np.testing.assert_array_equal(side, expected_side, strict=not isinstance(side, str))

@@ -6,23 +6,23 @@ import re
 import zipfile
 import zlib
 
-# What reading a damaged archive raises, besides OSError. RuntimeError: an encrypted one;
-# NotImplementedError, one of it: an unknown compression.
+# Errors of reading a damaged archive, besides OSError. RuntimeError: the archive is encrypted; its
+# subclass NotImplementedError: the compression is unknown.
 DAMAGES = (EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
-_NOTICES = ("_", ".", "README", "LICENSE", "LICENCE", "COPYING")  # how their names begin
+_NOTICES = ("_", ".", "README", "LICENSE", "LICENCE", "COPYING")  # prefixes of their names
 _LANGUAGES = re.compile(r"(?:^|[^A-Za-z])([A-Za-z]\w*)-([A-Za-z]\w*)(?:$|\.)", re.ASCII)
 
 
 def only_member(path, archive):
-    """Returns the name of the one file in a zip, beside notices such as `README` or `_about.txt`.
+    """Returns the name of the only file in a zip apart from notices such as `README`.
 
     Args:
-        path: The archive, for the message.
-        archive: The same as an open `zipfile.ZipFile`.
+        path: Path of the archive, for the error message.
+        archive: The archive, an open `zipfile.ZipFile`.
 
     Raises:
-        ValueError: It holds none, or several.
+        ValueError: The archive holds no such file, or several.
     """
     members = _members(archive)
     if len(members) != 1:
@@ -32,18 +32,21 @@ def only_member(path, archive):
 
 
 def aligned_members(path):
-    """Returns the names of the two line-aligned files in a zip, source first; None in any other.
+    """Returns the names of the two line-aligned files in a zip, source first.
 
-    They are called alike but for their endings, which are the languages that their name, or that
-    of the archive, tells in order: `Tatoeba.de-en.de` and `Tatoeba.de-en.en`, as OPUS packs them
-    beside a `README` and files of ids.
+    Their names differ in the ending only, which is a language; the name of the files or of the
+    archive gives the order of the languages. OPUS packs `Tatoeba.de-en.de` and `Tatoeba.de-en.en`
+    in this way, together with a `README` and files of ids.
 
     Args:
         path: Any file.
 
+    Returns:
+        Two names; None if the file is not such an archive.
+
     Raises:
-        ValueError: The archive is damaged, it holds several such pairs of files, or two files
-            called alike whose order no name tells.
+        ValueError: The archive is damaged; it holds several such pairs of files; or no name gives
+            the order of two files that differ in the ending only.
     """
     path = pathlib.Path(path)
     if path.suffix != ".zip":
@@ -54,18 +57,20 @@ def aligned_members(path):
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path}: damaged: {error}") from error
     stems = dict.fromkeys(name.rpartition(".")[0] for name in members)
-    found = list(filter(None, (_sides(stem, members, path.name) for stem in stems)))
-    if len(found) > 1:
-        listing = ", ".join(name for sides in found for name in sides)
+    pairs = list(filter(None, (_find_sides(stem, members, path.name) for stem in stems)))
+    if len(pairs) > 1:
+        listing = ", ".join(name for pair in pairs for name in pair)
         raise ValueError(
-            f"{path}: expected two line-aligned files; it holds {listing}: unpack it, and name them"
+            f"{path}: expected two line-aligned files; it holds {listing}; unpack it, and "
+            "name two of them"
         )
-    if not found:
+    if not pairs:
         _refuse_unordered(path, members)
-    return found[0] if found else None
+    return pairs[0] if pairs else None
 
 
 def _members(archive):
+    """Returns the names of the files in an archive, without folders and notices."""
     return [
         name
         for name in archive.namelist()
@@ -73,8 +78,8 @@ def _members(archive):
     ]
 
 
-def _sides(stem, members, archive_name):
-    """The two members called alike, in the order that their name or the archive's tells."""
+def _find_sides(stem, members, archive_name):
+    """Returns the two members with a stem, in the order of their languages, or None."""
     for name in (pathlib.PurePath(stem).name, archive_name):
         for languages in _LANGUAGES.findall(name):
             sides = tuple(f"{stem}.{language}" for language in languages)
@@ -84,9 +89,10 @@ def _sides(stem, members, archive_name):
 
 
 def _refuse_unordered(path, members):
+    """Raises ValueError if the members are two sides whose order is unknown."""
     stems = {name.rpartition(".")[0] for name in members}
     if len(members) == 2 and len(stems) == 1:
         raise ValueError(
-            f"{path}: it holds {' and '.join(members)}, and no name tells which is the source, as "
+            f"{path}: it holds {' and '.join(members)}, but no name says which is the source, as "
             "in Tatoeba.de-en.de; unpack it, and name both files in order"
         )

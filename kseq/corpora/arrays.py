@@ -1,4 +1,4 @@
-"""Arrays of real values that can be learnt from, out of `.npy` files or from memory."""
+"""Arrays of real values, from `.npy` files or as given, checked before a model reads them."""
 
 import pathlib
 
@@ -8,14 +8,14 @@ from kseq.corpora.lines import require_file
 
 
 def read_values(path):
-    """Reads a sequence of real values from a `.npy` file, which is never unpickled.
+    """Reads a sequence of real values from a `.npy` file; nothing is unpickled.
 
     Returns:
         A float32 array `[length, features]`, both at least 1, of finite numbers.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It holds something else.
+        ValueError: The file holds something else.
     """
     path = pathlib.Path(path)
     require_file(path)
@@ -27,9 +27,9 @@ def read_values(path):
             array = np.load(file, allow_pickle=False)
         except OSError:
             raise
-        except Exception as error:  # a damaged header is parsed as Python, with any outcome
+        except Exception as error:  # A damaged header may raise anything.
             raise ValueError(
-                f"{path}: expected a whole .npy file of numbers; write it anew with numpy.save "
+                f"{path}: expected a complete .npy file of numbers; write it again with numpy.save "
                 f"({error})"
             ) from error
     return check_values(array, path)
@@ -39,11 +39,11 @@ def check_values(array, name):
     """Returns an array as finite float32 values `[length, features]`, both at least 1.
 
     Args:
-        array: What NumPy can make an array of.
-        name: What errors call it.
+        array: Anything that NumPy can make an array of.
+        name: Name of the array in error messages.
 
     Raises:
-        ValueError: It cannot be seen as such values.
+        ValueError: The array has another type or shape, is empty, or is not finite.
     """
     array = np.asarray(array)
     if array.dtype.kind not in "iuf":
@@ -52,25 +52,25 @@ def check_values(array, name):
             'array.astype("float32")'
         )
     if array.ndim != 2:
-        mend = "; a single feature is array[:, None]" if array.ndim == 1 else ""
-        raise ValueError(f"{name}: expected [length, features]; received {array.shape}{mend}")
+        advice = "; a single feature is array[:, None]" if array.ndim == 1 else ""
+        raise ValueError(f"{name}: expected [length, features]; received {array.shape}{advice}")
     if 0 in array.shape:
         raise ValueError(
-            f"{name}: expected a frame and a feature at least; received {array.shape}; leave the "
-            "pair out"
+            f"{name}: expected at least one frame and one feature; received {array.shape}; leave "
+            "the pair out"
         )
     values = to_float32(array)
     if not np.isfinite(values).all():
         frame, feature = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(
             f"{name}: expected finite numbers in the range of float32; received "
-            f"{array[frame, feature]} in frame {frame}, feature {feature}, counted from 0; mend it "
+            f"{array[frame, feature]} in frame {frame}, feature {feature}, counted from 0; fix it "
             "or leave the pair out"
         )
     return values
 
 
 def to_float32(array):
-    """Returns a numeric array as float32; numbers out of its range become infinite."""
+    """Returns a numeric array as float32; numbers outside its range become infinite."""
     with np.errstate(over="ignore", invalid="ignore"):
         return array.astype(np.float32, order="C")

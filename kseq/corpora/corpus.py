@@ -1,4 +1,4 @@
-"""A corpus in three splits: opened from files, held out from each other, or embedded."""
+"""A corpus in three splits: from files, held out from the training files, or embedded."""
 
 import pathlib
 import zlib
@@ -16,18 +16,22 @@ class Corpus:
     """A corpus in three splits.
 
     Args:
-        name: What to call it.
-        train: `Pairs` or `ValuePairs` to learn from.
-        valid: Those that choose the best weights.
-        test: Those to measure with, or None.
-        alignments: Mapping from a split's name to its file of gold word alignments (Pharaoh
-            format, a line per pair).
-        config: `Config` that fits the corpus.
-        origin: Arguments with which `load_corpus` opens the same corpus again, as a dict that
-            `reopen_corpus` takes.
+        name: Name of the corpus.
+        train: `Pairs` or `ValuePairs` for training.
+        valid: Pairs for validation, which decide on the best weights.
+        test: Pairs for testing, or None.
+        alignments: Dict from the name of a split to its file of gold word alignments (Pharaoh
+            format, one line per pair).
+        config: `Config` that suits the corpus.
+        origin: Arguments with which `load_corpus` opens the same corpus again, a dict that
+            `reopen_corpus` accepts.
+
+    Raises:
+        TypeError: A split has another type.
+        ValueError: The splits differ in the features of a side.
     """
 
-    def __init__(self, name, train, valid, test=None, alignments=None, config=None, origin=None):
+    def __init__(self, name, train, valid, test=None, *, alignments=None, config=None, origin=None):
         for split in (train, valid, test):
             if not isinstance(split, (Pairs, ValuePairs)) and not (split is None and test is None):
                 raise TypeError(
@@ -48,15 +52,15 @@ class Corpus:
 
     @property
     def has_test(self):
-        """Whether there is a split to measure with."""
+        """Whether the corpus has a test split."""
         return self._test is not None
 
     @property
     def test(self):
-        """`Pairs` to measure with.
+        """`Pairs` or `ValuePairs` for testing.
 
         Raises:
-            ValueError: The corpus has none.
+            ValueError: The corpus has no test split.
         """
         if self._test is None:
             raise ValueError(
@@ -68,6 +72,9 @@ class Corpus:
     def alignments(self, split):
         """Yields the gold alignment of each pair, a set of (source, target) token positions.
 
+        Args:
+            split: `"train"`, `"valid"` or `"test"`.
+
         Raises:
             ValueError: The corpus has no gold alignments for this split.
         """
@@ -78,88 +85,91 @@ class Corpus:
             yield read_links(line, f"{path}, line {number}")
 
     def has_alignments(self, split):
-        """Whether `alignments(split)` gives any."""
+        """Returns whether a split has gold alignments."""
         return split in self._alignments
 
 
 def load_corpus(*train, valid=None, test=None, swap=False, apart="source"):
     """Opens a corpus.
 
-    Without `valid`, held-out pairs are taken from the training files: one source sentence in
-    twenty for validation and, without `test` too, one in twenty for testing. The choice hangs
-    on the source sentence alone, so that equal sources never stand in two splits; equal targets
-    may, unless `apart` is `"both"`.
+    Without `valid`, pairs are held out from the training files: one source sentence in twenty for
+    validation and, if there is no `test` either, one in twenty for testing. The choice depends on
+    the source sentence only, so that equal sources are always in the same split; equal targets may
+    be in different ones, unless `apart` is `"both"`.
 
     Args:
         *train: The name of an embedded corpus (`"en-fr"`, `"dates"`), files of pairs such as
-            TSVs, or two files whose lines belong together. A name may be a pattern such as
-            `"parts/*.tsv"`; see `kseq.corpora.pair_files.PairFiles` for all that it may be. A TSV
-            may name `.npy` files of real values in place of text, and a `.tfrecord` may hold them,
-            one file for all: see `kseq.corpora.values.ValuePairs`.
-        valid: File for validation, or a list of files, like `train`.
-        test: File for testing, or a list of files, like `train`.
+            TSVs, or two line-aligned files. A name may be a pattern such as `"parts/*.tsv"`; see
+            `kseq.corpora.pair_files.PairFiles` for all kinds of files. A TSV may name `.npy`
+            files of real values instead of text, and a `.tfrecord` may hold them; such a split is
+            one file: see `kseq.corpora.values.ValuePairs`.
+        valid: File for validation, or a list of files, as for `train`.
+        test: File for testing, or a list of files, as for `train`.
         swap: Whether the second column, or the second of two files, is the source; in all splits.
-        apart: Which sentences stand in one split only. `"source"`: sources, where pairs are held
-            out from the training files. `"both"`: sources and targets, in named files too: what
-            shares a side with testing is left out of validation, and what shares one with either
-            is left out of training. 24 to 96 bytes are kept of every held-out pair.
+        apart: Which sentences are in one split only. `"source"`: sources, where pairs are held
+            out from the training files. `"both"`: sources and targets, in named files too:
+            validation leaves out pairs that share a side with testing, and training leaves out
+            those that share a side with either. Each held-out pair takes 24 to 96 bytes of RAM.
 
     Returns:
         A `Corpus`.
 
     Raises:
-        FileNotFoundError: A file is missing, or the name is not that of an embedded corpus.
-        ValueError: A split holds no pairs.
+        FileNotFoundError: A file is missing, or there is no embedded corpus of this name.
+        ValueError: A split holds no pairs, or arguments contradict each other.
     """
     if apart not in ("source", "both"):
         raise ValueError(f"apart must be 'source' or 'both'; received {apart!r}")
     if len(train) == 1 and str(train[0]) in embedded_corpora():
         if valid or test:
-            raise ValueError(f"the embedded corpus {train[0]} brings its own valid and test splits")
+            raise ValueError(f"the embedded corpus {train[0]} has valid and test splits of its own")
         if swap or apart != "source":
             raise ValueError(f"swap and apart are for files; {train[0]} is an embedded corpus")
         return _load_embedded(str(train[0]))
     if len(train) == 1 and isinstance(train[0], (str, pathlib.PurePath)):
-        _require_known(train[0])
+        _require_file_or_corpus(train[0])
     files = {"train": train, "valid": valid, "test": test}
-    files = {name: None if each is None else PairFiles(each) for name, each in files.items()}
-    everything, valid_pairs, test_pairs = (
-        each and open_pairs(each, swap) for each in files.values()
+    files = {name: None if names is None else PairFiles(names) for name, names in files.items()}
+    train_pairs, valid_pairs, test_pairs = (
+        split and open_pairs(split, swap) for split in files.values()
     )
-    splits = everything, valid_pairs, test_pairs
+    splits = train_pairs, valid_pairs, test_pairs
     if valid_pairs is None:
-        splits = _hold_out(everything, test_pairs)
+        splits = _hold_out(train_pairs, test_pairs)
     if apart == "both":
-        splits = _set_apart(*splits)
-    source_features, target_features = everything.features
+        splits = _separate_sides(*splits)
+    source_features, target_features = train_pairs.features
     model = ModelConfig(source_features=source_features, target_features=target_features)
-    origin = {name: each and each.arguments for name, each in files.items()}
+    origin = {name: split and split.arguments for name, split in files.items()}
     origin |= {"swap": swap, "apart": apart}
-    return Corpus(str(everything), *splits, config=Config(model), origin=origin)
+    return Corpus(str(train_pairs), *splits, config=Config(model), origin=origin)
 
 
 def reopen_corpus(origin):
-    """Opens the corpus again that a `Corpus` or the record of a run is of.
+    """Opens the corpus of a `Corpus` or of the record of a run again.
 
     Args:
-        origin: Its `origin`: the arguments of `load_corpus` by name.
+        origin: The `origin` of the corpus: arguments of `load_corpus` by name.
+
+    Returns:
+        A `Corpus`.
     """
-    named = {name: value for name, value in origin.items() if name != "train"}
-    return load_corpus(*origin["train"], **named)
+    options = {name: value for name, value in origin.items() if name != "train"}
+    return load_corpus(*origin["train"], **options)
 
 
 def read_links(line, name):
     """Reads an alignment in Pharaoh format, `"0-0 1-2"`, source before target.
 
     Args:
-        line: Links with spaces between them.
-        name: Where they come from, for the message.
+        line: Links separated by spaces.
+        name: Name of the line in error messages.
 
     Returns:
         A set of (source, target) positions.
 
     Raises:
-        ValueError: A link is none.
+        ValueError: The line holds anything but links.
     """
     links = [link.partition("-") for link in line.split()]
     for source, dash, target in links:
@@ -172,17 +182,19 @@ def read_links(line, name):
 
 
 def embedded_corpora():
-    """Returns the names of the corpora that travel with the package."""
+    """Returns the names of the corpora that are part of the package."""
     return sorted(path.parent.name for path in _embedded_root().glob("*/train.tsv"))
 
 
 def _embedded_root():
+    """Returns the folder of the embedded corpora, installed or in the repository."""
     here = pathlib.Path(__file__).parent.parent
     installed = here / "data"
     return installed if installed.is_dir() else here.parent / "data"
 
 
 def _load_embedded(name):
+    """Returns an embedded corpus, a `Corpus`."""
     folder = _embedded_root() / name
     return Corpus(
         name,
@@ -194,9 +206,16 @@ def _load_embedded(name):
 
 
 def _hold_out(pairs, test):
-    """Splits by a hash of the source: hash 0 for validation, hash 1 for testing.
+    """Splits training pairs by a hash of the source: 0 for validation, 1 for testing.
 
-    In a corpus of a few pairs, where none has these, those of its first pairs take their place.
+    If no pair of a small corpus has one of these hashes, those of its first pairs take its place.
+
+    Args:
+        pairs: `Pairs` or `ValuePairs` for training.
+        test: Those for testing; None to hold them out too.
+
+    Returns:
+        The three splits.
     """
     shares = []
     for key in pairs.keys():  # noqa: SIM118 (no dict)
@@ -217,8 +236,11 @@ def _hold_out(pairs, test):
     )
 
 
-def _set_apart(train, valid, test):
-    """Leaves out of validation what shares a side with testing, of training what does with both."""
+def _separate_sides(train, valid, test):
+    """Leaves out pairs that share a side with another split.
+
+    Validation leaves out those of testing; training leaves out those of both.
+    """
     if any(train.features):
         raise ValueError(f"{train}: apart='both' compares sentences; these pairs hold real values")
     if test is not None:
@@ -227,7 +249,7 @@ def _set_apart(train, valid, test):
 
 
 def _share(key):
-    """A twentieth that a source sentence, or what stands for other sources, falls into."""
+    """Returns the number of the share that a source belongs to, a string or bytes."""
     return zlib.crc32(key.strip().encode() if isinstance(key, str) else key) % HELD_OUT_SHARE
 
 
@@ -235,8 +257,11 @@ def open_pairs(files, swap=False):
     """Opens files of pairs, or one file of real values.
 
     Args:
-        files: Names as `kseq.corpora.pair_files.PairFiles` takes them.
+        files: Names that `kseq.corpora.pair_files.PairFiles` accepts.
         swap: Whether the second column, or the second of two files, is the source.
+
+    Returns:
+        `Pairs` or `ValuePairs`.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -248,7 +273,7 @@ def open_pairs(files, swap=False):
         return Pairs.open(files, swap)
     if len(files.paths) > 1:
         raise ValueError(
-            f"{value_file}: expected one file where values are real; received {files}; join them"
+            f"{value_file}: expected a single file of real values; received {files}; join them"
         )
     if swap:
         raise ValueError(f"{value_file}: swap is for text; put the column of the source first")
@@ -256,12 +281,20 @@ def open_pairs(files, swap=False):
 
 
 def describe_features(features):
-    """Says what source and target are: text, or so many values per step."""
+    """Describes source and target in words.
+
+    Args:
+        features: Values per step of source and target; 0 for text.
+    """
     return " and ".join(f"{width} values per step" if width else "text" for width in features)
 
 
-def _require_known(name):
-    """Checks that a name is a file's, where it could be meant for that of an embedded corpus."""
+def _require_file_or_corpus(name):
+    """Checks that a name, which may be meant for an embedded corpus, is that of a file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
     if not is_pattern(name) and not pathlib.Path(name).exists():
-        known = ", ".join(embedded_corpora())
-        raise FileNotFoundError(f"file not found: {name} (embedded corpora: {known})")
+        names = ", ".join(embedded_corpora())
+        raise FileNotFoundError(f"file not found: {name} (embedded corpora: {names})")

@@ -1,4 +1,4 @@
-"""Files that come over HTTP: continued where they were cut off, whole or not there at all."""
+"""Downloads over HTTP that continue where they were interrupted."""
 
 import http.client
 import json
@@ -12,17 +12,17 @@ import urllib.request
 
 from kseq.files import require_room, write_text
 
-PAUSES = (1, 2, 4)  # seconds before each further attempt
+PAUSES = (1, 2, 4)  # seconds before the second, third and fourth attempt
 _CHUNK = 1 << 16
-_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}  # what a server says that may do better soon
+_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}  # statuses after which another attempt may succeed
 
 
 class DownloadFailed(RuntimeError):
-    """A file could not be fetched, or is not what it should be.
+    """A file could not be downloaded, or is not the file that was expected.
 
     Args:
-        message: What was expected, what was received.
-        status: What the server answered, where that is the reason.
+        message: What was expected, and what was received.
+        status: Status of the server's response, if that is the reason.
     """
 
     def __init__(self, message, status=None):
@@ -31,29 +31,29 @@ class DownloadFailed(RuntimeError):
 
 
 class _Interrupted(Exception):
-    """An attempt that ended too early; another one may go further."""
+    """An attempt ended too early; another one may get further."""
 
 
 def download(address, path, timeout=60.0, report=lambda done, total: None):
-    """Fetches what stands at an address, and leaves it beside the path that it is for.
+    """Downloads a file to a temporary place next to its path.
 
-    What has come of it is kept in `<path>.part` whatever happens, a kill included; the next call
-    goes on from there if the server can and still has the same version, and starts anew if not.
-    A connection that breaks is taken up again, a few times, after growing pauses.
+    The data are written to `<path>.part` and survive anything, even a kill: the next call continues
+    the file if the server supports this and still has the same version, and otherwise starts again.
+    A broken connection is tried again a few times, after growing pauses.
 
     Args:
-        address: An address of HTTP or HTTPS; from HTTPS nobody is led to HTTP.
-        path: File that it is for; its folder is made where it is missing.
-        timeout: Seconds without a byte after which a connection counts as broken.
-        report: Function that is told how many bytes are there, of how many or None.
+        address: Address of the file, HTTP or HTTPS; redirects from HTTPS to HTTP are refused.
+        path: Path of the file; its folder is created if it is missing.
+        timeout: Seconds without data after which a connection counts as broken.
+        report: Function that is called with the number of bytes so far and the total or None.
 
     Returns:
-        The `Part`, complete; whoever asked for it checks it and moves it to its place.
+        The complete `Part`, which the caller checks and moves to its path.
 
     Raises:
-        DownloadFailed: The server refuses, or the last attempt broke too.
-        OSError: It could not be written.
-        ValueError: The address is none.
+        DownloadFailed: The server refuses the file, or the last attempt failed too.
+        OSError: The file could not be written.
+        ValueError: The address is invalid.
     """
     part = Part(path)
     for pause in (*PAUSES, None):
@@ -62,16 +62,18 @@ def download(address, path, timeout=60.0, report=lambda done, total: None):
             return part
         except _Interrupted as error:
             if pause is None:
-                kept = f"; {part.size:,} bytes are kept, fetch again to go on" if part.size else ""
-                raise DownloadFailed(f"{address}: {error}{kept}") from error
+                advice = (
+                    f"; {part.size:,} bytes are kept, fetch again to go on" if part.size else ""
+                )
+                raise DownloadFailed(f"{address}: {error}{advice}") from error
         time.sleep(pause)
 
 
 def require_address(address):
-    """Checks that an address can be fetched from.
+    """Checks an address.
 
     Raises:
-        ValueError: It is not one of HTTP or HTTPS.
+        ValueError: It is not an address of HTTP or HTTPS.
     """
     try:
         parts = urllib.parse.urlsplit(address)
@@ -85,10 +87,10 @@ def require_address(address):
 
 
 class Part:
-    """What has come of a file so far, with a note beside it on which version that is.
+    """The part of a file that has been downloaded, with a note on the version of the file.
 
     Args:
-        path: File that it shall become.
+        path: Path of the complete file.
     """
 
     def __init__(self, path):
@@ -97,11 +99,11 @@ class Part:
 
     @property
     def size(self):
-        """Bytes that are there."""
+        """Number of bytes so far."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def version(self, address):
-        """What the server called this version, or None where that is not known."""
+        """Returns the server's name of the version of these bytes, or None if it is unknown."""
         try:
             note = json.loads(self._note.read_text(encoding="utf-8"))
             return note["version"] if note["address"] == address else None
@@ -109,7 +111,14 @@ class Part:
             return None
 
     def begin(self, address, version):
-        """Starts anew. The note comes last: bytes without one are never continued."""
+        """Starts again with no bytes.
+
+        The note is written last, since bytes without a note are never continued.
+
+        Args:
+            address: Address of the file.
+            version: The server's name of its version, or None.
+        """
         self.remove()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.touch()
@@ -121,7 +130,7 @@ class Part:
         self.path.unlink(missing_ok=True)
 
     def move_to(self, path):
-        """Puts the file in its place."""
+        """Moves the complete file to its path."""
         self.path.replace(path)
         self.remove()
 
@@ -130,13 +139,14 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects, but never from HTTPS to HTTP."""
 
     def redirect_request(self, request, file, code, message, headers, address):
+        """Returns the request that follows a redirect; one to HTTP raises DownloadFailed."""
         if request.type == "https" and not address.startswith("https:"):
             raise DownloadFailed(f"{request.full_url}: leads to {address}, which is not HTTPS")
         return super().redirect_request(request, file, code, message, headers, address)
 
 
 def _attempt(address, part, timeout, report):
-    """Goes on where `part` ends, as far as the connection holds."""
+    """Continues `part` for as long as the connection lasts."""
     version = part.version(address)
     offset = part.size if version else 0
     request = urllib.request.Request(address, headers={"User-Agent": _agent()})
@@ -147,37 +157,39 @@ def _attempt(address, part, timeout, report):
         response = urllib.request.build_opener(_Redirects).open(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         with error:
-            return _judge(error, address, part, offset)
+            return _handle_error(error, address, part, offset)
     except (OSError, http.client.HTTPException) as error:
-        raise _unconnected(getattr(error, "reason", error), address) from error
+        raise _connection_error(getattr(error, "reason", error), address) from error
     with response:
         total = _prepare(response, address, part, offset)
         require_room(part.path.parent, (total or 0) - part.size)
         _append(response, part, total, report)
 
 
-def _judge(error, address, part, offset):
-    """Tells what an answer that is no file means."""
+def _handle_error(error, address, part, offset):
+    """Handles an error status: returns if the part is complete, or raises what it means."""
     if error.code == 416 and offset:
         if error.headers["Content-Range"] == f"bytes */{offset}":
-            return  # nothing is missing: only the last step was
+            return  # The part is complete; it was not yet moved to its path.
         part.remove()
-        raise _Interrupted("the server has less of it than is here") from error
-    said = f"the server said {error.code} {error.reason}".rstrip()
+        raise _Interrupted("the file on the server is shorter than its part here") from error
+    response = f"the server said {error.code} {error.reason}".rstrip()
     if error.code in _TRANSIENT:
-        raise _Interrupted(said) from error
-    raise DownloadFailed(f"{address}: {said}", error.code) from error
+        raise _Interrupted(response) from error
+    raise DownloadFailed(f"{address}: {response}", error.code) from error
 
 
 def _prepare(response, address, part, offset):
-    """Makes `part` ready for what comes; returns how long it will be, or None."""
+    """Prepares `part` for the data of a response; returns the total number of bytes, or None."""
     if response.headers.get_content_type() == "text/html":
         raise DownloadFailed(f"{address}: expected a file; received a web page (HTML)")
     if response.status == 206 and offset:
         span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers["Content-Range"] or "")
         if not span or int(span[1]) != offset:
             part.remove()
-            raise _Interrupted("the server gave another piece than the one that was asked for")
+            raise _Interrupted(
+                "the server sent a different piece of the file from the one requested"
+            )
         return int(span[2])
     if response.status != 200:
         raise DownloadFailed(
@@ -189,12 +201,13 @@ def _prepare(response, address, part, offset):
 
 
 def _version(headers):
-    """What proves later that the file is still the same: a weak tag proves nothing about bytes."""
+    """Returns what identifies a version of the file; a weak tag does not identify its bytes."""
     tag = headers["ETag"] or ""
     return tag if tag.startswith('"') else headers["Last-Modified"]
 
 
 def _append(response, part, total, report):
+    """Appends the data of a response to `part`."""
     done = part.size
     try:
         with open(part.path, "ab") as file:
@@ -211,25 +224,29 @@ def _append(response, part, total, report):
 
 
 def _read(response):
+    """Returns the next bytes of a response."""
     try:
         return response.read1(_CHUNK)
     except (OSError, http.client.HTTPException) as error:
-        raise _Interrupted(f"the connection broke: {_reason(error)}") from error
+        raise _Interrupted(f"the connection broke: {_describe(error)}") from error
 
 
-def _unconnected(reason, address):
+def _connection_error(reason, address):
+    """Returns the error to raise when there is no connection."""
     if isinstance(reason, ssl.SSLCertVerificationError):
         return DownloadFailed(f"{address}: its certificate is not valid: {reason.verify_message}")
-    return _Interrupted(f"no answer: {_reason(reason)}")
+    return _Interrupted(f"no answer: {_describe(reason)}")
 
 
-def _reason(error):
+def _describe(error):
+    """Describes an error of a connection in a few words."""
     if isinstance(error, TimeoutError):
         return "timed out"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _agent():
+    """Returns the name of this program for the server."""
     import kseq
 
     return f"kseq/{kseq.__version__}"

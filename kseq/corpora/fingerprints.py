@@ -1,21 +1,21 @@
-"""Sets of pairs that are too many to keep: 64 bits stand for each."""
+"""Sets of pairs too large for RAM: 64 bits represent each pair."""
 
 import array
 import hashlib
 
-MATCHES = ("pair", "source", "target", "either")  # what two pairs must have in common
+MATCHES = ("pair", "source", "target", "either")  # what two equal pairs have in common
 
 
 class PairSet:
-    """A set of pairs, of which it keeps 64-bit fingerprints: 12 to 48 bytes for each.
+    """A set of pairs that stores 64-bit fingerprints, in 12 to 48 bytes for each.
 
-    Two of n different pairs are taken for the same with a probability under n²/2⁶⁵: one in four
-    million for a set of three million.
+    The probability that two of n different pairs are considered equal is below n²/2⁶⁵: one in
+    four million for a set of three million pairs.
 
     Args:
-        match: What makes two pairs the same: the `"pair"`, the `"source"`, the `"target"`, or
-            `"either"` of both sides.
-        pairs: Iterable of (source, target) to begin with.
+        match: What two equal pairs have in common: the `"pair"`, the `"source"`, the `"target"`,
+            or `"either"` of the two sides.
+        pairs: Iterable of (source, target) to add.
     """
 
     def __init__(self, match="pair", pairs=()):
@@ -27,19 +27,20 @@ class PairSet:
             self.add(pair)
 
     def add(self, pair):
-        """Adds a pair, and returns whether it was new: whether the set had no match for it."""
+        """Adds a pair, and returns whether the set had no pair equal to it."""
         added = [self._numbers.add(number) for number in self._fingerprints(*pair)]
         return all(added)
 
     def __len__(self):
-        """How many fingerprints there are; two for a pair where either side makes a match."""
+        """Returns the number of fingerprints; a pair has two if `match` is `"either"`."""
         return len(self._numbers)
 
     def __contains__(self, pair):
+        """Returns whether the set has a pair equal to this one."""
         return any(number in self._numbers for number in self._fingerprints(*pair))
 
     def _fingerprints(self, source, target):
-        # The tab tells a source from a target of the same letters.
+        # The tab distinguishes a source from an equal target.
         if self._match == "pair":
             yield _fingerprint(f"{source}\t{target}")
         if self._match in ("source", "either"):
@@ -54,9 +55,9 @@ def _fingerprint(text):
 
 
 class _NumberSet:
-    """Random numbers of 64 bits, none of them 0: a hash table, filled to two thirds at most.
+    """A set of random 64-bit numbers other than 0: a hash table that is at most two thirds full.
 
-    Python's own set takes 90 bytes for each.
+    Python's own set takes 90 bytes for each number.
     """
 
     def __init__(self):
@@ -84,7 +85,7 @@ class _NumberSet:
         return self._slots[self._find(number)] != 0
 
     def _find(self, number):
-        """The slot where a number is, or the empty one where it would be."""
+        """Returns the slot of a number, or the empty one where it would be stored."""
         slots, last = self._slots, len(self._slots) - 1
         slot = number & last
         while slots[slot] not in (0, number):

@@ -1,4 +1,4 @@
-"""Lines of text from plain, gzipped and zipped files, with every fault named by file and line."""
+"""Lines of text from plain, gzipped and zipped files; errors name the file and the line."""
 
 import contextlib
 import gzip
@@ -27,13 +27,13 @@ class NotUtf8Error(ValueError):
 
 
 def read_lines(path, member=None):
-    """Yields the lines of a text file, each with its number from 1, without its line end.
+    """Yields the lines of a text file, each with its number from 1, without its line ending.
 
-    Line ends may be `\\n`, `\\r\\n` or `\\r`, mixed; a byte-order mark is dropped.
+    Line endings may be any mixture of `\\n`, `\\r\\n` and `\\r`; a byte-order mark is dropped.
 
     Args:
         path: A plain, `.gz` or `.zip` file in UTF-8.
-        member: Which file of a `.zip` to read; there must be only one by default.
+        member: Name of the file to read in a `.zip`; None if the archive holds only one.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -51,20 +51,20 @@ def read_lines(path, member=None):
                 yield number, line
     except (*DAMAGES, OSError) as error:
         if isinstance(error, OSError) and error.filename is not None:
-            raise  # the file could not be opened; bzip2 reports damage as an OSError too
+            raise  # The file could not be opened; reading a damaged one has no filename.
         raise ValueError(f"{name}: damaged after line {number}: {error}") from error
 
 
-def read_columns(path, columns_wanted="source, tab, target"):
-    """Yields the number of each line and its first two columns; a blank line has empty ones.
+def read_columns(path, expected="source, tab, target"):
+    """Yields the number of each line and its first two columns; those of a blank line are empty.
 
     Args:
-        path: A TSV, as `read_lines` takes it; further columns are ignored.
-        columns_wanted: What the two stand for, for the message.
+        path: A TSV in any form that `read_lines` accepts; further columns are ignored.
+        expected: What the columns should be, for the error message.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A line has one column, or cannot be read.
+        ValueError: A line has only one column, or cannot be read.
     """
     for number, line in read_lines(path):
         columns = line.split("\t")
@@ -72,26 +72,25 @@ def read_columns(path, columns_wanted="source, tab, target"):
             yield number, columns[0], columns[1]
         elif line.strip():
             raise ValueError(
-                f"{path}, line {number}: expected {columns_wanted}; received one column: "
-                f"{_excerpt(line)}"
+                f"{path}, line {number}: expected {expected}; received one column: {_excerpt(line)}"
             )
         else:
             yield number, "", ""
 
 
 def chunks(iterable, size, is_waiting=lambda: False):
-    """Yields lists of `size` things, the last one shorter perhaps, or the one before an error.
+    """Yields lists of `size` items; the last one, or one before an error, may be shorter.
 
     Args:
-        iterable: What gives the things.
-        size: Most things of a list.
-        is_waiting: Tells whether the next thing is not there yet; then nobody waits for it who
-            has one already.
+        iterable: Iterable of the items.
+        size: Maximum number of items in a list.
+        is_waiting: Function that returns whether the next item is still to come; a list that has
+            an item already is then yielded without waiting.
     """
     chunk = []
     try:
-        for thing in iterable:
-            chunk.append(thing)
+        for item in iterable:
+            chunk.append(item)
             if len(chunk) == size or is_waiting():
                 yield chunk
                 chunk = []
@@ -104,13 +103,13 @@ def chunks(iterable, size, is_waiting=lambda: False):
 
 
 class WaitingLines:
-    """Lines that are read in the background, so that one can ask whether there are any yet.
+    """Lines that a thread reads in the background, so that a reader can tell if it has to wait.
 
     Args:
-        lines: Iterable of lines, which may keep one waiting.
+        lines: Iterable of lines that may block.
     """
 
-    _ROOM = 4096  # lines that are held at most
+    _ROOM = 4096  # maximum number of lines in the queue
     _END = object()
 
     def __init__(self, lines):
@@ -124,20 +123,28 @@ class WaitingLines:
             yield item
 
     def is_waiting(self):
-        """Whether the next line is not there yet."""
+        """Returns whether the next line is still to come."""
         return self._queue.empty()
 
     def _read(self, lines):
         try:
             for line in lines:
                 self._queue.put(line)
-        except Exception as error:  # it belongs to whoever takes the lines
+        except Exception as error:  # It is raised in the thread that takes the lines.
             self._queue.put(error)
         self._queue.put(self._END)
 
 
 def decode_lines(file, name):
-    """Yields the lines of an open binary file, like `read_lines`; errors call it `name`."""
+    """Yields the lines of an open binary file, as `read_lines` does.
+
+    Args:
+        file: Binary file; it stays open.
+        name: Name of the file in error messages.
+
+    Raises:
+        NotUtf8Error: A line is not UTF-8.
+    """
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape")
     holds_utf8 = False
     try:
@@ -156,16 +163,20 @@ def decode_lines(file, name):
                 holds_utf8 = True
             yield number, line.removesuffix("\n")
     finally:
-        text.detach()  # the file belongs to the caller, who closes it
+        text.detach()  # The caller closes the file.
 
 
 @contextlib.contextmanager
 def open_bytes(path, member=None):
-    """Opens a plain file, a `.gz`, or a member of a `.zip` or its only one, to read what it holds.
+    """Opens a plain, `.gz` or `.zip` file to read its uncompressed bytes.
+
+    Args:
+        path: A `pathlib.Path`.
+        member: Name of the file to read in a `.zip`; None if the archive holds only one.
 
     Raises:
-        OSError: It cannot be opened.
-        ValueError: The archive holds several files.
+        OSError: The file cannot be opened.
+        ValueError: The archive does not hold exactly one file.
     """
     if path.suffix.lower() == ".gz":
         with gzip.open(path) as file:
@@ -180,10 +191,10 @@ def open_bytes(path, member=None):
 
 
 def require_file(path):
-    """Checks that a path leads to something that can be opened.
+    """Checks that a path exists and is not a directory.
 
     Raises:
-        FileNotFoundError: It leads nowhere, or to a directory.
+        FileNotFoundError: There is no such file, or it is a directory.
     """
     if path.is_dir():
         raise FileNotFoundError(f"expected a file, received a directory: {path}")
@@ -192,18 +203,18 @@ def require_file(path):
 
 
 def require_lasting_file(path):
-    """Checks that a file can be read more than once, which a pipe cannot.
+    """Checks that a file exists and can be read more than once, as a pipe cannot.
 
     Raises:
-        FileNotFoundError: It cannot, or there is none.
+        FileNotFoundError: There is no such file, or it can be read only once.
     """
     require_file(path)
     if not path.is_file():
-        raise FileNotFoundError(f"expected a file that can be read again and again: {path} is none")
+        raise FileNotFoundError(f"expected a file that can be read more than once; {path} cannot")
 
 
 def _refuse_packed(path):
-    """Refuses archives of other kinds, which would be taken for text in a strange encoding."""
+    """Raises ValueError for other archives, which would be mistaken for text in some encoding."""
     name = path.name.lower()
     kinds = (".tar", ".tar.gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
     if name.endswith(kinds):
@@ -211,24 +222,25 @@ def _refuse_packed(path):
 
 
 def _is_utf16(line):
-    """Whether the first line begins with the byte-order mark of UTF-16, or has its many zeros."""
+    """Returns whether a first line has the byte-order mark of UTF-16, or its many zero bytes."""
     has_mark = line[:2] in ("\udcff\udcfe", "\udcfe\udcff")
     return has_mark or line.count("\0") * 3 > len(line) > 3
 
 
 def _complaint(line, follows_utf8):
-    """What is wrong with a line that is not UTF-8, and how to mend it."""
+    """Says what is wrong with a line that is not UTF-8, and how to fix it."""
     if not follows_utf8:
         return "not valid UTF-8; convert the file, such as with iconv -f latin1 -t utf-8"
     as_latin = line.encode("utf-8", "surrogateescape").decode("latin1").strip()
     return (
         "not valid UTF-8, as lines before it are: the file mixes encodings; convert this line "
-        f"alone (in Latin-1 it is {_excerpt(as_latin)}), or drop all that is not UTF-8 with "
+        f"alone (in Latin-1 it is {_excerpt(as_latin)}), or drop everything that is not UTF-8 with "
         "iconv -c -f utf-8 -t utf-8"
     )
 
 
 def _holds_surrogates(line):
+    """Returns whether a line holds bytes that could not be decoded."""
     try:
         line.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Which files pairs are read from, and how: each of them holds pairs, or two hold a side each."""
+"""The files that pairs are read from: files of pairs, or two files of one side each."""
 
 import contextlib
 import glob
@@ -10,41 +10,41 @@ from kseq.corpora.archives import aligned_members
 from kseq.corpora.lines import read_columns, read_lines, require_lasting_file
 from kseq.corpora.pronunciations import is_pronouncing_dictionary, read_pronunciations
 
-_LOOKED_AT = 10  # lines that tell whether a file holds pairs
+_CHECKED_LINES = 10  # lines that decide whether a file holds pairs
 
 
 class PairFiles:
-    """Files that are read one after the other, as often as asked.
+    """Files of pairs, read one after the other by every iteration.
 
     Args:
-        files: One name or several. A name may be a pattern such as `"parts/*.tsv"`, which stands
-            for all files that match it, in the order of their names. Exactly two names are one
-            side each, if most of the first lines of both have no tab; each may then be a list or a
-            pattern too, and the files of both sides belong together in their order. All others
-            hold pairs: a TSV, a `.zip` of two line-aligned files as OPUS packs them, or a
-            pronouncing dictionary (`.dict`); plain, `.gz` or `.zip`.
+        files: One or several names. A name may be a pattern such as `"parts/*.tsv"`, which means
+            all files that match it, in the order of their names. Exactly two names are one side
+            each if most of the first lines of both have no tab; each may then be a list or a
+            pattern too, whose files are paired in their order. All other files hold pairs: a TSV,
+            a `.zip` of two line-aligned files as OPUS packs them, or a pronouncing dictionary
+            (`.dict`); plain, `.gz` or `.zip`.
 
     Raises:
-        FileNotFoundError: A file is missing, or a pattern matches none.
-        ValueError: There is no name; there are more files on one side than on the other; or one
-            of two files holds pairs, the other one a side.
+        FileNotFoundError: A file is missing, or a pattern matches no file.
+        ValueError: No name is given; the sides have different numbers of files; or only one of two
+            files holds pairs.
     """
 
     def __init__(self, files):
-        names = _names(files)
-        lists = [_expanded(name) for name in names]
+        names = _flatten_names(files)
+        lists = [_find_files(name) for name in names]
         if len(lists) == 2 and _are_sides(lists):
             if len(lists[0]) != len(lists[1]):
                 raise ValueError(
                     "expected as many files of sources as of targets; received "
-                    + " and ".join(f"{len(paths)} ({_shortened(paths)})" for paths in lists)
+                    + " and ".join(f"{len(paths)} ({_shorten(paths)})" for paths in lists)
                 )
             self._groups = list(zip(*lists))
         else:
             self._groups = [(path,) for path in itertools.chain(*lists)]
 
     def __iter__(self):
-        """Yields for every line its file, its number, its source and its target."""
+        """Yields the file, the number, the source and the target of every line."""
         for group in self._groups:
             for number, source, target in _read(*group):
                 yield group[0], number, source, target
@@ -56,25 +56,26 @@ class PairFiles:
 
     @property
     def paths(self):
-        """All files, those of the sources before those of the targets."""
+        """All files, sources before targets."""
         return tuple(itertools.chain(*zip(*self._groups)))
 
     @property
     def arguments(self):
-        """What `PairFiles` and `load_corpus` open the same files with from any folder, as JSON."""
+        """Absolute names, as JSON, with which `PairFiles` and `load_corpus` open the same files."""
         sides = [[str(path.resolve()) for path in side] for side in zip(*self._groups)]
         return [side[0] if len(side) == 1 else side for side in sides] if sides[1:] else sides[0]
 
     def __str__(self):
-        return " and ".join(_shortened(paths) for paths in zip(*self._groups))
+        return " and ".join(_shorten(paths) for paths in zip(*self._groups))
 
 
 def is_pattern(name):
-    """Whether a name stands for all files that match it: no file is called so, and it has a `*`."""
+    """Returns whether a name is a pattern: it has a wildcard, and no file has this name."""
     return glob.has_magic(str(name)) and not pathlib.Path(name).exists()
 
 
-def _names(files):
+def _flatten_names(files):
+    """Returns the names in a name, in a list, or in lists of one list; at least one."""
     while not _is_name(files):
         files = list(files)
         if len(files) != 1:
@@ -87,13 +88,14 @@ def _names(files):
 
 
 def _is_name(files):
+    """Returns whether an argument is one name rather than several."""
     return isinstance(files, (str, os.PathLike))
 
 
-def _expanded(name):
-    """The files that a name, a pattern or a list of these stands for, all of them there."""
+def _find_files(name):
+    """Returns the existing files that a name, a pattern or a list of these means."""
     if not _is_name(name):
-        return list(itertools.chain(*map(_expanded, _names(name))))
+        return list(itertools.chain(*map(_find_files, _flatten_names(name))))
     path = pathlib.Path(name)
     if is_pattern(name):
         matching = sorted(map(pathlib.Path, glob.glob(str(name), recursive=True)))
@@ -112,36 +114,37 @@ def _expanded(name):
     return paths
 
 
-def _shortened(paths):
+def _shorten(paths):
+    """Describes files in a few words."""
     if len(paths) == 1:
         return str(paths[0])
     return f"{paths[0]} … {paths[-1].name} ({len(paths)} files)"
 
 
 def _are_sides(lists):
-    """Whether two lists of files are a side each, as their first files tell."""
+    """Returns whether two lists of files are a side each, judging by the first file of both."""
     hold_pairs = [_holds_pairs(paths[0]) for paths in lists]
     if any(hold_pairs) and not all(hold_pairs):
-        pairs, other = (lists[hold_pairs.index(each)][0] for each in (True, False))
+        pairs, side = (lists[hold_pairs.index(holds)][0] for holds in (True, False))
         raise ValueError(
-            f"{pairs} holds a source, a tab and a target on its lines, but {other} does not; name "
+            f"{pairs} holds a source, a tab and a target on its lines, but {side} does not; name "
             "two files of pairs, or two of one side each"
         )
     return not any(hold_pairs)
 
 
 def _holds_pairs(path):
-    """Whether a file holds both sides of its pairs: most of its first lines have a tab."""
+    """Returns whether a file holds both sides of its pairs: most of its first lines have a tab."""
     if is_pronouncing_dictionary(path) or aligned_members(path):
         return True
     with contextlib.closing(read_lines(path)) as lines:
-        first = itertools.islice((line for _, line in lines if line.strip()), _LOOKED_AT)
+        first = itertools.islice((line for _, line in lines if line.strip()), _CHECKED_LINES)
         has_tab = ["\t" in line for line in first]
         return sum(has_tab) * 2 > len(has_tab)
 
 
 def _read(path, target_path=None):
-    """Yields the number of every line, its source and its target."""
+    """Yields the number, the source and the target of every line."""
     if target_path is not None:
         return _read_aligned((path,), (target_path,))
     if is_pronouncing_dictionary(path):
@@ -152,6 +155,11 @@ def _read(path, target_path=None):
 
 
 def _read_aligned(source_file, target_file):
+    """Yields the number, the source and the target of every line of two files.
+
+    Args:
+        source_file, target_file: Arguments of `read_lines`.
+    """
     with (
         contextlib.closing(read_lines(*source_file)) as sources,
         contextlib.closing(read_lines(*target_file)) as targets,
@@ -160,17 +168,17 @@ def _read_aligned(source_file, target_file):
         for number, source in sources:
             target = next(targets, None)
             if target is None:
-                more = number + sum(1 for _ in sources)
-                raise _unequal(source_file, more, target_file, number - 1)
+                source_count = number + sum(1 for _ in sources)
+                raise _unequal_error(source_file, source_count, target_file, number - 1)
             yield number, source, target[1]
-        more = sum(1 for _ in targets)
-        if more:
-            raise _unequal(source_file, number, target_file, number + more)
+        remaining = sum(1 for _ in targets)
+        if remaining:
+            raise _unequal_error(source_file, number, target_file, number + remaining)
 
 
-def _unequal(source_file, source_count, target_file, target_count):
+def _unequal_error(source_file, source_count, target_file, target_count):
     source, target = (": ".join(map(str, file)) for file in (source_file, target_file))
     return ValueError(
-        "two files of pairs must have as many lines; "
+        "line-aligned files must have the same number of lines; "
         f"{source} has {source_count}, {target} has {target_count}"
     )

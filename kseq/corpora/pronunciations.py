@@ -9,37 +9,38 @@ _VARIANT = re.compile(r"(.+)\(\d+\)")
 
 
 def is_pronouncing_dictionary(path):
-    """Whether a file is one by its name, which ends in `.dict` or `.dict.gz`."""
+    """Returns whether a name is that of a dictionary: it ends in `.dict` or `.dict.gz`."""
     return pathlib.Path(path).name.lower().endswith((".dict", ".dict.gz"))
 
 
 def read_pronunciations(path):
-    """Yields the line, the word and the phonemes of every word with one pronunciation.
+    """Yields the line number, the word and the phonemes of every word with one pronunciation.
 
-    A line is a word and its phonemes, with spaces between them; what follows a `#` is a comment.
-    A word that has a variant, `word(2)`, is left out with all its variants, because no single
-    answer would be right. Stress digits are removed: `AH0` becomes `AH`.
+    A line holds a word and its phonemes, separated by spaces; `#` begins a comment. A word with a
+    variant, `word(2)`, is left out together with its variants, because no single answer would be
+    right. Stress digits are removed: `AH0` becomes `AH`.
 
-    The file is read twice, the first time for the words that have variants, which are kept in
-    memory with all others.
+    The file is read twice, the first time to find the words with variants; all words are held in
+    RAM until then.
 
     Args:
-        path: A file as `kseq.corpora.lines.read_lines` takes it.
+        path: A file that `kseq.corpora.lines.read_lines` accepts.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: A line has no phonemes, or cannot be read.
     """
-    seen, several = set(), set()
-    for _, word, _ in _entries(path):
-        (several if word in seen else seen).add(word)
-    del seen
-    for number, word, phonemes in _entries(path):
-        if word not in several:
+    words, words_with_variants = set(), set()
+    for _, word, _ in _read_entries(path):
+        (words_with_variants if word in words else words).add(word)
+    del words
+    for number, word, phonemes in _read_entries(path):
+        if word not in words_with_variants:
             yield number, word, " ".join(phoneme.rstrip("012") for phoneme in phonemes)
 
 
-def _entries(path):
+def _read_entries(path):
+    """Yields the line number, the word and the list of phonemes of every entry."""
     for number, line in read_lines(path):
         words = line.partition("#")[0].split()
         if len(words) == 1:

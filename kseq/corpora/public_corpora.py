@@ -1,24 +1,21 @@
-"""Public corpora that can be fetched: where they stand, whose they are, what proves them whole."""
+"""Public corpora that can be fetched: their files, sources and licences."""
 
 import dataclasses
 import functools
 import gzip
-import hashlib
 import os
 import pathlib
 import re
 import shlex
 import shutil
-import zipfile
 from collections.abc import Callable
 
 from kseq.console import transferred
-from kseq.corpora.archives import DAMAGES
 from kseq.corpora.downloads import DownloadFailed, download, require_address
+from kseq.corpora.integrity import check_dictionary, check_file, check_zip, sha256_check
 from kseq.errors import SettingError
 from kseq.files import locked, replaced_file
 
-_MOST_UNPACKED = 100  # bytes for each one of an archive; text is packed to a third or so
 _PAIRS_LIST = "https://www.manythings.org/anki/"
 
 
@@ -27,11 +24,11 @@ class RemoteFile:
     """A file of a public corpus.
 
     Args:
-        home: Address that `path` is below; a mirror has another one.
-        path: Where the file stands below it.
-        name: Where it goes in the folder; `.gz` is added to what comes plain by packing it.
-        check: Function of the open file that raises ValueError unless it is whole, saying what
-            was expected and what was received.
+        home: Address of the folder that `path` starts from; a mirror has another one.
+        path: Path of the file at this address.
+        name: Name of the file in the local folder; a plain file whose name ends in `.gz` is
+            compressed.
+        check: Function of the open file that raises ValueError unless it is complete.
     """
 
     home: str
@@ -40,8 +37,8 @@ class RemoteFile:
     check: Callable
 
     @property
-    def is_packed_here(self):
-        """Whether it comes plain and is kept as `.gz`."""
+    def is_compressed_here(self):
+        """Whether the file is downloaded as plain text and stored as `.gz`."""
         return self.name.endswith(".gz") and not self.path.endswith(".gz")
 
 
@@ -50,14 +47,14 @@ class PublicCorpus:
     """A corpus that can be fetched.
 
     Args:
-        name: What `fetch` calls it.
-        what: What it is, in a few words.
-        size: How much there is to fetch, in words.
-        source: Whose it is: an address to look at.
-        licence: What one may do with it.
-        terms: Where to read that.
+        name: Name of the corpus for `fetch`.
+        what: Description in a few words.
+        size: Size of the download, in words.
+        source: Address of its page.
+        licence: Licence, in a few words.
+        terms: Address of the licence.
         files: Its `RemoteFile`s.
-        training: What `kseq train` takes, `{}` standing for the folder.
+        training: Options of `kseq train`, with `{}` for the folder.
     """
 
     name: str
@@ -70,32 +67,32 @@ class PublicCorpus:
     training: str
 
     def next_command(self, folder):
-        """Returns the command that trains on the corpus in a folder."""
+        """Returns the command that trains on the corpus in a folder, as a string."""
         words = [word.format(folder) for word in self.training.split()]
         return shlex.join(["kseq", "train", *words, "--out", f"runs/{self.name}"])
 
 
 def fetch(name, folder, base=None, timeout=60.0):
-    """Fetches a public corpus into a folder; what is already there and whole is left as it is.
+    """Fetches a public corpus into a folder; complete files that are there already stay.
 
-    An interrupted download is continued by the next call. Archives are not unpacked:
-    `load_corpus` reads them as they are. Read the licence first: `kseq fetch` lists it.
+    The next call continues an interrupted download. Archives are not unpacked: `load_corpus` reads
+    them as they are. Read the licence first: `kseq fetch` lists it.
 
     Args:
         name: `"multi30k"`, `"cmudict"`, or a language pair of manythings.org/anki by the name of
             its archive, such as `"spa-eng"`.
-        folder: Folder to write to; it is made where it is missing.
-        base: Address of a mirror, which has the same paths below it as the original: `spa-eng.zip`,
+        folder: Folder to write to; it is created if it is missing.
+        base: Address of a mirror with the same paths as the original: `spa-eng.zip`,
             `cmudict.dict`, `raw/train.de.gz`.
-        timeout: Seconds without a byte after which a connection counts as broken.
+        timeout: Seconds without data after which a connection counts as broken.
 
     Returns:
         The paths of the files, as a list.
 
     Raises:
         ValueError: There is no such corpus, or an option is wrong.
-        DownloadFailed: A file cannot be had, or what came is not whole; then it is removed.
-        OSError: A file cannot be written, or another one stands in its place.
+        DownloadFailed: A file cannot be downloaded; or it is damaged, and has been removed.
+        OSError: A file cannot be written, or another file has its name.
     """
     corpus = find_corpus(name)
     folder = pathlib.Path(folder)
@@ -109,15 +106,15 @@ def fetch(name, folder, base=None, timeout=60.0):
 
 
 def find_corpus(name):
-    """Returns the `PublicCorpus` of a name.
+    """Returns the `PublicCorpus` with a name.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is no such corpus.
     """
     if str(name) in _CORPORA:
         return _CORPORA[name]
     if re.fullmatch("[a-z]{3}-eng", str(name)):
-        return _language_pair(name)
+        return _make_language_pair(name)
     raise ValueError(
         f"unknown corpus: {name!r}; expected {', '.join(_CORPORA)} or a language pair of "
         f"{_PAIRS_LIST} by the name of its archive, such as spa-eng"
@@ -125,18 +122,21 @@ def find_corpus(name):
 
 
 def table():
-    """Returns what can be fetched, with sizes and licences, as plain text."""
-    pairs = dataclasses.replace(_language_pair("xxx-eng"), source=f"{_PAIRS_LIST} lists the pairs")
-    return "\n\n".join(map(_described, (*_CORPORA.values(), pairs)))
+    """Returns a table of the corpora with their sizes and licences, as plain text."""
+    pairs = dataclasses.replace(
+        _make_language_pair("xxx-eng"), source=f"{_PAIRS_LIST} lists the pairs"
+    )
+    return "\n\n".join(map(_describe, (*_CORPORA.values(), pairs)))
 
 
-def _described(corpus):
+def _describe(corpus):
+    """Returns the lines of the table about a corpus."""
     lines = f"{corpus.what}; {corpus.size}", corpus.source, corpus.licence, corpus.terms
     return f"{corpus.name:10}" + f"\n{'':10}".join(lines)
 
 
 def _require_writable(folder):
-    """Checks that the folder, or what it will be made in, can be written to."""
+    """Checks that the folder, or the nearest folder above it that exists, can be written to."""
     for place in (folder, *folder.absolute().parents):
         if place.exists():
             if not place.is_dir():
@@ -147,11 +147,11 @@ def _require_writable(folder):
 
 
 def _fetch_file(corpus, file, folder, base, timeout, report):
-    """Fetches one file, unless it is there; returns its path."""
+    """Fetches a file unless it is there already; returns its path."""
     path = folder / file.name
     address = f"{(base or file.home).rstrip('/')}/{file.path}"
     if path.exists():
-        _require_whole(path, file, address)
+        _require_complete(path, file, address)
         return path
     try:
         part = download(address, path, timeout, functools.partial(report, file.name))
@@ -163,114 +163,63 @@ def _fetch_file(corpus, file, folder, base, timeout, report):
         raise
     try:
         with open(part.path, "rb") as opened:
-            _check(file, opened)
+            check_file(file.check, opened)
     except ValueError as error:
         part.remove()
         raise DownloadFailed(f"{address}: {error}; removed it, fetch again") from error
-    if file.is_packed_here:
-        _pack(part.path, path)
+    if file.is_compressed_here:
+        _compress(part.path, path)
         part.remove()
     else:
         part.move_to(path)
     return path
 
 
-def _require_whole(path, file, address):
-    """Checks a file that is already there; it is not ours to remove."""
+def _require_complete(path, file, address):
+    """Checks a file that is there already, which is never removed."""
     try:
-        with gzip.open(path) if file.is_packed_here else open(path, "rb") as opened:
-            _check(file, opened)
+        with gzip.open(path) if file.is_compressed_here else open(path, "rb") as opened:
+            check_file(file.check, opened)
     except ValueError as error:
         raise FileExistsError(
-            f"{path} is there already and not what stands at {address}: {error}; "
+            f"{path} is there already, but is not the file at {address}: {error}; "
             "move it away, or choose another folder"
         ) from error
 
 
-def _check(file, opened):
-    try:
-        file.check(opened)
-    except (*DAMAGES, OSError) as error:
-        if isinstance(error, OSError) and error.filename is not None:
-            raise  # it cannot be read, which says nothing about it
-        raise ValueError(f"expected a whole file; received a damaged one: {error}") from error
-
-
-def _pack(plain, path):
-    """Writes a `.gz` that hangs on nothing but what is in it."""
+def _compress(plain, path):
+    """Writes a `.gz` that depends on its content only: it records no name and no time."""
     with (
         replaced_file(path) as unfinished,
         open(plain, "rb") as source,
         open(unfinished, "wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as compressed,
     ):
-        shutil.copyfileobj(source, packed)
+        shutil.copyfileobj(source, compressed)
 
 
-def _has_digest(digest, opened):
-    received = hashlib.file_digest(opened, "sha256").hexdigest()
-    if received != digest:
-        raise ValueError(f"expected a file of SHA-256 {digest}; received one of {received}")
-
-
-def _is_whole_zip(opened):
-    """A zip of one text with a tab in its first line, which is read to its end."""
-    size = opened.seek(0, os.SEEK_END)
-    with zipfile.ZipFile(opened) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > _MOST_UNPACKED * size:
-            raise ValueError(
-                f"expected an archive of text; received one of {size:,} bytes that says it "
-                f"holds {unpacked:,}"
-            )
-        texts = [
-            name for name in archive.namelist() if re.fullmatch(r"(.*/)?[^_/.][^/]*\.txt", name)
-        ]
-        if len(texts) != 1:
-            listing = ", ".join(archive.namelist()[:5]) or "nothing"
-            raise ValueError(f"expected a zip of one .txt; received one that holds {listing}")
-        damaged = archive.testzip()
-        if damaged is not None:
-            raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
-        with archive.open(texts[0]) as text:
-            if b"\t" not in text.readline(1 << 16):
-                raise ValueError(f"expected columns with tabs between them in {texts[0]}")
-
-
-def _is_dictionary(opened):
-    """A line for each pronunciation, to the last: `word PH ON EMES`, perhaps `# a comment`."""
-    number = 0
-    for number, line in enumerate(iter(lambda: opened.readline(1 << 16), b""), start=1):
-        if not re.fullmatch(rb"\S+( +[A-Z]{1,3}[0-2]?)+( +#.*)?\s*\n", line):
-            raise ValueError(
-                f"expected a word and its phonemes; received in line {number}: {line[:40]!r}"
-            )
-    if number == 0:
-        raise ValueError("expected a dictionary; received an empty file")
-
-
-def _multi30k():
-    # Two commits of the same repository at which the files are known to be these.
+def _multi30k_files():
+    """Yields the `RemoteFile`s of Multi30k, from two commits that pin their content."""
     repository = "https://raw.githubusercontent.com/multi30k/dataset"
     raw = f"{repository}/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1"
     tokenised = f"{repository}/7bee46bc74186b4b6254603143610f730d40bf66/data/task1"
     for name, digest in _MULTI30K_RAW.items():
-        check = functools.partial(_has_digest, digest)
-        yield RemoteFile(raw, f"raw/{name}.gz", f"{name}.gz", check)
+        yield RemoteFile(raw, f"raw/{name}.gz", f"{name}.gz", sha256_check(digest))
     for name, digest in _MULTI30K_TOKENISED.items():
         path = "tok/{}.lc.norm.tok.{}".format(*name.split("."))
-        yield RemoteFile(tokenised, path, f"{path}.gz", functools.partial(_has_digest, digest))
+        yield RemoteFile(tokenised, path, f"{path}.gz", sha256_check(digest))
 
 
-def _language_pair(name):
+def _make_language_pair(name):
+    """Returns the `PublicCorpus` of English and another language."""
     return PublicCorpus(
         name=name,
-        what="sentences in English and another language, as spa-eng, cmn-eng",
-        size="up to some 25 MB",
+        what="sentences in English and another language, such as spa-eng, cmn-eng",
+        size="up to about 25 MB",
         source=_PAIRS_LIST,
         licence="CC BY 2.0 FR: name tatoeba.org and manythings.org/anki",
         terms="https://tatoeba.org/en/terms_of_use",
-        files=(RemoteFile(_PAIRS_LIST, f"{name}.zip", f"{name}.zip", _is_whole_zip),),
+        files=(RemoteFile(_PAIRS_LIST, f"{name}.zip", f"{name}.zip", check_zip),),
         training=f"--train {{}}/{name}.zip",
     )
 
@@ -302,7 +251,7 @@ _CORPORA = {
         source="https://github.com/multi30k/dataset",
         licence="for research and education, not commerce, like Flickr30k",
         terms="https://github.com/multi30k/dataset",
-        files=tuple(_multi30k()),
+        files=tuple(_multi30k_files()),
         training="--train {0}/train.de.gz {0}/train.en.gz --valid {0}/val.de.gz {0}/val.en.gz "
         "--test {0}/test_2016_flickr.de.gz {0}/test_2016_flickr.en.gz",
     ),
@@ -318,7 +267,7 @@ _CORPORA = {
                 "https://raw.githubusercontent.com/cmusphinx/cmudict/master",
                 "cmudict.dict",
                 "cmudict.dict.gz",
-                _is_dictionary,
+                check_dictionary,
             ),
         ),
         training="--train {}/cmudict.dict.gz --set source_tokenizer=character",

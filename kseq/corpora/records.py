@@ -1,7 +1,7 @@
-"""Pairs of texts and values in TFRecord files: one `tf.train.Example` each.
+"""Pairs of texts and real values in TFRecord files, each a `tf.train.Example`.
 
-An example has the features `source` and `target`. A text is one string of bytes in UTF-8. Values
-are floats, frame by frame, with their number per frame in `source_features` or `target_features`.
+An example has the features `source` and `target`. A text is one byte string in UTF-8. Values are
+floats, frame by frame; `source_features` or `target_features` holds their number per frame.
 """
 
 import errno
@@ -16,11 +16,14 @@ from kseq.corpora import lines
 from kseq.files import replaced_file
 
 _SIDES = ("source", "target")
-_FRAMING = 16  # bytes that stand around an example: its length and two checksums
+_FRAMING = 16  # bytes added to an example: its length and two checksums
 
 
 def read_examples(path):
     """Yields the number of each record, from 1, and its sides: strings or `[length, features]`.
+
+    Args:
+        path: A TFRecord file, a `pathlib.Path`; `.gz` if it is gzipped.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -33,45 +36,52 @@ def read_examples(path):
             records = tf.data.TFRecordDataset(str(path), _compression(path))
             for number, record in enumerate(records.as_numpy_iterator(), start=1):
                 size += len(record) + _FRAMING
-                yield number, _parsed(f"{path}, record {number}", record)
-            if size != file.seek(0, os.SEEK_END):  # TensorFlow overlooks an end of a few bytes
+                yield number, _parse_record(f"{path}, record {number}", record)
+            if size != file.seek(0, os.SEEK_END):  # TensorFlow ignores a few bytes at the end.
                 raise EOFError("the file ends within a record")
         except (tf.errors.DataLossError, EOFError, OSError, zlib.error) as error:
             raise ValueError(
-                f"{path}, record {number + 1}: damaged or cut short; copy or write the file anew"
+                f"{path}, record {number + 1}: damaged or cut short; copy or write the file again"
             ) from error
 
 
 def write_examples(path, pairs):
-    """Writes pairs of strings and arrays `[length, features]`, the whole file or nothing.
+    """Writes pairs of strings and arrays `[length, features]` to a file, or no file at all.
+
+    Args:
+        path: A `pathlib.Path`; `.gz` if the file is to be gzipped.
+        pairs: Iterable of (source, target).
 
     Raises:
         OSError: The file cannot be written.
     """
     with replaced_file(path) as unfinished:
-        unfinished.touch()  # fails with an OSError, where TensorFlow has errors of its own
+        unfinished.touch()  # Raises OSError, where TensorFlow has errors of its own.
         try:
             with tf.io.TFRecordWriter(str(unfinished), _compression(path)) as file:
                 for pair in pairs:
-                    file.write(_example(pair).SerializeToString())
+                    file.write(_make_example(pair).SerializeToString())
         except tf.errors.OpError as error:
             reason = error.message.removeprefix(f"{unfinished}; ")
             raise OSError(errno.EIO, reason, str(unfinished)) from error
 
 
 def _compression(path):
+    """Returns the name that TensorFlow has for the compression of a file."""
     return "GZIP" if path.suffix == ".gz" else ""
 
 
-def _parsed(where, record):
+def _parse_record(where, record):
+    """Returns both sides of a serialised example; `where` is for error messages."""
     try:
         features = tf.train.Example.FromString(record).features.feature
     except DecodeError as error:
         raise ValueError(f"{where}: expected a tf.train.Example; received {error}") from error
-    return [_parsed_side(f"{where}, {name}", name, features) for name in _SIDES]
+    return [_parse_side(f"{where}, {name}", name, features) for name in _SIDES]
 
 
-def _parsed_side(where, name, features):
+def _parse_side(where, name, features):
+    """Returns a side of an example, a string or values `[length, features]`."""
     texts, values = features[name].bytes_list.value, features[name].float_list.value
     if len(texts) == 1:
         try:
@@ -92,7 +102,8 @@ def _parsed_side(where, name, features):
     return np.array(values, np.float32).reshape(-1, widths[0])
 
 
-def _example(pair):
+def _make_example(pair):
+    """Returns a pair as a `tf.train.Example`."""
     features = {}
     for name, side in zip(_SIDES, pair):
         if isinstance(side, str):

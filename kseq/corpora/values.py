@@ -1,4 +1,4 @@
-"""Sequences of real values as sources or targets: speech features, sensors, signals."""
+"""Pairs with sequences of real values, such as speech features, as sources or targets."""
 
 import contextlib
 import functools
@@ -12,21 +12,26 @@ _RECORDS = (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz")
 
 
 class ValuePairs:
-    """Pairs with real values on one side or both, read anew from disk by every iteration.
+    """Pairs with real values on one side or both, read from disk again by every iteration.
 
-    A side is a string or a float32 array `[length, features]`, the same in every pair. A pair
-    with an empty text is left out; `blank` counts them once the file has been read to its end.
-    Every other fault of the data is an error that names the file and the line or the record.
+    A side is a string or a float32 array `[length, features]`, the same kind in every pair. Pairs
+    with an empty text are left out; any other fault of the data is an error that names the file
+    and the line or the record.
 
     Args:
-        file: An index, that is a TSV of source and target where a column that ends in `.npy`
-            names a file, seen from the index's folder; or a `.tfrecord` as `write_records`
-            writes it. Both may be gzipped (`.gz`).
-        keeps: Tells of a source whether its pair belongs to the split; all do by default. It
-            gets the column of the index, a string, or the source's bytes in a TFRecord.
+        file: An index, which is a TSV of sources and targets whose columns name `.npy` files
+            relative to its folder; or a `.tfrecord` that `write_records` wrote. Both may be
+            gzipped (`.gz`).
+        keeps: Function that returns whether a source belongs to the split; all do by default. Its
+            argument is the column of the index, a string, or the source in a TFRecord, bytes.
+
+    Attributes:
+        blank: Number of pairs left out because a text is empty, once an iteration has reached the
+            end; None before.
+        shared: 0; what `Pairs` has left out because another split shares a side.
     """
 
-    shared = 0  # what `Pairs` counts: pairs that are left out because another split has a side
+    shared = 0
 
     def __init__(self, file, keeps=None):
         self.files = (pathlib.Path(file),)
@@ -35,7 +40,10 @@ class ValuePairs:
 
     @classmethod
     def open(cls, file):
-        """Opens a file, and checks that it holds a pair and that its first one can be read.
+        """Opens a file, and checks that its first pair can be read.
+
+        Args:
+            file: As for `ValuePairs`.
 
         Raises:
             FileNotFoundError: The file is missing, or one that its first pair names.
@@ -48,19 +56,20 @@ class ValuePairs:
 
     @functools.cached_property
     def features(self):
-        """Values per frame of source and target, found from the first pair; 0 for text."""
+        """Values per frame of source and target in the first pair; 0 for text."""
         for where, _, sides in _read_sides(self.files[0]):
             if not _is_blank(sides):
                 features = _features(_load(where, sides))
                 if not any(features):
                     raise ValueError(
-                        f"{where}: expected values on one side at least, such as the name of a "
+                        f"{where}: expected values on at least one side, such as the name of a "
                         ".npy file; received text on both"
                     )
                 return features
         raise ValueError(f"{self}: no pair of two non-empty sides")
 
     def __iter__(self):
+        """Yields the source and the target of each pair."""
         blank = 0
         for where, _, sides in self._read():
             if _is_blank(sides):
@@ -70,26 +79,31 @@ class ValuePairs:
         self.blank = blank
 
     def keys(self):
-        """Yields what `keeps` is asked of every pair; an index' arrays are not read for it."""
+        """Yields the argument of `keeps` for every pair, without reading the arrays of an index."""
         return (key for _, key, sides in self._read() if not _is_blank(sides))
 
     def select(self, keeps):
-        """Returns those of these pairs of which `keeps` is true, as a split of their own."""
+        """Returns a split of those pairs for whose source `keeps` returns true.
+
+        Args:
+            keeps: Function of a source, as for `ValuePairs`.
+        """
         return ValuePairs(self.files[0], lambda key: self._keeps(key) and keeps(key))
 
     def __str__(self):
         return str(self.files[0])
 
     def _read(self):
+        """Yields what `_read_sides` does, for the pairs of this split."""
         for where, key, sides in _read_sides(self.files[0]):
             if self._keeps(key):
                 yield where, key, sides
 
 
 def is_value_file(path):
-    """Whether a file is one for `ValuePairs`: a TFRecord, or an index whose first pair says so.
+    """Returns whether a file is for `ValuePairs`: a TFRecord, or an index of `.npy` files.
 
-    A file that cannot be read is none.
+    The first pair decides on an index. A file that cannot be read is no such file.
     """
     path = pathlib.Path(path)
     try:
@@ -100,19 +114,19 @@ def is_value_file(path):
     except (OSError, ValueError):
         return False
     columns = filter(_names_array, first.split("\t")[:2])
-    # A sentence may end like the name of a file.
+    # A sentence may look like the name of a file.
     return any(" " not in name.strip() or (path.parent / name.strip()).exists() for name in columns)
 
 
 def write_records(path, pairs):
-    """Writes pairs to a TFRecord file, which `ValuePairs` reads, whole or not at all.
+    """Writes pairs to a TFRecord file for `ValuePairs`, or no file at all.
 
     Args:
-        path: A file that ends in `.tfrecord`, or `.tfrecord.gz` to be gzipped.
+        path: Name of the file; it ends in `.tfrecord`, or in `.tfrecord.gz` to be gzipped.
         pairs: Iterable of (source, target), each a string or an array `[length, features]`.
 
     Raises:
-        ValueError: The name has another ending, there is no pair, or one is not as it should be.
+        ValueError: The name has another ending, there is no pair, or a pair is invalid.
         OSError: The file cannot be written.
     """
     from kseq.corpora.records import write_examples
@@ -130,28 +144,29 @@ def write_records(path, pairs):
             pair = _load(where, sides, features)
             if not any(_features(pair)):
                 raise ValueError(
-                    f"{where}: expected an array on one side at least; received text on both, "
-                    "which stands in a TSV"
+                    f"{where}: expected an array on at least one side; received text on both, "
+                    "which belongs in a TSV"
                 )
             features = features or _features(pair)
             yield pair
         if features is None:
-            raise ValueError(f"{path}: expected a pair at least; received none")
+            raise ValueError(f"{path}: expected at least one pair; received none")
 
     write_examples(path, checked())
 
 
 def holds_records(path):
-    """Whether the name of a file is that of a TFRecord."""
+    """Returns whether the name of a file is that of a TFRecord."""
     return str(path).endswith(_RECORDS)
 
 
 def _names_array(column):
+    """Returns whether a column is the name of a `.npy` file."""
     return column.strip().lower().endswith(".npy")
 
 
 def _read_sides(path):
-    """Yields where each pair stands, what `keeps` is asked, and strings, arrays or their paths."""
+    """Yields the place of each pair, the argument of `keeps`, and strings, arrays or paths."""
     if holds_records(path):
         from kseq.corpora.records import read_examples
 
@@ -165,22 +180,24 @@ def _read_sides(path):
 
 
 def _is_blank(sides):
+    """Returns whether a side is an empty text."""
     return any(isinstance(side, str) and not side.strip() for side in sides)
 
 
 def _load(where, sides, features=None):
-    """Returns source and target, strings or arrays, of as many features as the first pair has."""
+    """Returns source and target, strings or arrays, with the features of the first pair."""
     pair = tuple(_load_side(f"{where}, {name}", side) for name, side in zip(_SIDES, sides))
     for name, side, received, expected in zip(_SIDES, sides, _features(pair), features or ()):
         if received != expected:
             raise ValueError(
-                f"{where}, {name}: expected {_described(expected)}, as in the first pair; "
-                f"received {_described(received, side)}"
+                f"{where}, {name}: expected {_describe(expected)}, as in the first pair; "
+                f"received {_describe(received, side)}"
             )
     return pair
 
 
 def _load_side(where, side):
+    """Returns a side, a string or an array, or the array in a file."""
     if isinstance(side, str):
         return side
     if not isinstance(side, pathlib.Path):
@@ -192,10 +209,12 @@ def _load_side(where, side):
 
 
 def _features(pair):
+    """Returns the features of both sides; 0 for text."""
     return tuple(0 if isinstance(side, str) else side.shape[1] for side in pair)
 
 
-def _described(features, side=None):
+def _describe(features, side=None):
+    """Describes a side with some features, and the file that it is from."""
     if not features:
         return "text"
     named = f" in {side}" if isinstance(side, pathlib.Path) else ""

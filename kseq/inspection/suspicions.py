@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from kseq.corpora.cleaning import holds_markup
+from kseq.corpora.tidying import holds_markup
 
 KINDS = {
     "blank": "a side is empty",

@@ -1,4 +1,4 @@
-"""How outputs are searched for: beam search or sampling, and what an output may hold."""
+"""The options of beam search and sampling, and the rules that outputs follow."""
 
 import dataclasses
 import pathlib
@@ -8,13 +8,13 @@ from typing import Literal
 from kseq.errors import SettingError, SettingTypeError
 from kseq.fields import Section, check_names, number
 
-LONGEST_OUTPUT = 10_000  # tokens that may be asked for
+LONGEST_OUTPUT = 10_000  # upper bound of the options for lengths, in tokens
 _ANY_SEED = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rules(Section):
-    """What an output may hold, whatever searches for it. Lengths do not count END.
+    """Rules for outputs, in beam search and in sampling. Lengths do not include END.
 
     Args:
         minimum_length: Minimum number of tokens in an output.
@@ -38,7 +38,7 @@ class Rules(Section):
             dictionary turns `replace_unknown` on.
 
     Raises:
-        ValueError: A value is out of range, or contradicts another.
+        ValueError: A value is out of range, or contradicts another one.
         TypeError: A value has another type than its field.
     """
 
@@ -53,7 +53,7 @@ class Rules(Section):
     dictionary: str | None = None
 
     def __post_init__(self):
-        object.__setattr__(self, "forbid", _tokens(self.forbid))
+        object.__setattr__(self, "forbid", _check_tokens(self.forbid))
         if isinstance(self.dictionary, pathlib.PurePath):
             object.__setattr__(self, "dictionary", str(self.dictionary))
         super().__post_init__()
@@ -63,6 +63,7 @@ class Rules(Section):
             object.__setattr__(self, "replace_unknown", True)
 
     def _check_order(self, least, most):
+        """Raises SettingError if one field, a minimum, is over another, a maximum."""
         minimum, maximum = getattr(self, least), getattr(self, most)
         if maximum is not None and minimum > maximum:
             raise SettingError(
@@ -75,7 +76,7 @@ class Rules(Section):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BeamSearch(Rules):
-    """Beam search: K hypotheses of each source are followed, the most probable ones.
+    """Beam search: the K most probable hypotheses of each source are extended at every step.
 
     Args:
         beam_size: Number of hypotheses K to follow for each source; 1 is greedy search.
@@ -112,18 +113,18 @@ class BeamSearch(Rules):
 
     @property
     def width(self):
-        """Hypotheses of each source that are followed."""
+        """Number of hypotheses of each source during the search, K."""
         return self.beam_size
 
     @property
     def returned(self):
-        """Hypotheses of each source that are returned."""
+        """Number of hypotheses of each source that are returned, N."""
         return self.n_best
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sampling(Rules):
-    """Sampling: every token is drawn from what the model holds probable, at random.
+    """Sampling: every token is drawn at random from the distribution that the model gives.
 
     Args:
         samples: Number of outputs to draw for each source.
@@ -153,27 +154,32 @@ class Sampling(Rules):
 
     @property
     def width(self):
-        """Hypotheses of each source that are followed."""
+        """Number of outputs of each source during the search, K."""
         return self.samples
 
     @property
     def returned(self):
-        """Hypotheses of each source that are returned."""
+        """Number of outputs of each source that are returned, N."""
         return self.samples
 
 
 def make_strategy(kind, **options):
-    """Makes a `BeamSearch` or a `Sampling`.
+    """Makes a `BeamSearch` or a `Sampling` from options by name.
+
+    Args:
+        kind: `BeamSearch` or `Sampling`.
+        **options: Its fields.
 
     Raises:
-        ValueError: There is no such option, or its value is wrong.
+        ValueError: There is no such option, or its value is out of range.
         TypeError: A value has another type than its option.
     """
     check_names(options, kind, "option")
     return kind(**options)
 
 
-def _tokens(forbid):
+def _check_tokens(forbid):
+    """Returns forbidden tokens as a tuple of strings."""
     tokens = tuple(forbid) if isinstance(forbid, (list, tuple, set)) else (forbid,)
     for token in tokens:
         if not isinstance(token, str) or not token:

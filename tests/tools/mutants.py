@@ -109,8 +109,8 @@ MUTANTS = [
     # corpora
     Mutant(
         "duplicates-as-read",
-        "not before.add(_compared(tidied))",
-        "not before.add(tuple(pair))",
+        "not earlier.add(_normalize(tidied))",
+        "not earlier.add(tuple(pair))",
         "duplicates are looked for before pairs are tidied",
         "cleaning",
     ),
@@ -297,8 +297,8 @@ MUTANTS = [
     # search
     Mutant(
         "coverage-penalty-added",
-        'scores += coverage_penalty(memory["covered"]',
-        'scores -= coverage_penalty(memory["covered"]',
+        "scores += coverage_penalty(hypotheses.coverage",
+        "scores -= coverage_penalty(hypotheses.coverage",
         "the coverage penalty is a reward",
         "search",
     ),
@@ -311,15 +311,15 @@ MUTANTS = [
     ),
     Mutant(
         "attention-of-another",
-        "rows = hypotheses, hypotheses, *[before]",
-        "rows = hypotheses, hypotheses, *[hypotheses]",
+        "lambda array: read(array, parents)",
+        "lambda array: read(array, places)",
         "a hypothesis has the attention of another one",
         "search",
     ),
     Mutant(
         "group-left-out",
-        "tf.sort(tf.math.top_k(largest, count + 1)[1], axis=1)",
-        "tf.sort(tf.math.top_k(largest, count)[1], axis=1)",
+        "tf.sort(tf.math.top_k(maxima, count + 1)[1], axis=1)",
+        "tf.sort(tf.math.top_k(maxima, count)[1], axis=1)",
         "the best candidate is not considered where an id is required",
         "search",
     ),
