@@ -114,7 +114,7 @@ def measure_step_times(corpus, kinds):
     from kseq.models.factory import build_seq2seq
     from kseq.pipeline.batching import training_pipeline
     from kseq.pipeline.survey import build_codecs
-    from kseq.training.train import compiled
+    from kseq.training.setup import compile_teacher
 
     codecs, survey = build_codecs(corpus.train, corpus.config)
     batches = training_pipeline(corpus.train, codecs, corpus.config.training, survey)
@@ -124,7 +124,7 @@ def measure_step_times(corpus, kinds):
     for kind in kinds:
         config = make_config(corpus, kind)
         model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
-        models[kind] = compiled(model, config.training, survey)
+        models[kind] = compile_teacher(model, config.training, survey)
         models[kind].train_on_batch(*batch)
     times = {kind: [] for kind in kinds}
     for _ in range(ROUNDS):

@@ -53,7 +53,7 @@ def measure_pipelines(corpus, config, batches, rounds):
     from kseq.models.factory import build_seq2seq, computing_in
     from kseq.pipeline import encoded
     from kseq.pipeline.batching import training_pipeline
-    from kseq.training.train import compiled
+    from kseq.training.setup import compile_teacher
 
     encoded.SMALLEST = 0  # so that every corpus goes through the cache
     with tempfile.TemporaryDirectory() as cache:
@@ -67,7 +67,7 @@ def measure_pipelines(corpus, config, batches, rounds):
         )
         with computing_in(config.training.precision):
             model = build_seq2seq(config.model, *from_ids.codecs.vocabulary_sizes)
-        learner = compiled(model, config.training, from_ids.surveys[0])
+        learner = compile_teacher(model, config.training, from_ids.surveys[0])
         variants = {
             "pipeline alone, from text": (text, lambda batch: None),
             "pipeline alone, from encoded files": (ids, lambda batch: None),

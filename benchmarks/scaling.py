@@ -110,14 +110,14 @@ def _measure_training(config, sizes):
     from kseq.kernels.memory import freed_memory_kept
     from kseq.models.factory import computing_in
     from kseq.pipeline.survey import Survey
-    from kseq.training.train import compiled
+    from kseq.training.setup import compile_teacher
 
     with computing_in(config.training.precision):
         model = kseq.build_seq2seq(config.model, sizes["vocabulary"], sizes["vocabulary"])
     random = np.random.default_rng(0)
     shape = sizes["batch"], sizes["length"]
     survey = Survey(kept=shape[0], blank=0, overlong=0, length_ratio=1.0, tokens=math.prod(shape))
-    learner = compiled(model, config.training, survey)
+    learner = compile_teacher(model, config.training, survey)
     ids = random.integers(4, sizes["vocabulary"], (2, *shape), dtype="int32")
     batch = {"source_ids": ids[0], "target_ids": ids[1]}, ids[1], np.ones(shape, "float32")
     times = []

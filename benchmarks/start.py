@@ -23,10 +23,10 @@ model = kseq.build_seq2seq(config.model, 8_000, 8_000)
 _BATCH = """
 import tensorflow as tf
 from kseq.pipeline.survey import Survey
-from kseq.training.train import compiled
+from kseq.training.setup import compile_teacher
 ids = tf.fill([config.training.batch_size, 12], 4)
 survey = Survey(kept=len(ids), blank=0, overlong=0, length_ratio=1.0, tokens=12 * len(ids))
-learner = compiled(model, config.training, survey)
+learner = compile_teacher(model, config.training, survey)
 learner.train_on_batch({"source_ids": ids, "target_ids": ids}, ids, tf.ones([len(ids), 12]))
 """
 TENSORFLOW, TRANSLATION = "import tensorflow", "kseq translate, one sentence"

@@ -108,14 +108,14 @@ class Training:
         from kseq.models.factory import build_seq2seq, computing_in
         from kseq.pipeline.batching import training_pipeline
         from kseq.pipeline.encoded import prepare
-        from kseq.training.train import compiled
+        from kseq.training.setup import compile_teacher
 
         self.config = kseq.Config().with_settings(["case=lower", "dropout=0.2", *settings])
         prepared = prepare(corpus, self.config, "off")
         self.survey, training = prepared.surveys[0], self.config.training
         with computing_in(training.precision):
             self.model = build_seq2seq(self.config.model, *prepared.codecs.vocabulary_sizes)
-        self.learner = compiled(self.model, training, self.survey)
+        self.learner = compile_teacher(self.model, training, self.survey)
         self.dataset = training_pipeline(
             prepared.splits[0], prepared.codecs, training, self.survey
         ).repeat()

@@ -281,15 +281,15 @@ def test_a_stopped_training_says_what_is_left(
     small_files, tmp_path, monkeypatch, capsys, epochs, left
 ):
     """Ctrl-C before and after the first epoch is over."""
-    from kseq.training.train import _RunWriter
+    from kseq.training.run_writer import RunWriter
 
     def stop(self, epoch, logs=None):
         if epoch == epochs:
             raise KeyboardInterrupt
         begin(self, epoch, logs)
 
-    begin = _RunWriter.on_epoch_begin
-    monkeypatch.setattr(_RunWriter, "on_epoch_begin", stop)
+    begin = RunWriter.on_epoch_begin
+    monkeypatch.setattr(RunWriter, "on_epoch_begin", stop)
     words = ["train", "--train", small_files / "valid.tsv", "--out", tmp_path / "run", *sets()]
     assert main([str(word) for word in words]) == 1
     assert left in capsys.readouterr().err

@@ -10,13 +10,13 @@ from kseq import Config, ModelConfig, TextConfig, TrainingConfig
 from kseq.corpora.corpus import Pairs
 from kseq.corpora.values import ValuePairs, write_records
 from kseq.pipeline.batching import (
-    OTHER_PAIRS,
     batch_count,
     bucket_by_length,
     expect,
     training_pipeline,
 )
 from kseq.pipeline.codecs import CodecPair
+from kseq.pipeline.reading import ErrorRecorder
 from kseq.pipeline.survey import build_codecs, survey_pairs
 from kseq.pipeline.vocabularies import sample_evenly
 from kseq.special_tokens import END, PAD, START, UNK
@@ -174,7 +174,9 @@ def test_only_the_last_batch_is_smaller_whatever_the_chunks():
 @pytest.mark.parametrize("batch_tokens", [0, 200])
 def test_two_full_pools_are_not_followed_by_an_empty_batch(batch_tokens):
     training = TrainingConfig(batch_tokens=batch_tokens)
-    dataset = numbered(512).apply(expect(512)).apply(bucket_by_length(training, 256))
+    dataset = (
+        numbered(512).apply(expect(512, ErrorRecorder())).apply(bucket_by_length(training, 256))
+    )
     sizes = [int(source.nrows()) for source, _ in dataset]
     assert sum(sizes) == 512 and min(sizes) > 0
 
@@ -183,9 +185,12 @@ def test_two_full_pools_are_not_followed_by_an_empty_batch(batch_tokens):
 def test_a_changed_number_of_pairs_is_an_error(kept):
     empty = numbered(14).map(lambda *sides: tuple(side[:0] for side in sides))
     chunks = numbered(14).concatenate(empty)
-    assert sum(int(source.nrows()) for source, _ in chunks.apply(expect(14))) == 14
-    with pytest.raises(tf.errors.InvalidArgumentError, match=OTHER_PAIRS):
-        list(chunks.apply(expect(kept)))
+    recorder = ErrorRecorder()
+    assert sum(int(source.nrows()) for source, _ in chunks.apply(expect(14, recorder))) == 14
+    assert recorder.error is None
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(chunks.apply(expect(kept, recorder)))
+    assert str(recorder.error).startswith(f"expected {kept} pairs; received ")
 
 
 def test_overlong_and_blank_pairs_are_left_out_and_counted(make_pairs):

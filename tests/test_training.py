@@ -31,7 +31,7 @@ from kseq.corpora.corpus import reopen_corpus
 from kseq.pipeline.survey import Survey, survey_pairs
 from kseq.runs.directory import is_run
 from kseq.sides.text_side import TextSide
-from kseq.training.train import compiled
+from kseq.training.setup import compile_teacher
 
 FILES = [
     "config.json",
@@ -108,7 +108,7 @@ def test_nothing_is_traced_anew_whatever_the_batches(parts, tmp_path, monkeypatc
         return loss_of(self, data, training)
 
     monkeypatch.setattr(kseq.training.teacher.Teacher, "_batch_loss", watched)
-    monkeypatch.setattr("kseq.training.train._parts", lambda *_: parts)
+    monkeypatch.setattr("kseq.training.setup._number_of_parts", lambda *_: parts)
     train(load_corpus(path), Config().with_settings(SMALL), out=tmp_path / "run", verbose=False)
     assert len(shapes) > 3 and traces == [True, False]
 
@@ -209,7 +209,7 @@ def test_settings_reach_the_optimizer_and_the_loss():
     config = TrainingConfig(
         epochs=4, learning_rate=0.01, warmup_steps=10, gradient_clip=0.5, label_smoothing=0.1
     )
-    learner = compiled(model, config, survey(batches=100))
+    learner = compile_teacher(model, config, survey(batches=100))
     assert learner.optimizer.global_clipnorm == 0.5
     assert learner.label_smoothing == 0.1
     rates = [float(learner.optimizer._learning_rate(step)) for step in (0, 5, 10, 205, 400)]
@@ -232,11 +232,11 @@ def test_settings_reach_the_optimizer_and_the_loss():
 def test_large_batches_are_cut_where_cores_are_shared(
     settings, tokens, shared, gpus, parts, monkeypatch
 ):
-    monkeypatch.setattr("kseq.training.train.cores_are_shared", lambda: shared)
+    monkeypatch.setattr("kseq.training.setup.cores_are_shared", lambda: shared)
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: gpus)
     model = build_seq2seq(CONFIG.model, 20, 15)
     training = TrainingConfig(**settings)
-    assert compiled(model, training, survey(100, training.batch_size, tokens)).parts == parts
+    assert compile_teacher(model, training, survey(100, training.batch_size, tokens)).parts == parts
 
 
 def survey(batches, batch_size=128, tokens=16):
@@ -298,7 +298,7 @@ def test_a_validation_file_with_its_sides_swapped_is_told(tmp_path, capsys):
         corpus = load_corpus(tmp_path / "train.tsv", valid=tmp_path / f"{valid}.tsv")
         train(corpus, CONFIG.with_settings(["epochs=1"]), out=tmp_path / "run", overwrite=True)
         told = capsys.readouterr().out
-        message = f"WARNING: the sides of {tmp_path / 'valid_turned.tsv'} look swapped beside"
+        message = f"WARNING: the sides of {tmp_path / 'valid_turned.tsv'} look swapped compared"
         assert (message in told) == is_told and ("WARNING" in told) == is_told
 
 
@@ -313,7 +313,7 @@ def test_a_file_that_changes_while_it_is_read(before, after, settings, tmp_path,
     changed_before_training(tmp_path, monkeypatch, before, pairs_in_lines(after))
     monkeypatch.setattr(TextSide, "pairs_per_pool", 16)
     monkeypatch.setattr(TextSide, "pairs_per_chunk", 8)
-    with pytest.raises(ValueError, match="cannot be read as at the start: another number of pairs"):
+    with pytest.raises(ValueError, match="as at the start: expected .* pairs; received"):
         train_from_files(tmp_path, settings)
 
 

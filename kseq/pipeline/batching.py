@@ -5,15 +5,15 @@ import tensorflow as tf
 
 from kseq.corpora.lines import chunks
 from kseq.pipeline.encoded import EncodedPairs, KeptPairs
+from kseq.pipeline.reading import ErrorRecorder
 from kseq.pipeline.survey import length_limits
 
-OTHER_PAIRS = "another number of pairs"
 
-
-def read_chunks(pairs, codecs):
+def read_chunks(pairs, codecs, recorder):
     """Streams pairs from disk as a dataset of `(sources, targets)`, N pairs at a time.
 
-    Text is a string tensor `[N]`; real values are ragged `[N, (T), F]`.
+    Text is a string tensor `[N]`; real values are ragged `[N, (T), F]`. If the pairs cannot be
+    read, the `ErrorRecorder` keeps the error.
     """
     sides = [codec.side for codec in codecs.sides]
 
@@ -22,7 +22,7 @@ def read_chunks(pairs, codecs):
             yield tuple(side.pack(sequences) for side, sequences in zip(sides, zip(*chunk)))
 
     dataset = tf.data.Dataset.from_generator(
-        generate, output_signature=tuple(side.packed_specs for side in sides)
+        recorder.record(generate), output_signature=tuple(side.packed_specs for side in sides)
     )
     return dataset.map(
         lambda *packed: tuple(side.unpack(*arrays) for side, arrays in zip(sides, packed))
@@ -58,20 +58,28 @@ def encode(codecs, training, sampling=0.0):
     return lambda dataset: dataset.map(encode_chunk)
 
 
-def expect(pairs):
+def expect(pairs, recorder):
     """Transform: chunks pass as they are; it is an error if there are more or fewer pairs.
 
     Each chunk is held back until the next one, or the end, has come: whoever has received
-    `pairs` pairs knows that there are no more.
+    `pairs` pairs knows that there are no more. The `ErrorRecorder` keeps the error.
     """
+
+    def check(count, is_end):
+        with recorder:
+            if count > pairs or (is_end and count < pairs):
+                raise ValueError(
+                    f"expected {pairs:,} pairs; received "
+                    f"{'at least ' if count > pairs else ''}{count:,}; train again"
+                )
+        return count
 
     def count(state, part):
         so_far, *waiting = state
         *sides, is_end = part
-        so_far += sides[0].nrows()
-        is_right = tf.where(is_end, so_far == pairs, so_far <= pairs)
-        with tf.control_dependencies([tf.debugging.Assert(is_right, [OTHER_PAIRS, so_far])]):
-            return (tf.identity(so_far), *map(_components, sides)), tuple(waiting)
+        so_far = tf.numpy_function(check, [so_far + sides[0].nrows(), is_end], tf.int64)
+        so_far.set_shape([])
+        return (so_far, *map(_components, sides)), tuple(waiting)
 
     def counted(dataset):
         empty = tuple(map(_empty_ragged, dataset.element_spec))
@@ -189,10 +197,12 @@ def batch_for_teacher_forcing(codecs):
     return lambda dataset: dataset.map(batch)
 
 
-def read_encoded(pairs, codecs):
+def read_encoded(pairs, codecs, recorder):
     """Streams encoded pairs as ragged ids, the first step in front of every target."""
     part = tf.TensorSpec([None], tf.int32)
-    dataset = tf.data.Dataset.from_generator(pairs.chunks, output_signature=(part,) * 4)
+    dataset = tf.data.Dataset.from_generator(
+        recorder.record(pairs.chunks), output_signature=(part,) * 4
+    )
 
     def ragged(source_ids, source_lengths, target_ids, target_lengths):
         sources = tf.RaggedTensor.from_row_lengths(source_ids, tf.cast(source_lengths, tf.int64))
@@ -202,7 +212,7 @@ def read_encoded(pairs, codecs):
     return dataset.map(ragged)
 
 
-def training_pipeline(pairs, codecs, training, survey, shuffled=True):
+def training_pipeline(pairs, codecs, training, survey, shuffled=True, recorder=None):
     """Makes the batches that Keras' `fit` and `evaluate` take.
 
     Args:
@@ -211,6 +221,7 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
         training: `TrainingConfig`: batch size, maximum lengths, seed.
         survey: `Survey` of these pairs; if their number has changed, that is an error.
         shuffled: Whether every epoch has its own order; otherwise all have the same.
+        recorder: `ErrorRecorder` that keeps the error if the pairs cannot be read.
 
     Returns:
         A `tf.data.Dataset` of `({"source_ids": [B, S], "target_ids": [B, T]}, labels [B, T],
@@ -219,16 +230,17 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True):
         [B, T, F]}` with labels `[B, T, F]`. The same seed, and the same global seed of
         TensorFlow, give the same batches, except for subwords that are drawn.
     """
+    recorder = recorder or ErrorRecorder()
     transforms = [
-        expect(survey.kept),
+        expect(survey.kept, recorder),
         bucket_by_length(training, codecs.pairs_per_pool, not codecs.are_text, shuffled),
         batch_for_teacher_forcing(codecs),
     ]
     if isinstance(pairs, (EncodedPairs, KeptPairs)):
-        dataset = read_encoded(pairs, codecs)
+        dataset = read_encoded(pairs, codecs, recorder)
     else:
         sampling = training.subword_sampling if shuffled else 0.0
-        dataset = read_chunks(pairs, codecs).apply(encode(codecs, training, sampling))
+        dataset = read_chunks(pairs, codecs, recorder).apply(encode(codecs, training, sampling))
     for transform in transforms:
         dataset = dataset.apply(transform)
     options = tf.data.Options()

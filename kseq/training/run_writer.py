@@ -1,0 +1,69 @@
+"""What training writes to a run directory after every epoch."""
+
+import time
+
+import keras
+
+from kseq import files
+from kseq.analysis.curves import save_curves
+from kseq.runs import directory as run_directory
+from kseq.runs.weights import save_weights
+
+
+class RunWriter(keras.callbacks.Callback):
+    """Writes history, curves, best weights and checkpoints after every epoch.
+
+    Each file is written as a whole or not at all. After the first epoch with a finite loss the
+    run is complete and moves to its place.
+
+    Args:
+        run: `NewRun`, open; all its files except history, curves and weights are written.
+        model: The model that is trained.
+        checkpoints: How many of the last epochs' weights to keep.
+
+    Attributes:
+        monitor: Name of the figure that is lowest in the best epoch.
+        best_epoch: Number of the best epoch so far; None before the first finite loss.
+    """
+
+    def __init__(self, run, model, checkpoints):
+        super().__init__()
+        self._run = run
+        self._seq2seq = model
+        self._checkpoints = checkpoints
+        self.monitor = f"val_{model.target_side.measure}"
+        self.best_epoch = None
+        self._lowest_loss = float("inf")
+        self._rows = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Remembers when the epoch began."""
+        self._start = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the files of an epoch; `epoch` counts from 0, in the files epochs count from 1."""
+        seconds = time.monotonic() - self._start
+        self._rows.append({"epoch": epoch + 1, "seconds": round(seconds, 1), **logs})
+        if logs[self.monitor] < self._lowest_loss:
+            self.best_epoch, self._lowest_loss = epoch + 1, logs[self.monitor]
+            save_weights(self._seq2seq, self._run.folder / run_directory.WEIGHTS)
+        if self._checkpoints:
+            self._write_checkpoint(epoch + 1)
+        self._write_history()
+        self._run.publish()
+
+    def _write_checkpoint(self, epoch):
+        path = run_directory.checkpoint_path(self._run.folder, epoch)
+        path.parent.mkdir(exist_ok=True)
+        save_weights(self._seq2seq, path)
+        paths = list(run_directory.checkpoint_paths(self._run.folder).values())
+        for old_path in paths[: -self._checkpoints]:
+            old_path.unlink()
+
+    def _write_history(self):
+        lines = [",".join(self._rows[0])]
+        lines += [",".join(f"{value:.6g}" for value in row.values()) for row in self._rows]
+        path = self._run.folder / run_directory.HISTORY
+        files.write_text(path, "".join(line + "\n" for line in lines))
+        with files.replaced_file(self._run.folder / run_directory.CURVES) as path:
+            save_curves(self._rows, path)
