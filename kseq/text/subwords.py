@@ -7,8 +7,8 @@ import tempfile
 import tensorflow as tf
 import tensorflow_text
 
-from kseq.config import LEAST_SUBWORDS
 from kseq.errors import SettingError
+from kseq.settings.text import LEAST_SUBWORDS
 from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, START, UNK
 from kseq.text.letter_case import CAPITAL, CAPITALS, LOWER, mark_case, restore_case
 

@@ -1,0 +1,86 @@
+"""Settings of the text: tokenizers and vocabularies."""
+
+import dataclasses
+from typing import Literal
+
+from kseq.errors import SettingError
+from kseq.fields import Section, number
+
+LEAST_SUBWORDS = 300  # special tokens, 256 bytes and some characters
+
+
+@dataclasses.dataclass(frozen=True)
+class TextConfig(Section):
+    """How strings become ids.
+
+    Args:
+        source_tokenizer: `"word"`, `"character"` or `"subword"`.
+        target_tokenizer: `"word"`, `"character"` or `"subword"`.
+        case: How capitals are treated: `"keep"`; `"lower"`, so that translations are in lower
+            case; or `"mark"`, where a token before a word says that it begins with a capital, so
+            that `The` and `the` are the same word, and translations have capitals nevertheless.
+        minimum_frequency: Words or characters that are rarer than this in the training split
+            become UNK.
+        maximum_vocabulary_size: Maximum number of words or characters on each side, special
+            tokens included; the most frequent ones are kept.
+        subword_algorithm: How subwords are learnt: `"unigram"` (Kudo 2018) or `"bpe"` (Sennrich et
+            al. 2016).
+        subword_vocabulary_size: Number of subwords on each side, or of both sides together if
+            they share a vocabulary; special tokens and the 256 bytes are included.
+        share_vocabulary: Whether both sides have the same vocabulary, learnt from both.
+
+    Raises:
+        ValueError: A value is out of range, not among the choices, or has no effect.
+        TypeError: A value has another type than its field.
+    """
+
+    source_tokenizer: Literal["word", "character", "subword"] = "word"
+    target_tokenizer: Literal["word", "character", "subword"] = "word"
+    case: Literal["keep", "lower", "mark"] = "keep"
+    minimum_frequency: int = number(2, minimum=1, maximum=1_000_000)
+    maximum_vocabulary_size: int = number(50_000, minimum=5, maximum=10_000_000)
+    subword_algorithm: Literal["unigram", "bpe"] = "unigram"
+    subword_vocabulary_size: int = number(8000, minimum=LEAST_SUBWORDS, maximum=1_000_000)
+    share_vocabulary: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if "subword" not in self.tokenizers:
+            for name in ("subword_algorithm", "subword_vocabulary_size"):
+                if getattr(self, name) != getattr(type(self), name):
+                    raise SettingError(
+                        "{name}={0} needs {source_tokenizer}=subword or {target_tokenizer}=subword",
+                        getattr(self, name),
+                        name=name,
+                    )
+        if self.share_vocabulary:
+            require_same_tokenizers("share_vocabulary", self)
+
+    @property
+    def tokenizers(self):
+        """The tokenizers of source and target."""
+        return self.source_tokenizer, self.target_tokenizer
+
+    @property
+    def reads_words(self):
+        """Whether the tokens of both sides are words, as in gold alignments."""
+        return self.tokenizers == ("word", "word") and self.case != "mark"
+
+
+def require_same_tokenizers(name, text):
+    """Checks that both sides can have the same vocabulary.
+
+    Args:
+        name: The setting that asks for it.
+        text: `TextConfig`.
+
+    Raises:
+        ValueError: The sides have different tokenizers.
+    """
+    if len(set(text.tokenizers)) > 1:
+        raise SettingError(
+            "{name}=true needs the same tokenizer on both sides; received {source_tokenizer}={0} "
+            "and {target_tokenizer}={1}",
+            *text.tokenizers,
+            name=name,
+        )

@@ -1,0 +1,79 @@
+"""Settings of the training: batches, optimizer, precision and what is kept."""
+
+import dataclasses
+from typing import Literal
+
+from kseq.errors import SettingError
+from kseq.fields import Section, number
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig(Section):
+    """How a model is trained.
+
+    Args:
+        epochs: Maximum number of passes over the training split.
+        batch_size: Number of sentences in a batch.
+        batch_tokens: Maximum number of tokens in a batch, padding included, on the side that has
+            more; it replaces `batch_size`. 0 for batches of `batch_size` sentences.
+        learning_rate: Highest learning rate of Adam, which is reached after the warm-up. From
+            then on it follows a cosine, down to a twentieth at the end of the last epoch (with
+            `batch_tokens` a little before, because the number of batches is an estimate).
+        warmup_steps: Number of steps in which the learning rate rises from 0; at most a tenth of
+            all steps.
+        gradient_clip: Maximum of the gradient's global norm; larger gradients are scaled down.
+        label_smoothing: Share of the probability that is spread over the whole vocabulary.
+        subword_sampling: 0 for the best segmentation into subwords. Otherwise every sentence is
+            segmented at random in every epoch, without a seed: with
+            `subword_algorithm="unigram"` this is the exponent of a segmentation's probability
+            (0.1 to 0.5; the smaller, the more varied), with `"bpe"` the probability of leaving
+            out a merge (0.1).
+        precision: `"float32"`; or `"mixed_bfloat16"`, with products in bfloat16, which are
+            faster on GPUs and on processors with AVX512-BF16 or AMX. Weights, softmax, loss and
+            everything that is done with the trained model stay in float32. `"auto"` measures
+            which of the two multiplies faster on this machine, and the run records the choice.
+        maximum_length: Pairs with more tokens than this on either side are left out.
+        maximum_frames: Pairs with more steps of real values than this are left out.
+        patience: Number of epochs without a lower validation loss after which training stops.
+        checkpoints: For how many of the last epochs the weights are kept, in addition to the
+            best ones; `kseq average` averages them.
+        source_vectors: File of pretrained source embeddings, in the text format of word2vec or
+            GloVe; `""` for none.
+        target_vectors: File of pretrained target embeddings, likewise.
+        freeze_vectors: Whether embeddings that come from such a file stay as they are; those of
+            other words are trained in either case.
+        seed: Seed of weights, dropout and the order of the batches. The result also depends on
+            the machine: where batches are trained on in halves, dropout sets other values to 0.
+
+    Raises:
+        ValueError: A value is out of range, or contradicts another.
+        TypeError: A value has another type than its field.
+    """
+
+    epochs: int = number(10, minimum=1, maximum=1_000_000)
+    batch_size: int = number(128, minimum=1, maximum=1_000_000)
+    batch_tokens: int = number(0, minimum=0, maximum=100_000_000)
+    learning_rate: float = number(1e-3, minimum=1e-8, maximum=10.0)
+    warmup_steps: int = number(400, minimum=0, maximum=1_000_000)
+    gradient_clip: float = number(1.0, minimum=1e-6, maximum=1e6)
+    label_smoothing: float = number(0.0, minimum=0.0, maximum=0.9)
+    subword_sampling: float = number(0.0, minimum=0.0, maximum=1.0)
+    precision: Literal["float32", "mixed_bfloat16", "auto"] = "float32"
+    maximum_length: int = number(100, minimum=1, maximum=1_000_000)
+    maximum_frames: int = number(3000, minimum=1, maximum=1_000_000)
+    patience: int = number(3, minimum=1, maximum=1_000_000)
+    checkpoints: int = number(0, minimum=0, maximum=1000)
+    source_vectors: str = ""
+    target_vectors: str = ""
+    freeze_vectors: bool = False
+    seed: int = number(1, minimum=0, maximum=2**32 - 1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.batch_tokens and self.batch_size != type(self).batch_size:
+            raise SettingError(
+                "{batch_size}={0} has no effect with {batch_tokens}={1}; leave one of them out",
+                *(self.batch_size, self.batch_tokens),
+            )
+        if self.freeze_vectors and not (self.source_vectors or self.target_vectors):
+            raise SettingError("{freeze_vectors}=true needs {source_vectors} or {target_vectors}")
