@@ -1,4 +1,4 @@
-"""The four ids that every vocabulary starts with, and how they are spelled."""
+"""The four ids that every vocabulary begins with, and how they are spelled."""
 
 PAD, UNK, START, END = range(4)
 

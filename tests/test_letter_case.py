@@ -1,4 +1,4 @@
-"""Capitals as marks: nothing may be lost, and words must become one."""
+"""Capitals as marks: nothing is lost, and words with and without capitals are the same."""
 
 import pytest
 import tensorflow as tf
@@ -10,7 +10,7 @@ from kseq.text.codec import TextCodec, normalize
 from kseq.text.letter_case import CAPITAL, CAPITALS, LOWER, mark_case, restore_case
 
 
-def marked(text):
+def mark(text):
     return mark_case(tf.constant([text])).numpy()[0].decode()
 
 
@@ -29,28 +29,28 @@ def marked(text):
         ("", ""),
     ],
 )
-def test_marks(text, expected):
-    assert marked(text) == expected
+def test_marks_are_placed_before_words_and_inside_them(text, expected):
+    assert mark(text) == expected
     assert restore_case(tf.constant([expected])) == text
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.text(max_size=20), max_size=5))
-def test_the_case_of_any_text_comes_back(texts):
+def test_the_case_of_any_text_is_restored(texts):
     texts = normalize(tf.constant([text.encode("utf-8", "ignore") for text in texts], tf.string))
     assert restore_case(mark_case(texts)).numpy().tolist() == texts.numpy().tolist()
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from("aAbBéÉ '-1.中ẞİßǅ"), max_size=12).map("".join))
-def test_the_case_of_hard_mixtures_comes_back(text):
-    test_the_case_of_any_text_comes_back.hypothesis.inner_test([text])
+def test_the_case_of_difficult_mixtures_is_restored(text):
+    test_the_case_of_any_text_is_restored.hypothesis.inner_test([text])
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.text(st.sampled_from([CAPITAL, CAPITALS, LOWER, *"aB 1."])), max_size=4))
-def test_marks_that_a_model_puts_anywhere_leave_nothing_behind(texts):
-    """A model may write marks in any order; rows do not reach into each other."""
+def test_marks_in_any_order_are_all_removed(texts):
+    """A model can write marks in any order; those of one row do not affect the next row."""
     restored = restore_case(tf.constant(texts, tf.string)).numpy().tolist()
     alone = [restore_case(tf.constant([text])).numpy()[0] for text in texts]
     assert restored == alone
@@ -62,13 +62,13 @@ def test_marks_that_a_model_puts_anywhere_leave_nothing_behind(texts):
 @given(
     st.lists(st.text(max_size=20), min_size=1, max_size=4), st.sampled_from(["word", "character"])
 )
-def test_tokens_with_marks_are_joined_without_loss(texts, tokenizer):
+def test_joining_tokens_with_marks_restores_the_text(texts, tokenizer):
     texts = normalize(tf.constant([text.encode("utf-8", "ignore") for text in texts]))
     codec = TextCodec(SPECIAL_TOKENS, tokenizer, "mark")._tokenizer
     assert codec.detokenize(codec.tokenize(texts)).numpy().tolist() == texts.numpy().tolist()
 
 
-def test_capitals_share_the_vocabulary_of_small_letters():
+def test_words_with_capitals_have_the_ids_of_words_without():
     codec = TextCodec([*SPECIAL_TOKENS, CAPITAL, "l'￭", "été"], "word", "mark")
     ids = codec.encode(tf.constant(["L'été l'Été"])).to_list()[0]
     assert codec.tokens(ids[:-1]).numpy().tolist() == [

@@ -1,4 +1,4 @@
-"""Word vectors from the files people download, the faulty ones among them."""
+"""Word vectors from the files that people download, including damaged ones."""
 
 import gzip
 import re
@@ -29,7 +29,7 @@ def load(tmp_path):
     return load
 
 
-def test_glove(load):
+def test_vectors_are_in_the_order_of_the_vocabulary_and_0_for_missing_words(load):
     vectors = load(GLOVE, "cat", "dog", "the")
     assert vectors.matrix.dtype == np.float32
     expected = [[0, 0, 0]] * 4 + [[1, 2, 3], [0, 0, 0], [0.5, -1, 0.2]]
@@ -40,24 +40,24 @@ def test_glove(load):
 
 
 @pytest.mark.parametrize("ending", ["\n", " \n", "\r\n", " \r\n"])
-def test_word2vec_and_fasttext(load, ending):
-    """A header comes before; fastText ends its lines with a space."""
+def test_a_header_and_a_space_at_the_end_of_lines_are_read_over(load, ending):
+    """word2vec and fastText write a header; fastText ends lines with a space."""
     content = "3 3\n" + GLOVE.replace("\n", ending)
     vectors = load(content.replace("3 3\n", "3 3" + ending), "sat", "3")
     assert vectors.matrix[4:].tolist() == [[4, 5, 6], [0, 0, 0]]
 
 
-def test_gzipped_files(load):
+def test_gzipped_files_are_read(load):
     assert load(GLOVE, "cat", name="vectors.txt.gz").matrix[4].tolist() == [1, 2, 3]
 
 
-def test_a_number_as_the_first_word_is_no_header(load):
+def test_a_number_as_the_first_word_is_not_a_header(load):
     assert load("1 2 3\n4 5 6\n", "1", width=2).matrix[4].tolist() == [2, 3]
     assert load("2 1\n5 7\n6 8\n", "5", width=1).matrix[4].tolist() == [7]
 
 
-def test_words_that_hold_spaces(load):
-    """`. . .` stands in GloVe 840B; its numbers are not those of the full stop."""
+def test_words_can_contain_spaces(load):
+    """`. . .` is in GloVe 840B; its vector is not that of the full stop."""
     content = ". . . 1 2 3\nat 4@x.org 4 5 6\n. 7 8 9\n  3 3 3\n\u00a0 6 6 6\n"
     vectors = load(content, ".", ". . .", "at", "at 4@x.org", " ", "\u00a0")
     rows = [[7, 8, 9], [1, 2, 3], [0, 0, 0], [4, 5, 6], [3, 3, 3], [6, 6, 6]]
@@ -82,28 +82,27 @@ SPELLINGS = ["L'￭", "L'", "l'￭", "l'"]
 
 @pytest.mark.parametrize("order", [SPELLINGS, SPELLINGS[::-1]], ids=["best first", "best last"])
 @pytest.mark.parametrize("best", range(4))
-def test_spellings_by_preference(load, order, best):
-    known = [spelling for spelling in order if spelling in SPELLINGS[best:]]
-    content = "".join(f"{spelling} {SPELLINGS.index(spelling)} 0\n" for spelling in known)
+def test_the_preferred_spelling_counts_wherever_it_is_in_the_file(load, order, best):
+    in_file = [spelling for spelling in order if spelling in SPELLINGS[best:]]
+    content = "".join(f"{spelling} {SPELLINGS.index(spelling)} 0\n" for spelling in in_file)
     assert load(content, "L'￭", width=2).matrix[4, 0] == best
 
 
-def test_one_word_serves_several_tokens(load):
+def test_one_word_can_be_the_vector_of_several_tokens(load):
     vectors = load("- 1 1\nthe 2 2\n", "￭-￭", "￭-", "The", "THE￭", width=2)
     assert vectors.matrix[4:, 0].tolist() == [1, 1, 2, 2]
 
 
-def test_what_is_not_looked_up(load):
-    """The file's words are not lowered, and a lone joiner is no empty word."""
+def test_words_of_the_file_are_not_lowered_and_a_lone_joiner_is_not_an_empty_word(load):
     vectors = load("The 1 1\n 2 2\na 3 3\n\n", "the", "￭", "a", width=2)
     assert vectors.missing == ["the", "￭"]
 
 
-def test_joiners_are_those_of_the_tokenizer():
+def test_the_joiner_is_that_of_the_tokenizer():
     assert _JOINER == text.JOINER
 
 
-def test_description(load):
+def test_the_description_counts_the_words_and_names_the_first_missing_ones(load):
     assert load(GLOVE, "cat", "the").describe() == "vectors for 2 of 2 tokens"
     few = load(GLOVE, "cat", "x", "the", "y")
     assert few.describe() == "vectors for 2 of 4 tokens; missing: x, y (2)"
@@ -117,7 +116,7 @@ def test_description(load):
 
 @pytest.mark.parametrize("content", [GLOVE, "3 3\n" + GLOVE, ". . . 1 2 3\n" + GLOVE])
 @pytest.mark.parametrize("width", [2, 4])
-def test_another_width(load, content, width):
+def test_vectors_of_another_width_are_an_error_that_names_the_width(load, content, width):
     message = (
         rf"vectors\.txt, line 1: expected vectors of width {width} \(embedding_dim\), "
         r"received 3; set embedding_dim=3$"
@@ -126,33 +125,33 @@ def test_another_width(load, content, width):
         load(content, "cat", width=width)
 
 
-def test_a_line_cut_short(load):
+def test_a_line_that_is_cut_short_is_named(load):
     message = (
         r"vectors\.txt, line 3: expected 3 numbers, received 2; the file is cut short or "
-        "damaged: copy or download it anew"
+        "damaged: copy or download it again"
     )
     with pytest.raises(ValueError, match=message):
         load(GLOVE[:-3], "the", "sat")
 
 
 @pytest.mark.parametrize("line, word, number", [(1, "the", "-1"), (2, "cat", "2")])
-def test_a_number_that_is_none(load, line, word, number):
-    message = rf"vectors\.txt, line {line}: expected numbers after '{word}', received 'x'; mend or"
+def test_a_column_that_is_not_a_number_is_named(load, line, word, number):
+    message = rf"vectors\.txt, line {line}: expected numbers after '{word}', received 'x'; fix or"
     with pytest.raises(ValueError, match=message):
         load(GLOVE.replace(f" {number} ", " x "), "the", "cat")
 
 
 @pytest.mark.parametrize("number", ["nan", "-inf", "1e39"])
-def test_numbers_that_are_not_finite(load, number):
+def test_a_number_that_is_not_finite_is_named(load, number):
     message = (
         r"vectors\.txt, line 2: expected finite numbers in the range of float32 after 'cat', "
-        f"received {number}; mend or remove the line"
+        f"received {number}; fix or remove the line"
     )
     with pytest.raises(ValueError, match=message):
         load(GLOVE.replace("cat 1 2", f"cat 1 {number}"), "the", "cat")
 
 
-def test_another_language(load):
+def test_vectors_of_another_language_are_an_error(load):
     message = (
         r"vectors\.txt: expected vectors of words in the vocabulary; received none for its "
         "1,001 tokens, such as chat, w0, w1; take vectors of the same language"
@@ -171,18 +170,18 @@ def binary(*numbers):
     return b"2 3\ncat " + struct.pack("<3f", *numbers) + b"\nthe " + struct.pack("<3f", 1, 2, 3)
 
 
-def test_binary_files(load):
+def test_a_binary_file_is_an_error_that_says_how_to_convert_it(load):
     with pytest.raises(ValueError, match=f"line 2: not valid UTF-8; .*; {BINARY}"):
         load(binary(-1.1, 2.2, 3.3), "cat")
 
 
-def test_binary_files_that_are_utf8_by_chance(load):
+def test_a_binary_file_that_happens_to_be_utf8_is_an_error_too(load):
     message = r"line 2: expected a word and 3 numbers, separated by spaces; received 'cat \\x00"
     with pytest.raises(ValueError, match=f"{message}.*; {BINARY}"):
         load(binary(0.5, 2, 8), "cat")
 
 
-def test_files_of_something_else(load):
+def test_the_first_line_of_another_kind_of_file_is_shown(load):
     with pytest.raises(ValueError, match="line 1: expected a word and 3 numbers, .* 'a\\\\tb'"):
         load("a\tb\n", "a")
     with pytest.raises(ValueError, match="line 1: expected a word and 3 numbers, .* 'Once upon"):
@@ -192,30 +191,30 @@ def test_files_of_something_else(load):
 
 
 @pytest.mark.parametrize("content", ["", "0 3\n"])
-def test_files_without_entries(load, content):
+def test_a_file_without_entries_is_an_error(load, content):
     message = r"vectors\.txt: expected lines of a word and 3 numbers; received none: copy or"
     with pytest.raises(ValueError, match=message):
         load(content, "a")
 
 
-def test_a_damaged_archive(tmp_path):
+def test_a_damaged_archive_is_named(tmp_path):
     path = tmp_path / "vectors.txt.gz"
     path.write_bytes(gzip.compress(GLOVE.encode())[:-9])
     with pytest.raises(ValueError, match=r"vectors\.txt\.gz: damaged after line \d: [^;]*$"):
         load_vectors(path, ["cat"], 3)
 
 
-def test_a_missing_file(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="file not found: .*none.txt"):
         load_vectors(tmp_path / "none.txt", ["cat"], 3)
 
 
 def test_lines_of_other_words_are_not_parsed(load):
-    """Of two million words most are not in the vocabulary."""
+    """Most of two million words are not in the vocabulary."""
     assert load("the 1 2 3\nother x\ncat 1 2 3\n", "cat").found.sum() == 1
 
 
-def test_the_import_is_light():
+def test_the_import_does_not_load_tensorflow():
     program = "import sys, kseq.text.vectors; print({'tensorflow', 'keras'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.stdout == "set()\n", run.stderr

@@ -8,7 +8,7 @@ import io
 import numpy as np
 
 from kseq.analysis.heatmap import plot_attention
-from kseq.text.scripts import shortened
+from kseq.text.scripts import shorten
 
 _MOST_TOKENS = 50  # of a side of the heatmap
 _LONGEST_TEXT = 2000  # Latin letters
@@ -86,7 +86,7 @@ def _lines(result):
 def _shown(side):
     if isinstance(side, np.ndarray):
         return "real values: {} steps of {}".format(*side.shape)
-    return shortened(str(side), _LONGEST_TEXT)
+    return shorten(str(side), _LONGEST_TEXT)
 
 
 def _texts(result):

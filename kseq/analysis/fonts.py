@@ -3,7 +3,7 @@
 import functools
 import warnings
 
-from kseq.text.scripts import graphemes, is_seen
+from kseq.text.scripts import graphemes, is_visible
 
 # Asked first, so that nobody waits while hundreds of font files are opened.
 _WIDE_FONTS = (
@@ -58,7 +58,7 @@ def families_for(text):
     configured = list(rcParams["font.family"])
     default = font_manager.findfont(font_manager.FontProperties(family=configured))
     fonts = {None: _glyphs(default)}
-    clusters = {frozenset(filter(is_seen, cluster)) for cluster in graphemes(text)}
+    clusters = {frozenset(filter(is_visible, cluster)) for cluster in graphemes(text)}
     apart = _add_fonts(fonts, clusters)
     missing = _add_fonts(fonts, {frozenset(character) for character in frozenset().union(*apart)})
     if missing:

@@ -17,7 +17,7 @@ from kseq.corpora.pairs import Pairs
 from kseq.corpora.tidying import holds_tag, tidy
 from kseq.fields import Section, number
 from kseq.files import replaced_file
-from kseq.text.scripts import shortened
+from kseq.text.scripts import shorten
 
 REASONS = {
     "empty": "a side is empty, or holds invisible characters only",
@@ -109,7 +109,7 @@ class CleaningReport:
             line = f"{reason:11}{count:>11,}"
             if count:
                 example = self.examples[reason]
-                sides = (repr(shortened(" ".join(side.split()), 50)) for side in example.pair)
+                sides = (repr(shorten(" ".join(side.split()), 50)) for side in example.pair)
                 line += f"  {example.place}: {', '.join(sides)}"
             lines.append(line)
         return "\n".join(lines)

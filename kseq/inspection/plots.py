@@ -7,7 +7,7 @@ import numpy as np
 
 from kseq.analysis.fonts import families_for
 from kseq.inspection.suspicions import PAIR_BINS, SOFTENING
-from kseq.text.scripts import shortened
+from kseq.text.scripts import shorten
 
 # Okabe and Ito's: people who see fewer colours tell them apart.
 _COLOURS = {"source": "#0072B2", "target": "#D55E00"}
@@ -38,7 +38,7 @@ def plot_inspection(inspection):
         draw(axes, inspection)
         for edge in ("top", "right"):
             axes.spines[edge].set_visible(False)
-    title = shortened(f"{inspection.pairs:,} pairs of {inspection.name}", _TITLE)
+    title = shorten(f"{inspection.pairs:,} pairs of {inspection.name}", _TITLE)
     figure.suptitle(title, x=0.01, ha="left", family=families_for(title), parse_math=False)
     sides = [Patch(color=colour, label=name) for name, colour in _COLOURS.items()]
     figure.legend(handles=sides, loc="upper right", ncols=2, frameon=False)

@@ -94,11 +94,9 @@ def _place(example, several):
 
 
 def _pair(example):
-    from kseq.text.scripts import shortened
+    from kseq.text.scripts import shorten
 
-    return " | ".join(
-        shortened(_visible(side), _SHOWN) for side in (example.source, example.target)
-    )
+    return " | ".join(shorten(_visible(side), _SHOWN) for side in (example.source, example.target))
 
 
 def _visible(text):

@@ -1,13 +1,13 @@
-"""Capital letters as marks of their own, so that `The` and `the` are one word of a vocabulary."""
+"""Capital letters as separate marks, so that `The` and `the` are the same word."""
 
 import tensorflow as tf
 
-# Characters that NFKC turns into others, so that no normalised text can hold them.
+# Characters that NFKC replaces by others, so that they are in no normalised text.
 CAPITAL = "￪"  # the next letter is a capital
-CAPITALS = "＾"  # so are all letters up to the end of the word, or to
+CAPITALS = "＾"  # all letters up to the end of the word, or up to LOWER, are capitals
 LOWER = "￬"
 
-_UPPER = r"[^\P{Lu}İẞ]"  # these two would not come back when they are lowered and raised again
+_UPPER = r"[^\P{Lu}İẞ]"  # not İ and ẞ: their lower-case letters have other capitals
 _MARKING = (
     (rf"({_UPPER}+)", rf"{CAPITALS}\1{LOWER}"),
     (rf"{CAPITALS}({_UPPER}){LOWER}", rf"{CAPITAL}\1"),
@@ -17,7 +17,7 @@ _BEFORE_WORD = rf"(^|[^\p{{L}}\p{{M}}\p{{N}}])([{CAPITAL}{CAPITALS}])"
 
 
 def mark_case(texts):
-    """Lowers capitals and leaves marks where they were; before a word a mark stands alone.
+    """Replaces capitals by a mark and a lower-case letter; a mark before a word is a word itself.
 
     `The NATO` is `￪ the ＾ nato`, and `McDonald` is `￪ mc￪donald`.
 
@@ -34,18 +34,21 @@ def mark_case(texts):
 
 
 def restore_case(texts):
-    """Returns the strings `[N]` of which `mark_case` made `texts`."""
+    """Undoes `mark_case`: returns strings `[N]` with capitals in place of marks.
+
+    A model can write marks anywhere; those that no letter follows are removed.
+    """
     texts = tf.strings.regex_replace(texts, f"([{CAPITAL}{CAPITALS}]) ", r"\1")
     texts = _change_marked(texts, tf.strings.upper)
     return tf.strings.regex_replace(texts, f"[{CAPITAL}{CAPITALS}{LOWER}]", "")
 
 
 def _change_marked(texts, change):
-    """Raises or lowers the letters behind marks."""
+    """Applies `change`, `tf.strings.lower` or `upper`, to the letters after marks."""
     characters = tf.strings.unicode_split(texts, "UTF-8")
     flat, starts = characters.flat_values, characters.row_starts()
     begins_row = tf.scatter_nd(starts[:, None], tf.ones_like(starts), [tf.size(flat) + 1])[:-1] > 0
-    # A run of letters begins with the mark, or whatever else, that stands before it.
+    # A run is a character that is no letter, such as a mark, and the letters after it.
     begins_run = begins_row | tf.strings.regex_full_match(flat, r"[^\p{L}\p{M}]")
     first = tf.gather(flat, tf.where(begins_run)[:, 0])
     run = tf.cumsum(tf.cast(begins_run, tf.int32)) - 1

@@ -1,4 +1,4 @@
-"""Text of any script as a picture shows it: what counts as one sign, and which way it is read."""
+"""How text of any script is displayed: its graphemes, its width and its direction."""
 
 import itertools
 import unicodedata
@@ -12,67 +12,66 @@ _DOTTED_CIRCLE = "\u25cc"
 
 
 def graphemes(text):
-    """Splits a text into what a person calls its characters.
+    """Splits a text into graphemes, which a reader calls characters.
 
-    These are the extended grapheme clusters of Unicode (UAX #29): a letter with its marks, an
-    emoji with its skin tone, a Devanagari conjunct are one each.
+    A grapheme is an extended grapheme cluster of Unicode (UAX #29), such as a letter with its
+    marks, an emoji with its skin tone, or a Devanagari conjunct.
     """
     return regex.findall(r"\X", text)
 
 
-def is_seen(character):
-    """Whether a character has a shape of its own: no space, control or joiner."""
-    is_shown = character.isprintable() and not character.isspace()
-    return is_shown and not regex.match(r"\p{Default_Ignorable_Code_Point}", character)
+def is_visible(character):
+    """Returns whether a character is visible: not a space, a control character or a joiner."""
+    is_printed = character.isprintable() and not character.isspace()
+    return is_printed and not regex.match(r"\p{Default_Ignorable_Code_Point}", character)
 
 
 def is_short(text):
-    """Whether a text is at most two graphemes that are seen, such as two Chinese characters."""
-    return sum(any(map(is_seen, sign)) for sign in graphemes(text)) <= 2
+    """Returns whether a text has at most two visible graphemes, such as two Chinese characters."""
+    return sum(any(map(is_visible, grapheme)) for grapheme in graphemes(text)) <= 2
 
 
-def shortened(text, longest):
-    """Returns a text about as wide as `longest` Latin letters at most, cut between graphemes.
+def shorten(text, width):
+    """Cuts a text between graphemes if it is wider than `width` Latin letters; `…` marks the cut.
 
-    A Chinese character or an emoji is as wide as two letters, a mark on a letter takes no room.
-    Where something is cut, `…` stands for it.
+    A Chinese character or an emoji is as wide as two letters; a mark on a letter adds nothing.
     """
-    signs = graphemes(text)
-    ends = list(itertools.accumulate(map(_width, signs)))
-    if not ends or ends[-1] <= longest:
+    parts = graphemes(text)
+    ends = list(itertools.accumulate(map(_width, parts)))
+    if not ends or ends[-1] <= width:
         return text
-    return "".join(sign for sign, end in zip(signs, ends) if end < longest) + "…"
+    return "".join(part for part, end in zip(parts, ends) if end < width) + "…"
 
 
 def reads_right_to_left(tokens):
-    """Whether most letters of a sentence are of a script that is read from right to left.
+    """Returns whether a sentence, given as tokens, is read from right to left.
 
-    The majority counts, not the first letter (rule P2 of UAX #9): an Arabic sentence may begin
-    with a Latin name.
+    The majority of its letters decides, not the first letter as in rule P2 of UAX #9, because an
+    Arabic sentence can begin with a Latin name.
     """
     text = "".join(token for token in tokens if token not in SPECIAL_TOKENS)
     return _count(text, "R", "AL") > _count(text, "L")
 
 
-def label(token, longest, right_to_left=False):
-    """Returns a token as it is written at an axis.
+def label(token, width, right_to_left=False):
+    """Returns the label of a token at an axis.
 
     Args:
         token: The token.
-        longest: Width to show at most, in Latin letters.
+        width: Maximum width, in Latin letters.
         right_to_left: Whether the sentence is read from right to left.
 
     Returns:
-        The token; a sign for a space, the numbers of what is not seen at all; a lone combining
-        mark on a dotted circle. Punctuation of a sentence that is read from right to left stands
-        between marks of that direction, which nobody sees and which turn a bracket the right way
-        round.
+        The token, cut if it is too wide. Spaces become `␣`, invisible characters become their code
+        points, and a lone combining mark gets a dotted circle. Punctuation in a sentence that is
+        read from right to left is enclosed in invisible marks of that direction, so that brackets
+        face the right way.
     """
     if not token.strip():
         return "␣"
-    if not any(map(is_seen, token)):
+    if not any(map(is_visible, token)):
         token = " ".join(f"U+{ord(character):04X}" for character in token)
-    token = shortened(token, longest)
+    token = shorten(token, width)
     if _is_mark(token[0]):
         token = _DOTTED_CIRCLE + token
     right_to_left = right_to_left or _count(token, "R", "AL")
@@ -81,9 +80,11 @@ def label(token, longest, right_to_left=False):
     return token
 
 
-def _width(sign):
-    shapes = [character for character in sign if is_seen(character) and not _is_mark(character)]
-    return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in shapes)
+def _width(grapheme):
+    shapes = [
+        character for character in grapheme if is_visible(character) and not _is_mark(character)
+    ]
+    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in shapes)
 
 
 def _is_mark(character):

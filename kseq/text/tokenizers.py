@@ -1,37 +1,37 @@
-"""Normalised strings to tokens and back, without loss: words and characters."""
+"""From normalised strings to words or characters, and back without loss."""
 
 import tensorflow as tf
 
 from kseq.text.letter_case import mark_case, restore_case
 
-# Characters that NFKC turns into others, so that no normalised text can hold them:
-# they are free to mark what the spaces between tokens would otherwise lose.
-JOINER = "￭"  # no space between this token and the next one on that side
-SPACE = "＿"  # a space beside a script that is written without spaces
+# Characters that NFKC replaces by others, so that they are in no normalised text. They mark what
+# would otherwise be lost: where the text has spaces.
+JOINER = "￭"  # there is no space on this side of the token
+SPACE = "＿"  # a space next to a script that is written without spaces
 
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\x{30FC}]\p{M}*"
 _WORD = r"[\p{L}\p{M}\p{N}\x{200C}\x{200D}]"
-_NO_WORD = r"[^\p{L}\p{M}\p{N}\x{200C}\x{200D}]"
+_NON_WORD = r"[^\p{L}\p{M}\p{N}\x{200C}\x{200D}]"
 
-# Each rewrite sees the text that the one before it left. While they run, ￮ stands around
-# characters of unspaced scripts, ＇ and ＂ for the apostrophes that belong to a word.
+# Each rule is applied to the result of the rule before. In between, ￮ encloses characters of
+# unspaced scripts, and ＇ and ＂ are apostrophes that belong to a word.
 _SPLITTING = (
     (f"({_UNSPACED})", r" ￮\1￮ "),
-    # John's, don't: the clitic is split off; l'homme, O'Brien: what stands before the apostrophe.
-    (rf"({_WORD})'((?i:s|t|re|ve|ll|m|d))({_NO_WORD})", r"\1 ￭＇\2\3"),
-    (rf"({_WORD})’((?i:s|t|re|ve|ll|m|d))({_NO_WORD})", r"\1 ￭＂\2\3"),
+    # John's, don't: the clitic is split off. l'homme, O'Brien: the part before is split off.
+    (rf"({_WORD})'((?i:s|t|re|ve|ll|m|d))({_NON_WORD})", r"\1 ￭＇\2\3"),
+    (rf"({_WORD})’((?i:s|t|re|ve|ll|m|d))({_NON_WORD})", r"\1 ￭＂\2\3"),
     (rf"({_WORD})'({_WORD})", r"\1＇￭ \2"),
     (rf"({_WORD})’({_WORD})", r"\1＂￭ \2"),
     (r"(\.{2,}|[^\p{L}\p{M}\p{N}\x{200C}\x{200D}\s￭￮＿＇＂]\p{M}*)", r" ￭\1￭ "),
     ("＇", "'"),
     ("＂", "’"),
-    # A joiner next to a space, to the end of the text or to an unspaced character says nothing.
+    # A joiner next to a space, to the end of the text or to an unspaced character means nothing.
     (r"＿\s*￭", "＿ "),
     (r"￭\s*＿", " ＿"),
     (r"￮\s*￭", "￮ "),
     (r"￭\s*￮", " ￮"),
     (r"￭\s+￭", " ￭"),
-    # A space is worth a token only beside an unspaced character, where none is expected.
+    # A space is a token only next to an unspaced character, where no space is expected.
     (r"^＿|＿$", ""),
     (r"￮\s*＿", "￮ ￮＿￮ "),
     (r"([^￮])＿\s*￮", r"\1 ￮＿￮ ￮"),
@@ -47,13 +47,14 @@ _JOINING = (
 
 
 class WordTokenizer:
-    """Words, numbers and single punctuation marks; in unspaced scripts, characters.
+    """Splits text into words, numbers and punctuation marks, and unspaced scripts into characters.
 
-    `￭` on a punctuation mark says that there is no space on that side, so joining the tokens
-    gives the normalised text back: `Où est-il ?` is `Où est ￭-￭ il ?`.
+    `￭` on a punctuation mark means that there is no space on that side, so that the tokens can be
+    joined to the normalised text again: `Où est-il ?` is `Où est ￭-￭ il ?`.
 
     Args:
-        marks_case: Whether capitals are lowered, with a token before a word that says so.
+        marks_case: Whether capitals become lower-case letters, with a token before the word that
+            marks them.
     """
 
     def __init__(self, marks_case=False):
@@ -76,10 +77,11 @@ class WordTokenizer:
 
 
 class CharacterTokenizer:
-    """Unicode characters, spaces among them.
+    """Splits text into Unicode characters, including spaces.
 
     Args:
-        marks_case: Whether capitals are lowered, with a character before them that says so.
+        marks_case: Whether capitals become lower-case letters, with a character before them that
+            marks them.
     """
 
     def __init__(self, marks_case=False):

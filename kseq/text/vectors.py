@@ -11,7 +11,7 @@ from kseq.special_tokens import SPECIAL_TOKENS
 
 _JOINER = "￭"  # kseq.text.tokenizers.JOINER; importing it would load TensorFlow
 
-_SHOWN = 10
+_MAX_NAMES = 10  # of words without a vector, in a message
 
 _BINARY = (
     "save a binary file as text first, such as with gensim: "
@@ -21,13 +21,13 @@ _BINARY = (
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Vectors:
-    """The vectors that a file holds for a vocabulary of V tokens.
+    """The vectors of a file for a vocabulary of V tokens.
 
     Args:
-        matrix: float32 `[V, width]`, by id; 0 where no vector was found.
-        found: Whether one was, boolean `[V]`.
-        missing: The tokens that have none, in the order of their ids. Special tokens are not
-            among them: they are never looked up.
+        matrix: Vectors in the order of the ids, float32 `[V, E]`; 0 for tokens without a vector.
+        found: Which tokens have a vector, boolean `[V]`.
+        missing: Tokens without a vector, in the order of their ids. Special tokens are not among
+            them, because they are never looked up.
     """
 
     matrix: np.ndarray
@@ -35,44 +35,45 @@ class Vectors:
     missing: list
 
     def describe(self):
-        """Says how many tokens have a vector, and which of the first ones have none."""
-        found = np.count_nonzero(self.found)
-        text = f"vectors for {found:,} of {found + len(self.missing):,} tokens"
+        """Returns a line of text: how many tokens have a vector, and the first ones without."""
+        count = np.count_nonzero(self.found)
+        text = f"vectors for {count:,} of {count + len(self.missing):,} tokens"
         if not self.missing:
             return text
-        names = self.missing[:_SHOWN] + ["…"] * (len(self.missing) > _SHOWN)
+        names = self.missing[:_MAX_NAMES] + ["…"] * (len(self.missing) > _MAX_NAMES)
         return f"{text}; missing: {', '.join(names)} ({len(self.missing):,})"
 
 
 def load_vectors(path, vocabulary, width):
-    """Reads the vectors of a vocabulary; those of other words are passed over.
+    """Reads the vectors of the words in a vocabulary, and skips those of other words.
 
-    The vector of a token is that of the first of its spellings that the file has: as it is,
-    without joiners (`l'￭` as `l'`), in lower case, in lower case without joiners. Of several
-    lines for one word the first counts.
+    Each token is looked up in several spellings, and the first one that is in the file counts: as
+    it is, without joiners (`l'￭` as `l'`), in lower case, in lower case without joiners. If a word
+    is in the file twice, the first line counts.
 
     Args:
         path: Text file, plain, `.gz` or `.zip`: on each line a word and `width` numbers,
-            separated by spaces. A word may hold spaces itself, as some of GloVe's do. A first
-            line "count width" may come before, as word2vec and fastText write it.
+            separated by spaces. A word can contain spaces, as some of GloVe's do. The first line
+            can be "count width", as word2vec and fastText write it.
         vocabulary: Tokens in the order of their ids.
-        width: Numbers per vector, the setting `embedding_dim`.
+        width: Numbers per vector E, the setting `embedding_dim`.
 
     Returns:
         `Vectors`.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: Its vectors have another width or are of other words only, or it is faulty.
+        ValueError: The vectors have another width, none is of a word in the vocabulary, or the
+            file is damaged.
     """
-    wanted = _wanted(vocabulary)
+    tokens_by_word = _spellings(vocabulary)
     matrix = np.zeros((len(vocabulary), width), np.float32)
     ranks = [np.inf] * len(vocabulary)
-    for where, word, columns in _read_entries(path, width, wanted):
-        better = [(rank, row) for rank, row in wanted[word] if rank < ranks[row]]
-        if better:
-            vector = _parsed(where, word, columns, width)
-            for rank, row in better:
+    for where, word, columns in _read_entries(path, width, tokens_by_word):
+        rows = [(rank, row) for rank, row in tokens_by_word[word] if rank < ranks[row]]
+        if rows:
+            vector = _parse_vector(where, word, columns, width)
+            for rank, row in rows:
                 ranks[row], matrix[row] = rank, vector
     found = np.isfinite(ranks)
     missing = [
@@ -89,22 +90,22 @@ def load_vectors(path, vocabulary, width):
     return Vectors(matrix, found, missing)
 
 
-def _wanted(vocabulary):
-    """The words to look for: a dict from each to the tokens it may serve, as (rank, row)."""
-    wanted = {}
+def _spellings(vocabulary):
+    """Returns a dict from each word to look up to its tokens, as (rank of the spelling, row)."""
+    tokens_by_word = {}
     for row, token in enumerate(vocabulary):
         if token not in SPECIAL_TOKENS:
             bare = token.replace(_JOINER, "") or token
             spellings = dict.fromkeys((token, bare, token.lower(), bare.lower()))
             for rank, word in enumerate(spellings):
-                wanted.setdefault(word, []).append((rank, row))
-    return wanted
+                tokens_by_word.setdefault(word, []).append((rank, row))
+    return tokens_by_word
 
 
-def _read_entries(path, width, wanted):
-    """Yields where a wanted word stands, the word, and the columns of its numbers."""
-    # Splitting takes time, so only a line that begins like a wanted word is split.
-    openings = {word.partition(" ")[0] for word in wanted}
+def _read_entries(path, width, words):
+    """Yields the place of each entry for one of the words, the word, and its columns of numbers."""
+    # Splitting takes time, so only a line that begins like one of the words is split.
+    openings = {word.partition(" ")[0] for word in words}
     is_checked = False
     for number, line in _read_text(path):
         where = f"{path}, line {number}"
@@ -115,12 +116,12 @@ def _read_entries(path, width, wanted):
             is_checked = True
         if line.partition(" ")[0] in openings:
             word, *columns = line.rstrip(" ").rsplit(" ", width)
-            if word in wanted:
+            if word in words:
                 yield where, word, columns
     if not is_checked:
         raise ValueError(
             f"{path}: expected lines of a word and {width} numbers; received none: "
-            "copy or download the file anew"
+            "copy or download the file again"
         )
 
 
@@ -136,37 +137,37 @@ def _is_header(where, line, width):
     if len(columns) != 2 or not all(column.isdecimal() for column in columns):
         return False
     if int(columns[1]) != width:
-        raise _other_width(where, width, columns[1])
+        raise _width_error(where, width, columns[1])
     return True
 
 
 def _check_entry(where, line, width):
-    """Checks the width of the first entry; a word with spaces may stand before its numbers."""
+    """Checks the width of the first entry, whose word can contain spaces."""
     _, *columns = line.rstrip(" ").split(" ")
     count = len(list(itertools.takewhile(_is_number, reversed(columns))))
     if len(columns) == width or count == width:
         return
     if count:
-        raise _other_width(where, width, count)
+        raise _width_error(where, width, count)
     raise ValueError(
         f"{where}: expected a word and {width} numbers, separated by spaces; received "
         f"{reprlib.repr(line)}; {_BINARY}"
     )
 
 
-def _other_width(where, width, received):
+def _width_error(where, width, received):
     return ValueError(
         f"{where}: expected vectors of width {width} (embedding_dim), received {received}; "
         f"set embedding_dim={received}"
     )
 
 
-def _parsed(where, word, columns, width):
-    """The vector that the columns of an entry spell, `[width]`."""
+def _parse_vector(where, word, columns, width):
+    """Returns the vector of an entry, `[E]`."""
     if len(columns) < width:
         raise ValueError(
             f"{where}: expected {width} numbers, received {len(columns)}; the file is cut short "
-            "or damaged: copy or download it anew"
+            "or damaged: copy or download it again"
         )
     try:
         with np.errstate(over="ignore"):
@@ -175,13 +176,13 @@ def _parsed(where, word, columns, width):
         wrong = next(column for column in columns if not _is_number(column))
         raise ValueError(
             f"{where}: expected numbers after {reprlib.repr(word)}, received "
-            f"{reprlib.repr(wrong)}; mend or remove the line"
+            f"{reprlib.repr(wrong)}; fix or remove the line"
         ) from None
     if not np.isfinite(vector).all():
         wrong = columns[np.flatnonzero(~np.isfinite(vector))[0]]
         raise ValueError(
             f"{where}: expected finite numbers in the range of float32 after "
-            f"{reprlib.repr(word)}, received {wrong}; mend or remove the line"
+            f"{reprlib.repr(word)}, received {wrong}; fix or remove the line"
         )
     return vector
 
