@@ -2,7 +2,7 @@
 
 
 class ErrorRecorder:
-    """A context manager that keeps the exception that is raised in it.
+    """A context manager that keeps the first exception that is raised in it.
 
     A `tf.data.Dataset` runs functions of Python, and replaces their exceptions by errors of its
     own. Such a function does its work in a recorder; whoever runs the dataset finds the exception
@@ -19,7 +19,8 @@ class ErrorRecorder:
         return self
 
     def __exit__(self, kind, error, traceback):
-        if isinstance(error, Exception):  # not where a generator is closed
+        # A dataset may go on after an error and run into others. Closing a generator is none.
+        if self.error is None and isinstance(error, Exception):
             self.error = error
 
     def record(self, generate):
