@@ -1,4 +1,4 @@
-"""What a model makes of one source: a `Translation`, or a `Prediction` of real values."""
+"""The result for one source: a `Translation`, or a `Prediction` of real values."""
 
 import dataclasses
 import functools
@@ -8,15 +8,15 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Attended:
-    """A source, and what the model attended to in it; a notebook shows it as its heatmap.
+    """A source and the attention to it; a notebook displays it as a heatmap.
 
     Args:
-        source: The sentence as it was given, or real values `[S, F]`.
+        source: The sentence, unchanged, or real values `[S, F]`.
         source_tokens: Source tokens, END included; None for real values.
-        attention: Weights, float32 `[T, S]`, a row for each step of the output; None where the
-            model has no attention. A pyramid sees several steps of the source as one.
-        attention_heads: Those of a Transformer by layer and head, `[layers, heads, T, S]`; None
-            for other models.
+        attention: Attention weights, float32 `[T, S]`, a row for each step of the output; None if
+            the model has no attention. With a pyramid, S is smaller than the length of the source.
+        attention_heads: Attention weights of a Transformer by layer and head, `[layers, heads, T,
+            S]`; None for other models.
     """
 
     source: str | np.ndarray = dataclasses.field(repr=False)
@@ -33,24 +33,25 @@ class Attended:
     def _repr_html_(self):
         from kseq.analysis.display import to_html
 
-        # A notebook asks for both; it is drawn once.
+        # A notebook asks for HTML and PNG; the heatmap is drawn once.
         return to_html(self, draw=lambda result: result._picture)
 
     def _repr_png_(self):
         try:
             return self._picture
-        except Exception:  # the HTML says what is wrong
+        except Exception:  # The HTML shows the error.
             return None
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Translation(Attended):
-    """One source and what became of it.
+    """A source and its translation.
 
     Args:
         text: The translation.
-        score: What the search ranked by: the log-probability over the length penalty.
-        log_probability: Sum over the output tokens, in nats.
+        score: The score by which the search ranked it: the log-probability divided by the length
+            penalty.
+        log_probability: Sum of the log-probabilities of the output tokens, in nats.
         tokens: Output tokens, END included.
         token_log_probabilities: Log-probability of each output token, float32 `[T]`.
         **attended: Arguments of `Attended`.
@@ -78,13 +79,12 @@ class Translation(Attended):
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Prediction(Attended):
-    """One source and the real values that were predicted from it.
+    """A source and the real values that were predicted from it.
 
     Args:
-        values: What was predicted, float32 `[T, F]`.
-        error: What the model was trained to make small (mean squared error of standardised
-            values, or binary cross-entropy), averaged over steps and features; None where
-            there was nothing to compare with.
+        values: The predicted values, float32 `[T, F]`.
+        error: The training loss of the prediction (mean squared error of standardised values, or
+            binary cross-entropy), averaged over steps and features; None without a target.
         **attended: Arguments of `Attended`.
     """
 

@@ -24,8 +24,8 @@ LONGEST_PREDICTION = 100_000  # steps
 class Translator:
     """A trained model with its codecs, or an ensemble of several, ready for use.
 
-    A real-valued source is an array `[S, F]`, or the path of a `.npy` file of one. A model of
-    real-valued targets has `predict` in place of `translate` and `sample`.
+    A real-valued source is an array `[S, F]`, or the path of a `.npy` file that contains one. For
+    real-valued targets, use `predict` instead of `translate` and `sample`.
 
     Args:
         model: Model of `build_seq2seq`.
@@ -82,15 +82,15 @@ class Translator:
 
         Args:
             run: Run directory.
-            *others: More of them, which make an ensemble with the first.
+            *others: Further run directories, which make an ensemble with the first.
             average: As in `Translator`.
-            precision: Of weights and products. `"bfloat16"` takes half the memory, is faster on
-                processors and GPUs that multiply in it, and changes some results.
+            precision: Precision of weights and products. `"bfloat16"` takes half the RAM, is faster
+                on processors and GPUs with bfloat16 products, and changes some results.
 
         Raises:
             FileNotFoundError: A directory is missing.
-            ValueError: It is not a run, or damaged; the runs cannot make an ensemble; or there
-                is no such precision.
+            ValueError: A directory is not a run, or is damaged; the runs cannot make an ensemble;
+                or the precision does not exist.
         """
         first, *members = (cls(*load_model(folder, precision)) for folder in (run, *others))
         for name, member in zip(others, members):
@@ -125,31 +125,30 @@ class Translator:
             texts: Sentences, or real-valued sources.
             beam_size: Hypotheses K that the search follows; 1 is greedy search.
             n_best: How many translations of each sentence to return, at most `beam_size`.
-            prefix: Text that translations must start with: one for all, or one for each. An
-                empty sentence has an empty translation all the same.
-            **options: Others of `kseq.BeamSearch`, such as `alpha`, `maximum_length`.
+            prefix: Text that translations must start with: one for all sentences, or one for each.
+                The translation of an empty sentence is empty in any case.
+            **options: Other options of `kseq.BeamSearch`, such as `alpha`, `maximum_length`.
 
         Returns:
             A list of `Translation`, or, with `n_best`, a list of lists, best first.
 
         Raises:
             TypeError: `texts` is a single string, or the targets are real-valued.
-            ValueError: There is no such option, or it is out of range; a source cannot be used;
-                the vocabulary has not all words of a prefix; or nothing is left that could be
-                written.
+            ValueError: An option does not exist, or is out of range; a source cannot be used; the
+                vocabulary does not have all words of a prefix; or no output satisfies all rules.
         """
         options |= {"beam_size": beam_size, "n_best": 1 if n_best is None else n_best}
         results = self.stream(texts, make_strategy(BeamSearch, **options), prefix)
         return [result if n_best is not None else result[0] for result in results]
 
     def sample(self, texts, samples=1, prefix=None, **options):
-        """Draws translations at random, as probable as the model holds them.
+        """Draws translations at random, with the probabilities of the model.
 
         Args:
             texts: Sentences, or real-valued sources.
-            samples: Translations to draw for each.
+            samples: Number of translations of each source.
             prefix: As in `translate`.
-            **options: Others of `kseq.Sampling`, such as `seed`, `temperature`, `top_p`.
+            **options: Other options of `kseq.Sampling`, such as `seed`, `temperature`, `top_p`.
 
         Returns:
             For each source a list of `Translation`, in the order in which they were drawn.
@@ -198,7 +197,7 @@ class Translator:
             first += len(chunk)
 
     def predict(self, sources, steps):
-        """Predicts real values, each step from the ones before.
+        """Predicts real values, each step from the steps before it.
 
         Args:
             sources: Sentences, or real-valued sources.
@@ -229,9 +228,9 @@ class Translator:
 
         Returns:
             A list of `Translation`, in the order of `pairs`, whose tokens are those of the
-            target, END included; `score` is the log-probability per token. (To an empty source
+            target, END included; `score` is the log-probability per token. (For an empty source
             a search writes nothing, not even END.) For real-valued targets a list of
-            `Prediction`: every step as predicted from the true ones before.
+            `Prediction`: every step is predicted from the true steps before it.
         """
         results = []
         for chunk in chunks(map(self._check_pair, pairs), self.read_ahead):
