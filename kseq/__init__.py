@@ -42,9 +42,9 @@ _HOMES = {
     "plot_attention": "analysis.heatmap",
     "hard_alignment": "analysis.alignment",
     "align": "analysis.alignment",
-    "symmetrize": "analysis.alignment",
-    "to_pharaoh": "analysis.alignment",
-    "alignment_error_rate": "analysis.alignment",
+    "symmetrize": "analysis.links",
+    "to_pharaoh": "analysis.links",
+    "alignment_error_rate": "analysis.links",
     "attention_report": "analysis.report",
 }
 

@@ -1,4 +1,4 @@
-"""A look at a corpus: its figures against plain counting, and faults put in to be found."""
+"""Inspecting a corpus: its figures compared with plain counting, and faults that are inspection."""
 
 import collections
 import gzip
@@ -18,8 +18,14 @@ from kseq.cli.main import main
 from kseq.config import Config
 from kseq.corpora.corpus import Pairs
 from kseq.inspection.plots import plot_inspection, save_inspection
-from kseq.inspection.sides import SideModel, can_tell, look_swapped, runs_of, swapped_states
 from kseq.inspection.suspicions import KINDS, RatioCounts, is_copied, text_suspicions
+from kseq.inspection.swapped_sides import (
+    SideModel,
+    can_tell,
+    look_swapped,
+    runs_of,
+    swapped_states,
+)
 from kseq.inspection.table import inspection_table
 from kseq.inspection.tally import Growth, characters_by_script
 
@@ -32,13 +38,13 @@ def clean():
 
 
 @pytest.fixture
-def look(tmp_path):
-    """Writes pairs into a TSV and looks at them."""
+def inspect_pairs(tmp_path):
+    """A function that writes pairs to a TSV file and inspects it."""
 
-    def write_and_look(pairs, **options):
+    def write_and_inspect(pairs, **options):
         return inspect(write(tmp_path / "pairs.tsv", pairs), verbose=False, **options)
 
-    return write_and_look
+    return write_and_inspect
 
 
 def write(path, pairs):
@@ -48,18 +54,21 @@ def write(path, pairs):
 
 
 def counts(inspection):
-    return {each.kind: each.count for each in inspection.suspicions}
+    return {suspicion.kind: suspicion.count for suspicion in inspection.suspicions}
 
 
 def lines(inspection, kind):
-    (found,) = (each for each in inspection.suspicions if each.kind == kind)
-    return [example.line for example in found.examples]
+    return [example.line for example in find_suspicion(inspection, kind).examples]
 
 
-def test_figures_agree_with_plain_counting(look, clean):
-    """The words of these sentences can be counted with a regular expression."""
-    found = look(clean)
-    for figures, texts in zip((found.source, found.target), zip(*clean)):
+def find_suspicion(inspection, kind):
+    (suspicion,) = (suspicion for suspicion in inspection.suspicions if suspicion.kind == kind)
+    return suspicion
+
+
+def test_the_figures_agree_with_counting_words_with_a_regular_expression(inspect_pairs, clean):
+    inspection = inspect_pairs(clean)
+    for figures, texts in zip((inspection.source, inspection.target), zip(*clean)):
         words = [re.findall(r"\w+|[^\w\s]", text) for text in texts]
         lengths = sorted(map(len, texts))
         types = collections.Counter(itertools.chain(*words))
@@ -68,18 +77,18 @@ def test_figures_agree_with_plain_counting(look, clean):
         assert figures.characters.percentile_95 == lengths[2849]
         assert figures.characters.percentile_99 == lengths[2969]
         assert figures.characters.longest == lengths[-1]
-        # An apostrophe belongs to a word, so it is no word of its own; all else agrees.
+        # An apostrophe is part of a word, not a word; everything else agrees.
         apostrophes = sum(text.count("'") + text.count("’") for text in texts)
         assert figures.tokens == sum(map(len, words)) - apostrophes
         assert figures.types == pytest.approx(len(types), rel=0.03)
         assert sum(n for _, n in figures.words.counts) == 3000
-    assert found.pairs == 3000 and found.suspicions == () and found.splits == ()
+    assert inspection.pairs == 3000 and inspection.suspicions == () and inspection.splits == ()
 
 
-def test_growth_and_coverage_are_those_of_the_words(look):
-    """Ten words a line, of which one is new in every line and nine are the same."""
+def test_vocabulary_growth_and_coverage_of_a_known_text(inspect_pairs):
+    """Ten words per line, one new word and nine that are always the same."""
     pairs = [(f"new{n} " + "a b c d e f g h i", "x") for n in range(5000)]
-    side = look(pairs).source
+    side = inspect_pairs(pairs).source
     assert side.tokens == 50_000 and side.types == 5009
     assert side.types_twice == 9 and side.coverage_twice == pytest.approx(0.9)
     assert all(types == tokens // 10 + 9 for tokens, types in side.growth)
@@ -89,7 +98,7 @@ def test_growth_and_coverage_are_those_of_the_words(look):
     assert side.coverage[0][0] == 1 and side.coverage[-1] == (5009, 1.0)
 
 
-def test_a_curve_stays_short_however_long_it_gets():
+def test_a_growing_curve_keeps_few_points():
     growth = Growth()
     for number in range(1, 5001):
         growth.add(2, number)
@@ -106,10 +115,10 @@ def test_characters_are_counted_by_their_unicode_script():
 
 
 def ranges(inspection):
-    return [(each.first, each.last) for each in inspection.swapped_lines]
+    return [(line_range.first, line_range.last) for line_range in inspection.swapped_lines]
 
 
-# What is wrong with a pair, and pairs that are all right though they look alike.
+# A suspicious pair of each kind.
 FAULTS = {
     "blank": ("Only a source.", "  "),
     "copied": ("The red car is old!", "the red car is old"),
@@ -123,21 +132,25 @@ FAULTS = {
 }
 
 
-def test_every_fault_is_found_on_its_line_and_nothing_else(look, clean):
+def test_every_fault_is_found_on_its_line_and_no_other_pair_is_suspicious(inspect_pairs, clean):
     pairs = list(clean)
     for number, pair in enumerate(FAULTS.values()):
         pairs[100 * number + 50] = pair
     pairs[2000] = pairs[1000]
-    found = look(pairs)
-    assert counts(found) == dict.fromkeys([*FAULTS, "repeated"], 1)
+    inspection = inspect_pairs(pairs)
+    assert counts(inspection) == dict.fromkeys([*FAULTS, "repeated"], 1)
     for number, (kind, pair) in enumerate(FAULTS.items()):
-        assert lines(found, kind) == [100 * number + 51]
-        suspicion = next(each for each in found.suspicions if each.kind == kind)
+        assert lines(inspection, kind) == [100 * number + 51]
+        suspicion = find_suspicion(inspection, kind)
         example = suspicion.examples[0]
         assert (example.source, example.target) == tuple(side.strip() for side in pair)
         assert np.flatnonzero(suspicion.where).tolist() == [(100 * number + 50) * 50 // 3000]
-    assert lines(found, "repeated") == [2001]
-    assert found.pairs == 2999 and found.different_pairs == 2998 and found.most_repeated == 2
+    assert lines(inspection, "repeated") == [2001]
+    assert (
+        inspection.pairs == 2999
+        and inspection.different_pairs == 2998
+        and inspection.most_repeated == 2
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,13 +170,13 @@ def test_every_fault_is_found_on_its_line_and_nothing_else(look, clean):
         ),
     ],
 )
-def test_text_that_only_looks_strange(text):
+def test_unusual_but_correct_text_is_not_suspicious(text):
     assert text_suspicions(text) == []
 
 
 @pytest.mark.parametrize("text", ["déjà vu", "„naïve“ – señor", "Привет мир", "日本語のテキスト"])
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1"])
-def test_what_a_wrong_encoding_leaves_behind(text, encoding):
+def test_text_in_a_wrong_encoding_is_recognised(text, encoding):
     try:
         garbled = text.encode().decode(encoding)
     except UnicodeDecodeError:
@@ -171,12 +184,12 @@ def test_what_a_wrong_encoding_leaves_behind(text, encoding):
     assert "garbled" in text_suspicions(garbled)
 
 
-def test_copies_are_the_same_but_for_signs():
+def test_a_copy_is_equal_except_for_case_and_punctuation():
     assert is_copied("Tom.", "tom!") and is_copied("...", "...")
     assert not is_copied("...", "!!!") and not is_copied("Tom.", "Tim.")
 
 
-def test_the_usual_ratio_is_the_median_and_few_are_beyond_it():
+def test_the_usual_ratio_is_the_median_and_typical_pairs_are_not_unbalanced():
     random = np.random.default_rng(0)
     source = random.integers(20, 200, 20_000)
     target = np.maximum(1, (source * 1.5 * np.exp(random.normal(0, 0.1, 20_000))).astype(int))
@@ -190,244 +203,254 @@ def test_the_usual_ratio_is_the_median_and_few_are_beyond_it():
     assert usual.is_exceeded([100, 100, 100], [40, 150, 400]).tolist() == [True, False, True]
 
 
-def test_places_are_those_of_each_file(clean, tmp_path):
-    """A swapped block over the end of a file, blank lines in it, is told by file and line."""
+def test_places_are_given_by_file_and_line(clean, tmp_path):
+    """A swapped block with blank lines continues from one file to the next."""
     block = [(target, source) for source, target in clean[800:1200]]
     block[10] = block[300] = ("", "")
     pairs = [*clean[:800], *block, *clean[1200:]]
     first = write(tmp_path / "first.tsv", pairs[:1000])
     second = write(tmp_path / "second.tsv", [*pairs[1000:], pairs[-1]])
-    found = inspect(first, second, verbose=False)
-    assert found.files == (str(first), str(second))
-    places = [(each.file, each.first, each.last) for each in found.swapped_lines]
+    inspection = inspect(first, second, verbose=False)
+    assert inspection.files == (str(first), str(second))
+    places = [
+        (line_range.file, line_range.first, line_range.last)
+        for line_range in inspection.swapped_lines
+    ]
     assert places == [(str(first), 801, 1000), (str(second), 1, 200)]
-    table = inspection_table(found)
+    table = inspection_table(inspection)
     assert "lines 801 to 1,000 of first.tsv, lines 1 to 200 of second.tsv look swapped" in table
-    assert lines(found, "blank") == [811, 101] and "first.tsv 811" in table
-    assert lines(found, "repeated") == [2001]
-    assert counts(found)["swapped"] == 398
+    assert lines(inspection, "blank") == [811, 101] and "first.tsv 811" in table
+    assert lines(inspection, "repeated") == [2001]
+    assert counts(inspection)["swapped"] == 398
 
 
-def test_single_swapped_pairs_are_found_by_their_scripts(look, clean):
-    """Scattered over a file, and one in three: no side has a script of its own by far."""
+def test_single_swapped_pairs_are_found_by_their_scripts(inspect_pairs, clean):
+    """About a third of the pairs are swapped, so both scripts are common on both sides."""
     greek = str.maketrans("abcdefghijklmnopqrstuvwxyz", "αβκδεφγηιξκλμνοπθρστυωωχψζ")
     random = np.random.default_rng(5)
     swapped = random.random(len(clean)) < 0.3
     pairs = [(source, target.lower().translate(greek)) for source, target in clean]
-    found = look([pair[::-1] if turn else pair for pair, turn in zip(pairs, swapped)])
-    assert counts(found) == {"swapped": swapped.sum()}
+    inspection = inspect_pairs([pair[::-1] if turn else pair for pair, turn in zip(pairs, swapped)])
+    assert counts(inspection) == {"swapped": swapped.sum()}
 
 
-def test_sides_can_be_told_the_other_way_round(look, clean):
-    straight, swapped = look(clean[:300]), look(clean[:300], swap=True)
+def test_swap_exchanges_source_and_target(inspect_pairs, clean):
+    straight, swapped = inspect_pairs(clean[:300]), inspect_pairs(clean[:300], swap=True)
     assert (straight.source, straight.target) == (swapped.target, swapped.source)
 
 
-def test_several_targets_are_no_repetition(look, clean):
+def test_a_source_with_several_targets_is_not_a_repeated_pair(inspect_pairs, clean):
     pairs = [*clean, ("One source.", "a"), ("One source.", "b"), ("Two.", "b"), ("Two.", "b")]
-    found = look(pairs)
-    own = collections.defaultdict(set)
+    inspection = inspect_pairs(pairs)
+    targets_by_source = collections.defaultdict(set)
     for source, target in pairs:
-        own[source].add(target)
-    assert found.different_sources == len(own)
-    assert found.several_targets == sum(len(targets) > 1 for targets in own.values())
-    assert counts(found)["repeated"] == 1
+        targets_by_source[source].add(target)
+    assert inspection.different_sources == len(targets_by_source)
+    assert inspection.several_targets == sum(
+        len(targets) > 1 for targets in targets_by_source.values()
+    )
+    assert counts(inspection)["repeated"] == 1
 
 
-def test_a_swapped_block_is_found_to_the_line(look, clean):
+def test_the_first_and_last_line_of_a_swapped_block_are_found(inspect_pairs, clean):
     pairs = [
         (target, source) if 1500 <= line <= 1900 else (source, target)
         for line, (source, target) in enumerate(clean, start=1)
     ]
-    found = look(pairs)
-    assert ranges(found) == [(1500, 1900)]
-    assert counts(found)["swapped"] == 401
-    assert "lines 1,500 to 1,900 of pairs.tsv look swapped" in inspection_table(found)
+    inspection = inspect_pairs(pairs)
+    assert ranges(inspection) == [(1500, 1900)]
+    assert counts(inspection)["swapped"] == 401
+    assert "lines 1,500 to 1,900 of pairs.tsv look swapped" in inspection_table(inspection)
 
 
 @pytest.mark.parametrize("first, last", [(1, 300), (1, 1300), (1300, 2700), (2701, 3000)])
-def test_the_majority_decides_which_way_round_is_right(look, clean, first, last):
+def test_the_majority_of_pairs_decides_which_are_swapped(inspect_pairs, clean, first, last):
     pairs = [
         (target, source) if first <= line <= last else (source, target)
         for line, (source, target) in enumerate(clean, start=1)
     ]
-    assert ranges(look(pairs)) == [(first, last)]
+    assert ranges(inspect_pairs(pairs)) == [(first, last)]
 
 
-def test_sides_that_are_spelt_alike_are_never_called_swapped(look, clean):
+def test_sides_with_the_same_spelling_never_look_swapped(inspect_pairs, clean):
     random = np.random.default_rng(1)
     english = [source for source, _ in clean]
     pairs = list(zip(english, random.permutation(english).tolist()))
-    assert "swapped" not in counts(look(pairs))
+    assert "swapped" not in counts(inspect_pairs(pairs))
 
 
-def test_a_swapped_split_and_leaked_pairs_are_said(look, clean, tmp_path):
+def test_swapped_splits_and_pairs_shared_with_the_corpus_are_reported(
+    inspect_pairs, clean, tmp_path
+):
     swapped = [(target, source) for source, target in clean[2000:2100]]
     valid = write(tmp_path / "valid.tsv", swapped)
     test = write(tmp_path / "test.tsv", [*clean[10:15], (clean[20][0], "autre"), ("", "vide")])
-    found = look(clean[:2000], valid=valid, test=test)
-    of_valid, of_test = found.splits
-    assert (of_valid.swapped, of_valid.shared_sources) == (100, 0)
-    assert (of_test.swapped, of_test.shared_sources, of_test.shared_pairs) == (0, 6, 5)
-    assert (of_test.pairs, of_test.blank) == (6, 1)
-    assert "THE SIDES LOOK SWAPPED" in inspection_table(found)
+    inspection = inspect_pairs(clean[:2000], valid=valid, test=test)
+    valid_figures, test_figures = inspection.splits
+    assert (valid_figures.swapped, valid_figures.shared_sources) == (100, 0)
+    assert (test_figures.swapped, test_figures.shared_sources) == (0, 6)
+    assert (test_figures.shared_pairs, test_figures.pairs, test_figures.blank) == (5, 6, 1)
+    assert "THE SIDES LOOK SWAPPED compared with the corpus, in 100 pairs" in inspection_table(
+        inspection
+    )
 
 
-def test_a_split_that_looks_swapped(clean):
+def test_a_swapped_split_is_recognised_by_its_first_pairs(clean):
     half = len(clean) // 2
-    known, asked = clean[:half], clean[half:]
-    turned = [pair[::-1] for pair in asked]
-    assert look_swapped(known, turned) and look_swapped(iter(known), iter(turned))
-    assert not look_swapped(known, asked)
-    assert not look_swapped(known, [*asked, *turned[: half // 4]])
-    # Sides that are spelt alike tell nothing; nor do splits of nothing.
+    reference, straight = clean[:half], clean[half:]
+    swapped = [pair[::-1] for pair in straight]
+    assert look_swapped(reference, swapped) and look_swapped(iter(reference), iter(swapped))
+    assert not look_swapped(reference, straight)
+    assert not look_swapped(reference, [*straight, *swapped[: half // 4]])
+    # Sides with the same spelling are no evidence; nor are empty splits.
     alike = list(zip((source for source, _ in clean), reversed([source for source, _ in clean])))
     assert not look_swapped(alike[:half], [pair[::-1] for pair in alike[half:]])
-    assert not look_swapped(known, []) and not look_swapped([], asked)
+    assert not look_swapped(reference, []) and not look_swapped([], straight)
 
 
-def test_swapped_states_are_the_most_probable_way():
-    """Against all ways through the chain, tried one by one."""
+def test_swapped_states_are_the_most_probable_path():
+    """Compared with all paths through the chain."""
     random = np.random.default_rng(2)
     for _ in range(50):
         evidence = random.normal(0, 9, 9)
         best = max(
             itertools.product((False, True), repeat=9),
-            key=lambda way: (
-                sum(-e if swapped else e for e, swapped in zip(evidence / 2, way))
-                - 8.0 * sum(a != b for a, b in itertools.pairwise(way))
+            key=lambda path: (
+                sum(-e if swapped else e for e, swapped in zip(evidence / 2, path))
+                - 8.0 * sum(a != b for a, b in itertools.pairwise(path))
             ),
         )
         assert swapped_states(evidence).tolist() == list(best)
 
 
-def test_runs():
+def test_runs_are_first_and_last_positions_of_true_values():
     assert runs_of([True, False, False, True, True]).tolist() == [[0, 0], [3, 4]]
     assert runs_of([]).tolist() == [] and swapped_states([]).tolist() == []
     assert not can_tell(np.zeros(0), np.zeros(0, bool))
 
 
-def test_a_side_model_needs_no_scripts():
+def test_a_side_model_tells_sides_of_the_same_script_apart():
     model = SideModel()
     model.learn(["the cat sat on the mat"] * 200, ["le chat est sur la table"] * 200)
     right, wrong = model.evidence(["the mat", "la table"], ["la table", "the mat"])
     assert right > 3 > -3 > wrong
 
 
-def test_identical_lines_are_told_as_such(tmp_path):
+def test_identical_lines_are_reported_as_repeated(tmp_path):
     path = tmp_path / "same.tsv.gz"
     with gzip.open(path, "wt", compresslevel=1) as file:
         file.write("The same.\tLe même.\n" * 20_000)
-    found = inspect(path, verbose=False)
-    assert counts(found) == {"repeated": 19_999}
-    assert found.most_repeated == 20_000 and found.different_pairs == 1
-    assert "the most frequent pair occurs 20,000 times" in inspection_table(found)
+    inspection = inspect(path, verbose=False)
+    assert counts(inspection) == {"repeated": 19_999}
+    assert inspection.most_repeated == 20_000 and inspection.different_pairs == 1
+    assert "the most frequent pair occurs 20,000 times" in inspection_table(inspection)
 
 
-def test_blank_and_strange_files(look, tmp_path, index):
-    found = look([("", ""), ("a", "b"), ("\u200b", "…"), ("", "c")])
-    assert found.pairs == 2 and counts(found)["blank"] == 2
-    assert plot_inspection(found) and inspection_table(found) and suggest_config(found)
+def test_files_that_are_nearly_blank_missing_or_real_valued(inspect_pairs, tmp_path, index):
+    inspection = inspect_pairs([("", ""), ("a", "b"), ("\u200b", "…"), ("", "c")])
+    assert inspection.pairs == 2 and counts(inspection)["blank"] == 2
+    assert (
+        plot_inspection(inspection) and inspection_table(inspection) and suggest_config(inspection)
+    )
     with pytest.raises(ValueError, match="expected text on both sides; received 3 values per step"):
         inspect(index, verbose=False)
     with pytest.raises(FileNotFoundError, match="file not found"):
         inspect(tmp_path / "none.tsv", verbose=False)
 
 
-def test_everything_goes_into_json(look, clean):
-    found = look(clean[:200])
-    values = json.loads(json.dumps(found.to_dict()))
+def test_an_inspection_can_be_written_as_json(inspect_pairs, clean):
+    inspection = inspect_pairs(clean[:200])
+    values = json.loads(json.dumps(inspection.to_dict()))
     assert values["pairs"] == 200 and values["source"]["words"]["longest"] > 5
 
 
 def settings(inspection):
-    return {each.field: each.value for each in suggest_config(inspection).settings}
+    return {setting.field: setting.value for setting in suggest_config(inspection).settings}
 
 
-def test_the_embedded_corpora_get_about_their_own_settings():
-    """Theirs were measured; those that are suggested may differ where both work."""
+def test_the_suggestions_for_the_embedded_corpora_agree_with_their_own_settings():
     own = {name: Config.load(ROOT / "data" / name / "config.yaml") for name in ("dates", "en-fr")}
     for name, config in own.items():
-        found = inspect(ROOT / "data" / name / "train.tsv", verbose=False)
-        assert set(counts(found)) <= {"copied"}  # dates in many scripts, none of them wrong
-        suggested = suggest_config(found).config()
+        inspection = inspect(ROOT / "data" / name / "train.tsv", verbose=False)
+        assert set(counts(inspection)) <= {"copied"}  # dates in many scripts, none of them wrong
+        suggested = suggest_config(inspection).config()
         assert suggested.text == config.text
         assert suggested.model == config.model
         assert suggested.training.learning_rate == config.training.learning_rate
 
 
-def test_suggestions_differ_from_the_defaults_and_say_why(look, clean):
-    suggestion = suggest_config(look(clean))
+def test_suggestions_differ_from_the_defaults_and_have_reasons(inspect_pairs, clean):
+    suggestion = suggest_config(inspect_pairs(clean))
     text = suggestion.to_yaml()
     defaults = Config().to_dict()
-    for each in suggestion.settings:
-        assert defaults[each.section].get(each.field) != each.value
-        assert f"  {each.field}: {each.value}  # {each.reason}\n" in text
+    for setting in suggestion.settings:
+        assert defaults[setting.section].get(setting.field) != setting.value
+        assert f"  {setting.field}: {setting.value}  # {setting.reason}\n" in text
 
 
-def test_a_suggestion_reads_back_as_a_config(look, clean, tmp_path):
-    suggestion = suggest_config(look(clean))
+def test_a_suggestion_reads_back_as_a_config(inspect_pairs, clean, tmp_path):
+    suggestion = suggest_config(inspect_pairs(clean))
     (tmp_path / "settings.yaml").write_text(suggestion.to_yaml())
     assert Config.load(tmp_path / "settings.yaml") == suggestion.config()
 
 
-def test_words_to_sounds_get_letters_on_one_side(look):
+def test_single_words_are_split_into_characters_but_phonemes_are_not(inspect_pairs):
     random = np.random.default_rng(3)
     sounds = [" ".join(random.choice(["AA", "B", "K", "IY", "S"], 6)) for _ in range(2000)]
     words = ["".join(random.choice(list("abcdefgh"), 7)) for _ in range(2000)]
-    chosen = settings(look(list(zip(words, sounds))))
-    assert chosen["source_tokenizer"] == "character" and "target_tokenizer" not in chosen
-    assert chosen["minimum_frequency"] == 1 and chosen["batch_size"] == 32
+    suggested = settings(inspect_pairs(list(zip(words, sounds))))
+    assert suggested["source_tokenizer"] == "character" and "target_tokenizer" not in suggested
+    assert suggested["minimum_frequency"] == 1 and suggested["batch_size"] == 32
 
 
-def test_long_lines_get_a_maximum_length(look):
+def test_long_lines_get_a_larger_maximum_length(inspect_pairs):
     pairs = [("a b c d " * 40 + str(n % 7), "x y z") for n in range(300)]
-    assert settings(look(pairs))["maximum_length"] == 170
+    assert settings(inspect_pairs(pairs))["maximum_length"] == 170
 
 
-def test_large_vocabularies_get_subwords(look, tmp_path):
+def test_a_large_vocabulary_gets_subwords(inspect_pairs, tmp_path):
     random = np.random.default_rng(4)
     names = ["".join(random.choice(list("abcdefgh"), 7)) for _ in range(9000)]
     pairs = [(" ".join(names[3 * n : 3 * n + 3]), "one two") for n in range(3000)]
-    suggestion = suggest_config(look(pairs))
+    suggestion = suggest_config(inspect_pairs(pairs))
     (tmp_path / "settings.yaml").write_text(suggestion.to_yaml())
     text = Config.load(tmp_path / "settings.yaml").text
     assert (text.source_tokenizer, text.target_tokenizer) == ("subword", "word")
     assert text.subword_vocabulary_size == 4000
 
 
-def test_the_picture_has_six_panels_and_reads_in_every_format(look, clean, tmp_path):
-    found = look([*clean, ("&amp;", "&amp;")])
-    assert len([axes for axes in plot_inspection(found).axes if axes.get_title()]) == 6
+def test_the_picture_has_six_panels_in_every_format(inspect_pairs, clean, tmp_path):
+    inspection = inspect_pairs([*clean, ("&amp;", "&amp;")])
+    assert len([axes for axes in plot_inspection(inspection).axes if axes.get_title()]) == 6
     for suffix, magic in ((".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")):
-        save_inspection(found, tmp_path / f"picture{suffix}")
+        save_inspection(inspection, tmp_path / f"picture{suffix}")
         assert (tmp_path / f"picture{suffix}").read_bytes().startswith(magic)
     assert "vocabulary growth" in (tmp_path / "picture.svg").read_text()
 
 
-def test_what_nobody_sees_is_written_out(look, clean):
-    table = inspection_table(look([*clean, FAULTS["invisible"]]))
+def test_invisible_characters_are_written_as_code_points(inspect_pairs, clean):
+    table = inspection_table(inspect_pairs([*clean, FAULTS["invisible"]]))
     assert "The cat is <U+200F>small." in table and "\u200f" not in table
     assert max(map(len, table.splitlines())) <= 100
 
 
-def test_a_notebook_shows_the_table_and_the_picture(look, clean, monkeypatch):
-    found = look([*clean, FAULTS["invisible"]])
-    table = str(found)
-    # As in a notebook, where rich would show its tables by itself.
+def test_a_notebook_shows_the_table_and_the_picture(inspect_pairs, clean, monkeypatch):
+    inspection = inspect_pairs([*clean, FAULTS["invisible"]])
+    table = str(inspection)
+    # In a notebook, rich would display its tables itself.
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
-    assert str(found) == table == inspection_table(found) and "suspicious" in table
-    shown = found._repr_html_()
-    assert "suspicious" in shown and "\x1b" not in shown and "data:image/png;base64," in shown
-    assert found._repr_png_().startswith(b"\x89PNG")
-    assert len(repr(found)) < 200
+    assert str(inspection) == table == inspection_table(inspection) and "suspicious" in table
+    page = inspection._repr_html_()
+    assert "suspicious" in page and "\x1b" not in page and "data:image/png;base64," in page
+    assert inspection._repr_png_().startswith(b"\x89PNG")
+    assert len(repr(inspection)) < 200
 
 
-def test_every_kind_is_explained():
+def test_the_faults_of_these_tests_cover_every_kind_of_suspicion():
     assert list(KINDS) == ["blank", "repeated", "copied", "swapped", *list(FAULTS)[2:]]
 
 
-def test_the_command(clean, tmp_path, capsys):
+def test_the_command_prints_draws_and_suggests(clean, tmp_path, capsys):
     pairs = write(tmp_path / "pairs.tsv", clean)
     picture, suggested = tmp_path / "picture.png", tmp_path / "settings.yaml"
     words = ["inspect", pairs, "--out", picture, "--suggest", suggested]
@@ -451,7 +474,7 @@ def test_the_command(clean, tmp_path, capsys):
         (["{pairs}", "--valid", "none.tsv"], "file not found: none.tsv"),
     ],
 )
-def test_mistakes_are_told_in_one_line(words, message, clean, tmp_path, capsys):
+def test_mistakes_are_reported_in_one_line(words, message, clean, tmp_path, capsys):
     pairs = write(tmp_path / "pairs.tsv", clean[:10])
     assert main(["inspect", *(word.format(pairs=pairs) for word in words)]) == 2
     errors = capsys.readouterr().err
@@ -459,7 +482,7 @@ def test_mistakes_are_told_in_one_line(words, message, clean, tmp_path, capsys):
     assert re.search(message, errors), errors
 
 
-def test_the_modules_that_show_need_no_tensorflow():
+def test_tables_and_suggestions_are_made_without_tensorflow():
     program = """
 import sys
 import kseq.inspection.plots, kseq.inspection.table, kseq.inspection.suggestion
@@ -476,16 +499,16 @@ assert not {"tensorflow", "matplotlib"} & set(sys.modules)
         (["multi30k/train.de.gz", "multi30k/train.en.gz"], (29_000, 3, {"Latin"})),
     ],
 )
-def test_real_corpora_and_a_swapped_block_in_them(shared_data, names, facts, tmp_path):
+def test_a_swapped_block_in_a_public_corpus_is_found(shared_data, names, facts, tmp_path):
     pairs, repeated, scripts = facts
     files = [shared_data / name for name in names]
-    everything = list(Pairs.open(files))
-    found = inspect(*files, verbose=False)
-    assert found.pairs == pairs == len(everything)
-    assert found.swapped_lines == ()
-    assert counts(found).get("repeated", 0) == repeated == pairs - len(set(everything))
-    assert {next(iter(found.target.scripts))} == scripts
+    all_pairs = list(Pairs.open(files))
+    inspection = inspect(*files, verbose=False)
+    assert inspection.pairs == pairs == len(all_pairs)
+    assert inspection.swapped_lines == ()
+    assert counts(inspection).get("repeated", 0) == repeated == pairs - len(set(all_pairs))
+    assert {next(iter(inspection.target.scripts))} == scripts
     swapped = range(9500, 9901)
-    block = [pair[::-1] if n in swapped else pair for n, pair in enumerate(everything, start=1)]
-    again = inspect(write(tmp_path / "swapped.tsv", block), verbose=False)
-    assert ranges(again) == [(9500, 9900)]
+    block = [pair[::-1] if n in swapped else pair for n, pair in enumerate(all_pairs, start=1)]
+    with_block = inspect(write(tmp_path / "swapped.tsv", block), verbose=False)
+    assert ranges(with_block) == [(9500, 9900)]

@@ -1,92 +1,94 @@
-"""How attention behaves, in numbers, against plain definitions."""
-
-import types
+"""Measures of attention, compared with plain definitions."""
 
 import numpy as np
 import pytest
 from references import attention_behaviour, entropy_in_bits, suspicion
+from results import make_translation
 
 from kseq.analysis import measures
 from kseq.analysis.measures import Behaviour, Bin
 
 
-def read(attention, log_probability=-1.0, heads=None):
-    """What `Translator.score` gives of a target."""
-    attention = np.asarray(attention)
-    return types.SimpleNamespace(
-        attention=attention,
-        attention_heads=heads,
-        tokens=[*"abcdefghijkl"[: len(attention) - 1], "<end>"],
-        source_tokens=[*"mnopqrstuvwx"[: attention.shape[1] - 1], "<end>"],
+def read_target(attention, log_probability=-1.0, heads=None):
+    """A result as `Translator.score` returns it, for attention `[T, S]`."""
+    rows, columns = np.shape(attention)
+    return make_translation(
+        attention,
+        [*"abcdefghijkl"[: rows - 1], "<end>"],
+        [*"mnopqrstuvwx"[: columns - 1], "<end>"],
         log_probability=log_probability,
+        attention_heads=heads,
     )
 
 
-def some_reads(count=30, seed=0):
+def read_targets(count=30, seed=0):
     rng = np.random.default_rng(seed)
     for _ in range(count):
         target, source = rng.integers(2, 10, size=2)
         attention = rng.dirichlet(np.full(source, 0.2), size=target).astype("float32")
-        yield read(attention, -rng.gamma(2.0))
+        yield read_target(attention, -rng.gamma(2.0))
 
 
-def test_entropy_is_that_of_shannon():
+def test_entropy_agrees_with_shannons_definition():
     rows = np.random.default_rng(0).dirichlet(np.ones(6), size=5)
     expected = [entropy_in_bits(row) for row in rows]
     np.testing.assert_allclose(measures.entropies(rows), expected, rtol=1e-12)
 
 
-def test_entropy_tells_how_many_words_were_looked_at():
+def test_entropy_is_the_logarithm_of_the_number_of_words_attended_to():
     rows = [[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.25, 0.25, 0.25, 0.25]]
     np.testing.assert_array_equal(measures.entropies(rows), [0.0, 1.0, 2.0])
-    # Weights of `local_p` sum to less than 1; a row of nothing is no wider than one word.
+    # Weights of `local_p` sum to less than 1; a row without weight has an entropy of 0.
     np.testing.assert_array_equal(measures.entropies([[0.3, 0.3], [0.0, 0.0]]), [1.0, 0.0])
     assert not np.signbit(measures.entropies([[1.0, 0.0]])).any()
 
 
-def test_behaviour_of_sentences():
-    for one in some_reads():
-        entropies, received, goes_on = attention_behaviour(one.attention)
-        behaviour = Behaviour.of(one)
+def test_the_behaviour_of_a_sentence_agrees_with_plain_definitions():
+    for result in read_targets():
+        entropies, covered, advances = attention_behaviour(result.attention)
+        behaviour = Behaviour.of(result)
         np.testing.assert_allclose(behaviour.entropies, entropies, rtol=1e-6)
-        np.testing.assert_allclose(behaviour.coverage, received, rtol=1e-6)
-        assert (behaviour.jumps >= 0).tolist() == goes_on
-        assert behaviour.never.tolist() == [weight < 0.2 for weight in received]
-        assert behaviour.twice.tolist() == [weight > 1.8 for weight in received]
-        assert (behaviour.loss, behaviour.tokens) == (-one.log_probability, len(one.attention))
+        np.testing.assert_allclose(behaviour.coverage, covered, rtol=1e-6)
+        assert (behaviour.jumps >= 0).tolist() == advances
+        assert behaviour.never.tolist() == [weight < 0.2 for weight in covered]
+        assert behaviour.twice.tolist() == [weight > 1.8 for weight in covered]
+        assert (behaviour.loss, behaviour.tokens) == (
+            -result.log_probability,
+            len(result.attention),
+        )
 
 
-def test_the_row_of_the_end_says_nothing_of_words():
+def test_the_row_of_end_is_not_measured():
     attention = [[0.9, 0.1, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
-    behaviour = Behaviour.of(read(attention))
+    behaviour = Behaviour.of(read_target(attention))
     np.testing.assert_allclose(behaviour.coverage, [0.9, 0.1])
     assert behaviour.never.tolist() == [False, True] and len(behaviour.entropies) == 2
 
 
-def test_one_head_is_measured():
+def test_one_head_can_be_measured_alone():
     heads = np.random.default_rng(1).dirichlet(np.ones(4), size=(2, 3, 5))
-    many = read(heads.mean(axis=(0, 1)), heads=heads)
+    result = read_target(heads.mean(axis=(0, 1)), heads=heads)
     expected, _, _ = attention_behaviour(heads[1, 2])
-    np.testing.assert_allclose(Behaviour.of(many, (2, 3)).entropies, expected)
+    np.testing.assert_allclose(Behaviour.of(result, (2, 3)).entropies, expected)
 
 
-def test_monotonicity():
+def test_monotonicity_is_the_share_of_steps_that_do_not_go_back():
     assert measures.monotonicity([1, 1, 0, 2]) == 1.0
     assert measures.monotonicity([1, -1, 0, -3]) == 0.5
     assert measures.monotonicity([]) is None
-    assert Behaviour.of(read(np.eye(4))).jumps.tolist() == [1, 1]
-    assert Behaviour.of(read(np.eye(4)[[2, 1, 0, 3]])).jumps.tolist() == [-1, -1]
+    assert Behaviour.of(read_target(np.eye(4))).jumps.tolist() == [1, 1]
+    assert Behaviour.of(read_target(np.eye(4)[[2, 1, 0, 3]])).jumps.tolist() == [-1, -1]
 
 
 def test_suspicion_is_the_mean_of_ranks():
-    behaviours = [Behaviour.of(one) for one in some_reads()]
+    behaviours = [Behaviour.of(result) for result in read_targets()]
     table = [
         (
-            one.loss / one.tokens,
-            sum(weight < 0.2 for weight in one.coverage) / len(one.coverage),
-            sum(one.entropies) / len(one.entropies),
+            behaviour.loss / behaviour.tokens,
+            sum(weight < 0.2 for weight in behaviour.coverage) / len(behaviour.coverage),
+            sum(behaviour.entropies) / len(behaviour.entropies),
         )
-        for one in behaviours
+        for behaviour in behaviours
     ]
     scores, ranks = measures.suspicion(behaviours)
     np.testing.assert_allclose(scores, suspicion(table))
@@ -94,37 +96,43 @@ def test_suspicion_is_the_mean_of_ranks():
     assert ranks.min() >= 0.0 and ranks.max() <= 1.0
 
 
-def test_one_sentence_and_equal_ones_stand_out_by_nothing():
-    same = [Behaviour.of(read(np.eye(3)))] * 4
+def test_equal_sentences_are_equally_suspicious_and_a_single_one_is_not():
+    same = [Behaviour.of(read_target(np.eye(3)))] * 4
     assert measures.suspicion(same)[0].tolist() == [0.5] * 4
     assert measures.suspicion(same[:1])[0].tolist() == [0.0]
 
 
-def test_loss_by_length_weighs_every_token_alike():
-    behaviours = [Behaviour.of(one) for one in some_reads()]
+def test_loss_by_length_gives_every_token_the_same_weight():
+    behaviours = [Behaviour.of(result) for result in read_targets()]
     bins = measures.loss_by_length(behaviours)
-    lengths = sorted({len(one.coverage) for one in behaviours})
-    assert [(one.first, one.last) for one in bins] == [(length, length) for length in lengths]
-    for one in bins:
-        those = [other for other in behaviours if len(other.coverage) == one.first]
-        assert one.count == sum(other.tokens for other in those)
-        assert one.mean == pytest.approx(sum(other.loss for other in those) / one.count)
+    lengths = sorted({len(behaviour.coverage) for behaviour in behaviours})
+    assert [(group.first, group.last) for group in bins] == [(n, n) for n in lengths]
+    for group in bins:
+        members = [behaviour for behaviour in behaviours if len(behaviour.coverage) == group.first]
+        assert group.count == sum(member.tokens for member in members)
+        assert group.mean == pytest.approx(sum(member.loss for member in members) / group.count)
 
 
-def test_entropy_by_position():
-    behaviours = [Behaviour.of(one) for one in some_reads()]
-    for place, one in enumerate(measures.entropy_by_position(behaviours)):
-        those = [other.entropies[place] for other in behaviours if len(other.entropies) > place]
-        assert (one.first, one.last, one.count) == (place + 1, place + 1, len(those))
-        assert one.mean == pytest.approx(sum(those) / len(those))
+def test_entropy_by_position_is_the_mean_over_the_words_at_each_position():
+    behaviours = [Behaviour.of(result) for result in read_targets()]
+    for place, group in enumerate(measures.entropy_by_position(behaviours)):
+        bits = [
+            behaviour.entropies[place]
+            for behaviour in behaviours
+            if len(behaviour.entropies) > place
+        ]
+        assert (group.first, group.last, group.count) == (place + 1, place + 1, len(bits))
+        assert group.mean == pytest.approx(sum(bits) / len(bits))
 
 
-def test_bins_are_equally_wide_and_hold_everything():
+def test_bins_have_equal_widths_and_contain_everything():
     keys = np.array([3, 4, 5, 9, 12])
-    bins = measures.binned(keys, np.array([1.0, 3.0, 5.0, 2.0, 8.0]), np.array([1, 1, 2, 1, 4]), 4)
+    bins = measures.average_in_bins(
+        keys, np.array([1.0, 3.0, 5.0, 2.0, 8.0]), np.array([1, 1, 2, 1, 4]), 4
+    )
     assert bins == [Bin(3, 5, 9 / 4, 4), Bin(9, 11, 2.0, 1), Bin(12, 12, 2.0, 4)]
 
 
-def test_jumps_are_counted():
-    counts = measures.jump_counts(np.array([-7, -2, 0, 1, 1, 2, 40]), farthest=2)
+def test_long_jumps_are_counted_together():
+    counts = measures.count_jumps(np.array([-7, -2, 0, 1, 1, 2, 40]), farthest=2)
     assert counts == [(-2, 2), (-1, 0), (0, 1), (1, 2), (2, 2)]

@@ -1,4 +1,4 @@
-"""The page about attention: its figures against plain definitions, and in a real browser."""
+"""The report about attention: its figures compared with plain definitions, and its page."""
 
 import base64
 import html
@@ -34,7 +34,7 @@ def gold_pairs():
 
 
 def data_of(path):
-    """What the script of a page draws."""
+    """The data that the script of a page draws."""
     (text,) = re.findall(
         r'<script type="application/json" id="data">(.*?)</script>', path.read_text(), re.DOTALL
     )
@@ -46,7 +46,7 @@ def weights_of(packed, sentence):
     return levels.reshape(len(sentence["y"]), len(sentence["x"])) / 255
 
 
-def test_figures(translator, gold_pairs, tmp_path):
+def test_the_figures_agree_with_plain_definitions(translator, gold_pairs, tmp_path):
     pairs, gold = zip(*gold_pairs)
     figures = attention_report(translator, pairs, tmp_path / "page.html", gold)
     results = translator.score(pairs)
@@ -67,12 +67,13 @@ def test_figures(translator, gold_pairs, tmp_path):
             [hard_alignment(result, method="grow-diag-final-and") for result in results], gold
         ),
     }
-    shown = html.unescape(re.sub(r"<.*?>", " ", (tmp_path / "page.html").read_text()))
-    assert f"{figures['alignment_error_rate']:.3f}" in shown and f"{loss:.3f} nats" in shown
+    text = html.unescape(re.sub(r"<.*?>", " ", (tmp_path / "page.html").read_text()))
+    assert f"{figures['alignment_error_rate']:.3f}" in text and f"{loss:.3f} nats" in text
 
 
-def test_sentences_of_the_page_are_those_that_were_asked_for(translator, gold_pairs, tmp_path):
-    """The first three, and the ten most suspicious ones, by their numbers in the corpus."""
+def test_the_page_holds_the_first_and_the_most_suspicious_sentences(
+    translator, gold_pairs, tmp_path
+):
     pairs, gold = zip(*gold_pairs)
     attention_report(translator, pairs, tmp_path / "page.html", gold, sentences=3)
     sentences = data_of(tmp_path / "page.html")["sentences"]
@@ -92,7 +93,7 @@ def test_sentences_of_the_page_are_those_that_were_asked_for(translator, gold_pa
         assert {tuple(link) for link in sentence["g"]} == gold[sentence["n"] - 1]
 
 
-def test_a_corpus_brings_its_test_split_and_its_gold(translator, small_corpus, tmp_path):
+def test_a_corpus_is_measured_on_its_test_split_with_its_gold(translator, small_corpus, tmp_path):
     figures = attention_report(translator, small_corpus, tmp_path / "small.html", sentences=0)
     assert figures["sentences"] == 200 and "alignment_error_rate" not in figures
     assert len(data_of(tmp_path / "small.html")["sentences"]) == 10
@@ -102,7 +103,7 @@ def test_a_corpus_brings_its_test_split_and_its_gold(translator, small_corpus, t
         attention_report(translator, small_corpus, tmp_path / "page.html", [])
 
 
-def test_pairs_that_cannot_be_read_keep_their_numbers(translator, tmp_path):
+def test_sentences_are_numbered_by_line_even_if_some_cannot_be_read(translator, tmp_path):
     pairs = [("", "x"), MANY[0], ("a " * 1001, "b"), MANY[3]]
     figures = attention_report(translator, pairs, tmp_path / "page.html")
     assert (figures["sentences"], figures["left_out"]) == (2, 2)
@@ -112,7 +113,7 @@ def test_pairs_that_cannot_be_read_keep_their_numbers(translator, tmp_path):
         attention_report(translator, pairs[:1], tmp_path / "page.html")
 
 
-def test_of_a_long_sentence_the_beginning_is_drawn_and_all_is_measured(translator, tmp_path):
+def test_a_long_sentence_is_measured_in_full_but_drawn_in_part(translator, tmp_path):
     pair = "car " * 150, "rouge " * 120
     attention_report(translator, [pair], tmp_path / "page.html")
     (sentence,) = data_of(tmp_path / "page.html")["sentences"]
@@ -126,7 +127,7 @@ def test_of_a_long_sentence_the_beginning_is_drawn_and_all_is_measured(translato
     assert sentence["never"] == [s for s, weight in enumerate(received) if weight < 0.2]
 
 
-def test_nothing_of_the_corpus_is_markup(translator, tmp_path):
+def test_text_of_the_corpus_is_escaped(translator, tmp_path):
     attention_report(translator, MANY, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert page.count("<script") == 2 and "<img" not in page and "onerror=alert" in page
@@ -134,17 +135,20 @@ def test_nothing_of_the_corpus_is_markup(translator, tmp_path):
     assert [(sentence["s"], sentence["t"]) for sentence in sentences] == MANY
 
 
-def test_the_page_is_written_whole_or_not_at_all(translator, tmp_path, monkeypatch):
+UNENCODABLE = "\ud800"
+
+
+def test_the_page_is_written_completely_or_not_at_all(translator, tmp_path, monkeypatch):
     path = tmp_path / "page.html"
     path.write_text("the old page")
-    monkeypatch.setattr("kseq.analysis.report.page", lambda facts: "\ud800")  # cannot be encoded
+    monkeypatch.setattr("kseq.analysis.report.render_page", lambda facts: UNENCODABLE)
     with pytest.raises(UnicodeEncodeError):
         attention_report(translator, MANY, path)
     assert [entry.read_text() for entry in tmp_path.iterdir()] == ["the old page"]
 
 
 def untrained(settings, like):
-    """A translator that has learnt nothing, with the codecs of another."""
+    """A translator with random weights, and with the codecs of another."""
     config = Config().with_settings(["units=16", "embedding_dim=8", *settings])
     codecs = CodecPair.of(*like.codecs.descriptions, config.text)
     model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
@@ -158,7 +162,7 @@ def transformer(translator):
     return untrained(settings, translator)
 
 
-def test_every_head_is_measured_and_shown(transformer, gold_pairs, tmp_path):
+def test_every_head_is_measured_and_can_be_drawn(transformer, gold_pairs, tmp_path):
     pairs, gold = zip(*gold_pairs)
     figures = attention_report(transformer, pairs, tmp_path / "page.html", gold, head=(2, 1))
     results = transformer.score(pairs)
@@ -189,7 +193,7 @@ def test_every_head_is_measured_and_shown(transformer, gold_pairs, tmp_path):
             )
 
 
-def test_what_cannot_be_reported(translator, transformer, gold_pairs, tmp_path):
+def test_wrong_models_pairs_and_options_are_rejected(translator, transformer, gold_pairs, tmp_path):
     pairs, gold = zip(*gold_pairs)
     path = tmp_path / "page.html"
     with pytest.raises(ValueError, match="expected a run with attention; the model has none"):
@@ -214,7 +218,7 @@ def test_what_cannot_be_reported(translator, transformer, gold_pairs, tmp_path):
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    """Headless Chromium, without the network traffic of its own."""
+    """Headless Chromium, without background network traffic."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="needs the package selenium")
     programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
     if not all(programs):
@@ -237,7 +241,7 @@ def driver(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page_path(translator, gold_pairs, tmp_path_factory):
-    """Four sentences of all kinds, then those of the corpus; the first two can be jumped to."""
+    """Four sentences of different kinds, then those of the corpus."""
     path = tmp_path_factory.mktemp("page") / "page.html"
     pairs, gold = zip(*gold_pairs)
     attention_report(translator, [*MANY, *pairs], path, [*[{(0, 0)}] * 4, *gold], sentences=4)
@@ -245,7 +249,7 @@ def page_path(translator, gold_pairs, tmp_path_factory):
 
 
 class Page:
-    """A page in the browser, as a person uses it."""
+    """A page in the browser, used as a person would."""
 
     def __init__(self, driver, path):
         from selenium.webdriver.common.action_chains import ActionChains
@@ -258,38 +262,38 @@ class Page:
         driver.get(path.as_uri())
         self.data = {sentence["n"]: sentence for sentence in data_of(path)["sentences"]}
 
-    def all(self, selector):
+    def find_all(self, selector):
         return self.driver.find_elements("css selector", selector)
 
-    def one(self, selector):
+    def find(self, selector):
         return self.driver.find_element("css selector", selector)
 
     def text(self, selector):
-        return self.one(selector).text
+        return self.find(selector).text
 
     def cell(self, s, t):
-        return self.one(f"#shown td[data-s='{s}'][data-t='{t}']")
+        return self.find(f"#viewer td[data-s='{s}'][data-t='{t}']")
 
     def source(self, s):
-        return self.one(f"#shown button[data-source='{s}']")
+        return self.find(f"#viewer button[data-source='{s}']")
 
     def output(self, t):
-        return self.one(f"#shown button[data-output='{t}']")
+        return self.find(f"#viewer button[data-output='{t}']")
 
     def lit(self):
-        """Places (s, t) of the cells that are lit up."""
+        """Positions (s, t) of the highlighted cells."""
         return {
             (int(cell.get_attribute("data-s")), int(cell.get_attribute("data-t")))
-            for cell in self.all("#shown .lit td.on")
+            for cell in self.find_all("#viewer .lit td.on")
         }
 
     def glow(self, button):
-        """How strongly a word is lit up, from 0."""
-        found = re.search(r"rgba\(255, 140, 0, ([\d.]+)\)", button.get_attribute("style"))
-        return float(found[1]) if found else 0.0
+        """How strongly a word is highlighted, from 0."""
+        colour = re.search(r"rgba\(255, 140, 0, ([\d.]+)\)", button.get_attribute("style"))
+        return float(colour[1]) if colour else 0.0
 
     def jump(self, number):
-        field = self.one("#number")
+        field = self.find("#number")
         field.send_keys(self.keys.CONTROL, "a")
         field.send_keys(str(number))
 
@@ -300,7 +304,7 @@ class Page:
     def focused(self):
         return self.driver.switch_to.active_element
 
-    def complaints(self):
+    def console_messages(self):
         return self.driver.get_log("browser")
 
 
@@ -308,10 +312,10 @@ class Page:
 def page(driver, page_path):
     opened = Page(driver, page_path)
     yield opened
-    assert opened.complaints() == []
+    assert opened.console_messages() == []
 
 
-def test_it_opens_from_the_disk_and_asks_for_nothing_else(page):
+def test_the_page_opens_from_disk_and_requests_nothing_else(page):
     messages = [
         json.loads(entry["message"])["message"] for entry in page.driver.get_log("performance")
     ]
@@ -324,35 +328,38 @@ def test_it_opens_from_the_disk_and_asks_for_nothing_else(page):
     ]
     assert uri in requests
     assert [url for url in requests if url != uri and not url.startswith("data:")] == []
-    assert len(page.all("#shown .heatmap")) == 1 and len(page.all(".suspicious .heatmap")) == 10
-    assert all(len(page.all(f"#{name} svg rect")) > 1 for name in ("entropy", "jumps", "loss"))
+    assert (
+        len(page.find_all("#viewer .heatmap")) == 1
+        and len(page.find_all(".suspicious .heatmap")) == 10
+    )
+    assert all(len(page.find_all(f"#{name} svg rect")) > 1 for name in ("entropy", "jumps", "loss"))
 
 
-def test_a_hostile_sentence_is_only_text(page):
+def test_markup_in_a_sentence_is_shown_as_text(page):
     page.jump(2)
-    assert [line.text for line in page.all("#shown .pair p")[:2]] == list(MANY[1])
+    assert [line.text for line in page.find_all("#viewer .pair p")[:2]] == list(MANY[1])
     assert page.driver.execute_script("return window.hacked") is None
-    assert page.all("img") == []
+    assert page.find_all("img") == []
 
 
-def test_the_policy_runs_no_script_but_its_own(page):
+def test_the_policy_of_the_page_runs_its_own_script_only(page):
     page.driver.execute_script(
         "const s = document.createElement('script'); s.text = 'window.hacked = 1';"
         "document.body.append(s);"
     )
     assert page.driver.execute_script("return window.hacked") is None
-    assert "Content Security Policy" in page.complaints()[0]["message"]
+    assert "Content Security Policy" in page.console_messages()[0]["message"]
 
 
-def test_hovering_shows_the_weight_and_both_tokens(page):
+def test_pointing_at_a_cell_shows_its_weight_and_both_tokens(page):
     for s, t in ((0, 0), (2, 1), (5, 6)):
         page.actions().move_to_element(page.cell(s, t)).perform()
         sentence = page.data[1]
         expected = f"{sentence['x'][s]} → {sentence['y'][t]} {page.weights(1)[t, s]:.2f}"
         assert page.text("#tip").removesuffix(" (gold link)") == expected
         assert page.text("#tip").endswith("(gold link)") == ([s, t] in sentence["g"])
-    page.actions().move_to_element(page.one("h1")).perform()
-    assert not page.one("#tip").is_displayed()
+    page.actions().move_to_element(page.find("h1")).perform()
+    assert not page.find("#tip").is_displayed()
 
 
 def test_a_larger_weight_is_brighter(page):
@@ -365,38 +372,41 @@ def test_a_larger_weight_is_brighter(page):
 
 
 def glows(weights):
-    """How strongly words of these weights are lit up."""
-    return [pytest.approx(0.15 + 0.7 * one, abs=0.006) if one >= 0.01 else 0.0 for one in weights]
+    """How strongly words with these weights are highlighted."""
+    return [
+        pytest.approx(0.15 + 0.7 * weight, abs=0.006) if weight >= 0.01 else 0.0
+        for weight in weights
+    ]
 
 
-def test_choosing_an_output_word_lights_up_what_it_attended_to(page):
+def test_selecting_an_output_word_highlights_what_it_attended_to(page):
     page.output(1).click()
     row = page.weights(1)[1]
     assert page.lit() == {(s, 1) for s in range(len(row))}
     assert [page.glow(page.source(s)) for s in range(len(row))] == glows(row)
     strongest = page.data[1]["x"][row.argmax()]
-    assert page.text("#shown .readout").startswith(
+    assert page.text("#viewer .readout").startswith(
         f"{page.data[1]['y'][1]} attended to {strongest} {row.max():.2f}"
     )
     assert page.output(1).get_attribute("aria-pressed") == "true"
     page.output(1).click()
-    assert page.lit() == set() and page.text("#shown .readout") == ""
+    assert page.lit() == set() and page.text("#viewer .readout") == ""
 
 
-def test_choosing_a_source_word_lights_up_what_attended_to_it(page):
+def test_selecting_a_source_word_highlights_what_attended_to_it(page):
     page.output(1).click()
     page.source(2).click()
     column = page.weights(1)[:, 2]
     assert page.lit() == {(2, t) for t in range(len(column))}
     assert [page.glow(page.output(t)) for t in range(len(column))] == glows(column)
-    assert page.text("#shown .readout").startswith(f"{page.data[1]['x'][2]} was attended by ")
+    assert page.text("#viewer .readout").startswith(f"{page.data[1]['x'][2]} was attended to by ")
     assert page.output(1).get_attribute("aria-pressed") == "false"
 
 
-def test_a_number_jumps_to_its_sentence(page):
+def test_typing_a_number_shows_its_sentence(page):
     page.jump(4)
-    assert page.text("#shown .pair p") == MANY[3][0]
-    # Every digit that is typed may name a sentence of the page already.
+    assert page.text("#viewer .pair p") == MANY[3][0]
+    # Every digit typed may already be the number of a sentence.
     absent = next(
         1000 * digit
         for digit in range(5, 10)
@@ -404,49 +414,49 @@ def test_a_number_jumps_to_its_sentence(page):
     )
     page.jump(absent)
     last = next(number for number in sorted(page.data) if number + 1 not in page.data)
-    expected = f"sentence {absent} is not in this page, which holds 1–{last}, "
-    assert last >= 4 and expected in page.text("#held")
-    assert page.text("#shown .pair p") == MANY[3][0]
-    page.one("#next").click()
+    expected = f"sentence {absent} is not on this page, which holds 1–{last}, "
+    assert last >= 4 and expected in page.text("#available")
+    assert page.text("#viewer .pair p") == MANY[3][0]
+    page.find("#next").click()
     following = sorted(page.data)[4]
-    assert page.text("#shown .pair p") == page.data[following]["s"]
-    assert page.one("#number").get_property("value") == str(following)
-    page.one("#previous").click()
-    page.one("#number").send_keys(page.keys.ENTER)
+    assert page.text("#viewer .pair p") == page.data[following]["s"]
+    assert page.find("#number").get_property("value") == str(following)
+    page.find("#previous").click()
+    page.find("#number").send_keys(page.keys.ENTER)
     assert (
-        page.text("#shown .pair p") == MANY[3][0] and page.driver.current_url == page.path.as_uri()
+        page.text("#viewer .pair p") == MANY[3][0] and page.driver.current_url == page.path.as_uri()
     )
 
 
-def test_a_suspicious_sentence_opens_above(page):
-    button = page.one(".suspicious li:last-child h3 button")
+def test_a_suspicious_sentence_opens_in_the_viewer(page):
+    button = page.find(".suspicious li:last-child h3 button")
     number = int(button.get_attribute("data-open"))
     button.click()
-    assert page.text("#shown .pair p") == page.data[number]["s"]
-    assert page.one("#number").get_property("value") == str(number)
+    assert page.text("#viewer .pair p") == page.data[number]["s"]
+    assert page.find("#number").get_property("value") == str(number)
 
 
-def test_the_keyboard_goes_everywhere(page):
-    page.one("#next").send_keys(page.keys.TAB)
-    if page.focused().tag_name != "button":  # a container that scrolls takes the focus first
+def test_the_heatmap_can_be_used_with_the_keyboard(page):
+    page.find("#next").send_keys(page.keys.TAB)
+    if page.focused().tag_name != "button":  # a scrolling container takes the focus first
         page.focused().send_keys(page.keys.TAB)
     assert page.focused().get_attribute("data-source") == "0"
     for key in (page.keys.ARROW_DOWN, page.keys.ARROW_RIGHT):
         page.focused().send_keys(key)
     cell = page.focused()
     assert (cell.get_attribute("data-s"), cell.get_attribute("data-t")) == ("1", "0")
-    assert page.text("#shown .readout").startswith(cell.get_attribute("aria-label"))
+    assert page.text("#viewer .readout").startswith(cell.get_attribute("aria-label"))
     page.focused().send_keys(page.keys.HOME)
     assert page.focused().get_attribute("data-output") == "0"
     page.focused().send_keys(page.keys.ENTER)
     assert page.lit() == {(s, 0) for s in range(page.weights(1).shape[1])}
     page.focused().send_keys(page.keys.ESCAPE)
     assert page.lit() == set()
-    page.focused().send_keys(page.keys.ARROW_UP)  # the corner is nothing to go to
+    page.focused().send_keys(page.keys.ARROW_UP)  # the corner cannot be focused
     assert page.focused().get_attribute("data-output") == "0"
 
 
-def test_it_fits_a_telephone(page):
+def test_the_page_fits_the_screen_of_a_phone(page):
     size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
@@ -456,19 +466,19 @@ def test_it_fits_a_telephone(page):
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_right_to_left_words_are_left_to_the_browser(page):
+def test_the_browser_sets_the_direction_of_right_to_left_words(page):
     page.jump(3)
     direction = "return getComputedStyle(arguments[0]).direction"
-    for element in (page.one("#shown .pair p"), page.source(0), page.output(0)):
+    for element in (page.find("#viewer .pair p"), page.source(0), page.output(0)):
         assert page.driver.execute_script(direction, element) == "rtl"
 
 
-def test_a_head_can_be_chosen(driver, transformer, tmp_path):
+def test_a_head_can_be_selected(driver, transformer, tmp_path):
     attention_report(transformer, MANY, tmp_path / "page.html")
     page = Page(driver, tmp_path / "page.html")
     sentence = page.data[1]
     for value, packed in (("2 1", sentence["h"][1][0]), ("mean", sentence["w"])):
-        page.one(f"#head option[value='{value}']").click()
+        page.find(f"#head option[value='{value}']").click()
         weights = weights_of(packed, sentence)
         assert page.cell(1, 0).get_attribute("aria-label").endswith(f" {weights[0, 1]:.2f}")
-    assert page.complaints() == []
+    assert page.console_messages() == []

@@ -1,1 +1,1 @@
-"""What a model did, in figures and pictures: alignment, heatmaps, reports, scores."""
+"""Results in figures and pictures: alignments, heatmaps, reports, evaluation."""

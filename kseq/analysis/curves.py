@@ -1,4 +1,4 @@
-"""The picture of a training: loss and accuracy by epoch."""
+"""Learning curves: loss and accuracy by epoch."""
 
 _LABELS = {
     "cross_entropy": "cross-entropy per token (nats)",
@@ -9,10 +9,10 @@ _LABELS = {
 
 
 def save_curves(rows, path):
-    """Draws training and validation curves side by side.
+    """Draws the curves of each metric, for training and validation, in a panel.
 
     Args:
-        rows: A dict for each epoch, with `epoch`, metrics and their `val_` counterparts.
+        rows: A dict for each epoch with `epoch`, the metrics and their `val_` counterparts.
         path: Picture file to write.
     """
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Results as a notebook shows them: the texts, the score, and the heatmap beneath."""
+"""Results in a notebook: the texts, the score, and the heatmap below them."""
 
 import base64
 import dataclasses
@@ -9,101 +9,104 @@ import numpy as np
 
 from kseq.analysis.heatmap import plot_attention
 from kseq.text.scripts import shorten
+from kseq.translation.results import Prediction
 
-_MOST_TOKENS = 50  # of a side of the heatmap
-_LONGEST_TEXT = 2000  # Latin letters
+_MOST_TOKENS = 50  # per side of the heatmap
+_LONGEST_TEXT = 2000  # width in Latin letters
 
 
 def to_png(result):
     """Draws the heatmap of a result for a notebook.
 
     Args:
-        result: `Translation` or `Prediction`. Of a long one the first 50 tokens of each side
-            are drawn.
+        result: `Translation` or `Prediction`; only the first 50 tokens of each side are drawn.
 
     Returns:
-        The bytes of a PNG; None where the model has no attention.
+        The bytes of a PNG; None if the model has no attention.
     """
     if result.attention is None:
         return None
     picture = io.BytesIO()
-    plot_attention(_beginning(result)).figure.savefig(picture, format="png")
+    plot_attention(_crop(result)).figure.savefig(picture, format="png")
     return picture.getvalue()
 
 
 def to_html(result, draw=to_png):
-    """Writes a result as HTML for a notebook; a picture that cannot be drawn is no error.
+    """Writes a result as HTML for a notebook, with a note if the heatmap cannot be drawn.
 
     Args:
         result: `Translation` or `Prediction`.
-        draw: Function that draws it.
+        draw: Function that draws it, as `to_png` does.
 
     Returns:
-        HTML that needs nothing from elsewhere: a table of the source, the output and the score,
-        and the heatmap as an image.
+        Self-contained HTML: a table of the source, the output and the score, and the heatmap as an
+        image.
     """
     rows = "".join(
         f'<tr><th style="text-align:left;vertical-align:top">{name}</th>'
         f'<td dir="auto" style="text-align:start;overflow-wrap:anywhere">{html.escape(text)}</td>'
         "</tr>"
-        for name, text in _lines(result)
+        for name, text in _table_rows(result)
     )
-    return f"<div><table>{rows}</table>{_picture(result, draw)}</div>"
+    return f"<div><table>{rows}</table>{_make_image(result, draw)}</div>"
 
 
-def _picture(result, draw):
+def _make_image(result, draw):
     try:
         png = draw(result)
-    except Exception as error:  # whatever it is, the texts are worth showing
-        return _note(f"The attention cannot be drawn: {error}")
+    except Exception as error:  # whatever is wrong with the picture, the texts are worth showing
+        return _make_note(f"The attention cannot be drawn: {error}")
     if png is None:
-        return _note("The model has no attention to be drawn.")
+        return _make_note("The model has no attention to draw.")
     encoded = base64.b64encode(png).decode("ascii")
     image = f'<img alt="attention" style="max-width:100%" src="data:image/png;base64,{encoded}">'
-    lengths = [len(tokens) for tokens in _texts(result).values()]
+    lengths = [len(tokens) for tokens in _token_fields(result).values()]
     if max(lengths, default=0) <= _MOST_TOKENS:
         return image
-    note = f"The first {_MOST_TOKENS} tokens of each side; kseq.plot_attention draws all."
-    return image + _note(note)
+    note = f"The first {_MOST_TOKENS} tokens of each side; kseq.plot_attention draws all of them."
+    return image + _make_note(note)
 
 
-def _note(text):
+def _make_note(text):
     return f"<p><small>{html.escape(text)}</small></p>"
 
 
-def _lines(result):
-    """Names and texts of what is written above the heatmap."""
-    yield "source", _shown(result.source)
-    if hasattr(result, "values"):
-        yield "output", _shown(result.values)
+def _table_rows(result):
+    """Names and texts of the table above the heatmap."""
+    yield "source", _describe(result.source)
+    if isinstance(result, Prediction):
+        yield "output", _describe(result.values)
         if result.error is not None:
             yield "error", f"{result.error:.4g}"
     else:
-        yield "output", _shown(result.text)
+        yield "output", _describe(result.text)
         yield "score", f"{result.score:.4f} (log-probability {result.log_probability:.4f})"
 
 
-def _shown(side):
+def _describe(side):
     if isinstance(side, np.ndarray):
         return "real values: {} steps of {}".format(*side.shape)
     return shorten(str(side), _LONGEST_TEXT)
 
 
-def _texts(result):
-    """The sides that are text."""
-    sides = {name: getattr(result, name, None) for name in ("tokens", "source_tokens")}
-    return {name: tokens for name, tokens in sides.items() if tokens is not None}
+def _token_fields(result):
+    """The tokens of the sides that are text, by the name of the field."""
+    fields = {} if isinstance(result, Prediction) else {"tokens": result.tokens}
+    if result.source_tokens is not None:
+        fields["source_tokens"] = result.source_tokens
+    return fields
 
 
-def _beginning(result):
-    """The result as if it ended after the first tokens."""
-    texts = _texts(result)
-    if all(len(tokens) <= _MOST_TOKENS for tokens in texts.values()):
+def _crop(result):
+    """The result as if both texts ended after the first tokens."""
+    fields = _token_fields(result)
+    if all(len(tokens) <= _MOST_TOKENS for tokens in fields.values()):
         return result
-    changes = {name: tokens[:_MOST_TOKENS] for name, tokens in texts.items()}
-    rows = _MOST_TOKENS if "tokens" in texts else None
-    columns = _MOST_TOKENS if "source_tokens" in texts else None
+    changes = {name: tokens[:_MOST_TOKENS] for name, tokens in fields.items()}
+    rows, columns = (
+        _MOST_TOKENS if name in fields else None for name in ("tokens", "source_tokens")
+    )
     changes["attention"] = result.attention[:rows, :columns]
-    if getattr(result, "token_log_probabilities", None) is not None:
+    if "tokens" in fields and result.token_log_probabilities is not None:
         changes["token_log_probabilities"] = result.token_log_probabilities[:rows]
     return dataclasses.replace(result, **changes)

@@ -6,7 +6,8 @@ import warnings
 
 import numpy as np
 
-from kseq.analysis.alignment import BOTH_SIDES, alignment_error_rate, hard_alignment
+from kseq.analysis.alignment import hard_alignment
+from kseq.analysis.links import GROW_DIAG_FINAL_AND, alignment_error_rate
 
 LONGEST = 1000  # tokens per side; pairs with more are left out
 
@@ -77,7 +78,7 @@ def _evaluate_text(translator, pairs, alignments, options):
     }
     if alignments is not None and translator.has_attention:
         figures["alignment_error_rate"] = alignment_error_rate(
-            [hard_alignment(result, method=BOTH_SIDES) for result in forced], alignments
+            [hard_alignment(result, method=GROW_DIAG_FINAL_AND) for result in forced], alignments
         )
     return figures
 

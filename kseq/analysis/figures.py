@@ -1,4 +1,4 @@
-"""Figures whose text stays text: to be selected in SVG and PDF, in whatever script."""
+"""Figures whose text remains text in SVG and PDF files, in any script."""
 
 import contextlib
 import warnings
@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 
 
 class TextFigure(Figure):
-    """A matplotlib `Figure` that writes words as words, not as outlines, into SVG and PDF.
+    """A matplotlib `Figure` that writes text to SVG and PDF files as text, not as outlines.
 
-    It says nothing of characters that no font has: `kseq.analysis.fonts.families_for` has said
-    it once for all of them.
+    It does not warn about characters that no font has: `kseq.analysis.fonts.families_for` gives
+    one warning for all of them.
     """
 
     def savefig(self, *args, **kwargs):
@@ -21,13 +21,13 @@ class TextFigure(Figure):
 
     def draw(self, renderer):
         """Draws the figure; see `matplotlib.figure.Figure.draw`."""
-        with silent_about_glyphs():
+        with ignore_missing_glyphs():
             super().draw(renderer)
 
 
 @contextlib.contextmanager
-def silent_about_glyphs():
-    """Keeps matplotlib from a warning for each character that no font has."""
+def ignore_missing_glyphs():
+    """Suppresses the warning of matplotlib for each character that no font has."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
         yield

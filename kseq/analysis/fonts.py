@@ -1,11 +1,11 @@
-"""Which installed fonts can show a text, asked anew for every picture."""
+"""Installed fonts that can show a text, searched again for every picture."""
 
 import functools
 import warnings
 
 from kseq.text.scripts import graphemes, is_visible
 
-# Asked first, so that nobody waits while hundreds of font files are opened.
+# Tried first, so that there is no need to open hundreds of font files.
 _WIDE_FONTS = (
     "Noto Sans CJK JP",
     "Noto Sans CJK SC",
@@ -29,29 +29,29 @@ _WIDE_FONTS = (
 )
 
 
-# Comes with matplotlib and has a box for every character there is.
+# Comes with matplotlib and has a box for every character.
 _FONT_OF_BOXES = "Last Resort High-Efficiency"
 
 
 class MissingFontWarning(UserWarning):
-    """No installed font has a character that shall be shown."""
+    """No installed font has a character of the text."""
 
 
 def families_for(text):
-    """Returns font families that together have the characters of a text.
+    """Finds font families that together have all characters of a text.
 
-    They begin with matplotlib's configured ones; a font is added where these lack something,
-    one that has a letter and its marks together before one that has them apart. Emoji need a
-    font that draws them in one colour: matplotlib cannot draw colour fonts.
+    The first ones are those that matplotlib is configured to use. Fonts are added for characters
+    that these lack, preferably one font for a letter and its marks. Emoji need a font with
+    monochrome glyphs: matplotlib cannot draw colour fonts.
 
     Args:
-        text: What shall be shown.
+        text: The text to show.
 
     Returns:
         A list of family names, for matplotlib's `fontfamily`.
 
     Warns:
-        MissingFontWarning: Characters are in no installed font; matplotlib draws boxes.
+        MissingFontWarning: No installed font has some characters; matplotlib draws boxes.
     """
     from matplotlib import font_manager, rcParams
 
@@ -59,13 +59,14 @@ def families_for(text):
     default = font_manager.findfont(font_manager.FontProperties(family=configured))
     fonts = {None: _glyphs(default)}
     clusters = {frozenset(filter(is_visible, cluster)) for cluster in graphemes(text)}
-    apart = _add_fonts(fonts, clusters)
-    missing = _add_fonts(fonts, {frozenset(character) for character in frozenset().union(*apart)})
+    incomplete = _add_fonts(fonts, clusters)
+    characters = {frozenset(character) for character in frozenset().union(*incomplete)}
+    missing = _add_fonts(fonts, characters)
     if missing:
         warnings.warn(
             f"no installed font has {' '.join(sorted(map(min, missing))[:8])}: boxes are shown "
-            "instead. Install one (Debian and Ubuntu: fonts-noto-cjk for Chinese, Japanese and "
-            "Korean, fonts-symbola for emoji, fonts-noto-core for other scripts) and try again",
+            "instead. Install a font (on Debian and Ubuntu, fonts-noto-cjk for Chinese, Japanese "
+            "and Korean, fonts-symbola for emoji, fonts-noto-core for other scripts) and try again",
             MissingFontWarning,
             stacklevel=3,
         )
@@ -73,38 +74,46 @@ def families_for(text):
 
 
 def text_width(text, families, size):
-    """Returns how wide a text is drawn in fonts of a size in points, in points."""
+    """Computes the width of a text in points.
+
+    Args:
+        text: The text.
+        families: Names of font families.
+        size: Font size in points.
+    """
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
-    from kseq.analysis.figures import silent_about_glyphs
+    from kseq.analysis.figures import ignore_missing_glyphs
 
     properties = FontProperties(family=families, size=size)
-    with silent_about_glyphs():
+    with ignore_missing_glyphs():
         return text_to_path.get_text_width_height_descent(text, properties, ismath=False)[0]
 
 
-def _add_fonts(fonts, wanted):
-    """Adds fonts to `fonts` until each set of characters is in one; returns sets in none."""
-    missing = {each for each in wanted if not any(each <= glyphs for glyphs in fonts.values())}
-    for name, path in _installed() if missing else ():
-        left = {each for each in missing if not each <= _glyphs(path)}
-        if left != missing:
+def _add_fonts(fonts, clusters):
+    """Adds fonts until each set of characters is in one of them; returns the sets in none."""
+    missing = {
+        cluster for cluster in clusters if not any(cluster <= glyphs for glyphs in fonts.values())
+    }
+    for name, path in _list_installed() if missing else ():
+        still_missing = {cluster for cluster in missing if not cluster <= _glyphs(path)}
+        if still_missing != missing:
             fonts[name] = _glyphs(path)
-            missing = left
+            missing = still_missing
         if not missing:
             break
     return missing
 
 
-def _installed():
-    """Names and files of fonts, likely ones first, those installed a moment ago among them."""
+def _list_installed():
+    """Names and files of fonts, likely ones first; fonts installed since the last call too."""
     from matplotlib import font_manager
 
-    known = {entry.fname for entry in font_manager.fontManager.ttflist}
+    listed = {entry.fname for entry in font_manager.fontManager.ttflist}
     for path in font_manager.findSystemFonts():
-        if path not in known:
-            _add(path)
+        if path not in listed:
+            _register(path)
     fonts = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist}
     fonts.pop(_FONT_OF_BOXES, None)
     likely = [name for name in _WIDE_FONTS if name in fonts]
@@ -112,19 +121,19 @@ def _installed():
     return [(name, fonts[name]) for name in likely + others]
 
 
-def _add(path):
+def _register(path):
     from matplotlib import font_manager
 
     try:
         font_manager.fontManager.addfont(path)
     except (OSError, RuntimeError):
-        # A file that matplotlib cannot use is none of the fonts we look for.
+        # matplotlib cannot use the file.
         return
 
 
 @functools.lru_cache(maxsize=1024)
 def _glyphs(path):
-    """The characters that a font can draw in one colour."""
+    """The characters that a font can draw in one colour; empty for a font that cannot be used."""
     from matplotlib import font_manager, ft2font
 
     try:

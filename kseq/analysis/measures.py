@@ -1,28 +1,28 @@
-"""How the attention over a sentence behaves, in numbers."""
+"""Measures of how the attention over a sentence behaves."""
 
 import dataclasses
 
 import numpy as np
 
-from kseq.analysis.alignment import attention_of, word_weights
+from kseq.analysis.attention import attention_of, word_attention
 
-NEVER = 0.2  # a source word whose weights sum to less was never attended
-TWICE = 1.8  # one whose weights sum to more was attended twice
+NEVER = 0.2  # coverage below which a source word counts as never attended to
+TWICE = 1.8  # coverage above which a source word counts as attended to twice
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Behaviour:
-    """What the attention did while one target was read, teacher forced.
+    """The attention of a model while it read one target under teacher forcing.
 
-    The row of END is left out: it is the end of the output, no word.
+    The attention of END, which is not a word, is left out.
 
     Args:
-        entropies: Bits of every output word, `[T - 1]`: see `entropies`.
-        coverage: What every source word received, `[S - 1]`: see `coverage`.
-        strongest: Position of the source word that every output word attended to most,
-            `[T - 1]`; the first of equals.
+        entropies: Entropy of each output word in bits, `[T - 1]`: see `entropies`.
+        coverage: Attention that each source word received, `[S - 1]`: see `coverage`.
+        strongest: Position of the source word that each output word attended to most, `[T - 1]`;
+            of equal weights the first one counts.
         loss: Cross-entropy of the target in nats, END included.
-        tokens: Target tokens T, END included.
+        tokens: Number of target tokens T, END included.
     """
 
     entropies: np.ndarray
@@ -33,8 +33,13 @@ class Behaviour:
 
     @classmethod
     def of(cls, result, head=None):
-        """Measures a `Translation` of `Translator.score`, or one head of it."""
-        words = word_weights(result, head)
+        """Measures the attention `[T, S]` of a result of `Translator.score`.
+
+        Args:
+            result: A `Translation`.
+            head: Layer and head of a Transformer, both from 1; the mean over all by default.
+        """
+        words = word_attention(result, head)
         return cls(
             entropies=entropies(attention_of(result, head)[: len(words)]),
             coverage=coverage(words),
@@ -45,25 +50,25 @@ class Behaviour:
 
     @property
     def jumps(self):
-        """Steps in the source from each output word's strongest word to the next one's."""
+        """Source positions between the strongest words of successive output words, `[T - 2]`."""
         return np.diff(self.strongest)
 
     @property
     def never(self):
-        """Whether each source word was never attended: `coverage` below `NEVER`."""
+        """Which source words were never attended to, bool `[S - 1]`: coverage below `NEVER`."""
         return self.coverage < NEVER
 
     @property
     def twice(self):
-        """Whether each source word was attended twice: `coverage` above `TWICE`."""
+        """Which source words were attended to twice, bool `[S - 1]`: coverage above `TWICE`."""
         return self.coverage > TWICE
 
 
 def entropies(attention):
-    """Shannon entropy of every row: how many words the attention was spread over.
+    """Computes the Shannon entropy of every row: over how many words the attention is spread.
 
-    `H = -Σ p log2 p`. At 0 bits it looked at one word, at b bits as evenly as at 2^b words.
-    Weights that do not sum to 1, as those of `local_p`, are made to.
+    `H = -Σ p log2 p`. With 0 bits it is on one word, with b bits it is spread as evenly as over
+    2^b words. Weights that do not sum to 1, such as those of `local_p`, are normalised.
 
     Args:
         attention: Weights `[T, S]`.
@@ -79,7 +84,7 @@ def entropies(attention):
 
 
 def coverage(attention):
-    """Coverage of the source, the sum of what every output word gave (Tu et al. 2016).
+    """Computes the coverage of the source: weights summed over output words (Tu et al. 2016).
 
     Args:
         attention: Weights `[T, S]`.
@@ -91,28 +96,29 @@ def coverage(attention):
 
 
 def monotonicity(jumps):
-    """Share of steps from an output word to the next in which the attention does not go back.
+    """Computes the share of steps between output words in which the attention does not go back.
 
-    It compares the source positions that successive output words attended to most, as the
-    jumps of the alignment model of Vogel et al. 1996 do; 1 is a translation word by word.
+    It compares the source positions that successive output words attended to most, the jumps of
+    the alignment model of Vogel et al. 1996. A word-by-word translation has 1.
 
     Args:
-        jumps: `Behaviour.jumps`, of one sentence or of many.
+        jumps: `Behaviour.jumps` of one sentence, or of several, concatenated.
 
     Returns:
-        The share, or None where there is no step.
+        The share, or None if there are no steps.
     """
     jumps = np.asarray(jumps)
     return float((jumps >= 0).mean()) if jumps.size else None
 
 
 def suspicion(behaviours):
-    """How suspicious every sentence is beside the others, from 0 to 1.
+    """Scores how suspicious every sentence is compared with the others, from 0 to 1.
 
-    The mean of three ranks, each from 0 (no sentence is better) to 1 (none is worse), equals
-    sharing the mean of theirs: the cross-entropy per token, the share of source words that were
-    never attended, and the mean entropy of the output words. Ranks are added up because the
-    three have no common unit (Borda 1781; Dwork et al. 2001).
+    The score is the mean of three ranks: of the cross-entropy per token, of the share of source
+    words that were never attended to, and of the mean entropy of the output words. A rank is 0 if
+    no sentence is better and 1 if no sentence is worse; equal sentences share the mean of their
+    ranks. Ranks are averaged because the three measures have no common unit (Borda 1781; Dwork et
+    al. 2001).
 
     Args:
         behaviours: `Behaviour` of every sentence, N of them.
@@ -121,40 +127,62 @@ def suspicion(behaviours):
         Scores `[N]` and the three ranks `[N, 3]`.
     """
     quantities = [
-        [one.loss / one.tokens, one.never.mean(), one.entropies.mean()] for one in behaviours
+        [behaviour.loss / behaviour.tokens, behaviour.never.mean(), behaviour.entropies.mean()]
+        for behaviour in behaviours
     ]
-    ranks = np.stack([_ranks(column) for column in np.array(quantities).T], axis=1)
+    ranks = np.stack([_rank(column) for column in np.array(quantities).T], axis=1)
     return ranks.mean(axis=1), ranks
 
 
-def _ranks(values):
+def _rank(values):
+    """Ranks of values `[N]`, from 0 for the smallest to 1 for the largest."""
     ordered = np.sort(values)
-    below, upto = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
-    return (below + upto - 1) / 2 / max(len(values) - 1, 1)
+    below, up_to = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return (below + up_to - 1) / 2 / max(len(values) - 1, 1)
 
 
 def entropy_by_position(behaviours):
-    """Mean entropy of the output words by their position, from 1: `Bin`s, counting words."""
-    positions = [np.arange(1, len(one.entropies) + 1) for one in behaviours]
-    values = np.concatenate([one.entropies for one in behaviours])
-    return binned(np.concatenate(positions), values, np.ones(len(values), int))
+    """Averages the entropy of output words by their position, from 1.
+
+    Args:
+        behaviours: `Behaviour` of every sentence.
+
+    Returns:
+        A list of `Bin`; `count` is the number of words.
+    """
+    positions = [np.arange(1, len(behaviour.entropies) + 1) for behaviour in behaviours]
+    values = np.concatenate([behaviour.entropies for behaviour in behaviours])
+    return average_in_bins(np.concatenate(positions), values, np.ones(len(values), int))
 
 
 def loss_by_length(behaviours):
-    """Cross-entropy per target token by the length of the source: `Bin`s, counting tokens.
+    """Averages the cross-entropy per target token by the length of the source.
 
-    Every token weighs the same; the length is that of the source in tokens, END left out.
+    Every token has the same weight. The length is the number of source tokens without END.
+
+    Args:
+        behaviours: `Behaviour` of every sentence.
+
+    Returns:
+        A list of `Bin`; `count` is the number of target tokens.
     """
-    return binned(
-        np.array([len(one.coverage) for one in behaviours]),
-        np.array([one.loss for one in behaviours]),
-        np.array([one.tokens for one in behaviours]),
+    return average_in_bins(
+        np.array([len(behaviour.coverage) for behaviour in behaviours]),
+        np.array([behaviour.loss for behaviour in behaviours]),
+        np.array([behaviour.tokens for behaviour in behaviours]),
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Bin:
-    """Those whose key is from `first` to `last`, both included: their mean, and how many."""
+    """Mean of the items whose key is in a range.
+
+    Args:
+        first: Smallest key.
+        last: Largest key.
+        mean: Mean of the items.
+        count: Number of items.
+    """
 
     first: int
     last: int
@@ -162,17 +190,17 @@ class Bin:
     count: int
 
 
-def binned(keys, sums, counts, most=20):
-    """Means over bins of equal width, as narrow as `most` bins allow.
+def average_in_bins(keys, sums, counts, most=20):
+    """Averages items in bins of equal width, the narrowest that give at most `most` bins.
 
     Args:
-        keys: Whole numbers `[N]` to sort by.
-        sums: What is to be averaged, `[N]`, each the sum of `counts` things.
-        counts: Whole numbers `[N]`.
-        most: Largest number of bins.
+        keys: Integers `[N]`, which determine the bin.
+        sums: Sums `[N]` of the items to average.
+        counts: Numbers of items `[N]` in each sum.
+        most: Maximum number of bins.
 
     Returns:
-        A list of `Bin`, in the order of the keys, without empty ones.
+        A list of `Bin` in the order of the keys, without empty bins.
     """
     first = int(keys.min())
     width = -(-(int(keys.max()) - first + 1) // most)
@@ -186,12 +214,12 @@ def binned(keys, sums, counts, most=20):
     return bins
 
 
-def jump_counts(jumps, farthest=5):
-    """How often the attention jumped how far.
+def count_jumps(jumps, farthest=5):
+    """Counts the jumps of the attention by their distance.
 
     Args:
-        jumps: `Behaviour.jumps` of all sentences.
-        farthest: Jumps from this far on, to either side, are counted as one.
+        jumps: `Behaviour.jumps` of all sentences, concatenated.
+        farthest: Jumps of this distance or more, in either direction, are counted together.
 
     Returns:
         A list of (jump, count), from `-farthest` to `farthest`.

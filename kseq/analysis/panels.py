@@ -1,91 +1,31 @@
-"""What the panels of a heatmap show: its options, checked in one place, and weights with words."""
+"""The panels of a heatmap: attention weights with the tokens or values on both axes."""
 
 import dataclasses
 import math
 import reprlib
-from typing import Any
 
 import numpy as np
 
-from kseq.analysis.alignment import place_of_head
-from kseq.errors import SettingError
-from kseq.fields import check_names
+from kseq.analysis.attention import head_index
 from kseq.text.scripts import label, reads_right_to_left
+from kseq.translation.results import Attended, Prediction
 
-_UNLIKELY = 0.5  # less likely than not
-_PANELS = ("mean", "layers", "heads")
-_LONGEST_LABEL = 30  # Latin letters
+_LONGEST_LABEL = 30  # width in Latin letters
 _MOST_PANELS = 100
-
-
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class HeatmapOptions:
-    """What can be asked of `kseq.plot_attention`, by name.
-
-    Args:
-        head: Layer and head of a Transformer, both from 1, to be shown alone.
-        panels: Of a Transformer, `"mean"` shows the mean over all layers and heads in one panel,
-            `"layers"` gives a panel to each layer, `"heads"` one to each head.
-        gold: Gold alignment to be outlined: a set of (source, target) token positions from 0, as
-            `corpus.alignments("test")` yields; for several results one set for each.
-        low_probability: Output words that are less probable than this are marked; 0 marks none.
-            By default 0.5, where the result knows the probabilities.
-        colormap: Name of a matplotlib colormap, or a `Colormap`.
-    """
-
-    head: tuple | None = None
-    panels: str = "mean"
-    gold: Any = None
-    low_probability: float | None = None
-    colormap: Any = "viridis"
-
-    def __post_init__(self):
-        if self.panels not in _PANELS:
-            raise SettingError(
-                "{panels} must be 'mean', 'layers' or 'heads'; received {0}",
-                reprlib.repr(self.panels),
-            )
-        if self.head is not None and self.panels != "mean":
-            raise ValueError(
-                f"head={self.head} shows one head, panels={self.panels!r} shows many: give one "
-                "of them"
-            )
-        threshold = self.low_probability
-        # Not a comparison alone: nan compares with nothing.
-        if threshold is not None and not (_is_number(threshold) and 0 <= threshold <= 1):
-            raise SettingError(
-                "{low_probability} must be a probability from 0 to 1; received {0!r}", threshold
-            )
-
-    @property
-    def threshold(self):
-        """Probability below which an output word is marked."""
-        return _UNLIKELY if self.low_probability is None else self.low_probability
-
-    @classmethod
-    def of(cls, options):
-        """Makes options of a mapping.
-
-        Raises:
-            ValueError: A name is unknown (the message has the nearest one), a value is out of
-                range, or two options contradict each other.
-        """
-        check_names(options, cls, "option of a heatmap")
-        return cls(**options)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Panel:
-    """What one panel shows.
+    """One heatmap of a picture.
 
     Args:
-        weights: Attention weights `[T, columns]`.
+        weights: Attention weights `[T, S]`; with a pyramid, columns span several source steps.
         rows: `Side` of the output.
         columns: `Side` of the source.
-        title: What tells it from the panels beside it; may be empty.
-        gold: (source, target) positions to be outlined.
-        unlikely: Positions of output words to be marked.
-        is_sharp: Whether a weight can be expected to come near 1.
+        title: What distinguishes it from the panels next to it; may be empty.
+        gold: (source, target) positions to outline.
+        unlikely: Positions of output tokens to mark.
+        is_sharp: Whether weights can be expected to come near 1.
     """
 
     weights: np.ndarray
@@ -98,63 +38,72 @@ class Panel:
 
 
 class Side:
-    """What stands along one side of a heatmap: tokens, or real values `[length, F]`.
+    """The tokens, or the real values `[length, F]`, along one axis of a heatmap.
 
     Args:
         tokens: Tokens, END included; None for real values.
-        values: The values, where there are no tokens.
+        values: The real values, if there are no tokens.
+
+    Attributes:
+        is_text: Whether there are tokens.
+        values: The real values.
+        labels: Tokens as an axis shows them; empty for real values.
+        word_count: Number of tokens without END.
+        right_to_left: Whether the tokens are read from right to left.
     """
 
-    def __init__(self, tokens, values):
+    def __init__(self, tokens, values=None):
         self.is_text = tokens is not None
         self.values = values
         self._length = len(tokens if self.is_text else values)
         tokens = tokens if self.is_text else []
         self.right_to_left = reads_right_to_left(tokens)
         self.labels = [label(token, _LONGEST_LABEL, self.right_to_left) for token in tokens]
-        self.words = sum(token != "<end>" for token in tokens)
+        self.word_count = sum(token != "<end>" for token in tokens)
 
     def __len__(self):
         return self._length
 
 
-def panels_of(results, options):
+def make_panels(results, options):
     """Turns results into panels.
 
     Args:
-        results: `Translation` or `Prediction`, or several in an iterable.
+        results: `Translation` or `Prediction`, or an iterable of several.
         options: `HeatmapOptions`.
 
     Returns:
-        An array of `Panel` whose shape says what there is one for: `[]` for one result,
-        `[results]` for several, with a further axis for `"layers"` and two for `"heads"`.
+        An array of `Panel` with an axis for everything that there are several panels of: `[]` for
+        one result, `[results]` for several, with a further axis for `"layers"` and two for
+        `"heads"`.
 
     Raises:
-        TypeError: Something is no result.
-        ValueError: There is nothing to draw, too much, or an option does not fit a result.
+        TypeError: Something is not a result.
+        ValueError: There is nothing to draw, or too much, or an option does not fit a result.
     """
-    if hasattr(results, "attention"):
-        return _panels_of_one(results, options, options.gold)
-    results = _listed(results)
-    golds = _gold_of_each(options.gold, len(results))
-    several = []
+    if isinstance(results, Attended):
+        return _make_panels_of_one(results, options, options.gold)
+    results = _list_results(results)
+    golds = _list_golds(options.gold, len(results))
+    grids = []
     for number, (result, gold) in enumerate(zip(results, golds), start=1):
         try:
-            several.append(_panels_of_one(result, options, gold))
+            grids.append(_make_panels_of_one(result, options, gold))
         except (TypeError, ValueError) as error:
-            raise type(error)(f"result {number} of {len(results)}: {error}") from error
-        _check_number(several)
-    shapes = {panels.shape for panels in several}
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"result {number} of {len(results)}: {error}") from error
+        _check_panel_count(grids)
+    shapes = {grid.shape for grid in grids}
     if len(shapes) > 1:
         raise ValueError(
-            "expected results of Transformers with as many layers and heads, to stand in one "
-            f"grid; received {' and '.join(map(str, sorted(shapes)))}: draw them apart"
+            "expected results of Transformers with the same number of layers and heads, for one "
+            f"grid; received {' and '.join(map(str, sorted(shapes)))}: draw them separately"
         )
-    return np.stack(several)
+    return np.stack(grids)
 
 
-def _listed(results):
-    if isinstance(results, (str, bytes)) or not hasattr(results, "__iter__"):
+def _list_results(results):
+    if isinstance(results, (str, bytes)) or not np.iterable(results):
         raise TypeError(
             f"expected a Translation or a Prediction, or several; received {reprlib.repr(results)}"
         )
@@ -164,7 +113,8 @@ def _listed(results):
     return results
 
 
-def _gold_of_each(gold, count):
+def _list_golds(gold, count):
+    """The gold alignment of each result, or None for each."""
     if gold is None:
         return [None] * count
     golds = list(gold)
@@ -175,50 +125,54 @@ def _gold_of_each(gold, count):
     return golds
 
 
-def _check_number(several):
-    if sum(panels.size for panels in several) > _MOST_PANELS:
+def _check_panel_count(grids):
+    if sum(grid.size for grid in grids) > _MOST_PANELS:
         raise ValueError(
             f"expected at most {_MOST_PANELS} panels in one picture; received more: draw fewer "
             "results at a time, or fewer heads"
         )
 
 
-def _panels_of_one(result, options, gold):
-    if not hasattr(result, "attention"):
+def _make_panels_of_one(result, options, gold):
+    if not isinstance(result, Attended):
         hint = "; of n-best results choose one" if isinstance(result, (list, tuple)) else ""
         raise TypeError(
             f"expected a Translation or a Prediction; received {reprlib.repr(result)}{hint}"
         )
-    rows = Side(getattr(result, "tokens", None), getattr(result, "values", None))
-    columns = Side(result.source_tokens, getattr(result, "source", None))
-    weights, titles = _weights(result, options)
-    gold = _checked_gold(gold, rows, columns)
-    unlikely = _unlikely(result, rows, options)
-    is_sharp = rows.is_text and columns.is_text and not _has_heads(result)
+    predicts_values = isinstance(result, Prediction)
+    rows = Side(None, result.values) if predicts_values else Side(result.tokens)
+    columns = Side(result.source_tokens, result.source)
+    weights, titles = _select_weights(result, options)
+    gold = _check_gold(gold, rows, columns)
+    unlikely = _find_unlikely(
+        None if predicts_values else result.token_log_probabilities, rows, options
+    )
+    is_sharp = rows.is_text and columns.is_text and result.attention_heads is None
     panels = np.empty(titles.shape, object)
     for place in np.ndindex(titles.shape):
-        matrix = _checked_weights(weights[place], rows, columns)
+        matrix = _check_weights(weights[place], rows, columns)
         panels[place] = Panel(matrix, rows, columns, titles[place], gold, unlikely, is_sharp)
-    _check_number([panels])
+    _check_panel_count([panels])
     return panels
 
 
-def _weights(result, options):
+def _select_weights(result, options):
     """Attention `[..., T, S]` and titles `[...]` of the panels of one result."""
     if result.attention is None:
         raise ValueError(
             "expected a result with attention; the model has none (attention=none), so there is "
             "nothing to draw"
         )
+    no_title = np.array("", object)
     if options.head is None and options.panels == "mean":
-        return np.asarray(result.attention), np.array("", object)
-    if not _has_heads(result):
-        asked = f"head={options.head}" if options.head else f"panels={options.panels!r}"
-        raise ValueError(f"only a Transformer has heads; received {asked}")
+        return np.asarray(result.attention), no_title
+    if result.attention_heads is None:
+        option = f"head={options.head}" if options.head else f"panels={options.panels!r}"
+        raise ValueError(f"only a Transformer has heads; received {option}")
     weights = np.asarray(result.attention_heads)
     layers, heads = weights.shape[:2]
     if options.head is not None:
-        return weights[place_of_head(options.head, layers, heads)], np.array("", object)
+        return weights[head_index(options.head, layers, heads)], no_title
     if options.panels == "layers":
         titles = [f"layer {layer + 1}" for layer in range(layers)]
         return weights.mean(axis=1), np.array(titles, object)
@@ -228,14 +182,10 @@ def _weights(result, options):
     return weights, np.array(titles, object)
 
 
-def _has_heads(result):
-    return getattr(result, "attention_heads", None) is not None
-
-
-def _checked_weights(weights, rows, columns):
+def _check_weights(weights, rows, columns):
     width = len(columns)
     if not columns.is_text and weights.ndim == 2:
-        width = min(width, weights.shape[1])  # a pyramid has made it shorter
+        width = min(width, weights.shape[1])  # a pyramid shortens the source
     if weights.shape != (len(rows), width):
         raise ValueError(
             f"expected attention of shape {(len(rows), width)}, a row for each output token and a "
@@ -246,22 +196,24 @@ def _checked_weights(weights, rows, columns):
     return weights
 
 
-def _checked_gold(gold, rows, columns):
+def _check_gold(gold, rows, columns):
+    """The links of a gold alignment as a set; an empty set if there is no gold alignment."""
     if gold is None:
         return frozenset()
     if not (rows.is_text and columns.is_text):
         raise ValueError("a gold alignment links words; this result has real values on a side")
-    if not hasattr(gold, "__iter__") or not all(map(_is_link, gold := list(gold))):
+    if not np.iterable(gold) or not all(map(_is_link, gold := list(gold))):
         raise ValueError(
             "expected a gold alignment as (source, target) positions, such as {(0, 0), (1, 2)}; "
             f"received {reprlib.repr(gold)}"
         )
     for source, target in gold:
-        if source >= columns.words or target >= rows.words:
+        if source >= columns.word_count or target >= rows.word_count:
             raise ValueError(
-                f"gold link {source}-{target} lies outside the sentence of {columns.words} source "
-                f"and {rows.words} output tokens (they count from 0, END has no links); a gold "
-                "alignment fits its own target: draw what `translator.score` returns for the pair"
+                f"gold link {source}-{target} is outside the sentence of {columns.word_count} "
+                f"source and {rows.word_count} output tokens (they count from 0, END has no "
+                "links); a gold alignment belongs to its own target: draw what `translator.score` "
+                "returns for the pair"
             )
     return frozenset(gold)
 
@@ -271,8 +223,8 @@ def _is_link(link):
     return is_pair and all(isinstance(end, (int, np.integer)) and end >= 0 for end in link)
 
 
-def _unlikely(result, rows, options):
-    log_probabilities = getattr(result, "token_log_probabilities", None)
+def _find_unlikely(log_probabilities, rows, options):
+    """Positions of the output tokens whose probability is below the threshold."""
     if log_probabilities is None:
         if options.low_probability:
             raise ValueError(
@@ -288,7 +240,3 @@ def _unlikely(result, rows, options):
         )
     limit = math.log(options.threshold) if options.threshold else -math.inf
     return tuple(np.flatnonzero(log_probabilities < limit).tolist())
-
-
-def _is_number(value):
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)

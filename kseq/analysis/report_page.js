@@ -4,7 +4,7 @@ const byNumber = new Map(data.sentences.map((sentence) => [sentence.n, sentence]
 const numbers = [...byNumber.keys()];
 const tip = document.getElementById("tip");
 
-// Nine colours of viridis (Smith and van der Walt 2015), which all eyes see in one order.
+// Nine colours of viridis (Smith and van der Walt 2015), which is readable with colour blindness.
 const VIRIDIS = ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"]
   .map((hex) => [0, 2, 4].map((place) => parseInt(hex.slice(place, place + 2), 16)));
 
@@ -15,7 +15,7 @@ function colour(share) {
   return `rgb(${mixed})`;
 }
 
-// An element with properties and children; text is always text, never markup.
+// Makes an element with properties and children; text is always text, never markup.
 function make(name, properties = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
@@ -31,11 +31,11 @@ const bdi = (text) => make("bdi", { dir: "auto" }, text.trim() || "␣");
 // ---------------------------------------------------------------------------------------------
 // A sentence: its text, its numbers, its heatmap
 
-const headChosen = { value: data.head ? data.head.join(" ") : "mean" };
+const selectedHead = { value: data.head ? data.head.join(" ") : "mean" };
 
-// Weights by output row and source column, and the weight that has the brightest colour.
-function attention(sentence) {
-  const [layer, head] = headChosen.value.split(" ").map(Number);
+// Returns weights by output row and source column, and the weight that has the brightest colour.
+function unpackAttention(sentence) {
+  const [layer, head] = selectedHead.value.split(" ").map(Number);
   const packed = head ? sentence.h[layer - 1][head - 1] : sentence.w;
   const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
   const width = sentence.x.length;
@@ -46,14 +46,14 @@ function attention(sentence) {
 }
 
 function draw(place, sentence) {
-  const { rows, top } = attention(sentence);
+  const { rows, top } = unpackAttention(sentence);
   const numbersLine = [
     `cross-entropy ${sentence.loss.toFixed(3)} nats per token`,
     `entropy ${sentence.entropy.toFixed(2)} bits`,
     ...("mono" in sentence ? [`monotonicity ${Math.round(100 * sentence.mono)}%`] : []),
-    `never attended ${sentence.never.length}, twice ${sentence.twice.length} of ${sentence.words} source words`,
+    `of ${sentence.words} source words, ${sentence.never.length} never attended to and ${sentence.twice.length} attended to twice`,
   ].join(" · ") + (sentence.h ? ` (of ${data.measured})` : "");
-  const cut = sentence.cut ? [make("p", { className: "numbers" }, `Drawn are the first ${data.longest} tokens of a side.`)] : [];
+  const cut = sentence.cut ? [make("p", { className: "numbers" }, `Only the first ${data.longest} tokens of each side are drawn.`)] : [];
   const readout = make("p", { className: "readout", "aria-live": "polite" });
   const ramp = make("span");
   ramp.style.background = `linear-gradient(to right, ${[0, 1, 2, 3, 4, 5, 6, 7, 8].map((n) => colour(n / 8))})`;
@@ -81,7 +81,7 @@ function heatmap(sentence, rows, top, readout) {
       for (const flag of ["never", "twice"]) {
         if (sentence[flag].includes(place)) {
           button.classList.add(flag);
-          button.title = flag === "never" ? "never attended" : "attended twice";
+          button.title = flag === "never" ? "never attended to" : "attended to twice";
         }
       }
     }
@@ -107,7 +107,7 @@ function heatmap(sentence, rows, top, readout) {
   });
   table.append(body);
 
-  const lights = makeLights(table, sentence, rows, readout);
+  const highlights = makeHighlights(table, sentence, rows, readout);
   const describe = (cell) => {
     const { s, t } = cell.dataset;
     return [bdi(sentence.x[s]), " → ", bdi(sentence.y[t]), ` ${rows[t][s].toFixed(2)}`,
@@ -122,65 +122,65 @@ function heatmap(sentence, rows, top, readout) {
   table.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     const cell = event.target.closest("td[data-s]");
-    if (button) lights.toggle(button);
+    if (button) highlights.toggle(button);
     else if (cell) cell.focus();
   });
   table.addEventListener("focusin", (event) => {
     table.querySelector("[tabindex='0']").tabIndex = -1;
     event.target.tabIndex = 0;
     if (event.target.matches("td")) readout.replaceChildren(...describe(event.target));
-    else lights.tell();
+    else highlights.describe();
   });
-  table.addEventListener("keydown", (event) => move(event, table, lights));
+  table.addEventListener("keydown", (event) => move(event, table, highlights));
   table.querySelector("button").tabIndex = 0;
   return table;
 }
 
-// The word that was chosen, and what it lights up.
-function makeLights(table, sentence, rows, readout) {
-  let chosen = null;
+// Highlights for the selected word what it attended to, or what attended to it.
+function makeHighlights(table, sentence, rows, readout) {
+  let selected = null;
 
   const paint = () => {
-    const kind = chosen && ("source" in chosen.dataset ? "source" : "output");
-    const place = chosen && Number(chosen.dataset[kind]);
-    table.classList.toggle("lit", chosen !== null);
+    const kind = selected && ("source" in selected.dataset ? "source" : "output");
+    const place = selected && Number(selected.dataset[kind]);
+    table.classList.toggle("lit", selected !== null);
     for (const cell of table.querySelectorAll("td[data-s]")) {
-      cell.classList.toggle("on", chosen !== null && Number(kind === "source" ? cell.dataset.s : cell.dataset.t) === place);
+      cell.classList.toggle("on", selected !== null && Number(kind === "source" ? cell.dataset.s : cell.dataset.t) === place);
     }
     for (const button of table.querySelectorAll("button")) {
-      button.setAttribute("aria-pressed", String(button === chosen));
+      button.setAttribute("aria-pressed", String(button === selected));
       const { source, output } = button.dataset;
       let weight = 0;
       if (kind === "source" && output !== undefined) weight = rows[output][place];
       if (kind === "output" && source !== undefined) weight = rows[place][source];
-      // Orange on white: as much of it as the weight, the ink staying readable.
+      // Orange on white, in proportion to the weight, so that the text stays readable.
       button.style.backgroundColor = weight >= 0.01 ? `rgba(255, 140, 0, ${(0.15 + 0.7 * weight).toFixed(2)})` : "";
     }
   };
 
-  const tell = () => {
+  const describe = () => {
     readout.replaceChildren();
-    if (!chosen) return;
-    const isSource = "source" in chosen.dataset;
-    const place = Number(isSource ? chosen.dataset.source : chosen.dataset.output);
+    if (!selected) return;
+    const isSource = "source" in selected.dataset;
+    const place = Number(isSource ? selected.dataset.source : selected.dataset.output);
     const words = isSource ? sentence.y : sentence.x;
     const weights = isSource ? rows.map((row) => row[place]) : rows[place];
     const strongest = words.map((text, i) => [weights[i], text]).filter(([weight]) => weight >= 0.01);
-    strongest.sort(([one], [other]) => other - one);
-    readout.append(bdi(chosen.textContent), isSource ? " was attended by " : " attended to ");
+    strongest.sort(([a], [b]) => b - a);
+    readout.append(bdi(selected.textContent), isSource ? " was attended to by " : " attended to ");
     strongest.slice(0, 6).forEach(([weight, text], i) => readout.append(i ? " · " : "", bdi(text), ` ${weight.toFixed(2)}`));
     if (!strongest.length) readout.append("nothing");
   };
 
-  const choose = (button) => {
-    chosen = button;
+  const select = (button) => {
+    selected = button;
     paint();
-    tell();
+    describe();
   };
-  return { tell, toggle: (button) => choose(button === chosen ? null : button), clear: () => choose(null) };
+  return { describe, toggle: (button) => select(button === selected ? null : button), clear: () => select(null) };
 }
 
-function move(event, table, lights) {
+function move(event, table, highlights) {
   const here = event.target.closest("th, td");
   const cells = (row) => [...row.cells].map((cell) => cell.querySelector("button") || cell);
   const row = here.parentElement;
@@ -191,7 +191,7 @@ function move(event, table, lights) {
     ArrowLeft: [down, column - 1], ArrowRight: [down, column + 1], ArrowUp: [down - 1, column],
     ArrowDown: [down + 1, column], Home: [down, down ? 0 : 1], End: [down, row.cells.length - 1],
   };
-  if (event.key === "Escape") lights.clear();
+  if (event.key === "Escape") highlights.clear();
   else if (event.key in steps) {
     const [y, x] = steps[event.key];
     const next = places[y] && cells(places[y])[x];
@@ -212,14 +212,14 @@ function showTip(children, x, y) {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Going from sentence to sentence
+// Moving from sentence to sentence
 
 const number = document.getElementById("number");
-const held = document.getElementById("held");
-const shown = document.getElementById("shown");
+const available = document.getElementById("available");
+const viewer = document.getElementById("viewer");
 let current = null;
 
-// "1–200, 314, 907": the numbers that can be typed.
+// Returns the numbers of the sentences on the page, such as "1–200, 314, 907".
 function ranges() {
   const parts = [];
   for (const n of numbers) {
@@ -232,12 +232,12 @@ function ranges() {
 
 function jump(n) {
   const sentence = byNumber.get(n);
-  held.classList.toggle("missing", !sentence);
-  held.textContent = sentence ? `of ${ranges()}` : `sentence ${number.value} is not in this page, which holds ${ranges()}`;
+  available.classList.toggle("missing", !sentence);
+  available.textContent = sentence ? `of ${ranges()}` : `sentence ${number.value} is not on this page, which holds ${ranges()}`;
   if (!sentence) return;
   current = n;
   if (Number(number.value) !== n) number.value = n;
-  draw(shown, sentence);
+  draw(viewer, sentence);
 }
 
 function drawAll() {
@@ -275,9 +275,9 @@ if (layers) {
       select.append(make("option", { value: `${layer} ${head + 1}` }, `layer ${layer}, head ${head + 1}`));
     });
   }
-  select.value = headChosen.value;
+  select.value = selectedHead.value;
   select.addEventListener("change", () => {
-    headChosen.value = select.value;
+    selectedHead.value = select.value;
     drawAll();
   });
   document.getElementById("heads").hidden = false;
@@ -285,67 +285,3 @@ if (layers) {
 current = numbers[0];
 number.max = numbers[numbers.length - 1];
 drawAll();
-
-// ---------------------------------------------------------------------------------------------
-// Bar charts
-
-function svg(name, attributes, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-// Round steps of which at most five reach the highest bar.
-function ticks(highest) {
-  const rough = Math.max(highest, 1e-6) / 4;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
-  return Array.from({ length: Math.ceil(highest / step - 1e-9) + 1 }, (_, n) => n * step);
-}
-
-function chart(id, { horizontal, form, counted }) {
-  const figure = document.getElementById(id);
-  const bars = data.charts[id];
-  const width = Math.max(280, Math.min(figure.clientWidth, 800));
-  const levels = ticks(Math.max(...bars.map(([, value]) => value)));
-  const left = 14 + 7.5 * Math.max(...levels.map((level) => form(level).length));
-  const [height, bottom, top] = [220, 42, 8];
-  const y = (value) => height - bottom - (value / (levels[levels.length - 1] || 1)) * (height - bottom - top);
-  const step = (width - left) / bars.length;
-  const widest = 8 * Math.max(...bars.map(([label]) => label.length)) + 8;
-  const every = Math.ceil(widest / step);
-  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-labelledby": `${id}-caption` });
-  for (const level of levels) {
-    picture.append(
-      svg("line", { class: "grid", x1: left, x2: width, y1: y(level), y2: y(level) }),
-      svg("text", { x: left - 6, y: y(level) + 4, "text-anchor": "end" }, form(level)));
-  }
-  bars.forEach(([label, value, count], n) => {
-    const x = left + n * step;
-    const title = svg("title", {}, `${label}: ${form(value)}, ${count.toLocaleString("en")} ${counted}`);
-    picture.append(svg("rect", { class: "bar", x: x + step * 0.1, width: step * 0.8, y: y(value), height: height - bottom - y(value) }, title));
-    if (n % every === 0) picture.append(svg("text", { x: x + step / 2, y: height - bottom + 16, "text-anchor": "middle" }, label));
-  });
-  picture.append(svg("text", { x: (left + width) / 2, y: height - 6, "text-anchor": "middle" }, horizontal));
-  figure.querySelector("figcaption").id = `${id}-caption`;
-  const rows = bars.map(([label, value, count]) => make("tr", {}, make("td", {}, label), make("td", {}, form(value)), make("td", {}, count.toLocaleString("en"))));
-  const head = make("tr", {}, ...[horizontal, "value", counted].map((text) => make("th", { scope: "col" }, text)));
-  const isOpen = Boolean(figure.querySelector("details[open]"));
-  figure.replaceChildren(
-    figure.querySelector("figcaption"), picture,
-    make("details", { open: isOpen }, make("summary", {}, "as a table"), make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))));
-}
-
-function charts() {
-  const precise = (unit) => (value) => `${value >= 0.095 || value === 0 ? +value.toFixed(2) : +value.toPrecision(2)}${unit}`;
-  chart("entropy", { horizontal: "position of the output word", form: precise(" bits"), counted: "words" });
-  chart("jumps", { horizontal: "jump", form: (value) => `${+(100 * value).toFixed(1)}%`, counted: "steps" });
-  chart("loss", { horizontal: "source tokens", form: precise(" nats"), counted: "tokens" });
-}
-charts();
-let waiting = 0;
-addEventListener("resize", () => {
-  cancelAnimationFrame(waiting);
-  waiting = requestAnimationFrame(charts);
-});

@@ -1,4 +1,4 @@
-"""The page of `attention_report`: figures as text, attention as data that its script draws."""
+"""The page of `attention_report`: figures as HTML, attention as data that its script draws."""
 
 import base64
 import hashlib
@@ -11,74 +11,75 @@ import numpy as np
 
 from kseq.analysis.measures import NEVER, TWICE
 
-# Key, name, format, and what it is, of every figure of the corpus.
+# Key, name, format and meaning of every figure of the corpus.
 _FIGURES = (
-    ("sentences", "sentences", "{:,}", "read with the model, teacher forced"),
+    ("sentences", "sentences", "{:,}", "read by the model, teacher forced"),
     ("left_out", "left out", "{:,}", "a side has no token, or more than 1,000"),
-    ("alignment_error_rate", "alignment error rate", "{:.3f}", "read from both sides: see below"),
-    ("alignment_error_rate_one_side", "the same, one side", "{:.3f}", "output words alone"),
+    ("alignment_error_rate", "alignment error rate", "{:.3f}", "in both directions: see below"),
+    ("alignment_error_rate_one_side", "the same, one direction", "{:.3f}", "output words only"),
     ("cross_entropy", "cross-entropy", "{:.3f} nats", "per target token"),
     ("entropy", "entropy", "{:.2f} bits", "per output word"),
-    ("never_attended", "never attended", "{:.1%}", "of the source words"),
-    ("attended_twice", "attended twice", "{:.1%}", "of the source words"),
+    ("never_attended", "never attended to", "{:.1%}", "of the source words"),
+    ("attended_twice", "attended to twice", "{:.1%}", "of the source words"),
     ("monotonicity", "monotonicity", "{:.1%}", "of the steps do not go back"),
 )
-_LONGEST = 100  # tokens of a side that are drawn: a browser takes its time over more cells
-_RANKS = ("cross-entropy", "words never attended", "entropy")
+_LONGEST = 100  # tokens per side that are drawn: a browser is slow with more cells
+_RESOURCES = ("report_page.html", "report_page.css", "report_page.js", "report_charts.js")
+_RANKS = ("cross-entropy", "words never attended to", "entropy")
 
 
-def page(facts):
-    """Writes the page.
+def render_page(facts):
+    """Renders the page as HTML.
 
-    Everything that comes from the corpus is escaped, and the page's policy lets nothing run but
-    its own script and fetches nothing.
+    Text from the corpus is escaped. The content security policy of the page allows its own script
+    and style only, and no requests.
 
     Args:
-        facts: Dict of all that the page shows, as `kseq.analysis.report` gathers it.
+        facts: Dict of everything that the page shows, as `kseq.analysis.report` collects it.
 
     Returns:
         HTML.
     """
-    template, style, script = (
-        importlib.resources.files("kseq.analysis")
-        .joinpath(f"report_page.{kind}")
-        .read_text("utf-8")
-        for kind in ("html", "css", "js")
-    )
+    template, style, *scripts = map(_read_resource, _RESOURCES)
+    script = "\n".join(scripts)
     return string.Template(template).substitute(
         style=style,
         script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=_policy_hash(style),
+        script_hash=_policy_hash(script),
         corpus=html.escape(facts["corpus"]),
         model=html.escape(facts["model"]),
         measured=facts["measured"],
         longest=_LONGEST,
-        figures=_figures(facts["figures"]),
-        heads=_heads(facts["heads"]),
-        never_words=_words(facts["never"], "never attended"),
-        twice_words=_words(facts["twice"], "attended twice"),
-        suspicious=_suspicious(facts),
+        figures=_render_figures(facts["figures"]),
+        heads=_render_heads(facts["heads"]),
+        never_words=_render_words(facts["never"], "never attended to"),
+        twice_words=_render_words(facts["twice"], "attended to twice"),
+        suspicious=_render_suspicious(facts),
         never=f"{NEVER:g}",
         twice=f"{TWICE:g}",
-        data=_json(_data(facts)),
+        data=_to_json(_make_data(facts)),
     )
 
 
-def _hash(text):
-    """The source expression with which a policy allows this very text."""
+def _read_resource(name):
+    return importlib.resources.files("kseq.analysis").joinpath(name).read_text("utf-8")
+
+
+def _policy_hash(text):
+    """The source expression by which a content security policy allows this text."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _json(value):
-    """JSON that cannot end the element which it stands in."""
+def _to_json(value):
+    """JSON that cannot close the HTML element that contains it."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
 
 
-def _figures(figures):
+def _render_figures(figures):
     return "\n".join(
         f"<div><dt>{name}</dt>"
         f"<dd><b>{form.format(figures[key])}</b> <span>{meaning}</span></dd></div>"
@@ -87,7 +88,7 @@ def _figures(figures):
     )
 
 
-def _table(caption, columns, rows):
+def _render_table(caption, columns, rows):
     head = "".join(f'<th scope="col">{column}</th>' for column in columns)
     body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return (
@@ -96,8 +97,8 @@ def _table(caption, columns, rows):
     )
 
 
-def _heads(heads):
-    """A table of all heads, those first that align best, or look at the fewest words."""
+def _render_heads(heads):
+    """A table of all heads, the best first: by alignment error rate, or else by entropy."""
     if not heads:
         return ""
     with_gold = heads[0][3] is not None
@@ -107,26 +108,26 @@ def _heads(heads):
         (layer, head, f"{bits:.2f}", *([f"{rate:.3f}"] if with_gold else []))
         for layer, head, bits, rate in rows
     ]
-    table = _table("Each for itself, best first", columns, cells)
+    table = _render_table("Each head on its own, best first", columns, cells)
     return f"<section><h2>Heads</h2>{table}</section>"
 
 
-def _words(words, caption):
+def _render_words(words, caption):
     if not words:
         return f"<p>No source word was {caption}.</p>"
     rows = [(_bdi(word), f"{count:,}", f"{total:,}") for word, count, total in words]
-    return _table(f"Source words {caption}, most often first", ("word", "times", "of"), rows)
-
-
-def _suspicious(facts):
-    known = {sentence["number"]: sentence for sentence in facts["sentences"]}
-    return "\n".join(
-        _suspicious_sentence(known[number], *ranks) for number, ranks in facts["suspicious"].items()
+    return _render_table(
+        f"Source words {caption}, the most frequent first", ("word", "times", "of"), rows
     )
 
 
-def _suspicious_sentence(sentence, score, *ranks):
-    number = sentence["number"]
+def _render_suspicious(facts):
+    return "\n".join(
+        _render_suspicious_sentence(number, *ranks) for number, ranks in facts["suspicious"].items()
+    )
+
+
+def _render_suspicious_sentence(number, score, *ranks):
     reasons = ", ".join(f"{name} {rank:.0%}" for name, rank in zip(_RANKS, ranks))
     return (
         f'<li><h3><button type="button" data-open="{number}">Sentence {number:,}</button>'
@@ -140,27 +141,28 @@ def _bdi(text):
     return f'<bdi dir="auto">{html.escape(text)}</bdi>'
 
 
-def _data(facts):
-    """What the script draws."""
+def _make_data(facts):
+    """The data that the script draws."""
     return {
         "head": facts["head"],
         "measured": facts["measured"],
         "longest": _LONGEST,
         "charts": {
-            "entropy": [_bar(one) for one in facts["entropy_by_position"]],
-            "loss": [_bar(one) for one in facts["loss_by_length"]],
-            "jumps": _jumps(facts["jumps"]),
+            "entropy": [_make_bar(group) for group in facts["entropy_by_position"]],
+            "loss": [_make_bar(group) for group in facts["loss_by_length"]],
+            "jumps": _make_jump_bars(facts["jumps"]),
         },
-        "sentences": [_sentence(one) for one in facts["sentences"]],
+        "sentences": [_make_sentence(sentence) for sentence in facts["sentences"]],
     }
 
 
-def _bar(one):
-    label = str(one.first) if one.first == one.last else f"{one.first}–{one.last}"
-    return [label, round(one.mean, 4), one.count]
+def _make_bar(group):
+    """Label, mean and count of a `Bin`."""
+    label = str(group.first) if group.first == group.last else f"{group.first}–{group.last}"
+    return [label, round(group.mean, 4), group.count]
 
 
-def _jumps(counts):
+def _make_jump_bars(counts):
     total = max(sum(count for _, count in counts), 1)
     farthest = counts[-1][0]
     bars = []
@@ -171,15 +173,15 @@ def _jumps(counts):
     return bars
 
 
-def _sentence(sentence):
-    """Short names, because there are hundreds of them; weights as bytes of 1/255."""
+def _make_sentence(sentence):
+    """A sentence under short names, as there are hundreds; weights in bytes, units of 1/255."""
     data = {
         "n": sentence["number"],
         "s": sentence["source"],
         "t": sentence["target"],
         "x": sentence["source_tokens"][:_LONGEST],
         "y": sentence["tokens"][:_LONGEST],
-        "w": _bytes(sentence["attention"]),
+        "w": _pack(sentence["attention"]),
         "words": len(sentence["source_tokens"]) - 1,
         "never": sentence["never"],
         "twice": sentence["twice"],
@@ -193,11 +195,10 @@ def _sentence(sentence):
     if sentence["gold"] is not None:
         data["g"] = sentence["gold"]
     if sentence["heads"] is not None:
-        data["h"] = [[_bytes(head) for head in layer] for layer in sentence["heads"]]
+        data["h"] = [[_pack(head) for head in layer] for layer in sentence["heads"]]
     return data
 
 
-def _bytes(weights):
-    drawn = weights[:_LONGEST, :_LONGEST]
-    levels = np.rint(np.clip(drawn, 0.0, 1.0) * 255.0).astype(np.uint8)
+def _pack(weights):
+    levels = np.rint(np.clip(weights[:_LONGEST, :_LONGEST], 0.0, 1.0) * 255.0).astype(np.uint8)
     return base64.b64encode(levels.tobytes()).decode()

@@ -169,7 +169,8 @@ def align(options):
     pairs, _ = read_test_pairs(options)
     translator = load_translator(options)
     reverse = options.reverse and load_runs(options.reverse)
-    from kseq.analysis.alignment import align, to_pharaoh
+    from kseq.analysis.alignment import align
+    from kseq.analysis.links import to_pharaoh
 
     method = None if options.method == "forward" else options.method
     heads = tuple(options.head or ()) or None, tuple(options.reverse_head or ()) or None

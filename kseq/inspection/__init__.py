@@ -1,1 +1,1 @@
-"""A look at a corpus before training: what it is made of, what looks wrong, which settings fit."""
+"""Inspecting a corpus before training: its figures, suspicious pairs, and settings that fit."""

@@ -1,4 +1,4 @@
-"""What a look at a corpus found: figures, suspicious pairs, and where they stand."""
+"""The results of inspecting a corpus: figures, suspicious pairs, and their places."""
 
 import base64
 import dataclasses
@@ -11,11 +11,11 @@ from kseq.inspection.tally import SideFigures
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """A pair, and where it stands.
+    """A pair and its place.
 
     Args:
-        file: Its file; the one of its source, where each side has its own.
-        line: Its line there, from 1.
+        file: Its file; the file of the source, if each side has its own.
+        line: Its line in the file, from 1.
         source: Its source.
         target: Its target.
     """
@@ -28,7 +28,7 @@ class Example:
 
 @dataclasses.dataclass(frozen=True)
 class LineRange:
-    """Neighbouring lines of a file.
+    """Consecutive lines of a file.
 
     Args:
         file: The file, as in `Example`.
@@ -43,13 +43,13 @@ class LineRange:
 
 @dataclasses.dataclass(frozen=True)
 class Suspicion:
-    """The pairs that look wrong for one reason.
+    """The pairs that are suspicious for one reason.
 
     Args:
-        kind: The reason, a name out of `kseq.inspection.suspicions.KINDS`.
-        count: How many pairs there are.
-        examples: The first few, a tuple of `Example`.
-        where: How many there are in each fiftieth of the corpus.
+        kind: The reason, a key of `kseq.inspection.suspicions.KINDS`.
+        count: Number of pairs.
+        examples: The first pairs, a tuple of `Example`.
+        where: Number of pairs in each fiftieth of the corpus.
     """
 
     kind: str
@@ -64,12 +64,12 @@ class SplitFigures:
 
     Args:
         name: `"valid"` or `"test"`.
-        pairs: Its pairs.
-        blank: Its pairs with an empty side.
-        shared_sources: Its pairs whose source stands in the corpus too.
-        shared_pairs: Its pairs that stand in the corpus, source and target.
-        swapped: Its pairs that look swapped beside those of the corpus.
-        swapped_lines: Where these stand, a tuple of `LineRange`.
+        pairs: Number of its pairs.
+        blank: Number of its pairs with an empty side.
+        shared_sources: Number of its pairs whose source also occurs in the corpus.
+        shared_pairs: Number of its pairs that also occur in the corpus, source and target.
+        swapped: Number of its pairs that look swapped compared with the corpus.
+        swapped_lines: Places of these, a tuple of `LineRange`.
     """
 
     name: str
@@ -83,24 +83,24 @@ class SplitFigures:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Inspection:
-    """What was found in a corpus: printed it is a table, in a notebook a picture too.
+    """The results of inspecting a corpus. It prints as a table; a notebook adds a picture.
 
     Args:
-        name: What to call it.
-        files: Its files; those of the sources, where each side has its own.
-        pairs: Pairs of two sides that are not empty.
+        name: Name of the corpus.
+        files: Its files; those of the sources, if each side has its own.
+        pairs: Number of pairs of two non-empty sides.
         source: `SideFigures` of the sources.
-        target: Those of the targets.
-        usual_ratio: `UsualRatio`: how long targets are for their sources.
-        pair_lengths: How many pairs there are by lengths in characters: (source length, target
-            length, pairs), lengths rounded to a sixth of a doubling.
-        different_pairs: Pairs, each counted once.
-        different_sources: Sources, each counted once.
-        several_targets: Sources that stand beside several different targets.
-        most_repeated: How often the most frequent pair stands in the corpus.
+        target: `SideFigures` of the targets.
+        usual_ratio: `UsualRatio` of the lengths of targets and sources.
+        pair_lengths: Numbers of pairs by their lengths in characters: (source length, target
+            length, pairs), with lengths rounded to a sixth of a doubling.
+        different_pairs: Number of different pairs.
+        different_sources: Number of different sources.
+        several_targets: Number of sources that occur with several different targets.
+        most_repeated: How often the most frequent pair occurs.
         suspicions: A `Suspicion` for every reason that applies to a pair, in the order of
             `kseq.inspection.suspicions.KINDS`.
-        swapped_lines: Where pairs look swapped, a tuple of `LineRange`.
+        swapped_lines: Places of pairs that look swapped, a tuple of `LineRange`.
         splits: `SplitFigures` of the other splits.
     """
 
@@ -120,7 +120,7 @@ class Inspection:
     splits: tuple
 
     def to_dict(self):
-        """Returns everything as dicts, lists and numbers, ready for JSON."""
+        """Returns everything as dicts, lists and numbers, for JSON."""
         return dataclasses.asdict(self)
 
     def __str__(self):

@@ -1,4 +1,4 @@
-"""What was found in a corpus, as a picture of six panels."""
+"""The results of an inspection as a picture of six panels."""
 
 import io
 import itertools
@@ -9,23 +9,23 @@ from kseq.analysis.fonts import families_for
 from kseq.inspection.suspicions import PAIR_BINS, SOFTENING
 from kseq.text.scripts import shorten
 
-# Okabe and Ito's: people who see fewer colours tell them apart.
+# Okabe and Ito's colours, which remain distinct with colour blindness.
 _COLOURS = {"source": "#0072B2", "target": "#D55E00"}
-_SCRIPTS = 8  # shown, at most
+_MOST_SCRIPTS = 8
 _TICKS = (0, 0.0001, 0.001, 0.01, 0.1, 1)
-_TITLE = 110  # letters of it, at most
-_ROWS = 6  # of the panel of suspicious pairs, at least, lest one fill it
+_LONGEST_TITLE = 110  # width in Latin letters
+_LEAST_ROWS = 6  # in the panel of suspicious pairs, so that a single row does not fill it
 
 
 def plot_inspection(inspection):
-    """Draws what `kseq.inspect` found: lengths, vocabulary, scripts, and what looks wrong where.
+    """Draws an inspection: lengths, vocabulary, scripts, and the places of suspicious pairs.
 
     Args:
         inspection: An `Inspection`.
 
     Returns:
-        The matplotlib `Figure`, of panels for lengths in words, lengths of pairs, vocabulary
-        growth, coverage, scripts, and the places of suspicious pairs in the file.
+        The matplotlib `Figure`, with panels for lengths in words, lengths of pairs, the places of
+        suspicious pairs in the file, vocabulary growth, coverage, and scripts.
     """
     from matplotlib.patches import Patch
 
@@ -33,12 +33,19 @@ def plot_inspection(inspection):
 
     figure = TextFigure(figsize=(13, 7.5), layout="constrained")
     panels = figure.subplots(2, 3)
-    drawing = (_lengths, _pair_lengths, _suspicions, _growth, _coverage, _scripts)
-    for axes, draw in zip(panels.flat, drawing):
+    draw_functions = (
+        _draw_lengths,
+        _draw_pair_lengths,
+        _draw_suspicions,
+        _draw_growth,
+        _draw_coverage,
+        _draw_scripts,
+    )
+    for axes, draw in zip(panels.flat, draw_functions):
         draw(axes, inspection)
         for edge in ("top", "right"):
             axes.spines[edge].set_visible(False)
-    title = shorten(f"{inspection.pairs:,} pairs of {inspection.name}", _TITLE)
+    title = shorten(f"{inspection.pairs:,} pairs of {inspection.name}", _LONGEST_TITLE)
     figure.suptitle(title, x=0.01, ha="left", family=families_for(title), parse_math=False)
     sides = [Patch(color=colour, label=name) for name, colour in _COLOURS.items()]
     figure.legend(handles=sides, loc="upper right", ncols=2, frameon=False)
@@ -46,7 +53,7 @@ def plot_inspection(inspection):
 
 
 def save_inspection(inspection, path):
-    """Draws what `kseq.inspect` found into a `.png`, `.svg` or `.pdf` file."""
+    """Writes the picture of an `Inspection` to a `.png`, `.svg` or `.pdf` file."""
     from kseq.files import replaced_file
 
     figure = plot_inspection(inspection)
@@ -55,39 +62,41 @@ def save_inspection(inspection, path):
 
 
 def to_png(inspection):
-    """Draws what `kseq.inspect` found for a notebook: the bytes of a PNG."""
+    """Returns the picture of an `Inspection` for a notebook, the bytes of a PNG."""
     picture = io.BytesIO()
     plot_inspection(inspection).savefig(picture, format="png")
     return picture.getvalue()
 
 
-def _sides(inspection):
+def _sides_and_colours(inspection):
     for name, colour in _COLOURS.items():
         yield getattr(inspection, name), colour
 
 
-def _lengths(axes, inspection):
-    for side, colour in _sides(inspection):
+def _draw_lengths(axes, inspection):
+    for side, colour in _sides_and_colours(inspection):
         lengths, lines = np.array(side.words.counts).T
-        # The longest 1% would press the rest into a corner.
-        edges = np.linspace(0.5, 0.5 + max(_longest(inspection), 1), _bars(inspection) + 1)
+        # The longest 1% would leave little room for the rest.
+        edges = np.linspace(
+            0.5, 0.5 + max(_longest_length(inspection), 1), _bar_count(inspection) + 1
+        )
         counts, _ = np.histogram(lengths, edges, weights=lines)
         axes.stairs(counts, edges, color=colour, fill=True, alpha=0.35)
         axes.stairs(counts, edges, color=colour)
-    axes.set(title="length of 99% of the lines", xlabel="words", ylabel="lines", xlim=(0, None))
-    _thousands(axes.yaxis)
+    axes.set(title="length of lines (shortest 99%)", xlabel="words", ylabel="lines", xlim=(0, None))
+    _abbreviate_thousands(axes.yaxis)
 
 
-def _longest(inspection):
-    return max(side.words.percentile_99 for side, _ in _sides(inspection))
+def _longest_length(inspection):
+    return max(side.words.percentile_99 for side, _ in _sides_and_colours(inspection))
 
 
-def _bars(inspection):
-    longest = max(_longest(inspection), 1)
+def _bar_count(inspection):
+    longest = max(_longest_length(inspection), 1)
     return -(-longest // -(-longest // 60))
 
 
-def _pair_lengths(axes, inspection):
+def _draw_pair_lengths(axes, inspection):
     from matplotlib.colors import LogNorm
 
     *lengths, counts = np.array(inspection.pair_lengths).T
@@ -97,8 +106,8 @@ def _pair_lengths(axes, inspection):
     grid[rows, columns] = counts
     edges = 2.0 ** ((np.arange(most + 1) - 0.5) / PAIR_BINS)
     norm = LogNorm(1, max(counts.max(), 10))
-    shown = np.ma.masked_equal(grid, 0)
-    mesh = axes.pcolormesh(edges, edges, shown, norm=norm, cmap="cividis", rasterized=True)
+    masked = np.ma.masked_equal(grid, 0)
+    mesh = axes.pcolormesh(edges, edges, masked, norm=norm, cmap="cividis", rasterized=True)
     axes.figure.colorbar(mesh, ax=axes, label="pairs")
     usual = inspection.usual_ratio
     sources = np.geomspace(*edges[[0, -1]])
@@ -106,51 +115,55 @@ def _pair_lengths(axes, inspection):
         limits = (sources + SOFTENING) * usual.ratio * factor - SOFTENING
         axes.plot(sources, np.maximum(limits, edges[0] / 2), "--", color="0.4", linewidth=1)
     axes.set(xscale="log", yscale="log", xlabel="source characters", ylabel="target characters")
-    axes.set(xlim=edges[[0, -1]], ylim=edges[[0, -1]], title="beyond the dashes: unbalanced")
+    axes.set(
+        xlim=edges[[0, -1]],
+        ylim=edges[[0, -1]],
+        title="outside the dashed lines: unbalanced",
+    )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
 
 
-def _growth(axes, inspection):
-    for side, colour in _sides(inspection):
+def _draw_growth(axes, inspection):
+    for side, colour in _sides_and_colours(inspection):
         tokens, types = np.array([(0, 0), *side.growth]).T
         axes.plot(tokens, types, color=colour)
     axes.set(title="vocabulary growth", xlabel="words read", ylabel="different words")
     axes.set(xlim=(0, None), ylim=(0, None))
-    _thousands(axes.xaxis)
-    _thousands(axes.yaxis)
+    _abbreviate_thousands(axes.xaxis)
+    _abbreviate_thousands(axes.yaxis)
 
 
-def _coverage(axes, inspection):
+def _draw_coverage(axes, inspection):
     from matplotlib.ticker import EngFormatter, PercentFormatter
 
-    for side, colour in _sides(inspection):
+    for side, colour in _sides_and_colours(inspection):
         ranks, shares = np.array(side.coverage).T
         axes.plot(ranks, shares, color=colour)
         if side.types_twice:
             axes.plot(side.types_twice, side.coverage_twice, "o", color=colour)
     axes.set(xscale="log", ylim=(0, 1.02), xlabel="most frequent words", ylabel="share of the text")
-    axes.set(title="coverage; dots: words that occur twice or more")
+    axes.set(title="coverage; dots: words that occur at least twice")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
 
-def _scripts(axes, inspection):
+def _draw_scripts(axes, inspection):
     from matplotlib.ticker import NullLocator
 
-    counts = [side.characters_by_script for side, _ in _sides(inspection)]
+    counts = [side.characters_by_script for side, _ in _sides_and_colours(inspection)]
     names = list(dict.fromkeys(itertools.chain(*counts)))
     totals = [sum(side.values()) for side in counts]
     shares = {
         name: [side.get(name, 0) / max(total, 1) for side, total in zip(counts, totals)]
         for name in names
     }
-    names = sorted(names, key=lambda name: -sum(shares[name]))[:_SCRIPTS]
+    names = sorted(names, key=lambda name: -sum(shares[name]))[:_MOST_SCRIPTS]
     places = np.arange(len(names))
     for number, colour in enumerate(_COLOURS.values()):
         widths = [shares[name][number] for name in names]
         axes.barh(places + 0.4 * number - 0.2, widths, 0.38, color=colour)
-    labels = ["digits, signs" if name == "Common" else name for name in names]
+    labels = ["digits, symbols" if name == "Common" else name for name in names]
     axes.set_yticks(places, labels)
     axes.invert_yaxis()
     axes.set(title="characters by script")
@@ -160,17 +173,17 @@ def _scripts(axes, inspection):
     axes.set_xlim(0, 1.3)
 
 
-def _suspicions(axes, inspection):
-    axes.set(title="suspicious pairs, by their place in the file")
+def _draw_suspicions(axes, inspection):
+    axes.set(title="suspicious pairs by place in the file")
     if not inspection.suspicions:
         axes.text(0.5, 0.5, "none", ha="center", va="center", transform=axes.transAxes)
         axes.set(xticks=[], yticks=[])
         return
     rows = np.array([suspicion.where for suspicion in inspection.suspicions], float)
     rows /= rows.max(axis=1, keepdims=True)
-    shown = np.ma.masked_equal(rows, 0)
+    masked = np.ma.masked_equal(rows, 0)
     axes.imshow(
-        shown,
+        masked,
         aspect="auto",
         cmap="cividis_r",
         vmin=0,
@@ -179,14 +192,17 @@ def _suspicions(axes, inspection):
     )
     places = np.arange(len(rows))
     axes.hlines([*places, len(rows)], 0, 1, color="0.85", linewidth=0.8, clip_on=False)
-    axes.set_ylim(max(len(rows), _ROWS), 0)
-    labels = [f"{each.kind.replace('_', ' ')}: {each.count:,}" for each in inspection.suspicions]
+    axes.set_ylim(max(len(rows), _LEAST_ROWS), 0)
+    labels = [
+        f"{suspicion.kind.replace('_', ' ')}: {suspicion.count:,}"
+        for suspicion in inspection.suspicions
+    ]
     axes.set_yticks(places + 0.5, labels)
     axes.set_xticks([0, 1], ["first line", "last line"])
     axes.tick_params(axis="y", length=0)
 
 
-def _thousands(axis):
+def _abbreviate_thousands(axis):
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     axis.set_major_locator(MaxNLocator(5, integer=True))

@@ -1,24 +1,26 @@
-"""Settings that fit a corpus, by a few rules, each with its reason.
+"""Settings that fit a corpus, chosen by a few rules, each with its reason.
 
-- Lines of one word (names, dates, codes): characters; on the other side too, unless its words are
-  few, such as phonemes.
-- More than 8,000 different words on a side: subwords there, 4,000 under 10,000 pairs, 8,000, and
-  16,000 from a million pairs on. Otherwise words; of Chinese, Japanese and Thai these are
-  characters.
-- At most 1,000 different tokens on either side: none of them unknown, and a small model.
-- More than 1% of the lines longer than `maximum_length`: one that keeps 99%, 400 at most.
-- The fewer the pairs, the more epochs and dropout, the smaller the batches.
+- If the lines of a side are single words (names, dates, codes), it is split into characters. So is
+  the other side, unless it has few different words, such as phonemes.
+- A side with more than 8,000 different words is split into subwords: 4,000 for fewer than 10,000
+  pairs, 16,000 from a million pairs, otherwise 8,000. Other sides are split into words; in Chinese,
+  Japanese and Thai these are characters.
+- If both sides have at most 1,000 different tokens, the vocabulary holds all of them, and the model
+  is small.
+- If more than 1% of the lines are longer than `maximum_length`, it is raised to keep 99% of them,
+  but to 400 at most.
+- Fewer pairs get more epochs, more dropout and smaller batches.
 
-What the README measures stands behind them: `dates` and `en-fr` for small vocabularies, Multi30k
-German-English for sentences of tens of thousands of pairs. Beyond a million pairs nothing was
-measured; those values are the usual ones of the literature.
+The rules are based on the measurements in the README: `dates` and `en-fr` for small vocabularies,
+Multi30k German-English for sentences of tens of thousands of pairs. Nothing was measured beyond a
+million pairs; there, the values are the usual ones of the literature.
 """
 
 import dataclasses
 
 from kseq.config import Config
 
-_ONE_WORD = 0.9  # share of the lines from which on a side is one of single words
+_ONE_WORD = 0.9  # minimum share of one-word lines on a side of single words
 _FEW_TYPES = 1_000
 _MANY_TYPES = 8_000
 _LONGEST = 400
@@ -31,9 +33,9 @@ class Setting:
 
     Args:
         section: `"model"`, `"text"` or `"training"`.
-        field: Its name there.
-        value: What to set it to.
-        reason: Why, for a person.
+        field: Name of the setting in the section.
+        value: Its value.
+        reason: Why, as text for the user.
     """
 
     section: str
@@ -44,10 +46,10 @@ class Setting:
 
 @dataclasses.dataclass(frozen=True)
 class Suggestion:
-    """Settings that fit a corpus, where they differ from the defaults.
+    """Settings that fit a corpus and differ from the defaults.
 
     Args:
-        name: The corpus.
+        name: Name of the corpus.
         settings: A tuple of `Setting`.
     """
 
@@ -55,16 +57,19 @@ class Suggestion:
     settings: tuple
 
     def config(self):
-        """Returns the settings as a `Config`, defaults in the place of all others."""
+        """Returns the settings as a `Config`, with defaults for all others."""
         return Config.from_dict(self._sections())
 
     def to_yaml(self):
-        """Returns a file for `kseq train --config`: YAML, with the reasons as comments."""
+        """Returns YAML for `kseq train --config`, with the reasons as comments."""
         lines = [f"# Suggested by kseq inspect for {' '.join(self.name.split())}"]
         for section in self._sections():
-            chosen = [setting for setting in self.settings if setting.section == section]
             lines.append(f"{section}:")
-            lines += [f"  {each.field}: {each.value}  # {each.reason}" for each in chosen]
+            lines += [
+                f"  {setting.field}: {setting.value}  # {setting.reason}"
+                for setting in self.settings
+                if setting.section == section
+            ]
         return "\n".join(lines) + "\n"
 
     def _sections(self):
@@ -75,84 +80,102 @@ class Suggestion:
 
 
 def suggest_config(inspection):
-    """Returns the `Suggestion` for what `kseq.inspect` found."""
-    tokenizers = list(_tokenizers(inspection))
+    """Suggests settings for a corpus.
+
+    Args:
+        inspection: `Inspection` of the corpus, from `kseq.inspect`.
+
+    Returns:
+        A `Suggestion`.
+    """
+    tokenizers = list(_tokenizer_settings(inspection))
     kinds = [setting.value for setting in tokenizers]
     is_small = _is_small(inspection, kinds)
     settings = [
-        *_model(inspection, kinds, is_small),
+        *_model_settings(inspection, kinds, is_small),
         *tokenizers,
-        *_vocabulary(inspection, kinds, is_small),
-        *_training(inspection, kinds, is_small),
+        *_vocabulary_settings(inspection, kinds, is_small),
+        *_training_settings(inspection, kinds, is_small),
     ]
     defaults = Config().to_dict()
-    differing = (each for each in settings if each.value != defaults[each.section].get(each.field))
-    return Suggestion(inspection.name, tuple(differing))
+    return Suggestion(
+        inspection.name,
+        tuple(
+            setting
+            for setting in settings
+            if setting.value != defaults[setting.section].get(setting.field)
+        ),
+    )
 
 
-def _tokenizers(inspection):
+def _tokenizer_settings(inspection):
     sides = inspection.source, inspection.target
-    has_words = [side.one_word_lines >= _ONE_WORD for side in sides]
-    for name, side, is_one, other_is_one in zip(
-        ("source", "target"), sides, has_words, reversed(has_words)
+    single_words = [side.one_word_lines >= _ONE_WORD for side in sides]
+    for name, side, is_single, opposite_is_single in zip(
+        ("source", "target"), sides, single_words, reversed(single_words)
     ):
-        if is_one:
-            yield _text(name, "character", f"{side.one_word_lines:.0%} of its lines are one word")
-        elif other_is_one and side.types > _FEW_TYPES:
-            yield _text(name, "character", "the other side is spelt letter by letter")
+        if is_single:
+            reason = f"{side.one_word_lines:.0%} of its lines are single words"
+            yield _tokenizer_setting(name, "character", reason)
+        elif opposite_is_single and side.types > _FEW_TYPES:
+            yield _tokenizer_setting(name, "character", "the other side is split into characters")
         elif side.types > _MANY_TYPES:
-            unknown = 1 - side.coverage_twice
-            reason = f"{side.types:,} different words, {unknown:.1%} of all tokens occur once"
-            yield _text(name, "subword", reason)
+            share = 1 - side.coverage_twice
+            reason = (
+                f"{side.types:,} different words; {share:.1%} of the text are words that occur once"
+            )
+            yield _tokenizer_setting(name, "subword", reason)
         else:
-            yield _text(name, "word", f"{side.types:,} different words")
+            yield _tokenizer_setting(name, "word", f"{side.types:,} different words")
 
 
-def _text(side, tokenizer, reason):
+def _tokenizer_setting(side, tokenizer, reason):
     return Setting("text", f"{side}_tokenizer", tokenizer, reason)
 
 
 def _is_small(inspection, kinds):
-    """Whether there are few different tokens on both sides."""
+    """Whether both sides have few different tokens."""
     sides = zip((inspection.source, inspection.target), kinds)
     return all(
         (side.alphabet if kind == "character" else side.types) <= _FEW_TYPES for side, kind in sides
     )
 
 
-def _model(inspection, kinds, is_small):
+def _model_settings(inspection, kinds, is_small):
     pairs = inspection.pairs
     if is_small:
         width = 64 if "character" in kinds else 128
-        yield Setting("model", "units", 256, "few different tokens: as for dates and en-fr")
+        yield Setting("model", "units", 256, "few different tokens, as in dates and en-fr")
         yield Setting("model", "embedding_dim", width, "few different tokens")
     elif pairs >= 1_000_000:
-        yield Setting("model", "units", 1024, "a million pairs fill a larger model")
-        yield Setting("model", "embedding_dim", 512, "a million pairs fill a larger model")
+        yield Setting("model", "units", 1024, "enough pairs for a larger model")
+        yield Setting("model", "embedding_dim", 512, "enough pairs for a larger model")
     if is_small and "character" in kinds:
-        yield Setting("model", "dropout", 0.1, "letters: as for dates")
+        yield Setting("model", "dropout", 0.1, "characters, as in dates")
     elif not is_small and pairs < 50_000:
-        yield Setting("model", "dropout", 0.4, f"{pairs:,} pairs are few: as for Multi30k")
-        yield Setting("model", "tie_output", True, "few pairs: fewer weights to learn")
+        yield Setting("model", "dropout", 0.4, f"only {pairs:,} pairs, as in Multi30k")
+        yield Setting("model", "tie_output", True, "fewer weights to train, as there are few pairs")
     elif pairs >= 1_000_000:
-        yield Setting("model", "dropout", 0.1, f"{pairs:,} pairs keep it from overfitting")
+        yield Setting("model", "dropout", 0.1, f"little overfitting with {pairs:,} pairs")
 
 
-def _vocabulary(inspection, kinds, is_small):
+def _vocabulary_settings(inspection, kinds, is_small):
     if is_small:
-        yield Setting("text", "minimum_frequency", 1, "few different tokens: none need be unknown")
+        yield Setting(
+            "text", "minimum_frequency", 1, "few different tokens, so all are in the vocabulary"
+        )
     if "subword" in kinds:
         pairs = inspection.pairs
         size = 4_000 if pairs < 10_000 else 8_000 if pairs < 1_000_000 else 16_000
         yield Setting("text", "subword_vocabulary_size", size, f"{pairs:,} pairs")
 
 
-def _training(inspection, kinds, is_small):
+def _training_settings(inspection, kinds, is_small):
     pairs = inspection.pairs
     few, many = f"only {pairs:,} pairs", f"{pairs:,} pairs"
     if pairs < 50_000:
         yield Setting("training", "epochs", 30 if pairs < 5_000 else 12, few)
-        rate_reason = "fewer steps, larger ones: as for Multi30k and en-fr"
+        rate_reason = "fewer but larger steps, as for Multi30k and en-fr"
         yield Setting("training", "learning_rate", 0.002, rate_reason)
     elif pairs >= 1_000_000:
         yield Setting("training", "epochs", 5, many)
@@ -163,12 +186,12 @@ def _training(inspection, kinds, is_small):
     if pairs < 25_000:
         yield Setting("training", "warmup_steps", 200, few)
     if not is_small:
-        reason = "open text has several right translations: as for Multi30k"
+        reason = "sentences have several correct translations, as in Multi30k"
         yield Setting("training", "label_smoothing", 0.1, reason)
-    yield from _maximum_length(inspection, kinds)
+    yield from _length_settings(inspection, kinds)
 
 
-def _maximum_length(inspection, kinds):
+def _length_settings(inspection, kinds):
     lengths = [
         side.characters.percentile_99
         if kind == "character"
@@ -180,5 +203,5 @@ def _maximum_length(inspection, kinds):
         value = min(-(-longest // 10) * 10, _LONGEST)
         reason = f"99% of the lines have at most {longest:,} tokens"
         if longest > _LONGEST:
-            reason += ", more than a batch should hold"
+            reason += ", which is too long for a batch"
         yield Setting("training", "maximum_length", value, reason)

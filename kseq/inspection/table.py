@@ -1,60 +1,65 @@
-"""What was found in a corpus, as tables in a terminal or in a pipe."""
+"""The results of an inspection as a table of plain text."""
 
 import io
 import pathlib
 
 from kseq.inspection.suspicions import KINDS
 
-_SHOWN = 60  # characters of a side of an example
-_RANGES = 5  # of lines that look swapped
+_LONGEST_SIDE = 60  # characters of an example
+_MOST_RANGES = 5  # of lines that look swapped
 
 
 def inspection_table(inspection, width=100):
-    """Returns an `Inspection` as text, for a terminal of some width or for a pipe.
+    """Returns an `Inspection` as plain text.
 
     Args:
-        inspection: What `kseq.inspect` found.
-        width: Characters of a line, at most.
+        inspection: An `Inspection`.
+        width: Maximum length of a line, in characters.
     """
     from rich.console import Console
 
     file = io.StringIO()
     plain = {"highlight": False, "markup": False, "emoji": False}
-    # In a notebook it would show every part by itself, and write nothing.
+    # In a notebook, rich would display each part itself and write nothing to the file.
     console = Console(file=file, width=width, force_terminal=False, force_jupyter=False, **plain)
     console.print(_headline(inspection))
-    for part in (_sides(inspection), _suspicions(inspection), *_findings(inspection)):
+    parts = (
+        _side_table(inspection),
+        _suspicion_table(inspection),
+        *_swap_and_split_notes(inspection),
+    )
+    for part in parts:
         console.print()
         console.print(part)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
 def _headline(inspection):
-    several = f"{inspection.several_targets:,} of {inspection.different_sources:,} sources"
+    sources = f"{inspection.several_targets:,} of {inspection.different_sources:,} sources"
     lines = [
         f"{inspection.name}: {inspection.pairs:,} pairs",
-        f"{inspection.different_pairs:,} different pairs; {several} have several targets",
+        f"{inspection.different_pairs:,} different pairs; {sources} have several targets",
     ]
     if inspection.most_repeated > 1:
         lines.append(f"the most frequent pair occurs {inspection.most_repeated:,} times")
     ratio = inspection.usual_ratio.ratio
-    lines.append(f"{ratio:.2f} target characters for every source character")
+    lines.append(f"{ratio:.2f} target characters per source character")
     return "\n".join(lines)
 
 
-def _sides(inspection):
-    table = _table("", ("source", "right"), ("target", "right"))
+def _side_table(inspection):
+    table = _make_table("", ("source", "right"), ("target", "right"))
     sides = inspection.source, inspection.target
-    for name, unit in (("words", "words"), ("characters", "characters")):
-        lengths = [getattr(side, name) for side in sides]
-        table.add_row(f"{unit}: mean", *(f"{each.mean:.1f}" for each in lengths))
+    for unit in ("words", "characters"):
+        lengths = [getattr(side, unit) for side in sides]
+        table.add_row(f"{unit} per line: mean", *(f"{length.mean:.1f}" for length in lengths))
         for label, field in _LENGTHS.items():
-            table.add_row(f"  {label}", *(f"{getattr(each, field):,}" for each in lengths))
-    table.add_row("words in all", *(f"{side.tokens:,}" for side in sides))
+            table.add_row(f"  {label}", *(f"{getattr(length, field):,}" for length in lengths))
+    table.add_row("words in total", *(f"{side.tokens:,}" for side in sides))
     table.add_row("different words", *(f"{side.types:,}" for side in sides))
-    table.add_row("  that occur twice or more", *(f"{side.types_twice:,}" for side in sides))
-    table.add_row("  share of all words", *(f"{side.coverage_twice:.1%}" for side in sides))
-    table.add_row("scripts", *map(_scripts, sides))
+    table.add_row("  that occur at least twice", *(f"{side.types_twice:,}" for side in sides))
+    table.add_row("  share of the text", *(f"{side.coverage_twice:.1%}" for side in sides))
+    table.add_row("scripts", *map(_format_scripts, sides))
     return table
 
 
@@ -66,76 +71,78 @@ _LENGTHS = {
 }
 
 
-def _scripts(side):
-    shares = [f"{name} {_percent(share)}" for name, share in side.scripts.items()]
+def _format_scripts(side):
+    shares = [f"{name} {_format_percent(share)}" for name, share in side.scripts.items()]
     return ", ".join(shares[:3] + ["…"][: len(shares) > 3]) or "no letters"
 
 
-def _percent(share):
+def _format_percent(share):
     return f"{share:.1%}" if share >= 0.001 else "<0.1%"
 
 
-def _suspicions(inspection):
+def _suspicion_table(inspection):
     if not inspection.suspicions:
         return "nothing suspicious"
-    table = _table("suspicious", ("pairs", "right"), ("line", "right"), ("such as", "left"))
-    several = len(inspection.files) > 1
+    table = _make_table("suspicious", ("pairs", "right"), ("line", "right"), ("example", "left"))
+    with_file = len(inspection.files) > 1
     for suspicion in inspection.suspicions:
         kind, count = KINDS[suspicion.kind], f"{suspicion.count:,}"
         for example in suspicion.examples:
-            table.add_row(kind, count, _place(example, several), _pair(example))
+            table.add_row(kind, count, _format_place(example, with_file), _format_pair(example))
             kind = count = ""
     return table
 
 
-def _place(example, several):
-    file = f"{pathlib.Path(example.file).name} " if several else ""
+def _format_place(example, with_file):
+    file = f"{pathlib.Path(example.file).name} " if with_file else ""
     return f"{file}{example.line}"
 
 
-def _pair(example):
+def _format_pair(example):
     from kseq.text.scripts import shorten
 
-    return " | ".join(shorten(_visible(side), _SHOWN) for side in (example.source, example.target))
+    return " | ".join(
+        shorten(_escape_invisible(side), _LONGEST_SIDE) for side in (example.source, example.target)
+    )
 
 
-def _visible(text):
-    """A text in which what nobody sees is written as its number."""
+def _escape_invisible(text):
+    """Writes invisible characters as code points, such as `<U+200F>`."""
     return "".join(letter if letter.isprintable() else f"<U+{ord(letter):04X}>" for letter in text)
 
 
-def _findings(inspection):
-    """What should be said in words."""
+def _swap_and_split_notes(inspection):
+    """Paragraphs about swapped lines and about the other splits."""
     if inspection.swapped_lines:
-        yield f"{_ranges(inspection.swapped_lines)} look swapped"
+        yield f"{_format_ranges(inspection.swapped_lines)} look swapped"
     for split in inspection.splits:
-        yield "\n".join(_split_findings(split))
+        yield "\n".join(_split_lines(split))
 
 
-def _split_findings(split):
+def _split_lines(split):
     yield f"{split.name}: {split.pairs:,} pairs"
     if split.blank:
         yield f"  {split.blank:,} more with an empty side"
-    yield f"  {split.shared_sources:,} have a source that stands in the corpus too"
-    yield f"  {split.shared_pairs:,} stand there, source and target"
+    yield f"  {split.shared_sources:,} have a source that also occurs in the corpus"
+    yield f"  {split.shared_pairs:,} have a source and a target that occur there together"
     if 2 * split.swapped > split.pairs:
-        yield f"  THE SIDES LOOK SWAPPED beside those of the corpus, in {split.swapped:,} pairs"
+        yield f"  THE SIDES LOOK SWAPPED compared with the corpus, in {split.swapped:,} pairs"
     elif split.swapped:
-        yield f"  {_ranges(split.swapped_lines)} look swapped"
+        yield f"  {_format_ranges(split.swapped_lines)} look swapped"
 
 
-def _ranges(ranges):
-    shown = []
-    for each in ranges[:_RANGES]:
-        first, last = f"{each.first:,}", f"{each.last:,}"
+def _format_ranges(line_ranges):
+    places = []
+    for line_range in line_ranges[:_MOST_RANGES]:
+        first, last = f"{line_range.first:,}", f"{line_range.last:,}"
         lines = f"line {first}" if first == last else f"lines {first} to {last}"
-        shown.append(f"{lines} of {pathlib.Path(each.file).name}")
-    if len(ranges) > _RANGES:
-        shown.append(f"{len(ranges) - _RANGES:,} more places")
-    return ", ".join(shown)
+        places.append(f"{lines} of {pathlib.Path(line_range.file).name}")
+    if len(line_ranges) > _MOST_RANGES:
+        places.append(f"{len(line_ranges) - _MOST_RANGES:,} more places")
+    return ", ".join(places)
 
 
-def _table(title, *columns):
+def _make_table(title, *columns):
     from rich import box
     from rich.table import Table
 

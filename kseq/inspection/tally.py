@@ -1,4 +1,4 @@
-"""What one side of a corpus is made of: how long its lines are, its words, its scripts."""
+"""Statistics of one side of a corpus: the lengths of its lines, its words, its scripts."""
 
 import bisect
 import collections
@@ -12,23 +12,23 @@ from kseq.sides.text_side import as_bytes
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text.codec import TextCodec
 
-_POINTS = 200  # of a curve, at most
+_POINTS = 200  # maximum number of points of a curve
 _UNSPACED = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar")
-_OWN = 0.01  # share of the letters from which on a script belongs to a side
+_OWN = 0.01  # minimum share of the letters for a script to belong to a side
 _NO_SCRIPTS = ("Common", "Inherited", "Unknown")
 
 
 @dataclasses.dataclass(frozen=True)
 class Lengths:
-    """How long the lines of a side are.
+    """The lengths of the lines of a side.
 
     Args:
         mean: Mean length.
-        median: Half of the lines are at most so long.
-        percentile_95: 95% of the lines are at most so long.
-        percentile_99: 99% of the lines are at most so long.
+        median: Half of the lines are at most this long.
+        percentile_95: 95% of the lines are at most this long.
+        percentile_99: 99% of the lines are at most this long.
         longest: Length of the longest line.
-        counts: How many lines have each length: (length, lines), shortest first.
+        counts: Number of lines of each length: (length, lines), in ascending order.
     """
 
     mean: float
@@ -40,37 +40,38 @@ class Lengths:
 
     @classmethod
     def of(cls, counter):
-        """Makes them of a mapping from length to number of lines, which must not be empty."""
+        """Computes them from a mapping from length to number of lines, which must not be empty."""
         counts = tuple(sorted(counter.items()))
-        seen = list(itertools.accumulate(lines for _, lines in counts))
+        cumulative = list(itertools.accumulate(lines for _, lines in counts))
 
         def percentile(share):
-            return counts[bisect.bisect_left(seen, share * seen[-1])][0]
+            return counts[bisect.bisect_left(cumulative, share * cumulative[-1])][0]
 
-        mean = sum(length * lines for length, lines in counts) / seen[-1]
+        mean = sum(length * lines for length, lines in counts) / cumulative[-1]
         return cls(mean, *map(percentile, (0.5, 0.95, 0.99)), counts[-1][0], counts)
 
 
 @dataclasses.dataclass(frozen=True)
 class SideFigures:
-    """What one side of a corpus is made of.
+    """Statistics of one side of a corpus.
 
-    Words are the tokens of kseq's word tokenizer: words, numbers and single punctuation marks; in
-    scripts that are written without spaces, characters.
+    Words are the tokens of kseq's word tokenizer: words, numbers and single punctuation marks. In
+    scripts that are written without spaces they are characters.
 
     Args:
         words: `Lengths` in words.
         characters: `Lengths` in characters (code points).
-        one_word_lines: Share of lines without a space, in a script that is written with spaces.
-        tokens: Words in all.
-        types: Different words.
-        types_twice: Those that occur twice or more, the vocabulary at `minimum_frequency=2`.
-        coverage_twice: Share of the tokens that those are.
-        growth: Vocabulary growth: (tokens read, types seen so far), in the order of the file.
-        coverage: (k, share of the tokens that the k most frequent types are).
-        characters_by_script: Characters of each Unicode script but spaces, most frequent first.
-            `"Common"` are those of all scripts: digits, punctuation, symbols.
-        alphabet: Different characters.
+        one_word_lines: Share of lines without a space; 0 if the script is written without spaces.
+        tokens: Number of words.
+        types: Number of different words.
+        types_twice: Number of different words that occur at least twice, which is the size of the
+            vocabulary with `minimum_frequency=2`.
+        coverage_twice: Share of the words of the text that these make up.
+        growth: Vocabulary growth: (words read, different words so far), in the order of the file.
+        coverage: (k, share of the text that the k most frequent words make up).
+        characters_by_script: Number of characters of each Unicode script, the most frequent first,
+            without spaces. `"Common"` are characters of all scripts: digits, punctuation, symbols.
+        alphabet: Number of different characters.
     """
 
     words: Lengths
@@ -87,7 +88,7 @@ class SideFigures:
 
     @property
     def scripts(self):
-        """Share of each script among the letters, most frequent first: a dict."""
+        """Share of each script among the letters, a dict, the most frequent first."""
         letters = {
             name: count
             for name, count in self.characters_by_script.items()
@@ -98,7 +99,7 @@ class SideFigures:
 
 
 class SideTally:
-    """Counts one side of a corpus, as its lines come."""
+    """Counts one side of a corpus, chunk by chunk."""
 
     def __init__(self):
         self._types = collections.Counter()
@@ -113,7 +114,14 @@ class SideTally:
         ).get_concrete_function()
 
     def add(self, texts):
-        """Counts lines, none of them blank; returns their lengths in words, int `[N]`."""
+        """Counts lines.
+
+        Args:
+            texts: List of N strings, none of them empty.
+
+        Returns:
+            The lengths in words, int `[N]`.
+        """
         tokens = self._tokenize(tf.constant(as_bytes(texts), tf.string))
         lengths = tokens.row_lengths().numpy()
         words = tokens.flat_values.numpy().tolist()
@@ -131,7 +139,7 @@ class SideTally:
         return self._letters
 
     def figures(self):
-        """Returns `SideFigures` of all lines so far."""
+        """Returns the `SideFigures` of all lines so far."""
         lines = self._characters.total()
         scripts = characters_by_script(self._letters)
         counts = np.sort(np.fromiter(self._types.values(), np.int64, len(self._types)))[::-1]
@@ -155,16 +163,16 @@ class SideTally:
 
 
 class Growth:
-    """A curve of totals that gets longer and longer, thinned out so that few points remain."""
+    """A growing curve, thinned out evenly so that it has few points."""
 
     def __init__(self):
         self._points = []
         self._total = 0
         self._every = self._added = 1
 
-    def add(self, more, value):
-        """Goes `more` to the right, where the curve has come to `value`."""
-        self._total += more
+    def add(self, step, value):
+        """Extends the curve by `step` to the right, to a height of `value`."""
+        self._total += step
         self._last = (self._total, value)
         if self._added % self._every == 0:
             self._points.append(self._last)
@@ -175,7 +183,7 @@ class Growth:
 
     @property
     def points(self):
-        """The curve: (total, value), from left to right, the last one always among them."""
+        """The curve: (total, value) from left to right; it always includes the last point."""
         return tuple(dict.fromkeys([*self._points, self._last]))
 
 
@@ -186,7 +194,7 @@ def characters_by_script(letters):
         letters: Mapping from character to its number of occurrences.
 
     Returns:
-        A dict from the name of a script to a count, most frequent first, without spaces.
+        A dict from the name of a script to a count, the most frequent first, without spaces.
     """
     counts = collections.Counter()
     for letter, count in letters.items():
@@ -203,13 +211,17 @@ def script_of(character):
 
 
 def own_letters(letters):
-    """Returns the letters of each side that are of its own scripts, a set for each.
+    """Finds the letters of each side that belong to its own scripts.
 
-    A script is a side's own if one in a hundred of its letters is of it, and not twice as great a
-    share of the other side's: an English name in a Chinese sentence makes Latin no Chinese script.
+    A script is a side's own if at least 1% of its letters are in that script, and if its share on
+    the other side is at most twice as large. English names in Chinese sentences, for instance, do
+    not make Latin a script of the Chinese side.
 
     Args:
         letters: For each side, a mapping from character to its number of occurrences.
+
+    Returns:
+        A list with a set of characters for each side.
     """
     shares = []
     for counts in letters:
@@ -217,8 +229,8 @@ def own_letters(letters):
         scripts = {name: n for name, n in scripts.items() if name not in _NO_SCRIPTS}
         shares.append({name: n / sum(scripts.values()) for name, n in scripts.items()})
     own = [
-        {name for name, share in mine.items() if share >= max(_OWN, other.get(name, 0) / 2)}
-        for mine, other in (shares, shares[::-1])
+        {name for name, share in side.items() if share >= max(_OWN, opposite.get(name, 0) / 2)}
+        for side, opposite in (shares, shares[::-1])
     ]
     return [
         frozenset(letter for letter in counts if script_of(letter) in names)
@@ -227,7 +239,7 @@ def own_letters(letters):
 
 
 def _coverage(counts):
-    """The share of all tokens that the k most frequent types are, for some k."""
-    seen = np.cumsum(counts)
+    """The share of the text that the k most frequent words make up, for up to `_POINTS` k."""
+    cumulative = np.cumsum(counts)
     ranks = np.unique(np.rint(np.geomspace(1, len(counts), _POINTS)).astype(int))
-    return tuple((int(k), float(seen[k - 1] / seen[-1])) for k in ranks)
+    return tuple((int(k), float(cumulative[k - 1] / cumulative[-1])) for k in ranks)

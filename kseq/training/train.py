@@ -10,7 +10,7 @@ import kseq
 from kseq.config import Config, ModelConfig
 from kseq.corpora.corpus import Corpus
 from kseq.errors import SettingError
-from kseq.inspection.sides import look_swapped
+from kseq.inspection.swapped_sides import look_swapped
 from kseq.kernels.memory import freed_memory_kept
 from kseq.kernels.precision import fastest_precision
 from kseq.models.factory import build_seq2seq, computing_in

@@ -1,0 +1,100 @@
+"""The options of a heatmap, checked in one place."""
+
+import dataclasses
+import difflib
+import reprlib
+from typing import Any
+
+import numpy as np
+
+from kseq.errors import SettingError
+from kseq.fields import check_names
+
+_PANELS = ("mean", "layers", "heads")
+_DEFAULT_THRESHOLD = 0.5  # less likely than not
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class HeatmapOptions:
+    """Options of `kseq.plot_attention`.
+
+    Args:
+        head: Layer and head of a Transformer, both from 1, to draw alone.
+        panels: For a Transformer: `"mean"` draws the mean over all layers and heads in one panel,
+            `"layers"` one panel per layer, `"heads"` one panel per head.
+        gold: Gold alignment to outline: a set of (source, target) token positions from 0, as
+            `corpus.alignments("test")` yields them; for several results one set for each.
+        low_probability: Output words with a smaller probability are marked; 0 marks none. By
+            default 0.5, if the result has the probabilities.
+        colormap: Name of a matplotlib colormap, or a `Colormap`.
+    """
+
+    head: tuple | None = None
+    panels: str = "mean"
+    gold: Any = None
+    low_probability: float | None = None
+    colormap: Any = "viridis"
+
+    def __post_init__(self):
+        if self.panels not in _PANELS:
+            raise SettingError(
+                "{panels} must be 'mean', 'layers' or 'heads'; received {0}",
+                reprlib.repr(self.panels),
+            )
+        if self.head is not None and self.panels != "mean":
+            raise ValueError(
+                f"head={self.head} draws one head, panels={self.panels!r} draws several: give one "
+                "of them"
+            )
+        threshold = self.low_probability
+        # Written so that NaN, for which every comparison is false, is rejected too.
+        if threshold is not None and not (_is_number(threshold) and 0 <= threshold <= 1):
+            raise SettingError(
+                "{low_probability} must be a probability from 0 to 1; received {0!r}", threshold
+            )
+
+    @property
+    def threshold(self):
+        """Probability below which an output word is marked."""
+        return _DEFAULT_THRESHOLD if self.low_probability is None else self.low_probability
+
+    @classmethod
+    def of(cls, options):
+        """Makes options from a mapping.
+
+        Raises:
+            ValueError: A name is unknown (the message suggests the nearest one), a value is out of
+                range, or two options contradict each other.
+        """
+        check_names(options, cls, "option of a heatmap")
+        return cls(**options)
+
+    def find_colormap(self):
+        """Returns the matplotlib `Colormap`.
+
+        Raises:
+            TypeError: `colormap` is neither a name nor a `Colormap`.
+            ValueError: matplotlib has no colormap of this name.
+        """
+        import matplotlib
+        from matplotlib.colors import Colormap
+
+        if isinstance(self.colormap, Colormap):
+            return self.colormap
+        if not isinstance(self.colormap, str):
+            raise TypeError(
+                "colormap must be the name of a matplotlib colormap, or a Colormap; received "
+                f"{type(self.colormap).__name__}"
+            )
+        if self.colormap not in matplotlib.colormaps:
+            names = {name.lower(): name for name in sorted(matplotlib.colormaps)}
+            nearest = difflib.get_close_matches(self.colormap.lower(), names, n=3, cutoff=0.0)
+            raise ValueError(
+                f"matplotlib has no colormap {self.colormap!r}; did you mean one of "
+                f"{', '.join(names[name] for name in nearest)}?"
+            )
+        return matplotlib.colormaps[self.colormap]
+
+
+def _is_number(value):
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
