@@ -9,6 +9,7 @@ from combinations import as_tensors, batch, build, outputs_of, run
 from kseq import ModelConfig
 from kseq.kernels.dropout import Dropout
 from kseq.models.decoders import BahdanauDecoder, InputFeedingDecoder
+from kseq.models.state import DecoderState
 
 rng = np.random.default_rng(0)
 UNITS = 4
@@ -25,12 +26,10 @@ def make(kind=BahdanauDecoder, cell="gru", **settings):
     layer = kind(cell, UNITS, attention, **settings)
     states = 2 if cell == "lstm" else 1
     layers = settings.get("layers", 1)
-    state = {
-        "cells": [[normal(2, UNITS) for _ in range(states)] for _ in range(layers)],
-        "progress": [],
-    }
-    if kind is InputFeedingDecoder:
-        state["fed"] = normal(2, UNITS)
+    state = DecoderState(
+        cells=[[normal(2, UNITS) for _ in range(states)] for _ in range(layers)],
+        fed=normal(2, UNITS) if kind is InputFeedingDecoder else (),
+    )
     memory, keys = normal(2, 5, UNITS), normal(2, 5, UNITS)
     arguments = normal(2, 3, 7), state, memory, keys, np.arange(5) < np.array([[5], [2]])
     layer(*arguments)

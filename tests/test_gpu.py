@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from kseq import ModelConfig, build_seq2seq
-from kseq.kernels.recurrent_layers import LAYERS
 from kseq.models.factory import computing_in
+from kseq.models.recurrent_layers import LAYERS
 
 pytestmark = pytest.mark.skipif(
     not tf.config.list_physical_devices("GPU"), reason="needs a GPU, and there is none"

@@ -6,9 +6,9 @@ import pytest
 import references
 import tensorflow as tf
 
-from kseq.kernels import recurrent_layers as own
-from kseq.kernels.recurrent_layers import LAYERS
+from kseq.kernels import scan as own
 from kseq.models.factory import computing_in
+from kseq.models.recurrent_layers import LAYERS
 
 KERAS = {"rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 KINDS = pytest.mark.parametrize("kind", list(LAYERS))

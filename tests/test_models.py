@@ -13,19 +13,20 @@ import tensorflow as tf
 from combinations import SIZE, as_tensors, batch, build, run
 
 from kseq import ModelConfig, build_decoder, build_encoder, build_seq2seq, split_for_inference
-from kseq.kernels import recurrent_layers
 from kseq.kernels.dropout import Dropout
 from kseq.models import (
     attention,
     cells,
+    coverage_loss,
     decoders,
     encoders,
     factory,
     recurrent,
+    recurrent_layers,
     transformer,
 )
 from kseq.models.factory import computing_in
-from kseq.training import losses, teacher
+from kseq.training import teacher
 
 SMALL = {"units": 8, "embedding_dim": 6}
 TRANSFORMER = {**SMALL, "architecture": "transformer", "heads": 2}
@@ -82,7 +83,7 @@ def test_factories_build_the_parts_of_the_model():
     )
     assert encoded["memory"].shape == encoded["keys"].shape == (3, 7, 8)
     assert encoded["mask"].numpy().sum(axis=1).tolist() == [7, 3, 1]
-    assert [tensor.shape for (tensor,) in encoded["state"]["cells"]] == [(3, 8)]
+    assert [tensor.shape for (tensor,) in encoded["state"].cells] == [(3, 8)]
     decoder = build_decoder(config, target_vocabulary_size=9)
     decoded = decoder({"target_ids": inputs["target_ids"] % 9, **encoded})
     assert decoded["logits"].shape == (3, 4, 9) and decoded["attention"].shape == (3, 4, 7)
@@ -211,7 +212,7 @@ def test_coverage_loss_is_part_of_the_training_loss():
 
 def test_coverage_loss_is_as_computed_by_hand():
     """The second step attends to 0.25 where the first did; padding costs nothing."""
-    layer = losses.CoverageLoss(2.0)
+    layer = coverage_loss.CoverageLoss(2.0)
     attention = tf.constant([[[0.75, 0.25, 0.0], [0.0, 0.25, 0.75], [1.0, 0.0, 0.0]]])
     result = layer(attention, np.array([[2, 5, 0]]), training=True)
     np.testing.assert_array_equal(result, attention)
@@ -296,7 +297,7 @@ LAYERS = [
     *((layer, {"units": 5}) for layer in recurrent_layers.LAYERS.values()),
     (encoders.Halve, {}),
     (encoders.Reverse, {}),
-    (losses.CoverageLoss, {"weight": 0.5}),
+    (coverage_loss.CoverageLoss, {"weight": 0.5}),
     (recurrent.RepeatContext, {}),
     (
         transformer.CachedSelfAttention,
@@ -317,7 +318,7 @@ def test_a_layer_is_rebuilt_from_its_config(kind, settings):
 
 
 def test_every_layer_is_tested_for_its_config():
-    modules = [attention, cells, decoders, encoders, factory, losses, recurrent]
+    modules = [attention, cells, coverage_loss, decoders, encoders, factory, recurrent]
     modules += [recurrent_layers, teacher, transformer]
     defined = {
         thing

@@ -1,16 +1,20 @@
-"""The decoder's loop: its own backward pass against autodiff, in float64."""
+"""The loop over a step: its own backward pass against autodiff, in float64."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kseq.kernels import recurrence
+from kseq.kernels import recording, recurrence
+from kseq.kernels.recurrence import recur
 from kseq.models.decoders import BahdanauDecoder, InputFeedingDecoder
 from kseq.models.factory import computing_in
+from kseq.models.state import DecoderState
 
 UNITS, EMBEDDING, WIDTH = 3, 4, 5
+STEPS, ROWS, LENGTH = 4, 2, 5
 rng = np.random.default_rng(0)
+COMPILED = pytest.mark.parametrize("compiled", [False, True], ids=["eager", "graph"])
 KINDS = [
     ("gru", "bahdanau", 1),
     ("lstm", "bahdanau", 2),
@@ -23,94 +27,244 @@ KINDS = [
 ]
 
 
-def decoder(cell, attention, layers):
-    feeds = attention.startswith(("luong", "local"))
-    kind = InputFeedingDecoder if feeds else BahdanauDecoder
-    with computing_in("float64"):
-        made = kind(cell, UNITS, attention, layers, residual=True, window=1)
-    width = UNITS if feeds else WIDTH
-    made.build((None, None, EMBEDDING), {}, (None, None, width), (None, None, UNITS))
-    for weight in made.weights:
-        weight.assign(rng.normal(size=weight.shape))
-    return made, width
+def draw(*shape):
+    return tf.constant(rng.normal(size=shape))
 
 
-def tensors(cell, attention, layers, width):
-    """Embeddings, state, memory, keys: of a batch of 2, with 4 steps over 5 source positions."""
-    parts = 2 if cell == "lstm" else 1
-    draw = lambda *shape: tf.constant(rng.normal(size=shape))  # noqa: E731
-    state = {"cells": [[draw(2, UNITS) for _ in range(parts)] for _ in range(layers)]}
-    if width == UNITS:
-        state["fed"] = draw(2, UNITS)
-    progress = {"coverage": [tf.zeros([2, 5])], "local_m": [tf.zeros([2], tf.int32)]}
-    state["progress"] = progress.get(attention, [])
-    return draw(2, 4, EMBEDDING), state, draw(2, 5, width), draw(2, 5, UNITS)
+def variable(*shape):
+    return keras.Variable(rng.normal(size=shape), dtype="float64")
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "graph"])
-@pytest.mark.parametrize("cell, attention, layers", KINDS)
-def test_gradients_equal_those_of_autodiff(cell, attention, layers, compiled):
-    made, width = decoder(cell, attention, layers)
-    given = tensors(cell, attention, layers, width)
-    mask = tf.constant([[True] * 5, [True] * 3 + [False] * 2])
-    sources = [each for each in keras.tree.flatten(given) if each.dtype == tf.float64]
-    sources += [weight.value for weight in made.weights]
+def loss_of(tensors):
+    """A sum whose gradient differs from one element to the next."""
+    real = [tensor for tensor in keras.tree.flatten(tensors) if tensor.dtype.is_floating]
+    return tf.add_n([tf.reduce_sum(tensor**2 + tensor) for tensor in _doubles(real)])
+
+
+def _doubles(tensors):
+    return [tf.cast(tensor, tf.float64) for tensor in tensors]
+
+
+def gradients_of(function, sources, compiled=False):
+    """The loss of what a function returns while training or not, and its gradients."""
 
     def gradients(training):
         with tf.GradientTape() as tape:
             tape.watch(sources)
-            *outputs, state = made(*given, mask, training=training)
-            found = [*outputs, *keras.tree.flatten(state)]
-            loss = tf.add_n(
-                [
-                    tf.reduce_sum(tf.square(tf.cast(each, tf.float64)) + tf.cast(each, tf.float64))
-                    for each in found
-                    if each.dtype.is_floating
-                ]
-            )
-        return tape.gradient(loss, sources, unconnected_gradients="zero"), loss
+            loss = loss_of(function(training))
+        return loss, tape.gradient(loss, sources, unconnected_gradients="zero")
 
-    run = tf.function(gradients) if compiled else gradients
-    (ours, loss), (plain, same_loss) = run(True), run(False)
+    run = tf.function(gradients, autograph=False) if compiled else gradients
+    return run(True), run(False)
+
+
+def assert_gradients_equal_autodiff(function, sources, compiled=False, **tolerance):
+    (loss, own), (same_loss, autodiff) = gradients_of(function, sources, compiled)
     np.testing.assert_allclose(loss, same_loss, rtol=1e-12)
-    for mine, theirs in zip(ours, plain):
-        mine, theirs = tf.convert_to_tensor(mine), tf.convert_to_tensor(theirs)
-        # Attention weights are float32, whatever the layers compute in.
-        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+    for gradient, expected in zip(own, autodiff, strict=True):
+        gradient, expected = tf.convert_to_tensor(gradient), tf.convert_to_tensor(expected)
+        np.testing.assert_allclose(gradient, expected, **tolerance)
 
 
-def test_going_back_needs_what_was_kept(monkeypatch):
-    """The way back is our own, not autodiff's: one product for each, none of them twice."""
-    made, width = decoder("gru", "bahdanau", 1)
-    given = tensors("gru", "bahdanau", 1, width)
-    mask = tf.ones([2, 5], tf.bool)
-    multiplied = []
-    multiply = recurrence._multiply
+def decoder(cell, attention, layers):
+    feeds = attention.startswith(("luong", "local"))
+    kind = InputFeedingDecoder if feeds else BahdanauDecoder
+    with computing_in("float64"):
+        layer = kind(cell, UNITS, attention, layers=layers, residual=True, window=1)
+    width = UNITS if feeds else WIDTH
+    layer.build((None, None, EMBEDDING), {}, (None, None, width), (None, None, UNITS))
+    for weight in layer.weights:
+        weight.assign(rng.normal(size=weight.shape))
+    return layer, width
+
+
+def tensors(cell, attention, layers, width):
+    """Embeddings, state, memory and keys."""
+    parts = 2 if cell == "lstm" else 1
+    states = {"coverage": [tf.zeros([ROWS, LENGTH])], "local_m": [tf.zeros([ROWS], tf.int32)]}
+    state = DecoderState(
+        cells=[[draw(ROWS, UNITS) for _ in range(parts)] for _ in range(layers)],
+        fed=draw(ROWS, UNITS) if width == UNITS else (),
+        attention=states.get(attention, ()),
+    )
+    return (
+        draw(ROWS, STEPS, EMBEDDING),
+        state,
+        draw(ROWS, LENGTH, width),
+        draw(ROWS, LENGTH, UNITS),
+    )
+
+
+@COMPILED
+@pytest.mark.parametrize("cell, attention, layers", KINDS)
+def test_gradients_of_a_decoder_equal_those_of_autodiff(cell, attention, layers, compiled):
+    layer, width = decoder(cell, attention, layers)
+    arguments = tensors(cell, attention, layers, width)
+    mask = tf.constant([[True] * 5, [True] * 3 + [False] * 2])
+    sources = [each for each in keras.tree.flatten(arguments) if each.dtype == tf.float64]
+    sources += [weight.value for weight in layer.weights]
+    # Attention weights are float32, whatever type the layers compute in.
+    assert_gradients_equal_autodiff(
+        lambda training: layer(*arguments, mask, training=training),
+        sources,
+        compiled,
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+def run_toy(step, sources, training, constants=()):
+    """A loop over a step of one input, with one tensor in its state."""
+    inputs, state = sources
+    return recur(step, [inputs], [state], constants, dtypes=[tf.float64], training=training)
+
+
+@COMPILED
+def test_a_kernel_used_twice_in_a_step_gets_the_sum_of_both_gradients(compiled):
+    kernel, sources = variable(UNITS, UNITS), [draw(STEPS, ROWS, UNITS), draw(ROWS, UNITS)]
+
+    def step(parameters, inputs, state):
+        hidden = tf.tanh(inputs[0] + parameters.multiply(state[0], kernel))
+        return (parameters.multiply(hidden, kernel),), [hidden]
+
+    assert_gradients_equal_autodiff(
+        lambda training: run_toy(step, sources, training),
+        [*sources, kernel.value],
+        compiled,
+        rtol=1e-12,
+    )
+
+
+@COMPILED
+def test_a_constant_used_in_products_and_elsewhere_gets_the_sum_of_all_gradients(compiled):
+    matrices, vector = draw(ROWS, UNITS, UNITS), variable(UNITS)
+    sources = [draw(STEPS, ROWS, UNITS), draw(ROWS, UNITS)]
+
+    def step(parameters, inputs, state, matrices):
+        bias = parameters.value(vector) * parameters.value(vector)
+        rows = (state[0] + bias)[:, None]
+        rows = parameters.multiply_rows(tf.tanh(rows), matrices)
+        rows = parameters.multiply_rows(tf.tanh(rows), matrices, transpose=True)
+        hidden = tf.tanh(inputs[0] + rows[:, 0]) * tf.reduce_sum(matrices, axis=1)
+        return (hidden,), [hidden]
+
+    assert_gradients_equal_autodiff(
+        lambda training: run_toy(step, sources, training, [matrices]),
+        [*sources, matrices, vector.value],
+        compiled,
+        rtol=1e-12,
+    )
+
+
+@COMPILED
+def test_a_tensor_given_as_two_constants_gets_the_sum_of_both_gradients(compiled):
+    """As the memory is, where queries are compared with the memory itself."""
+    matrices, sources = draw(ROWS, UNITS, UNITS), [draw(STEPS, ROWS, UNITS), draw(ROWS, UNITS)]
+
+    def step(parameters, inputs, state, keys, memory):
+        rows = parameters.multiply_rows(state[0][:, None], keys, transpose=True)
+        hidden = tf.tanh(inputs[0] + parameters.multiply_rows(rows, memory)[:, 0])
+        return (hidden,), [hidden]
+
+    assert_gradients_equal_autodiff(
+        lambda training: run_toy(step, sources, training, [matrices, matrices]),
+        [*sources, matrices],
+        compiled,
+        rtol=1e-12,
+    )
+
+
+def test_a_kernel_that_is_also_read_as_a_vector_gets_the_sum_of_both_gradients():
+    kernel, sources = variable(UNITS, UNITS), [draw(STEPS, ROWS, UNITS), draw(ROWS, UNITS)]
+
+    def step(parameters, inputs, state):
+        hidden = tf.tanh(inputs[0] + parameters.multiply(state[0], kernel))
+        return (hidden * tf.reduce_sum(parameters.value(kernel), axis=0),), [hidden]
+
+    assert_gradients_equal_autodiff(
+        lambda training: run_toy(step, sources, training), [*sources, kernel.value], rtol=1e-12
+    )
+
+
+def test_a_product_that_nothing_depends_on_has_a_gradient_of_zero():
+    kernel, sources = variable(UNITS, UNITS), [draw(STEPS, ROWS, UNITS), draw(ROWS, UNITS)]
+
+    def step(parameters, inputs, state):
+        parameters.multiply(state[0], kernel)
+        return (tf.tanh(inputs[0]),), [state[0]]
+
+    (_, gradients), _ = gradients_of(
+        lambda training: run_toy(step, sources, training), [*sources, kernel.value]
+    )
+    np.testing.assert_array_equal(gradients[2], np.zeros((UNITS, UNITS)))
+
+
+@COMPILED
+@pytest.mark.parametrize("what", ["a variable", "float64"])
+def test_a_step_that_reads_what_it_was_not_given_is_refused_while_training(what, compiled):
+    """It would get no gradient."""
+    kernel, large = variable(UNITS, UNITS), draw(UNITS, UNITS)
+    sources = [draw(STEPS, ROWS, UNITS), draw(ROWS, UNITS)]
+
+    def step(parameters, inputs, state):
+        return (inputs[0] @ (kernel.value if what == "a variable" else large),), state
+
+    def run(training):
+        function = tf.function(run_toy, autograph=False) if compiled else run_toy
+        return function(step, sources, training)
+
+    run(False)
+    with pytest.raises(ValueError, match=f"its parameters.*no gradient: {what}"):
+        run(True)
+
+
+def test_a_step_that_multiplies_in_another_order_is_refused():
+    """Only the order tells one product from another."""
+    kernels = [variable(UNITS, UNITS), variable(UNITS, UNITS)]
+    sources = [draw(STEPS, ROWS, UNITS), draw(ROWS, UNITS)]
+
+    def step(parameters, inputs, state):
+        kernels.reverse()
+        for kernel in kernels:
+            parameters.multiply(state[0], kernel)
+        return (inputs[0],), state
+
+    with pytest.raises(ValueError, match="the same order"):
+        run_toy(step, sources, training=True)
+
+
+def test_the_backward_pass_computes_no_product_of_the_forward_pass_again(monkeypatch):
+    """Each product has one product for the gradient of its inputs, and one after the loop."""
+    layer, width = decoder("gru", "bahdanau", 1)
+    arguments = tensors("gru", "bahdanau", 1, width)
+    products = []
+    matrix_product = recording.matrix_product
     monkeypatch.setattr(
-        recurrence,
-        "_multiply",
-        lambda *factors: multiplied.append(factors) or multiply(*factors),
+        recording,
+        "matrix_product",
+        lambda *factors: products.append(factors) or matrix_product(*factors),
     )
     with tf.GradientTape() as tape:
-        outputs, *_ = made(*given, mask, training=True)
+        outputs, *_ = layer(*arguments, tf.ones([ROWS, LENGTH], tf.bool), training=True)
         loss = tf.reduce_sum(outputs)
-    forth = len(multiplied)
-    tape.gradient(loss, [weight.value for weight in made.weights])
-    assert forth > 0 and len(multiplied) == 2 * forth
+    surveyed = 3  # products with kernels; of the memory the survey uses another function
+    forward = len(products) - surveyed
+    tape.gradient(loss, [weight.value for weight in layer.weights])
+    assert forward == STEPS * 4 and len(products) == surveyed + 2 * forward
 
 
-def test_what_is_kept_grows_with_the_length_alone(monkeypatch):
-    """Nothing as wide as the attention is kept for every pair of target and source positions."""
-    made, width = decoder("gru", "bahdanau", 1)
-    given = tensors("gru", "bahdanau", 1, width)
-    kept, forward = [], recurrence._Loop.forward
+def test_saved_activations_grow_with_the_length_alone(monkeypatch):
+    """Nothing as wide as the attention is saved for every pair of target and source positions."""
+    layer, width = decoder("gru", "bahdanau", 1)
+    arguments = tensors("gru", "bahdanau", 1, width)
+    saved, forward = [], recurrence._Loop.forward
 
-    def watched(self, *parts, **options):
-        found = forward(self, *parts, **options)
-        kept.extend(array.stack() for array in found[2])
-        return found
+    def watch(self, operands, saves):
+        results = forward(self, operands, saves)
+        saved.extend(array.stack() for arrays in results[2] for array in arrays)
+        return results
 
-    monkeypatch.setattr(recurrence._Loop, "forward", watched)
-    made(*given, tf.ones([2, 5], tf.bool), training=True)
-    assert len(kept) > 3 and all(each.shape[0] == 4 for each in kept)
-    assert max(tf.size(each) for each in kept) < 4 * 2 * 5 * UNITS
+    monkeypatch.setattr(recurrence._Loop, "forward", watch)
+    layer(*arguments, tf.ones([ROWS, LENGTH], tf.bool), training=True)
+    assert len(saved) == 1 + 2 * 4 and all(tensor.shape[0] == STEPS for tensor in saved)
+    assert max(tf.size(tensor) for tensor in saved) < STEPS * ROWS * LENGTH * UNITS

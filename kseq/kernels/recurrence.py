@@ -1,323 +1,314 @@
 """A loop over steps with a backward pass of its own.
 
-Autodiff of a loop keeps every tensor of every step, adds the gradient of every kernel up step by
-step, and converts all kernels in every step. Here a step keeps its state, and what went into the
-large products and came out of them; all else is made anew on the way back. The gradients of the
-kernels are one product each, behind the loop.
+Autodiff of a loop saves every tensor of every step, adds up the gradient of every kernel step by
+step, and casts all kernels in every step. Here a step saves only its state, and the inputs and
+outputs of its large products; the backward pass computes everything else again. The gradient of
+each kernel is one product after the loop.
 """
 
-import contextlib
-import contextvars
+import typing
 
 import keras
 import tensorflow as tf
 
-_products = contextvars.ContextVar("products", default=None)
+from kseq.kernels.lists import choose, make_arrays, split, spread, write
+from kseq.kernels.parameters import precise
+from kseq.kernels.recording import Operands, Recording, Replay, Survey
 
 
-def product(inputs, kernel):
-    """Multiplies, within a step.
-
-    Args:
-        inputs: `[..., I]`.
-        kernel: A Keras variable `[I, O]`; each is used once in a step.
-
-    Returns:
-        `[..., O]`, float32 at least; within a loop multiplied in the type of its inputs, outside
-        in that of `inputs` or of the kernel, whichever is smaller.
-    """
-    products = _products.get()
-    if products is not None and kernel.path in products.names:
-        return precise(products.multiply(inputs, kernel.path))
-    factors = inputs, kernel.value
-    smaller = min((factor.dtype for factor in factors), key=lambda dtype: dtype.size)
-    return precise(_multiply(*(tf.cast(factor, smaller) for factor in factors)))
-
-
-def precise(tensor):
-    """A tensor in float32 at least: in what is summed up, or squashed, step by step."""
-    return tf.cast(tensor, keras.backend.result_type(tensor.dtype, "float32"))
-
-
-def batch_product(inputs, constant, name, transpose=False):
-    """Multiplies every row with a matrix of its own, within a step.
-
-    Args:
-        inputs: `[B, Q, I]`.
-        constant: One of the constants of the loop: `[B, I, O]`, or transposed `[B, O, I]`.
-        name: Its name; each is used once in a step.
-        transpose: Whether it is transposed.
-
-    Returns:
-        `[B, Q, O]`.
-    """
-    products = _products.get()
-    if products is not None and name in products.names:
-        return products.multiply(inputs, name, constant, transpose)
-    return tf.matmul(inputs, constant, transpose_b=transpose)
-
-
-def dense(layer, inputs):
-    """A `keras.layers.Dense`, within a step."""
-    outputs = product(inputs, layer.kernel)
-    if layer.use_bias:
-        outputs += tf.cast(layer.bias.value, outputs.dtype)
-    return layer.activation(outputs)
-
-
-def recur(step, inputs, state, constants, kernels, vectors, batched, dtypes, keeps):
+def recur(step, inputs, state, constants, *, dtypes, training):
     """Runs a step over all inputs.
 
     Args:
-        step: A function of inputs (a list of `[N, ...]`), a state and constants to outputs (a
-            tuple of tensors `[N, ...]`) and the new state.
-        inputs: What every step reads: a list of `[T, N, ...]`.
-        state: The state before the first step, nested tensors `[N, ...]`.
-        constants: What all steps read: a dict of tensors.
-        kernels: The Keras variables of the step that `product` multiplies with.
-        vectors: All its other Keras variables.
-        batched: Names of the constants that `batch_product` multiplies with, and nothing else.
+        step: A function of `Parameters`, inputs (a list of `[N, ...]`), a state and the constants,
+            which returns outputs (a tuple of tensors `[N, ...]`) and the new state. It reads every
+            variable through the parameters, and multiplies in the same order in every call.
+        inputs: A list of tensors `[T, N, ...]`, of which each step reads one slice.
+        state: The state before the first step, a nest of tensors `[N, ...]`.
+        constants: Tensors that every step reads, such as the memory. For what is multiplied by
+            them in `Parameters.multiply_rows`, their gradient is computed after the loop.
         dtypes: Types of the outputs.
-        keeps: Whether to keep what the backward pass needs: while training.
+        training: Whether to save what the backward pass needs.
 
     Returns:
-        Outputs of all steps, a list of `[T, N, ...]`, and the last state.
+        The outputs of all steps, a list of `[T, N, ...]`, and the last state.
+
+    Raises:
+        ValueError: While training, the step reads a variable or a real-valued tensor that it was
+            not given, and that would get no gradient.
     """
-    loop = _Loop(step, state, list(constants), kernels, vectors, batched, dtypes)
-    leaves = keras.tree.flatten(state)
-    weights = [variable.value for variable in (*kernels, *vectors)]
-    given = [inputs, leaves, list(constants.values()), weights]
-    if not keeps:
-        outputs, leaves, _ = loop.forward(*given, keeps=False)
-        return outputs, keras.tree.pack_sequence_as(state, leaves)
+    loop = _Loop(step, inputs, state, constants, dtypes)
+    if training:
+        outputs, last = loop.run_with_gradient()
+    else:
+        outputs, last, _ = loop.forward(loop.operands, saves=False)
+    return outputs, keras.tree.pack_sequence_as(state, last)
 
-    @tf.custom_gradient
-    def run(*tensors):
-        parts = split(tensors, *map(len, given))
-        outputs, last, kept = loop.forward(*parts, keeps=True)
 
-        def gradient(*upstream):
-            return loop.backward(*parts, kept, *split(upstream, len(outputs), len(last)))
+class _Saved(typing.NamedTuple):
+    """What the steps of a forward pass save: three lists of `tf.TensorArray`."""
 
-        return [*outputs, *last], gradient
-
-    outputs, leaves = split(run(*sum(map(list, given), [])), len(dtypes), len(leaves))
-    return outputs, keras.tree.pack_sequence_as(state, leaves)
+    states: list
+    product_inputs: list
+    product_outputs: list
 
 
 class _Loop:
-    """A step as a function of flat lists of tensors, and the loops over it; see `recur`."""
+    """A step and everything that it reads; arguments as in `recur`."""
 
-    def __init__(self, step, state, names, kernels, vectors, batched, dtypes):
-        self._step = step
-        self._state = state
-        self._names = names
-        self._paths = [kernel.path for kernel in kernels]
-        self._vectors = vectors
-        self._batched = batched
-        self._dtypes = dtypes
+    def __init__(self, step, inputs, state, constants, dtypes):
+        self._step, self._state, self._dtypes = step, state, dtypes
+        self._survey_step(inputs, constants)
+        self.operands = Operands(
+            inputs=list(inputs),
+            state=keras.tree.flatten(state),
+            # Copies, so that one tensor given twice is two constants, as it is for the survey.
+            constants=[tf.identity(tensor) for tensor in constants],
+            kernels=[kernel.value for kernel in self._survey.kernels],
+            vectors=[variable.value for variable in self._survey.vectors],
+        )
 
-    def forward(self, inputs, leaves, constants, weights, keeps):
-        """Outputs, the last leaves of the state, and arrays of what is kept: leaves, products."""
-        kernels, vectors = self._cast(weights, inputs[0].dtype)
+    def run_with_gradient(self):
+        """Outputs and the last state, flat, with the gradient that the loop computes itself."""
+        _refuse(self._captures)
 
-        def body(time, leaves, arrays):
-            products = _Products(kernels, self._batched)
-            now = [each[time] for each in inputs]
-            outputs, new = self._run(now, leaves, constants, vectors, products)
-            kept = [*leaves, *products.inputs, *products.outputs] if keeps else []
-            return time + 1, new, written(arrays, time, [*outputs, *kept])
+        @tf.custom_gradient
+        def run(*tensors):
+            operands = tf.nest.pack_sequence_as(self.operands, tensors)
+            outputs, last, saved = self.forward(operands, saves=True)
 
-        dtypes = list(self._dtypes)
-        if keeps:
-            dtypes += [leaf.dtype for leaf in leaves]
-            dtypes += 2 * [inputs[0].dtype] * (len(kernels) + len(self._batched))
-        length = tf.shape(inputs[0])[0]
-        _, leaves, arrays = tf.while_loop(
+            def gradient(*upstream):
+                parts = split(upstream, len(outputs), len(last))
+                return tf.nest.flatten(self.backward(operands, saved, *parts))
+
+            return [*outputs, *last], gradient
+
+        results = run(*tf.nest.flatten(self.operands))
+        return split(results, len(self._dtypes), len(self.operands.state))
+
+    def forward(self, operands, saves):
+        """Runs all steps.
+
+        Args:
+            operands: `Operands` of the loop.
+            saves: Whether to save what `backward` needs.
+
+        Returns:
+            Outputs `[T, N, ...]`, the last state, flat, and `_Saved`, empty unless asked for.
+        """
+        kernels = _cast(operands.kernels, operands.inputs[0].dtype)
+
+        def body(time, state, arrays):
+            inputs = [tensor[time] for tensor in operands.inputs]
+            step = operands._replace(inputs=inputs, state=state, kernels=kernels)
+            recording = Recording(self._survey, step)
+            outputs, new_state = self._run_step(recording, step)
+            saved = [*state, *recording.inputs, *recording.outputs] if saves else []
+            return time + 1, new_state, write(arrays, time, [*outputs, *saved])
+
+        dtypes, counts = list(self._dtypes), [0, 0, 0]
+        if saves:
+            counts = [len(operands.state), *2 * [len(self._survey.products)]]
+            dtypes += [tensor.dtype for tensor in operands.state]
+            dtypes += 2 * self._product_dtypes(operands)
+        length = tf.shape(operands.inputs[0])[0]
+        _, last, arrays = tf.while_loop(
             lambda time, *_: time < length,
             body,
-            (tf.constant(0), list(leaves), arrays_of(dtypes, length)),
+            (tf.constant(0), operands.state, make_arrays(dtypes, length)),
         )
-        count = len(self._dtypes)
-        return [array.stack() for array in arrays[:count]], leaves, arrays[count:]
+        outputs, *saved = split(arrays, len(self._dtypes), *counts)
+        return [array.stack() for array in outputs], last, _Saved(*saved)
 
-    def backward(self, inputs, leaves, constants, weights, kept, upstream, last):
-        """Gradients of all that `forward` was given; None for what is no real number."""
-        kernels, vectors = self._cast(weights, inputs[0].dtype)
-        kernels = {path: tf.transpose(kernel) for path, kernel in kernels.items()}
-        count = len(kernels) + len(self._batched)
-        states, read, made = split(kept, len(leaves), count, count)
-        is_real = [leaf.dtype.is_floating for leaf in leaves]
-        is_added = [name not in self._batched for name in self._names]
-        transposed = set()
+    def backward(self, operands, saved, upstream, last):
+        """Computes the gradient of everything that `forward` reads.
+
+        Args:
+            operands: `Operands` of the forward pass.
+            saved: `_Saved` of the forward pass.
+            upstream: Gradients of the outputs, `[T, N, ...]`.
+            last: Gradients of the last state, flat.
+
+        Returns:
+            `Operands` of gradients; None for what is not real-valued.
+        """
+        is_real = [tensor.dtype.is_floating for tensor in operands.state]
+        kernels = [
+            tf.transpose(kernel) for kernel in _cast(operands.kernels, operands.inputs[0].dtype)
+        ]
+        summed = self._summed(operands)
 
         def body(time, later, totals, arrays):
-            products = _Products(kernels, self._batched, [array.read(time) for array in made])
-            now = [[each[time] for each in inputs], [array.read(time) for array in states]]
-            now += [[tf.identity(each) for each in part] for part in (constants, vectors)]
-            sources = [now[0], _those(is_real, now[1]), _those(is_added, now[2]), now[3]]
-            with tf.GradientTape() as tape:
-                tape.watch(sources)
-                outputs, new = self._run(*now, products)
-            found = tape.gradient(
-                [*outputs, *_those(is_real, new)],
-                sources,
-                [*(each[time] for each in upstream), *later],
-                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            # Copies, as the tape would not tell a constant of this step from that of the loop.
+            step = Operands(
+                [tensor[time] for tensor in operands.inputs],
+                [array.read(time) for array in saved.states],
+                [tf.identity(tensor) for tensor in operands.constants],
+                kernels,
+                [tf.identity(tensor) for tensor in operands.vectors],
             )
-            for gradient, leaf in zip(found[1], later):
-                gradient.set_shape(leaf.shape)
+            outputs = [array.read(time) for array in saved.product_outputs]
+            replay = Replay(self._survey, step, outputs)
+            of_inputs, earlier, of_summed = self._differentiate(
+                replay, step, [tensor[time] for tensor in upstream], later
+            )
             totals = [
-                total + tf.cast(more, total.dtype)
-                for total, more in zip(totals, [*found[2], *found[3]])
+                total + tf.cast(gradient, total.dtype) for total, gradient in zip(totals, of_summed)
             ]
-            transposed.update(products.transposed)
-            arrays = written(arrays, time, [*found[0], *products.upstream])
-            return time - 1, found[1], totals, arrays
+            return time - 1, earlier, totals, write(arrays, time, [*of_inputs, *replay.upstream])
 
-        length = tf.shape(inputs[0])[0]
-        added = [*_those(is_added, constants), *vectors]
-        dtypes = [each.dtype for each in inputs] + [inputs[0].dtype] * count
+        length = tf.shape(operands.inputs[0])[0]
+        dtypes = [tensor.dtype for tensor in operands.inputs] + self._product_dtypes(operands)
         _, first, totals, arrays = tf.while_loop(
             lambda time, *_: time >= 0,
             body,
             (
                 length - 1,
-                _those(is_real, last),
-                [precise(tf.zeros_like(each)) for each in added],
-                arrays_of(dtypes, length),
+                choose(is_real, last),
+                [precise(tf.zeros_like(tensor)) for tensor in summed],
+                make_arrays(dtypes, length),
             ),
         )
-        totals = iter(tf.cast(total, each.dtype) for total, each in zip(totals, added))
-        first = iter(first)
-        stacked = [array.stack() for array in arrays]
-        pairs = [(array.stack(), up) for array, up in zip(read, stacked[len(inputs) :])]
-        of_batches = {
-            name: _batch_gradient(*pair, name in transposed)
-            for name, pair in zip(self._batched, pairs[len(kernels) :])
-        }
-        return [
-            *stacked[: len(inputs)],
-            *(next(first) if real else None for real in is_real),
-            *(of_batches[name] if name in of_batches else next(totals) for name in self._names),
-            *(
-                _kernel_gradient(*pair, kernel)
-                for pair, kernel in zip(pairs, weights[: len(kernels)])
-            ),
-            *totals,
+        totals = [tf.cast(total, tensor.dtype) for total, tensor in zip(totals, summed)]
+        inputs, product_upstream = split(
+            [array.stack() for array in arrays], len(operands.inputs), len(self._survey.products)
+        )
+        product_inputs = [array.stack() for array in saved.product_inputs]
+        constants, kernels, vectors = self._add_up(
+            operands, totals, zip(product_inputs, product_upstream)
+        )
+        return Operands(inputs, spread(is_real, first), constants, kernels, vectors)
+
+    def _survey_step(self, inputs, constants):
+        """Lists what the step reads, by tracing it once on tensors without values."""
+
+        def trace(inputs, state, constants):
+            self._survey = Survey(constants)
+            step = Operands(inputs, keras.tree.flatten(state), constants, [], [])
+            real = [tensor for tensor in constants if tensor.dtype.is_floating]
+            with tf.GradientTape() as tape:
+                tape.watch(real)
+                outputs, new_state = self._run_step(self._survey, step)
+            results = [tensor for tensor in (*outputs, *new_state) if tensor.dtype.is_floating]
+            gradients = iter(tape.gradient(results, real))
+            self._is_summed = [
+                tensor.dtype.is_floating and next(gradients) is not None for tensor in constants
+            ]
+
+        specs = [tf.TensorSpec(tensor.shape[1:], tensor.dtype) for tensor in inputs]
+        others = keras.tree.map_structure(
+            lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), (self._state, constants)
+        )
+        graph = tf.function(trace, autograph=False).get_concrete_function(specs, *others).graph
+        self._captures = [
+            "a variable" if tensor.dtype == tf.resource else f"{tensor.dtype.name}{tensor.shape}"
+            for tensor, _ in graph.captures
+            if tensor.dtype.is_floating or tensor.dtype == tf.resource
         ]
 
-    def _cast(self, weights, dtype):
-        """Kernels by path, in the type of the products, and the vectors as they are."""
-        kernels, vectors = split(weights, len(self._paths), len(self._vectors))
-        return {path: tf.cast(each, dtype) for path, each in zip(self._paths, kernels)}, vectors
-
-    def _run(self, inputs, leaves, constants, vectors, products):
-        state = keras.tree.pack_sequence_as(self._state, leaves)
-        constants = dict(zip(self._names, constants))
-        mapping = list(zip(self._vectors, vectors))
-        with products.used(), keras.StatelessScope(state_mapping=mapping):
-            outputs, state = self._step(inputs, state, constants)
+    def _run_step(self, parameters, step):
+        """Runs one step; returns lists of its outputs and of the new state, flat."""
+        state = keras.tree.pack_sequence_as(self._state, step.state)
+        outputs, state = self._step(parameters, step.inputs, state, *step.constants)
         return list(outputs), keras.tree.flatten(state)
 
+    def _differentiate(self, replay, step, upstream, later):
+        """Gradients of one step.
 
-class _Products:
-    """The large products of one step.
+        Args:
+            replay: `Replay`.
+            step: `Operands` of the step.
+            upstream: Gradients of the outputs of the step.
+            later: Gradients of the new state, of what is real-valued in it.
+
+        Returns:
+            Three lists: gradients of the inputs, of the real-valued state, and of what all steps
+            share and read outside a product.
+        """
+        is_real = [tensor.dtype.is_floating for tensor in step.state]
+        sources = [step.inputs, choose(is_real, step.state), self._summed(step)]
+        with tf.GradientTape() as tape:
+            tape.watch(sources)
+            outputs, new_state = self._run_step(replay, step)
+        gradients = tape.gradient(
+            [*outputs, *choose(is_real, new_state)],
+            sources,
+            [*upstream, *later],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        for gradient, tensor in zip(gradients[1], later):
+            gradient.set_shape(tensor.shape)
+        return gradients
+
+    def _summed(self, operands):
+        """The tensors whose gradient is a sum over the steps: constants, then vectors."""
+        return [*choose(self._is_summed, operands.constants), *operands.vectors]
+
+    def _add_up(self, operands, totals, factors):
+        """Gradients of constants, kernels and vectors, three lists.
+
+        Args:
+            operands: `Operands` of the loop.
+            totals: Sums over the steps, as `_summed` orders them.
+            factors: Inputs and upstream gradients of each product, pairs of `[T, N, ...]`.
+        """
+        of_constants, vectors = split(totals, sum(self._is_summed), len(operands.vectors))
+        constants = spread(self._is_summed, of_constants)
+        kernels = [None] * len(operands.kernels)
+        for product, (inputs, upstream) in zip(self._survey.products, factors):
+            if product.is_kernel:
+                matrices, gradients = operands.kernels, kernels
+                gradient = _kernel_gradient(inputs, upstream)
+            else:
+                matrices, gradients = operands.constants, constants
+                gradient = _rows_gradient(inputs, upstream, product.transpose)
+            gradient = tf.cast(gradient, matrices[product.place].dtype)
+            before = gradients[product.place]
+            gradients[product.place] = gradient if before is None else before + gradient
+        return constants, kernels, vectors
+
+    def _product_dtypes(self, operands):
+        """The type of the inputs and the output of each product."""
+        return [
+            operands.inputs[0].dtype
+            if product.is_kernel
+            else operands.constants[product.place].dtype
+            for product in self._survey.products
+        ]
+
+
+def _refuse(captures):
+    """Raises an error for tensors that a step reads without being given them."""
+    if captures:
+        raise ValueError(
+            "expected a step that reads its variables through its parameters, and other tensors "
+            "from its constants; received one that reads these itself, which would get no "
+            f"gradient: {', '.join(captures)}"
+        )
+
+
+def _kernel_gradient(inputs, upstream):
+    """`Σ xᵀ y` over all steps and rows, `[I, O]`, for `[T, N, ..., I]` and `[T, N, ..., O]`."""
+    rows, columns = (tf.reshape(tensor, [-1, tensor.shape[-1]]) for tensor in (inputs, upstream))
+    return tf.matmul(rows, columns, transpose_a=True)
+
+
+def _rows_gradient(inputs, upstream, transposed):
+    """`Σ xᵀ y` over all steps, for every row, `[B, I, O]`; transposed, `Σ yᵀ x`.
 
     Args:
-        kernels: Tensors `[I, O]` by the path of their variable; on the way back `[O, I]`.
-        batched: Names of constants that rows are multiplied with.
-        outputs: What the products gave on the way forth, while going back.
+        inputs: `[T, B, Q, I]`.
+        upstream: `[T, B, Q, O]`.
+        transposed: Whether the matrix was.
     """
-
-    def __init__(self, kernels, batched, outputs=None):
-        self.kernels = kernels
-        self.names = [*kernels, *batched]
-        self._goes_back = outputs is not None
-        self.transposed = set()
-        self._inputs, self._upstream = {}, {}
-        self._outputs = dict(zip(self.names, outputs)) if self._goes_back else {}
-
-    @contextlib.contextmanager
-    def used(self):
-        """Makes `product` and `batch_product` multiply here."""
-        token = _products.set(self)
-        try:
-            yield
-        finally:
-            _products.reset(token)
-
-    def multiply(self, inputs, name, matrix=None, transpose=False):
-        """The product, or what it was; notes what went in and out, or its gradient."""
-        matrix = self.kernels.get(name, matrix)
-        inputs = tf.cast(inputs, matrix.dtype)
-        if transpose:
-            self.transposed.add(name)
-        if not self._goes_back:
-            self._inputs[name] = inputs
-            self._outputs[name] = _multiply(inputs, matrix, transpose)
-            return self._outputs[name]
-
-        @tf.custom_gradient
-        def known(inputs):
-            def gradient(upstream):
-                self._upstream[name] = upstream
-                return _multiply(upstream, matrix, not (transpose or name in self.kernels))
-
-            return tf.identity(self._outputs[name]), gradient
-
-        return known(inputs)
-
-    @property
-    def inputs(self):
-        return [self._inputs[name] for name in self.names]
-
-    @property
-    def outputs(self):
-        return [self._outputs[name] for name in self.names]
-
-    @property
-    def upstream(self):
-        return [self._upstream[name] for name in self.names]
-
-
-def _multiply(inputs, matrix, transpose=False):
-    if inputs.shape.rank == matrix.shape.rank:
-        return tf.matmul(inputs, matrix, transpose_b=transpose)
-    rows = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), matrix, transpose_b=transpose)
-    return tf.reshape(rows, tf.concat([tf.shape(inputs)[:-1], rows.shape[1:]], axis=0))
-
-
-def _kernel_gradient(inputs, upstream, kernel):
-    """`Σ xᵀ y` over all steps and rows, for what is `[T, N, ...]`."""
-    rows, columns = (tf.reshape(each, [-1, each.shape[-1]]) for each in (inputs, upstream))
-    return tf.cast(tf.matmul(rows, columns, transpose_a=True), kernel.dtype)
-
-
-def _batch_gradient(inputs, upstream, transposed):
-    """`Σ xᵀ y`, or `Σ yᵀ x`, over all steps for every row, for what is `[T, B, Q, ...]`."""
     rows, columns = (
-        tf.reshape(tf.transpose(each, [1, 0, 2, 3]), [tf.shape(each)[1], -1, tf.shape(each)[-1]])
-        for each in (inputs, upstream)
+        tf.reshape(
+            tf.transpose(tensor, [1, 0, 2, 3]), [tf.shape(tensor)[1], -1, tf.shape(tensor)[-1]]
+        )
+        for tensor in (inputs, upstream)
     )
     return tf.matmul(*((columns, rows) if transposed else (rows, columns)), transpose_a=True)
 
 
-def split(things, *counts):
-    """Lists of so many things each."""
-    things = iter(things)
-    return [[next(things) for _ in range(count)] for count in counts]
-
-
-def _those(chosen, things):
-    return [thing for is_chosen, thing in zip(chosen, things) if is_chosen]
-
-
-def arrays_of(dtypes, length):
-    """Where a loop writes what so many steps make."""
-    return [tf.TensorArray(dtype, length, clear_after_read=False) for dtype in dtypes]
-
-
-def written(arrays, time, tensors):
-    """The arrays of a loop with what one of its steps made."""
-    return [array.write(time, tensor) for array, tensor in zip(arrays, tensors)]
+def _cast(tensors, dtype):
+    return [tf.cast(tensor, dtype) for tensor in tensors]

@@ -1,14 +1,15 @@
-"""Attention mechanisms: queries and a memory in, contexts and the weights out."""
+"""Attention mechanisms: from queries and a memory to contexts and attention weights."""
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from kseq.kernels.recurrence import batch_product, dense, precise
+from kseq.kernels.dense import Dense
+from kseq.kernels.parameters import PLAIN, precise
 
 
 def masked_softmax(energies, mask):
-    """Softmax over the last axis, in float32, with exactly 0 where there is padding.
+    """Softmax over the last axis, in float32, and exactly 0 on padding.
 
     Args:
         energies: `[..., S]`.
@@ -25,75 +26,94 @@ class Attention(keras.layers.Layer):
     """What all mechanisms share: energies, weights, and the weighted sum of the memory.
 
     The queries of several hypotheses may share a memory: with B memories and N = B·K rows of
-    queries, row `b·K + k` reads memory `b`.
+    queries, row `b·K + k` reads memory `b`, and Q = K·T queries read one memory.
 
-    A mechanism may remember something from step to step, its progress: a list of tensors
-    `[N, ...]`, empty for most.
+    A mechanism may carry something from step to step, its attention state: a list of tensors
+    `[N, ...]`; most have none, `()`.
 
     Masking: the mask is an argument; padding gets a weight of exactly 0.
     """
 
-    multiplies_keys = True
-
     def __init__(self, **kwargs):
-        # Keras would cast the progress, which is float32, too.
+        # Keras would also cast the attention state, which stays float32.
         super().__init__(autocast=False, **kwargs)
 
-    def call(self, query, keys, memory, mask, progress=()):
+    def call(self, query, keys, memory, mask, state=(), parameters=PLAIN):
         """Reads the memory.
 
         Args:
             query: Decoder states `[N, T, H]`.
-            keys: What energies are made of, `[B, S, A]`: the memory, projected or as it is.
+            keys: What queries are compared with, `[B, S, A]`: the memory or its projection.
             memory: Encoder outputs `[B, S, D]`.
             mask: Whether a source position is real, boolean `[B, S]`.
-            progress: What the mechanism remembers of the steps before.
+            state: The attention state before the first of the T steps.
+            parameters: `Parameters` of the step, inside a loop.
 
         Returns:
-            Contexts `[N, T, D]`, weights, float32 `[N, T, S]`, and the new progress.
+            Contexts `[N, T, D]`, weights, float32 `[N, T, S]`, and the new attention state.
         """
         memory, keys = ops.cast(memory, self.compute_dtype), self.cast_keys(keys)
         batch = ops.shape(memory)[0]
         rows, length = ops.shape(query)[0], ops.shape(query)[1]
-        # All queries of a source side by side, whatever hypothesis and step they belong to.
+        # All queries of a source next to one another, whatever hypothesis and step they are of.
         shared = rows // ops.maximum(batch, 1) * length
         queries = ops.reshape(query, (batch, shared, query.shape[-1]))
-        aligned = self.align_progress(progress, (batch, shared), length)
-        weights = self.weigh(queries, keys, ops.expand_dims(mask, 1), *aligned)
-        context = batch_product(ops.cast(weights, memory.dtype), memory, "memory")
+        aligned = self.align_state(state, (batch, shared), length)
+        weights = self.weigh(parameters, queries, keys, ops.expand_dims(mask, 1), aligned)
+        context = parameters.multiply_rows(weights, memory)
         context = ops.reshape(context, (-1, length, memory.shape[-1]))
         weights = ops.reshape(weights, (rows, length, ops.shape(memory)[1]))
-        return context, weights, self.advance(progress, weights)
+        return context, weights, self.advance(state, weights)
 
     def cast_keys(self, keys):
-        """Keys of the type that energies are made of."""
+        """Casts keys `[B, S, A]` to the type that energies are computed in."""
         return ops.cast(keys, self.compute_dtype)
 
-    def weigh(self, queries, keys, mask, *progress):
-        """Weights `[B, Q, S]` of queries `[B, Q, H]`; the mask is `[B, 1, S]`."""
-        return masked_softmax(self.energies(queries, keys, *progress), mask)
+    def weigh(self, parameters, queries, keys, mask, state):
+        """Computes attention weights.
 
-    def align_progress(self, progress, shape, length):
-        """The progress of each query: tensors `[B, Q, ...]` for `shape`, which is B and Q."""
+        Args:
+            parameters: `Parameters`.
+            queries: `[B, Q, H]`.
+            keys: `[B, S, A]`.
+            mask: `[B, 1, S]`.
+            state: The attention state of each query, as from `align_state`.
+
+        Returns:
+            Weights, float32 `[B, Q, S]`.
+        """
+        return masked_softmax(self.energies(parameters, queries, keys, state), mask)
+
+    def energies(self, parameters, queries, keys, state):
+        """Computes energies `[B, Q, S]`, the arguments of the softmax; arguments as in `weigh`."""
+        raise NotImplementedError
+
+    def align_state(self, state, shape, length):
+        """Gives each query its attention state.
+
+        Args:
+            state: The attention state before the first step, tensors `[N, ...]`.
+            shape: B and Q.
+            length: Number of steps T.
+
+        Returns:
+            A list of tensors `[B, Q, ...]`.
+        """
         return ()
 
-    def advance(self, progress, weights):
-        """The progress after steps with these weights."""
-        return list(progress)
-
-    def kernels(self):
-        """Variables that queries are multiplied with."""
-        return []
+    def advance(self, state, weights):
+        """Returns the attention state after steps with these weights `[N, T, S]`."""
+        return state
 
 
 @keras.saving.register_keras_serializable("kseq")
 class AdditiveAttention(Attention):
     """Additive attention, `e_j = v · tanh(W s + U h_j)`, `a = softmax(e)`, `c = Σ a_j h_j`.
 
-    Bahdanau et al. 2015 (arXiv 1409.0473), equations 5 and 6 and appendix A.1.2. It is the
-    score "concat" of Luong et al. 2015 (arXiv 1508.04025), equation 8, too, whose matrix is W
-    and U side by side. The keys `U h_j` do not hang on the query, so they are made once per
-    sentence, outside the layer.
+    Bahdanau et al. 2015 (arXiv 1409.0473), equations 5 and 6 and appendix A.1.2. It is also the
+    score "concat" of Luong et al. 2015 (arXiv 1508.04025), equation 8, whose matrix is W and U
+    next to each other. The keys `U h_j` do not depend on the query, so they are computed once for
+    each sentence, outside the layer.
 
     Args:
         units: Width A of keys and projected queries.
@@ -101,48 +121,48 @@ class AdditiveAttention(Attention):
     """
 
     query_bias = False
-    multiplies_keys = False
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
         self.units = units
-        self.query_projection = keras.layers.Dense(units, use_bias=self.query_bias, name="query")
+        self.query_projection = Dense(units, use_bias=self.query_bias, name="query")
 
     def build(self, query_shape):
+        """Creates W and v for queries `[N, T, H]`."""
         self.query_projection.build(query_shape)
         self.energy_vector = self.add_weight(name="energy", shape=(self.units, 1))
         self.built = True
 
     def cast_keys(self, keys):
-        # Sums and tanh are no faster in half precision, on a CPU slower.
+        """Casts keys `[B, S, A]` to float32: sums and tanh are no faster in half precision."""
         return precise(keys)
 
-    def energies(self, queries, keys, *progress):
-        queries = dense(self.query_projection, queries)
+    def energies(self, parameters, queries, keys, state):
+        """See `Attention.energies`."""
+        queries = self.query_projection.step(queries, parameters)
         hidden = ops.expand_dims(queries, 2) + ops.expand_dims(keys, 1)
-        hidden = ops.tanh(self.add_progress(hidden, *progress))
+        hidden = ops.tanh(self.add_state(parameters, hidden, state))
         rows = ops.reshape(hidden, (-1, self.units))
-        energies = ops.matmul(rows, ops.cast(self.energy_vector, hidden.dtype))
-        return tf.reshape(energies, tf.shape(hidden)[:-1])
+        vector = ops.cast(parameters.value(self.energy_vector), hidden.dtype)
+        return tf.reshape(ops.matmul(rows, vector), tf.shape(hidden)[:-1])
 
-    def kernels(self):
-        return [self.query_projection.kernel]
-
-    def add_progress(self, hidden):
-        """`[B, Q, S, A]`, before the tanh, with what the progress adds to it."""
+    def add_state(self, parameters, hidden, state):
+        """Adds what depends on the attention state to the tanh's argument `[B, Q, S, A]`."""
         return hidden
 
     def get_config(self):
+        """Returns the constructor's arguments."""
         return {**super().get_config(), "units": self.units}
 
 
 @keras.saving.register_keras_serializable("kseq")
 class CoverageAttention(AdditiveAttention):
-    """Additive attention that sees what was attended to before.
+    """Additive attention that sees what earlier steps attended to.
 
     See et al. 2017 (arXiv 1704.04368), equations 10 and 11: `e_j = v · tanh(U h_j + W s +
-    w cov_j + b)`, where the coverage `cov` is the sum of the weights of all steps before. It is
-    the progress, one float32 tensor `[N, S]`, and needs steps one by one: T must be 1.
+    w cov_j + b)`, where the coverage `cov` is the sum of the attention weights of all earlier
+    steps. The coverage is the attention state, one float32 tensor `[N, S]`. It needs steps one by
+    one: T must be 1.
 
     Args:
         units: Width A of keys and projected queries.
@@ -152,31 +172,35 @@ class CoverageAttention(AdditiveAttention):
     query_bias = True
 
     def build(self, query_shape):
+        """Creates W, v, b and w for queries `[N, T, H]`."""
         super().build(query_shape)
         self.coverage_vector = self.add_weight(name="coverage", shape=(1, self.units))
 
-    def align_progress(self, progress, shape, length):
-        (coverage,) = progress
+    def align_state(self, state, shape, length):
+        """Returns the coverage `[B, Q, S]`: see `Attention.align_state`."""
+        (coverage,) = state
         return [ops.reshape(coverage, (*shape, ops.shape(coverage)[-1]))]
 
-    def add_progress(self, hidden, coverage):
-        coverage = ops.expand_dims(ops.cast(coverage, hidden.dtype), -1)
-        return hidden + coverage * ops.cast(self.coverage_vector, hidden.dtype)
+    def add_state(self, parameters, hidden, state):
+        """Adds `w cov_j` to `[B, Q, S, A]`."""
+        coverage = ops.expand_dims(ops.cast(state[0], hidden.dtype), -1)
+        return hidden + coverage * ops.cast(parameters.value(self.coverage_vector), hidden.dtype)
 
-    def advance(self, progress, weights):
-        return [progress[0] + ops.squeeze(weights, 1)]
+    def advance(self, state, weights):
+        """Adds the weights `[N, 1, S]` to the coverage."""
+        return [state[0] + ops.squeeze(weights, 1)]
 
 
 @keras.saving.register_keras_serializable("kseq")
 class MultiplicativeAttention(Attention):
     """Dot products of query and keys, `e_j = s · k_j`.
 
-    Luong et al. 2015 (arXiv 1508.04025), equation 8: the score "dot" with the memory as keys,
-    "general", `s · W h_j`, with the projected memory. Scaled, the energies are divided by
-    `√H` (Vaswani et al. 2017, arXiv 1706.03762, section 3.2.1).
+    Luong et al. 2015 (arXiv 1508.04025), equation 8: the score "dot" with the memory as keys, and
+    "general", `s · W h_j`, with the projected memory. If scaled, energies are divided by `√H`
+    (Vaswani et al. 2017, arXiv 1706.03762, section 3.2.1).
 
     Args:
-        scaled: Whether energies are divided by the root of the query's width.
+        scaled: Whether energies are divided by the square root of the query's width.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
@@ -184,22 +208,24 @@ class MultiplicativeAttention(Attention):
         super().__init__(**kwargs)
         self.scaled = scaled
 
-    def energies(self, queries, keys):
+    def energies(self, parameters, queries, keys, state):
+        """See `Attention.energies`."""
         if self.scaled:
             queries = queries * queries.shape[-1] ** -0.5
-        return batch_product(ops.cast(queries, keys.dtype), keys, "keys", transpose=True)
+        return parameters.multiply_rows(queries, keys, transpose=True)
 
     def get_config(self):
+        """Returns the constructor's arguments."""
         return {**super().get_config(), "scaled": self.scaled}
 
 
 @keras.saving.register_keras_serializable("kseq")
 class LocalAttention(MultiplicativeAttention):
-    """Attention within a window of the source, `[p - D, p + D]`; outside weights are exactly 0.
+    """Attention within a window of the source, `[p - D, p + D]`; weights outside it are exactly 0.
 
-    Luong et al. 2015 (arXiv 1508.04025), section 3.2, with the score "general". Monotonic
-    (local-m), `p` is the number of the step, from 0; it stays at the last real position once
-    it is there. The progress is that number, one int32 tensor `[N]`.
+    Luong et al. 2015 (arXiv 1508.04025), section 3.2, with the score "general". In monotonic
+    attention (local-m) the centre `p` is the number of the step, from 0, and stays at the last
+    real position once it gets there. The attention state is that number, one int32 tensor `[N]`.
 
     Args:
         window: The half width D.
@@ -210,29 +236,43 @@ class LocalAttention(MultiplicativeAttention):
         super().__init__(**kwargs)
         self.window = window
 
-    def weigh(self, queries, keys, mask, *progress):
-        center = self.center(queries, _lengths(mask), *progress)
+    def weigh(self, parameters, queries, keys, mask, state):
+        """See `Attention.weigh`."""
+        center = self.center(parameters, queries, _lengths(mask), state)
         distance = ops.abs(_positions(mask) - center)
         mask = ops.logical_and(mask, distance <= self.window)
-        weights = masked_softmax(self.energies(queries, keys), mask)
+        weights = masked_softmax(self.energies(parameters, queries, keys, state), mask)
         return self.shape_window(weights, distance)
 
-    def align_progress(self, progress, shape, length):
-        steps = ops.expand_dims(progress[0], 1) + ops.arange(length)
+    def align_state(self, state, shape, length):
+        """Returns the number of the step, float32 `[B, Q, 1]`: see `Attention.align_state`."""
+        steps = ops.expand_dims(state[0], 1) + ops.arange(length)
         return [ops.cast(ops.reshape(steps, (*shape, 1)), "float32")]
 
-    def center(self, queries, lengths, step):
-        """The position `p` of each query, float32 `[B, Q, 1]`."""
-        return ops.minimum(step, lengths - 1.0)
+    def center(self, parameters, queries, lengths, state):
+        """Computes the centre `p` of the window of each query.
+
+        Args:
+            parameters: `Parameters`.
+            queries: `[B, Q, H]`.
+            lengths: Number of real source positions, float32 `[B, 1, 1]`.
+            state: The attention state of each query.
+
+        Returns:
+            float32 `[B, Q, 1]`.
+        """
+        return ops.minimum(state[0], lengths - 1.0)
 
     def shape_window(self, weights, distance):
-        """The weights, as they fall off with the distance from the window's centre."""
+        """Returns weights `[B, Q, S]`, reduced by their distance `[B, Q, S]` from the centre."""
         return weights
 
-    def advance(self, progress, weights):
-        return [progress[0] + ops.shape(weights)[1]]
+    def advance(self, state, weights):
+        """Adds the number of steps T of the weights `[N, T, S]`."""
+        return [state[0] + ops.shape(weights)[1]]
 
     def get_config(self):
+        """Returns the constructor's arguments."""
         return {**super().get_config(), "window": self.window}
 
 
@@ -242,7 +282,7 @@ class PredictiveLocalAttention(LocalAttention):
 
     Luong et al. 2015 (arXiv 1508.04025), equations 9 and 10: `p = S sigmoid(v · tanh(W s))`,
     and every weight is multiplied by `exp(-(j - p)² / (2σ²))`, `σ = D/2`. As in the paper the
-    products are not normalised again, so weights sum to 1 at most.
+    products are not normalised again, so weights sum to at most 1. There is no attention state.
 
     Args:
         units: Width of the layer that predicts the position.
@@ -252,39 +292,40 @@ class PredictiveLocalAttention(LocalAttention):
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
         self.units = units
-        self.position_projection = keras.layers.Dense(
-            units, use_bias=False, activation="tanh", name="position"
-        )
+        self.position_projection = Dense(units, use_bias=False, activation="tanh", name="position")
 
     def build(self, query_shape):
+        """Creates W and v for queries `[N, T, H]`."""
         self.position_projection.build(query_shape)
         self.position_vector = self.add_weight(name="position_energy", shape=(self.units, 1))
         self.built = True
 
-    def center(self, queries, lengths):
-        hidden = dense(self.position_projection, queries)
-        energies = ops.matmul(hidden, ops.cast(self.position_vector, hidden.dtype))
-        return lengths * ops.sigmoid(ops.cast(energies, "float32"))
-
-    def kernels(self):
-        return [self.position_projection.kernel]
+    def center(self, parameters, queries, lengths, state):
+        """See `LocalAttention.center`; equation 9."""
+        hidden = self.position_projection.step(queries, parameters)
+        vector = ops.cast(parameters.value(self.position_vector), hidden.dtype)
+        return lengths * ops.sigmoid(ops.cast(ops.matmul(hidden, vector), "float32"))
 
     def shape_window(self, weights, distance):
+        """Multiplies weights `[B, Q, S]` by the Gaussian of equation 10."""
         deviation = self.window / 2
         return weights * ops.exp(-ops.square(distance) / (2 * deviation**2))
 
-    def align_progress(self, progress, shape, length):
+    def align_state(self, state, shape, length):
+        """Returns nothing, as there is no attention state."""
         return ()
 
-    def advance(self, progress, weights):
-        return []
+    def advance(self, state, weights):
+        """Returns nothing, as there is no attention state."""
+        return ()
 
     def get_config(self):
+        """Returns the constructor's arguments."""
         return {**super().get_config(), "units": self.units}
 
 
 def _positions(mask):
-    """Positions of the source, float32 `[1, 1, S]`."""
+    """Source positions, float32 `[1, 1, S]`."""
     return ops.reshape(ops.arange(ops.shape(mask)[-1], dtype="float32"), (1, 1, -1))
 
 
@@ -317,5 +358,5 @@ def make_attention(kind, units, window, name="attention"):
 
 
 def projects_keys(kind):
-    """Whether energies are made of the projected memory; otherwise of the memory itself."""
+    """Returns whether queries are compared with the projected memory, or with the memory itself."""
     return kind not in ("luong_dot", "luong_scaled_dot")

@@ -1,29 +1,72 @@
-"""Recurrent cells over inputs that are already projected: one step of each."""
+"""The recurrent cells: their equations and derivatives, and one step of each in a decoder.
+
+A cell is defined on *sums*, the arguments of its gates' activations, each `[N, H]`. Most are an
+input plus a recurrent product. `equations` computes the new state from them, and `derivatives`
+their gradients from what `equations` saved.
+"""
 
 import keras
-from keras import ops
+import tensorflow as tf
 
 from kseq.kernels.initializers import Orthogonal
-from kseq.kernels.recurrence import precise, product
+from kseq.kernels.parameters import PLAIN, precise
 
 
 class Cell(keras.layers.Layer):
-    """What the cells share: a recurrent kernel for all gates side by side.
+    """What the cells share: one step on projected inputs, with a recurrent kernel for all gates.
+
+    Attributes:
+        gates: Number of gates G.
+        state_count: Number of tensors in the state.
+        saved_count: Number of tensors that `equations` saves.
+        sums_of_inputs: The sum that the input of each gate is part of.
+        sums_of_products: The sum that the recurrent product of each gate is part of.
 
     Args:
         units: Width H of the state.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
-    gates = 1
-    state_count = 1
+    gates = state_count = 1
+    saved_count = 0
+    sums_of_inputs = sums_of_products = (0,)
 
     def __init__(self, units, **kwargs):
-        # Gates and state are float32 at least, whatever the product is made in.
+        # Gates and state are at least float32, whatever type the product is computed in.
         super().__init__(autocast=False, **kwargs)
         self.units = units
 
+    @staticmethod
+    def equations(sums, state):
+        """Computes the new state.
+
+        Args:
+            sums: A list of `[N, H]`.
+            state: The state before the step, a list of `[N, H]`, the hidden state first.
+
+        Returns:
+            The new state, and a list of tensors `[N, H]` that `derivatives` needs.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def derivatives(saved, before, after, upstream):
+        """Computes the gradients of `equations`.
+
+        Args:
+            saved: What `equations` saved, a list of `[N, H]`.
+            before: The state before the step, a list of `[N, H]`.
+            after: The new state, likewise.
+            upstream: Gradients of the new state, likewise.
+
+        Returns:
+            Gradients of the sums, a list of `[N, H]`, and of the state before the step as far as
+            it enters the equations directly, likewise.
+        """
+        raise NotImplementedError
+
     def build(self, input_shape=None):
+        """Creates the recurrent kernel `[H, G·H]`."""
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel",
             shape=(self.units, self.gates * self.units),
@@ -31,91 +74,149 @@ class Cell(keras.layers.Layer):
         )
         self.built = True
 
-
-class RNNCell(Cell):
-    """Simple recurrent cell, `h = tanh(x + U h')`, of Elman 1990."""
-
-    def call(self, inputs, state):
-        """One step.
+    def call(self, inputs, state, parameters=PLAIN):
+        """Runs one step.
 
         Args:
-            inputs: Projected inputs `[N, H]`.
-            state: `[hidden]`, `[N, H]`.
+            inputs: Projected inputs of all gates side by side, `[N, G·H]`.
+            state: The state before the step, a list of `[N, H]`.
+            parameters: `Parameters` of the step.
 
         Returns:
-            The new state, likewise.
+            The new state, a list of `[N, H]`.
         """
-        return [ops.tanh(inputs + product(state[0], self.recurrent_kernel))]
+        products = parameters.multiply(state[0], self.recurrent_kernel)
+        new_state, _ = self.equations(self.add_up(inputs, products, parameters), state)
+        return new_state
+
+    def add_up(self, inputs, products, parameters):
+        """Returns the sums, for inputs and recurrent products of all gates `[N, G·H]`."""
+        raise NotImplementedError
+
+
+class RNNCell(Cell):
+    """Simple recurrent cell of Elman 1990: `h = tanh(x + U h')`."""
+
+    @staticmethod
+    def equations(sums, state):
+        """See `Cell.equations`; the state is `[hidden]`."""
+        return [tf.tanh(sums[0])], []
+
+    @staticmethod
+    def derivatives(saved, before, after, upstream):
+        """See `Cell.derivatives`."""
+        inner = _tanh_gradient(after[0], upstream[0])
+        return [inner], [tf.zeros_like(inner)]
+
+    def add_up(self, inputs, products, parameters):
+        """See `Cell.add_up`."""
+        return [inputs + products]
 
 
 class GRUCell(Cell):
     """Gated recurrent unit.
 
     Cho et al. 2014 (arXiv 1406.1078), equations 5 to 8, with the reset gate applied after the
-    recurrent product, as in `keras.layers.GRU`. Gates stand in the order update, reset,
-    candidate.
+    recurrent product, as in `keras.layers.GRU`. The order of the gates is update, reset, candidate.
+    The candidate has two sums, as the reset gate comes between its input and its product.
     """
 
     gates = 3
+    saved_count = 4
+    sums_of_inputs, sums_of_products = (0, 1, 2), (0, 1, 3)
+
+    @staticmethod
+    def equations(sums, state):
+        """See `Cell.equations`; the state is `[hidden]`."""
+        (hidden,) = state
+        update, reset = tf.sigmoid(sums[0]), tf.sigmoid(sums[1])
+        candidate = tf.tanh(sums[2] + reset * sums[3])
+        return [candidate + update * (hidden - candidate)], [update, reset, candidate, sums[3]]
+
+    @staticmethod
+    def derivatives(saved, before, after, upstream):
+        """See `Cell.derivatives`."""
+        update, reset, candidate, product = saved
+        (of_hidden,) = upstream
+        passed = of_hidden * update
+        inner = _tanh_gradient(candidate, of_hidden - passed)
+        of_sums = [
+            _sigmoid_gradient(update, of_hidden * (before[0] - candidate)),
+            _sigmoid_gradient(reset, inner * product),
+            inner,
+            inner * reset,
+        ]
+        return of_sums, [passed]
 
     def build(self, input_shape=None):
+        """Creates the recurrent kernel, and the bias `[H]` of the candidate's product."""
         super().build(input_shape)
         self.recurrent_bias = self.add_weight(
             name="recurrent_bias", shape=(self.units,), initializer="zeros"
         )
 
-    def call(self, inputs, state):
-        """One step.
-
-        Args:
-            inputs: Projected inputs `[N, 3H]`.
-            state: `[hidden]`, `[N, H]`.
-
-        Returns:
-            The new state, likewise.
-        """
-        (hidden,) = state
-        update, reset, candidate = ops.split(inputs, 3, axis=-1)
-        recurrent = ops.split(product(hidden, self.recurrent_kernel), 3, axis=-1)
-        bias = precise(self.recurrent_bias.value)
-        update = ops.sigmoid(update + recurrent[0])
-        reset = ops.sigmoid(reset + recurrent[1])
-        candidate = ops.tanh(candidate + reset * (recurrent[2] + bias))
-        return [candidate + update * (hidden - candidate)]
+    def add_up(self, inputs, products, parameters):
+        """See `Cell.add_up`."""
+        update, reset, candidate = tf.split(inputs, 3, axis=-1)
+        products = tf.split(products, 3, axis=-1)
+        bias = precise(parameters.value(self.recurrent_bias))
+        return [update + products[0], reset + products[1], candidate, products[2] + bias]
 
 
 class LSTMCell(Cell):
     """Long short-term memory.
 
     Hochreiter and Schmidhuber 1997 with the forget gate of Gers et al. 2000, as in
-    `keras.layers.LSTM`. Gates stand in the order input, forget, candidate, output.
+    `keras.layers.LSTM`. The order of the gates is input, forget, candidate, output.
     """
 
-    gates = 4
+    gates = saved_count = 4
     state_count = 2
+    sums_of_inputs = sums_of_products = (0, 1, 2, 3)
+
+    @staticmethod
+    def equations(sums, state):
+        """See `Cell.equations`; the state is `[hidden, cell state]`."""
+        write, forget, output = (tf.sigmoid(sums[gate]) for gate in (0, 1, 3))
+        candidate = tf.tanh(sums[2])
+        cell_state = forget * state[1] + write * candidate
+        return [output * tf.tanh(cell_state), cell_state], [write, forget, candidate, output]
+
+    @staticmethod
+    def derivatives(saved, before, after, upstream):
+        """See `Cell.derivatives`."""
+        write, forget, candidate, output = saved
+        squashed = tf.tanh(after[1])
+        of_cell_state = upstream[1] + _tanh_gradient(squashed, upstream[0] * output)
+        of_sums = [
+            _sigmoid_gradient(write, of_cell_state * candidate),
+            _sigmoid_gradient(forget, of_cell_state * before[1]),
+            _tanh_gradient(candidate, of_cell_state * write),
+            _sigmoid_gradient(output, upstream[0] * squashed),
+        ]
+        return of_sums, [tf.zeros_like(of_cell_state), of_cell_state * forget]
 
     def build(self, input_shape=None):
+        """Creates the recurrent kernel, and the bias `[H]` of the forget gate."""
         super().build(input_shape)
         self.forget_bias = self.add_weight(
             name="forget_bias", shape=(self.units,), initializer="ones"
         )
 
-    def call(self, inputs, state):
-        """One step.
-
-        Args:
-            inputs: Projected inputs `[N, 4H]`.
-            state: `[hidden, memory]`, each `[N, H]`.
-
-        Returns:
-            The new state, likewise.
-        """
-        hidden, memory = state
-        gates = inputs + product(hidden, self.recurrent_kernel)
-        write, forget, candidate, output = ops.split(gates, 4, axis=-1)
-        memory = ops.sigmoid(forget + precise(self.forget_bias.value)) * memory
-        memory = memory + ops.sigmoid(write) * ops.tanh(candidate)
-        return [ops.sigmoid(output) * ops.tanh(memory), memory]
+    def add_up(self, inputs, products, parameters):
+        """See `Cell.add_up`."""
+        write, forget, candidate, output = tf.split(inputs + products, 4, axis=-1)
+        return [write, forget + precise(parameters.value(self.forget_bias)), candidate, output]
 
 
 CELLS = {"rnn": RNNCell, "gru": GRUCell, "lstm": LSTMCell}
+
+
+def _tanh_gradient(outputs, upstream):
+    """`(1 - y²) u` in one operation."""
+    return tf.raw_ops.TanhGrad(y=outputs, dy=upstream)
+
+
+def _sigmoid_gradient(outputs, upstream):
+    """`y (1 - y) u` in one operation."""
+    return tf.raw_ops.SigmoidGrad(y=outputs, dy=upstream)

@@ -1,8 +1,4 @@
-"""The recurrent decoder: one step with attention, the loop over it, and layers without a loop.
-
-The state of a decoder is a dict: `cells`, a list of states for each layer; `fed`, what the
-last step feeds to the next one; `progress`, what the attention remembers.
-"""
+"""The recurrent decoders: one step with attention, the loop over it, and layers without a loop."""
 
 import keras
 import tensorflow as tf
@@ -11,34 +7,36 @@ from keras import ops
 from kseq.kernels.dense import Dense
 from kseq.kernels.dropout import Dropout
 from kseq.kernels.initializers import Orthogonal
-from kseq.kernels.recurrence import dense, precise, recur
-from kseq.kernels.recurrent_layers import LAYERS
+from kseq.kernels.parameters import PLAIN, precise
+from kseq.kernels.recurrence import recur
 from kseq.models.attention import make_attention
 from kseq.models.cells import CELLS
+from kseq.models.recurrent_layers import LAYERS
+from kseq.models.state import decoder_cell
 
 
 class LoopDecoder(keras.layers.Layer):
-    """A decoder of which every step needs the attention of a step before: it runs in a loop.
+    """A decoder whose every step depends on the attention of an earlier one, and so needs a loop.
 
-    What does not hang on the state, the product of embeddings and input kernel, is done for
-    all steps at once; the loop holds attention, context and recurrent products only. One step
-    and a whole target run through the same `step`, which subclasses define.
+    What does not depend on the state, the product of embeddings and input kernel, is computed for
+    all steps at once; only attention, context and recurrent products are in the loop. One step and
+    a whole target run through the same `step`, which subclasses define.
 
     Args:
         cell: `"rnn"`, `"gru"` or `"lstm"`.
         units: Width H of the state, and A of the attention.
         attention: Kind of attention, one of `ModelConfig.attention`.
         layers: Number of layers inside the loop.
-        residual: Whether a layer's input, from the second on, is added to its output.
+        residual: Whether each layer but the first adds its input to its output.
         window: Half width of the window of local attention.
         dropout: Share of values dropped between the layers.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(
-        self, cell, units, attention, layers=1, residual=False, window=10, dropout=0.0, **kwargs
+        self, cell, units, attention, *, layers=1, residual=False, window=10, dropout=0.0, **kwargs
     ):
-        # Keras would cast the progress, which may be float32 whatever the layer computes in.
+        # Keras would also cast the state, parts of which are float32 or int32 under every policy.
         super().__init__(autocast=False, **kwargs)
         self.settings = {
             "cell": cell,
@@ -59,6 +57,7 @@ class LoopDecoder(keras.layers.Layer):
         self.attention = make_attention(attention, units, window)
 
     def build(self, embedded_shape, state_shape, memory_shape, keys_shape):
+        """Creates all weights, for the shapes of the arguments of `call`."""
         self.attention.build((None, None, self.units))
         for number, (cell, projection) in enumerate(zip(self.cells, self.projections)):
             cell.build()
@@ -69,9 +68,8 @@ class LoopDecoder(keras.layers.Layer):
         """Runs over the target.
 
         Args:
-            embedded: Target embeddings `[N, T, E]`; N is B, or B·K where K hypotheses share
-                a memory.
-            state: The state before the first step; tensors `[N, ...]`.
+            embedded: Target embeddings `[N, T, E]`; N is B, or B·K if K hypotheses share a memory.
+            state: The `DecoderState` before the first step.
             memory: Encoder outputs `[B, S, D]`.
             keys: What the attention compares queries with, `[B, S, A]`.
             mask: Whether a source position is real, boolean `[B, S]`.
@@ -79,104 +77,127 @@ class LoopDecoder(keras.layers.Layer):
 
         Returns:
             Outputs of the top layer `[N, T, H]`, contexts `[N, T, D]`, attention weights,
-            float32 `[N, T, S]`, and the state after the last step.
+            float32 `[N, T, S]`, and the `DecoderState` after the last step.
         """
-        source = memory, keys, mask
-        # Whether a value is dropped is drawn for all steps at once, outside the loop.
+        # Which values are dropped is drawn for all steps at once, outside the loop.
         shape = (*ops.shape(embedded)[:2], self.units)
         dropouts = self.dropouts if training else []
-        kept = [dropout(ops.ones(shape, self.compute_dtype), training=True) for dropout in dropouts]
-        inputs = [self.projections[0](embedded), *kept]
+        factors = [
+            dropout(ops.ones(shape, self.compute_dtype), training=True) for dropout in dropouts
+        ]
+        inputs = [self.projections[0](embedded), *factors]
         dtypes = keras.tree.map_structure(lambda tensor: tensor.dtype, state)
-        state = keras.tree.map_structure(_precise_number, state)
+        state = keras.tree.map_structure(_precise_if_real, state)
+        source = [memory, self.attention.cast_keys(keys), mask]
         if embedded.shape[1] == 1:
-            outputs, state = self._step([tensor[:, 0] for tensor in inputs], state, *source)
+            inputs = [tensor[:, 0] for tensor in inputs]
+            outputs, state = self._run_step(PLAIN, inputs, state, *source)
             outputs = [ops.expand_dims(tensor, 1) for tensor in outputs]
         else:
-            outputs, state = self._loop(inputs, state, source, training)
+            outputs, state = self._run_loop(inputs, state, source, training)
         return *outputs, keras.tree.map_structure(tf.cast, state, dtypes)
 
-    def step(self, inputs, state, memory, keys, mask):
-        """One step, float32 at least but for what it multiplies.
+    def step(self, parameters, inputs, state, source):
+        """Runs one step; everything but the factors of products is at least float32.
 
         Args:
-            inputs: Projected embeddings `[N, gates·H]`; while training, also the factors that
-                drop values between layers, `[N, H]` each.
-            state: The state before.
-            memory: As in `call`.
-            keys: As in `call`.
-            mask: As in `call`.
+            parameters: `Parameters` of the step.
+            inputs: Projected embeddings `[N, G·H]`; while training, also the factors `[N, H]` that
+                drop values between the layers.
+            state: The `DecoderState` before the step.
+            source: Memory `[B, S, D]`, keys `[B, S, A]` and mask `[B, S]`.
 
         Returns:
-            A tuple of output `[N, H]`, context `[N, D]` and weights `[N, S]`, and the state.
+            A tuple of output `[N, H]`, context `[N, D]` and weights `[N, S]`, and the new
+            `DecoderState`.
         """
         raise NotImplementedError
 
-    def read(self, query, keys, memory, mask, progress):
-        """The attention of one query `[N, H]`: context, weights and progress."""
+    def attend(self, parameters, query, source, state):
+        """Reads the memory with one query for each row.
+
+        Args:
+            parameters: `Parameters` of the step.
+            query: `[N, H]`.
+            source: Memory, keys and mask, as in `step`.
+            state: The attention state.
+
+        Returns:
+            Context `[N, D]`, weights `[N, S]` and the new attention state.
+        """
+        memory, keys, mask = source
         query = ops.expand_dims(query, 1)
-        context, weights, progress = self.attention(query, keys, memory, mask, progress)
-        return ops.squeeze(context, 1), ops.squeeze(weights, 1), progress
+        context, weights, state = self.attention(
+            query, keys, memory, mask, state, parameters=parameters
+        )
+        return ops.squeeze(context, 1), ops.squeeze(weights, 1), state
 
-    def run_cells(self, inputs, kept, states):
-        """One step of the stack: output of the top layer `[N, H]`, and all new states."""
-        output = states[0] = self.cells[0](inputs, states[0])
+    def run_cells(self, parameters, inputs, factors, states):
+        """Runs one step of all layers.
+
+        Args:
+            parameters: `Parameters` of the step.
+            inputs: Projected inputs of the bottom layer, `[N, G·H]`.
+            factors: What drops values between the layers, a list of `[N, H]`, or empty.
+            states: The state of each layer's cell.
+
+        Returns:
+            The output of the top layer `[N, H]`, and the new states.
+        """
+        new_states = [self.cells[0](inputs, states[0], parameters=parameters)]
+        output = new_states[0][0]
         for number in range(1, len(self.cells)):
-            below = output[0] * kept[number - 1] if kept else output[0]
-            inputs = dense(self.projections[number], below)
-            states[number] = self.cells[number](inputs, states[number])
-            output = [states[number][0] + below if self.residual else states[number][0]]
-        return output[0], states
+            below = output * factors[number - 1] if factors else output
+            inputs = self.projections[number].step(below, parameters)
+            new_states.append(self.cells[number](inputs, states[number], parameters=parameters))
+            output = new_states[number][0]
+            if self.residual:
+                output = output + below
+        return output, new_states
 
-    def _step(self, inputs, state, memory, keys, mask):
-        """A step from what layers compute in, and back to it."""
+    def _run_step(self, parameters, inputs, state, *source):
+        """Runs `step` on inputs of any real type, and casts its outputs to those of `call`."""
         inputs = [precise(tensor) for tensor in inputs]
-        outputs, state = self.step(inputs, state, memory, keys, mask)
-        dtypes = self.compute_dtype, memory.dtype, tf.float32
+        outputs, state = self.step(parameters, inputs, state, source)
+        dtypes = self._output_dtypes(source[0])
         return [tf.cast(output, dtype) for output, dtype in zip(outputs, dtypes)], state
 
-    def _loop(self, inputs, state, source, training):
-        memory, keys, mask = source
-        known = {id(weight) for weight in (*self.kernels(), *self.projections[0].weights)}
+    def _run_loop(self, inputs, state, source, training):
+        """Runs over inputs `[N, T, ...]`; returns outputs `[N, T, ...]` and the last state."""
+        memory, keys, _ = source
         outputs, state = recur(
-            lambda inputs, state, constants: self._step(inputs, state, **constants, mask=mask),
+            self._run_step,
             [tf.transpose(tensor, [1, 0, 2]) for tensor in inputs],
             state,
-            {"memory": memory, "keys": self.attention.cast_keys(keys)},
-            self.kernels(),
-            [weight for weight in self.weights if id(weight) not in known],
-            ["memory", "keys"] if self.attention.multiplies_keys else ["memory"],
-            (self.compute_dtype, memory.dtype, tf.float32),
-            training,
+            source,
+            dtypes=self._output_dtypes(memory),
+            training=training,
         )
         outputs = [tf.transpose(output, [1, 0, 2]) for output in outputs]
         for output, width in zip(outputs, (self.units, memory.shape[-1], keys.shape[1])):
             output.set_shape([None, None, width])
         return outputs, state
 
-    def kernels(self):
-        """Variables that a step multiplies with, once each."""
-        return [
-            *(cell.recurrent_kernel for cell in self.cells),
-            *(projection.kernel for projection in self.projections[1:]),
-            *self.attention.kernels(),
-        ]
+    def _output_dtypes(self, memory):
+        """Types of the outputs, contexts and weights."""
+        return self.compute_dtype, memory.dtype, tf.float32
 
     def compute_output_spec(self, embedded, state, memory, keys, mask, training=False):
+        """Returns shapes and types of the results of `call`."""
         rows, length = embedded.shape[:2]
-        specs = (
-            (self.units, self.compute_dtype),
-            (memory.shape[-1], memory.dtype),
-            (memory.shape[1], "float32"),
-        )
+        widths = self.units, memory.shape[-1], memory.shape[1]
         return (
-            *(keras.KerasTensor((rows, length, width), dtype) for width, dtype in specs),
+            *(
+                keras.KerasTensor((rows, length, width), dtype)
+                for width, dtype in zip(widths, (self.compute_dtype, memory.dtype, "float32"))
+            ),
             keras.tree.map_structure(
                 lambda tensor: keras.KerasTensor(tensor.shape, tensor.dtype), state
             ),
         )
 
     def get_config(self):
+        """Returns the constructor's arguments."""
         return {**super().get_config(), **self.settings}
 
 
@@ -186,28 +207,27 @@ class BahdanauDecoder(LoopDecoder):
 
     Bahdanau et al. 2015 (arXiv 1409.0473), section 3.1: the query is the state before the
     step, `c_i = attention(s_{i-1})`, `s_i = cell(s_{i-1}, [y_{i-1}; c_i])`. With several layers
-    the query is the state of the top one and the context enters the bottom one.
+    the query is the state of the top one, and the context enters the bottom one.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         width = self.cells[0].gates * self.units
-        self.context_projection = keras.layers.Dense(width, use_bias=False, name="context")
+        self.context_projection = Dense(width, use_bias=False, name="context")
 
     def build(self, embedded_shape, state_shape, memory_shape, keys_shape):
+        """See `LoopDecoder.build`."""
         super().build(embedded_shape, state_shape, memory_shape, keys_shape)
         self.context_projection.build((None, memory_shape[-1]))
 
-    def kernels(self):
-        return [*super().kernels(), self.context_projection.kernel]
-
-    def step(self, inputs, state, memory, keys, mask):
-        inputs, *kept = inputs
-        query = state["cells"][-1][0]
-        context, weights, progress = self.read(query, keys, memory, mask, state["progress"])
-        inputs = inputs + dense(self.context_projection, context)
-        output, states = self.run_cells(inputs, kept, list(state["cells"]))
-        return (output, context, weights), {"cells": states, "progress": progress}
+    def step(self, parameters, inputs, state, source):
+        """See `LoopDecoder.step`."""
+        embedded, *factors = inputs
+        query = state.cells[-1][0]
+        context, weights, attention = self.attend(parameters, query, source, state.attention)
+        embedded = embedded + self.context_projection.step(context, parameters)
+        output, cells = self.run_cells(parameters, embedded, factors, state.cells)
+        return (output, context, weights), state._replace(cells=cells, attention=attention)
 
 
 @keras.saving.register_keras_serializable("kseq")
@@ -221,47 +241,41 @@ class InputFeedingDecoder(LoopDecoder):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         width = self.cells[0].gates * self.units
-        self.fed_projection = keras.layers.Dense(width, use_bias=False, name="fed")
+        self.fed_projection = Dense(width, use_bias=False, name="fed")
         self.attentional = attentional_layer(self.units)
 
     def build(self, embedded_shape, state_shape, memory_shape, keys_shape):
+        """See `LoopDecoder.build`."""
         super().build(embedded_shape, state_shape, memory_shape, keys_shape)
         self.fed_projection.build((None, self.units))
         self.attentional.build((None, memory_shape[-1] + self.units))
 
-    def kernels(self):
-        return [*super().kernels(), self.fed_projection.kernel, self.attentional.kernel]
-
-    def step(self, inputs, state, memory, keys, mask):
-        inputs, *kept = inputs
-        inputs = inputs + dense(self.fed_projection, state["fed"])
-        hidden, states = self.run_cells(inputs, kept, list(state["cells"]))
-        context, weights, progress = self.read(hidden, keys, memory, mask, state["progress"])
-        output = dense(self.attentional, ops.concatenate([precise(context), hidden], axis=-1))
-        state = {"cells": states, "fed": output, "progress": progress}
+    def step(self, parameters, inputs, state, source):
+        """See `LoopDecoder.step`."""
+        embedded, *factors = inputs
+        embedded = embedded + self.fed_projection.step(state.fed, parameters)
+        hidden, cells = self.run_cells(parameters, embedded, factors, state.cells)
+        context, weights, attention = self.attend(parameters, hidden, source, state.attention)
+        both = ops.concatenate([precise(context), hidden], axis=-1)
+        output = self.attentional.step(both, parameters)
+        state = state._replace(cells=cells, fed=output, attention=attention)
         return (output, context, weights), state
 
 
-def _precise_number(tensor):
-    """A part of the state in float32 at least, unless it counts something."""
-    return precise(tensor) if tensor.dtype.is_floating else tensor
-
-
 def attentional_layer(units):
-    """`h̃ = tanh(W [c; h])`, Luong et al. 2015 (arXiv 1508.04025), equation 5."""
-    return keras.layers.Dense(units, activation="tanh", use_bias=False, name="attentional_state")
+    """Makes the layer of `h̃ = tanh(W [c; h])`, Luong et al. 2015 (arXiv 1508.04025), equation 5."""
+    return Dense(units, activation="tanh", use_bias=False, name="attentional_state")
 
 
-def recurrent_layers(config, cell, first, sequence, states, context=None):
+def run_layers(config, first, sequence, states, context=None):
     """Runs ordinary recurrent layers over the whole target, outside the loop with attention.
 
     Args:
         config: `ModelConfig`.
-        cell: `"rnn"`, `"gru"` or `"lstm"`.
         first: Number of the first of these layers, from 1; the last is `decoder_layers`.
-        sequence: What the first one reads, `[N, T, E]`, a symbolic tensor.
+        sequence: Input of the first layer, `[N, T, E]`, a symbolic tensor.
         states: The state of each layer, a list of lists of `[N, H]`.
-        context: What every layer reads beside the one below, `[N, T, D]`, or None.
+        context: What every layer reads next to the layer below, `[N, T, D]`, or None.
 
     Returns:
         Outputs `[N, T, H]` and the last states.
@@ -272,7 +286,7 @@ def recurrent_layers(config, cell, first, sequence, states, context=None):
         if number > 1:
             name = f"decoder_dropout_{number}"
             below = Dropout(config.dropout, name=name)(below)
-        layer = LAYERS[cell](
+        layer = LAYERS[decoder_cell(config)](
             config.units,
             recurrent_initializer=Orthogonal,
             return_sequences=True,
@@ -280,8 +294,13 @@ def recurrent_layers(config, cell, first, sequence, states, context=None):
             name=f"decoder_layer_{number}",
         )
         inputs = below if context is None else ops.concatenate([below, context], axis=-1)
-        sequence, *last = layer(inputs, initial_state=list(state))
+        sequence, *last_state = layer(inputs, initial_state=list(state))
         if config.residual and number > 1:
             sequence = sequence + below
-        last_states.append(last)
+        last_states.append(last_state)
     return sequence, last_states
+
+
+def _precise_if_real(tensor):
+    """Casts a tensor of the state to at least float32, unless it counts something."""
+    return precise(tensor) if tensor.dtype.is_floating else tensor

@@ -6,7 +6,7 @@ from keras import ops
 
 from kseq.kernels.dropout import Dropout
 from kseq.kernels.initializers import Orthogonal
-from kseq.kernels.recurrent_layers import LAYERS
+from kseq.models.recurrent_layers import LAYERS
 
 
 def recurrent_encoder(config, sequence, mask):

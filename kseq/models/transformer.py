@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kseq.kernels.dense import Dense
 from kseq.kernels.dropout import Dropout
 from kseq.models.attention import masked_softmax
 from kseq.models.inputs import float_input
@@ -30,7 +31,7 @@ def encode(config, sequence, mask):
     keys = _memory_keys(config, memory)
     # Nothing is cached before the first step: keys and values of no position.
     cache = [[part[:, :0] for part in layer] for layer in keys]
-    return {"keys": keys, "mask": mask, "state": {"cache": cache}}
+    return {"keys": keys, "mask": mask, "state": cache}
 
 
 def decoder_inputs(config):
@@ -46,7 +47,7 @@ def decoder_inputs(config):
     return {
         "keys": nests["memory"],
         "mask": keras.Input((None,), dtype="bool", name="mask"),
-        "state": {"cache": nests["cache"]},
+        "state": nests["cache"],
     }
 
 
@@ -65,7 +66,7 @@ def decode(config, embedded, inputs):
     outputs = {
         "attention": ops.mean(weights, axis=(2, 3)),
         "attention_heads": weights,
-        "state": {"cache": cache},
+        "state": cache,
     }
     return readout, outputs
 
@@ -101,7 +102,7 @@ def _memory_keys(config, memory):
 
 def _decoder_stack(config, embedded, inputs):
     """Outputs `[N, T, D]`, cross-attention `[N, T, layers, heads, S]`, and the longer cache."""
-    cache, keys, mask = inputs["state"]["cache"], inputs["keys"], inputs["mask"]
+    cache, keys, mask = inputs["state"], inputs["keys"], inputs["mask"]
     sequence = _with_positions(config, embedded, "target", before=cache[0][0])
     new_cache, weights = [], []
     for number in range(1, config.decoder_layers + 1):
@@ -123,7 +124,7 @@ def _decoder_stack(config, embedded, inputs):
 
 def _with_positions(config, embedded, side, before=None):
     if embedded.shape[-1] != config.units:
-        embedded = keras.layers.Dense(config.units, name=f"{side}_projection")(embedded)
+        embedded = Dense(config.units, name=f"{side}_projection")(embedded)
     embedded = PositionalEncoding(name=f"{side}_positions")(embedded, before)
     return Dropout(config.dropout, name=f"{side}_dropout")(embedded)
 
@@ -137,10 +138,8 @@ def _added(config, sequence, change, name):
 def _feed_forward(config, sequence, number):
     """`max(0, x W_1 + b_1) W_2 + b_2`, equation 2."""
     name = f"feed_forward_{number}"
-    inner = keras.layers.Dense(_EXPANSION * config.units, activation="relu", name=f"{name}_inner")(
-        sequence
-    )
-    change = keras.layers.Dense(config.units, name=name)(inner)
+    inner = Dense(_EXPANSION * config.units, activation="relu", name=f"{name}_inner")(sequence)
+    change = Dense(config.units, name=name)(inner)
     return _added(config, sequence, change, name)
 
 

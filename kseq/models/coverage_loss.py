@@ -1,4 +1,4 @@
-"""What a model is to make small."""
+"""The coverage loss, a layer that adds to the training loss."""
 
 import keras
 import tensorflow as tf
@@ -10,8 +10,8 @@ from kseq.special_tokens import PAD
 class CoverageLoss(keras.layers.Layer):
     """Adds `λ Σ_j min(a_j, cov_j)`, averaged over target positions, to the training loss.
 
-    See et al. 2017 (arXiv 1704.04368), equations 12 and 13: attention to what was attended to
-    before costs something.
+    See et al. 2017 (arXiv 1704.04368), equations 12 and 13: attending again to a position that
+    earlier steps attended to has a cost.
 
     Args:
         weight: The λ.
@@ -23,7 +23,7 @@ class CoverageLoss(keras.layers.Layer):
         self.weight = weight
 
     def call(self, attention, target_ids, training=False):
-        """Returns the attention `[B, T, S]` as it is; padding among the ids costs nothing."""
+        """Returns the attention `[B, T, S]` unchanged; ids `[B, T]` that are PAD cost nothing."""
         if training:
             coverage = tf.cumsum(attention, axis=1, exclusive=True)
             losses = tf.reduce_sum(tf.minimum(attention, coverage), axis=-1)
@@ -33,4 +33,5 @@ class CoverageLoss(keras.layers.Layer):
         return attention
 
     def get_config(self):
+        """Returns the constructor's arguments."""
         return {**super().get_config(), "weight": self.weight}

@@ -1,0 +1,97 @@
+"""Recurrent layers over whole sequences: those of Keras, run by the loop of `kernels/scan.py`."""
+
+import keras
+import tensorflow as tf
+
+from kseq.kernels.parameters import precise
+from kseq.kernels.scan import Scanned, scan
+from kseq.models.cells import GRUCell, LSTMCell, RNNCell
+
+
+class _Scanned:
+    """Replaces the loop of a recurrent layer of Keras, except on a GPU, where cuDNN runs it.
+
+    States and gates are at least float32, whatever type the products are computed in.
+
+    Attributes:
+        equations: The class of the cell, one of `kseq.models.cells`.
+    """
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        """Runs over sequences, as Keras calls it.
+
+        Args:
+            sequences: `[N, S, E]`.
+            initial_state: The state before the first step, a nest of `[N, H]`.
+            mask: Whether a step is real, boolean `[N, S]`, or None.
+            training: Whether a backward pass follows.
+
+        Returns:
+            The last output `[N, H]`, all outputs `[N, S, H]`, 0 on padding, and the last state, a
+            list of `[N, H]`.
+        """
+        if getattr(self, "use_cudnn", False) and tf.config.list_logical_devices("GPU"):
+            return super().inner_loop(sequences, initial_state, mask, training)
+        (mask,) = keras.tree.flatten(mask) or [None]
+        steps = tf.transpose(sequences, [1, 0, 2])
+        is_real = None if mask is None else tf.transpose(mask)[:, :, None]
+        if self.go_backwards:
+            steps = tf.reverse(steps, [0])
+            is_real = None if mask is None else tf.reverse(is_real, [0])
+        states = [precise(state) for state in keras.tree.flatten(initial_state)]
+        operands = self._project(steps, states)
+        outputs, *states = scan(self.equations, operands, is_real, training)
+        last_output = outputs[-1]
+        if mask is not None:
+            outputs = tf.where(is_real, outputs, tf.zeros_like(outputs))  # as cuDNN does
+        outputs = tf.transpose(outputs, [1, 0, 2])
+        outputs.set_shape([*sequences.shape[:2], self.units])
+        return last_output, outputs, states
+
+    def _project(self, steps, states):
+        """Projects the inputs `[S, N, E]` of all steps, gate by gate; returns `Scanned`."""
+        gates = self.equations.gates
+        kernels, recurrent_kernels = (
+            tf.split(tf.cast(weight, steps.dtype), gates, axis=-1)
+            for weight in (self.cell.kernel, self.cell.recurrent_kernel)
+        )
+        biases, recurrent_biases = self._biases(states[0].dtype)
+        inputs = [
+            precise(tf.tensordot(steps, kernel, 1)) + bias
+            for kernel, bias in zip(kernels, tf.split(biases, gates))
+        ]
+        return Scanned(inputs, recurrent_kernels, recurrent_biases, states)
+
+    def _biases(self, dtype):
+        """The bias of the inputs `[G·H]`, and those of recurrent products as `Scanned` has them."""
+        return tf.cast(self.cell.bias, dtype), []
+
+
+@keras.saving.register_keras_serializable("kseq")
+class SimpleRNN(_Scanned, keras.layers.SimpleRNN):
+    """`keras.layers.SimpleRNN` with the equations of `RNNCell`."""
+
+    equations = RNNCell
+
+
+@keras.saving.register_keras_serializable("kseq")
+class GRU(_Scanned, keras.layers.GRU):
+    """`keras.layers.GRU` with the equations of `GRUCell`."""
+
+    equations = GRUCell
+
+    def _biases(self, dtype):
+        biases, recurrent = tf.unstack(tf.cast(self.cell.bias, dtype))
+        # Those of the update and the reset gate are terms of the same sums as the inputs.
+        terms = tf.concat([recurrent[: -self.units], tf.zeros([self.units], dtype)], axis=0)
+        return biases + terms, [recurrent[-self.units :]]
+
+
+@keras.saving.register_keras_serializable("kseq")
+class LSTM(_Scanned, keras.layers.LSTM):
+    """`keras.layers.LSTM` with the equations of `LSTMCell`."""
+
+    equations = LSTMCell
+
+
+LAYERS = {"rnn": SimpleRNN, "gru": GRU, "lstm": LSTM}
