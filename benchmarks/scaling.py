@@ -107,7 +107,7 @@ def _measure_training(config, sizes):
     import numpy as np
 
     import kseq
-    from kseq.kernels.memory import freed_memory_kept
+    from kseq.kernels.process_memory import keep_freed_memory
     from kseq.models.factory import computing_in
     from kseq.pipeline.survey import Survey
     from kseq.training.setup import compile_teacher
@@ -121,7 +121,7 @@ def _measure_training(config, sizes):
     ids = random.integers(4, sizes["vocabulary"], (2, *shape), dtype="int32")
     batch = {"source_ids": ids[0], "target_ids": ids[1]}, ids[1], np.ones(shape, "float32")
     times = []
-    with freed_memory_kept():
+    with keep_freed_memory():
         for _ in range(STEPS):
             started = time.perf_counter()
             learner.train_on_batch(*batch)

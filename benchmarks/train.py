@@ -19,7 +19,7 @@ from measuring import format_table, measure_in_turn, measure_product_rate, publi
 
 import kseq
 from kseq.console import import_tensorflow_quietly
-from kseq.kernels.memory import freed_memory_kept
+from kseq.kernels.process_memory import keep_freed_memory
 from kseq.kernels.processor import share_cores
 from kseq.recipes import load_recipe
 
@@ -124,7 +124,7 @@ class Training:
     def measure_rate(self):
         """Target tokens per second, padding not counted."""
         clock = _make_clock(WARM_UP)
-        with freed_memory_kept():
+        with keep_freed_memory():
             self.learner.fit(
                 self.dataset,
                 steps_per_epoch=WARM_UP + self.steps,

@@ -1,4 +1,4 @@
-"""The attention mechanisms against the papers' equations."""
+"""The attention mechanisms compared with the equations of the papers."""
 
 import keras
 import numpy as np
@@ -30,17 +30,17 @@ def make(kind, units=4):
 
 
 def inputs(kind, queries_per_memory=1, steps=1, units=4):
-    """Query, keys, memory, mask, and the progress at the third step."""
+    """Query, keys, memory, mask, and the attention state at the third step."""
     batch, length = len(LENGTHS), max(LENGTHS)
     rows = batch * queries_per_memory
     mask = np.arange(length) < np.array(LENGTHS)[:, None]
-    progress = []
+    state = ()
     if kind == "coverage":
-        progress = [np.abs(normal(rows, length)) * np.repeat(mask, queries_per_memory, axis=0)]
+        state = [np.abs(normal(rows, length)) * np.repeat(mask, queries_per_memory, axis=0)]
     if kind == "local_m":
-        progress = [np.full(rows, 2, "int32")]
+        state = [np.full(rows, 2, "int32")]
     shapes = (rows, steps, units), (batch, length, units), (batch, length, units + 2)
-    return *(normal(*shape) for shape in shapes), mask, progress
+    return *(normal(*shape) for shape in shapes), mask, state
 
 
 def plain_weights(layer):
@@ -51,10 +51,10 @@ def plain_weights(layer):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_agrees_with_the_paper(kind):
+def test_a_mechanism_agrees_with_its_paper(kind):
     layer = make(kind)
-    query, keys, memory, mask, progress = inputs(kind)
-    contexts, weights, _ = layer(query, keys, memory, mask, progress)
+    query, keys, memory, mask, state = inputs(kind)
+    contexts, weights, _ = layer(query, keys, memory, mask, state)
     for row, length in enumerate(LENGTHS):
         expected = references.attention_weights(
             kind,
@@ -63,7 +63,7 @@ def test_agrees_with_the_paper(kind):
             query[row, 0].astype("float64"),
             keys[row, :length].astype("float64"),
             step=2,
-            coverage=progress[0][row] if kind == "coverage" else None,
+            coverage=state[0][row] if kind == "coverage" else None,
         )
         np.testing.assert_allclose(weights[row, 0, :length], expected, atol=1e-6)
         assert np.all(weights[row, 0, length:].numpy() == 0.0)
@@ -71,30 +71,31 @@ def test_agrees_with_the_paper(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_values_in_padding_move_nothing(kind):
+def test_values_in_padding_change_nothing(kind):
     layer = make(kind)
-    query, keys, memory, mask, progress = inputs(kind)
-    before = layer(query, keys, memory, mask, progress)
+    query, keys, memory, mask, state = inputs(kind)
+    before = layer(query, keys, memory, mask, state)
     keys[1, 2:], memory[1, 2:] = 1e6, -1e6
-    for one, other in zip(before[:2], layer(query, keys, memory, mask, progress)[:2]):
-        np.testing.assert_array_equal(one, other)
+    after = layer(query, keys, memory, mask, state)
+    for tensor, expected in zip(after[:2], before[:2]):
+        np.testing.assert_array_equal(tensor, expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_hypotheses_share_a_memory(kind):
+def test_hypotheses_of_a_sentence_share_its_memory(kind):
     layer = make(kind)
     steps = 1 if kind == "coverage" else 3
-    query, keys, memory, mask, progress = inputs(kind, queries_per_memory=3, steps=steps)
-    shared = layer(query, keys, memory, mask, progress)
+    query, keys, memory, mask, state = inputs(kind, queries_per_memory=3, steps=steps)
+    shared = layer(query, keys, memory, mask, state)
     repeated = (np.repeat(array, 3, axis=0) for array in (keys, memory, mask))
     keras.tree.map_structure(
-        lambda one, other: np.testing.assert_allclose(one, other, atol=1e-6),
+        lambda tensor, expected: np.testing.assert_allclose(tensor, expected, atol=1e-6),
         shared,
-        layer(query, *repeated, progress),
+        layer(query, *repeated, state),
     )
 
 
-def test_coverage_is_the_sum_of_the_weights_of_all_steps_before():
+def test_coverage_is_the_sum_of_the_weights_of_all_earlier_steps():
     """See et al. 2017, equation 10; a float32 sum even where the layer computes in less."""
     query, keys, memory, mask, (coverage,) = inputs("coverage")
     for policy in ("float32", "mixed_bfloat16"):
@@ -107,8 +108,8 @@ def test_coverage_is_the_sum_of_the_weights_of_all_steps_before():
 
 def test_the_monotonic_window_moves_by_one_and_stops_at_the_end():
     """Centres 2, 3, 4 and so on, of 6 positions and a half width of 1; the short row stays at 1."""
-    query, keys, memory, mask, progress = inputs("local_m", steps=5)
-    _, weights, (after,) = make("local_m")(query, keys, memory, mask, progress)
+    query, keys, memory, mask, state = inputs("local_m", steps=5)
+    _, weights, (after,) = make("local_m")(query, keys, memory, mask, state)
     windows = [[np.flatnonzero(weights[row, time]).tolist() for time in range(5)] for row in (0, 1)]
     assert windows == [[[1, 2, 3], [2, 3, 4], [3, 4, 5], [4, 5], [4, 5]], [[0, 1]] * 5]
     assert after.numpy().tolist() == [7, 7]
@@ -118,17 +119,17 @@ def test_the_predicted_window_depends_on_the_query_and_the_length():
     """Luong et al. 2015, equation 9: with a vector of 0 it is the middle of the sentence."""
     layer = make("local_p")
     layer.position_vector.assign(np.zeros((4, 1)))
-    query, keys, memory, mask, progress = inputs("local_p")
-    _, weights, _ = layer(query, keys, memory, mask, progress)
+    query, keys, memory, mask, state = inputs("local_p")
+    _, weights, _ = layer(query, keys, memory, mask, state)
     windows = [np.flatnonzero(row).tolist() for row in weights[:, 0].numpy()]
     assert windows == [[2, 3, 4], [0, 1]]
-    # The middle keeps all of its share, its neighbours `exp(-1 / (2 · 0.5²))` of theirs.
+    # The middle keeps its whole weight, its neighbours are multiplied by `exp(-1 / (2 · 0.5²))`.
     energies = [query[0, 0] @ keys[0, place] for place in (2, 3, 4)]
-    shares = references.softmax(np.array(energies)) * np.exp([-2.0, 0.0, -2.0])
-    np.testing.assert_allclose(weights[0, 0, 2:5], shares, atol=1e-6)
+    expected = references.softmax(np.array(energies)) * np.exp([-2.0, 0.0, -2.0])
+    np.testing.assert_allclose(weights[0, 0, 2:5], expected, atol=1e-6)
 
 
-def test_a_row_without_a_real_position_reads_nothing():
+def test_a_row_without_a_real_position_has_weights_of_zero():
     weights = masked_softmax(tf.constant([[1.0, 2.0]]), tf.constant([[False, False]]))
     assert weights.numpy().tolist() == [[0.0, 0.0]]
 
@@ -138,13 +139,13 @@ def test_large_energies_do_not_overflow():
     assert weights.numpy().tolist() == [[1.0, 0.0, 0.0]]
 
 
-def test_which_kinds_compare_queries_with_the_memory_itself():
+def test_only_dot_products_compare_queries_with_the_memory_itself():
     assert [kind for kind in KINDS if not projects_keys(kind)] == ["luong_dot", "luong_scaled_dot"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_empty_batch_gives_an_empty_answer(kind):
-    query, keys, memory, mask, progress = inputs(kind)
-    nothing = (array[:0] for array in (query, keys, memory, mask))
-    context, weights, _ = make(kind)(*nothing, [array[:0] for array in progress])
+def test_an_empty_batch_gives_empty_results(kind):
+    query, keys, memory, mask, state = inputs(kind)
+    empty = (array[:0] for array in (query, keys, memory, mask))
+    context, weights, _ = make(kind)(*empty, [array[:0] for array in state])
     assert context.shape == (0, 1, 6) and weights.shape == (0, 1, 6)

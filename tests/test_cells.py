@@ -1,9 +1,10 @@
-"""The recurrent cells against the equations, and against those of Keras."""
+"""The recurrent cells compared with the equations, with Keras, and with autodiff."""
 
 import keras
 import numpy as np
 import pytest
 import references
+import tensorflow as tf
 
 from kseq.models.cells import CELLS, LSTMCell
 
@@ -16,7 +17,7 @@ def normal(*shape):
 
 
 def make(kind):
-    """A cell, every weight away from its initial zeros and ones, so that none can be missing."""
+    """A cell with random weights, so that a missing one is noticed, its inputs and a state."""
     cell = CELLS[kind](UNITS)
     cell.build()
     cell.set_weights([normal(*weight.shape) for weight in cell.get_weights()])
@@ -25,7 +26,7 @@ def make(kind):
 
 
 @pytest.mark.parametrize("kind", CELLS)
-def test_agrees_with_the_equations(kind):
+def test_a_cell_agrees_with_its_equations(kind):
     cell, inputs, state = make(kind)
     step = getattr(references, f"{kind}_step")
     expected = step(inputs, *state, *cell.get_weights())
@@ -35,31 +36,50 @@ def test_agrees_with_the_equations(kind):
 
 
 @pytest.mark.parametrize("kind", CELLS)
-def test_agrees_with_keras(kind):
+def test_a_cell_agrees_with_that_of_keras(kind):
     """Two implementations, the same weights."""
     cell, _, state = make(kind)
-    theirs = {
+    keras_cell = {
         "rnn": keras.layers.SimpleRNNCell,
         "gru": keras.layers.GRUCell,
         "lstm": keras.layers.LSTMCell,
     }[kind](UNITS)
-    theirs.build((None, 5))
+    keras_cell.build((None, 5))
     kernel, bias = normal(5, cell.gates * UNITS), normal(cell.gates * UNITS)
-    recurrent_kernel, *ours = cell.get_weights()
-    their_bias = bias.copy()
+    recurrent_kernel, *extra_bias = cell.get_weights()
+    keras_bias = bias.copy()
     if kind == "gru":
-        their_bias = np.stack([bias, np.concatenate([np.zeros(2 * UNITS), ours[0]])])
+        keras_bias = np.stack([bias, np.concatenate([np.zeros(2 * UNITS), extra_bias[0]])])
     if kind == "lstm":
-        their_bias[UNITS : 2 * UNITS] += ours[0]
-    theirs.set_weights([kernel, recurrent_kernel, their_bias])
+        keras_bias[UNITS : 2 * UNITS] += extra_bias[0]
+    keras_cell.set_weights([kernel, recurrent_kernel, keras_bias])
     inputs = normal(3, 5)
-    _, expected = theirs(inputs, state)
+    _, expected = keras_cell(inputs, state)
     for tensor, reference in zip(cell(inputs @ kernel + bias, state), expected, strict=True):
         np.testing.assert_allclose(tensor, reference, atol=1e-6)
 
 
-def test_an_lstm_begins_by_remembering():
+def test_the_forget_gate_of_an_lstm_starts_open():
     """Gers et al. 2000; Jozefowicz et al. 2015: a forget bias of 1."""
     cell = LSTMCell(UNITS)
     cell.build()
     assert np.all(cell.forget_bias.numpy() == 1.0)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_the_derivatives_equal_those_of_autodiff(kind):
+    cell = CELLS[kind]
+    count = 1 + max(cell.sums_of_products)
+    sums, state = (
+        [tf.constant(rng.normal(size=(3, UNITS))) for _ in range(size)]
+        for size in (count, cell.state_count)
+    )
+    upstream = [tf.constant(rng.normal(size=(3, UNITS))) for _ in state]
+    with tf.GradientTape() as tape:
+        tape.watch([sums, state])
+        new_state, saved = cell.equations(sums, state)
+    expected = tape.gradient(new_state, [sums, state], upstream, unconnected_gradients="zero")
+    assert len(saved) == cell.saved_count
+    for gradients, autodiff in zip(cell.derivatives(saved, state, new_state, upstream), expected):
+        for gradient, reference in zip(gradients, autodiff, strict=True):
+            np.testing.assert_allclose(gradient, reference, atol=1e-12)

@@ -91,7 +91,7 @@ def test_agrees_with_the_papers(case):
 
 def check_promises(promised, arrays):
     """The symbolic shapes and types of a nest of outputs."""
-    assert promised.keys() == arrays.keys()
+    keras.tree.assert_same_structure(promised, arrays)
     tensors, arrays = keras.tree.flatten(promised), keras.tree.flatten(arrays)
     for tensor, array in zip(tensors, arrays, strict=True):
         assert keras.backend.standardize_dtype(array.dtype) == tensor.dtype, tensor

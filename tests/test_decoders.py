@@ -1,4 +1,4 @@
-"""The recurrent decoders: what the reference does not show, and claims about several of them."""
+"""The recurrent decoders: what the reference implementation does not cover."""
 
 import keras
 import numpy as np
@@ -42,7 +42,7 @@ KINDS = pytest.mark.parametrize("kind", [BahdanauDecoder, InputFeedingDecoder])
 
 @KINDS
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_gradients_reach_everything_it_reads_in_a_graph(kind, cell):
+def test_in_a_graph_gradients_reach_everything_that_a_decoder_reads(kind, cell):
     layer, (embedded, state, memory, keys, mask) = make(kind, cell, layers=2)
     sources = as_tensors((embedded, state, memory, keys))
 
@@ -59,8 +59,8 @@ def test_gradients_reach_everything_it_reads_in_a_graph(kind, cell):
 
 
 @KINDS
-def test_a_target_in_parts_is_the_target_as_a_whole(kind):
-    """The state carries all there is: one position without the loop, then two with it."""
+def test_a_target_in_parts_gives_the_same_as_the_whole_target(kind):
+    """The state is complete: one position runs without the loop, then two run in it."""
     layer, (embedded, state, *source) = make(kind, "lstm", layers=2, residual=True)
     *whole, last = layer(embedded, state, *source)
     *first, between = layer(embedded[:, :1], state, *source)
@@ -68,28 +68,28 @@ def test_a_target_in_parts_is_the_target_as_a_whole(kind):
     for tensor, *parts in zip(whole, first, second):
         np.testing.assert_allclose(tensor, np.concatenate(parts, axis=1), atol=1e-6)
     keras.tree.map_structure(
-        lambda one, other: np.testing.assert_allclose(one, other, atol=1e-6), last, end
+        lambda *states: np.testing.assert_allclose(*states, atol=1e-6), last, end
     )
 
 
 @KINDS
-def test_dropout_stands_between_the_layers_of_the_loop(kind, monkeypatch):
-    """Where it drops everything, the second layer works as if it read nothing but its bias."""
+def test_dropout_acts_between_the_layers_of_the_loop(kind, monkeypatch):
+    """If it drops everything, the second layer reads nothing but its bias."""
     layer, arguments = make(kind, layers=2, dropout=0.5)
     assert [dropout.rate for dropout in layer.dropouts] == [0.5]
-    *calm, _ = layer(*arguments)
+    *without_dropout, _ = layer(*arguments)
     *dropped, _ = layer(*arguments, training=True)
-    assert np.abs(calm[0] - dropped[0]).max() > 1e-3
+    assert np.abs(without_dropout[0] - dropped[0]).max() > 1e-3
     monkeypatch.setattr(Dropout, "call", lambda self, inputs, training: inputs * 0.0)
-    *deaf, _ = layer(*arguments, training=True)
+    *all_dropped, _ = layer(*arguments, training=True)
     kernel = layer.projections[1].kernel
     kernel.assign(kernel * 0.0)
     *expected, _ = layer(*arguments)
-    for tensor, reference in zip(deaf, expected):
+    for tensor, reference in zip(all_dropped, expected):
         np.testing.assert_allclose(tensor, reference, atol=1e-6)
 
 
-def test_dropout_between_layers_drops_other_values_at_every_step(monkeypatch):
+def test_dropout_between_layers_is_drawn_for_each_step(monkeypatch):
     layer, arguments = make(layers=3, dropout=0.5)
     shapes = []
 
@@ -106,8 +106,8 @@ def settings_of(kind, **settings):
     return {"units": 8, "embedding_dim": 6, "attention": kind, **settings}
 
 
-def without_a_loop(model, cell, layers):
-    """The weights of a model with input feeding, by path, as one without would have them."""
+def rename_weights(model, cell, layers):
+    """The weights of a model with input feeding, under the paths of a model without it."""
     weights = {weight.path: weight.numpy() for weight in model.weights}
     for number in range(1, layers + 1):
         inside, outside = f"attention_decoder/cell_{number}", f"decoder_layer_{number}"
@@ -115,11 +115,12 @@ def without_a_loop(model, cell, layers):
             continue
         bias = weights[f"attention_decoder/inputs_{number}/bias"].copy()
         if cell == "gru":
-            extra = weights[f"{inside}/recurrent_bias"]
-            bias = np.stack([bias, np.concatenate([np.zeros(2 * len(extra)), extra])])
+            candidate = weights[f"{inside}/recurrent_bias"]
+            zeros = np.zeros(2 * len(candidate))
+            bias = np.stack([bias, np.concatenate([zeros, candidate])])
         elif cell == "lstm":
-            extra = weights[f"{inside}/forget_bias"]
-            bias[len(extra) : 2 * len(extra)] += extra
+            forget = weights[f"{inside}/forget_bias"]
+            bias[len(forget) : 2 * len(forget)] += forget
         inside_kernel = weights[f"attention_decoder/inputs_{number}/kernel"]
         outside = f"{outside}/{'simple_rnn' if cell == 'rnn' else cell}_cell"
         weights[f"{outside}/kernel"] = inside_kernel
@@ -132,8 +133,8 @@ def without_a_loop(model, cell, layers):
 
 @pytest.mark.parametrize("place", ["bottom", "top"])
 @pytest.mark.parametrize("kind, cell", [*zip(LUONG, ["gru", "lstm", "rnn"] * 2)])
-def test_input_feeding_of_nothing_is_no_input_feeding(kind, cell, place):
-    """The loop and the way without one agree where they must."""
+def test_input_feeding_with_a_kernel_of_zeros_equals_no_input_feeding(kind, cell, place):
+    """The decoders with and without a loop agree where they must."""
     settings = settings_of(kind, cell=cell, decoder_layers=2, attention_layer=place, residual=True)
     if kind.startswith("local"):
         settings["window"] = 1
@@ -143,13 +144,14 @@ def test_input_feeding_of_nothing_is_no_input_feeding(kind, cell, place):
     _, fed_decoded = run(feeding, inputs)
     fed.assign(np.zeros(fed.shape))
     plain = build(ModelConfig(**settings, input_feeding=False))
-    weights = without_a_loop(feeding, cell, layers=2)
+    weights = rename_weights(feeding, cell, layers=2)
     for weight in plain.weights:
         weight.assign(weights[weight.path])
-    (_, one), (_, other) = run(feeding, inputs), run(plain, inputs)
+    (_, in_loop), (_, without_loop) = run(feeding, inputs), run(plain, inputs)
     for name in ("logits", "attention"):
-        np.testing.assert_allclose(one[name], other[name], atol=1e-5)
-    assert np.abs(outputs_of(one) - outputs_of(fed_decoded)).max() > 1e-3, "feeding does nothing"
+        np.testing.assert_allclose(in_loop[name], without_loop[name], atol=1e-5)
+    difference = np.abs(outputs_of(in_loop) - outputs_of(fed_decoded)).max()
+    assert difference > 1e-3, "feeding has no effect"
 
 
 @pytest.mark.parametrize("place", ["bottom", "top"])
@@ -162,7 +164,7 @@ def test_input_feeding_of_nothing_is_no_input_feeding(kind, cell, place):
     ],
 )
 def test_attention_reads_the_state_of_its_layer(kind, feeds, place):
-    """Other weights of the upper layer change what is attended to only where it is read."""
+    """Other weights of the upper layer change the attention only if the attention reads it."""
     config = ModelConfig(
         **settings_of(kind, decoder_layers=2, attention_layer=place, input_feeding=feeds)
     )
@@ -178,12 +180,12 @@ def test_attention_reads_the_state_of_its_layer(kind, feeds, place):
         weight.assign(-weight)
     _, after = run(model, inputs)
     assert np.abs(outputs_of(after) - outputs_of(before)).max() > 1e-2
-    moved = np.abs(after["attention"] - before["attention"]).max()
-    assert moved > 1e-3 if place == "top" else moved == 0.0
+    change = np.abs(after["attention"] - before["attention"]).max()
+    assert change > 1e-3 if place == "top" else change == 0.0
 
 
-def attention_moved_by_the_second_word(**settings):
-    """By how much the attention of each step changes with the second target word."""
+def change_of_attention_with_the_second_word(**settings):
+    """How much the attention of each step depends on the second target word."""
     config = ModelConfig(**settings_of(**settings))
     model, inputs = build(config), batch(config)
     _, before = run(model, inputs)
@@ -193,12 +195,12 @@ def attention_moved_by_the_second_word(**settings):
 
 
 @pytest.mark.parametrize("kind", ["bahdanau", "coverage"])
-def test_attention_of_bahdanau_reads_the_state_before_the_step(kind):
-    moved = attention_moved_by_the_second_word(kind=kind)
-    assert np.all(moved[:2] == 0.0) and np.all(moved[2:] > 1e-4)
+def test_bahdanau_attention_reads_the_state_before_the_step(kind):
+    change = change_of_attention_with_the_second_word(kind=kind)
+    assert np.all(change[:2] == 0.0) and np.all(change[2:] > 1e-4)
 
 
 @pytest.mark.parametrize("feeds", [True, False])
-def test_attention_of_luong_reads_the_state_after_the_step(feeds):
-    moved = attention_moved_by_the_second_word(kind="luong_general", input_feeding=feeds)
-    assert moved[0] == 0.0 and np.all(moved[1:] > 1e-4)
+def test_luong_attention_reads_the_state_after_the_step(feeds):
+    change = change_of_attention_with_the_second_word(kind="luong_general", input_feeding=feeds)
+    assert change[0] == 0.0 and np.all(change[1:] > 1e-4)

@@ -1,4 +1,4 @@
-"""The dense layer of a step against that of Keras."""
+"""The dense layer compared with that of Keras."""
 
 import keras
 import numpy as np
@@ -10,17 +10,19 @@ from kseq.kernels.dense import Dense
 
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("shape", [(5, 1, 3), (5, 4, 3), (5, 3)], ids=str)
-def test_it_gives_what_the_layer_of_keras_gives(shape, use_bias):
+def test_a_dense_layer_equals_that_of_keras(shape, use_bias):
     values = np.random.default_rng(0).normal(size=shape).astype("float32")
-    own, plain = (
+    own, reference = (
         kind(7, activation="tanh", use_bias=use_bias) for kind in (Dense, keras.layers.Dense)
     )
     inputs = keras.Input(shape[1:])
     model = keras.Model(inputs, own(inputs))
-    plain.build(shape)
-    plain.set_weights([weight + 0.1 for weight in own.get_weights()])
-    own.set_weights(plain.get_weights())
-    np.testing.assert_allclose(model(values), plain(values), rtol=1e-6, atol=1e-6)
+    reference.build(shape)
+    reference.set_weights([weight + 0.1 for weight in own.get_weights()])
+    own.set_weights(reference.get_weights())
+    expected = reference(values)
+    np.testing.assert_allclose(model(values), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(own.step(values), expected, rtol=1e-6, atol=1e-6)
     assert model.output_shape == (None, *shape[1:-1], 7)
 
 
@@ -35,7 +37,17 @@ def test_a_step_takes_fewer_operations_than_a_sequence():
     assert count(None, 1, 3) < count(None, None, 3) - 10
 
 
-def test_it_is_built_anew_from_its_settings():
+def test_a_dense_layer_makes_the_round_trip_through_its_config():
     layer = Dense(7, activation="tanh", name="readout")
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    assert type(again) is Dense and again.get_config() == layer.get_config()
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert type(copy) is Dense and copy.get_config() == layer.get_config()
+
+
+def test_inside_a_loop_bias_and_activation_are_float32():
+    """Only the product is in half precision."""
+    layer = Dense(7, activation="tanh", dtype="mixed_bfloat16")
+    layer.build((None, 3))
+    layer.bias.assign(np.linspace(0.0, 1.0, 7))
+    assert layer(np.ones((2, 3))).dtype == tf.bfloat16
+    outputs = layer.step(tf.zeros([2, 3], tf.bfloat16))
+    np.testing.assert_allclose(outputs, np.tanh([np.linspace(0.0, 1.0, 7)] * 2), rtol=1e-6)

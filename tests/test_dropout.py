@@ -1,4 +1,4 @@
-"""What is dropped, what becomes of the rest, and of its gradient."""
+"""Dropout: which values it drops, how it scales the others, and their gradients."""
 
 import keras
 import numpy as np
@@ -12,32 +12,32 @@ INPUTS = np.random.default_rng(0).uniform(1.0, 2.0, (300, 7, 101)).astype("float
 
 @pytest.mark.parametrize("rate", [1e-3, 0.2, 0.5, 0.95])
 def test_a_share_is_dropped_and_the_rest_scaled(rate):
-    """Expectations stay: within five standard deviations, for 212,100 values."""
+    """Within five standard deviations, for 212,100 values."""
     keras.utils.set_random_seed(1)
     dropped = Dropout(rate)(INPUTS, training=True).numpy()
     is_kept = dropped != 0.0
     assert abs(is_kept.mean() - (1 - rate)) < 5 * np.sqrt(rate * (1 - rate) / INPUTS.size)
     scale = dropped[is_kept] / INPUTS[is_kept]
     np.testing.assert_allclose(scale, 1 / (1 - rate), rtol=1e-3)
-    # Two values come from one random number: they must not be dropped together.
+    # Two values share a random number, but must be dropped independently.
     pairs = is_kept.reshape(-1, 2)
     both, expected = pairs.all(axis=1).mean(), (1 - rate) ** 2
     assert abs(both - expected) < 5 * np.sqrt(expected * (1 - expected) / len(pairs))
 
 
-def test_other_values_are_dropped_in_every_step_and_the_same_from_the_same_seed():
-    found = []
+def test_each_step_drops_other_values_and_the_seed_repeats_them():
+    draws = []
     for _ in range(2):
         keras.utils.set_random_seed(2)
         layer = Dropout(0.5)
         step = tf.function(lambda inputs: layer(inputs, training=True), autograph=False)  # noqa: B023
-        found.append([step(INPUTS).numpy() for _ in range(2)])
-    np.testing.assert_array_equal(*found)
-    assert 0.4 < (found[0][0] != found[0][1]).mean() < 0.6
+        draws.append([step(INPUTS).numpy() for _ in range(2)])
+    np.testing.assert_array_equal(*draws)
+    assert 0.4 < (draws[0][0] != draws[0][1]).mean() < 0.6
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "float64"])
-def test_gradients_pass_where_values_do(dtype):
+def test_gradients_pass_where_values_pass(dtype):
     layer = Dropout(0.3, dtype=dtype)
     inputs = tf.cast(INPUTS[:, :, :3], layer.compute_dtype)
     with tf.GradientTape() as tape:
@@ -51,10 +51,10 @@ def test_gradients_pass_where_values_do(dtype):
     np.testing.assert_array_equal(gradient.numpy(), kept)
 
 
-def test_nothing_is_dropped_but_while_training():
+def test_values_are_dropped_only_while_training():
     np.testing.assert_array_equal(Dropout(0.5)(INPUTS), INPUTS)
     np.testing.assert_array_equal(Dropout(0.0)(INPUTS, training=True), INPUTS)
 
 
-def test_a_batch_without_rows_is_none():
+def test_an_empty_batch_stays_empty():
     assert Dropout(0.5)(INPUTS[:0], training=True).shape == (0, 7, 101)

@@ -1,4 +1,4 @@
-"""The recurrent encoder: what combinations of settings mean, on numbers one can follow."""
+"""The recurrent encoder: the meaning of its settings, on small numbers."""
 
 import keras
 import numpy as np
@@ -13,12 +13,12 @@ LENGTHS = np.array([[6], [3]])
 COUNTED = np.arange(10, dtype="float32").reshape(2, 5, 1)
 
 
-def test_reverse_turns_the_real_positions_round():
+def test_reverse_reverses_the_real_positions_only():
     reversed_rows = Reverse()(COUNTED, MASK)[..., 0].numpy().tolist()
     assert reversed_rows == [[4, 3, 2, 1, 0], [6, 5, 7, 8, 9]]
 
 
-def test_halve_puts_neighbours_side_by_side():
+def test_halve_concatenates_neighbours():
     pairs, mask = Halve()(COUNTED, MASK)
     assert pairs.numpy().tolist() == [[[0, 1], [2, 3], [4, 0]], [[5, 6], [7, 8], [9, 0]]]
     assert mask.numpy().tolist() == [[True, True, True], [True, False, False]]
@@ -42,7 +42,7 @@ def encode(**settings):
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_last_state_is_that_of_the_last_real_positions(cell, layers):
-    """Forwards the last one, backwards the first."""
+    """The last position in the forward direction, the first one backward."""
     memory, _, (hidden, *others) = encode(cell=cell, encoder_layers=layers)
     assert len(others) == (cell == "lstm")
     for row, length in enumerate(LENGTHS[:, 0]):
@@ -55,8 +55,8 @@ def test_a_reversed_encoder_ends_at_the_first_position():
     np.testing.assert_array_equal(hidden, memory[:, 0])
 
 
-def test_two_directions_side_by_side_or_summed():
-    """Side by side each has half of the units, summed each has all."""
+def test_two_directions_are_concatenated_or_summed():
+    """Concatenated, each has half of the units; summed, each has all of them."""
     for merge, units in (("concat", 4), ("sum", 8)):
         config = ModelConfig(units=8, embedding_dim=6, merge=merge)
         layer = build_encoder(config, SIZE).get_layer("encoder_layer_1")
@@ -86,18 +86,20 @@ def test_a_pyramid_halves_the_length_in_every_layer_but_the_first():
 
 @pytest.mark.parametrize("kind", ["bahdanau", "luong_general", "coverage"])
 def test_a_reversed_source_is_attended_in_its_own_order(kind):
-    """As if somebody had turned the sentence round and turned the picture back."""
+    """As if the sentence were reversed, and then the attention matrix."""
     settings = {"units": 8, "embedding_dim": 6, "bidirectional": False, "attention": kind}
     plain = build(ModelConfig(**settings))
-    turning = build(ModelConfig(**settings, reverse_source=True))
-    turning.set_weights(plain.get_weights())
+    reversing = build(ModelConfig(**settings, reverse_source=True))
+    reversing.set_weights(plain.get_weights())
     ids = np.array([[4, 5, 6, 7, 8, 3], [9, 8, 3, 0, 0, 0]], "int32")
     targets = np.array([[2, 5, 6], [2, 8, 9]], "int32")
     backwards = np.stack([ids[0, ::-1], np.concatenate([ids[1, 2::-1], ids[1, 3:]])])
-    _, given = run(turning, {"source_ids": ids, "target_ids": targets})
+    _, decoded = run(reversing, {"source_ids": ids, "target_ids": targets})
     _, expected = run(plain, {"source_ids": backwards, "target_ids": targets})
-    np.testing.assert_allclose(given["logits"], expected["logits"], atol=1e-5)
+    np.testing.assert_allclose(decoded["logits"], expected["logits"], atol=1e-5)
     for row, length in enumerate(LENGTHS[:, 0]):
-        seen, mirrored = (weights["attention"][row, :, :length] for weights in (given, expected))
-        np.testing.assert_allclose(seen, mirrored[:, ::-1], atol=1e-6)
-        assert np.abs(seen - mirrored).max() > 1e-3
+        weights, mirrored = (
+            outputs["attention"][row, :, :length] for outputs in (decoded, expected)
+        )
+        np.testing.assert_allclose(weights, mirrored[:, ::-1], atol=1e-6)
+        assert np.abs(weights - mirrored).max() > 1e-3

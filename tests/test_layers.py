@@ -1,4 +1,4 @@
-"""Recurrent layers with loops of our own: against NumPy, against Keras' own and its autodiff."""
+"""Recurrent layers run by our scan, compared with NumPy and with Keras and its autodiff."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 import references
 import tensorflow as tf
 
-from kseq.kernels import scan as own
+from kseq.kernels import scan
 from kseq.models.factory import computing_in
 from kseq.models.recurrent_layers import LAYERS
 
@@ -19,8 +19,8 @@ rng = np.random.default_rng(0)
 SEQUENCES = rng.normal(size=(5, 7, FEATURES))
 
 
-def made(kind, dtype="float64", layers=LAYERS, **options):
-    """A layer with weights drawn anew, biases too."""
+def make(kind, dtype="float64", layers=LAYERS, **options):
+    """A layer with random weights, including biases."""
     with computing_in(dtype):
         layer = layers[kind](UNITS, return_sequences=True, return_state=True, **options)
     layer.zero_output_for_mask = True
@@ -37,8 +37,8 @@ def numpy_cell(kind, layer):
 
 @KINDS
 @pytest.mark.parametrize("backwards", [False, True])
-def test_outputs_equal_numpy(kind, backwards):
-    layer = made(kind, go_backwards=backwards)
+def test_outputs_equal_those_of_numpy(kind, backwards):
+    layer = make(kind, go_backwards=backwards)
     outputs, *states = layer(SEQUENCES, mask=MASK)
     cell = numpy_cell(kind, layer)
     for row, length in enumerate(LENGTHS):
@@ -47,8 +47,8 @@ def test_outputs_equal_numpy(kind, backwards):
         place = slice(7 - length, 7) if backwards else slice(length)
         np.testing.assert_allclose(outputs[row, place], expected, atol=1e-12)
         assert np.count_nonzero(np.delete(outputs[row], np.r_[place], axis=0)) == 0
-        for state, wanted in zip(states, last):
-            np.testing.assert_allclose(state[row], wanted, atol=1e-12)
+        for state, last_state in zip(states, last):
+            np.testing.assert_allclose(state[row], last_state, atol=1e-12)
 
 
 @KINDS
@@ -56,30 +56,32 @@ def test_outputs_equal_numpy(kind, backwards):
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("training", [False, True])
 def test_gradients_equal_those_of_autodiff(kind, backwards, masked, training):
-    """In float64: of the inputs, of the first state, of all weights; our own while training."""
+    """Of inputs, first state and weights, in float64; while training they are our own."""
     sequences = tf.constant(SEQUENCES)
     count = 2 if kind == "lstm" else 1
     first = [tf.constant(rng.normal(size=(5, UNITS))) for _ in range(count)]
     upstream = [rng.normal(size=(5, 7, UNITS)), *rng.normal(size=(count, 5, UNITS))]
-    found = []
+    gradients = []
     for layers in (LAYERS, KERAS):
-        layer = made(kind, layers=layers, go_backwards=backwards)
+        layer = make(kind, layers=layers, go_backwards=backwards)
         variables = [weight.value for weight in layer.trainable_weights]
         with tf.GradientTape() as tape:
             tape.watch([sequences, first])
             mask = MASK if masked else None
             outputs = layer(sequences, initial_state=first, mask=mask, training=training)
-            loss = tf.add_n([tf.reduce_sum(each * way) for each, way in zip(outputs, upstream)])
-        found.append(tape.gradient(loss, [sequences, *first, *variables]))
-    for mine, theirs in zip(*found):
-        np.testing.assert_allclose(mine, theirs, atol=1e-12)
+            loss = tf.add_n(
+                [tf.reduce_sum(output * factor) for output, factor in zip(outputs, upstream)]
+            )
+        gradients.append(tape.gradient(loss, [sequences, *first, *variables]))
+    for gradient, autodiff in zip(*gradients):
+        np.testing.assert_allclose(gradient, autodiff, atol=1e-12)
 
 
 @KINDS
-def test_half_precision_keeps_what_it_adds_up_in_float32(kind):
-    """Only the products lose digits; states do not, from step to step."""
+def test_in_half_precision_states_accumulate_in_float32(kind):
+    """Only products lose digits; from step to step states do not."""
     precise, half = (
-        made(kind, dtype)(SEQUENCES.astype("float32"))[0] for dtype in ("float32", "mixed_bfloat16")
+        make(kind, dtype)(SEQUENCES.astype("float32"))[0] for dtype in ("float32", "mixed_bfloat16")
     )
     assert half.dtype == tf.bfloat16
     np.testing.assert_allclose(tf.cast(half, tf.float32), precise, atol=0.05)
@@ -87,10 +89,12 @@ def test_half_precision_keeps_what_it_adds_up_in_float32(kind):
 
 @KINDS
 @pytest.mark.parametrize("training", [False, True])
-def test_both_ways_go_back_on_their_own_while_training(kind, training, monkeypatch):
-    """In the layer of Keras that runs two of them; else nothing is kept, which nobody reads."""
-    calls, backward = [], own._backward
-    monkeypatch.setattr(own, "_backward", lambda *parts: calls.append(1) or backward(*parts))
+def test_both_directions_have_their_own_backward_pass_only_while_training(
+    kind, training, monkeypatch
+):
+    """In the layer of Keras that runs two of them; otherwise nothing is saved."""
+    calls, backward = [], scan._backward
+    monkeypatch.setattr(scan, "_backward", lambda *parts: calls.append(1) or backward(*parts))
     both = keras.layers.Bidirectional(LAYERS[kind](UNITS, return_sequences=True))
     inputs = tf.constant(SEQUENCES, tf.float32)
     with tf.GradientTape() as tape:

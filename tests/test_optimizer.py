@@ -1,4 +1,4 @@
-"""The optimizer against plain NumPy."""
+"""The optimizer compared with plain NumPy."""
 
 import keras
 import numpy as np
@@ -11,9 +11,9 @@ RATES = [0.1, 0.05, 0.02, 0.01]
 
 
 def reference(value, gradients, rates, clip, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
-    """Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1, for one vector, its ε beside √v̂.
+    """Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1, for one vector, with ε added to √v̂.
 
-    Keras, as the end of section 2 there, puts ε beside √v instead: smaller by √(1 - β₂ᵗ).
+    Keras, like the end of section 2 there, adds ε to √v instead: smaller by √(1 - β₂ᵗ).
     """
     first = second = np.zeros_like(value)
     for step, (gradient, rate) in enumerate(zip(gradients, rates), start=1):
@@ -26,7 +26,7 @@ def reference(value, gradients, rates, clip, beta_1=0.9, beta_2=0.999, epsilon=1
 
 
 @pytest.mark.parametrize("clip", [1.0, 1e6])
-def test_the_steps_are_those_of_the_paper(clip):
+def test_an_update_equals_that_of_the_paper(clip):
     rng = np.random.default_rng(0)
     start, gradients = rng.normal(size=12), rng.normal(size=(4, 12)) * [[1.0], [1e-4], [3.0], [0.1]]
     table, vector = (keras.Variable(part, dtype="float64") for part in np.split(start, [8]))
@@ -39,13 +39,13 @@ def test_the_steps_are_those_of_the_paper(clip):
 
     for gradient in gradients:
         apply(tf.constant(gradient))
-    found = np.concatenate([table.numpy(), vector.numpy()])
-    np.testing.assert_allclose(found, reference(start, gradients, RATES, clip), rtol=1e-6)
+    values = np.concatenate([table.numpy(), vector.numpy()])
+    np.testing.assert_allclose(values, reference(start, gradients, RATES, clip), rtol=1e-6)
 
 
 @pytest.mark.parametrize("clip", [1.0, 1e6])
-def test_rows_are_added_up(clip):
-    """Gradients of embeddings come in rows: some of them twice, others in some steps only."""
+def test_gradients_of_the_same_row_are_added_up(clip):
+    """The gradients of an embedding are rows, some twice in a step, some absent in a step."""
     rng = np.random.default_rng(1)
     ids = rng.integers(0, 4, (4, 3))
     upstream = rng.normal(size=(4, 3, 2)) * np.reshape([1.0, 9.0, 0.1, 2.0], (4, 1, 1))
@@ -63,11 +63,11 @@ def test_rows_are_added_up(clip):
     np.testing.assert_allclose(table.numpy().reshape(-1), expected, rtol=1e-6)
 
 
-def test_what_keras_can_do_beside_it_is_left_to_keras():
-    found = []
+def test_amsgrad_is_left_to_keras():
+    values = []
     for kind in (Adam, keras.optimizers.Adam):
         variable, optimizer = keras.Variable([1.0, 2.0]), kind(0.1, amsgrad=True)
         for gradient in ([3.0, -1.0], [0.1, 0.2], [0.0, -4.0]):
             optimizer.apply_gradients([(tf.constant(gradient), variable)])
-        found.append(variable.numpy())
-    np.testing.assert_array_equal(*found)
+        values.append(variable.numpy())
+    np.testing.assert_array_equal(*values)

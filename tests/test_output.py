@@ -1,11 +1,11 @@
-"""The losses of the last layer against plain NumPy and against autodiff."""
+"""The losses of the output layer compared with plain NumPy and with autodiff."""
 
 import numpy as np
 import pytest
 import references
 import tensorflow as tf
 
-from kseq.kernels import cross_entropy as output
+from kseq.kernels import cross_entropy
 from kseq.kernels.cross_entropy import output_losses
 
 rng = np.random.default_rng(0)
@@ -18,18 +18,19 @@ LOGITS = HIDDEN @ KERNEL + BIAS
 
 
 def losses(hidden=HIDDEN, kernel=KERNEL, bias=BIAS, labels=LABELS, shares=SHARES, **options):
-    given = [each if each is None else tf.constant(each) for each in (hidden, kernel, bias)]
-    return output_losses(*given, tf.constant(labels), tf.constant(shares), **options)
+    arrays = (hidden, kernel, bias)
+    tensors = [None if array is None else tf.constant(array) for array in arrays]
+    return output_losses(*tensors, tf.constant(labels), tf.constant(shares), **options)
 
 
 @pytest.fixture(params=[2**26, 5, 10, 15], ids="{} logits at once".format)
 def at_once(request, monkeypatch):
-    monkeypatch.setattr(output, "LARGEST", request.param)
+    monkeypatch.setattr(cross_entropy, "LARGEST", request.param)
 
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_values(at_once, smoothing, training):
+def test_losses_equal_those_of_numpy(at_once, smoothing, training):
     loss, entropies, correct = losses(label_smoothing=smoothing, training=training)
     smoothed = references.cross_entropy(LABELS, LOGITS, smoothing)
     np.testing.assert_allclose(loss, (smoothed * SHARES).sum(), rtol=1e-5)
@@ -42,26 +43,26 @@ def test_values(at_once, smoothing, training):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("has_bias", [False, True])
-def test_gradients_agree_with_autodiff(at_once, smoothing, transposed, has_bias):
+def test_gradients_equal_those_of_autodiff(at_once, smoothing, transposed, has_bias):
     kernel = tf.constant(KERNEL.T if transposed else KERNEL)
-    given = [tf.constant(HIDDEN), kernel, *([tf.constant(BIAS)] if has_bias else [])]
-    wanted = (1 - smoothing) * tf.one_hot(LABELS, 5) + smoothing / 5
+    tensors = [tf.constant(HIDDEN), kernel, *([tf.constant(BIAS)] if has_bias else [])]
+    distribution = (1 - smoothing) * tf.one_hot(LABELS, 5) + smoothing / 5
     with tf.GradientTape(persistent=True) as tape:
-        tape.watch(given)
+        tape.watch(tensors)
         options = {"label_smoothing": smoothing, "transposed": transposed, "training": True}
-        ours = losses(*given, **({} if has_bias else {"bias": None}), **options)[0] * 3.0
-        logits = tf.matmul(given[0], kernel, transpose_b=transposed)
-        logits += given[2] if has_bias else 0.0
-        rows = -tf.reduce_sum(wanted * tf.nn.log_softmax(logits), axis=-1)
-        plain = tf.reduce_sum(rows * SHARES) * 3.0
-    np.testing.assert_allclose(ours, plain, rtol=1e-5)
-    for mine, theirs in zip(tape.gradient(ours, given), tape.gradient(plain, given)):
-        np.testing.assert_allclose(mine, theirs, atol=1e-6)
+        loss = losses(*tensors, **({} if has_bias else {"bias": None}), **options)[0] * 3.0
+        logits = tf.matmul(tensors[0], kernel, transpose_b=transposed)
+        logits += tensors[2] if has_bias else 0.0
+        rows = -tf.reduce_sum(distribution * tf.nn.log_softmax(logits), axis=-1)
+        reference = tf.reduce_sum(rows * SHARES) * 3.0
+    np.testing.assert_allclose(loss, reference, rtol=1e-5)
+    for gradient, autodiff in zip(tape.gradient(loss, tensors), tape.gradient(reference, tensors)):
+        np.testing.assert_allclose(gradient, autodiff, atol=1e-6)
 
 
 @pytest.mark.parametrize("ids", [15, 16, 17, 32])
-def test_any_number_of_ids(ids):
-    """Ids are padded to a multiple of 16; here there are some, one, or none to be added."""
+def test_the_number_of_ids_need_not_be_a_multiple_of_16(ids):
+    """Ids are padded to a multiple of 16: here by one, by none, or by fifteen."""
     kernel, bias = (rng.normal(size=size).astype("float32") for size in ((4, ids), ids))
     with tf.GradientTape() as tape:
         parameters = [tf.constant(kernel), tf.constant(bias)]
@@ -74,7 +75,7 @@ def test_any_number_of_ids(ids):
     np.testing.assert_allclose(of_bias, SHARES @ errors, atol=1e-6)
 
 
-def test_what_stands_in_padding_moves_nothing():
+def test_values_in_padding_change_nothing():
     hidden = np.where(SHARES[:, None] > 0, HIDDEN, 100.0).astype("float32")
     assert losses(hidden=hidden)[0] == losses()[0]
 
@@ -82,19 +83,19 @@ def test_what_stands_in_padding_moves_nothing():
 @pytest.mark.parametrize("bias", [None, np.full(3, -9e4, "float32")], ids=["no bias", "bias"])
 def test_extreme_logits_stay_finite(bias):
     kernel = np.array([[500.0, 0.0, -500.0]], "float32")
-    given = {"hidden": np.ones((2, 1), "float32"), "kernel": kernel, "bias": bias}
+    arguments = {"hidden": np.ones((2, 1), "float32"), "kernel": kernel, "bias": bias}
     loss, entropies, _ = losses(
-        **given, labels=np.array([2, 0], "int32"), shares=np.full(2, 0.5, "float32")
+        **arguments, labels=np.array([2, 0], "int32"), shares=np.full(2, 0.5, "float32")
     )
     np.testing.assert_allclose(entropies, [1000.0, 0.0], atol=1e-5)
     np.testing.assert_allclose(loss, 500.0)
 
 
-def test_of_equal_logits_one_is_the_highest():
-    """In half precision many are equal."""
-    given = {"kernel": np.zeros((4, 5), "float32"), "bias": None}
+def test_only_one_of_equal_logits_is_the_highest():
+    """In half precision many logits are equal."""
+    arguments = {"kernel": np.zeros((4, 5), "float32"), "bias": None}
     _, _, correct = losses(
-        **given,
+        **arguments,
         hidden=np.ones((5, 4), "float32"),
         labels=np.arange(5, dtype="int32"),
         shares=np.ones(5, "float32"),
@@ -105,23 +106,23 @@ def test_of_equal_logits_one_is_the_highest():
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("has_bias", [False, True])
-def test_half_precision_stays_near(has_bias, transposed, smoothing):
+def test_half_precision_stays_close_to_float32(has_bias, transposed, smoothing):
     kernel = tf.constant(KERNEL.T if transposed else KERNEL)
     single = [tf.constant(HIDDEN), kernel, *([tf.constant(BIAS)] if has_bias else [])]
     half = [tf.cast(single[0], tf.bfloat16), *single[1:]]
     options = {} if has_bias else {"bias": None}
     options |= {"label_smoothing": smoothing, "transposed": transposed, "training": True}
-    found = []
-    for given in (single, half):
+    results = []
+    for tensors in (single, half):
         with tf.GradientTape() as tape:
-            tape.watch(given)
-            loss = losses(*given, **options)[0]
-        found.append([loss, *tape.gradient(loss, given)])
-    assert [each.dtype for each in found[1]] == [
+            tape.watch(tensors)
+            loss = losses(*tensors, **options)[0]
+        results.append([loss, *tape.gradient(loss, tensors)])
+    assert [tensor.dtype for tensor in results[1]] == [
         tf.float32,
         tf.bfloat16,
         *[tf.float32] * (len(half) - 1),
     ]
-    np.testing.assert_allclose(found[1][0], found[0][0], rtol=0.02)
-    for near, exact in zip(found[1][1:], found[0][1:]):
+    np.testing.assert_allclose(results[1][0], results[0][0], rtol=0.02)
+    for near, exact in zip(results[1][1:], results[0][1:]):
         np.testing.assert_allclose(tf.cast(near, tf.float32), exact, atol=0.02)

@@ -8,7 +8,7 @@ from kseq.kernels.processor import cores_are_shared, share_cores, usable_cores
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Numbers of threads for an operation that TensorFlow was asked for."""
+    """Thread numbers that TensorFlow was asked to use for an operation."""
     numbers = []
     setter = "set_intra_op_parallelism_threads"
     monkeypatch.setattr(tf.config.threading, setter, numbers.append)
@@ -17,27 +17,27 @@ def asked(monkeypatch):
 
 
 @pytest.mark.parametrize("cores, threads", [(1, []), (2, [1]), (3, []), (8, [])])
-def test_of_two_cores_an_operation_gets_one(cores, threads, asked, monkeypatch):
+def test_an_operation_gets_one_of_two_cores(cores, threads, asked, monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(cores), raising=False)
     share_cores()
     assert asked == threads
 
 
-def test_who_has_said_how_many_threads_gets_them(asked, monkeypatch):
+def test_a_number_of_threads_in_the_environment_is_kept(asked, monkeypatch):
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
     monkeypatch.setattr("kseq.kernels.processor.usable_cores", lambda: 2)
     share_cores()
     assert asked == []
 
 
-def test_what_is_at_work_already_keeps_its_threads():
+def test_tensorflow_keeps_its_threads_once_it_has_started():
     tf.zeros([1]).numpy()
     before = tf.config.threading.get_intra_op_parallelism_threads()
     share_cores()
     assert tf.config.threading.get_intra_op_parallelism_threads() == before
 
 
-def test_where_a_system_does_not_say_what_a_process_may_use(monkeypatch):
+def test_without_an_affinity_all_cores_of_the_machine_count(monkeypatch):
     monkeypatch.delattr("os.sched_getaffinity", raising=False)
     monkeypatch.setattr("os.cpu_count", lambda: 6)
     assert usable_cores() == 6
@@ -53,8 +53,8 @@ def test_where_a_system_does_not_say_what_a_process_may_use(monkeypatch):
         *((1, 1, "", False), (2, 1, "", True)),
     ],
 )
-def test_two_operations_have_cores_of_their_own(cores, configured, named, shared, monkeypatch):
-    """What is configured precedes the environment, as in TensorFlow; 0 leaves them all."""
+def test_operations_of_one_thread_have_a_core_each(cores, configured, named, shared, monkeypatch):
+    """The configuration precedes the environment, as in TensorFlow; 0 means all threads."""
     monkeypatch.setattr("kseq.kernels.processor.usable_cores", lambda: cores)
     getter = "get_intra_op_parallelism_threads"
     monkeypatch.setattr(tf.config.threading, getter, lambda: configured)

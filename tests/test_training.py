@@ -169,7 +169,7 @@ def test_a_loss_that_is_not_a_number(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(
         kseq.training.teacher,
         "output_losses",
-        lambda hidden, *given: losses(hidden * np.nan, *given),
+        lambda hidden, *given, **options: losses(hidden * np.nan, *given, **options),
     )
     with pytest.raises(TrainingFailed, match="not a finite number in any epoch; lower learning"):
         train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
@@ -343,9 +343,9 @@ def test_errors_of_reading_that_have_several_lines(tmp_path, monkeypatch):
 def test_an_error_of_the_model_is_no_error_of_the_data(tiny, tmp_path, monkeypatch):
     losses = kseq.training.teacher.output_losses
 
-    def failing(*given):
+    def failing(*given, **options):
         with tf.control_dependencies([tf.debugging.Assert(False, ["a fault of ours"])]):
-            return losses(*given)
+            return losses(*given, **options)
 
     monkeypatch.setattr(kseq.training.teacher, "output_losses", failing)
     with pytest.raises(tf.errors.InvalidArgumentError, match="a fault of ours"):

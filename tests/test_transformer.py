@@ -1,4 +1,4 @@
-"""The Transformer's layers against the equations, and against those of Keras."""
+"""The layers of the Transformer compared with the equations, and with those of Keras."""
 
 import keras
 import numpy as np
@@ -23,14 +23,14 @@ def test_positions_agree_with_the_paper(width):
     np.testing.assert_allclose(PositionalEncoding()(embedded), expected, atol=1e-5)
 
 
-def test_positions_go_on_behind_a_cache():
+def test_positions_continue_after_a_cache():
     whole = PositionalEncoding()(np.zeros((2, 30, 6), "float32"))
     rest = PositionalEncoding()(np.zeros((2, 5, 6), "float32"), np.zeros((2, 25, 2, 3), "float32"))
     np.testing.assert_allclose(rest, whole[:, 25:], atol=1e-5)
 
 
 def test_positions_are_exact_in_low_precision():
-    """bfloat16 cannot tell position 257 from 256, so angles must not be made of it."""
+    """bfloat16 cannot tell position 257 from 256, so angles must not be computed in it."""
     encoding = PositionalEncoding(dtype="mixed_bfloat16")(np.zeros((1, 400, 6), "float32"))
     expected = references.positions(400, 6)[None]
     np.testing.assert_allclose(np.asarray(encoding, "float32"), expected, atol=4e-3)
@@ -48,15 +48,15 @@ def empty_cache():
 
 
 def test_self_attention_agrees_with_keras():
-    ours, sequence = self_attention(), normal(2, 4, UNITS)
-    theirs = keras.layers.MultiHeadAttention(HEADS, SIZE, use_bias=False)
-    theirs.build(sequence.shape, sequence.shape)
-    theirs.set_weights(ours.get_weights())
-    expected = theirs(sequence, sequence, use_causal_mask=True)
-    np.testing.assert_allclose(ours(sequence, empty_cache())[0], expected, atol=1e-5)
+    layer, sequence = self_attention(), normal(2, 4, UNITS)
+    reference = keras.layers.MultiHeadAttention(HEADS, SIZE, use_bias=False)
+    reference.build(sequence.shape, sequence.shape)
+    reference.set_weights(layer.get_weights())
+    expected = reference(sequence, sequence, use_causal_mask=True)
+    np.testing.assert_allclose(layer(sequence, empty_cache())[0], expected, atol=1e-5)
 
 
-def test_a_sequence_in_parts_is_the_sequence_as_a_whole():
+def test_a_sequence_in_parts_gives_the_same_as_the_whole_sequence():
     layer, sequence = self_attention(), normal(2, 5, UNITS)
     whole, cache = layer(sequence, empty_cache())
     parts, growing = [], empty_cache()
@@ -64,8 +64,8 @@ def test_a_sequence_in_parts_is_the_sequence_as_a_whole():
         outputs, growing = layer(part, growing)
         parts.append(outputs)
     np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-5)
-    for one, other in zip(growing, cache):
-        np.testing.assert_allclose(one, other, atol=1e-6)
+    for tensor, expected in zip(growing, cache):
+        np.testing.assert_allclose(tensor, expected, atol=1e-6)
 
 
 def test_cross_attention_agrees_with_the_paper_and_ignores_padding():

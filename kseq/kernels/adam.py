@@ -1,4 +1,4 @@
-"""Adam, one operation for each variable."""
+"""Adam with one operation for each variable."""
 
 import keras
 import tensorflow as tf
@@ -6,14 +6,14 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("kseq")
 class Adam(keras.optimizers.Adam):
-    """Adam as Keras has it, without a dozen passes over memory and tensors as large as a variable.
+    """Keras' Adam without a dozen temporary tensors of the size of each variable.
 
     Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1, with the order of computation at the end
     of their section 2: `α √(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (√v + ε)`.
     """
 
     def update_step(self, gradient, variable, learning_rate):
-        """Updates a variable, and what is remembered of its gradients."""
+        """Updates a variable and the moments of its gradient, all of the same shape."""
         if self.amsgrad:
             return super().update_step(gradient, variable, learning_rate)
         index = self._get_variable_index(variable)
@@ -33,9 +33,11 @@ class Adam(keras.optimizers.Adam):
         )
 
     def _clip_gradients(self, gradients):
-        """As Keras does it, but that squares are added up without being written down."""
+        """Clips by the global norm, as Keras does, but without storing the squares."""
         if not self.global_clipnorm:
             return super()._clip_gradients(gradients)
-        # Rows of an embedding that come twice must be added up before they are squared.
-        gradients = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
+        # The gradients of an embedding row that occurs twice must be added before squaring.
+        gradients = [
+            None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients
+        ]
         return tf.clip_by_global_norm(gradients, self.global_clipnorm)[0]

@@ -1,153 +1,212 @@
-"""From the last hidden layer to the loss: logits, cross-entropy and gradients made together."""
+"""From the last hidden layer to the loss: logits, cross-entropy and gradients computed together."""
+
+import typing
 
 import tensorflow as tf
 
 LARGEST = 2**25  # logits that are held at once
-_MULTIPLE = 16  # ids: rows that start at odd places make products and their gradients slow
+_MULTIPLE = 16  # ids: products are slow if rows start at odd addresses
 
 
 def output_losses(
-    hidden, kernel, bias, labels, shares, label_smoothing=0.0, transposed=False, training=False
+    hidden,
+    kernel,
+    bias,
+    labels,
+    shares,
+    *,
+    label_smoothing=0.0,
+    transposed=False,
+    training=False,
 ):
     """Cross-entropy of labels under `softmax(hidden · kernel + bias)`.
 
-    Some rows at a time: logits are made, used and forgotten. While training their gradients are
-    made on the way, so that nothing of their size is kept, and nothing is computed twice. All
-    but the products and the bias that is added to them is float32.
+    Works on one group of rows at a time: their logits are computed, used and forgotten. While
+    training, gradients are computed at the same time, so nothing as large as the logits is saved,
+    and nothing is computed twice. Everything but the products and the added bias is float32.
 
     With label smoothing ε the label distribution gives `1 - ε` to the label and spreads ε
     evenly over all V ids (Szegedy et al. 2016, arXiv 1512.00567, section 7).
 
     Args:
-        hidden: `[N, H]`, of the type that products are to be made in.
+        hidden: `[N, H]`, in the type that products are computed in.
         kernel: `[H, V]`, or transposed `[V, H]`, float32.
         bias: `[V]`, float32, or None.
         labels: Ids, int32 `[N]`.
-        shares: What each row counts in the loss, float32 `[N]`; 0 for padding.
+        shares: The weight of each row in the loss, float32 `[N]`; 0 for padding.
         label_smoothing: The ε, from 0 to 1.
-        transposed: Whether the kernel is.
-        training: Whether gradients will be asked for.
+        transposed: Whether the kernel is transposed.
+        training: Whether gradients are needed.
 
     Returns:
-        The smoothed cross-entropy summed by share, a scalar; and by row, float32 `[N]`, the
-        cross-entropy in nats without smoothing, and 1 where the label has the highest logit.
+        The smoothed cross-entropy, summed with the shares as weights, a scalar; and for each row,
+        float32 `[N]`, the cross-entropy in nats without smoothing, and 1 where the label has the
+        highest logit.
     """
     parameters = [kernel] if bias is None else [kernel, bias]
     ids = kernel.shape[0 if transposed else 1]
 
     @tf.custom_gradient
-    def losses(hidden, *parameters):
-        cast = [tf.cast(each, hidden.dtype) for each in parameters]
-        added = -ids % _MULTIPLE
-        if added and bias is not None:  # Without one, to add one would take as long.
-            cast = padded(*cast, added, transposed)
+    def run(hidden, *parameters):
+        cast = [tf.cast(parameter, hidden.dtype) for parameter in parameters]
+        missing = -ids % _MULTIPLE
+        if missing and bias is not None:  # To add a bias would cost what the padding saves.
+            cast = padded(*cast, missing, transposed)
+        layer = _OutputLayer(cast, ids, transposed)
 
-        def some(start, end):
-            rows = slice(start, end)
-            values = hidden[rows], labels[rows], shares[rows]
-            return _some_losses(*values, cast, ids, label_smoothing, transposed, training)
+        def losses_of(start, end):
+            rows = _Rows(hidden[start:end], labels[start:end], shares[start:end])
+            return _group_losses(layer, rows, label_smoothing, training)
 
         count = tf.shape(hidden)[0]
-        found = _all_rows(some, count, tf.minimum(count, LARGEST // ids))
+        losses = _all_losses(losses_of, count, tf.minimum(count, LARGEST // ids))
 
         def gradient(upstream, *_):
-            gradients = [found["hidden"]]
-            for parameter, more in zip(parameters, found["parameters"]):
-                gradients.append(tf.slice(more, [0] * more.shape.rank, parameter.shape))
+            gradients = [losses.of_hidden]
+            for parameter, padded_gradient in zip(parameters, losses.of_parameters):
+                begin = [0] * padded_gradient.shape.rank
+                gradients.append(tf.slice(padded_gradient, begin, parameter.shape))
             return [tf.cast(upstream, each.dtype) * each for each in gradients]
 
-        return (found["loss"], found["entropies"], found["correct"]), gradient
+        return (losses.loss, losses.entropies, losses.correct), gradient
 
-    return losses(hidden, *parameters)
+    return run(hidden, *parameters)
 
 
 def output_logits(hidden, kernel, bias, transposed=False):
-    """Logits, float32 `[N, V]`; arguments as in `output_losses`."""
+    """Computes logits, float32 `[N, V]`; arguments as in `output_losses`."""
     logits = tf.matmul(hidden, tf.cast(kernel, hidden.dtype), transpose_b=transposed)
     if bias is not None:
         logits = tf.nn.bias_add(logits, tf.cast(bias, logits.dtype))
     return tf.cast(logits, tf.float32)
 
 
-def padded(kernel, bias, added, transposed=False):
-    """Kernel and bias with so many more ids, which are never probable."""
+def padded(kernel, bias, missing, transposed=False):
+    """Pads an output layer with ids that never have any probability.
+
+    Args:
+        kernel: `[H, V]`, or transposed `[V, H]`.
+        bias: `[V]`, or None for zeros.
+        missing: Number of ids to add.
+        transposed: Whether the kernel is transposed.
+
+    Returns:
+        Kernel and bias with `V + missing` ids.
+    """
     if bias is None:
         bias = tf.zeros([kernel.shape[0 if transposed else 1]], kernel.dtype)
     axis = 0 if transposed else 1
-    rows = [added if place == axis else size for place, size in enumerate(kernel.shape)]
-    never = tf.fill([added], tf.constant(float("-inf"), bias.dtype))
-    kernel = tf.concat([kernel, tf.zeros(rows, kernel.dtype)], axis)
-    return kernel, tf.concat([bias, never], axis=0)
+    sizes = [missing if place == axis else size for place, size in enumerate(kernel.shape)]
+    impossible = tf.fill([missing], tf.constant(float("-inf"), bias.dtype))
+    kernel = tf.concat([kernel, tf.zeros(sizes, kernel.dtype)], axis)
+    return kernel, tf.concat([bias, impossible], axis=0)
 
 
-def _all_rows(some, count, size):
-    """Adds up, or puts behind one another, what is found in groups of rows."""
-    found = some(0, size)
-    added = {name: found.pop(name) for name in ("loss", "parameters")}
+class _OutputLayer(typing.NamedTuple):
+    """Kernel and perhaps bias, padded, in the type of products; the number of real ids."""
 
-    def body(start, added, found):
-        more = some(start, start + size)
-        added = tf.nest.map_structure(
-            tf.add, added, {name: more.pop(name) for name in ("loss", "parameters")}
+    parameters: list
+    ids: int
+    transposed: bool
+
+
+class _Rows(typing.NamedTuple):
+    """A group of rows; fields as the arguments of `output_losses`."""
+
+    hidden: tf.Tensor
+    labels: tf.Tensor
+    shares: tf.Tensor
+
+
+class _Losses(typing.NamedTuple):
+    """Losses of a group of rows, and gradients of the loss: empty unless training."""
+
+    loss: tf.Tensor  # a scalar
+    entropies: tf.Tensor  # [N]
+    correct: tf.Tensor  # [N]
+    of_hidden: tf.Tensor  # [N, H]
+    of_parameters: list  # like the parameters
+
+
+def _all_losses(losses_of, count, size):
+    """`_Losses` of `count` rows, from a function of the first and the end of a group's rows."""
+    first = losses_of(0, size)
+
+    def body(start, losses):
+        group = losses_of(start, start + size)
+        return start + size, _Losses(
+            losses.loss + group.loss,
+            tf.concat([losses.entropies, group.entropies], axis=0),
+            tf.concat([losses.correct, group.correct], axis=0),
+            tf.concat([losses.of_hidden, group.of_hidden], axis=0),
+            [tf.add(*pair) for pair in zip(losses.of_parameters, group.of_parameters)],
         )
-        found = {name: tf.concat([found[name], more[name]], axis=0) for name in found}
-        return start + size, added, found
 
-    shapes = {name: tf.TensorShape([None, *tensor.shape[1:]]) for name, tensor in found.items()}
-    _, added, found = tf.while_loop(
+    shapes = tf.nest.map_structure(lambda tensor: tensor.shape, first)
+    by_row = {
+        name: tf.TensorShape([None, *getattr(shapes, name)[1:]])
+        for name in ("entropies", "correct", "of_hidden")
+    }
+    _, losses = tf.while_loop(
         lambda start, *_: start < count,
         body,
-        (size, added, found),
-        (tf.TensorShape([]), tf.nest.map_structure(lambda each: each.shape, added), shapes),
+        (size, first),
+        (tf.TensorShape([]), shapes._replace(**by_row)),
     )
-    return {**added, **found}
+    return losses
 
 
-def _some_losses(hidden, labels, shares, parameters, ids, label_smoothing, transposed, training):
-    """The losses of some rows, and the gradients of their share in the mean."""
-    kernel, *bias = parameters
-    logits = output_logits(hidden, kernel, bias[0] if bias else None, transposed)
+def _group_losses(layer, rows, label_smoothing, training):
+    """`_Losses` of a group of `_Rows`."""
+    kernel, *bias = layer.parameters
+    logits = output_logits(rows.hidden, kernel, bias[0] if bias else None, layer.transposed)
     # On a CPU several times faster than TensorFlow's sparse cross-entropy.
     probabilities = tf.nn.softmax(logits)
     best = tf.argmax(logits, axis=-1, output_type=tf.int32)
     # The largest probability is at least 1/V: its logarithm is safe where others underflow.
-    highest, largest = (tf.gather(each, best, batch_dims=1) for each in (logits, probabilities))
-    normalizers = highest - tf.math.log(largest)
-    entropies = normalizers - tf.gather(logits, labels, batch_dims=1)
+    highest = tf.gather(logits, best, batch_dims=1)
+    normalizers = highest - tf.math.log(tf.gather(probabilities, best, batch_dims=1))
+    entropies = normalizers - tf.gather(logits, rows.labels, batch_dims=1)
     smoothed = (1.0 - label_smoothing) * entropies
     if label_smoothing:
-        means = _mean_logits(hidden, parameters, ids, transposed)
-        smoothed += label_smoothing * (normalizers - means)
-    found = {
-        "loss": tf.reduce_sum(smoothed * shares),
-        "entropies": entropies,
-        "correct": tf.cast(best == labels, tf.float32),
-        "hidden": hidden,
-        "parameters": [],
-    }
-    if not training:
-        return found
-    # The shares are put to the hidden layer, which is narrower than the errors.
-    spread = label_smoothing / ids
+        smoothed += label_smoothing * (normalizers - _mean_logits(layer, rows.hidden))
+    of_hidden, of_parameters = rows.hidden, []
+    if training:
+        of_hidden, of_parameters = _gradients(layer, rows, probabilities, label_smoothing)
+    return _Losses(
+        tf.reduce_sum(smoothed * rows.shares),
+        entropies,
+        tf.cast(best == rows.labels, tf.float32),
+        of_hidden,
+        of_parameters,
+    )
+
+
+def _gradients(layer, rows, probabilities, label_smoothing):
+    """Gradients of the loss: of the hidden layer, `[N, H]`, and of the parameters, a list."""
+    kernel, *bias = layer.parameters
+    hidden, labels, shares = rows
+    spread = label_smoothing / layer.ids
     at_labels = tf.gather(probabilities, labels, batch_dims=1) - spread - (1.0 - label_smoothing)
     errors = tf.cast(probabilities - spread if label_smoothing else probabilities, hidden.dtype)
     places = tf.stack([tf.range(tf.shape(labels)[0]), labels], axis=1)
     errors = tf.tensor_scatter_nd_update(errors, places, tf.cast(at_labels, hidden.dtype))
 
-    def shared(rows):
+    # The hidden layer is multiplied by the shares, as it is narrower than the errors.
+    def weigh(rows):
         return tf.cast(tf.cast(rows, tf.float32) * shares[:, None], hidden.dtype)
 
-    found["hidden"] = shared(tf.matmul(errors, kernel, transpose_b=not transposed))
-    sides = (errors, shared(hidden)) if transposed else (shared(hidden), errors)
-    found["parameters"] = [tf.cast(tf.matmul(*sides, transpose_a=True), tf.float32)]
+    of_hidden = weigh(tf.matmul(errors, kernel, transpose_b=not layer.transposed))
+    factors = (errors, weigh(hidden)) if layer.transposed else (weigh(hidden), errors)
+    of_parameters = [tf.cast(tf.matmul(*factors, transpose_a=True), tf.float32)]
     if bias:
         of_bias = tf.linalg.matvec(errors, tf.cast(shares, errors.dtype), transpose_a=True)
-        found["parameters"].append(tf.cast(of_bias, tf.float32))
-    return found
+        of_parameters.append(tf.cast(of_bias, tf.float32))
+    return of_hidden, of_parameters
 
 
-def _mean_logits(hidden, parameters, ids, transposed):
-    """The mean over all ids, float32 `[N]`, by way of the mean of the kernel."""
-    hidden, kernel, *bias = (tf.cast(each, tf.float32) for each in (hidden, *parameters))
-    sums = tf.linalg.matvec(hidden, tf.reduce_sum(kernel, axis=0 if transposed else 1))
-    return (sums + sum(tf.reduce_sum(each[:ids]) for each in bias)) / ids
+def _mean_logits(layer, hidden):
+    """The mean over all ids, float32 `[N]`, computed from the mean of the kernel."""
+    hidden, kernel, *bias = (tf.cast(tensor, tf.float32) for tensor in (hidden, *layer.parameters))
+    sums = tf.linalg.matvec(hidden, tf.reduce_sum(kernel, axis=0 if layer.transposed else 1))
+    return (sums + sum(tf.reduce_sum(vector[: layer.ids]) for vector in bias)) / layer.ids

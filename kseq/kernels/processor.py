@@ -1,25 +1,24 @@
-"""The cores that this process may use, and how they are shared out."""
+"""The cores that this process may use, and how operations share them."""
 
 import contextlib
 import os
 
-AT_ONCE = 2  # batches, or parts of one: one has small products to do while another waits
+AT_ONCE = 2  # batches, or parts of a batch: one can compute small products while another waits
 
 
 def usable_cores():
     """Returns the number of cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    affinity = getattr(os, "sched_getaffinity", None)  # only Linux has it
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def share_cores():
-    """Where there are two cores, gives an operation one, unless TF_NUM_INTRAOP_THREADS is set.
+    """Gives each operation one thread on two cores, unless TF_NUM_INTRAOP_THREADS is set.
 
-    Batches are searched two at once, and trained on in two parts, so that each has a core of its
-    own; and for one sentence the operations are so small that to wake a thread for its part of one
-    takes longer than the part. With more cores all that TensorFlow has at work share the threads
-    for operations: fewer of them would leave cores idle. Where TensorFlow is at work already, it
-    keeps the threads that it has.
+    Two batches are searched at once, and a training batch has two parts, so each of them has a
+    core. For one sentence the operations are so small that waking a second thread takes longer
+    than its part of the work. With more cores nothing is changed: fewer threads for an operation
+    would leave cores idle. Once TensorFlow has started, it keeps the threads that it has.
     """
     if os.environ.get("TF_NUM_INTRAOP_THREADS") or usable_cores() != AT_ONCE:
         return
@@ -30,7 +29,7 @@ def share_cores():
 
 
 def cores_are_shared():
-    """Returns whether an operation has one thread, and two at once find cores of their own."""
+    """Returns whether each operation has one thread, and two operations have a core each."""
     import tensorflow as tf
 
     threads = tf.config.threading.get_intra_op_parallelism_threads()

@@ -19,14 +19,14 @@ def recurrent_encoder(config, sequence, mask):
 
     Returns:
         The memory `[B, S, D]`, 0 on padding, its mask `[B, S]` (with a pyramid S is smaller),
-        and the summary from which the decoder starts: a list of `[B, D]`, the last hidden
-        state, for an LSTM the last cell state too, or the sum or mean of the memory.
+        and the summary that the decoder starts from: a list of `[B, D]`, which is the last hidden
+        state (and for an LSTM the last cell state), or the sum or the mean of the memory.
     """
     if config.reverse_source:
         sequence = Reverse(name="reversed_source")(sequence, mask)
-    # All are made beforehand: reading a file, Keras takes two layers for one that stand at the
-    # same place in memory one after the other.
-    layers = [_one_way(config, number) for number in range(1, config.encoder_layers + 1)]
+    # All are made first: when Keras reads a file, it takes a layer for an earlier one that has
+    # been deleted if both had the same address.
+    layers = [_make_layer(config, number) for number in range(1, config.encoder_layers + 1)]
     for number, layer in enumerate(layers, start=1):
         below = sequence
         if number > 1:
@@ -35,7 +35,7 @@ def recurrent_encoder(config, sequence, mask):
             name = f"encoder_dropout_{number}"
             below = Dropout(config.dropout, name=name)(below)
         sequence, states = _run_layer(config, number, layer, below, mask)
-        # An explicit product, so that padding is 0 and no implicit mask goes any further.
+        # An explicit product, so that padding is 0 and Keras passes no implicit mask on.
         sequence = sequence * ops.expand_dims(ops.cast(mask, sequence.dtype), -1)
         if config.residual and number > 1:
             sequence = sequence + below
@@ -44,7 +44,8 @@ def recurrent_encoder(config, sequence, mask):
     return sequence, mask, _summary(config, sequence, mask, states)
 
 
-def _one_way(config, number):
+def _make_layer(config, number):
+    """A layer in one direction; with half of the units if two are concatenated."""
     halves = config.bidirectional and config.merge == "concat"
     return LAYERS[config.cell](
         config.units // 2 if halves else config.units,
@@ -56,7 +57,18 @@ def _one_way(config, number):
 
 
 def _run_layer(config, number, layer, sequence, mask):
-    """One layer, one way or both: outputs `[B, S, D]` and last states, a list of `[B, D]`."""
+    """Runs a layer in one direction or both.
+
+    Args:
+        config: `ModelConfig`.
+        number: Number of the layer, from 1.
+        layer: What `_make_layer` returned.
+        sequence: `[B, S, E]`.
+        mask: Whether a position is real, boolean `[B, S]`.
+
+    Returns:
+        Outputs `[B, S, D]` and last states, a list of `[B, D]`.
+    """
     if not config.bidirectional:
         sequence, *states = layer(sequence, mask=mask)
         return sequence, states
@@ -65,13 +77,14 @@ def _run_layer(config, number, layer, sequence, mask):
     )
     sequence, *states = layer(sequence, mask=mask)
     half = len(states) // 2
-    both_ways = zip(states[:half], states[half:])
+    pairs = zip(states[:half], states[half:])
     if config.merge == "concat":
-        return sequence, [ops.concatenate(both, axis=-1) for both in both_ways]
-    return sequence, [forward + backward for forward, backward in both_ways]
+        return sequence, [ops.concatenate(pair, axis=-1) for pair in pairs]
+    return sequence, [forward + backward for forward, backward in pairs]
 
 
 def _summary(config, memory, mask, states):
+    """The summary, a list of `[B, D]`, of a memory `[B, S, D]` and the last states."""
     if config.context == "last":
         return states
     total = ops.sum(memory, axis=1)
@@ -82,7 +95,7 @@ def _summary(config, memory, mask, states):
 
 @keras.saving.register_keras_serializable("kseq")
 class Reverse(keras.layers.Layer):
-    """Turns the real positions of every row round; padding stays where it is."""
+    """Reverses the real positions of every row; padding stays where it is."""
 
     def call(self, sequence, mask):
         """Returns `[B, S, D]` for a sequence `[B, S, D]` and its boolean mask `[B, S]`."""
@@ -94,7 +107,7 @@ class Reverse(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("kseq")
 class Halve(keras.layers.Layer):
-    """Puts neighbouring positions side by side, which halves the length.
+    """Concatenates neighbouring positions, which halves the length.
 
     Chan et al. 2016 (arXiv 1508.01211), equation 5. A pair is real if its first position is;
     an odd last position is paired with zeros.

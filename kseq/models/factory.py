@@ -29,7 +29,8 @@ def build_encoder(config, source_vocabulary_size=None):
         - `keys`: the memory as the attention compares it with queries, `[B, S, A]`; for a
           Transformer a list of the keys and values of each decoder layer,
         - `mask`: whether a position of the memory is real, boolean `[B, S]`,
-        - `state`: the decoder's state before the first step, a dict of nested lists.
+        - `state`: the decoder's state before the first step, a `DecoderState`; for a Transformer
+          the cache, a list of keys and values of each decoder layer.
 
         Without attention there is only the `state`. With a pyramid, S of the memory, the keys
         and the mask is smaller than that of the source.

@@ -1,7 +1,8 @@
 """The Transformer of Vaswani et al. 2017 (arXiv 1706.03762), with cached keys and values.
 
-Layers are normalised behind each residual connection, as in the paper; the inner layer of the
-feed-forward network is four times as wide as the model.
+Layer normalisation comes after each residual connection, as in the paper; the inner layer of the
+feed-forward network is four times as wide as the model. The decoder's state is the cache: a list
+with the keys and values `[N, t, heads, D / heads]` of each layer for the t earlier positions.
 """
 
 import keras
@@ -29,13 +30,13 @@ def encode(config, sequence, mask):
     """
     memory = _encoder_stack(config, sequence, mask)
     keys = _memory_keys(config, memory)
-    # Nothing is cached before the first step: keys and values of no position.
+    # Before the first step the cache holds keys and values of no position.
     cache = [[part[:, :0] for part in layer] for layer in keys]
     return {"keys": keys, "mask": mask, "state": cache}
 
 
 def decoder_inputs(config):
-    """Inputs of the decoder for what the encoder returns."""
+    """Makes the inputs of the decoder that take what the encoder returns, a dict like it."""
     shape = (None, config.heads, config.units // config.heads)
     nests = {
         name: [
@@ -57,10 +58,10 @@ def decode(config, embedded, inputs):
     Args:
         config: `ModelConfig`.
         embedded: Embeddings or values `[N, T, E]`, a symbolic tensor.
-        inputs: Inputs of the decoder.
+        inputs: Inputs of the decoder, a dict, as from `decoder_inputs`.
 
     Returns:
-        What the head reads, `[N, T, H]`, and the other outputs of the decoder, a dict.
+        The input of the head, `[N, T, H]`, and the other outputs of the decoder, a dict.
     """
     readout, weights, cache = _decoder_stack(config, embedded, inputs)
     outputs = {
@@ -81,7 +82,7 @@ def _encoder_stack(config, embedded, mask):
             use_bias=False,
             name=f"self_attention_{number}",
         )(sequence, sequence, attention_mask=ops.expand_dims(mask, 1))
-        sequence = _added(config, sequence, attended, f"self_attention_{number}")
+        sequence = _add_and_normalize(config, sequence, attended, f"self_attention_{number}")
         sequence = _feed_forward(config, sequence, number)
     return sequence * ops.expand_dims(ops.cast(mask, sequence.dtype), -1)
 
@@ -101,7 +102,7 @@ def _memory_keys(config, memory):
 
 
 def _decoder_stack(config, embedded, inputs):
-    """Outputs `[N, T, D]`, cross-attention `[N, T, layers, heads, S]`, and the longer cache."""
+    """Outputs `[N, T, D]`, cross-attention `[N, T, layers, heads, S]`, and the extended cache."""
     cache, keys, mask = inputs["state"], inputs["keys"], inputs["mask"]
     sequence = _with_positions(config, embedded, "target", before=cache[0][0])
     new_cache, weights = [], []
@@ -111,25 +112,26 @@ def _decoder_stack(config, embedded, inputs):
             config.heads, config.units // config.heads, use_bias=False, name=name
         )(sequence, cache[number - 1])
         new_cache.append(layer_cache)
-        sequence = _added(config, sequence, attended, name)
+        sequence = _add_and_normalize(config, sequence, attended, name)
         name = f"cross_attention_{number}"
         attended, layer_weights = CrossAttention(config.heads, config.units, name=name)(
             sequence, *keys[number - 1], mask
         )
         weights.append(layer_weights)
-        sequence = _added(config, sequence, attended, name)
+        sequence = _add_and_normalize(config, sequence, attended, name)
         sequence = _feed_forward(config, sequence, number)
     return sequence, ops.stack(weights, axis=2), new_cache
 
 
 def _with_positions(config, embedded, side, before=None):
+    """Embeddings `[N, T, E]`, projected to the width D if necessary, with positions."""
     if embedded.shape[-1] != config.units:
         embedded = Dense(config.units, name=f"{side}_projection")(embedded)
     embedded = PositionalEncoding(name=f"{side}_positions")(embedded, before)
     return Dropout(config.dropout, name=f"{side}_dropout")(embedded)
 
 
-def _added(config, sequence, change, name):
+def _add_and_normalize(config, sequence, change, name):
     """`LayerNorm(x + Sublayer(x))`, section 3.1."""
     change = Dropout(config.dropout, name=f"{name}_dropout")(change)
     return keras.layers.LayerNormalization(name=f"{name}_norm")(sequence + change)
@@ -140,7 +142,7 @@ def _feed_forward(config, sequence, number):
     name = f"feed_forward_{number}"
     inner = Dense(_EXPANSION * config.units, activation="relu", name=f"{name}_inner")(sequence)
     change = Dense(config.units, name=name)(inner)
-    return _added(config, sequence, change, name)
+    return _add_and_normalize(config, sequence, change, name)
 
 
 @keras.saving.register_keras_serializable("kseq")
@@ -152,8 +154,15 @@ class PositionalEncoding(keras.layers.Layer):
     """
 
     def call(self, embedded, before=None):
-        """Returns embeddings `[N, T, D]` with positions, from 0, or from t behind a cache
-        `before` of t positions, `[N, t, ...]`."""
+        """Adds positions, which start at 0, or at t after a cache of t positions.
+
+        Args:
+            embedded: `[N, T, D]`.
+            before: Keys or values of the cache, `[N, t, ...]`, or None.
+
+        Returns:
+            `[N, T, D]`.
+        """
         width = embedded.shape[-1]
         first = 0 if before is None else ops.shape(before)[1]
         positions = ops.cast(first + ops.arange(ops.shape(embedded)[1]), "float32")
@@ -166,19 +175,27 @@ class PositionalEncoding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("kseq")
 class CachedSelfAttention(keras.layers.MultiHeadAttention):
-    """Self-attention of a decoder over the positions up to each one, the cached ones included.
+    """Self-attention of a decoder: each position reads itself and all earlier ones.
 
     Equation 1 and section 3.2.3. Keys and values of earlier positions come from the cache, so
-    that a step projects one position only.
+    a step projects one position only.
     """
 
     def build(self, sequence_shape, cache_shape=None):
+        """Creates the projections for sequences `[N, T, D]`."""
         super().build(sequence_shape, sequence_shape)
         self.built = True
 
     def call(self, sequence, cache):
-        """Returns outputs `[N, T, D]` and the cache with T more positions, for a sequence
-        `[N, T, D]` and a cache of keys and values `[N, t, heads, D / heads]`."""
+        """Reads the sequence and the cache.
+
+        Args:
+            sequence: `[N, T, D]`.
+            cache: Keys and values of earlier positions, `[N, t, heads, D / heads]` each.
+
+        Returns:
+            Outputs `[N, T, D]` and the cache of t + T positions.
+        """
         keys, values = (
             ops.concatenate([ops.cast(before, sequence.dtype), project(sequence)], axis=1)
             for before, project in zip(cache, (self.key_dense, self.value_dense))
@@ -191,6 +208,7 @@ class CachedSelfAttention(keras.layers.MultiHeadAttention):
         return self.output_dense(attended), [keys, values]
 
     def compute_output_spec(self, sequence, cache):
+        """Returns shapes and types of the results of `call`."""
         specs = [
             keras.KerasTensor((tensor.shape[0], None, *tensor.shape[2:]), self.compute_dtype)
             for tensor in cache
@@ -200,7 +218,7 @@ class CachedSelfAttention(keras.layers.MultiHeadAttention):
 
 @keras.saving.register_keras_serializable("kseq")
 class CrossAttention(keras.layers.Layer):
-    """Attention of a decoder to keys and values that were made of the memory once.
+    """Attention of a decoder to keys and values that are projected from the memory once.
 
     Args:
         heads: Number of heads.
@@ -218,6 +236,7 @@ class CrossAttention(keras.layers.Layer):
         self.output_dense = keras.layers.EinsumDense("bthk,hkd->btd", (None, units), name="output")
 
     def build(self, sequence_shape, keys_shape, values_shape):
+        """Creates the projections for the shapes of the arguments of `call`."""
         self.query_dense.build(sequence_shape)
         self.output_dense.build((None, None, *keys_shape[2:]))
         self.built = True
@@ -228,7 +247,7 @@ class CrossAttention(keras.layers.Layer):
         Args:
             sequence: `[N, T, D]`.
             keys: `[B, S, heads, D / heads]`; row `b·K + k` of the sequence reads row b.
-            values: Likewise.
+            values: Like the keys.
             mask: Whether a source position is real, boolean `[B, S]`.
 
         Returns:
@@ -248,6 +267,7 @@ class CrossAttention(keras.layers.Layer):
         return self.output_dense(attended), weights
 
     def get_config(self):
+        """Returns the constructor's arguments."""
         return {**super().get_config(), "heads": self.heads, "units": self.units}
 
 
@@ -258,7 +278,7 @@ def attend_by_heads(query, keys, values, mask):
         query: `[B, Q, heads, d]`.
         keys: `[B, S, heads, d]`.
         values: `[B, S, heads, d]`.
-        mask: What may be read, boolean, broadcast against `[B, heads, Q, S]`.
+        mask: Which positions may be read, boolean, broadcast against `[B, heads, Q, S]`.
 
     Returns:
         `[B, Q, heads, d]` and the weights, float32 `[B, heads, Q, S]`.

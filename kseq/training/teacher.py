@@ -113,9 +113,9 @@ class TextTeacher(Teacher):
         loss, entropies, correct = output_losses(
             tf.reshape(hidden, [-1, hidden.shape[-1]]),
             *(kernel, bias, labels, shares),
-            self.label_smoothing,
-            transposed,
-            training,
+            label_smoothing=self.label_smoothing,
+            transposed=transposed,
+            training=training,
         )
         self._figures["cross_entropy"].update_state(entropies, weights)
         self._figures["accuracy"].update_state(correct, weights)

@@ -11,8 +11,8 @@ from kseq.config import Config, ModelConfig
 from kseq.corpora.corpus import Corpus
 from kseq.errors import SettingError
 from kseq.inspection.swapped_sides import look_swapped
-from kseq.kernels.memory import freed_memory_kept
 from kseq.kernels.precision import fastest_precision
+from kseq.kernels.process_memory import keep_freed_memory
 from kseq.models.factory import build_seq2seq, computing_in
 from kseq.pipeline.batching import training_pipeline
 from kseq.pipeline.encoded import prepare
@@ -174,7 +174,7 @@ def _fit(model, corpus, prepared, training, writer, *, verbose):
     )
     stop = keras.callbacks.EarlyStopping(writer.monitor, patience=training.patience, mode="min")
     try:
-        with freed_memory_kept():
+        with keep_freed_memory():
             teacher.fit(
                 train_batches,
                 validation_data=valid_batches,

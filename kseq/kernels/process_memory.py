@@ -1,10 +1,10 @@
-"""Memory that is freed and needed again at once."""
+"""Process memory that is freed and needed again at once."""
 
 import contextlib
 import ctypes
 import platform
 
-# Parameters of mallopt(3), as glibc's malloc.h has them.
+# Parameters of mallopt(3), as glibc's malloc.h defines them.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 _LARGEST = 2**31 - 1
 _USUAL_MMAPS = 65536
@@ -12,14 +12,13 @@ _MOST_THRESHOLD = 2**25  # what glibc itself raises the threshold to, as large b
 
 
 @contextlib.contextmanager
-def freed_memory_kept():
-    """Keeps what is freed meanwhile for what is asked for next.
+def keep_freed_memory():
+    """Keeps memory that is freed in this context for the allocations that follow.
 
-    A training step frees tensors of tens of megabytes, and the next one asks for as many. With
-    its usual settings the C library of Linux gives such blocks back to the kernel, which clears
-    and maps every page of them again: 18,000 pages in a step of a small model, up to a fifth of
-    its time. At the end all that is free is given back. Where there is another C library, nothing
-    is changed.
+    A training step frees tensors of tens of megabytes, and the next step allocates the same again.
+    By default the C library of Linux returns such blocks to the kernel, which clears and maps
+    every page of them again: 18,000 pages in a step of a small model, up to a fifth of its time.
+    At the end all free memory is returned. With another C library this does nothing.
     """
     if platform.libc_ver()[0] != "glibc":
         yield

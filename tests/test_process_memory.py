@@ -1,4 +1,4 @@
-"""Whether freed memory stays, and goes when it is over: in a process of its own."""
+"""Freed memory stays with the process, and is returned at the end: in a process of its own."""
 
 import platform
 import re
@@ -10,39 +10,39 @@ import pytest
 PROGRAM = """
 import resource
 import numpy as np
-from kseq.kernels.memory import freed_memory_kept
+from kseq.kernels.process_memory import keep_freed_memory
 
 def faults():
-    '''Pages that had to be mapped anew for ten times the same 40 MB.'''
+    '''Pages mapped while 40 MB are allocated ten times.'''
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(10):
         np.ones(5_000_000)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 def resident():
-    '''Megabytes.'''
+    '''Resident memory in megabytes.'''
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 1e6
 
 np.ones(5_000_000)
-found = [faults(), resident()]
+figures = [faults(), resident()]
 try:
-    with freed_memory_kept():
+    with keep_freed_memory():
         np.ones(5_000_000)
-        found += [faults(), resident()]
+        figures += [faults(), resident()]
         raise KeyboardInterrupt
 except KeyboardInterrupt:
-    found.append(resident())
-print("found", *found, faults())
+    figures.append(resident())
+print("figures", *figures, faults())
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc alone is anything asked")
-def test_freed_memory_stays_until_it_is_over_however_it_ends():
-    """A page of a huge array may have 2 MiB: then 200 faults, else 98,000, in ten arrays."""
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is configured")
+def test_freed_memory_is_kept_until_the_context_ends_even_by_an_interrupt():
+    """Ten arrays take 98,000 page faults, or 200 if the pages of large arrays have 2 MiB."""
     printed = subprocess.run(
         [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True
     ).stdout
-    numbers = re.search(r"found (.*)", printed)[1].split()
+    numbers = re.search(r"figures (.*)", printed)[1].split()
     usually, least, meanwhile, most, over, after = map(float, numbers)
     assert meanwhile < 20 < usually
     assert most > least + 30
