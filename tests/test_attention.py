@@ -6,7 +6,8 @@ import pytest
 import references
 import tensorflow as tf
 
-from kseq.models.attention import make_attention, masked_softmax, projects_keys
+from kseq.kernels.masked_softmax import masked_softmax
+from kseq.models.attention import make_attention, projects_keys
 from kseq.models.factory import computing_in
 
 rng = np.random.default_rng(0)

@@ -9,15 +9,7 @@ _MULTIPLE = 16  # ids: products are slow if rows start at odd addresses
 
 
 def output_losses(
-    hidden,
-    kernel,
-    bias,
-    labels,
-    shares,
-    *,
-    label_smoothing=0.0,
-    transposed=False,
-    training=False,
+    hidden, kernel, bias, labels, shares, *, label_smoothing=0.0, transposed=False, training=False
 ):
     """Cross-entropy of labels under `softmax(hidden · kernel + bias)`.
 

@@ -11,7 +11,7 @@ from keras import ops
 
 from kseq.kernels.dense import Dense
 from kseq.kernels.dropout import Dropout
-from kseq.models.attention import masked_softmax
+from kseq.kernels.masked_softmax import masked_softmax
 from kseq.models.inputs import float_input
 
 _EXPANSION = 4  # the inner width over the outer one, section 3.3
