@@ -1,4 +1,4 @@
-"""Every mechanism that a model can be built of: its setting, what it is, and its paper."""
+"""The catalogue of mechanisms: their settings, what they are, and their papers."""
 
 import dataclasses
 import itertools
@@ -13,10 +13,11 @@ class Entry:
     """A mechanism.
 
     Args:
-        setting: What to set, such as `"cell=gru"`; a value in capitals stands for others.
-        what: What it is, in a few words or as a formula.
-        paper: Where it comes from; several are separated by `"; "`.
-        number: arXiv number of the paper, of several likewise; empty where there is none.
+        setting: The setting, such as `"cell=gru"`; a value in capitals is a placeholder.
+        what: Description in a few words, or the formula.
+        paper: The paper it comes from; several papers are separated by `"; "`.
+        number: arXiv number of the paper, or of several papers in the same order; empty if there
+            is none.
     """
 
     setting: str
@@ -40,7 +41,7 @@ _WORD_VECTORS = ("Mikolov et al. 2013; Pennington et al. 2014, EMNLP", "1301.378
 
 
 def _papers(*papers):
-    """Paper and number of an entry that has several."""
+    """Joins several papers to the fields `paper` and `number` of one entry."""
     return tuple("; ".join(parts) for parts in zip(*papers))
 
 
@@ -70,11 +71,11 @@ SECTIONS = {
     "Encoder": (
         Entry(
             "bidirectional=true",
-            "reads the source both ways",
+            "reads the source in both directions",
             "Schuster and Paliwal 1997, IEEE Transactions on Signal Processing 45",
         ),
-        Entry("merge=concat", "both directions side by side", *_BAHDANAU),
-        Entry("merge=sum", "both directions added", "Hannun et al. 2014", "1412.5567"),
+        Entry("merge=concat", "concatenates both directions", *_BAHDANAU),
+        Entry("merge=sum", "adds both directions", "Hannun et al. 2014", "1412.5567"),
         Entry(
             "residual=true",
             "adds the input of a layer to its output, in the decoder too",
@@ -88,11 +89,11 @@ SECTIONS = {
         Entry("context=mean", "mean of the encoder outputs", *_SENNRICH),
         Entry(
             "context=sum",
-            "sum of them: like the mean, but it grows with the length",
+            "sum of the encoder outputs, which grows with the length",
             f"after {_SENNRICH[0]}",
             _SENNRICH[1],
         ),
-        Entry("context_every_step=true", "the vector enters every decoder step too", *_CHO),
+        Entry("context_every_step=true", "the vector is an input of every decoder step too", *_CHO),
     ),
     "Attention": (
         Entry(
@@ -108,7 +109,7 @@ SECTIONS = {
         Entry("attention=luong_concat", "score v · tanh(W [s; h])", *_LUONG),
         Entry(
             "attention=local_m",
-            "luong_general in a window that moves on by one position a step",
+            "luong_general in a window that moves by one position per step",
             "Luong et al. 2015, section 3.2",
             _LUONG[1],
         ),
@@ -119,22 +120,22 @@ SECTIONS = {
             _LUONG[1],
         ),
         Entry("attention=coverage", "bahdanau, with the sum of weights so far in the score", *_SEE),
-        Entry("coverage_loss=1", "weight of a loss on attending twice to the same", *_SEE),
+        Entry("coverage_loss=1", "weight of a loss on attending to a position twice", *_SEE),
         Entry("window=10", "half width of the window of local_m and local_p", *_LUONG),
         Entry("attention=multi_head", "scaled dot products in many heads (transformer)", *_VASWANI),
         Entry("heads=8", "number of heads of multi_head", *_VASWANI),
-        Entry("attention_layer=bottom", "read by the bottom decoder layer", *_WU),
-        Entry("attention_layer=top", "read by the top decoder layer", *_LUONG),
-        Entry("input_feeding=true", "what a step attended to enters the next one", *_LUONG),
+        Entry("attention_layer=bottom", "the query is the state of the bottom decoder layer", *_WU),
+        Entry("attention_layer=top", "the query is the state of the top decoder layer", *_LUONG),
+        Entry("input_feeding=true", "the attentional state is an input of the next step", *_LUONG),
     ),
     "Values": (
-        Entry("source_features=F", "real-valued source; F is found in the data", *_CHAN),
-        Entry("pyramid=true", "each further encoder layer halves the length", *_CHAN),
-        Entry("target_features=F", "real-valued target; F is found in the data", *_SRIVASTAVA),
-        Entry("target_activation=linear", "any numbers, by mean squared error", *_SRIVASTAVA),
+        Entry("source_features=F", "real-valued source; F is taken from the data", *_CHAN),
+        Entry("pyramid=true", "every encoder layer except the first halves the length", *_CHAN),
+        Entry("target_features=F", "real-valued target; F is taken from the data", *_SRIVASTAVA),
+        Entry("target_activation=linear", "any numbers, with the mean squared error", *_SRIVASTAVA),
         Entry(
             "target_activation=sigmoid",
-            "numbers from 0 to 1, by binary cross-entropy",
+            "numbers from 0 to 1, with the binary cross-entropy",
             *_SRIVASTAVA,
         ),
     ),
@@ -143,10 +144,10 @@ SECTIONS = {
         Entry("tie_output=true", "the target embedding is the output projection", *_PRESS),
         Entry(
             "source_vectors=FILE",
-            "starts from pretrained word vectors: word2vec, GloVe",
+            "begins with pretrained word vectors: word2vec, GloVe",
             *_WORD_VECTORS,
         ),
-        Entry("target_vectors=FILE", "likewise for the target", *_WORD_VECTORS),
+        Entry("target_vectors=FILE", "the same for the target", *_WORD_VECTORS),
     ),
 }
 
@@ -154,23 +155,23 @@ ENTRIES = tuple(itertools.chain.from_iterable(SECTIONS.values()))
 
 
 def table():
-    """Returns the catalogue as a table of plain text, 100 columns wide at most."""
-    lines = [_line(_TITLES)]
+    """Returns the catalogue as a table of plain text, at most 100 columns wide."""
+    lines = [_format_row(_TITLES)]
     for heading, entries in SECTIONS.items():
-        lines += ["", heading, *itertools.chain.from_iterable(map(_lines, entries))]
+        lines += ["", heading, *itertools.chain.from_iterable(map(_format_entry, entries))]
     return "\n".join(lines)
 
 
-def _lines(entry):
-    """The lines of an entry: its cells are wrapped, a number stands beside its paper."""
+def _format_entry(entry):
+    """Returns the lines of an entry; cells are wrapped, and a number is next to its paper."""
     papers, numbers = [], []
     for paper, number in itertools.zip_longest(entry.paper.split("; "), entry.number.split("; ")):
         wrapped = textwrap.wrap(paper, _WIDTHS[2])
         papers += wrapped
         numbers += [number or ""] + [""] * (len(wrapped) - 1)
     cells = [entry.setting], textwrap.wrap(entry.what, _WIDTHS[1]), papers, numbers
-    return map(_line, itertools.zip_longest(*cells, fillvalue=""))
+    return map(_format_row, itertools.zip_longest(*cells, fillvalue=""))
 
 
-def _line(cells):
+def _format_row(cells):
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, _WIDTHS)).rstrip()

@@ -1,4 +1,4 @@
-"""What a command does before it can keep its terminal tidy."""
+"""The terminal of a command: a quiet start, warnings in one line, and progress."""
 
 import contextlib
 import os
@@ -8,10 +8,11 @@ import time
 
 
 def import_tensorflow_quietly():
-    """Imports TensorFlow without its greeting: lines about processor and GPU on standard error.
+    """Imports TensorFlow without the lines about processor and GPU that it logs.
 
-    They come before any setting can stop them, so the descriptor itself is turned away for a
-    moment. Who has set TF_CPP_MIN_LOG_LEVEL gets what that says; a failing import is not hushed.
+    They are logged before a setting could stop them, so standard error itself is redirected during
+    the import. If the import fails, everything is shown. Nothing is redirected if the environment
+    variable TF_CPP_MIN_LOG_LEVEL is set.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
         return
@@ -33,56 +34,56 @@ def import_tensorflow_quietly():
 
 
 def show_warning(message, *_, **__):
-    """Prints a warning as one line; takes the place of `warnings.showwarning`."""
+    """Prints a warning as one line; a replacement for `warnings.showwarning`."""
     print(f"kseq: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 @contextlib.contextmanager
-def counted(what, is_shown=None):
-    """Counts on the terminal what has been done, a context that gives a function to call.
+def show_count(noun, is_visible=None):
+    """Context manager that shows a count on the terminal.
 
-    The function takes how many more have been done, 1 by default. Nothing is shown where standard
-    error is no terminal.
+    It yields a function that adds a number, 1 by default, to the count. Nothing is shown if
+    standard error is not a terminal.
 
     Args:
-        what: What is counted, such as `"sentences"`.
-        is_shown: Whether it is; by default, where the output itself is not seen on a terminal.
+        noun: What is counted, such as `"sentences"`.
+        is_visible: Whether to show the count; by default, if the output is not on a terminal.
     """
-    if is_shown is None:
-        is_shown = not sys.stdout.isatty()
-    if not (is_shown and sys.stderr.isatty()):
-        yield lambda more=1: None
+    if is_visible is None:
+        is_visible = not sys.stdout.isatty()
+    if not (is_visible and sys.stderr.isatty()):
+        yield lambda number=1: None
         return
     from rich import console, progress
 
     columns = (
         progress.SpinnerColumn(),
-        progress.TextColumn("{task.completed:,} " + what),
+        progress.TextColumn("{task.completed:,} " + noun),
         progress.TextColumn("{task.fields[rate]:,.0f} a second"),
         progress.TimeElapsedColumn(),
     )
-    started = time.monotonic()
-    # The output is going elsewhere: the bar must not take it for its own.
+    start = time.monotonic()
+    # The output goes elsewhere, and the bar must not print it.
     terminal = {"console": console.Console(stderr=True), "redirect_stdout": False}
     with progress.Progress(*columns, **terminal) as bar:
         task = bar.add_task("", total=None, rate=0.0)
-        done = 0
+        total = 0
 
-        def count(more=1):
-            nonlocal done
-            done += more
-            rate = done / max(time.monotonic() - started, 1e-3)
-            bar.update(task, completed=done, rate=rate)
+        def add(number=1):
+            nonlocal total
+            total += number
+            rate = total / max(time.monotonic() - start, 1e-3)
+            bar.update(task, completed=total, rate=rate)
 
-        yield count
+        yield add
 
 
 @contextlib.contextmanager
-def transferred():
-    """Shows on the terminal how far a file has come, a context that gives a function to call.
+def show_transfers():
+    """Context manager that shows the progress of a download on the terminal, and then removes it.
 
-    The function takes the file's name, the bytes that are there, and how many it will have or
-    None. Nothing is shown where standard error is no terminal; nothing stays when all is done.
+    It yields a function of a file's name, the number of its bytes that have been received, and
+    their total number or None. Nothing is shown if standard error is not a terminal.
     """
     if not sys.stderr.isatty():
         yield lambda name, done, total: None
@@ -99,14 +100,14 @@ def transferred():
     terminal = {"console": console.Console(stderr=True), "redirect_stdout": False}
     with progress.Progress(*columns, **terminal, transient=True) as bar:
         task = bar.add_task("", visible=False)
-        shown = None
+        current_name = None
 
         def show(name, done, total):
-            nonlocal shown
-            if name == shown:
+            nonlocal current_name
+            if name == current_name:
                 bar.update(task, completed=done, total=total)
-            else:  # what was there before does not count as speed
-                shown = name
+            else:  # bytes of an earlier download do not count for the speed
+                current_name = name
                 bar.reset(task, completed=done, total=total, description=name, visible=True)
 
         yield show

@@ -1,4 +1,4 @@
-"""Recipes: settings that were seen to reach a figure on a public corpus."""
+"""Recipes: settings with which a figure was reached on a public corpus."""
 
 import dataclasses
 import pathlib
@@ -13,13 +13,13 @@ _SPLITS = ("train", "valid", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a model is trained on a public corpus.
+    """A public corpus, and the settings to train on it.
 
     Args:
-        name: What to call it.
-        about: What it is, in a line.
-        fetch: What `kseq.fetch` calls the corpus.
-        corpus: Arguments of `load_corpus`; files are named below the folder of the corpus.
+        name: Name of the recipe.
+        about: Description in one line.
+        fetch: Name of the corpus for `kseq.fetch`.
+        corpus: Arguments of `load_corpus`; paths are relative to the folder of the corpus.
         config: `Config`.
     """
 
@@ -30,10 +30,10 @@ class Recipe:
     config: Config
 
     def open_corpus(self, folder):
-        """Opens the corpus in the folder that `kseq.fetch` wrote to.
+        """Opens the corpus in the folder that `kseq.fetch` wrote to; returns a `Corpus`.
 
         Raises:
-            FileNotFoundError: A file is not there.
+            FileNotFoundError: A file is missing; the message says how to fetch it.
         """
         folder = pathlib.Path(folder)
         options = {
@@ -51,7 +51,7 @@ class Recipe:
 
 
 def recipe_names():
-    """Returns the names of the recipes that travel with the package."""
+    """Returns the names of the recipes in the package."""
     return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
 
 
@@ -59,11 +59,11 @@ def load_recipe(name):
     """Returns the `Recipe` of a name.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is no such recipe; the message names the nearest one.
     """
-    if name not in recipe_names():
-        known = ", ".join(recipe_names())
-        raise ValueError(f"unknown recipe: {name!r}{suggestion(name, recipe_names())} ({known})")
+    names = recipe_names()
+    if name not in names:
+        raise ValueError(f"unknown recipe: {name!r}{suggestion(name, names)} ({', '.join(names)})")
     import yaml
 
     values = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The list of mechanisms: complete, cited, and fit for a terminal."""
+"""The catalogue of mechanisms: complete, with papers, and narrow enough for a terminal."""
 
 import dataclasses
 import re
@@ -19,7 +19,7 @@ SETTINGS = [entry.setting for entry in ENTRIES]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=SETTINGS)
-def test_entries(entry):
+def test_an_entry_has_a_setting_a_description_and_dated_papers(entry):
     assert re.fullmatch(r"[a-z_]+=[A-Za-z0-9_]+", entry.setting)
     assert entry.what
     papers, numbers = entry.paper.split("; "), entry.number.split("; ")
@@ -28,18 +28,18 @@ def test_entries(entry):
     assert len(numbers) <= len(papers)
 
 
-def test_a_paper_has_one_number():
-    """And a number is of the paper's year, or of the year before."""
-    known = {}
+def test_a_paper_has_the_same_number_everywhere():
+    """The number is from the year of the paper, or from the year before."""
+    numbers_by_paper = {}
     for entry in ENTRIES:
         for paper, number in zip(entry.paper.split("; "), entry.number.split("; ")):
             name = paper.partition(",")[0]
-            assert known.setdefault(name, number) == number
+            assert numbers_by_paper.setdefault(name, number) == number
             if number:
                 assert int(name[-4:]) - int("20" + number[:2]) in (0, 1)
 
 
-def test_nothing_is_listed_twice():
+def test_no_setting_is_listed_twice():
     assert len(set(SETTINGS)) == len(SETTINGS)
 
 
@@ -51,7 +51,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_settings_exist(setting):
+def test_a_listed_setting_exists(setting):
     name, value = setting.split("=")
     _, kind = FIELDS[name]
     if typing.get_origin(kind) is typing.Literal:
@@ -71,7 +71,7 @@ def test_every_switch_is_listed():
     assert {f"{name}=true" for name in switches} <= set(SETTINGS)
 
 
-def test_table():
+def test_the_table_has_every_entry_and_at_most_100_columns():
     lines = table().split("\n")
     assert max(map(len, lines)) <= 100
     assert [line for line in lines if line in HEADINGS] == HEADINGS == list(SECTIONS)
@@ -80,8 +80,7 @@ def test_table():
     assert not [line for line in lines if line != line.rstrip()]
 
 
-def test_columns_of_the_table(monkeypatch):
-    """Wrapped cells stay in their columns; a number stands beside the paper it belongs to."""
+def test_wrapped_cells_stay_in_their_columns_and_numbers_next_to_their_papers(monkeypatch):
     what = "one two three four five six seven eight nine"
     paper = "Someone with a rather long name 1990; Short 1991"
     entry = Entry("cell=gru", what, paper, "1111.1111; 2222.22222")
@@ -95,7 +94,7 @@ def test_columns_of_the_table(monkeypatch):
     ]
 
 
-def test_the_import_is_light():
+def test_the_import_does_not_load_tensorflow():
     program = "import sys, kseq.catalogue; print({'tensorflow', 'keras'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.stdout == "set()\n", run.stderr

@@ -62,8 +62,8 @@ def test_on_a_terminal_a_progress_bar_is_shown(spanish, server, tmp_path):
 
 def test_the_progress_bar_does_not_redirect_the_output():
     program = """
-from kseq.console import transferred
-with transferred() as show:
+from kseq.console import show_transfers
+with show_transfers() as show:
     show("a.zip", 1, 2)
     print("a line")
 """

@@ -1,4 +1,4 @@
-"""Settings: what is accepted, what is refused, and how they travel."""
+"""Settings: which values are accepted, which contradict each other, and how they are saved."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from kseq import Config, ModelConfig, TextConfig, TrainingConfig
 
 
 @pytest.mark.parametrize("suffix", [".json", ".yaml"])
-def test_file_round_trip(tmp_path, suffix):
+def test_a_file_is_loaded_as_it_was_written(tmp_path, suffix):
     config = Config(
         ModelConfig(cell="lstm", units=64, dropout=0.5),
         TextConfig(source_tokenizer="character", case="lower"),
@@ -19,13 +19,13 @@ def test_file_round_trip(tmp_path, suffix):
     assert Config.load(path) == config
 
 
-def test_missing_fields_take_their_defaults(tmp_path):
+def test_missing_fields_have_their_defaults(tmp_path):
     path = tmp_path / "old.yaml"
     path.write_text("model:\n  units: 64\n")
     assert Config.load(path) == Config(ModelConfig(units=64))
 
 
-def test_empty_file_is_the_default_config(tmp_path):
+def test_an_empty_file_is_the_default_config(tmp_path):
     path = tmp_path / "empty.yaml"
     path.write_text("")
     assert Config.load(path) == Config()
@@ -57,23 +57,23 @@ def test_configs_are_frozen():
         ),
     ],
 )
-def test_bad_value(make, message):
+def test_a_wrong_value_is_an_error_that_says_which_are_right(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
 
 @pytest.mark.parametrize("value", ["64", 64.0, True, None])
-def test_bad_type(value):
+def test_a_wrong_type_is_an_error_that_names_the_right_one(value):
     with pytest.raises(TypeError, match="units must be a whole number; received"):
         ModelConfig(units=value)
 
 
-def test_sections_are_configs():
+def test_a_section_must_be_a_config():
     with pytest.raises(TypeError, match="model must be a ModelConfig; received {'units': 4}"):
         Config(model={"units": 4})
 
 
-def test_yaml_numbers_without_a_point(tmp_path):
+def test_a_number_without_a_point_in_yaml_is_a_number(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("training: {learning_rate: 1e-3}")
     assert Config.load(path).training.learning_rate == 1e-3
@@ -81,11 +81,11 @@ def test_yaml_numbers_without_a_point(tmp_path):
         ModelConfig(dropout="half")
 
 
-def test_whole_number_serves_as_a_number():
+def test_a_whole_number_is_accepted_as_a_number():
     assert ModelConfig(dropout=0).dropout == 0.0
 
 
-def test_misspelt_field_names_the_nearest(tmp_path):
+def test_a_misspelt_field_is_an_error_that_names_the_nearest(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("model:\n  unit: 64\n")
     with pytest.raises(ValueError, match=r"config.yaml: unknown field of model: 'unit'.*'units'"):
@@ -104,19 +104,19 @@ def test_misspelt_field_names_the_nearest(tmp_path):
         ("model: !!python/object:os.system {}", "config.yaml: not valid YAML"),
     ],
 )
-def test_bad_file(tmp_path, text, message):
+def test_a_file_that_holds_no_config_is_named(tmp_path, text, message):
     path = tmp_path / "config.yaml"
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         Config.load(path)
 
 
-def test_missing_file(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="config file not found: .*none.yaml"):
         Config.load(tmp_path / "none.yaml")
 
 
-def test_settings():
+def test_settings_change_the_fields_that_they_name():
     config = Config().with_settings(
         ["units=64", "training.learning_rate=1e-4", "share_vocabulary=true"]
     )
@@ -135,7 +135,7 @@ def test_settings():
         ("cell=grl", "'gru' or 'lstm'; received 'grl'"),
     ],
 )
-def test_bad_setting(setting, message):
+def test_a_wrong_setting_is_an_error_that_shows_a_right_one(setting, message):
     with pytest.raises(ValueError, match=message):
         Config().with_settings([setting])
 
@@ -190,29 +190,29 @@ def test_bad_setting(setting, message):
     ],
     ids=lambda value: ",".join(map(str, value)) if isinstance(value, dict) else "",
 )
-def test_settings_that_contradict_each_other(settings, message):
+def test_settings_that_contradict_each_other_are_an_error_that_names_a_way_out(settings, message):
     with pytest.raises(ValueError, match=message):
         ModelConfig(**settings)
 
 
-def test_odd_units_where_no_direction_takes_half_of_them():
+def test_units_may_be_odd_unless_each_direction_has_half_of_them():
     for settings in ({"bidirectional": False}, {"merge": "sum"}):
         assert ModelConfig(units=33, **settings).units == 33
 
 
-def test_a_transformer_has_attention_of_its_own():
+def test_the_default_attention_of_a_transformer_is_multi_head():
     config = ModelConfig(architecture="transformer")
     assert config.attention == "multi_head"
     assert ModelConfig(**dataclasses.asdict(config)) == config
     assert Config(config).with_settings(["units=64"]).model.attention == "multi_head"
 
 
-def test_one_vocabulary_needs_one_tokenizer():
+def test_sharing_a_vocabulary_needs_the_same_tokenizer_on_both_sides():
     with pytest.raises(ValueError, match="the same tokenizer.*word and target_tokenizer=character"):
         Config(ModelConfig(share_embeddings=True), TextConfig(target_tokenizer="character"))
 
 
-def test_vectors_that_nothing_is_done_with():
+def test_settings_of_vectors_without_effect_are_an_error():
     with pytest.raises(ValueError, match="freeze_vectors=true needs source_vectors or target_vec"):
         TrainingConfig(freeze_vectors=True)
     training = TrainingConfig(source_vectors="a", target_vectors="b")

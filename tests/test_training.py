@@ -1,4 +1,4 @@
-"""Training: what a run holds, what is kept, and what failures leave behind."""
+"""Training: the contents of a run, which weights are kept, and what failures leave behind."""
 
 import csv
 import dataclasses
@@ -62,7 +62,7 @@ def test_a_run_directory_is_complete(small_run):
     assert not list(small_run.parent.glob(".*"))
 
 
-def test_loss_falls_and_history_tells(small_run):
+def test_the_history_shows_that_the_loss_falls(small_run):
     with open(small_run / "history.csv") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
@@ -75,7 +75,7 @@ def test_loss_falls_and_history_tells(small_run):
 
 
 def test_validation_perplexity_is_that_of_the_kept_weights(small_run, small_corpus):
-    """What `fit` reported by batches, `score` finds again sentence by sentence."""
+    """`fit` reports it for batches, `score` for single sentences."""
     with open(small_run / "history.csv") as file:
         best = min(float(row["val_cross_entropy"]) for row in csv.DictReader(file))
     forced = Translator.load(small_run).score(small_corpus.valid)
@@ -95,8 +95,8 @@ def test_the_same_seed_gives_the_same_model(tiny, tmp_path):
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_nothing_is_traced_anew_whatever_the_batches(parts, tmp_path, monkeypatch):
-    """One graph to train and one to validate with serve batches of all sizes and lengths."""
+def test_steps_are_traced_once_for_batches_of_all_shapes(parts, tmp_path, monkeypatch):
+    """There is one graph for training and one for validation."""
     path, traces, shapes = tmp_path / "pairs.tsv", [], set()
     lines = (f"{'a ' * (n % 9 + 1)}b\t{'x ' * (n % 7 + 1)}y\n" for n in range(250))
     path.write_text("".join(lines))
@@ -113,8 +113,8 @@ def test_nothing_is_traced_anew_whatever_the_batches(parts, tmp_path, monkeypatc
     assert len(shapes) > 3 and traces == [True, False]
 
 
-def test_the_best_weights_are_kept_and_training_stops(tiny, tmp_path):
-    """At an absurd learning rate the validation loss goes up sooner or later."""
+def test_training_stops_when_the_loss_rises_and_keeps_the_best_weights(tiny, tmp_path):
+    """With a far too high learning rate the validation loss rises sooner or later."""
     config = CONFIG.with_settings(["epochs=40", "patience=2", "learning_rate=0.3", "dropout=0"])
     returned = train(tiny, config, out=tmp_path / "run", verbose=False)
     with open(tmp_path / "run" / "history.csv") as file:
@@ -134,18 +134,18 @@ def test_a_model_config_keeps_the_settings_of_the_corpus(tiny, tmp_path):
     assert translator.config == dataclasses.replace(CONFIG, model=model)
 
 
-def test_progress_says_what_was_left_out(tmp_path, capsys):
+def test_pairs_that_are_left_out_are_reported(tmp_path, capsys):
     path = tmp_path / "pairs.tsv"
     lines = [f"a{n % 7} b\tx{n % 7}\n" for n in range(60)] + ["\tx\n", "a " * 200 + "\tx\n"]
     path.write_text("".join(lines))
     corpus = load_corpus(path, valid=path)
     train(corpus, CONFIG.with_settings(["epochs=1"]), out=tmp_path / "run")
-    said = capsys.readouterr().out
-    assert "training on 60 pairs (left out: 1 with an empty side, 1 too long)" in said
-    assert "best epoch: 1" in said
+    output = capsys.readouterr().out
+    assert "training on 60 pairs (left out: 1 with an empty side, 1 too long)" in output
+    assert "best epoch: 1" in output
 
 
-def test_an_existing_run_is_not_lost(tiny, small_run, tmp_path):
+def test_an_existing_run_is_replaced_only_with_overwrite(tiny, small_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     with pytest.raises(FileExistsError, match="already holds a run; .*--overwrite"):
@@ -156,7 +156,7 @@ def test_an_existing_run_is_not_lost(tiny, small_run, tmp_path):
     assert sorted(path.name for path in run.iterdir()) == FILES
 
 
-def test_something_else_is_never_replaced(tiny, tmp_path):
+def test_a_folder_that_is_not_a_run_is_never_replaced(tiny, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(FileExistsError, match="exists and is not a run; choose another place"):
         train(tiny, CONFIG, out=tmp_path, overwrite=True, verbose=False)
@@ -164,7 +164,7 @@ def test_something_else_is_never_replaced(tiny, tmp_path):
         train(tiny, CONFIG, out=tmp_path / "thesis.tex", overwrite=True, verbose=False)
 
 
-def test_a_loss_that_is_not_a_number(tiny, tmp_path, monkeypatch):
+def test_a_loss_that_is_not_finite_is_an_error_and_leaves_no_run(tiny, tmp_path, monkeypatch):
     losses = kseq.training.teacher.output_losses
     monkeypatch.setattr(
         kseq.training.teacher,
@@ -176,7 +176,7 @@ def test_a_loss_that_is_not_a_number(tiny, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
 
-def test_bad_data_leaves_nothing_behind(tmp_path):
+def test_a_damaged_file_leaves_no_run(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_bytes(b"a\tb\nc\td\ne\tf\n" * 50 + b"bad \xff\tline\n")
     with pytest.raises(ValueError, match="line 151: not valid UTF-8"):
@@ -184,9 +184,9 @@ def test_bad_data_leaves_nothing_behind(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
 
-def test_a_failure_after_the_first_epoch_leaves_its_weights(tiny, tmp_path, monkeypatch):
-    """Such as a full disk: the run of the epochs that are over stays whole."""
-    copied = shutil.copyfile
+def test_a_failure_in_the_second_epoch_leaves_the_run_of_the_first(tiny, tmp_path, monkeypatch):
+    """The disk is full."""
+    copyfile = shutil.copyfile
     calls = []
 
     def fail_the_second_time(source, path):
@@ -194,7 +194,7 @@ def test_a_failure_after_the_first_epoch_leaves_its_weights(tiny, tmp_path, monk
         if len(calls) == 2:
             path.write_bytes(b"half of it")
             raise OSError(28, "No space left on device")
-        copied(source, path)
+        copyfile(source, path)
 
     monkeypatch.setattr(shutil, "copyfile", fail_the_second_time)
     with pytest.raises(OSError, match="No space left"):
@@ -209,10 +209,10 @@ def test_settings_reach_the_optimizer_and_the_loss():
     config = TrainingConfig(
         epochs=4, learning_rate=0.01, warmup_steps=10, gradient_clip=0.5, label_smoothing=0.1
     )
-    learner = compile_teacher(model, config, survey(batches=100))
-    assert learner.optimizer.global_clipnorm == 0.5
-    assert learner.label_smoothing == 0.1
-    rates = [float(learner.optimizer._learning_rate(step)) for step in (0, 5, 10, 205, 400)]
+    teacher = compile_teacher(model, config, survey(batches=100))
+    assert teacher.optimizer.global_clipnorm == 0.5
+    assert teacher.label_smoothing == 0.1
+    rates = [float(teacher.optimizer._learning_rate(step)) for step in (0, 5, 10, 205, 400)]
     np.testing.assert_allclose(rates, [0, 0.005, 0.01, 0.00525, 0.0005], rtol=1e-3, atol=1e-9)
 
 
@@ -229,7 +229,7 @@ def test_settings_reach_the_optimizer_and_the_loss():
         ({"batch_tokens": 500}, 8, True, [], 1),
     ],
 )
-def test_large_batches_are_cut_where_cores_are_shared(
+def test_large_batches_are_split_in_two_where_cores_are_shared(
     settings, tokens, shared, gpus, parts, monkeypatch
 ):
     monkeypatch.setattr("kseq.training.setup.cores_are_shared", lambda: shared)
@@ -240,27 +240,27 @@ def test_large_batches_are_cut_where_cores_are_shared(
 
 
 def survey(batches, batch_size=128, tokens=16):
-    """Of so many batches of pairs with so many tokens."""
+    """A survey of pairs that make a number of batches, with a number of tokens each."""
     pairs = batches * batch_size
     return Survey(kept=pairs, blank=0, overlong=0, length_ratio=1.0, tokens=pairs * tokens)
 
 
-def test_every_seed_that_is_allowed_trains(tiny, tmp_path):
+def test_seed_0_trains(tiny, tmp_path):
     config = CONFIG.with_settings(["seed=0", "epochs=1"])
     assert train(tiny, config, out=tmp_path / "run", verbose=False).translate(["a1 b1"])
 
 
-# The rates are such that the last epoch is the best, whose weights are then both models'.
+# With these rates the last epoch is the best, so that both models have its weights.
 @pytest.mark.parametrize(["ties", "learning_rate"], [("false", 0.01), ("true", 0.006)])
 def test_mixed_precision_trains_and_leaves_a_model_of_float32(
     tiny, tmp_path, monkeypatch, capsys, ties, learning_rate
 ):
-    built = []
+    models = []
     build = kseq.training.train.build_seq2seq
     monkeypatch.setattr(
         kseq.training.train,
         "build_seq2seq",
-        lambda *given: built.append(build(*given)) or built[-1],
+        lambda *arguments: models.append(build(*arguments)) or models[-1],
     )
     config = CONFIG.with_settings(
         [
@@ -271,35 +271,35 @@ def test_mixed_precision_trains_and_leaves_a_model_of_float32(
         ]
     )
     translator = train(tiny, config, out=tmp_path / "run")
-    trained, final = built
+    trained, final = models
     assert final is translator.model and keras.config.dtype_policy().name == "float32"
-    for model, computed in ((trained, "bfloat16"), (final, "float32")):
+    for model, dtype in ((trained, "bfloat16"), (final, "float32")):
         decoder = model.get_layer("decoder")
         head = decoder.get_layer("target_embedding" if ties == "true" else "logits")
-        assert head.compute_dtype == computed and head.variable_dtype == "float32"
+        assert head.compute_dtype == dtype and head.variable_dtype == "float32"
         assert model.output.dtype == "float32"
     with open(tmp_path / "run" / "history.csv") as file:
         losses = [float(row["val_cross_entropy"]) for row in csv.DictReader(file)]
     assert min(losses) < 0.5 * losses[0] and losses[-1] == min(losses)
     np.testing.assert_array_equal(final.get_weights()[0], trained.get_weights()[0])
-    # What is left computes what was trained, but for the rounding.
-    measured = translator.evaluate(tiny.valid)["perplexity"]
-    np.testing.assert_allclose(np.log(measured), min(losses), atol=0.05)
+    # The results of both models agree up to rounding.
+    perplexity = translator.evaluate(tiny.valid)["perplexity"]
+    np.testing.assert_allclose(np.log(perplexity), min(losses), atol=0.05)
 
 
-def test_a_validation_file_with_its_sides_swapped_is_told(tmp_path, capsys):
+def test_a_validation_file_with_swapped_sides_is_reported(tmp_path, capsys):
     pairs = list(itertools.islice(load_corpus("en-fr").train, 600))
     for name, rows in (("train", pairs[:400]), ("valid", pairs[400:])):
         lines = [f"{source}\t{target}\n" for source, target in rows]
         (tmp_path / f"{name}.tsv").write_text("".join(lines), encoding="utf-8")
-        turned = ["\t".join(reversed(line.rstrip("\n").split("\t"))) + "\n" for line in lines]
-        (tmp_path / f"{name}_turned.tsv").write_text("".join(turned), encoding="utf-8")
-    for valid, is_told in (("valid_turned", True), ("valid", False)):
+        swapped = ["\t".join(reversed(line.rstrip("\n").split("\t"))) + "\n" for line in lines]
+        (tmp_path / f"{name}_swapped.tsv").write_text("".join(swapped), encoding="utf-8")
+    for valid, is_swapped in (("valid_swapped", True), ("valid", False)):
         corpus = load_corpus(tmp_path / "train.tsv", valid=tmp_path / f"{valid}.tsv")
         train(corpus, CONFIG.with_settings(["epochs=1"]), out=tmp_path / "run", overwrite=True)
-        told = capsys.readouterr().out
-        message = f"WARNING: the sides of {tmp_path / 'valid_turned.tsv'} look swapped compared"
-        assert (message in told) == is_told and ("WARNING" in told) == is_told
+        output = capsys.readouterr().out
+        message = f"WARNING: the sides of {tmp_path / 'valid_swapped.tsv'} look swapped compared"
+        assert (message in output) == is_swapped and ("WARNING" in output) == is_swapped
 
 
 @pytest.mark.parametrize(
@@ -308,9 +308,11 @@ def test_a_validation_file_with_its_sides_swapped_is_told(tmp_path, capsys):
 @pytest.mark.parametrize(
     "before, after", [(60, 20), (60, 59), (60, 61), (60, 300), (64, 65), (64, 300)]
 )
-def test_a_file_that_changes_while_it_is_read(before, after, settings, tmp_path, monkeypatch):
-    """Pools and chunks are small: what is added may begin one."""
-    changed_before_training(tmp_path, monkeypatch, before, pairs_in_lines(after))
+def test_a_file_that_changed_after_the_survey_is_an_error(
+    before, after, settings, tmp_path, monkeypatch
+):
+    """Pools and chunks are small, so that an added pair can be the first of one."""
+    change_before_training(tmp_path, monkeypatch, before, pairs_in_lines(after))
     monkeypatch.setattr(TextSide, "pairs_per_pool", 16)
     monkeypatch.setattr(TextSide, "pairs_per_chunk", 8)
     with pytest.raises(ValueError, match="as at the start: expected .* pairs; received"):
@@ -325,22 +327,22 @@ def test_a_file_that_changes_while_it_is_read(before, after, settings, tmp_path,
         (b"a x\n" * 60, ValueError, "as at the start: .*pairs.tsv, line 1: .*tab"),
     ],
 )
-def test_a_file_that_cannot_be_read_any_more(content, error, message, tmp_path, monkeypatch):
-    changed_before_training(tmp_path, monkeypatch, 60, content)
+def test_a_file_that_can_no_longer_be_read_is_named(content, error, message, tmp_path, monkeypatch):
+    change_before_training(tmp_path, monkeypatch, 60, content)
     with pytest.raises(error, match=message):
         train_from_files(tmp_path, [])
 
 
-def test_errors_of_reading_that_have_several_lines(tmp_path, monkeypatch):
-    """Also where the name of a file has two."""
+def test_an_error_of_reading_is_reported_in_one_line(tmp_path, monkeypatch):
+    """Even if the name of the file has two."""
     folder = tmp_path / "two\nlines"
     folder.mkdir()
-    changed_before_training(folder, monkeypatch, 60, None)
+    change_before_training(folder, monkeypatch, 60, None)
     with pytest.raises(OSError, match="as at the start: file not found: .*two lines/pairs.tsv$"):
         train_from_files(folder, [])
 
 
-def test_an_error_of_the_model_is_no_error_of_the_data(tiny, tmp_path, monkeypatch):
+def test_an_error_of_the_model_is_not_reported_as_one_of_the_data(tiny, tmp_path, monkeypatch):
     losses = kseq.training.teacher.output_losses
 
     def failing(*given, **options):
@@ -356,8 +358,8 @@ def pairs_in_lines(count):
     return b"".join(b"a%d\tx%d\n" % (n % 7, n % 7) for n in range(count))
 
 
-def changed_before_training(folder, monkeypatch, before, content):
-    """Pairs, which hold something else, or are gone, once they have been surveyed."""
+def change_before_training(folder, monkeypatch, before, content):
+    """Writes a file of pairs, and changes or deletes it once it has been surveyed."""
     path = folder / "pairs.tsv"
     path.write_bytes(pairs_in_lines(before))
     (folder / "valid.tsv").write_bytes(pairs_in_lines(before))
@@ -388,13 +390,13 @@ def test_a_full_folder_for_temporary_files_is_named(tiny, tmp_path, monkeypatch)
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
 
-def test_two_trainings_to_one_place(tiny, tmp_path):
-    busy = pytest.raises(FileExistsError, match="another process is writing to")
-    with files.locked(tmp_path / "run"), busy:
+def test_a_place_that_another_training_writes_to_is_an_error(tiny, tmp_path):
+    error = pytest.raises(FileExistsError, match="another process is writing to")
+    with files.locked(tmp_path / "run"), error:
         train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
 
 
-def test_bad_arguments(tiny, tmp_path):
+def test_arguments_of_other_types_are_an_error(tiny, tmp_path):
     with pytest.raises(TypeError, match="a corpus from kseq.load_corpus; received 'pairs.tsv'"):
         train("pairs.tsv", out=tmp_path / "run")
     with pytest.raises(TypeError, match="expected a Config or a ModelConfig; received {'units'"):
@@ -423,7 +425,7 @@ def test_copying_is_learnt_exactly_and_attention_is_diagonal(tmp_path):
     assert np.mean(on_diagonal) > 0.95
 
 
-def test_a_run_knows_how_its_splits_were_made(tmp_path):
+def test_a_corpus_is_reopened_with_the_same_splits(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("".join(f"a{n % 90} b\tx{n % 130} y\n" for n in range(400)))
     corpus = load_corpus(path, swap=True, apart="both")
@@ -438,22 +440,24 @@ def test_a_run_knows_how_its_splits_were_made(tmp_path):
     assert list(reopen_corpus(record["corpus"]).test) == list(corpus.test)
 
 
-def test_nothing_is_left_to_train_on(tiny, tmp_path):
+def test_a_corpus_with_nothing_left_to_train_on_is_an_error(tiny, tmp_path):
     (path,) = tiny.train.files
     corpus = load_corpus(path, valid=path, apart="both")
     with pytest.raises(ValueError, match="none of 120 pairs can be used; .*120 have a side that"):
         train(corpus, CONFIG, out=tmp_path / "run", verbose=False)
 
 
-@pytest.mark.parametrize("ratio, taken", [(1.0, "float32"), (2.0, "mixed_bfloat16")])
-def test_the_faster_precision_is_taken_and_told(tiny, tmp_path, monkeypatch, capsys, ratio, taken):
+@pytest.mark.parametrize("ratio, precision", [(1.0, "float32"), (2.0, "mixed_bfloat16")])
+def test_the_faster_precision_is_chosen_and_reported(
+    tiny, tmp_path, monkeypatch, capsys, ratio, precision
+):
     seconds = {tf.float32: ratio, tf.bfloat16: 1.0}
     monkeypatch.setattr(kseq.kernels.precision, "_seconds", lambda units, dtype: seconds[dtype])
     config = CONFIG.with_settings(["precision=auto", "epochs=1"])
     train(tiny, config, out=tmp_path / "run")
-    said = f"precision: {taken} (products in bfloat16 are {ratio} times as fast here)"
-    assert said in capsys.readouterr().out
-    assert Translator.load(tmp_path / "run").config.training.precision == taken
+    line = f"precision: {precision} (products in bfloat16 are {ratio} times as fast here)"
+    assert line in capsys.readouterr().out
+    assert Translator.load(tmp_path / "run").config.training.precision == precision
 
 
 def test_products_are_timed_in_both_precisions():

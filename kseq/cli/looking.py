@@ -19,7 +19,7 @@ from kseq.cli.runs import (
     read_search,
     read_test_pairs,
 )
-from kseq.console import counted
+from kseq.console import show_count
 from kseq.files import require_folder_of
 
 _HEATMAP_EXAMPLES = """
@@ -175,7 +175,7 @@ def align(options):
     method = None if options.method == "forward" else options.method
     heads = tuple(options.head or ()) or None, tuple(options.reverse_head or ()) or None
     alignments = align(translator, pair_every_line(pairs), reverse, method, *heads)
-    with counted("pairs") as count:
+    with show_count("pairs") as count:
         for links in alignments:
             print(to_pharaoh(links if options.weights else set(links)))
             count()

@@ -25,7 +25,7 @@ from kseq.cli.runs import (
     read_test_pairs,
     refuse_search,
 )
-from kseq.console import counted, show_warning
+from kseq.console import show_count, show_warning
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 
 _TRANSLATE_EXAMPLES = """
@@ -86,7 +86,7 @@ def translate(options):
         _predict(translator, options)
         return
     is_single = isinstance(strategy, BeamSearch) and options.n_best is None
-    with _open_sources(options, translator) as sources, counted("sentences") as count:
+    with _open_sources(options, translator) as sources, show_count("sentences") as count:
         for hypotheses in translator.stream(sources, strategy, options.prefix):
             line = _translation_line(hypotheses, is_single, options.json)
             print(line, flush=options.file is None)
@@ -130,7 +130,7 @@ def _predict(translator, options):
     from kseq.corpora.lines import chunks
 
     refuse_search(translator, options)
-    with _open_sources(options, translator) as sources, counted("sequences") as count:
+    with _open_sources(options, translator) as sources, show_count("sequences") as count:
         for chunk in chunks(sources, translator.read_ahead):
             for prediction in translator.predict(chunk, options.steps):
                 print(json.dumps(prediction.values.tolist()), flush=options.file is None)
@@ -186,7 +186,7 @@ def score(options):
 
     pairs, _ = read_test_pairs(options)
     translator = load_translator(options)
-    with counted("pairs") as count:
+    with show_count("pairs") as count:
         for chunk in chunks(pair_every_line(pairs), translator.read_ahead):
             for result in translator.score(chunk):
                 if translator.predicts_values:

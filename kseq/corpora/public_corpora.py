@@ -10,7 +10,7 @@ import shlex
 import shutil
 from collections.abc import Callable
 
-from kseq.console import transferred
+from kseq.console import show_transfers
 from kseq.corpora.downloads import DownloadFailed, download, require_address
 from kseq.corpora.integrity import check_dictionary, check_file, check_zip, sha256_check
 from kseq.errors import SettingError
@@ -101,7 +101,7 @@ def fetch(name, folder, base=None, timeout=60.0):
     if not 0 < timeout < 1e6:
         raise SettingError("{timeout} must be a number of seconds above 0; received {0}", timeout)
     _require_writable(folder)
-    with locked(folder / corpus.name), transferred() as report:
+    with locked(folder / corpus.name), show_transfers() as report:
         return [_fetch_file(corpus, file, folder, base, timeout, report) for file in corpus.files]
 
 

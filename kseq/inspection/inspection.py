@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from kseq.console import counted
+from kseq.console import show_count
 from kseq.corpora.corpus import describe_features, open_pairs
 from kseq.corpora.lines import chunks
 from kseq.inspection.findings import Example, Inspection, SplitFigures, Suspicion
@@ -42,13 +42,13 @@ def inspect(*files, valid=None, test=None, swap=False, verbose=True):
     pairs = _open(files, swap)
     splits = {name: _open(split, swap) for name, split in split_files.items()}
     first = FirstReading()
-    with counted("pairs read", verbose) as count:
+    with show_count("pairs read", verbose) as count:
         for places, sources, targets in _pair_chunks(pairs):
             first.add(places, sources, targets)
             count(len(sources))
     first.model.turn_to_majority()
     second = SecondReading(first)
-    with counted("pairs checked", verbose) as count:
+    with show_count("pairs checked", verbose) as count:
         for _, sources, targets in _pair_chunks(pairs):
             second.add(sources, targets)
             count(len(sources))
