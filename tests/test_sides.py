@@ -87,6 +87,7 @@ def test_a_model_config_and_a_vocabulary_size_describe_a_side():
     config = ModelConfig(source_features=2, target_features=3, target_activation="sigmoid")
     assert make_source_side(config) == VALUES
     assert make_target_side(config) == ValueSide(3, "sigmoid")
+    assert (str(TextSide(1234)), str(VALUES)) == ("1,234 different tokens", "2 values per step")
 
 
 # === Losses ===

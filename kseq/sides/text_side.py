@@ -34,6 +34,9 @@ class TextSide(Side):
     pairs_per_chunk: ClassVar = 1024
     pairs_per_pool: ClassVar = 100_000
 
+    def __str__(self):
+        return f"{self.vocabulary_size:,} different tokens"
+
     @property
     def packed_specs(self):
         """Strings `[N]`."""

@@ -37,6 +37,9 @@ class ValueSide(Side):
     pairs_per_chunk: ClassVar = 64
     pairs_per_pool: ClassVar = 1024
 
+    def __str__(self):
+        return f"{self.features} values per step"
+
     @property
     def measure(self):
         """`"mean_squared_error"`, or `"binary_cross_entropy"` with a sigmoid."""

@@ -126,15 +126,9 @@ def _prepare(corpus, config, cache, say):
     prepared = prepare(corpus, config, cache, say)
     train_survey, valid_survey = prepared.surveys
     say(f"training on {train_survey}, validating on {valid_survey}")
-    source, target = map(_describe_side, prepared.codecs.sides)
-    say(f"source: {source}; target: {target}")
+    source, target = prepared.codecs.sides
+    say(f"source: {source.side}; target: {target.side}")
     return prepared
-
-
-def _describe_side(codec):
-    if codec.is_text:
-        return f"{codec.size:,} different tokens"
-    return f"{codec.features} values per step"
 
 
 def _build_model(config, codecs, say):
