@@ -131,8 +131,8 @@ COMBINATIONS = [
 def traits_of(config):
     """The properties of a combination that a costly test must meet at least once.
 
-    Every setting with its value; and what does depend on each other: the attention and how it is
-    fed, the architecture and which sides are real-valued.
+    Every setting with its value, and the architecture with which sides are real-valued; other
+    settings do not depend on each other there.
     """
     settings = dataclasses.asdict(config)
     for name in ("heads", "window", "dropout"):
@@ -140,7 +140,6 @@ def traits_of(config):
     sides = bool(settings.pop("source_features")), bool(settings.pop("target_features"))
     return {
         *settings.items(),
-        ("attention and feeding", config.attention, config.input_feeding),
         ("architecture and sides", config.architecture, sides),
     }
 

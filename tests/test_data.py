@@ -25,6 +25,7 @@ def word_tokens(texts):
     return WordTokenizer().tokenize(normalize(tf.constant(texts)))
 
 
+@pytest.mark.slow
 def test_a_rerun_of_the_generator_gives_identical_bytes(corpus, tmp_path):
     folder = ROOT / "data" / corpus.name
     subprocess.run([sys.executable, folder / "generate.py", tmp_path], check=True)

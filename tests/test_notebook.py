@@ -1,4 +1,7 @@
-"""The notebook runs from top to bottom, and is stored as it looks after a run."""
+"""The notebooks run from top to bottom, and are stored as they look after a run."""
+
+import ast
+import importlib
 
 import nbformat
 import pytest
@@ -8,6 +11,18 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_what_a_notebook_imports_is_there(path):
+    cells = nbformat.read(path, as_version=4).cells
+    source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    statements = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    assert any(statement.module.startswith("kseq") for statement in statements)
+    for statement in statements:
+        module = importlib.import_module(statement.module)
+        assert all(hasattr(module, name.name) for name in statement.names)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_notebook_runs(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)

@@ -154,8 +154,15 @@ def test_errors_of_values_weigh_steps_not_batches(activation, parts):
     assert found == pytest.approx(dict.fromkeys(("loss", name), np.mean(expected)), rel=1e-5)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize(
+    "attention, cell",
+    [
+        # Cells and attention do not depend on each other: `make test` meets each of both.
+        pytest.param(attention, cell, marks=[pytest.mark.slow] * bool((row - column) % 3))
+        for row, attention in enumerate(ATTENTIONS)
+        for column, cell in enumerate(("rnn", "gru", "lstm"))
+    ],
+)
 def test_a_batch_of_one_sentence_can_be_split(attention, cell):
     """In every model: the first of its two parts has no rows."""
     settings = {"attention": attention, "cell": cell, "encoder_layers": 2}

@@ -217,8 +217,9 @@ def test_the_command_reads_and_writes_values(run, folder, capsys):
         assert "--steps is for real-valued targets" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_model_of_values_learns(tmp_path):
-    """Every step is twice that of the source: the error falls far below the variance."""
+    """Every step is twice that of the source: the error falls far below the variance, 4."""
     rng = np.random.default_rng(1)
     for number in range(300):
         values = rng.normal(size=(rng.integers(3, 7), 1)).astype("float32")
@@ -234,7 +235,8 @@ def test_a_model_of_values_learns(tmp_path):
         ),
     )
     figures = train(corpus, config, out=tmp_path / "run", verbose=False).evaluate(corpus.test)
-    assert figures["mean_squared_error"] < 0.5 * 4.0
+    assert figures["one_step_error"] < 0.1 * 4.0
+    assert figures["mean_squared_error"] < 0.3 * 4.0
 
 
 @pytest.mark.parametrize(
