@@ -66,6 +66,16 @@ def test_encoded_pairs_give_the_batches_of_the_text(corpus, tmp_path, monkeypatc
         assert batches(plain, config, split) == batches(cached, config, split)
 
 
+def test_encoded_pairs_that_fit_into_a_buffer_give_the_batches_of_the_text(corpus, tmp_path):
+    """Nothing is in the files yet when the ids are renumbered."""
+    path = tmp_path / "few.tsv"
+    path.write_text("".join(f"s{n % 7} a\tx{n % 5}\n" for n in range(100)), encoding="utf-8")
+    few = load_corpus(str(path))
+    plain, cached = (prepare(few, CONFIG, cache) for cache in ("off", tmp_path / "cache"))
+    assert isinstance(cached.splits[0], EncodedPairs)
+    assert batches(plain, CONFIG, 0) == batches(cached, CONFIG, 0)
+
+
 @pytest.mark.parametrize("part", [0, 2, 3], ids=["sources", "targets", "target lengths"])
 def test_a_file_that_is_truncated_during_training_is_named(corpus, tmp_path, part):
     pairs = prepare(corpus, CONFIG, tmp_path / "cache").splits[0]
@@ -87,7 +97,7 @@ def test_a_second_training_uses_the_files_of_the_first(corpus, tmp_path, told, m
     assert [line.split(" ")[0] for line in told] == ["encoding", "the"]
 
 
-@pytest.mark.parametrize("change", ["content", "config", "split"])
+@pytest.mark.parametrize("change", ["content", "config", "length", "split"])
 def test_a_changed_corpus_is_encoded_again(corpus, tmp_path, told, change):
     path = tmp_path / "pairs.tsv"
     prepare(corpus, CONFIG, tmp_path / "cache")
@@ -96,10 +106,14 @@ def test_a_changed_corpus_is_encoded_again(corpus, tmp_path, told, change):
         path.write_text(path.read_text().replace("s1", "S1"), encoding="utf-8")
     if change == "config":
         config = CONFIG.with_settings(["case=lower"])
+    if change == "length":
+        config = CONFIG.with_settings(["maximum_length=5"])
     corpus = load_corpus(str(path), swap=change == "split")
     fresh = prepare(corpus, config, tmp_path / "cache", told.append)
     assert told[0].startswith("encoding")
-    assert fresh.codecs.descriptions == prepare(corpus, config, "off").codecs.descriptions
+    plain = prepare(corpus, config, "off")
+    assert fresh.codecs.descriptions == plain.codecs.descriptions
+    assert fresh.surveys == plain.surveys
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
