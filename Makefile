@@ -1,5 +1,6 @@
 # make demo: train on the embedded English-French corpus and look at what was learnt
-# make test: all tests but the slow ones; make test-quick: unit tests only; make test-all: all tests
+# make test: all tests but the slow ones; make test-quick: unit tests only
+# make test-all: all tests; run it once after a change of a kernel or of the export
 
 PYTHON ?= python3.11
 BIN := .venv/bin
