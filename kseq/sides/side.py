@@ -8,9 +8,9 @@ import tensorflow as tf
 class Side(abc.ABC):
     """One side of a model, source or target: its tensors, and the layers at its end of the model.
 
-    A light description without data; `str(side)` tells a user what it is. The *numbers* of a side are what its sequences become: ids,
-    int32, or standardised values, float32. A batch of them is ragged, `[B, (T)]` or
-    `[B, (T), F]`, until it is padded.
+    A light description without data; `str(side)` tells a user what it is. The *numbers* of a side
+    are what its sequences become: ids, int32, or standardised values, float32. A batch of them is
+    ragged, `[B, (T)]` or `[B, (T), F]`, until it is padded.
 
     Attributes:
         is_text: Whether sequences are text.
