@@ -157,7 +157,7 @@ def _describe_run(translator, data, totals):
     elif totals.has_heads:
         measured = "the mean over all heads"
     else:
-        measured = f"its {model.attention} attention"
+        measured = f"the {model.attention} attention"
     return {
         "corpus": _corpus_name(data),
         "model": f"{kind}, {model.attention} attention",

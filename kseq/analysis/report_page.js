@@ -51,7 +51,7 @@ function draw(place, sentence) {
     `cross-entropy ${sentence.loss.toFixed(3)} nats per token`,
     `entropy ${sentence.entropy.toFixed(2)} bits`,
     ...("mono" in sentence ? [`monotonicity ${Math.round(100 * sentence.mono)}%`] : []),
-    `of ${sentence.words} source words, ${sentence.never.length} never attended to and ${sentence.twice.length} attended to twice`,
+    `${sentence.never.length} of ${sentence.words} source words never attended to, ${sentence.twice.length} attended to twice`,
   ].join(" · ") + (sentence.h ? ` (of ${data.measured})` : "");
   const cut = sentence.cut ? [make("p", { className: "numbers" }, `Only the first ${data.longest} tokens of each side are drawn.`)] : [];
   const readout = make("p", { className: "readout", "aria-live": "polite" });

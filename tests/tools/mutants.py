@@ -145,8 +145,8 @@ MUTANTS = [
     # inspection
     Mutant(
         "short-targets-pass",
-        "off = np.abs(_ratios(source_lengths, target_lengths) - np.log(self.ratio))",
-        "off = _ratios(source_lengths, target_lengths) - np.log(self.ratio)",
+        "off = np.abs(_log_ratios(source_lengths, target_lengths) - np.log(self.ratio))",
+        "off = _log_ratios(source_lengths, target_lengths) - np.log(self.ratio)",
         "targets that are too short are not suspicious",
         "inspection",
     ),
@@ -154,7 +154,7 @@ MUTANTS = [
         "swapped-learnt-as-read",
         "self._counts[side ^ is_swapped] +=",
         "self._counts[side] +=",
-        "swapped pairs are learnt as they stand",
+        "swapped pairs are learned as they are",
         "inspection",
     ),
     # kernels
