@@ -87,6 +87,7 @@ def locked(place):
     path = _sibling(place, "lock")
     missing = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()  # raises the OSError that FileLock would take for a lock
     # A soft lock, which is a mere file, would outlive a process that is killed.
     lock = FileLock(path, fallback_to_soft=False)
     try:

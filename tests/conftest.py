@@ -22,11 +22,22 @@ SMALL = ["units=32", "embedding_dim=16", "epochs=2", "batch_size=32", "warmup_st
 LEARNT = ["units=48", "embedding_dim=32", "epochs=6", "learning_rate=0.01", "dropout=0.1"]
 
 
+# Files of unit tests: they train no model, start no process and trace few graphs.
+QUICK = """
+arrays attention batches catalogue cells cleaning config corpora dense dropout encoders errors files
+fingerprints house_rules letter_case lines measures optimizer output pair_files panels
+process_memory processor pronunciations record records rules scripts sides sources strategies text
+value_strips values vectors
+"""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Gives the tests of a file, or of a parameter that is costly to set up, to one worker."""
+    """Gives the tests of a file, or of a costly parameter, to one worker; marks quick tests."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group_of(item)))
+        if item.path.stem.removeprefix("test_") in QUICK.split():
+            item.add_marker("quick")
 
 
 def _group_of(item):

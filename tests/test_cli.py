@@ -312,17 +312,19 @@ def test_pairs_without_tokens_are_left_out_of_figures_with_a_warning(small_run, 
 
 
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_reported_in_one_line(small_run, tmp_path):
-    with open("/dev/full", "wb") as full:
-        process = subprocess.run(
-            [*KSEQ, "translate", str(small_run)],
-            input=b"The cat is small.\n",
-            stdout=full,
-            stderr=subprocess.PIPE,
-            env=ENVIRONMENT,
-        )
-    assert process.returncode == 2
-    assert process.stderr == b"kseq: No space left on device\n"
+def test_a_full_disk_is_reported_in_one_line(small_run):
+    """Whether each line is flushed or only the last of all."""
+    for words in (["translate", str(small_run)], ["models"]):
+        with open("/dev/full", "wb") as full:
+            process = subprocess.run(
+                [*KSEQ, *words],
+                input=b"The cat is small.\n",
+                stdout=full,
+                stderr=subprocess.PIPE,
+                env=ENVIRONMENT,
+            )
+        assert process.returncode == 2
+        assert process.stderr == b"kseq: No space left on device\n"
 
 
 def test_a_place_that_cannot_be_written_to_is_reported(small_files, command):

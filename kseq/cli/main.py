@@ -39,9 +39,10 @@ def main(arguments=None):
     _show_only_our_warnings()
     try:
         options.run(options)
+        print(end="", flush=True)
     except BrokenPipeError:
         # The reader of the output has stopped reading, as `head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 1
     except (Exception, KeyboardInterrupt) as error:
         explanation = explain(error, options)
@@ -49,8 +50,17 @@ def main(arguments=None):
             raise
         message, code = explanation
         print(f"kseq: {' '.join(message.split())}", file=sys.stderr)
+        _discard_output()
         return code
     return 0
+
+
+def _discard_output():
+    """Discards output that cannot be written; Python would report that again when it exits."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parse(arguments):
