@@ -1,12 +1,11 @@
-"""The exception that ended the reading of pairs, of which TensorFlow passes on nothing but text."""
+"""The exception that ended the reading of pairs, which TensorFlow replaces by its own."""
 
 
 class ErrorRecorder:
     """A context manager that keeps the first exception that is raised in it.
 
-    A `tf.data.Dataset` runs functions of Python, and replaces their exceptions by errors of its
-    own. Such a function does its work in a recorder; whoever runs the dataset finds the exception
-    there.
+    A `tf.data.Dataset` runs Python functions and replaces their exceptions by its own, which only
+    have their text. If such a function runs in a recorder, the caller finds the exception there.
 
     Attributes:
         error: The exception; None if there was none.
@@ -19,7 +18,7 @@ class ErrorRecorder:
         return self
 
     def __exit__(self, kind, error, traceback):
-        # A dataset may go on after an error and run into others. Closing a generator is none.
+        # A dataset can go on after an error and run into others. GeneratorExit is not an error.
         if self.error is None and isinstance(error, Exception):
             self.error = error
 
