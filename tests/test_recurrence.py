@@ -113,6 +113,32 @@ def test_gradients_of_a_decoder_equal_those_of_autodiff(cell, attention, layers,
     )
 
 
+def test_in_mixed_precision_the_backward_pass_reads_the_variables_of_the_forward_pass():
+    """In float32, though Keras would read them in half precision outside of any layer."""
+    with computing_in("mixed_bfloat16"):
+        layer = BahdanauDecoder("gru", UNITS, "bahdanau")
+    layer.build((None, None, EMBEDDING), {}, (None, None, WIDTH), (None, None, UNITS))
+    for weight in layer.weights:
+        weight.assign(rng.normal(size=weight.shape))
+    arguments = keras.tree.map_structure(
+        lambda tensor: tf.cast(tensor, "bfloat16"), tensors("gru", "bahdanau", 1, WIDTH)
+    )
+    vectors = [layer.cells[0].recurrent_bias.value, layer.attention.energy_vector.value]
+
+    class Model(keras.layers.Layer):
+        """As the model in which the decoder is: a layer of its own has other types."""
+
+        def call(self, arguments, training):
+            return layer(*arguments, tf.ones([ROWS, LENGTH], tf.bool), training=training)
+
+    model = Model(dtype="mixed_bfloat16")
+
+    def run(training):
+        return model(arguments, training=training)
+
+    assert_gradients_equal_autodiff(run, vectors, rtol=1e-5, atol=1e-6)
+
+
 def run_toy(step, sources, training, constants=()):
     """A loop over a step of one input, with one tensor in its state."""
     inputs, state = sources
