@@ -408,8 +408,8 @@ def test_a_beam_may_be_as_wide_as_the_vocabulary_and_no_wider(translator):
             lambda t: t.translate(["a"], prefix="Le xyzzy"),
             "prefix 'Le xyzzy' cannot be written: 'x",
         ),
-        (lambda t: t.translate(["a", "b"], prefix=["Le"]), "one prefix for all sources, or as"),
-        (lambda t: t.translate(["a"], prefix=["Le", "Le"]), "one prefix for all sources, or as"),
+        (lambda t: t.translate(["a", "b"], prefix=["Le"]), "one prefix for all sources, or one"),
+        (lambda t: t.translate(["a"], prefix=["Le", "Le"]), "one prefix for all sources, or one"),
         (
             lambda t: t.translate(["a"], prefix="Le chat", maximum_length=1),
             r"the prefix 'Le chat' has 2 tokens, over maximum_length \(1\)",

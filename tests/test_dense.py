@@ -22,7 +22,7 @@ def test_a_dense_layer_equals_that_of_keras(shape, use_bias):
     own.set_weights(reference.get_weights())
     expected = reference(values)
     np.testing.assert_allclose(model(values), expected, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(own.step(values), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(own.step(tf.constant(values)), expected, rtol=1e-6, atol=1e-6)
     assert model.output_shape == (None, *shape[1:-1], 7)
 
 

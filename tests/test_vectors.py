@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kseq.special_tokens import SPECIAL_TOKENS
-from kseq.text import codec as text
+from kseq.text import tokenizers
 from kseq.text.vectors import _JOINER, load_vectors
 
 GLOVE = "the 0.5 -1 2e-1\ncat 1 2 3\nsat 4 5 6\n"
@@ -99,7 +99,7 @@ def test_words_of_the_file_are_not_lowered_and_a_lone_joiner_is_not_an_empty_wor
 
 
 def test_the_joiner_is_that_of_the_tokenizer():
-    assert _JOINER == text.JOINER
+    assert _JOINER == tokenizers.JOINER
 
 
 def test_the_description_counts_the_words_and_names_the_first_missing_ones(load):
