@@ -203,15 +203,15 @@ MUTANTS = [
     # models
     Mutant(
         "coverage-forgotten",
-        "return [progress[0] + ops.squeeze(weights, 1)]",
+        "return [state[0] + ops.squeeze(weights, 1)]",
         "return [ops.squeeze(weights, 1)]",
         "coverage is that of the last step",
         "attention combinations",
     ),
     Mutant(
         "window-past-the-end",
-        "return ops.minimum(step, lengths - 1.0)",
-        "return ops.minimum(step, lengths)",
+        "return ops.minimum(state[0], lengths - 1.0)",
+        "return ops.minimum(state[0], lengths)",
         "monotonic attention goes one position past the source",
         "attention combinations",
     ),
@@ -333,8 +333,8 @@ MUTANTS = [
     ),
     Mutant(
         "last-vector-wins",
-        "for rank, row in wanted[word] if rank < ranks[row]]",
-        "for rank, row in wanted[word] if rank <= ranks[row]]",
+        "for rank, row in tokens_by_word[word] if rank < ranks[row]]",
+        "for rank, row in tokens_by_word[word] if rank <= ranks[row]]",
         "of several vectors of a word the last is taken",
         "vectors",
     ),
@@ -355,7 +355,7 @@ MUTANTS = [
     ),
     Mutant(
         "last-weights-saved",
-        "if logs[self.monitor] < self._best:",
+        "if logs[self.monitor] < self._lowest_loss:",
         'if logs[self.monitor] < float("inf"):',
         "the weights of the last epoch are saved, not the best ones",
         "training",
