@@ -14,8 +14,9 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_what_a_notebook_imports_is_there(path):
     cells = nbformat.read(path, as_version=4).cells
-    source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-    statements = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    python = "\n".join(line for line in code.splitlines() if not line.startswith("%"))
+    statements = [node for node in ast.walk(ast.parse(python)) if isinstance(node, ast.ImportFrom)]
     assert any(statement.module.startswith("kseq") for statement in statements)
     for statement in statements:
         module = importlib.import_module(statement.module)

@@ -294,7 +294,7 @@ def test_evaluation_reads_names_of_files(folder):
 
 def test_a_header_above_an_index_is_noticed(folder, tmp_path):
     (tmp_path / "index.tsv").write_text("source\ttarget\nwalk0.npy\tup down\n")
-    with pytest.raises(ValueError, match="received the file walk0.npy behind text.*the header"):
+    with pytest.raises(ValueError, match="received the file walk0.npy after text.*the header"):
         load_corpus(tmp_path / "index.tsv")
 
 
