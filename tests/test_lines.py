@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from kseq.corpora.lines import (
+    BackgroundLines,
     NotUtf8Error,
-    WaitingLines,
     chunks,
     decode_lines,
     read_columns,
@@ -53,14 +53,14 @@ def test_a_chunk_with_an_item_is_yielded_rather_than_wait_for_more():
     assert lists == [["a", "b"], ["c"], ["d", "e"]]
 
 
-def test_waiting_lines_come_in_order_and_end():
-    assert list(WaitingLines(str(number) for number in range(10_000))) == [
+def test_background_lines_come_in_order_and_end():
+    assert list(BackgroundLines(str(number) for number in range(10_000))) == [
         str(number) for number in range(10_000)
     ]
-    assert list(WaitingLines([])) == []
+    assert list(BackgroundLines([])) == []
 
 
-def test_waiting_lines_know_whether_the_next_line_is_still_to_come():
+def test_background_lines_know_whether_the_next_line_is_still_to_come():
     is_continued, is_read = threading.Event(), threading.Event()
 
     def lines():
@@ -70,7 +70,7 @@ def test_waiting_lines_know_whether_the_next_line_is_still_to_come():
         assert is_continued.wait(60)
         yield "three"
 
-    waiting = WaitingLines(lines())
+    waiting = BackgroundLines(lines())
     assert is_read.wait(60)
     iterator = iter(waiting)
     assert not waiting.is_waiting()
@@ -85,7 +85,7 @@ def test_an_error_is_raised_for_the_reader_after_the_lines_before_it():
         yield "one"
         raise ValueError("line 2: not valid UTF-8")
 
-    iterator = iter(WaitingLines(lines()))
+    iterator = iter(BackgroundLines(lines()))
     assert next(iterator) == "one"
     with pytest.raises(ValueError, match="line 2: not valid UTF-8"):
         next(iterator)
@@ -98,13 +98,13 @@ def test_endless_lines_fill_the_queue_and_no_more():
     def lines():
         for number in itertools.count():
             read.append(number)
-            if number == WaitingLines._ROOM:
+            if number == BackgroundLines._ROOM:
                 full.set()  # The queue is full, and the thread holds one more.
             yield number
 
-    iterator = iter(WaitingLines(lines()))
+    iterator = iter(BackgroundLines(lines()))
     assert full.wait(60)
-    assert len(read) == WaitingLines._ROOM + 1
+    assert len(read) == BackgroundLines._ROOM + 1
     assert [next(iterator), next(iterator)] == [0, 1]
 
 

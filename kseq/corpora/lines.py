@@ -102,7 +102,7 @@ def chunks(iterable, size, is_waiting=lambda: False):
         yield chunk
 
 
-class WaitingLines:
+class BackgroundLines:
     """Lines that a thread reads in the background, so that a reader can tell if it has to wait.
 
     Args:
@@ -117,6 +117,7 @@ class WaitingLines:
         threading.Thread(target=self._read, args=(lines,), daemon=True).start()
 
     def __iter__(self):
+        """Yields the lines; an error of reading is raised after the lines before it."""
         while (item := self._queue.get()) is not self._END:
             if isinstance(item, BaseException):
                 raise item
@@ -127,6 +128,7 @@ class WaitingLines:
         return self._queue.empty()
 
     def _read(self, lines):
+        """Puts the lines, or the error that ends them, and the end into the queue."""
         try:
             for line in lines:
                 self._queue.put(line)

@@ -4,17 +4,17 @@ import contextlib
 import sys
 
 from kseq.corpora.arrays import read_values
-from kseq.corpora.lines import WaitingLines, decode_lines, read_lines
+from kseq.corpora.lines import BackgroundLines, decode_lines, read_lines
 
 
 @contextlib.contextmanager
 def open_sources(file=None, is_text=True):
-    """Opens sources that `Translator.stream` or `Translator.predict` takes, a context.
+    """Opens sources for `Translator.stream` or `Translator.predict`; a context manager.
 
     Args:
-        file: File of lines, as `kseq.corpora.lines.read_lines` takes it; standard input by
-            default, whose lines are read in the background (`WaitingLines`).
-        is_text: Whether a line is a source; else it is the name of a `.npy` file of real values.
+        file: File of lines that `kseq.corpora.lines.read_lines` accepts; None for standard input,
+            whose lines are read in the background (`BackgroundLines`).
+        is_text: Whether a line is a source; if not, it is the name of a `.npy` file of real values.
 
     Yields:
         An iterable of sentences, or of arrays `[S, F]`.
@@ -29,6 +29,7 @@ def open_sources(file=None, is_text=True):
 
 @contextlib.contextmanager
 def _open_lines(file):
+    """Yields the lines of a file or of standard input, without their numbers."""
     if file is not None:
         with contextlib.closing(read_lines(file)) as numbered:
             yield (line for _, line in numbered)
@@ -37,10 +38,11 @@ def _open_lines(file):
         raise ValueError("standard input is closed; name a file")
     # Opened again: when Python exits, it would wait for a thread that still reads `sys.stdin`.
     with open(sys.stdin.fileno(), "rb", closefd=False) as stream:
-        yield WaitingLines(line for _, line in decode_lines(stream, "standard input"))
+        yield BackgroundLines(line for _, line in decode_lines(stream, "standard input"))
 
 
 def _read_arrays(lines):
+    """Yields the arrays in the files that the lines name; errors name the line."""
     for number, line in enumerate(lines, start=1):
         try:
             if not line.strip():
