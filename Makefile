@@ -18,7 +18,7 @@ test-quick: .venv/ready
 	$(PYTEST) -m quick
 
 test-all: .venv/ready lint
-	$(PYTEST)
+	$(PYTEST) --hypothesis-profile=many
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ import pathlib
 import tempfile
 
 import filelock
+import hypothesis
 import numpy as np
 import pytest
 
@@ -14,6 +15,11 @@ if IS_WORKER:
     # Set before TensorFlow and NumPy start their threads: a worker has a core of its own.
     for variable in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+
+# Examples of each property. `make test-all` asks for the second profile.
+hypothesis.settings.register_profile("few", deadline=None, max_examples=25)
+hypothesis.settings.register_profile("many", deadline=None, max_examples=300)
+hypothesis.settings.load_profile("few")
 
 ROOT = pathlib.Path(__file__).parent.parent
 

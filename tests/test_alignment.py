@@ -84,7 +84,6 @@ def test_symmetrisation_agrees_with_an_example_by_hand():
 LINKS = st.sets(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=14)
 
 
-@hypothesis.settings(max_examples=300, deadline=None)
 @hypothesis.given(forward=LINKS, backward=LINKS)
 def test_grow_diag_final_and_agrees_with_the_pseudocode_of_the_paper(forward, backward):
     links = symmetrize(forward, backward, "grow-diag-final-and")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kseq.search.rules import (
@@ -55,7 +55,6 @@ def situations(draw):
     return time, sources, rules, draw(st.sampled_from([[], [END], [4], [UNK, END], [PAD, 5]]))
 
 
-@settings(max_examples=150, deadline=None)
 @given(situations())
 def test_the_rules_agree_with_a_check_of_one_id_at_a_time(situation):
     time, sources, rules, forbidden = situation

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import references
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kseq.search.continuations import find_candidates, padding_of
@@ -135,7 +135,6 @@ def search_options(draw):
     return vocabulary, beta, strategy, required, reference
 
 
-@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), options=search_options())
 def test_a_beam_that_is_wide_enough_is_an_exhaustive_search(seed, options):
     """With any options it gives all sequences in order of their scores."""
@@ -149,7 +148,6 @@ def test_a_beam_that_is_wide_enough_is_an_exhaustive_search(seed, options):
         require_same(result, source, expected)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     options=search_options(),
@@ -167,7 +165,6 @@ def test_beam_search_gives_the_hypotheses_of_the_reference(seed, options, beam_s
         require_same(result, source, expected)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     options=search_options(),

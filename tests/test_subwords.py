@@ -3,7 +3,7 @@
 import pytest
 import sentencepiece
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kseq import Config, load_corpus
@@ -28,7 +28,6 @@ def model(request, sentences):
     return train_subwords(sentences, SIZE, request.param)
 
 
-@settings(max_examples=200, deadline=None)
 @given(texts=st.lists(st.text(max_size=30), max_size=5))
 def test_decoding_restores_any_text(model, texts):
     """Even characters that were never seen; except ▁, which means a space."""
