@@ -260,7 +260,7 @@ def test_an_error_leaves_existing_files_unchanged(raw, tmp_path):
     out.write_text("old")
     raw.write_bytes(raw.read_bytes() + b"caf\xe9\tx\n")
     with pytest.raises(
-        ValueError, match="raw.tsv, line 6: not valid UTF-8, as lines before it are"
+        ValueError, match="raw.tsv, line 6: not valid UTF-8, unlike lines before it"
     ):
         clean_files(raw, out, dropped=dropped)
     assert out.read_text() == "old"

@@ -270,7 +270,7 @@ def test_options_that_do_not_fit_are_errors(small_run, checkpointed, text, tmp_p
         (["average", checkpointed, "--out", small_run], "already holds a run"),
         (
             ["average", checkpointed, "--out", checkpointed, "--overwrite"],
-            "out must be another directory than the run that is averaged",
+            "out must not be the directory of the run that is averaged",
         ),
         (["heatmap", small_run, "a", "--target", "b", "--beam", 2, *picture], "--beam is for a se"),
         (

@@ -148,7 +148,7 @@ def test_a_pipe_cannot_be_trained_on():
 
 
 def test_the_splits_of_an_embedded_corpus_cannot_be_replaced(tsv):
-    with pytest.raises(ValueError, match="en-fr has valid and test splits of its own"):
+    with pytest.raises(ValueError, match="en-fr has its own valid and test splits"):
         load_corpus("en-fr", valid=tsv)
 
 

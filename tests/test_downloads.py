@@ -194,7 +194,7 @@ def test_the_download_gives_up_after_a_few_attempts_and_keeps_its_bytes(server, 
 @pytest.mark.parametrize("code", [401, 403, 404, 406, 410])
 def test_a_refusal_is_final(server, fetch, tmp_path, code):
     server.faults = [("status", code)]
-    with pytest.raises(DownloadFailed, match=rf"/a.zip: the server said {code} \w+") as raised:
+    with pytest.raises(DownloadFailed, match=rf"/a.zip: the server answered {code} \w+") as raised:
         fetch()
     assert raised.value.status == code
     assert len(server.requests) == 1 and not list(tmp_path.iterdir())
@@ -206,7 +206,7 @@ def test_a_server_with_a_temporary_error_is_asked_again(server, fetch, code):
     assert fetch() == DATA
     assert server.ranges[-1] == "bytes=1000-"
     server.faults = [("status", code)] * 4
-    with pytest.raises(DownloadFailed, match=f"the server said {code}"):
+    with pytest.raises(DownloadFailed, match=f"the server answered {code}"):
         download(f"{server.address}/b", "b")
 
 
@@ -225,8 +225,11 @@ def test_a_web_page_is_not_taken_for_the_file(server, fetch, tmp_path):
     [
         (b"what?\r\n\r\n", "no answer: what"),
         (b"", "no answer: Remote end closed connection"),
-        (b"HTTP/1.1 204 No Content\r\n\r\n", "expected a file; the server said 204 No Content"),
-        (b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-1/2\r\n\r\nab", "the server said 206"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "expected a file; the server answered 204 No Content"),
+        (
+            b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-1/2\r\n\r\nab",
+            "the server answered 206",
+        ),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", "the connection broke"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "the connection broke"),
     ],

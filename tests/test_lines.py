@@ -136,7 +136,7 @@ def test_columns_of_a_blank_line_are_empty_and_a_single_column_is_an_error(tmp_p
         (b"a\n" + "é\n".encode("latin1"), "x, line 2: not valid UTF-8; convert the file, such as"),
         (
             "é\na\n".encode() + "Cortés\tx\n".encode("latin1"),
-            r"x, line 3: not valid UTF-8, as lines before it are: the file mixes encodings; .*"
+            r"x, line 3: not valid UTF-8, unlike lines before it: the file mixes encodings; .*"
             r"\(in Latin-1 it is 'Cortés\\tx'\), or drop .* iconv -c -f utf-8 -t utf-8$",
         ),
     ],

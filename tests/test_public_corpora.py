@@ -69,7 +69,7 @@ def test_existing_files_are_not_fetched_again(server, tmp_path):
 
 def test_the_next_call_continues_an_interrupted_download(server, tmp_path):
     server.faults = [("send_file", None, 1000), *[("status", 503)] * 3]
-    with pytest.raises(DownloadFailed, match="the server said 503 .*; 1,000 bytes are kept"):
+    with pytest.raises(DownloadFailed, match="the server answered 503 .*; 1,000 bytes are kept"):
         fetch("spa-eng", tmp_path, base=server.address)
     (path,) = fetch("spa-eng", tmp_path, base=server.address)
     assert server.ranges[-1] == "bytes=1000-"
@@ -237,7 +237,7 @@ def test_an_existing_file_of_the_user_is_not_touched(server, tmp_path):
     """Its name is that of a file that would be fetched."""
     for name, file in (("spa-eng", "spa-eng.zip"), ("cmudict", "cmudict.dict.gz")):
         (tmp_path / file).write_text("mine")
-        message = f"{file} is there already, but is not the file at {server.address}/.*; move it"
+        message = f"{file} already exists, but is not the file at {server.address}/.*; move it"
         with pytest.raises(FileExistsError, match=message):
             fetch(name, tmp_path, base=server.address)
         assert (tmp_path / file).read_text() == "mine"
@@ -245,10 +245,10 @@ def test_an_existing_file_of_the_user_is_not_touched(server, tmp_path):
 
 
 def test_a_language_pair_that_the_server_lacks_is_an_error(server, tmp_path):
-    message = "xyz-eng.zip: the server said 404 .*; is there no language pair xyz-eng. https://"
+    message = "xyz-eng.zip: the server answered 404 .*; perhaps there is no language pair xyz-eng: https://"
     with pytest.raises(ValueError, match=message):
         fetch("xyz-eng", tmp_path / "data", base=server.address)
-    with pytest.raises(DownloadFailed, match="train.de.gz: the server said 404"):
+    with pytest.raises(DownloadFailed, match="train.de.gz: the server answered 404"):
         fetch("multi30k", tmp_path / "data", base=server.address)
     assert not list(tmp_path.iterdir())
 

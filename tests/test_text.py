@@ -148,7 +148,7 @@ def test_a_saved_vocabulary_is_read_unchanged(tmp_path):
 def test_invalid_vocabularies_are_errors():
     with pytest.raises(ValueError, match="must begin with <pad>, <unk>, <start>, <end>"):
         TextCodec(["a", "b", "c", "d"])
-    with pytest.raises(ValueError, match="each token once; 'a' is there twice"):
+    with pytest.raises(ValueError, match="each token once; 'a' occurs twice"):
         codec("a", "b", "a")
 
 

@@ -154,7 +154,7 @@ def test_a_number_that_is_not_finite_is_named(load, number):
 def test_vectors_of_another_language_are_an_error(load):
     message = (
         r"vectors\.txt: expected vectors of words in the vocabulary; received none for its "
-        "1,001 tokens, such as chat, w0, w1; take vectors of the same language"
+        "1,001 tokens, such as chat, w0, w1; use vectors of the same language"
     )
     with pytest.raises(ValueError, match=message):
         load(GLOVE, "chat", *(f"w{n}" for n in range(1000)))

@@ -16,7 +16,7 @@ examples:
   kseq fetch cmudict data --from https://mirror.example.org/cmudict
 
 Run the same command again to resume an interrupted download. Archives are not unpacked: kseq train
-reads them as they are. A mirror must have the same paths below its address as the original site:
+reads them as they are. A mirror must have the same paths under its address as the original site:
 spa-eng.zip, cmudict.dict, raw/train.de.gz.
 """
 
@@ -73,8 +73,8 @@ examples:
   kseq inspect pairs.tsv --suggest settings.yaml
   kseq train --train pairs.tsv --config settings.yaml --out runs/mine
 
-Words are counted as the word tokenizer splits them. The files are not changed: suspicious pairs
-are counted, and shown with their line numbers.
+Words are the tokens of the word tokenizer. The files are not changed: suspicious pairs are
+counted, and shown with their line numbers.
 """
 
 

@@ -1,4 +1,4 @@
-"""What the command says about an error, and its exit code."""
+"""The message and the exit code for an error."""
 
 import sys
 
@@ -10,7 +10,7 @@ MISTAKE = 2  # in the command, or in its data
 
 
 def explain(error, options):
-    """Explains an error to whoever runs the command.
+    """Explains an error to the user of the command.
 
     Args:
         error: The exception.
@@ -23,7 +23,7 @@ def explain(error, options):
     if isinstance(error, KeyboardInterrupt):
         return str(error) or "stopped", FAILED
     if isinstance(error, SettingError):
-        # `kseq train` has no options for the settings of a model: these keep their names.
+        # `kseq train` has no options for the settings of a model, which keep their names.
         return error.spelled(lambda name: flag(name) if hasattr(options, name) else name), MISTAKE
     if isinstance(error, (ValueError, TypeError)):
         return str(error), MISTAKE
@@ -37,7 +37,7 @@ def explain(error, options):
 
 
 def _describe(error):
-    """What the operating system says, with the file; errors of kseq say it themselves."""
+    """Returns the message with the name of the file, which errors of kseq already contain."""
     if error.strerror is None:
         return str(error)
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
@@ -49,7 +49,7 @@ def _explain_tensorflow(error):
     if isinstance(error, errors.ResourceExhaustedError):
         return "out of memory; a shorter source or a smaller --beam needs less", FAILED
     if isinstance(error, errors.OpError):
-        # Where a graph failed is described first, in paragraphs of its own.
+        # The first paragraphs describe where the graph failed.
         *_, last = error.message.strip().split("\n\n")
         return f"{type(error).__name__}: {last.strip().partition(chr(10))[0]}", FAILED
     return None

@@ -1,4 +1,4 @@
-"""The command that takes a model out of kseq: export."""
+"""The command that exports a model for use without kseq: export."""
 
 from kseq.cli.options import (
     add_command,
@@ -7,7 +7,7 @@ from kseq.cli.options import (
     add_run,
     add_search,
 )
-from kseq.cli.runs import load_translator, read_search, refuse_search
+from kseq.cli.runs import load_translator, read_search, reject_search
 
 _EXPORT_EXAMPLES = """
 example:
@@ -40,5 +40,5 @@ def export(options):
     """Writes a SavedModel: `Translator.export`."""
     search = read_search(options)
     translator = load_translator(options)
-    refuse_search(translator, options)
+    reject_search(translator, options)
     print(f"exported to {translator.export(options.folder, **search)}")

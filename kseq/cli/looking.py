@@ -1,4 +1,4 @@
-"""Commands that look at attention: heatmap, align, report."""
+"""Commands that show attention: heatmap, align, report."""
 
 from kseq.cli.options import (
     add_command,
@@ -15,7 +15,7 @@ from kseq.cli.runs import (
     load_runs,
     load_translator,
     pair_every_line,
-    print_figures,
+    print_metrics,
     read_search,
     read_test_pairs,
 )
@@ -62,7 +62,7 @@ def add_heatmap(subparsers):
     command.add_argument(
         "--target",
         metavar="TEXT",
-        help="draw the attention to this translation, read with teacher forcing",
+        help="draw the attention for this translation, with teacher forcing",
     )
     command.add_argument(
         "--gold", metavar="LINKS", help="outline these links of --target, such as '0-0 1-2'"
@@ -93,7 +93,7 @@ def heatmap(options):
     search = read_search(options)
     require_suffix(options.out, (".png", ".svg", ".pdf"))
     require_folder_of(options.out)
-    drawing = _read_drawing(options)
+    drawing = _read_drawing_options(options)
     check_options(**drawing)
     translator = load_translator(options)
     if (options.head or options.panels != "mean") and not translator.has_heads:
@@ -114,7 +114,7 @@ def heatmap(options):
     print(options.out)
 
 
-def _read_drawing(options):
+def _read_drawing_options(options):
     """Returns the options of `kseq.plot_attention`, by name."""
     from kseq.corpora.corpus import read_links
 
@@ -135,7 +135,7 @@ examples:
   kseq align runs/de-en --test test.de.gz test.en.gz --reverse runs/en-de --weights
 
 Each output line holds the links of a pair in Pharaoh format, source before target: 0-0 1-2.
-Positions count the tokens of the run itself. A pair with an empty side gives an empty line.
+Positions count the run's own tokens. A pair with an empty side gives an empty line.
 """
 
 
@@ -222,6 +222,6 @@ def report(options):
     from kseq.analysis.report import attention_report
 
     head = tuple(options.head) if options.head else None
-    figures = attention_report(translator, pairs, options.out, alignments, options.sentences, head)
-    print_figures(figures)
+    metrics = attention_report(translator, pairs, options.out, alignments, options.sentences, head)
+    print_metrics(metrics)
     print(options.out)

@@ -30,7 +30,7 @@ def main(arguments=None):
     """Runs the command.
 
     Args:
-        arguments: Words of the command line; those of this process by default.
+        arguments: Command-line arguments, a list of strings; `sys.argv[1:]` by default.
 
     Returns:
         The exit code: 0 success, 1 failure, 2 a mistake in the command or its data.
@@ -56,7 +56,7 @@ def main(arguments=None):
 
 
 def _discard_output():
-    """Discards output that cannot be written; Python would report that again when it exits."""
+    """Discards output that cannot be written; Python would report it again at exit."""
     try:
         print(end="", flush=True)
     except OSError:

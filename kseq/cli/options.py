@@ -10,7 +10,7 @@ import typing
 
 from kseq.search.strategies import BeamSearch, Rules, Sampling
 
-_FLAGS = {"base": "--from", "beam_size": "--beam"}  # the others are spelled like what they set
+_FLAGS = {"base": "--from", "beam_size": "--beam"}  # all others are the name of the field
 _METAVARS = {"beam_size": "K", "dictionary": "FILE", "forbid": "TOKEN", int: "N", float: "X"}
 
 
@@ -18,10 +18,10 @@ def add_command(subparsers, name, run, summary, examples):
     """Adds a command to the parser.
 
     Args:
-        subparsers: What `ArgumentParser.add_subparsers` returned.
-        name: What the command is called.
+        subparsers: Result of `ArgumentParser.add_subparsers`.
+        name: Name of the command.
         run: Function that takes the parsed options and does the work.
-        summary: What the command does, in a few words that begin with a verb.
+        summary: Short description that begins with a verb.
         examples: Text below the options in the help.
 
     Returns:
@@ -39,12 +39,12 @@ def add_command(subparsers, name, run, summary, examples):
 
 
 def add_run(command):
-    """Adds the run directory that a command is about."""
+    """Adds the argument for the run directory."""
     command.add_argument("run_directory", metavar="RUN", help="run directory made by kseq train")
 
 
 def add_test_files(command):
-    """Adds the pairs that a run is measured with."""
+    """Adds the options for test pairs."""
     command.add_argument(
         "--test",
         nargs="+",
@@ -55,7 +55,7 @@ def add_test_files(command):
 
 
 def add_swap(command, scope="in all files"):
-    """Adds the direction in which pairs are read."""
+    """Adds the option that swaps the sides of pairs."""
     command.add_argument(
         "--swap",
         action="store_true",
@@ -64,7 +64,7 @@ def add_swap(command, scope="in all files"):
 
 
 def add_ensemble(command):
-    """Adds further runs that make an ensemble with the first."""
+    """Adds the options for an ensemble."""
     command.add_argument(
         "--ensemble",
         nargs="+",
@@ -82,7 +82,7 @@ def add_ensemble(command):
 
 
 def add_precision(command):
-    """Adds the precision that a run is loaded in."""
+    """Adds the option for the precision in which a run is loaded."""
     command.add_argument(
         "--precision",
         default="float32",
@@ -93,14 +93,14 @@ def add_precision(command):
 
 
 def add_steps(command):
-    """Adds the number of steps to predict."""
+    """Adds the option for the number of steps to predict."""
     command.add_argument(
         "--steps", type=int, metavar="T", help="steps to predict, if targets are real-valued"
     )
 
 
 def add_head(command, name="--head", model="a Transformer"):
-    """Adds a head of a Transformer whose attention is read."""
+    """Adds the option for a single attention head of a Transformer."""
     command.add_argument(
         name,
         type=int,
@@ -128,14 +128,14 @@ def add_sampling(command):
 
 
 def add_prefix(command):
-    """Adds the text that outputs start with."""
+    """Adds the option for a text that every output starts with."""
     command.add_argument("--prefix", metavar="TEXT", help="text that every output starts with")
 
 
 def add_fields(command, title, kind, leave_out=()):
     """Adds an option for every field that a dataclass of settings does not inherit.
 
-    The default of an option is None, which stands for the default of the field.
+    An option that is not given is None, and the field keeps its default.
 
     Args:
         command: Parser of the command.
@@ -167,7 +167,7 @@ def _default(value):
 
 
 def _value(name, field_type, default):
-    """Arguments of `add_argument` that say how the value of an option is written."""
+    """Returns the arguments of `add_argument` that describe the value of an option."""
     if isinstance(field_type, types.UnionType):
         field_type, _ = typing.get_args(field_type)
     if field_type is bool:
@@ -184,15 +184,14 @@ def _value(name, field_type, default):
 
 
 def summarize_fields(kind):
-    """Reads what a dataclass says about its own fields.
+    """Extracts the help texts of the fields from the docstring of a dataclass.
 
     Args:
         kind: Dataclass whose docstring has a section `Args:`.
 
     Returns:
-        The first sentence about each field by name, as the help of an option is written: without
-        quotes and full stop, other fields as flags, beginning with a verb where it says whether
-        something is done.
+        The first sentence about each field by name, in the style of option help: without quotes,
+        full stop and "Whether to", and with other fields as flags.
     """
     _, _, section = (inspect.getdoc(kind) or "").partition("\nArgs:\n")
     section, _, _ = section.partition("\n\n")
@@ -210,7 +209,7 @@ def _as_help(text, names):
 
 
 def flag(name):
-    """Returns how the option that sets `name` is spelled on the command line."""
+    """Returns the command-line option that sets the field `name`."""
     return _FLAGS.get(name, "--" + name.replace("_", "-"))
 
 

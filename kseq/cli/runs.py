@@ -1,4 +1,4 @@
-"""What commands about a run share: loading it, its test pairs, its search, its figures."""
+"""Helpers of commands about a run: loading it, its test pairs, its search options, its metrics."""
 
 from kseq.cli.options import flag, given_fields
 from kseq.console import import_tensorflow_quietly
@@ -7,13 +7,13 @@ from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 
 
 def start_tensorflow():
-    """Imports TensorFlow and sets up its threads, which must come before anything uses it."""
+    """Imports TensorFlow and sets up its threads, before anything else uses TensorFlow."""
     import_tensorflow_quietly()
     share_cores()
 
 
 def load_translator(options):
-    """Loads the run that a command is about, or the ensemble."""
+    """Loads the run or the ensemble that a command is about."""
     return load_runs(
         options.run_directory,
         *getattr(options, "ensemble", ()),
@@ -23,7 +23,7 @@ def load_translator(options):
 
 
 def load_runs(*runs, **options):
-    """Loads runs as a `Translator`; a mistake is reported before TensorFlow is imported.
+    """Loads runs as a `Translator`; a missing run is reported before TensorFlow is imported.
 
     Args:
         *runs: Run directories.
@@ -50,7 +50,7 @@ def read_test_pairs(options):
 
     _, config, _ = read_run(options.run_directory)
     if config.model.source_features or config.model.target_features:
-        start_tensorflow()  # it reads TFRecord files
+        start_tensorflow()  # TensorFlow reads TFRecord files
     return open_test_pairs(options.run_directory, options.test, options.swap)
 
 
@@ -66,11 +66,11 @@ def read_search(options):
     return search
 
 
-def refuse_search(translator, options):
+def reject_search(translator, options):
     """Checks that a model of real values is not asked to search.
 
     Raises:
-        ValueError: An option of a search was given.
+        ValueError: A search option was given.
     """
     search = given_fields(options, BeamSearch) | given_fields(options, Sampling)
     if getattr(options, "prefix", None) is not None:
@@ -81,13 +81,13 @@ def refuse_search(translator, options):
         )
 
 
-def print_figures(figures):
-    """Prints figures as a table of two columns.
+def print_metrics(metrics):
+    """Prints metrics as a table of two columns.
 
     Args:
-        figures: Figures by name, as `Translator.evaluate` returns them.
+        metrics: Metrics by name, as `Translator.evaluate` returns them.
     """
-    width = 2 + max(map(len, figures))
-    for name, value in figures.items():
+    width = 2 + max(map(len, metrics))
+    for name, value in metrics.items():
         text = f"{value:.3f}" if isinstance(value, float) else value
         print(f"{name.replace('_', ' '):{width}}{text}")

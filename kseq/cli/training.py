@@ -1,4 +1,4 @@
-"""Commands that make runs, and list what can be trained: train, average, recipes, models."""
+"""Commands that make runs, or list recipes and mechanisms: train, average, recipes, models."""
 
 from kseq.cli.options import add_command, add_run, add_swap
 from kseq.cli.runs import start_tensorflow
@@ -96,7 +96,7 @@ def _open_corpus(options):
         name = options.corpus or options.recipe
         if options.valid or options.test or options.swap or options.apart != "source":
             raise ValueError(
-                f"--valid, --test, --swap and --apart require --train; {name} has splits of its own"
+                f"--valid, --test, --swap and --apart require --train; {name} has its own splits"
             )
     if options.recipe:
         if options.config:
@@ -114,7 +114,7 @@ def _open_corpus(options):
         )
     files = [options.corpus] if options.corpus else options.train
     if any(map(holds_records, [*files, *(options.valid or ()), *(options.test or ())])):
-        start_tensorflow()  # it reads TFRecord files; other files can be checked without it
+        start_tensorflow()  # only TFRecord files need it to be checked
     splits = {"valid": options.valid, "test": options.test}
     return load_corpus(*files, **splits, swap=options.swap, apart=options.apart)
 

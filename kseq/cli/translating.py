@@ -20,10 +20,10 @@ from kseq.cli.options import (
 from kseq.cli.runs import (
     load_translator,
     pair_every_line,
-    print_figures,
+    print_metrics,
     read_search,
     read_test_pairs,
-    refuse_search,
+    reject_search,
 )
 from kseq.console import show_count, show_warning
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
@@ -129,7 +129,7 @@ def _open_sources(options, translator):
 def _predict(translator, options):
     from kseq.corpora.lines import chunks
 
-    refuse_search(translator, options)
+    reject_search(translator, options)
     with _open_sources(options, translator) as sources, show_count("sequences") as count:
         for chunk in chunks(sources, translator.read_ahead):
             for prediction in translator.predict(chunk, options.steps):
@@ -238,11 +238,11 @@ def evaluate(options):
     search = read_search(options)
     pairs, alignments = read_test_pairs(options)
     translator = load_translator(options)
-    refuse_search(translator, options)
-    figures = translator.evaluate(pairs, alignments, **search)
+    reject_search(translator, options)
+    metrics = translator.evaluate(pairs, alignments, **search)
     if pairs.blank:
         show_warning(f"{pairs}: {pairs.blank:,} pairs with an empty side were left out")
     if options.json:
-        print(json.dumps(figures))
+        print(json.dumps(metrics))
     else:
-        print_figures(figures)
+        print_metrics(metrics)

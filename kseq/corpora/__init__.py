@@ -1,1 +1,1 @@
-"""From files and downloads to pairs: where a corpus comes from, and how it is split and cleaned."""
+"""From files and downloads to pairs: reading, splitting and cleaning a corpus."""

@@ -6,8 +6,8 @@ import re
 import zipfile
 import zlib
 
-# Errors of reading a damaged archive, besides OSError. RuntimeError: the archive is encrypted; its
-# subclass NotImplementedError: the compression is unknown.
+# Errors, other than OSError, from reading a damaged archive. RuntimeError: the archive is encrypted;
+# its subclass NotImplementedError: the compression is unknown.
 DAMAGES = (EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 _NOTICES = ("_", ".", "README", "LICENSE", "LICENCE", "COPYING")  # prefixes of their names
@@ -34,8 +34,8 @@ def only_member(path, archive):
 def aligned_members(path):
     """Returns the names of the two line-aligned files in a zip, source first.
 
-    Their names differ in the ending only, which is a language; the name of the files or of the
-    archive gives the order of the languages. OPUS packs `Tatoeba.de-en.de` and `Tatoeba.de-en.en`
+    Their names differ only in the suffix, which is a language. The names of the files or of the
+    archive give the order of the languages. OPUS packs `Tatoeba.de-en.de` and `Tatoeba.de-en.en`
     in this way, together with a `README` and files of ids.
 
     Args:
@@ -46,7 +46,7 @@ def aligned_members(path):
 
     Raises:
         ValueError: The archive is damaged; it holds several such pairs of files; or no name gives
-            the order of two files that differ in the ending only.
+            the order of the two files.
     """
     path = pathlib.Path(path)
     if path.suffix != ".zip":
@@ -65,7 +65,7 @@ def aligned_members(path):
             "name two of them"
         )
     if not pairs:
-        _refuse_unordered(path, members)
+        _reject_unordered(path, members)
     return pairs[0] if pairs else None
 
 
@@ -88,7 +88,7 @@ def _find_sides(stem, members, archive_name):
     return None
 
 
-def _refuse_unordered(path, members):
+def _reject_unordered(path, members):
     """Raises ValueError if the members are two sides whose order is unknown."""
     stems = {name.rpartition(".")[0] for name in members}
     if len(members) == 2 and len(stems) == 1:

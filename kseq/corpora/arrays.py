@@ -1,4 +1,4 @@
-"""Arrays of real values, from `.npy` files or as given, checked before a model reads them."""
+"""Arrays of real values, in memory or from `.npy` files, checked before a model reads them."""
 
 import pathlib
 
@@ -14,8 +14,8 @@ def read_values(path):
         A float32 array `[length, features]`, both at least 1, of finite numbers.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file holds something else.
+        FileNotFoundError: The file is missing.
+        ValueError: The file does not hold such an array.
     """
     path = pathlib.Path(path)
     require_file(path)
@@ -39,7 +39,7 @@ def check_values(array, name):
     """Returns an array as finite float32 values `[length, features]`, both at least 1.
 
     Args:
-        array: Anything that NumPy can make an array of.
+        array: Anything that NumPy can convert to an array.
         name: Name of the array in error messages.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Cleaning of pairs before training: they are tidied, or dropped for a reported reason."""
+"""Cleaning of pairs before training: each pair is tidied, or dropped for a reported reason."""
 
 import collections
 import contextlib
@@ -35,20 +35,20 @@ class Cleaning(Section):
 
     Args:
         markup: What to do with HTML tags: strip them, drop pairs that have any, or keep them.
-            HTML entities become the characters that they stand for, except with `"keep"`.
+            HTML entities are decoded to characters, except with `"keep"`.
         maximum_words: Maximum number of words on a side, counted between spaces.
         maximum_characters: Maximum number of characters on a side.
         maximum_ratio: Maximum ratio of the lengths of the two sides. It is (longer + 10) /
-            (shorter + 10), so that a word or two do not decide about a short pair. Lengths are
-            in characters; a Chinese one counts 3, a Japanese or Korean one 2, a combining mark
-            0.
+            (shorter + 10), so that one or two words do not matter in a short pair. Lengths are in
+            characters; a Chinese character counts as 3, a Japanese or Korean one as 2, and a
+            combining mark as 0.
         deduplicate: Whether to keep only the first of equal pairs.
         leakage: What makes a pair match a held-out pair: either side, the source, the target,
             or the pair of both.
 
     Raises:
         ValueError: A value is out of range.
-        TypeError: A value has another type than its field.
+        TypeError: A value has the wrong type.
     """
 
     markup: Literal["strip", "drop", "keep"] = "strip"
@@ -64,7 +64,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         reason: Why the pair is dropped, one of `REASONS`; None if it is kept.
-        place: Place of the pair, such as `"pairs.tsv, line 3"`.
+        place: Location of the pair, such as `"pairs.tsv, line 3"`.
         pair: The pair as it was read.
         tidied: The pair without markup and invisible characters.
     """
@@ -80,7 +80,7 @@ class CleaningReport:
 
     Attributes:
         kept: Number of pairs that were kept.
-        changed: Number of kept pairs that tidying has changed.
+        changed: Number of kept pairs that tidying changed.
         dropped: Number of dropped pairs for every reason, a `collections.Counter`.
         examples: The first `Verdict` for each reason that occurred, a dict.
     """
@@ -116,10 +116,10 @@ class CleaningReport:
 
 
 def clean(pairs, cleaning=None, test=(), report=None):
-    """Yields the pairs that are kept, tidied, in their order.
+    """Yields the kept pairs, tidied, in order.
 
-    Each pair that is kept takes 12 to 48 bytes of RAM if duplicates are dropped, and so does each
-    side of a test pair.
+    Each kept pair takes 12 to 48 bytes of RAM if duplicates are dropped, and so does each side of
+    a test pair.
 
     Args:
         pairs: `Pairs`, or any iterable of (source, target).
@@ -135,15 +135,15 @@ def clean(pairs, cleaning=None, test=(), report=None):
 
 
 def clean_files(files, out, cleaning=None, test=(), dropped=None, swap=False):
-    """Writes the pairs that are kept to a TSV, or no file at all.
+    """Writes the kept pairs to a TSV file, completely or not at all.
 
     Args:
         files: Names of files of pairs that `load_corpus` accepts.
         out: File to write: `.tsv`, or `.tsv.gz` to be gzipped.
         cleaning: `Cleaning`; None for the defaults.
         test: Iterable of files of test pairs, each in a form that `load_corpus` accepts.
-        dropped: File for the pairs that are dropped: reason, place, source and target as they were
-            read; None for no such file.
+        dropped: File for the dropped pairs (reason, location, and source and target as read); None
+            for no such file.
         swap: Whether the second column, or the second of two files, is the source.
 
     Returns:
@@ -193,7 +193,7 @@ def examine(pairs, cleaning=None, test=()):
 
 
 def _locate(pairs):
-    """Yields the place, the source and the target of every pair."""
+    """Yields the location, the source and the target of every pair."""
     if isinstance(pairs, Pairs):
         for path, number, source, target in pairs.with_places():
             yield f"{path}, line {number}", source, target
@@ -203,7 +203,7 @@ def _locate(pairs):
 
 
 def _find_fault(tidied, cleaning):
-    """Returns why a tidied pair is dropped regardless of other pairs, or None."""
+    """Returns the reason to drop a tidied pair regardless of other pairs, or None."""
     if not all(tidied):
         return "empty"
     if cleaning.markup == "drop" and any(map(holds_tag, tidied)):
@@ -261,7 +261,7 @@ def _open_tsv(path):
     with replaced_file(path) as unfinished, contextlib.ExitStack() as stack:
         file = stack.enter_context(open(unfinished, "wb"))
         if path.suffix == ".gz":
-            # Without a time and a name, the same pairs make the same file.
+            # Without a time and a name, the same pairs give the same file.
             file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
 
         def write(columns):

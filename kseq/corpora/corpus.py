@@ -23,11 +23,11 @@ class Corpus:
         alignments: Dict from the name of a split to its file of gold word alignments (Pharaoh
             format, one line per pair).
         config: `Config` that suits the corpus.
-        origin: Arguments with which `load_corpus` opens the same corpus again, a dict that
+        origin: Arguments of `load_corpus` that open the same corpus again, a dict that
             `reopen_corpus` accepts.
 
     Raises:
-        TypeError: A split has another type.
+        TypeError: A split has the wrong type.
         ValueError: The splits differ in the features of a side.
     """
 
@@ -106,23 +106,24 @@ def load_corpus(*train, valid=None, test=None, swap=False, apart="source"):
         valid: File for validation, or a list of files, as for `train`.
         test: File for testing, or a list of files, as for `train`.
         swap: Whether the second column, or the second of two files, is the source; in all splits.
-        apart: Which sentences are in one split only. `"source"`: sources, where pairs are held
-            out from the training files. `"both"`: sources and targets, in named files too:
-            validation leaves out pairs that share a side with testing, and training leaves out
-            those that share a side with either. Each held-out pair takes 24 to 96 bytes of RAM.
+        apart: Which sentences occur in only one split. `"source"`: sources, if pairs are held out
+            from the training files. `"both"`: sources and targets, also in named files. Pairs
+            that share a side with the test split are left out of validation, and pairs that share
+            a side with either split are left out of training. Each held-out pair takes 24 to 96
+            bytes of RAM.
 
     Returns:
         A `Corpus`.
 
     Raises:
-        FileNotFoundError: A file is missing, or there is no embedded corpus of this name.
+        FileNotFoundError: A file is missing, or no embedded corpus has this name.
         ValueError: A split holds no pairs, or arguments contradict each other.
     """
     if apart not in ("source", "both"):
         raise ValueError(f"apart must be 'source' or 'both'; received {apart!r}")
     if len(train) == 1 and str(train[0]) in embedded_corpora():
         if valid or test:
-            raise ValueError(f"the embedded corpus {train[0]} has valid and test splits of its own")
+            raise ValueError(f"the embedded corpus {train[0]} has its own valid and test splits")
         if swap or apart != "source":
             raise ValueError(f"swap and apart are for files; {train[0]} is an embedded corpus")
         return _load_embedded(str(train[0]))
@@ -146,10 +147,10 @@ def load_corpus(*train, valid=None, test=None, swap=False, apart="source"):
 
 
 def reopen_corpus(origin):
-    """Opens the corpus of a `Corpus` or of the record of a run again.
+    """Opens a corpus again, from its `origin`.
 
     Args:
-        origin: The `origin` of the corpus: arguments of `load_corpus` by name.
+        origin: Arguments of `load_corpus` by name, from a `Corpus` or the record of a run.
 
     Returns:
         A `Corpus`.
@@ -169,7 +170,7 @@ def read_links(line, name):
         A set of (source, target) positions.
 
     Raises:
-        ValueError: The line holds anything but links.
+        ValueError: The line holds something other than links.
     """
     links = [link.partition("-") for link in line.split()]
     for source, dash, target in links:
@@ -208,11 +209,11 @@ def _load_embedded(name):
 def _hold_out(pairs, test):
     """Splits training pairs by a hash of the source: 0 for validation, 1 for testing.
 
-    If no pair of a small corpus has one of these hashes, those of its first pairs take its place.
+    If a small corpus has no pair with one of these hashes, a hash of its first pairs replaces it.
 
     Args:
         pairs: `Pairs` or `ValuePairs` for training.
-        test: Those for testing; None to hold them out too.
+        test: Pairs for testing; None to hold them out too.
 
     Returns:
         The three splits.
@@ -239,7 +240,7 @@ def _hold_out(pairs, test):
 def _separate_sides(train, valid, test):
     """Leaves out pairs that share a side with another split.
 
-    Validation leaves out those of testing; training leaves out those of both.
+    Validation is kept apart from testing; training is kept apart from both.
     """
     if any(train.features):
         raise ValueError(f"{train}: apart='both' compares sentences; these pairs hold real values")
@@ -249,7 +250,7 @@ def _separate_sides(train, valid, test):
 
 
 def _share(key):
-    """Returns the number of the share that a source belongs to, a string or bytes."""
+    """Returns the number of the share that a source, a string or bytes, belongs to."""
     return zlib.crc32(key.strip().encode() if isinstance(key, str) else key) % HELD_OUT_SHARE
 
 
@@ -290,10 +291,10 @@ def describe_features(features):
 
 
 def _require_file_or_corpus(name):
-    """Checks that a name, which may be meant for an embedded corpus, is that of a file.
+    """Checks that a name is that of a file; it may be a misspelled embedded corpus.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file is missing.
     """
     if not is_pattern(name) and not pathlib.Path(name).exists():
         names = ", ".join(embedded_corpora())

@@ -18,10 +18,10 @@ _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}  # statuses after which another
 
 
 class DownloadFailed(RuntimeError):
-    """A file could not be downloaded, or is not the file that was expected.
+    """A file could not be downloaded, or is not the expected file.
 
     Args:
-        message: What was expected, and what was received.
+        message: Error message.
         status: Status of the server's response, if that is the reason.
     """
 
@@ -35,23 +35,23 @@ class _Interrupted(Exception):
 
 
 def download(address, path, timeout=60.0, report=lambda done, total: None):
-    """Downloads a file to a temporary place next to its path.
+    """Downloads a file to a temporary file next to its path.
 
-    The data are written to `<path>.part` and survive anything, even a kill: the next call continues
-    the file if the server supports this and still has the same version, and otherwise starts again.
-    A broken connection is tried again a few times, after growing pauses.
+    The data are written to `<path>.part`, which survives even a kill. The next call continues the
+    download if the server supports this and still has the same version; otherwise it starts again.
+    A broken connection is retried a few times, after increasing pauses.
 
     Args:
         address: Address of the file, HTTP or HTTPS; redirects from HTTPS to HTTP are refused.
         path: Path of the file; its folder is created if it is missing.
-        timeout: Seconds without data after which a connection counts as broken.
+        timeout: Seconds without data after which a connection is considered broken.
         report: Function that is called with the number of bytes so far and the total or None.
 
     Returns:
         The complete `Part`, which the caller checks and moves to its path.
 
     Raises:
-        DownloadFailed: The server refuses the file, or the last attempt failed too.
+        DownloadFailed: The server refuses the file, or all attempts failed.
         OSError: The file could not be written.
         ValueError: The address is invalid.
     """
@@ -63,7 +63,7 @@ def download(address, path, timeout=60.0, report=lambda done, total: None):
         except _Interrupted as error:
             if pause is None:
                 advice = (
-                    f"; {part.size:,} bytes are kept, fetch again to go on" if part.size else ""
+                    f"; {part.size:,} bytes are kept: fetch again to resume" if part.size else ""
                 )
                 raise DownloadFailed(f"{address}: {error}{advice}") from error
         time.sleep(pause)
@@ -87,7 +87,7 @@ def require_address(address):
 
 
 class Part:
-    """The part of a file that has been downloaded, with a note on the version of the file.
+    """The downloaded part of a file, with a note of the file's version.
 
     Args:
         path: Path of the complete file.
@@ -103,7 +103,7 @@ class Part:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def version(self, address):
-        """Returns the server's name of the version of these bytes, or None if it is unknown."""
+        """Returns the server's identifier of the version of these bytes, or None if it is unknown."""
         try:
             note = json.loads(self._note.read_text(encoding="utf-8"))
             return note["version"] if note["address"] == address else None
@@ -113,11 +113,11 @@ class Part:
     def begin(self, address, version):
         """Starts again with no bytes.
 
-        The note is written last, since bytes without a note are never continued.
+        The note is written last, because bytes without a note are never continued.
 
         Args:
             address: Address of the file.
-            version: The server's name of its version, or None.
+            version: The server's identifier of its version, or None.
         """
         self.remove()
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,13 +167,15 @@ def _attempt(address, part, timeout, report):
 
 
 def _handle_error(error, address, part, offset):
-    """Handles an error status: returns if the part is complete, or raises what it means."""
+    """Handles an error status: returns if the part is complete, and raises an error otherwise."""
     if error.code == 416 and offset:
         if error.headers["Content-Range"] == f"bytes */{offset}":
-            return  # The part is complete; it was not yet moved to its path.
+            return  # The part is complete, but was not moved to its path.
         part.remove()
-        raise _Interrupted("the file on the server is shorter than its part here") from error
-    response = f"the server said {error.code} {error.reason}".rstrip()
+        raise _Interrupted(
+            "the file on the server is shorter than the part downloaded earlier"
+        ) from error
+    response = f"the server answered {error.code} {error.reason}".rstrip()
     if error.code in _TRANSIENT:
         raise _Interrupted(response) from error
     raise DownloadFailed(f"{address}: {response}", error.code) from error
@@ -188,12 +190,12 @@ def _prepare(response, address, part, offset):
         if not span or int(span[1]) != offset:
             part.remove()
             raise _Interrupted(
-                "the server sent a different piece of the file from the one requested"
+                "the server sent a different part of the file from the one requested"
             )
         return int(span[2])
     if response.status != 200:
         raise DownloadFailed(
-            f"{address}: expected a file; the server said {response.status} {response.reason}",
+            f"{address}: expected a file; the server answered {response.status} {response.reason}",
             response.status,
         )
     part.begin(address, _version(response.headers))
@@ -201,7 +203,7 @@ def _prepare(response, address, part, offset):
 
 
 def _version(headers):
-    """Returns what identifies a version of the file; a weak tag does not identify its bytes."""
+    """Returns the identifier of a version of the file; a weak tag does not identify its bytes."""
     tag = headers["ETag"] or ""
     return tag if tag.startswith('"') else headers["Last-Modified"]
 
@@ -246,7 +248,7 @@ def _describe(error):
 
 
 def _agent():
-    """Returns the name of this program for the server."""
+    """Returns the user agent of this program."""
     import kseq
 
     return f"kseq/{kseq.__version__}"

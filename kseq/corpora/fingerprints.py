@@ -3,17 +3,17 @@
 import array
 import hashlib
 
-MATCHES = ("pair", "source", "target", "either")  # what two equal pairs have in common
+MATCHES = ("pair", "source", "target", "either")  # what makes two pairs equal
 
 
 class PairSet:
-    """A set of pairs that stores 64-bit fingerprints, in 12 to 48 bytes for each.
+    """A set of pairs, stored as 64-bit fingerprints of 12 to 48 bytes each.
 
     The probability that two of n different pairs are considered equal is below n²/2⁶⁵: one in
     four million for a set of three million pairs.
 
     Args:
-        match: What two equal pairs have in common: the `"pair"`, the `"source"`, the `"target"`,
+        match: What makes two pairs equal: the `"pair"`, the `"source"`, the `"target"`,
             or `"either"` of the two sides.
         pairs: Iterable of (source, target) to add.
     """

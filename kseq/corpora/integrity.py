@@ -1,7 +1,6 @@
 """Checks that a downloaded file is complete and undamaged.
 
-A check is a function of the open file, which raises ValueError with what was expected and what was
-received.
+A check is a function of the open file. It raises ValueError if the file is not as expected.
 """
 
 import functools
@@ -12,21 +11,21 @@ import zipfile
 
 from kseq.corpora.archives import DAMAGES
 
-_MAXIMUM_EXPANSION = 100  # unpacked bytes per byte of an archive; text expands about three times
+_MAXIMUM_EXPANSION = 100  # unpacked bytes per byte of an archive; text has about three
 
 
 def check_file(check, opened):
     """Runs a check on an open binary file.
 
     Raises:
-        ValueError: The file is incomplete, damaged, or not what was expected.
+        ValueError: The file is incomplete, damaged, or not the expected one.
         OSError: The file cannot be read.
     """
     try:
         check(opened)
     except (*DAMAGES, OSError) as error:
         if isinstance(error, OSError) and error.filename is not None:
-            raise  # It cannot be read, which says nothing about its content.
+            raise  # The file cannot be read; its content may be right.
         raise ValueError(f"expected a complete file; received a damaged one: {error}") from error
 
 
@@ -52,8 +51,8 @@ def check_zip(opened):
         unpacked = sum(member.file_size for member in archive.infolist())
         if unpacked > _MAXIMUM_EXPANSION * size:
             raise ValueError(
-                f"expected an archive of text; received one of {size:,} bytes that says it "
-                f"holds {unpacked:,}"
+                f"expected an archive of text; received one of {size:,} bytes that claims to "
+                f"hold {unpacked:,}"
             )
         texts = [
             name for name in archive.namelist() if re.fullmatch(r"(.*/)?[^_/.][^/]*\.txt", name)
@@ -70,10 +69,10 @@ def check_zip(opened):
 
 
 def check_dictionary(opened):
-    """Checks a dictionary whose every line is `word PH ON EMES`, maybe with `# a comment`.
+    """Checks a dictionary in which every line is `word PH ON EMES`, perhaps with `# a comment`.
 
     Raises:
-        ValueError: A line is something else, or there is none.
+        ValueError: A line is something else, or there are no lines.
     """
     number = 0
     for number, line in enumerate(iter(lambda: opened.readline(1 << 16), b""), start=1):

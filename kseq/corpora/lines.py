@@ -15,8 +15,8 @@ class NotUtf8Error(ValueError):
     """A text file is not in UTF-8.
 
     Args:
-        message: What was expected, what was received, and how to fix it.
-        file: Name of the file, as the message gives it.
+        message: Error message.
+        file: Name of the file, as in the message.
         line: Number of the first line that is not UTF-8, counted from 1.
     """
 
@@ -27,7 +27,7 @@ class NotUtf8Error(ValueError):
 
 
 def read_lines(path, member=None):
-    """Yields the lines of a text file, each with its number from 1, without its line ending.
+    """Yields the number of each line of a text file, from 1, and the line without its ending.
 
     Line endings may be any mixture of `\\n`, `\\r\\n` and `\\r`; a byte-order mark is dropped.
 
@@ -36,13 +36,13 @@ def read_lines(path, member=None):
         member: Name of the file to read in a `.zip`; None if the archive holds only one.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file is missing.
         NotUtf8Error: A line is not UTF-8.
         ValueError: An archive is damaged or holds several files.
     """
     path = pathlib.Path(path)
     require_file(path)
-    _refuse_packed(path)
+    _reject_other_archives(path)
     number = 0
     name = path if member is None else f"{path}: {member}"
     try:
@@ -51,7 +51,7 @@ def read_lines(path, member=None):
                 yield number, line
     except (*DAMAGES, OSError) as error:
         if isinstance(error, OSError) and error.filename is not None:
-            raise  # The file could not be opened; reading a damaged one has no filename.
+            raise  # The file could not be opened; errors from damaged files have no filename.
         raise ValueError(f"{name}: damaged after line {number}: {error}") from error
 
 
@@ -60,10 +60,10 @@ def read_columns(path, expected="source, tab, target"):
 
     Args:
         path: A TSV in any form that `read_lines` accepts; further columns are ignored.
-        expected: What the columns should be, for the error message.
+        expected: Description of the columns for the error message.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file is missing.
         ValueError: A line has only one column, or cannot be read.
     """
     for number, line in read_lines(path):
@@ -84,8 +84,8 @@ def chunks(iterable, size, is_waiting=lambda: False):
     Args:
         iterable: Iterable of the items.
         size: Maximum number of items in a list.
-        is_waiting: Function that returns whether the next item is still to come; a list that has
-            an item already is then yielded without waiting.
+        is_waiting: Function that returns whether the next item has not arrived yet; a list that
+            is not empty is then yielded without waiting.
     """
     chunk = []
     try:
@@ -103,7 +103,7 @@ def chunks(iterable, size, is_waiting=lambda: False):
 
 
 class BackgroundLines:
-    """Lines that a thread reads in the background, so that a reader can tell if it has to wait.
+    """Lines that a thread reads in the background, so that a consumer knows if it must wait.
 
     Args:
         lines: Iterable of lines that may block.
@@ -117,14 +117,14 @@ class BackgroundLines:
         threading.Thread(target=self._read, args=(lines,), daemon=True).start()
 
     def __iter__(self):
-        """Yields the lines; an error of reading is raised after the lines before it."""
+        """Yields the lines; a read error is raised after the lines before it."""
         while (item := self._queue.get()) is not self._END:
             if isinstance(item, BaseException):
                 raise item
             yield item
 
     def is_waiting(self):
-        """Returns whether the next line is still to come."""
+        """Returns whether the next line has not arrived yet."""
         return self._queue.empty()
 
     def _read(self, lines):
@@ -132,7 +132,7 @@ class BackgroundLines:
         try:
             for line in lines:
                 self._queue.put(line)
-        except Exception as error:  # It is raised in the thread that takes the lines.
+        except Exception as error:  # Raised in the thread that consumes the lines.
             self._queue.put(error)
         self._queue.put(self._END)
 
@@ -160,8 +160,8 @@ def decode_lines(file, name):
                 )
             if not line.isascii():
                 if _holds_surrogates(line):
-                    complaint = _complaint(line, holds_utf8)
-                    raise NotUtf8Error(f"{name}, line {number}: {complaint}", name, number)
+                    fault = _describe_fault(line, holds_utf8)
+                    raise NotUtf8Error(f"{name}, line {number}: {fault}", name, number)
                 holds_utf8 = True
             yield number, line.removesuffix("\n")
     finally:
@@ -196,7 +196,7 @@ def require_file(path):
     """Checks that a path exists and is not a directory.
 
     Raises:
-        FileNotFoundError: There is no such file, or it is a directory.
+        FileNotFoundError: The file is missing, or is a directory.
     """
     if path.is_dir():
         raise FileNotFoundError(f"expected a file, received a directory: {path}")
@@ -205,17 +205,17 @@ def require_file(path):
 
 
 def require_lasting_file(path):
-    """Checks that a file exists and can be read more than once, as a pipe cannot.
+    """Checks that a file exists and can be read more than once, unlike a pipe.
 
     Raises:
-        FileNotFoundError: There is no such file, or it can be read only once.
+        FileNotFoundError: The file is missing, or can be read only once.
     """
     require_file(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected a file that can be read more than once; {path} cannot")
 
 
-def _refuse_packed(path):
+def _reject_other_archives(path):
     """Raises ValueError for other archives, which would be mistaken for text in some encoding."""
     name = path.name.lower()
     kinds = (".tar", ".tar.gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
@@ -229,14 +229,14 @@ def _is_utf16(line):
     return has_mark or line.count("\0") * 3 > len(line) > 3
 
 
-def _complaint(line, follows_utf8):
-    """Says what is wrong with a line that is not UTF-8, and how to fix it."""
+def _describe_fault(line, follows_utf8):
+    """Describes the fault of a line that is not UTF-8, and how to fix it."""
     if not follows_utf8:
         return "not valid UTF-8; convert the file, such as with iconv -f latin1 -t utf-8"
     as_latin = line.encode("utf-8", "surrogateescape").decode("latin1").strip()
     return (
-        "not valid UTF-8, as lines before it are: the file mixes encodings; convert this line "
-        f"alone (in Latin-1 it is {_excerpt(as_latin)}), or drop everything that is not UTF-8 with "
+        "not valid UTF-8, unlike lines before it: the file mixes encodings; convert only this "
+        f"line (in Latin-1 it is {_excerpt(as_latin)}), or drop everything that is not UTF-8 with "
         "iconv -c -f utf-8 -t utf-8"
     )
 

@@ -17,12 +17,12 @@ class PairFiles:
     """Files of pairs, read one after the other by every iteration.
 
     Args:
-        files: One or several names. A name may be a pattern such as `"parts/*.tsv"`, which means
-            all files that match it, in the order of their names. Exactly two names are one side
-            each if most of the first lines of both have no tab; each may then be a list or a
-            pattern too, whose files are paired in their order. All other files hold pairs: a TSV,
-            a `.zip` of two line-aligned files as OPUS packs them, or a pronouncing dictionary
-            (`.dict`); plain, `.gz` or `.zip`.
+        files: One or several names. A name may be a pattern such as `"parts/*.tsv"`, for all files
+            that match it, in the order of their names. Exactly two names are one side each if
+            most of the first lines of both have no tab. Each of the two may also be a list or a
+            pattern, whose files are paired in order. All other files hold pairs: a TSV, a `.zip`
+            of two line-aligned files as OPUS packs them, or a pronouncing dictionary (`.dict`);
+            plain, `.gz` or `.zip`.
 
     Raises:
         FileNotFoundError: A file is missing, or a pattern matches no file.
@@ -44,7 +44,7 @@ class PairFiles:
             self._groups = [(path,) for path in itertools.chain(*lists)]
 
     def __iter__(self):
-        """Yields the file, the number, the source and the target of every line."""
+        """Yields the file, the line number, the source and the target of every line."""
         for group in self._groups:
             for number, source, target in _read(*group):
                 yield group[0], number, source, target
@@ -61,7 +61,7 @@ class PairFiles:
 
     @property
     def arguments(self):
-        """Absolute names, as JSON, with which `PairFiles` and `load_corpus` open the same files."""
+        """Absolute names, ready for JSON, that open the same files in `PairFiles` and `load_corpus`."""
         sides = [[str(path.resolve()) for path in side] for side in zip(*self._groups)]
         return [side[0] if len(side) == 1 else side for side in sides] if sides[1:] else sides[0]
 
@@ -75,7 +75,7 @@ def is_pattern(name):
 
 
 def _flatten_names(files):
-    """Returns the names in a name, in a list, or in lists of one list; at least one."""
+    """Returns a list of at least one name, from a name, a list, or nested lists of one item."""
     while not _is_name(files):
         files = list(files)
         if len(files) != 1:
@@ -93,7 +93,7 @@ def _is_name(files):
 
 
 def _find_files(name):
-    """Returns the existing files that a name, a pattern or a list of these means."""
+    """Returns the existing files that a name, a pattern or a list of these refers to."""
     if not _is_name(name):
         return list(itertools.chain(*map(_find_files, _flatten_names(name))))
     path = pathlib.Path(name)
@@ -122,7 +122,7 @@ def _shorten(paths):
 
 
 def _are_sides(lists):
-    """Returns whether two lists of files are a side each, judging by the first file of both."""
+    """Returns whether two lists of files hold one side each, judging by their first files."""
     hold_pairs = [_holds_pairs(paths[0]) for paths in lists]
     if any(hold_pairs) and not all(hold_pairs):
         pairs, side = (lists[hold_pairs.index(holds)][0] for holds in (True, False))

@@ -24,9 +24,9 @@ class Pairs:
 
     Attributes:
         features: Values per frame of source and target, as `ValuePairs` has them: 0 for text.
-        blank: Number of pairs left out because a side is empty, once an iteration has reached the
-            end; None before.
-        shared: Number of pairs that `apart_from` has left out, likewise.
+        blank: Number of pairs left out because a side is empty; None until an iteration has reached
+            the end.
+        shared: Number of pairs left out by `apart_from`; None until then, too.
     """
 
     features = (0, 0)
@@ -64,7 +64,7 @@ class Pairs:
 
     @property
     def files(self):
-        """The files, those of the sources before those of the targets."""
+        """The files, sources before targets."""
         return self._files.paths
 
     def __iter__(self):
@@ -101,7 +101,7 @@ class Pairs:
             yield source
 
     def select(self, keeps):
-        """Returns a split of those pairs for whose source `keeps` returns true.
+        """Returns a split of the pairs for whose source `keeps` returns true.
 
         Args:
             keeps: Function of a source sentence.
@@ -113,7 +113,7 @@ class Pairs:
         return selected
 
     def apart_from(self, *splits):
-        """Returns a split of the pairs that share no side with some other splits.
+        """Returns a split of the pairs that share no side with other splits.
 
         Args:
             *splits: `Pairs`, which are read when an iteration begins; each of their pairs takes 24
@@ -129,7 +129,7 @@ class Pairs:
 
 
 class _LazyPairSet:
-    """The set of the sides of all pairs of some splits, which are read at its first use.
+    """The set of all sides of some splits, which are read when the set is first used.
 
     Args:
         splits: Tuple of `Pairs`.
@@ -148,5 +148,5 @@ class _LazyPairSet:
 
 
 def _strip_sides(pair):
-    """Returns a pair of strings without spaces around them."""
+    """Returns a pair of strings without leading and trailing spaces."""
     return tuple(side.strip() for side in pair)

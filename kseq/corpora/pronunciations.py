@@ -9,7 +9,7 @@ _VARIANT = re.compile(r"(.+)\(\d+\)")
 
 
 def is_pronouncing_dictionary(path):
-    """Returns whether a name is that of a dictionary: it ends in `.dict` or `.dict.gz`."""
+    """Returns whether a file is a dictionary: its name ends in `.dict` or `.dict.gz`."""
     return pathlib.Path(path).name.lower().endswith((".dict", ".dict.gz"))
 
 
@@ -20,14 +20,14 @@ def read_pronunciations(path):
     variant, `word(2)`, is left out together with its variants, because no single answer would be
     right. Stress digits are removed: `AH0` becomes `AH`.
 
-    The file is read twice, the first time to find the words with variants; all words are held in
-    RAM until then.
+    The file is read twice. The first pass finds the words with variants, and holds all words in
+    RAM.
 
     Args:
         path: A file that `kseq.corpora.lines.read_lines` accepts.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file is missing.
         ValueError: A line has no phonemes, or cannot be read.
     """
     words, words_with_variants = set(), set()

@@ -24,10 +24,9 @@ class RemoteFile:
     """A file of a public corpus.
 
     Args:
-        home: Address of the folder that `path` starts from; a mirror has another one.
-        path: Path of the file at this address.
-        name: Name of the file in the local folder; a plain file whose name ends in `.gz` is
-            compressed.
+        home: Address of the folder that `path` starts from; a mirror replaces it.
+        path: Path of the file under this address.
+        name: Name of the file in the local folder; if it ends in `.gz`, a plain file is compressed.
         check: Function of the open file that raises ValueError unless it is complete.
     """
 
@@ -37,7 +36,7 @@ class RemoteFile:
     check: Callable
 
     @property
-    def is_compressed_here(self):
+    def is_stored_compressed(self):
         """Whether the file is downloaded as plain text and stored as `.gz`."""
         return self.name.endswith(".gz") and not self.path.endswith(".gz")
 
@@ -48,8 +47,8 @@ class PublicCorpus:
 
     Args:
         name: Name of the corpus for `fetch`.
-        what: Description in a few words.
-        size: Size of the download, in words.
+        description: Description in a few words.
+        size: Size of the download, as text.
         source: Address of its page.
         licence: Licence, in a few words.
         terms: Address of the licence.
@@ -58,7 +57,7 @@ class PublicCorpus:
     """
 
     name: str
-    what: str
+    description: str
     size: str
     source: str
     licence: str
@@ -73,24 +72,24 @@ class PublicCorpus:
 
 
 def fetch(name, folder, base=None, timeout=60.0):
-    """Fetches a public corpus into a folder; complete files that are there already stay.
+    """Fetches a public corpus into a folder; complete files in it are not fetched again.
 
     The next call continues an interrupted download. Archives are not unpacked: `load_corpus` reads
     them as they are. Read the licence first: `kseq fetch` lists it.
 
     Args:
-        name: `"multi30k"`, `"cmudict"`, or a language pair of manythings.org/anki by the name of
-            its archive, such as `"spa-eng"`.
+        name: `"multi30k"`, `"cmudict"`, or the archive name of a language pair of
+            manythings.org/anki, such as `"spa-eng"`.
         folder: Folder to write to; it is created if it is missing.
         base: Address of a mirror with the same paths as the original: `spa-eng.zip`,
             `cmudict.dict`, `raw/train.de.gz`.
-        timeout: Seconds without data after which a connection counts as broken.
+        timeout: Seconds without data after which a connection is considered broken.
 
     Returns:
         The paths of the files, as a list.
 
     Raises:
-        ValueError: There is no such corpus, or an option is wrong.
+        ValueError: The corpus is unknown, or an option is wrong.
         DownloadFailed: A file cannot be downloaded; or it is damaged, and has been removed.
         OSError: A file cannot be written, or another file has its name.
     """
@@ -109,7 +108,7 @@ def find_corpus(name):
     """Returns the `PublicCorpus` with a name.
 
     Raises:
-        ValueError: There is no such corpus.
+        ValueError: The corpus is unknown.
     """
     if str(name) in _CORPORA:
         return _CORPORA[name]
@@ -131,23 +130,23 @@ def table():
 
 def _describe(corpus):
     """Returns the lines of the table about a corpus."""
-    lines = f"{corpus.what}; {corpus.size}", corpus.source, corpus.licence, corpus.terms
+    lines = f"{corpus.description}; {corpus.size}", corpus.source, corpus.licence, corpus.terms
     return f"{corpus.name:10}" + f"\n{'':10}".join(lines)
 
 
 def _require_writable(folder):
-    """Checks that the folder, or the nearest folder above it that exists, can be written to."""
-    for place in (folder, *folder.absolute().parents):
-        if place.exists():
-            if not place.is_dir():
-                raise NotADirectoryError(f"expected a folder; received a file: {place}")
-            if not os.access(place, os.W_OK | os.X_OK):
-                raise PermissionError(f"cannot write to the folder {place}; choose another one")
+    """Checks that the folder, or its nearest existing parent, can be written to."""
+    for path in (folder, *folder.absolute().parents):
+        if path.exists():
+            if not path.is_dir():
+                raise NotADirectoryError(f"expected a folder; received a file: {path}")
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise PermissionError(f"cannot write to the folder {path}; choose another one")
             return
 
 
 def _fetch_file(corpus, file, folder, base, timeout, report):
-    """Fetches a file unless it is there already; returns its path."""
+    """Fetches a file unless it exists; returns its path."""
     path = folder / file.name
     address = f"{(base or file.home).rstrip('/')}/{file.path}"
     if path.exists():
@@ -158,7 +157,7 @@ def _fetch_file(corpus, file, folder, base, timeout, report):
     except DownloadFailed as error:
         if error.status == 404 and corpus.name not in _CORPORA:
             raise ValueError(
-                f"{error}; is there no language pair {corpus.name}? {_PAIRS_LIST} lists all"
+                f"{error}; perhaps there is no language pair {corpus.name}: {_PAIRS_LIST} lists all"
             ) from error
         raise
     try:
@@ -167,7 +166,7 @@ def _fetch_file(corpus, file, folder, base, timeout, report):
     except ValueError as error:
         part.remove()
         raise DownloadFailed(f"{address}: {error}; removed it, fetch again") from error
-    if file.is_compressed_here:
+    if file.is_stored_compressed:
         _compress(part.path, path)
         part.remove()
     else:
@@ -176,19 +175,19 @@ def _fetch_file(corpus, file, folder, base, timeout, report):
 
 
 def _require_complete(path, file, address):
-    """Checks a file that is there already, which is never removed."""
+    """Checks an existing file, which is never removed."""
     try:
-        with gzip.open(path) if file.is_compressed_here else open(path, "rb") as opened:
+        with gzip.open(path) if file.is_stored_compressed else open(path, "rb") as opened:
             check_file(file.check, opened)
     except ValueError as error:
         raise FileExistsError(
-            f"{path} is there already, but is not the file at {address}: {error}; "
+            f"{path} already exists, but is not the file at {address}: {error}; "
             "move it away, or choose another folder"
         ) from error
 
 
 def _compress(plain, path):
-    """Writes a `.gz` that depends on its content only: it records no name and no time."""
+    """Writes a `.gz` that depends only on its content: it records no name and no time."""
     with (
         replaced_file(path) as unfinished,
         open(plain, "rb") as source,
@@ -214,7 +213,7 @@ def _make_language_pair(name):
     """Returns the `PublicCorpus` of English and another language."""
     return PublicCorpus(
         name=name,
-        what="sentences in English and another language, such as spa-eng, cmn-eng",
+        description="sentences in English and another language, such as spa-eng, cmn-eng",
         size="up to about 25 MB",
         source=_PAIRS_LIST,
         licence="CC BY 2.0 FR: name tatoeba.org and manythings.org/anki",
@@ -246,7 +245,7 @@ _MULTI30K_TOKENISED = {
 _CORPORA = {
     "multi30k": PublicCorpus(
         name="multi30k",
-        what="31,014 image captions in German, English and French",
+        description="31,014 image captions in German, English and French",
         size="6.2 MB",
         source="https://github.com/multi30k/dataset",
         licence="for research and education, not commerce, like Flickr30k",
@@ -257,7 +256,7 @@ _CORPORA = {
     ),
     "cmudict": PublicCorpus(
         name="cmudict",
-        what="the CMU pronouncing dictionary: 135,000 English words and phonemes",
+        description="the CMU pronouncing dictionary: 135,000 English words and phonemes",
         size="3.6 MB",
         source="https://github.com/cmusphinx/cmudict",
         licence="BSD, two clauses: keep the copyright notice",

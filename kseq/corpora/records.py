@@ -26,7 +26,7 @@ def read_examples(path):
         path: A TFRecord file, a `pathlib.Path`; `.gz` if it is gzipped.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file is missing.
         ValueError: The file is damaged, or a record is not such an example.
     """
     lines.require_file(path)
@@ -46,7 +46,7 @@ def read_examples(path):
 
 
 def write_examples(path, pairs):
-    """Writes pairs of strings and arrays `[length, features]` to a file, or no file at all.
+    """Writes pairs of strings and arrays `[length, features]` to a file, completely or not at all.
 
     Args:
         path: A `pathlib.Path`; `.gz` if the file is to be gzipped.
@@ -56,7 +56,7 @@ def write_examples(path, pairs):
         OSError: The file cannot be written.
     """
     with replaced_file(path) as unfinished:
-        unfinished.touch()  # Raises OSError, where TensorFlow has errors of its own.
+        unfinished.touch()  # Raises OSError; TensorFlow would raise its own errors.
         try:
             with tf.io.TFRecordWriter(str(unfinished), _compression(path)) as file:
                 for pair in pairs:
@@ -67,7 +67,7 @@ def write_examples(path, pairs):
 
 
 def _compression(path):
-    """Returns the name that TensorFlow has for the compression of a file."""
+    """Returns TensorFlow's name for the compression of a file."""
     return "GZIP" if path.suffix == ".gz" else ""
 
 

@@ -36,13 +36,13 @@ def _open_lines(file):
         return
     if sys.stdin is None:
         raise ValueError("standard input is closed; name a file")
-    # Opened again: when Python exits, it would wait for a thread that still reads `sys.stdin`.
+    # Opened again, because at exit Python would wait for a thread that still reads `sys.stdin`.
     with open(sys.stdin.fileno(), "rb", closefd=False) as stream:
         yield BackgroundLines(line for _, line in decode_lines(stream, "standard input"))
 
 
 def _read_arrays(lines):
-    """Yields the arrays in the files that the lines name; errors name the line."""
+    """Yields the arrays in the files named by the lines; errors include the line number."""
     for number, line in enumerate(lines, start=1):
         try:
             if not line.strip():

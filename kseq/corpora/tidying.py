@@ -1,4 +1,4 @@
-"""Texts without markup, invisible characters and superfluous spaces."""
+"""Texts without markup, invisible characters and extra spaces."""
 
 import html
 import unicodedata
@@ -12,8 +12,8 @@ _MAXIMUM_PASSES = 10
 def tidy(text, markup):
     """Returns a text in NFC without invisible characters, with single spaces between words.
 
-    NFC replaces no character by another. NFKC does, as when it makes `½` three characters; it is
-    what a model reads, but not what a person wrote.
+    NFC does not replace characters by others. NFKC does: it turns `½` into three characters. A
+    model reads NFKC, but that is not what a person wrote.
 
     Args:
         text: A string.
@@ -23,7 +23,7 @@ def tidy(text, markup):
     for _ in range(_MAXIMUM_PASSES):
         if tidied == text or markup == "keep" or not ("&" in tidied or "<" in tidied):
             break
-        # What was removed may have separated the parts of an entity or of a tag.
+        # The removed text may have separated the parts of an entity or a tag.
         text, tidied = tidied, _tidy_once(tidied, markup)
     return tidied
 
@@ -63,7 +63,7 @@ def _replace_tag(match):
 
 _AMPERSAND = regex.compile(r"&(?:amp;|#38;)+")  # escaped any number of times
 
-# With the semicolon: without it "R&notes" would hold an entity.
+# The semicolon is required: without it, "R&notes" would hold an entity.
 _ENTITY = regex.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 _LINE_TAGS = (
@@ -75,7 +75,7 @@ _BLOCK_TAGS = (
     "option|p|pre|script|select|style|table|tbody|td|textarea|tfoot|th|thead|title|tr|ul"
 )
 _ATTRIBUTE = r"""\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>]+)"""
-# Only tags that HTML has: "a < b > c" and "<unk>" are text.
+# Only tags of HTML: "a < b > c" and "<unk>" are text.
 _TAG = regex.compile(
     rf"<!--.{{0,1000}}?-->|</?(?:{_LINE_TAGS}|(?P<block>{_BLOCK_TAGS}))(?:{_ATTRIBUTE})*+\s*/?>",
     regex.IGNORECASE,

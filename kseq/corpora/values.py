@@ -26,9 +26,9 @@ class ValuePairs:
             argument is the column of the index, a string, or the source in a TFRecord, bytes.
 
     Attributes:
-        blank: Number of pairs left out because a text is empty, once an iteration has reached the
-            end; None before.
-        shared: 0; what `Pairs` has left out because another split shares a side.
+        blank: Number of pairs left out because a text is empty; None until an iteration has reached
+            the end.
+        shared: 0; `Pairs` counts the pairs that share a side with another split.
     """
 
     shared = 0
@@ -46,7 +46,7 @@ class ValuePairs:
             file: As for `ValuePairs`.
 
         Raises:
-            FileNotFoundError: The file is missing, or one that its first pair names.
+            FileNotFoundError: The file, or a file named in its first pair, is missing.
             ValueError: No pair can be read.
         """
         pairs = cls(file)
@@ -83,7 +83,7 @@ class ValuePairs:
         return (key for _, key, sides in self._read() if not _is_blank(sides))
 
     def select(self, keeps):
-        """Returns a split of those pairs for whose source `keeps` returns true.
+        """Returns a split of the pairs for whose source `keeps` returns true.
 
         Args:
             keeps: Function of a source, as for `ValuePairs`.
@@ -94,7 +94,7 @@ class ValuePairs:
         return str(self.files[0])
 
     def _read(self):
-        """Yields what `_read_sides` does, for the pairs of this split."""
+        """Yields the same as `_read_sides`, for the pairs of this split."""
         for where, key, sides in _read_sides(self.files[0]):
             if self._keeps(key):
                 yield where, key, sides
@@ -103,7 +103,7 @@ class ValuePairs:
 def is_value_file(path):
     """Returns whether a file is for `ValuePairs`: a TFRecord, or an index of `.npy` files.
 
-    The first pair decides on an index. A file that cannot be read is no such file.
+    For an index, the first pair decides. A file that cannot be read is not a value file.
     """
     path = pathlib.Path(path)
     try:
@@ -119,7 +119,7 @@ def is_value_file(path):
 
 
 def write_records(path, pairs):
-    """Writes pairs to a TFRecord file for `ValuePairs`, or no file at all.
+    """Writes pairs to a TFRecord file for `ValuePairs`, completely or not at all.
 
     Args:
         path: Name of the file; it ends in `.tfrecord`, or in `.tfrecord.gz` to be gzipped.
@@ -135,7 +135,7 @@ def write_records(path, pairs):
     if not holds_records(path):
         raise ValueError(f"{path}: expected a name that ends in {', '.join(_RECORDS)}")
 
-    def checked():
+    def check_pairs():
         features = None
         for number, sides in enumerate(pairs, start=1):
             where = f"pair {number} for {path}"
@@ -152,11 +152,11 @@ def write_records(path, pairs):
         if features is None:
             raise ValueError(f"{path}: expected at least one pair; received none")
 
-    write_examples(path, checked())
+    write_examples(path, check_pairs())
 
 
 def holds_records(path):
-    """Returns whether the name of a file is that of a TFRecord."""
+    """Returns whether a file is a TFRecord, judging by its name."""
     return str(path).endswith(_RECORDS)
 
 
@@ -166,7 +166,7 @@ def _names_array(column):
 
 
 def _read_sides(path):
-    """Yields the place of each pair, the argument of `keeps`, and strings, arrays or paths."""
+    """Yields the location of each pair, the argument of `keeps`, and strings, arrays or paths."""
     if holds_records(path):
         from kseq.corpora.records import read_examples
 
@@ -214,7 +214,7 @@ def _features(pair):
 
 
 def _describe(features, side=None):
-    """Describes a side with some features, and the file that it is from."""
+    """Describes a side by its number of features, and its file if there is one."""
     if not features:
         return "text"
     named = f" in {side}" if isinstance(side, pathlib.Path) else ""

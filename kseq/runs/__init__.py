@@ -1,1 +1,1 @@
-"""Run directories: what a run holds, its record, its weights."""
+"""Run directories: their files, records and weights."""

@@ -1,4 +1,4 @@
-"""The average of a run's last checkpoints as a run of its own."""
+"""The average of a run's last checkpoints, as a new run."""
 
 import dataclasses
 import pathlib
@@ -11,27 +11,27 @@ from kseq.runs.weights import load_model, load_weights, save_weights
 
 
 def average_checkpoints(run, out, last=None, overwrite=False):
-    """Makes a run whose weights are the mean of the last checkpoints of another run.
+    """Writes a run whose weights are the mean of the last checkpoints of another run.
 
-    The average of the last weights is often better than the best of them (Vaswani et al. 2017,
+    The average of the last checkpoints is often better than the best of them (Vaswani et al. 2017,
     arXiv 1706.03762, section 6.1).
 
     Args:
         run: Run directory, trained with the setting `checkpoints`.
-        out: Run directory to make.
-        last: How many of the last checkpoints to average; all of them by default.
-        overwrite: Whether a run that is already there may be replaced.
+        out: Run directory to create.
+        last: Number of checkpoints to average, counted from the last; all by default.
+        overwrite: Whether an existing run may be replaced.
 
     Returns:
         The numbers of the epochs that were averaged.
 
     Raises:
-        FileNotFoundError: There is no such run.
+        FileNotFoundError: The run is missing.
         FileExistsError: `out` exists and is not a run, or must not be overwritten.
         ValueError: The run has fewer checkpoints, or one of them is damaged.
     """
     if pathlib.Path(run).resolve() == pathlib.Path(out).resolve():
-        raise ValueError(f"out must be another directory than the run that is averaged: {run}")
+        raise ValueError(f"out must not be the directory of the run that is averaged: {run}")
     model, codecs, config, record = load_model(run)
     checkpoints = _last_checkpoints(run, last)
     sums = [np.zeros(weight.shape, np.float64) for weight in model.weights]

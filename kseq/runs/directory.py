@@ -1,4 +1,4 @@
-"""The run directory: which files it holds, and how a new run takes the place of an old one."""
+"""The run directory: which files it holds, and how a new run replaces an old one."""
 
 import contextlib
 import dataclasses
@@ -40,20 +40,20 @@ def require_run(folder):
         FileNotFoundError: The folder is missing.
         ValueError: It is not a run.
     """
-    place = pathlib.Path(folder).resolve()
-    if not place.exists() and place.parent.is_dir():
-        # Perhaps a process was killed just when it replaced an old run.
-        with contextlib.suppress(OSError), files.locked(place):
+    path = pathlib.Path(folder).resolve()
+    if not path.exists() and path.parent.is_dir():
+        # A process may have been killed while it replaced an old run.
+        with contextlib.suppress(OSError), files.locked(path):
             pass
-    if not place.exists():
+    if not path.exists():
         raise FileNotFoundError(f"run directory not found: {folder}")
-    if not is_run(place):
+    if not is_run(path):
         raise ValueError(
             f"not a run directory: {folder}; expected {', '.join(_REQUIRED)} in it (for subwords "
             f"{' or '.join(SUBWORDS)}, for real values {' or '.join(STATISTICS)}), as kseq train "
             "writes them"
         )
-    return place
+    return path
 
 
 def read_run(folder):
@@ -63,8 +63,8 @@ def read_run(folder):
         FileNotFoundError: The folder is missing.
         ValueError: It is not a run, or a file in it is damaged.
     """
-    place = require_run(folder)
-    return place, Config.load(place / CONFIG), RunRecord.load(place / RECORD)
+    path = require_run(folder)
+    return path, Config.load(path / CONFIG), RunRecord.load(path / RECORD)
 
 
 def write_description(folder, config, codecs, record):
@@ -82,11 +82,10 @@ def write_description(folder, config, codecs, record):
 
 
 def check_codecs(folder, record):
-    """Checks that the vocabularies, or the files in their place, are those of the training.
+    """Checks that the vocabularies, or the files that replace them, have not changed.
 
     Raises:
-        ValueError: A file has been changed, so that ids would mean other tokens than the ones
-            that the model learnt.
+        ValueError: A file has changed since training, so that ids would mean other tokens.
     """
     checksums = _checksums(folder)
     for name, expected in record.checksums.items():
@@ -98,7 +97,7 @@ def check_codecs(folder, record):
 
 
 def _checksums(folder):
-    """CRC-32 of the files that define the ids or values of both sides, by file name."""
+    """Returns the CRC-32 of the files that define the ids or values of both sides, by file name."""
     paths = [folder / name for name in (*VOCABULARIES, *SUBWORDS, *STATISTICS)]
     return {path.name: zlib.crc32(path.read_bytes()) for path in paths if path.is_file()}
 
@@ -115,47 +114,47 @@ def checkpoint_paths(folder):
 
 
 class NewRun:
-    """A context manager for a run that is being made, in a hidden folder until it is complete.
+    """A context manager that writes a new run, in a hidden folder until it is complete.
 
-    While it is open, no other process can make a run in the same place. A run that never became
-    complete is removed at the end.
+    While it is open, no other process can write a run to the same destination. An incomplete run
+    is removed at the end.
 
     Args:
-        folder: Where the run will be.
-        overwrite: Whether a run that is already there may be replaced.
+        folder: Destination of the run.
+        overwrite: Whether an existing run may be replaced.
 
     Attributes:
-        folder: Where to write: the hidden folder, and from `publish` on the place itself.
+        folder: Folder to write to: the hidden folder and, after `publish`, the destination.
 
     Raises:
-        FileExistsError: The place is taken, or another process writes to it.
+        FileExistsError: The destination is not free, or another process writes to it.
     """
 
     def __init__(self, folder, overwrite=False):
-        self._place = files.require_replaceable(folder, "a run", is_run)
+        self._destination = files.require_replaceable(folder, "a run", is_run)
         self.folder = None
         self._overwrite = overwrite
         self._lock = contextlib.ExitStack()
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
-            stack.enter_context(files.locked(self._place))
-            if is_run(self._place) and not self._overwrite:
+            stack.enter_context(files.locked(self._destination))
+            if is_run(self._destination) and not self._overwrite:
                 raise FileExistsError(
-                    f"{self._place} already holds a run; choose another place, or replace it "
+                    f"{self._destination} already holds a run; choose another place, or replace it "
                     "with --overwrite (overwrite=True)"
                 )
-            self.folder = files.make_successor(self._place)
+            self.folder = files.make_successor(self._destination)
             self._lock = stack.pop_all()
         return self
 
     def __exit__(self, *_):
         with self._lock:
-            if self.folder != self._place:
+            if self.folder != self._destination:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
     def publish(self):
-        """Moves the run to its place, if it is complete, and removes the run that was there."""
-        if self.folder != self._place and is_run(self.folder):
-            files.move_into_place(self.folder, self._place)
-            self.folder = self._place
+        """Moves the run to its destination, if it is complete, and removes the run it replaces."""
+        if self.folder != self._destination and is_run(self.folder):
+            files.move_into_place(self.folder, self._destination)
+            self.folder = self._destination

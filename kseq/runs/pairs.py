@@ -1,4 +1,4 @@
-"""The pairs that a run is measured with: its own test split, or files that are named."""
+"""The pairs that a run is measured with: its own test split, or given files."""
 
 from kseq.corpora.corpus import describe_features, open_pairs, reopen_corpus
 from kseq.errors import SettingError
@@ -20,8 +20,8 @@ def open_test_pairs(run, test=None, swap=False):
 
     Raises:
         FileNotFoundError: The run or a file is missing.
-        ValueError: The run is damaged or does not know its corpus, or the pairs cannot be read
-            or do not fit the run.
+        ValueError: The run is damaged or has no record of its corpus, or the pairs cannot be
+            read or do not fit the run.
     """
     _, config, record = read_run(run)
     alignments = None
@@ -34,7 +34,7 @@ def open_test_pairs(run, test=None, swap=False):
     else:
         if record.corpus is None:
             raise SettingError(
-                "{test} must name files of pairs: {0} does not know the files of its corpus", run
+                "{test} must name files of pairs: {0} has no record of the files of its corpus", run
             )
         corpus = reopen_corpus(record.corpus)
         pairs = corpus.test

@@ -1,4 +1,4 @@
-"""The record of a run: what it was trained on, and what must be known to use its model."""
+"""The record of a run: what it was trained on, and what is needed to use its model."""
 
 import dataclasses
 import json
@@ -17,20 +17,20 @@ class RunRecord(Section):
 
     Args:
         kseq: Version of kseq that trained the model.
-        corpus: Arguments of `reopen_corpus`, which opens the corpus again; None where the files
-            of the corpus are not known.
+        corpus: Argument of `reopen_corpus`, which opens the corpus again; None if the files of the
+            corpus are unknown.
         train: Fields of the `Survey` of the training split.
         valid: Fields of the `Survey` of the validation split.
         length_ratio: Target tokens per source token in the training split.
         parameters: Number of the model's parameters.
-        checksums: CRC-32 of the vocabularies, or of the files in their place, by file name.
+        checksums: CRC-32 of the vocabularies, or of the files that replace them, by file name.
         averaged: Numbers of the epochs whose weights were averaged.
-        unknown: Fields that this version of kseq does not know, from a newer one. They are kept
-            when the record is written again.
+        unknown: Fields from a newer version of kseq. They are kept when the record is written
+            again.
 
     Raises:
-        ValueError: A field has a value that it cannot have.
-        TypeError: A field has another type.
+        ValueError: A field has an invalid value.
+        TypeError: A field has the wrong type.
     """
 
     kseq: str = ""
@@ -87,7 +87,7 @@ class RunRecord(Section):
         files.write_text(path, json.dumps(self.to_dict(), indent=2) + "\n")
 
     def to_dict(self):
-        """Returns the fields as they are written; those that were never set are left out."""
+        """Returns the fields as they are written, without those that are not set."""
         values = dataclasses.asdict(self)
         unknown = values.pop("unknown")
         optional = ("train", "valid", "checksums", "averaged")

@@ -1,4 +1,4 @@
-"""The weights of a run: reading them, and writing them as a whole or not at all."""
+"""The weights of a run: reading them, and writing them atomically."""
 
 import pathlib
 import shutil
@@ -28,7 +28,7 @@ def load_model(run, precision="float32"):
 
     Raises:
         FileNotFoundError: The directory is missing.
-        ValueError: It is not a run, or damaged; or there is no such precision.
+        ValueError: It is not a run, or it is damaged; or the precision is unknown.
     """
     if precision not in PRECISIONS:
         raise ValueError(
@@ -51,7 +51,7 @@ def load_model(run, precision="float32"):
 
 
 def load_weights(model, path):
-    """Reads a file of `save_weights` into a model.
+    """Loads a file that `save_weights` wrote into a model.
 
     Raises:
         ValueError: The file does not fit the model, or is damaged.
@@ -66,7 +66,7 @@ def load_weights(model, path):
 
 
 def save_weights(model, path):
-    """Writes the weights to a temporary file, and then copies that to its place.
+    """Writes the weights to a temporary file, and copies it to `path`.
 
     The HDF5 library crashes the process when a disk is full; a copy raises an error.
     """
@@ -79,7 +79,7 @@ def save_weights(model, path):
 
 
 def without_optimizer(model):
-    """Returns a model of the same layers that has no optimizer.
+    """Returns a model of the same layers without an optimizer.
 
     The state of the optimizer would make up two thirds of a file of weights.
     """

@@ -1,1 +1,1 @@
-"""Strings to tokens to numbers and back, without loss."""
+"""From strings to tokens to ids and back, without loss."""

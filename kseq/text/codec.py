@@ -45,16 +45,16 @@ class TextCodec(tf.Module):
 
     Args:
         description: The vocabulary: tokens in the order of their ids, beginning with the special
-            tokens. For subwords a SentencePiece model, bytes, which brings its own.
+            tokens. For subwords a SentencePiece model, bytes, which contains its vocabulary.
         tokenizer: `"word"`, `"character"` or `"subword"`.
-        case: What becomes of capitals: `"keep"`, `"lower"` or `"mark"`.
-        sampling: How subwords are drawn: see `SubwordTokenizer`.
+        case: How capitals are handled: `"keep"`, `"lower"` or `"mark"`.
+        sampling: How subwords are sampled: see `SubwordTokenizer`.
 
     Attributes:
         side: `TextSide`.
         tokenizer: The name of the tokenizer.
         vocabulary: Tokens in the order of their ids.
-        description: As it was given.
+        description: The argument `description`.
 
     Raises:
         ValueError: The vocabulary does not begin with the special tokens, or repeats one; or the
@@ -88,12 +88,12 @@ class TextCodec(tf.Module):
 
     @property
     def file_names(self):
-        """Names of the file that `save` writes, for a source and for a target."""
+        """Name of the file that `save` writes: for a source, and for a target."""
         return SUBWORDS if self.tokenizer == "subword" else VOCABULARIES
 
     @property
     def reading(self):
-        """How text is split: two codecs of the same reading find the same tokens."""
+        """How text is split: codecs with the same reading split a text into the same tokens."""
         return self.tokenizer, self._case
 
     @property
@@ -102,13 +102,13 @@ class TextCodec(tf.Module):
         return self.size > len(SPECIAL_TOKENS)
 
     def sampler(self, sampling):
-        """Returns a codec that draws the subwords of every sentence at random.
+        """Returns a codec that samples the subwords of every sentence.
 
         Args:
-            sampling: How subwords are drawn: see `SubwordTokenizer`.
+            sampling: How subwords are sampled: see `SubwordTokenizer`.
 
         Returns:
-            A `TextCodec`; None if nothing is drawn, because `sampling` is 0 or tokens are no
+            A `TextCodec`; None if there is nothing to sample: `sampling` is 0, or tokens are not
             subwords.
         """
         if not sampling or self.tokenizer != "subword":
@@ -121,7 +121,7 @@ class TextCodec(tf.Module):
         return self.side.vocabulary_size
 
     def normalize(self, texts):
-        """Returns strings `[N]` as this codec reads them."""
+        """Returns strings `[N]`, normalised as this codec reads them."""
         return normalize(texts, lowercase=self._case == "lower")
 
     def tokenize(self, texts):
@@ -144,7 +144,7 @@ class TextCodec(tf.Module):
 
     @functools.cached_property
     def _tokenize_compiled(self):
-        # For one sentence several times as fast.
+        # Several times as fast for a single sentence.
         return _compile(self.tokenize, tf.TensorSpec([None], tf.string))
 
     @functools.cached_property
@@ -156,7 +156,7 @@ class TextCodec(tf.Module):
         return tf.gather(self._tokens, ids)
 
     def decode(self, ids):
-        """Returns the strings `[N]` that ids `[N, T]` stand for, special tokens left out.
+        """Returns the strings `[N]` that ids `[N, T]` represent, without special tokens.
 
         UNK stays visible as `<unk>`.
         """
@@ -168,14 +168,14 @@ class TextCodec(tf.Module):
         return self._tokenizer.detokenize(tf.ragged.boolean_mask(tokens, is_text))
 
     def check(self, sentence, side):
-        """Returns a sentence as it is.
+        """Checks the type of a sentence, and returns it unchanged.
 
         Args:
-            sentence: What may be one.
+            sentence: Any object.
             side: `"source"` or `"target"`, for messages.
 
         Raises:
-            TypeError: It is no string.
+            TypeError: It is not a string.
         """
         if not isinstance(sentence, str):
             raise TypeError(f"expected sentences as strings; received {reprlib.repr(sentence)}")
@@ -191,12 +191,12 @@ class TextCodec(tf.Module):
         return self._with_end_compiled(tokens)
 
     def displayed_tokens(self, tokens):
-        """Returns tokens, ragged `[N, (T)]`, as a person sees them, as N lists with END."""
+        """Returns tokens, ragged `[N, (T)]`, in their displayed form: N lists, END included."""
         displayed = to_str(tokens.with_flat_values(strip_marks(tokens.flat_values)))
         return [[*row, SPECIAL_TOKENS[END]] for row in displayed]
 
     def token_matrix(self, tokens, rows):
-        """Returns rows `[B]` of tokens, ragged `[N, (T)]`, padded with empty ones: `[B, T]`."""
+        """Returns rows `[B]` of tokens, ragged `[N, (T)]`, padded with empty tokens: `[B, T]`."""
         return tf.gather(tokens, rows).to_tensor("")
 
     def predicted_values(self, logits):
@@ -210,12 +210,12 @@ class TextCodec(tf.Module):
         yet: a reading whose tokens are all in the vocabulary is preferred.
 
         Raises:
-            ValueError: The vocabulary does not have all tokens.
+            ValueError: A token is not in the vocabulary.
         """
         alone, followed = self.tokenize([text, text + _CONTINUATION]).to_list()
         readings = [alone]
         if followed and followed[-1].decode() == _CONTINUATION:
-            # To a character tokenizer, a space at the end is a token.
+            # For a character tokenizer, a space at the end is a token.
             readings.insert(0 if text[-1:].isspace() else 1, followed[:-1])
         for reading in readings:
             ids = self._ids.lookup(tf.constant(reading, tf.string)).numpy().tolist()
@@ -231,7 +231,7 @@ class TextCodec(tf.Module):
         """Returns the ids of the tokens that a person would type as `token`, a list.
 
         Raises:
-            ValueError: There is none.
+            ValueError: There is no such token.
         """
         if token in SPECIAL_TOKENS and token != SPECIAL_TOKENS[UNK]:
             raise ValueError(f"{token} is not a token that a model writes as text")
@@ -254,5 +254,5 @@ class TextCodec(tf.Module):
 
 def _compile(function, spec):
     compiled = tf.function(function, input_signature=[spec], autograph=False)
-    # As an attribute it would be a part of every SavedModel, and it could not be copied.
+    # As an attribute, a tf.function would be part of every SavedModel, and could not be copied.
     return lambda argument: compiled(argument)

@@ -1,4 +1,4 @@
-"""Tokens as a person sees them: without joiners, a space as a space."""
+"""Tokens in their displayed form: without joiners, a space as a space."""
 
 import tensorflow as tf
 
@@ -9,7 +9,7 @@ _DISPLAYED_MARKS = {JOINER: "", SPACE: " ", CAPITAL: "↑", CAPITALS: "⇑", LOW
 
 
 def strip_marks(tokens):
-    """Returns tokens, a string tensor of any shape, as a person sees them."""
+    """Returns tokens, a string tensor of any shape, in their displayed form."""
     for mark, replacement in _DISPLAYED_MARKS.items():
         tokens = tf.strings.regex_replace(tokens, mark, replacement)
     return tokens

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-# Characters that NFKC replaces by others, so that they are in no normalised text.
+# Normalised text never contains these characters: NFKC replaces them by others.
 CAPITAL = "￪"  # the next letter is a capital
 CAPITALS = "＾"  # all letters up to the end of the word, or up to LOWER, are capitals
 LOWER = "￬"
@@ -17,7 +17,7 @@ _BEFORE_WORD = rf"(^|[^\p{{L}}\p{{M}}\p{{N}}])([{CAPITAL}{CAPITALS}])"
 
 
 def mark_case(texts):
-    """Replaces capitals by a mark and a lower-case letter; a mark before a word is a word itself.
+    """Replaces capitals by marks and lower-case letters; a mark before a word is a separate word.
 
     `The NATO` is `￪ the ＾ nato`, and `McDonald` is `￪ mc￪donald`.
 
@@ -48,7 +48,7 @@ def _change_marked(texts, change):
     characters = tf.strings.unicode_split(texts, "UTF-8")
     flat, starts = characters.flat_values, characters.row_starts()
     begins_row = tf.scatter_nd(starts[:, None], tf.ones_like(starts), [tf.size(flat) + 1])[:-1] > 0
-    # A run is a character that is no letter, such as a mark, and the letters after it.
+    # A run is a character that is not a letter, such as a mark, and the letters after it.
     begins_run = begins_row | tf.strings.regex_full_match(flat, r"[^\p{L}\p{M}]")
     first = tf.gather(flat, tf.where(begins_run)[:, 0])
     run = tf.cumsum(tf.cast(begins_run, tf.int32)) - 1

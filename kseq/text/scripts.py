@@ -46,7 +46,7 @@ def shorten(text, width):
 def reads_right_to_left(tokens):
     """Returns whether a sentence, given as tokens, is read from right to left.
 
-    The majority of its letters decides, not the first letter as in rule P2 of UAX #9, because an
+    The majority of the letters decides, not the first letter as in rule P2 of UAX #9, because an
     Arabic sentence can begin with a Latin name.
     """
     text = "".join(token for token in tokens if token not in SPECIAL_TOKENS)
@@ -54,7 +54,7 @@ def reads_right_to_left(tokens):
 
 
 def label(token, width, right_to_left=False):
-    """Returns the label of a token at an axis.
+    """Returns the axis label of a token.
 
     Args:
         token: The token.

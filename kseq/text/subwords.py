@@ -66,7 +66,7 @@ def _as_bytes(sentence):
 def _run_trainer(sentences, size, algorithm, marks_case):
     """Runs SentencePiece; returns its model, which is smaller than `size` if the data are few.
 
-    The model does not depend on where it was trained: the path of the rules is removed.
+    The path of the rules is removed, so the model does not depend on where it was trained.
     """
     import sentencepiece
     from sentencepiece import sentencepiece_model_pb2
@@ -98,20 +98,20 @@ def _run_trainer(sentences, size, algorithm, marks_case):
     return proto
 
 
-def _check_size(size, largest):
-    """Checks that the data had as many subwords as were asked for."""
-    if largest < LEAST_SUBWORDS <= size:
+def _check_size(size, available):
+    """Checks that the data have as many different subwords as requested."""
+    if available < LEAST_SUBWORDS <= size:
         raise SettingError(
             "the training split has fewer than {0} different subwords; it needs more pairs, "
             "{subword_algorithm}=bpe, or word or character as {source_tokenizer} and "
             "{target_tokenizer}",
             LEAST_SUBWORDS,
         )
-    if largest < size:
+    if available < size:
         raise SettingError(
             "the training split has fewer than {0:,} different subwords; set "
             "{subword_vocabulary_size} to at most {1}",
-            *(size, largest),
+            *(size, available),
         )
 
 
@@ -119,7 +119,7 @@ class SubwordTokenizer(tf.Module):
     """A tokenizer that splits text into the subwords of a SentencePiece model; `▁` begins a word.
 
     Args:
-        model: Model of `train_subwords`, bytes.
+        model: Result of `train_subwords`, bytes.
         marks_case: Whether capitals become lower-case letters after a mark.
         sampling: 0 for the best segmentation. Otherwise every call samples a segmentation,
             without a seed: for a unigram model the exponent of its probability (Kudo 2018, arXiv

@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from kseq.text.letter_case import mark_case, restore_case
 
-# Characters that NFKC replaces by others, so that they are in no normalised text. They mark what
-# would otherwise be lost: where the text has spaces.
+# Normalised text never contains these characters: NFKC replaces them by others. They preserve
+# where the text has spaces, which would otherwise be lost.
 JOINER = "￭"  # there is no space on this side of the token
 SPACE = "＿"  # a space next to a script that is written without spaces
 
@@ -25,7 +25,7 @@ _SPLITTING = (
     (r"(\.{2,}|[^\p{L}\p{M}\p{N}\x{200C}\x{200D}\s￭￮＿＇＂]\p{M}*)", r" ￭\1￭ "),
     ("＇", "'"),
     ("＂", "’"),
-    # A joiner next to a space, to the end of the text or to an unspaced character means nothing.
+    # A joiner next to a space, the end of the text or an unspaced character has no meaning.
     (r"＿\s*￭", "＿ "),
     (r"￭\s*＿", " ＿"),
     (r"￮\s*￭", "￮ "),

@@ -35,7 +35,7 @@ class Vectors:
     missing: list
 
     def describe(self):
-        """Returns a line of text: how many tokens have a vector, and the first ones without."""
+        """Returns a line of text: how many tokens have a vector, and the first ones that have none."""
         count = np.count_nonzero(self.found)
         text = f"vectors for {count:,} of {count + len(self.missing):,} tokens"
         if not self.missing:
@@ -45,16 +45,16 @@ class Vectors:
 
 
 def load_vectors(path, vocabulary, width):
-    """Reads the vectors of the words in a vocabulary, and skips those of other words.
+    """Reads the vectors of the words in a vocabulary, and skips all others.
 
-    Each token is looked up in several spellings, and the first one that is in the file counts: as
-    it is, without joiners (`l'￭` as `l'`), in lower case, in lower case without joiners. If a word
-    is in the file twice, the first line counts.
+    Each token is looked up in several spellings, and the first one in the file is used: unchanged,
+    without joiners (`l'￭` as `l'`), in lower case, in lower case without joiners. If a word occurs
+    twice in the file, the first line is used.
 
     Args:
         path: Text file, plain, `.gz` or `.zip`: on each line a word and `width` numbers,
             separated by spaces. A word can contain spaces, as some of GloVe's do. The first line
-            can be "count width", as word2vec and fastText write it.
+            can be "count width", as in word2vec and fastText.
         vocabulary: Tokens in the order of their ids.
         width: Numbers per vector E, the setting `embedding_dim`.
 
@@ -62,9 +62,9 @@ def load_vectors(path, vocabulary, width):
         `Vectors`.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The vectors have another width, none is of a word in the vocabulary, or the
-            file is damaged.
+        FileNotFoundError: The file is missing.
+        ValueError: The vectors have another width, no word is in the vocabulary, or the file is
+            damaged.
     """
     tokens_by_word = _spellings(vocabulary)
     matrix = np.zeros((len(vocabulary), width), np.float32)
@@ -84,7 +84,7 @@ def load_vectors(path, vocabulary, width):
     if not found.any():
         raise ValueError(
             f"{path}: expected vectors of words in the vocabulary; received none for its "
-            f"{len(missing):,} tokens, such as {', '.join(missing[:3])}; take vectors of the "
+            f"{len(missing):,} tokens, such as {', '.join(missing[:3])}; use vectors of the "
             "same language"
         )
     return Vectors(matrix, found, missing)
@@ -103,7 +103,7 @@ def _spellings(vocabulary):
 
 
 def _read_entries(path, width, words):
-    """Yields the place of each entry for one of the words, the word, and its columns of numbers."""
+    """Yields the file and line, the word and the columns of numbers of each entry for `words`."""
     # Splitting takes time, so only a line that begins like one of the words is split.
     openings = {word.partition(" ")[0] for word in words}
     is_checked = False

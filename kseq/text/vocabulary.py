@@ -20,14 +20,14 @@ def check_vocabulary(vocabulary):
     if len(set(vocabulary)) != len(vocabulary):
         counts = collections.Counter(vocabulary)
         twice = next(token for token, count in counts.items() if count > 1)
-        raise ValueError(f"a vocabulary must hold each token once; {twice!r} is there twice")
+        raise ValueError(f"a vocabulary must hold each token once; {twice!r} occurs twice")
 
 
 def load_vocabulary(path):
     """Returns the tokens that `TextCodec.save` wrote to `path`, in the order of their ids.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file is missing.
         ValueError: The file is not a vocabulary.
     """
     try:
