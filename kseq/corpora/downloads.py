@@ -103,7 +103,7 @@ class Part:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def version(self, address):
-        """Returns the server's identifier of the version of these bytes, or None if it is unknown."""
+        """Returns the server's identifier of the version of these bytes; None if unknown."""
         try:
             note = json.loads(self._note.read_text(encoding="utf-8"))
             return note["version"] if note["address"] == address else None

@@ -61,7 +61,7 @@ class PairFiles:
 
     @property
     def arguments(self):
-        """Absolute names, ready for JSON, that open the same files in `PairFiles` and `load_corpus`."""
+        """Absolute names, ready for JSON; `PairFiles` and `load_corpus` open the same files."""
         sides = [[str(path.resolve()) for path in side] for side in zip(*self._groups)]
         return [side[0] if len(side) == 1 else side for side in sides] if sides[1:] else sides[0]
 

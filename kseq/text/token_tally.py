@@ -16,7 +16,7 @@ class TokenTally:
         self._counts = np.zeros(1024, np.int64)
 
     def ids(self, tokens):
-        """Returns the provisional ids of distinct tokens, bytes `[N]`; they follow the special ids."""
+        """Returns the provisional ids, after the special ids, of distinct tokens, bytes `[N]`."""
         table = self._ids
         ids = [table.setdefault(token, len(table)) for token in tokens.tolist()]
         return np.array(ids, np.int32) + len(SPECIAL_TOKENS)

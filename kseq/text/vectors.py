@@ -35,7 +35,7 @@ class Vectors:
     missing: list
 
     def describe(self):
-        """Returns a line of text: how many tokens have a vector, and the first ones that have none."""
+        """Returns a line of text: how many tokens have a vector, and some that have none."""
         count = np.count_nonzero(self.found)
         text = f"vectors for {count:,} of {count + len(self.missing):,} tokens"
         if not self.missing:
