@@ -1,6 +1,6 @@
-# make demo: train on the embedded English-French corpus and look at what was learnt
-# make test: all tests but the slow ones; make test-quick: unit tests only
-# make test-all: all tests; run it once after a change of a kernel or of the export
+# make demo: train on the embedded English-French corpus, evaluate, translate, plot, export
+# make test: all tests except the slow ones; make test-quick: unit tests only
+# make test-all: all tests; run it after changing a kernel or the export
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -24,7 +24,8 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Made again when the requirements change; the mark is set last, so half an installation is redone.
+# Recreated when the requirements change. The file is touched last, so an interrupted installation
+# starts again.
 .venv/ready: requirements.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt

@@ -1,10 +1,10 @@
-"""Every kind of attention on the embedded corpora: the same sizes, steps and search.
+"""Every kind of attention on the embedded corpora, with the same sizes, steps and search.
 
 Usage: python benchmarks/attention_kinds.py [--out FOLDER] [--corpora NAME ...] [--kinds NAME ...]
 
 Each model is trained for all epochs with the settings of its corpus, except for the attention, and
-decodes with greedy search. Then the training steps of all kinds are timed in turn. FOLDER gets
-results.json, table.md and lengths.png. Runs and figures that are already there are reused.
+decodes with greedy search. Then the training steps of all kinds are timed in turn. The results are
+written to FOLDER: results.json, table.md and lengths.png. Existing runs and metrics are reused.
 """
 
 import argparse
@@ -33,10 +33,10 @@ KINDS = {
     "luong_concat": {"attention": "luong_concat"},
     "local_m": {"attention": "local_m"},
     "local_p": {"attention": "local_p"},
-    # With two layers per side; it does not learn at the learning rate of the others.
+    # Two layers per side; it does not learn at the learning rate of the others.
     "transformer": {"architecture": "transformer", "encoder_layers": 2, "decoder_layers": 2},
 }
-TRANSFORMER_LEARNING_RATE = 0.5  # relative to that of the corpus
+TRANSFORMER_LEARNING_RATE = 0.5  # relative to the learning rate of the corpus
 SHARES = (0.0, 1 / 3, 2 / 3, 0.9, 1.0)  # of the test sentences, shortest first
 SHARE_NAMES = ("shortest third", "middle third", "long", "longest tenth")
 ROUNDS = 15
@@ -75,18 +75,18 @@ def make_config(corpus, kind):
 
 
 def evaluate_kind(corpus, kind, out):
-    """Evaluates a kind on the test split; trains the model unless its figures are there."""
+    """Evaluates a kind on the test split, after training the model; existing metrics are reused."""
     run = out / corpus.name / kind.replace(", ", "-").replace(" ", "-")
-    figures = run / "figures.json"
-    if figures.is_file():
-        return json.loads(figures.read_text())
+    path = run / "figures.json"
+    if path.is_file():
+        return json.loads(path.read_text())
     train(corpus, make_config(corpus, kind), out=run, overwrite=True)
     translator = Translator.load(run)
     alignments = corpus.alignments("test") if corpus.has_alignments("test") else None
     row = translator.evaluate(corpus.test, alignments)
     row["parameters"] = translator.model.count_params()
     row["by length"] = measure_by_length(translator, list(corpus.test))
-    figures.write_text(json.dumps(row, indent=2) + "\n")
+    path.write_text(json.dumps(row, indent=2) + "\n")
     return row
 
 
@@ -136,7 +136,7 @@ def measure_step_times(corpus, kinds):
 
 
 def format_tables(results):
-    """Formats the figures as a Markdown table for each corpus."""
+    """Formats the results as a Markdown table for each corpus."""
     parts = []
     for name, rows in results["corpora"].items():
         groups = next(iter(rows.values()))["by length"]

@@ -39,7 +39,7 @@ def main():
 
 
 def held_out_pairs(translator, files):
-    """The pairs of some files or, without files, of the held-out splits of the run's corpus."""
+    """The pairs of given files or, without files, of the held-out splits of the run's corpus."""
     if files:
         return open_pairs(files)
     corpus = reopen_corpus(translator.record.corpus)
@@ -47,13 +47,13 @@ def held_out_pairs(translator, files):
 
 
 def compare(translator, sources, beam_size, normalisation):
-    """Prints how often beam search does at least as well, and where it does not."""
+    """Prints how often beam search scores at least as high, and where it does not."""
     greedy, beam = (
         translator.translate(sources, beam_size=size, **normalisation) for size in (1, beam_size)
     )
     worse = [pair for pair in zip(greedy, beam) if pair[1].score < pair[0].score - ROUNDING]
     share = 100.0 * (1.0 - len(worse) / len(sources))
-    print(f"{normalisation}: {share:.2f}% as good or better, {len(worse)} worse")
+    print(f"{normalisation}: {share:.2f}% equal or better, {len(worse)} worse")
     for by_greedy, by_beam in worse[:10]:
         print(f"  {by_greedy.source}")
         print(f"    greedy {by_greedy.score:.3f} {by_greedy.text}")

@@ -7,7 +7,7 @@ import collections
 import sys
 
 from kseq import Translator, load_corpus
-from kseq.corpora.corpus import read_lines
+from kseq.corpora.lines import read_lines
 
 
 def main(run):

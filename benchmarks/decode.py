@@ -6,8 +6,7 @@ Usage: python benchmarks/decode.py RUN [--test FILE [FILE]] [--sentences N] [--r
 Measures greedy search and beam 5, with all sentences at once and one by one, in process and with
 the SavedModel that `kseq export` writes. The baseline is the loop of tutorials: a compiled step
 called from Python until all sentences have ended. `--threads` limits the threads of an operation;
-for sentences one by one, 1 is best. Every variant has translated all sentences once before it is
-measured.
+for single sentences, 1 is best. Every variant translates all sentences once before it is measured.
 """
 
 import argparse
@@ -81,10 +80,10 @@ def main():
             "",
             *(
                 format_table(
-                    {name: [each[place] for each in latencies[name]] for name in variants}, unit
+                    {name: [pair[column] for pair in latencies[name]] for name in variants}, unit
                 )
                 + "\n"
-                for place, unit in enumerate(["ms, median", "ms, 99th percentile"])
+                for column, unit in enumerate(["ms, median", "ms, 99th percentile"])
             ),
         ]
     )

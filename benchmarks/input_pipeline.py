@@ -1,11 +1,12 @@
-"""Batches per second of the input pipeline, without and with a model, and their padding.
+"""Batches per second of the input pipeline, with and without a model, and their padding.
 
 Usage: python benchmarks/input_pipeline.py --train FILE [FILE ...] [--valid FILE [FILE ...]]
            [--set FIELD=VALUE ...] [--batches N] [--rounds N] [--out FOLDER]
 
 Measures the pipeline from text (tokenised in every epoch, like a large corpus without a cache),
 the pipeline from encoded files, and a model that trains on the latter. They take turns for several
-rounds. Padding is counted over one epoch of text. FOLDER gets results.json and table.md.
+rounds. Padding is counted over one epoch of text. The results are written to FOLDER: results.json and
+table.md.
 """
 
 import argparse
@@ -49,7 +50,7 @@ def main():
 
 
 def measure_pipelines(corpus, config, batches, rounds):
-    """Batches per second of all three variants, one figure per round; and shares of padding."""
+    """Batches per second of all three variants, one number per round; and shares of padding."""
     from kseq.models.factory import build_seq2seq, computing_in
     from kseq.pipeline import encoded
     from kseq.pipeline.batching import training_pipeline
@@ -103,7 +104,7 @@ def measure_padding(dataset):
 
 
 def measure_rate(dataset, use, batches):
-    """Batches per second, without the first ten, in which shapes are traced and buffers filled."""
+    """Batches per second after the first ten, in which shapes are traced and buffers filled."""
     stream = iter(dataset.repeat())
     for batch in itertools.islice(stream, 10):
         use(batch)

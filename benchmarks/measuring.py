@@ -1,4 +1,4 @@
-"""How benchmarks measure: variants in turn, several rounds, medians and ranges; the machine."""
+"""Helpers of the benchmarks: measurements in turn, tables, results, commands, the machine."""
 
 import json
 import os
@@ -13,38 +13,38 @@ import time
 def measure_in_turn(measurements, rounds):
     """Takes each measurement once per round.
 
-    If the machine is slow for a while, this affects all of them.
+    If the machine is slow for a while, all of them are affected.
 
     Args:
-        measurements: Functions without arguments by name; each returns a figure.
+        measurements: Functions without arguments by name; each returns a value.
         rounds: Number of rounds.
 
     Returns:
-        A list of figures for each name.
+        A list of values for each name.
     """
-    figures = {name: [] for name in measurements}
+    results = {name: [] for name in measurements}
     for _ in range(rounds):
         for name, measure in measurements.items():
-            figures[name].append(measure())
-    return figures
+            results[name].append(measure())
+    return results
 
 
-def format_table(figures, unit, *, baseline=None, digits=1):
-    """Formats figures as a Markdown table: median, range, and the ratio to a baseline.
+def format_table(results, unit, *, baseline=None, digits=1):
+    """Formats values as a Markdown table: median, range, and the ratio to a baseline.
 
     Args:
-        figures: Lists of figures by name, as `measure_in_turn` returns them.
-        unit: The unit of the figures, for the header of the column.
+        results: Lists of values by name, as `measure_in_turn` returns them.
+        unit: Unit of the values, for the column header.
         baseline: Name of the measurement that the others are divided by, or None.
         digits: Number of decimals.
 
     Returns:
         A string.
     """
-    medians = {name: statistics.median(values) for name, values in figures.items()}
+    medians = {name: statistics.median(values) for name, values in results.items()}
     head = ["", unit, "least to most"] + ([f"times {baseline}"] if baseline else [])
     lines = [table_row(head), table_row(["---"] * len(head))]
-    for name, values in figures.items():
+    for name, values in results.items():
         cells = [name, f"{medians[name]:,.{digits}f}"]
         cells.append(f"{min(values):,.{digits}f} to {max(values):,.{digits}f}")
         if baseline:
@@ -59,12 +59,12 @@ def table_row(cells):
 
 
 def publish(results, text, out=None):
-    """Prints a text under a description of the machine, and can write both to a folder.
+    """Prints a text below a description of the machine, and optionally writes both to a folder.
 
     Args:
-        results: All figures, ready for JSON.
-        text: The figures to show, in Markdown.
-        out: A folder, for results.json and table.md; or None.
+        results: All results, ready for JSON.
+        text: The results to show, in Markdown.
+        out: Folder for results.json and table.md, or None.
     """
     machine = describe_machine()
     description = ", ".join(f"{name} {value}" for name, value in machine.items())
@@ -110,7 +110,7 @@ def _processor_name():
 
 
 def measure_product_rate(dtype, size=2048, products=10):
-    """Floating-point operations per second in large matrix products, the upper limit of layers."""
+    """Floating-point operations per second in large matrix products, the upper bound for layers."""
     import tensorflow as tf
 
     from kseq.kernels.processor import AT_ONCE, cores_are_shared

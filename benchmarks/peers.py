@@ -7,8 +7,8 @@ Training: target tokens per second, not counting padding and the first steps. In
 system runs in a separate process.
 
 Decoding: sentences per second, not counting start-up: two passes differ only in the number of
-sentences, and the difference of their times counts. Each system uses a model that it has trained
-itself for `--epochs` epochs; the greedy loop of TensorFlow's tutorial uses that of kseq.
+sentences, and the difference of their times is used. Each system uses a model that it has trained
+itself for `--epochs` epochs; the greedy loop of TensorFlow's tutorial uses kseq's model.
 
 The data are the words of Multi30k German-English if FOLDER is given (`kseq fetch multi30k
 FOLDER`), otherwise the embedded English-French corpus.
@@ -95,8 +95,8 @@ class Data:
     """Files of tokens separated by spaces, the same for all systems.
 
     Args:
-        folder: The folder with train, valid, test, test-3 (the test sentences three times) and so
-            on, each as `.source` and `.target`; and with the vocabularies without special tokens,
+        folder: Folder with train, valid, test, test-3 (the test sentences three times) and so on,
+            each as `.source` and `.target`; and with the vocabularies without special tokens,
             `source.words` and `target.words`.
         sizes: Sizes of the two vocabularies.
         sentences: Number of test sentences.

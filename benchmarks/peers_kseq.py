@@ -16,7 +16,7 @@ STEPS = 10  # between two lines of output
 
 
 def main():
-    """Runs the verb on the command line."""
+    """Trains or translates, as the command line asks."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("data", type=pathlib.Path)
     parser.add_argument("verb", choices=["train", "translate", "loop"])
@@ -63,7 +63,7 @@ def train(data, run, precision, steps, epochs):
 
 
 def _add_callback(callback):
-    """Adds a callback to every later `fit`, since `kseq.train` does not take any."""
+    """Adds a callback to every later `fit`, because `kseq.train` does not accept callbacks."""
     import keras
 
     fit = keras.Model.fit
@@ -75,7 +75,7 @@ def _add_callback(callback):
 
 
 def translate(data, run, name, beam, precision):
-    """Translates a file and prints how many seconds it took."""
+    """Translates a file and prints the time in seconds."""
     translator = kseq.Translator.load(run, precision=precision)
 
     def translate_texts(texts):

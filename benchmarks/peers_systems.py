@@ -14,7 +14,7 @@ from measuring import run_command
 UNITS, EMBEDDING, DROPOUT, BATCH = 512, 256, 0.2, 128
 LOGGED = 10  # steps between two lines of a log
 SKIPPED = 3  # lines at the start of a log
-LONGER = (3, 11)  # factors by which the longer of two passes has more sentences
+LONGER = (3, 11)  # factors by which the second of two passes has more sentences
 
 PROGRAMS = {"JoeyNMT": "joeynmt", "OpenNMT-tf": "opennmt.bin.main"}
 PACKAGES = {
@@ -55,7 +55,7 @@ class System:
         return statistics.median(rates)
 
     def train(self, epochs):
-        """Trains the model to decode with, unless it is there already."""
+        """Trains the model to decode with, unless it exists."""
         folder = self.folder / f"trained-{epochs}"
         self.trained = folder
         if not (folder / "done").exists():
@@ -85,7 +85,7 @@ class System:
 
 
 class Kseq(System):
-    """kseq; in bfloat16 it trains in mixed precision and decodes with bfloat16 weights."""
+    """kseq; with bfloat16, it trains in mixed precision and decodes with bfloat16 weights."""
 
     def __init__(self, data, work, precision):
         self.name = f"kseq, {precision}"
@@ -131,23 +131,23 @@ class TutorialLoop(Kseq):
 
 
 class _Peer(System):
-    """A system in a virtual environment of its own."""
+    """A system in its own virtual environment."""
 
     @classmethod
     def is_ready(cls, work):
-        """Installs the peer, unless it is there; prints a message if that fails."""
-        place = work / "environments" / cls.name
-        if (place / "done").exists():
+        """Installs the peer unless it is installed; prints a message if that fails."""
+        folder = work / "environments" / cls.name
+        if (folder / "done").exists():
             return True
-        print(f"installing {cls.name} in {place}", flush=True)
-        venv.create(place, with_pip=True, clear=True)
+        print(f"installing {cls.name} in {folder}", flush=True)
+        venv.create(folder, with_pip=True, clear=True)
         commands = [["pip", "install", "--quiet", *packages] for packages in PACKAGES[cls.name]]
         for command in [*commands, [PROGRAMS[cls.name], "--help"]]:
-            program = [place / "bin/python", "-m", *command]
+            program = [folder / "bin/python", "-m", *command]
             if subprocess.run(program, stdout=subprocess.DEVNULL, check=False).returncode:
                 print(f"{cls.name} could not be installed and is skipped", flush=True)
                 return False
-        (place / "done").touch()
+        (folder / "done").touch()
         return True
 
     def python(self):
@@ -186,7 +186,7 @@ class JoeyNMT(_Peer):
         command = [self.python(), "-m", PROGRAMS[self.name], "test", config]
         log = run_command([*command, "--output-path", self.folder / "hypotheses"])
         shutil.move(self.folder / "hypotheses.test", self.trained / "translations")
-        # The log has the time for the validation sentences first.
+        # The time for the validation sentences comes first in the log.
         return float(re.findall(r"Generation took ([\d.]+)", log)[-1])
 
     def _config(self, folder, steps, epochs, test="test", beam=5):

@@ -1,4 +1,4 @@
-"""Cost of training and beam search by length, vocabulary, batch and units; of a corpus by size.
+"""Cost of training and beam search by length, vocabulary, batch and units, and of large corpora.
 
 Usage: python benchmarks/scaling.py [--what NAME ...] [--rounds N] [--out FOLDER]
 
@@ -6,8 +6,8 @@ One quantity grows at a time; the others stay at 128 sentences of 16 tokens on e
 and 8,000 different tokens. In every round, training and search run in separate processes. They
 measure the milliseconds of a training step (median), the milliseconds of a search step for all
 sentences (beam 5, random weights, float32, in as many batches as needed), and the peak memory of
-each process. For a corpus: the seconds until the first batch, the first time and the second time,
-from the cache. FOLDER also gets a plot.
+each process. For a corpus: the seconds until the first batch, on the first start and on the second
+(from the cache). A plot is also written to FOLDER.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def main():
             size: functools.partial(measure_size, what, size, options) for size in GROWING[what]
         }
         results[what] = {
-            size: {name: [figures[name] for figures in rounds] for name in rounds[0]}
+            size: {name: [values[name] for values in rounds] for name in rounds[0]}
             for size, rounds in measure_in_turn(measurements, options.rounds).items()
         }
     publish(results, format_tables(results), options.out)
@@ -65,14 +65,14 @@ def main():
 
 
 def measure_size(what, size, options):
-    """Measures one size in separate processes; returns a dict of numbers."""
+    """Measures one size in separate processes; returns a dict of values."""
     if what == "pairs":
         return _measure_in_process({what: size}, options)
     sizes = {**DEFAULTS, what: size}
     if what == "length":
         sizes["batch"] = LONG_BATCH
     parts = [_measure_in_process({**sizes, "part": part}, options) for part in PARTS]
-    return {name: figure for part in parts for name, figure in part.items()}
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def _measure_in_process(sizes, options):
@@ -130,7 +130,7 @@ def _measure_training(config, sizes):
 
 
 def _measure_search(config, sizes):
-    """Milliseconds of a step of beam search for all sentences, of random ids."""
+    """Milliseconds of a step of beam search for all sentences, which are random ids."""
     import types
 
     import numpy as np
@@ -163,7 +163,7 @@ def _measure_search(config, sizes):
 
 
 def _measure_corpus(pairs):
-    """Seconds until the first batch of a corpus in one file, twice."""
+    """Seconds until the first batch of a corpus in one file, for two starts."""
     import kseq
     from kseq.pipeline.batching import training_pipeline
     from kseq.pipeline.encoded import prepare
@@ -175,7 +175,7 @@ def _measure_corpus(pairs):
             for number in range(pairs):
                 source, target = sentences[number % len(sentences)]
                 file.write(f"{source} {number}\t{target} {number}\n")
-        figures = {}
+        seconds = {}
         for name in ("s, first", "s, again"):
             started = time.perf_counter()
             corpus = kseq.load_corpus(path)
@@ -184,8 +184,8 @@ def _measure_corpus(pairs):
                 prepared.splits[0], prepared.codecs, corpus.config.training, prepared.surveys[0]
             )
             next(iter(pipeline))
-            figures[name] = time.perf_counter() - started
-    return figures
+            seconds[name] = time.perf_counter() - started
+    return seconds
 
 
 PARTS = {"training": _measure_training, "search": _measure_search}
@@ -194,10 +194,10 @@ PARTS = {"training": _measure_training, "search": _measure_search}
 def format_tables(results):
     """Formats medians and ranges as a Markdown table for each quantity that grows."""
     parts = []
-    for what, figures in results.items():
-        names = list(next(iter(figures.values())))
+    for what, by_size in results.items():
+        names = list(next(iter(by_size.values())))
         lines = [table_row([what, *names]), table_row(["---"] * (1 + len(names)))]
-        for size, values in figures.items():
+        for size, values in by_size.items():
             lines.append(table_row([f"{size:,}", *map(_format_cell, values.values())]))
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
@@ -209,16 +209,16 @@ def _format_cell(rounds):
 
 
 def draw(results, path):
-    """Draws a panel for each quantity that grows, with logarithmic axes."""
+    """Draws a panel with logarithmic axes for each quantity that grows."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.4 * len(results), 3.6), layout="constrained")
-    for axes, (what, figures) in zip(
+    for axes, (what, by_size) in zip(
         figure.subplots(1, len(results), squeeze=False)[0], results.items()
     ):
-        for name in next(iter(figures.values())):
-            values = [statistics.median(rounds[name]) for rounds in figures.values()]
-            axes.loglog(list(figures), values, marker="o", label=name)
+        for name in next(iter(by_size.values())):
+            values = [statistics.median(rounds[name]) for rounds in by_size.values()]
+            axes.loglog(list(by_size), values, marker="o", label=name)
         axes.set(xlabel=what)
         axes.grid(alpha=0.3, which="both")
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)

@@ -1,9 +1,9 @@
-"""Start-up time: imports, building a model, its first batch, the first translation of a command.
+"""Start-up time: imports, building a model, its first batch, one sentence with `kseq translate`.
 
 Usage: python benchmarks/start.py RUN [--rounds N] [--out FOLDER]
 
 Each measurement is a separate process. The time of a step is the difference from the process
-without it in the same round. RUN is the run directory of a text model, which translates a sentence.
+without it in the same round. RUN is the run directory of the text model that translates a sentence.
 The model that is built has the default settings and 8,000 different tokens on each side.
 """
 
@@ -60,16 +60,16 @@ def main():
     measurements[TRANSLATION] = functools.partial(
         measure_process, ["-m", "kseq", "translate", options.run], "A sentence.\n"
     )
-    figures = measure_in_turn(measurements, options.rounds)
+    seconds = measure_in_turn(measurements, options.rounds)
     beyond = {
         f"{name}, beyond {before}": [
-            whole - part for whole, part in zip(figures[name], figures[before])
+            longer - shorter for longer, shorter in zip(seconds[name], seconds[before])
         ]
         for name, before in STEPS.items()
     }
-    tables = (format_table(part, "seconds", digits=2) for part in (figures, beyond))
+    tables = (format_table(part, "seconds", digits=2) for part in (seconds, beyond))
     text = "\n\n".join(tables)
-    publish({"seconds": figures, "beyond": beyond}, text, options.out)
+    publish({"seconds": seconds, "beyond": beyond}, text, options.out)
 
 
 def measure_process(arguments, standard_input=""):

@@ -3,7 +3,7 @@
 Usage: python benchmarks/train.py [--data FOLDER] [--kinds NAME ...] [--precisions NAME ...]
            [--set FIELD=VALUE ...] [--steps N] [--rounds N] [--out FOLDER]
 
-Measures Keras' fit with everything that belongs to it: the pipeline from text, dropout, clipping,
+Measures Keras' `fit` with everything that `kseq train` does: the input pipeline, dropout, clipping,
 Adam, metrics. The data are the words of Multi30k German-English if FOLDER is given (`kseq fetch
 multi30k FOLDER`), otherwise the embedded English-French corpus. Padding is not counted. The floor
 is the time that the matrix products of the model would take at the speed of large products on this
@@ -72,23 +72,23 @@ def main():
     measurements = {kind: training.measure_rate for kind, training in trainings.items()}
     for dtype in floors:
         measurements[dtype] = lambda dtype=dtype: measure_product_rate(dtype)
-    figures = measure_in_turn(measurements, options.rounds)
-    floors = {dtype: statistics.median(figures.pop(dtype)) for dtype in floors}
+    rates = measure_in_turn(measurements, options.rounds)
+    floors = {dtype: statistics.median(rates.pop(dtype)) for dtype in floors}
     text = "\n".join(
         [
             f"{corpus.train}: " + ", ".join(options.set or ["settings of the package"]),
             "",
             format_table(
-                figures, "target tokens per second", baseline=next(iter(trainings)), digits=0
+                rates, "target tokens per second", baseline=next(iter(trainings)), digits=0
             ),
             "",
-            *format_floors(trainings, figures, floors),
+            *format_floors(trainings, rates, floors),
         ]
     )
     results = {
         "corpus": str(corpus.train),
         "settings": options.set,
-        "tokens_per_second": figures,
+        "tokens_per_second": rates,
         "product_flops": floors,
     }
     publish(results, text, options.out)
@@ -122,7 +122,7 @@ class Training:
         self.steps = steps
 
     def measure_rate(self):
-        """Target tokens per second, padding not counted."""
+        """Target tokens per second, not counting padding."""
         clock = _make_clock(WARM_UP)
         with keep_freed_memory():
             self.learner.fit(
@@ -140,7 +140,8 @@ class Training:
         for part in ("encoder", "decoder"):
             weights = self.model.get_layer(part).trainable_variables
             weights = [weight for weight in weights if not weight.path.endswith("embeddings")]
-            sizes[part] = sum(math.prod(each.shape) for each in weights if len(each.shape) > 1)
+            shapes = [weight.shape for weight in weights if len(weight.shape) > 1]
+            sizes[part] = sum(map(math.prod, shapes))
         if self.config.model.tie_output:
             embeddings = self.model.get_layer("decoder").get_layer("target_embedding").embeddings
             sizes["decoder"] += math.prod(embeddings.shape)
@@ -168,11 +169,11 @@ def _make_clock(warm_up):
     return Clock()
 
 
-def format_floors(trainings, figures, floors):
+def format_floors(trainings, rates, floors):
     """Formats how close each kind comes to its floor, as lines of Markdown."""
-    rates = ", ".join(f"{rate / 1e9:,.0f} GFLOP/s in {dtype}" for dtype, rate in floors.items())
+    products = ", ".join(f"{rate / 1e9:,.0f} GFLOP/s in {dtype}" for dtype, rate in floors.items())
     lines = [
-        f"Large matrix products: {rates}.",
+        f"Large matrix products: {products}.",
         "",
         table_row(["", "million operations per token", "floor, tokens per second", "reached"]),
         table_row(["---"] * 4),
@@ -181,7 +182,7 @@ def format_floors(trainings, figures, floors):
         is_float32 = training.config.training.precision == "float32"
         operations = training.count_operations()
         floor = floors["float32" if is_float32 else "bfloat16"] / operations
-        share = 100 * statistics.median(figures[kind]) / floor
+        share = 100 * statistics.median(rates[kind]) / floor
         lines.append(table_row([kind, f"{operations / 1e6:.0f}", f"{floor:,.0f}", f"{share:.0f}%"]))
     return lines
 

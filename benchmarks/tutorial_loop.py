@@ -1,6 +1,6 @@
 """Greedy search as in TensorFlow's tutorial on attention: a compiled step called from Python.
 
-The baseline for kseq's search, which is one compiled loop, with the same model.
+With the same model, it is the baseline for kseq's search, which is one compiled loop.
 """
 
 import kseq
@@ -13,7 +13,7 @@ def make_python_loop(translator, batch_size):
 
     Args:
         translator: A `kseq.Translator` for text, with a single model.
-        batch_size: Number of sentences in a batch; they stay in their order.
+        batch_size: Number of sentences in a batch; their order is kept.
 
     Returns:
         A function from a list of texts to a list of translations.

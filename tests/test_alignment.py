@@ -245,7 +245,7 @@ def test_a_reverse_run_must_have_the_opposite_direction_and_the_same_tokenizers(
     for changes in ({"tokenizers": ("character", "word")}, {"settings": ["case=lower"]}):
         with pytest.raises(
             ValueError,
-            match="must split sentences as the run does: expected source_tokenizer=word, "
+            match="must split sentences like the run: expected source_tokenizer=word, "
             "target_tokenizer=word, case=keep; received source_tokenizer=",
         ):
             align(aligner(), PAIRS, reverse_aligner(**changes))
@@ -255,7 +255,7 @@ def test_a_reverse_run_must_have_the_opposite_direction_and_the_same_tokenizers(
         ValueError, match="a method to combine the links of both runs: .*received None"
     ):
         align(aligner(), PAIRS, reverse_aligner(), method=None)
-    with pytest.raises(ValueError, match="reverse_head is a head of the reverse run; received no"):
+    with pytest.raises(ValueError, match="reverse_head is for the reverse run; received no"):
         align(aligner(), PAIRS, reverse_head=(1, 1))
 
 

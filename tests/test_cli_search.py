@@ -288,7 +288,7 @@ def test_options_that_do_not_fit_are_errors(small_run, checkpointed, text, tmp_p
         (["report", small_run, "--out", tmp_path / "page.pdf"], "--out must end in .html"),
         (
             ["report", small_run, "--out", tmp_path / "page.html", "--sentences", -1],
-            "--sentences must be a whole number from 0 on",
+            "--sentences must be a whole number of at least 0",
         ),
         (["heatmap", small_run, "a", "--gold", "0-0", *picture], "--gold requires --target"),
         (

@@ -1,4 +1,4 @@
-"""The quality figures, compared with sacreBLEU and with plain definitions."""
+"""The quality metrics, compared with sacreBLEU and with plain definitions."""
 
 import functools
 import math

@@ -50,8 +50,8 @@ def test_the_behaviour_of_a_sentence_agrees_with_plain_definitions():
         np.testing.assert_allclose(behaviour.entropies, entropies, rtol=1e-6)
         np.testing.assert_allclose(behaviour.coverage, covered, rtol=1e-6)
         assert (behaviour.jumps >= 0).tolist() == advances
-        assert behaviour.never.tolist() == [weight < 0.2 for weight in covered]
-        assert behaviour.twice.tolist() == [weight > 1.8 for weight in covered]
+        assert behaviour.never_attended.tolist() == [weight < 0.2 for weight in covered]
+        assert behaviour.attended_twice.tolist() == [weight > 1.8 for weight in covered]
         assert (behaviour.loss, behaviour.tokens) == (
             -result.log_probability,
             len(result.attention),
@@ -62,7 +62,7 @@ def test_the_row_of_end_is_not_measured():
     attention = [[0.9, 0.1, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     behaviour = Behaviour.of(read_target(attention))
     np.testing.assert_allclose(behaviour.coverage, [0.9, 0.1])
-    assert behaviour.never.tolist() == [False, True] and len(behaviour.entropies) == 2
+    assert behaviour.never_attended.tolist() == [False, True] and len(behaviour.entropies) == 2
 
 
 def test_one_head_can_be_measured_alone():

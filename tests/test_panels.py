@@ -123,7 +123,7 @@ def test_a_picture_holds_at_most_100_panels():
         (FRENCH, {"panels": "heads"}, ValueError,
          "only a Transformer has heads; received panels='heads'"),
         (FRENCH, {"panels": "heads", "head": (1, 1)}, ValueError,
-         r"head=\(1, 1\) draws one head, panels='heads' draws several: give one of them"),
+         r"head=\(1, 1\) draws one head, panels='heads' draws several: use only one of them"),
         (transformer(), {"head": 3}, ValueError, "a head from 1 to 3; received 3"),
         (FRENCH, {"gold": {(4, 0)}}, ValueError,
          "gold link 4-0 is outside the sentence of 4 source and 5 output tokens .*"
@@ -142,7 +142,7 @@ def test_a_picture_holds_at_most_100_panels():
         (3, {}, TypeError, "a Translation or a Prediction, or several; received 3"),
         ([FRENCH, "text"], {}, TypeError,
          "result 2 of 2: expected a Translation or a Prediction; received 'text'"),
-        ([[FRENCH, FRENCH]], {}, TypeError, "result 1 of 1: .*; of n-best results choose one"),
+        ([[FRENCH, FRENCH]], {}, TypeError, "result 1 of 1: .*; choose one of n-best results"),
         ([transformer(), FRENCH], {"panels": "heads"}, ValueError,
          "result 2 of 2: only a Transformer has heads"),
         ([transformer(2, 3), transformer(1, 3)], {"panels": "layers"}, ValueError,

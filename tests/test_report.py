@@ -99,7 +99,7 @@ def test_a_corpus_is_measured_on_its_test_split_with_its_gold(translator, small_
     assert len(data_of(tmp_path / "small.html")["sentences"]) == 10
     figures = attention_report(translator, load_corpus("en-fr"), tmp_path / "page.html")
     assert figures["sentences"] == 1000 and 0 < figures["alignment_error_rate"] < 1
-    with pytest.raises(ValueError, match="a corpus brings its own gold alignments"):
+    with pytest.raises(ValueError, match="a corpus has its own gold alignments"):
         attention_report(translator, small_corpus, tmp_path / "page.html", [])
 
 
@@ -202,7 +202,9 @@ def test_wrong_models_pairs_and_options_are_rejected(translator, transformer, go
         attention_report(translator, pairs, path, head=(1, 1))
     with pytest.raises(ValueError, match="a layer from 1 to 2 and a head from 1 to 2; received"):
         attention_report(transformer, pairs, path, head=(1, 3))
-    with pytest.raises(ValueError, match="sentences must be a whole number from 0 on; received -1"):
+    with pytest.raises(
+        ValueError, match="sentences must be a whole number of at least 0; received -1"
+    ):
         attention_report(translator, pairs, path, sentences=-1)
     with pytest.raises(ValueError, match="gold alignment for each pair; received 59 and more pair"):
         attention_report(translator, pairs, path, gold[:59])

@@ -135,7 +135,7 @@ def normalise(text):
 
 
 def write_date(day, form):
-    """The date, written in a form."""
+    """The date as written in a form."""
     pattern = form.pattern
     if "do" in pattern:
         pattern = pattern.replace("do", f"'{ordinal(day.day, form.language)}'")
@@ -146,7 +146,7 @@ def write_date(day, form):
 
 
 def recase(written):
-    """The text in lower case or, if it is in lower case already, with an initial capital."""
+    """The text in lower case or, if it already is, with an initial capital."""
     lowered = written.lower()
     return lowered if lowered != written else written[:1].upper() + written[1:]
 
@@ -157,26 +157,26 @@ def mask_year(written, day, form):
 
 
 def calendar_years():
-    """14 years in which every day of the year falls on every weekday."""
+    """14 years that cover all combinations of day of the year and weekday, leap years included."""
     return {(isleap(year), date(year, 1, 1).weekday()): year for year in range(2000, 2028)}.values()
 
 
 def ambiguous_texts(forms):
-    """The texts, with masked years, that mean more than one month and day."""
+    """The texts, with masked years, that represent more than one month and day."""
     # In every form the year is the only number with four digits, so it is never ambiguous.
-    meanings = defaultdict(set)
+    dates = defaultdict(set)
     for year in calendar_years():
         first = date(year, 1, 1)
         for day in (first + timedelta(offset) for offset in range(365 + isleap(year))):
             for form in forms:
                 text = mask_year(write_date(day, form), day, form)
-                meanings[text].add((day.month, day.day))
-    return {text for text, days in meanings.items() if len(days) > 1}
+                dates[text].add((day.month, day.day))
+    return {text for text, days in dates.items() if len(days) > 1}
 
 
 def could_swap_day_and_month(written):
     """Whether day and month are numbers before the year, and swapping them gives another date."""
-    # ambiguous_texts cannot see all of these: 03/04 in one language is 4/3, unpadded, in another.
+    # ambiguous_texts does not detect all of these: 03/04 in one language is 4/3, unpadded, in another.
     match = NUMERIC_DAY_AND_MONTH.search(written)
     return bool(match) and match[1] != match[2] and max(int(match[1]), int(match[2])) <= 12
 

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # so that importing this file finds the grammar, too
+sys.path.insert(0, str(HERE))  # so that the grammar is found when this file is imported, too
 
 from frames import FRAMES  # noqa: E402
 from grammar import RANDOM, Word, vowel_initial  # noqa: E402
 
 SEED = 1729
 SIZES = {"train": 20_000, "valid": 1_000, "test": 1_000}
-RAREST = 22  # sentences with words that are rarer than this in the corpus are left out
+RAREST = 22  # sentences with words that occur less often in the corpus are left out
 LONGEST = 16  # tokens in a sentence
 
 ELIDED = ("je", "me", "se", "le", "la", "ne", "de", "que", "ce")
@@ -57,7 +57,7 @@ def elide(words):
 
 
 def contract(words):
-    """Turn "à le" into "au"; the new word has the links of both."""
+    """Turn "à le" into "au"; the new word has the links of both words."""
     spelt = []
     for word in words:
         if spelt and (spelt[-1].text, word.text) in CONTRACTED:
@@ -68,7 +68,7 @@ def contract(words):
 
 
 def spell(words, glued):
-    """Returns the sentence, and for each token the links of the word that it comes from.
+    """Returns the sentence, and for each token the links of its word.
 
     There is no space before a word that starts with one of the characters in `glued`.
     """
@@ -90,7 +90,7 @@ class Sentence(NamedTuple):
     french: str
     sources: list  # the links of each English token
     targets: list  # the links of each French token
-    words: list  # the tokens of both sides, each with the name of its side
+    words: list  # the tokens of both sides, each with its language
 
     def alignment(self):
         """The links as pairs of token indices, in Pharaoh format."""
@@ -113,14 +113,16 @@ def realise(derived):
 def draw(number, seen, counts):
     """Draws new sentences from random frames; `seen` collects their English sides.
 
-    Out of three candidates, the one with the least frequent word is chosen, so that rare forms of
-    verbs and adjectives occur often enough to be learnt; `counts` collects the words.
+    Of three candidates, the one with the least frequent word is chosen, so that rare forms of verbs
+    and adjectives occur often enough to be learnt; `counts` collects the words.
     """
     functions, weights = zip(*FRAMES)
     drawn = []
     while len(drawn) < number:
         candidates = [realise(function()) for function in RANDOM.choices(functions, weights, k=3)]
-        sentence = min(candidates, key=lambda each: min(counts[word] for word in each.words))
+        sentence = min(
+            candidates, key=lambda candidate: min(counts[word] for word in candidate.words)
+        )
         if sentence.english not in seen and len(sentence.sources) <= LONGEST:
             seen.add(sentence.english)
             counts.update(sentence.words)
@@ -148,7 +150,7 @@ def draw_corpus(size):
 
 
 def write_lines(path, lines):
-    """Writes lines with the same line ends on every system."""
+    """Writes lines with the same line endings on every system."""
     path.write_bytes("".join(line + "\n" for line in lines).encode("utf-8"))
 
 

@@ -1,1 +1,1 @@
-"""Results in figures and pictures: alignments, heatmaps, reports, evaluation."""
+"""Results as metrics and pictures: alignments, heatmaps, reports, evaluation."""

@@ -15,22 +15,22 @@ def align(translator, pairs, reverse=None, method=AGREEMENT, head=None, reverse_
 
     Links are read in two directions and combined by `symmetrize`. The forward links connect every
     target token to the source token that it attended to most. The backward links are read in the
-    same way from `reverse`, a model of the other direction. Without one, they connect every source
-    token to the target token that attended to it most, in the same matrix, as in Jalili Sabet et
-    al. 2020 (SimAlign).
+    same way from `reverse`, a model of the opposite direction. Without `reverse`, they are read
+    from the same matrix: they connect every source token to the target token that attended to it
+    most, as in Jalili Sabet et al. 2020 (SimAlign).
 
     The method `agreement` first multiplies the attention of both directions, as Liang et al. 2006
     ("Alignment by Agreement") multiply posteriors, then reads the product in both directions and
     combines the links with grow-diag-final-and. It had the lowest error rate of all methods on
     the embedded corpus. Without `reverse` it is the same as grow-diag-final-and.
 
-    Pairs are read a thousand at a time, so the input may be of any length. A pair with an empty
-    side has an alignment without links.
+    Pairs are read a thousand at a time, so the input may have any length. The alignment of a pair
+    with an empty side has no links.
 
     Args:
         translator: `Translator` with attention that reads and writes text.
         pairs: Iterable of (source, target) sentences.
-        reverse: `Translator` of the other direction, trained on the swapped pairs.
+        reverse: `Translator` of the opposite direction, trained on the swapped pairs.
         method: `"agreement"` or one of `METHODS`; None for the forward links alone.
         head: Layer and head of a Transformer, both from 1; the mean over all by default.
         reverse_head: The same for `reverse`.
@@ -41,14 +41,14 @@ def align(translator, pairs, reverse=None, method=AGREEMENT, head=None, reverse_
         mean of the weights in both directions.
 
     Raises:
-        ValueError: The model has no attention or no such head, or a side is real-valued; the
-            method is unknown; or `reverse` does not split sentences into the same tokens.
+        ValueError: The model has no attention or no such head; a side is real-valued; the method
+            is unknown; or `reverse` does not split sentences into the same tokens.
     """
     check_method(method, (AGREEMENT, *METHODS))
     check_word_attention(translator, head)
     if reverse is None:
         if reverse_head is not None:
-            raise SettingError("{reverse_head} is a head of the reverse run; received no such run")
+            raise SettingError("{reverse_head} is for the reverse run; received no reverse run")
         method = GROW_DIAG_FINAL_AND if method == AGREEMENT else method
         return _align_with_one(translator, head, pairs, method)
     if method is None:
@@ -64,7 +64,7 @@ def align(translator, pairs, reverse=None, method=AGREEMENT, head=None, reverse_
 def hard_alignment(result, head=None, method=None):
     """Links every output token to the source token that it attended to most.
 
-    END on either side has no links. Of equal weights the first one counts.
+    END has no links on either side. Of equal weights, the first is used.
 
     Args:
         result: A `Translation`, whose attention is `[T, S]`.
@@ -83,7 +83,7 @@ def hard_alignment(result, head=None, method=None):
 
 
 def _read_links(weights, method):
-    """Links of attention between words `[T, S]`: the forward ones, or both combined."""
+    """Links read from attention between words `[T, S]`: forward links, or both combined."""
     forward = _strongest_links(weights)
     if method is None:
         return forward
@@ -131,7 +131,7 @@ def _add_weights(links, weights):
 
 
 def _check_reverse(translator, reverse):
-    """Rejects a reverse run whose token positions mean something else."""
+    """Rejects a reverse run whose token positions have another meaning."""
     text, reverse_text = translator.config.text, reverse.config.text
     expected = text.target_tokenizer, text.source_tokenizer, text.case
     received = reverse_text.source_tokenizer, reverse_text.target_tokenizer, reverse_text.case
@@ -141,7 +141,7 @@ def _check_reverse(translator, reverse):
             for source, target, case in (expected, received)
         )
         raise ValueError(
-            f"the reverse run must split sentences as the run does: expected {expected}; "
+            f"the reverse run must split sentences like the run: expected {expected}; "
             f"received {received}"
         )
     vocabularies, reverse_vocabularies = (
@@ -164,5 +164,5 @@ def _check_same_tokens(pair, shape, reverse_shape):
         raise ValueError(
             f"the reverse run splits {pair[0]!r} and {pair[1]!r} into {reverse_shape[1]} and "
             f"{reverse_shape[0]} tokens, the run into {shape[1]} and {shape[0]}; their "
-            "tokenizers do not fit"
+            "tokenizers do not match"
         )

@@ -1,4 +1,4 @@
-"""What a model attends to in given sources: the results that a heatmap draws."""
+"""Results with attention, which a heatmap draws."""
 
 from kseq.errors import SettingError
 
@@ -6,15 +6,15 @@ from kseq.errors import SettingError
 def attend(translator, sources, *, target=None, steps=None, prefix=None, **search):
     """Runs a model on sources and returns results to draw with `kseq.plot_attention`.
 
-    A text model translates the sources, or reads a given target with teacher forcing; a model of
-    real values predicts some steps.
+    A text model translates the sources, or reads a given target with teacher forcing. A model of
+    real values predicts `steps` steps.
 
     Args:
         translator: A `Translator`.
         sources: List of sentences, or of real values `[S, F]`.
         target: Target to read instead of a translation; for a single source.
         steps: Number of steps T to predict, for real-valued targets.
-        prefix: How every translation starts, as in `Translator.translate`.
+        prefix: Start of every translation, as in `Translator.translate`.
         **search: Options of `kseq.BeamSearch`.
 
     Returns:

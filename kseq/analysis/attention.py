@@ -1,10 +1,10 @@
-"""The attention weights of a result: all heads or one, all tokens or words only."""
+"""The attention weights of a result: of all heads or one, between all tokens or words only."""
 
 import numpy as np
 
 
 def attention_of(result, head=None):
-    """Returns the attention of a result, or of one of its heads.
+    """Returns the attention of a result: of one head, or averaged over all heads.
 
     Args:
         result: A `Translation` or a `Prediction`.
@@ -27,7 +27,7 @@ def attention_of(result, head=None):
 
 
 def word_attention(result, head=None):
-    """Returns the attention between words: without END on either side.
+    """Returns the attention between words, without END on either side.
 
     Args:
         result: A `Translation`, whose attention is `[T, S]`.
@@ -71,7 +71,7 @@ def head_index(head, layers, heads):
 
 
 def check_word_attention(translator, head=None):
-    """Checks that a model has attention between words, and the given head if there is one.
+    """Checks that a model has attention between words, and the head that is asked for.
 
     Args:
         translator: A `Translator`.

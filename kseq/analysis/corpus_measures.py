@@ -1,4 +1,4 @@
-"""The measures of attention, added up over the sentences of a corpus."""
+"""Measures of attention, aggregated over the sentences of a corpus."""
 
 import collections
 import dataclasses
@@ -14,7 +14,7 @@ from kseq.analysis.links import GROW_DIAG_FINAL_AND, alignment_error_rate
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sentence:
-    """A pair of a corpus, and what a model attended to while it read the target.
+    """A pair of a corpus, and the attention of a model while it read the target.
 
     Args:
         number: Position in the corpus, from 1.
@@ -32,7 +32,7 @@ class Sentence:
 
 
 class CorpusMeasures:
-    """Measures of all sentences. It keeps pairs and numbers, but no attention matrices.
+    """Measures of all sentences. Pairs and numbers are kept, but no attention matrices.
 
     Args:
         head: Layer and head of a Transformer to measure, both from 1; None for the mean.
@@ -41,8 +41,8 @@ class CorpusMeasures:
         sentences: Every `Sentence` that was measured, without its result.
         left_out: Number of pairs that could not be read.
         words: How often each source word occurs, a `collections.Counter`.
-        never: How often each source word was never attended to.
-        twice: How often each source word was attended to twice.
+        never_attended: How often each source word was never attended to.
+        attended_twice: How often each source word was attended to twice.
     """
 
     def __init__(self, head):
@@ -50,8 +50,8 @@ class CorpusMeasures:
         self.sentences = []
         self.left_out = 0
         self.words = collections.Counter()
-        self.never = collections.Counter()
-        self.twice = collections.Counter()
+        self.never_attended = collections.Counter()
+        self.attended_twice = collections.Counter()
         self._links = []
         self._forward_links = []
         self._heads = collections.defaultdict(lambda: ([], []))
@@ -66,8 +66,8 @@ class CorpusMeasures:
         self.sentences.append(dataclasses.replace(sentence, result=None, behaviour=behaviour))
         words = result.source_tokens[:-1]
         self.words.update(words)
-        self.never.update(itertools.compress(words, behaviour.never))
-        self.twice.update(itertools.compress(words, behaviour.twice))
+        self.never_attended.update(itertools.compress(words, behaviour.never_attended))
+        self.attended_twice.update(itertools.compress(words, behaviour.attended_twice))
         if sentence.gold is not None:
             _check_gold(sentence)
             self._links.append(hard_alignment(result, self.head, GROW_DIAG_FINAL_AND))
@@ -99,27 +99,27 @@ class CorpusMeasures:
         return np.concatenate([behaviour.jumps for behaviour in self.behaviours])
 
     def summarize(self):
-        """Returns the figures of `kseq.attention_report`, a dict."""
+        """Returns the metrics of `kseq.attention_report`, a dict."""
         behaviours = self.behaviours
         word_count = self.words.total()
         token_count = sum(behaviour.tokens for behaviour in behaviours)
         bits = np.concatenate([behaviour.entropies for behaviour in behaviours])
-        figures = {
+        metrics = {
             "sentences": len(self.sentences),
             "left_out": self.left_out,
             "cross_entropy": sum(behaviour.loss for behaviour in behaviours) / token_count,
             "entropy": float(bits.mean()),
-            "never_attended": self.never.total() / word_count,
-            "attended_twice": self.twice.total() / word_count,
+            "never_attended": self.never_attended.total() / word_count,
+            "attended_twice": self.attended_twice.total() / word_count,
             "monotonicity": measures.monotonicity(self.jumps),
         }
         if self._links:
             gold = self._gold()
-            figures["alignment_error_rate"] = alignment_error_rate(self._links, gold)
-            figures["alignment_error_rate_one_side"] = alignment_error_rate(
+            metrics["alignment_error_rate"] = alignment_error_rate(self._links, gold)
+            metrics["alignment_error_rate_one_side"] = alignment_error_rate(
                 self._forward_links, gold
             )
-        return figures
+        return metrics
 
     def summarize_heads(self):
         """Returns layer, head, entropy and alignment error rate (or None) of every head."""

@@ -9,7 +9,7 @@ _LABELS = {
 
 
 def save_curves(rows, path):
-    """Draws the curves of each metric, for training and validation, in a panel.
+    """Draws a panel for each metric, with curves for training and validation.
 
     Args:
         rows: A dict for each epoch with `epoch`, the metrics and their `val_` counterparts.

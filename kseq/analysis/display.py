@@ -54,7 +54,7 @@ def to_html(result, draw=to_png):
 def _make_image(result, draw):
     try:
         png = draw(result)
-    except Exception as error:  # whatever is wrong with the picture, the texts are worth showing
+    except Exception as error:  # the texts are shown even if the picture fails
         return _make_note(f"The attention cannot be drawn: {error}")
     if png is None:
         return _make_note("The model has no attention to draw.")
@@ -72,7 +72,7 @@ def _make_note(text):
 
 
 def _table_rows(result):
-    """Names and texts of the table above the heatmap."""
+    """Yields the name and the text of each row of the table above the heatmap."""
     yield "source", _describe(result.source)
     if isinstance(result, Prediction):
         yield "output", _describe(result.values)
@@ -98,7 +98,7 @@ def _token_fields(result):
 
 
 def _crop(result):
-    """The result as if both texts ended after the first tokens."""
+    """The result, cut after the first tokens of each text."""
     fields = _token_fields(result)
     if all(len(tokens) <= _MOST_TOKENS for tokens in fields.values()):
         return result

@@ -1,4 +1,4 @@
-"""The usual quality figures: BLEU, chrF, error rates and perplexity, or squared errors."""
+"""The usual quality metrics: BLEU, chrF, error rates and perplexity, or squared errors."""
 
 import itertools
 import math
@@ -17,11 +17,11 @@ class LeftOutWarning(UserWarning):
 
 
 def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
-    """Translates sources, or predicts from them, and compares the outputs with references.
+    """Translates sources, or predicts real values, and compares the outputs with references.
 
-    BLEU and chrF compare the outputs with the references as they are; if the run lowercases its
-    text, letter case is ignored. sacreBLEU tokenises for BLEU (13a). Exact match and token error
-    rate compare tokens, after the run's own normalisation of both.
+    BLEU and chrF compare the unchanged outputs and references; if the run lowercases its text,
+    letter case is ignored. sacreBLEU tokenises for BLEU (13a). Exact match and token error rate
+    compare tokens, after the run's own normalisation of both.
 
     Args:
         translator: A `Translator`.
@@ -33,9 +33,9 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
     Returns:
         A dict: `bleu`, `chrf`, `exact_match` and `token_error_rate` in percent, `perplexity`
         per target token, `sentences`, and `signature`, sacreBLEU's description of `bleu`. With
-        gold alignments and attention also `alignment_error_rate` (0 to 1) of the links that
-        `kseq.align` makes. Pairs in which a side has no token, or more than 1,000, are left out
-        and not counted in `sentences`.
+        gold alignments and attention, also `alignment_error_rate` (0 to 1) of the links that
+        `kseq.align` returns. Pairs in which a side has no tokens, or more than 1,000, are left
+        out and not counted in `sentences`.
 
         For real-valued targets: `mean_squared_error` of the free run, which predicts as many
         steps as the reference has; `one_step_error`, where each step is predicted from the true
@@ -66,21 +66,21 @@ def _evaluate_text(translator, pairs, alignments, options):
     forced = translator.score(pairs)
     tokens = sum(len(result.tokens) for result in forced)
     log_probability = sum(result.log_probability for result in forced)
-    figures = {
+    metrics = {
         "bleu": bleu.corpus_score(outputs, [references]).score,
         "chrf": sacrebleu.metrics.CHRF(lowercase=lowercase)
         .corpus_score(outputs, [references])
         .score,
-        **_token_figures(translator.codecs.target, outputs, references),
+        **_token_metrics(translator.codecs.target, outputs, references),
         "perplexity": math.exp(min(-log_probability / tokens, 700.0)),
         "sentences": len(pairs),
         "signature": str(bleu.get_signature()),
     }
     if alignments is not None and translator.has_attention:
-        figures["alignment_error_rate"] = alignment_error_rate(
+        metrics["alignment_error_rate"] = alignment_error_rate(
             [hard_alignment(result, method=GROW_DIAG_FINAL_AND) for result in forced], alignments
         )
-    return figures
+    return metrics
 
 
 def _evaluate_values(translator, pairs):
@@ -95,7 +95,7 @@ def _evaluate_values(translator, pairs):
 
 
 def _mean_squared_error(results, references):
-    """Mean over all steps of all sequences, every step with the same weight."""
+    """Mean over all steps of all sequences; every step has the same weight."""
     errors = [
         np.square(result.values - reference) for result, reference in zip(results, references)
     ]
@@ -144,7 +144,7 @@ def _token_counts(codec, sequences):
     return codec.tokenize([text or "" for text in sequences]).row_lengths().numpy()
 
 
-def _token_figures(codec, outputs, references):
+def _token_metrics(codec, outputs, references):
     """Exact match and token error rate, in percent.
 
     The token error rate is the Levenshtein distance between the tokens of outputs and references,

@@ -1,11 +1,11 @@
-"""Installed fonts that can show a text, searched again for every picture."""
+"""Installed fonts that can show a text; each picture searches for them again."""
 
 import functools
 import warnings
 
 from kseq.text.scripts import graphemes, is_visible
 
-# Tried first, so that there is no need to open hundreds of font files.
+# Tried first, which avoids opening hundreds of font files.
 _WIDE_FONTS = (
     "Noto Sans CJK JP",
     "Noto Sans CJK SC",
@@ -28,8 +28,7 @@ _WIDE_FONTS = (
     "Segoe UI Symbol",
 )
 
-
-# Comes with matplotlib and has a box for every character.
+# Part of matplotlib, with a box for every character.
 _FONT_OF_BOXES = "Last Resort High-Efficiency"
 
 
@@ -40,9 +39,9 @@ class MissingFontWarning(UserWarning):
 def families_for(text):
     """Finds font families that together have all characters of a text.
 
-    The first ones are those that matplotlib is configured to use. Fonts are added for characters
+    The families that matplotlib is configured to use come first. Fonts are added for characters
     that these lack, preferably one font for a letter and its marks. Emoji need a font with
-    monochrome glyphs: matplotlib cannot draw colour fonts.
+    monochrome glyphs, because matplotlib cannot draw colour fonts.
 
     Args:
         text: The text to show.
@@ -92,7 +91,7 @@ def text_width(text, families, size):
 
 
 def _add_fonts(fonts, clusters):
-    """Adds fonts until each set of characters is in one of them; returns the sets in none."""
+    """Adds fonts until one font has each set of characters; returns the sets that no font has."""
     missing = {
         cluster for cluster in clusters if not any(cluster <= glyphs for glyphs in fonts.values())
     }
@@ -107,7 +106,7 @@ def _add_fonts(fonts, clusters):
 
 
 def _list_installed():
-    """Names and files of fonts, likely ones first; fonts installed since the last call too."""
+    """Names and files of fonts, likely ones first, including newly installed ones."""
     from matplotlib import font_manager
 
     listed = {entry.fname for entry in font_manager.fontManager.ttflist}

@@ -24,22 +24,22 @@ def plot_attention(result, axes=None, head=None, **options):
         result: `Translation` or `Prediction`, or a list of several to draw in a grid. Its
             `attention` is `[T, S]`: a row for each output token (END included) or step, a column
             for each source token or step; with a pyramid, a column covers several steps.
-        axes: matplotlib Axes to draw on, one for each panel. By default a new figure, large
-            enough for the sentences, which is in no window and not in pyplot's list of open
-            figures: `axes.figure.savefig(...)` writes it, a notebook shows `axes.figure`.
+        axes: matplotlib Axes to draw on, one for each panel. By default, the Axes of a new figure
+            that is large enough for the sentences. It has no window and is not managed by pyplot:
+            `axes.figure.savefig(...)` writes it, and a notebook shows `axes.figure`.
         head: Layer and head of a Transformer, both from 1; the mean over all by default.
         **options: Further options of `kseq.analysis.heatmap_options.HeatmapOptions`: `panels`
             (one per layer or head), `gold` (an alignment to outline), `low_probability` (output
             words below it are marked), `colormap`.
 
     Returns:
-        The Axes; an array of them for several panels: `[results]`, with a further axis for the
+        The Axes, or an array of them for several panels: `[results]`, with an extra axis for
         layers, or two for layers and heads, if each has a panel.
 
     Raises:
-        TypeError: Something is not a result.
-        ValueError: The model has no attention or no such head, the attention does not have a
-            row and a column for each token, there is no token, or an option is unknown, out of
+        TypeError: A result has the wrong type.
+        ValueError: The model has no attention or no such head; the attention does not have a row
+            and a column for each token; there are no tokens; or an option is unknown, out of
             range, or does not fit the result.
 
     Warns:
@@ -52,7 +52,7 @@ def plot_attention(result, axes=None, head=None, **options):
     families = families_for("\n".join(text for side in sides for text in side.labels))
     grid = Grid(panels, families) if axes is None else None
     axes = grid.axes if grid else _check_axes(axes, panels.shape)
-    # Weights over the steps of a signal, or means over heads, come nowhere near 1.
+    # Weights over the steps of a signal, and means over heads, are far below 1.
     is_sharp = any(panel.is_sharp for panel in panels.flat)
     scale = {"cmap": colormap, "vmin": 0.0, "vmax": 1.0 if is_sharp else _largest_weight(panels)}
     for panel, panel_axes in zip(panels.flat, axes.flat):
@@ -65,7 +65,7 @@ def plot_attention(result, axes=None, head=None, **options):
 
 
 def check_options(**options):
-    """Checks options of `plot_attention` before there is anything to draw.
+    """Checks options of `plot_attention` before anything is drawn.
 
     Raises:
         TypeError: `colormap` is neither a name nor a `Colormap`.
@@ -78,7 +78,7 @@ def save_heatmap(result, path, head=None, **options):
     """Writes the heatmap of one or several results to a picture file, completely or not at all.
 
     In SVG and PDF files, words are text that can be selected and searched. An SVG holds the words
-    as they are, and the viewer shapes them. A PDF holds shaped glyphs with the letters that they
+    themselves, which the viewer shapes. A PDF holds shaped glyphs with the letters that they
     represent: a copied word is complete, but a Devanagari or Thai syllable or an emoji sequence
     may be copied twice.
 
@@ -157,12 +157,12 @@ def _label_axes(axes, rows, columns, families):
 
 
 def _fits_upright(text, families):
-    # Only short tokens fit; a Chinese character that is turned on its side is hard to read.
+    # Only short tokens fit; a rotated Chinese character is hard to read.
     return is_short(text) and text_width(text, families, FONT_SIZE) < 72 * CELL
 
 
 def _make_outline(*rectangle, **properties):
-    """A rectangular frame that is visible on every colour."""
+    """A rectangular frame that is visible on any colour."""
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import Normal, Stroke
 

@@ -8,17 +8,17 @@ CELL = 0.32  # inches
 FONT_SIZE = 9  # points
 _DPI = 120
 _LONGEST_SIGNAL = 8.0  # inches
-_LARGEST = 8000  # pixels per side, so that the picture of a very long text fits into RAM
+_LARGEST = 8000  # pixels per side, so that the picture of a long text fits into RAM
 
 
 class Grid:
-    """A new figure with Axes for the panels, which fits their size.
+    """A new figure, sized to fit its panels, with Axes for each of them.
 
-    Panels of the same sentence share their words: these are written at the left and the top of
-    the group, not at every panel.
+    Panels of the same sentence share their labels, which are shown at the left and the top of the
+    group, not at every panel.
 
     Args:
-        panels: Array of `Panel`; its last axis becomes the columns, if it has more than one axis.
+        panels: Array of `Panel`; if it has several axes, the last one becomes the columns.
         families: Font families of the labels.
 
     Attributes:
@@ -42,7 +42,7 @@ class Grid:
         )
         dpi = min(_DPI, _LARGEST / max(size))
         figure = TextFigure(figsize=size, dpi=dpi, layout="constrained")
-        # The layout does not reserve all the room for the label of a strip next to the heatmap.
+        # The layout reserves too little room for the label of a strip next to the heatmap.
         figure.get_layout_engine().set(w_pad=0.1)
         axes = figure.subplots(
             len(heights), columns, squeeze=False, width_ratios=widths, height_ratios=heights
@@ -52,7 +52,7 @@ class Grid:
         self.axes = axes[: len(cells)].reshape(panels.shape)
 
     def hide_repeated_labels(self):
-        """Hides labels that the panel to the left or above shows too; call it after drawing."""
+        """Hides labels that the panel to the left or above also shows; called after drawing."""
         for axes, (same_rows, same_columns) in zip(self.axes.flat, self._repeats):
             if same_rows:
                 axes.tick_params(labelleft=False)
@@ -61,7 +61,7 @@ class Grid:
 
 
 def _find_repeats(panels, columns):
-    """Whether each panel has the words of the panel to its left, and of the one above it."""
+    """Whether each panel has the labels of the panel to its left, and of the one above it."""
     repeats = np.zeros((len(panels), 2), bool)
     for number, panel in enumerate(panels):
         if number % columns:
@@ -92,7 +92,7 @@ def _margin_size(panel, families):
 
 
 def _choose_columns(sizes):
-    """Number of columns that makes the grid about as wide as it is high."""
+    """Number of columns for which the grid is about as wide as it is high."""
     width, height = sizes.max(axis=0)
     count = len(sizes)
     return min(

@@ -23,9 +23,9 @@ class HeatmapOptions:
         panels: For a Transformer: `"mean"` draws the mean over all layers and heads in one panel,
             `"layers"` one panel per layer, `"heads"` one panel per head.
         gold: Gold alignment to outline: a set of (source, target) token positions from 0, as
-            `corpus.alignments("test")` yields them; for several results one set for each.
-        low_probability: Output words with a smaller probability are marked; 0 marks none. By
-            default 0.5, if the result has the probabilities.
+            `corpus.alignments("test")` yields them; for several results, one set for each.
+        low_probability: Output words with a smaller probability are marked; 0 marks none. The
+            default is 0.5 if the result has probabilities.
         colormap: Name of a matplotlib colormap, or a `Colormap`.
     """
 
@@ -43,11 +43,11 @@ class HeatmapOptions:
             )
         if self.head is not None and self.panels != "mean":
             raise ValueError(
-                f"head={self.head} draws one head, panels={self.panels!r} draws several: give one "
-                "of them"
+                f"head={self.head} draws one head, panels={self.panels!r} draws several: use only "
+                "one of them"
             )
         threshold = self.low_probability
-        # Written so that NaN, for which every comparison is false, is rejected too.
+        # Written so that NaN, for which all comparisons are false, is rejected too.
         if threshold is not None and not (_is_number(threshold) and 0 <= threshold <= 1):
             raise SettingError(
                 "{low_probability} must be a probability from 0 to 1; received {0!r}", threshold

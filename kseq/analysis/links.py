@@ -15,8 +15,8 @@ def symmetrize(forward, backward, method=GROW_DIAG_FINAL_AND):
     `intersection` keeps the links that both directions have, `union` the links of either (Och and
     Ney 2003). `grow-diag-final-and` (Koehn et al. 2003, 2005, "Edinburgh System Description")
     starts from the intersection. It then adds links of the union that are next to a link it
-    already has, also diagonally, if their source word or their target word has no link yet, until
-    there are none left. Last it adds the links of `forward`, then of `backward`, both of whose
+    already has, also diagonally, if their source word or their target word has no link yet. When
+    no such link is left, it adds the links of `forward`, then of `backward`, if both of their
     words still have no link.
 
     Args:
@@ -42,7 +42,7 @@ def symmetrize(forward, backward, method=GROW_DIAG_FINAL_AND):
 
 
 def check_method(method, methods=METHODS):
-    """Checks that a method is None or one of `methods`, and raises a ValueError otherwise."""
+    """Raises ValueError unless a method is None or one of `methods`."""
     if method is not None and method not in methods:
         raise ValueError(f"unknown method {method!r}; expected {', '.join(methods)}")
 

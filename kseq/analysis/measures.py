@@ -1,4 +1,4 @@
-"""Measures of how the attention over a sentence behaves."""
+"""Measures of the attention over a sentence."""
 
 import dataclasses
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from kseq.analysis.attention import attention_of, word_attention
 
-NEVER = 0.2  # coverage below which a source word counts as never attended to
-TWICE = 1.8  # coverage above which a source word counts as attended to twice
+NEVER_ATTENDED = 0.2  # a source word with less coverage counts as never attended to
+ATTENDED_TWICE = 1.8  # a source word with more coverage counts as attended to twice
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Behaviour:
         entropies: Entropy of each output word in bits, `[T - 1]`: see `entropies`.
         coverage: Attention that each source word received, `[S - 1]`: see `coverage`.
         strongest: Position of the source word that each output word attended to most, `[T - 1]`;
-            of equal weights the first one counts.
+            of equal weights, the first is used.
         loss: Cross-entropy of the target in nats, END included.
         tokens: Number of target tokens T, END included.
     """
@@ -50,25 +50,25 @@ class Behaviour:
 
     @property
     def jumps(self):
-        """Source positions between the strongest words of successive output words, `[T - 2]`."""
+        """Differences between the strongest positions of successive output words, `[T - 2]`."""
         return np.diff(self.strongest)
 
     @property
-    def never(self):
-        """Which source words were never attended to, bool `[S - 1]`: coverage below `NEVER`."""
-        return self.coverage < NEVER
+    def never_attended(self):
+        """Which source words were never attended to, bool `[S - 1]`."""
+        return self.coverage < NEVER_ATTENDED
 
     @property
-    def twice(self):
-        """Which source words were attended to twice, bool `[S - 1]`: coverage above `TWICE`."""
-        return self.coverage > TWICE
+    def attended_twice(self):
+        """Which source words were attended to twice, bool `[S - 1]`."""
+        return self.coverage > ATTENDED_TWICE
 
 
 def entropies(attention):
-    """Computes the Shannon entropy of every row: over how many words the attention is spread.
+    """Computes the Shannon entropy of every row: how widely the attention is spread.
 
-    `H = -Σ p log2 p`. With 0 bits it is on one word, with b bits it is spread as evenly as over
-    2^b words. Weights that do not sum to 1, such as those of `local_p`, are normalised.
+    `H = -Σ p log2 p`. With 0 bits, the attention is on one word; b bits correspond to an even
+    spread over 2^b words. Weights that do not sum to 1, as with `local_p`, are normalised.
 
     Args:
         attention: Weights `[T, S]`.
@@ -98,39 +98,42 @@ def coverage(attention):
 def monotonicity(jumps):
     """Computes the share of steps between output words in which the attention does not go back.
 
-    It compares the source positions that successive output words attended to most, the jumps of
-    the alignment model of Vogel et al. 1996. A word-by-word translation has 1.
+    It compares the source positions that successive output words attended to most (the jumps of
+    the alignment model of Vogel et al. 1996). A word-by-word translation has 1.
 
     Args:
         jumps: `Behaviour.jumps` of one sentence, or of several, concatenated.
 
     Returns:
-        The share, or None if there are no steps.
+        The share, or None if there are no jumps.
     """
     jumps = np.asarray(jumps)
     return float((jumps >= 0).mean()) if jumps.size else None
 
 
 def suspicion(behaviours):
-    """Scores how suspicious every sentence is compared with the others, from 0 to 1.
+    """Computes how suspicious every sentence is compared with the others, from 0 to 1.
 
     The score is the mean of three ranks: of the cross-entropy per token, of the share of source
     words that were never attended to, and of the mean entropy of the output words. A rank is 0 if
-    no sentence is better and 1 if no sentence is worse; equal sentences share the mean of their
-    ranks. Ranks are averaged because the three measures have no common unit (Borda 1781; Dwork et
-    al. 2001).
+    no sentence is better and 1 if no sentence is worse; ties share the mean of their ranks. Ranks
+    are averaged because the three measures have no common unit (Borda 1781; Dwork et al. 2001).
 
     Args:
-        behaviours: `Behaviour` of every sentence, N of them.
+        behaviours: `Behaviour` of each of N sentences.
 
     Returns:
         Scores `[N]` and the three ranks `[N, 3]`.
     """
-    quantities = [
-        [behaviour.loss / behaviour.tokens, behaviour.never.mean(), behaviour.entropies.mean()]
+    values = [
+        [
+            behaviour.loss / behaviour.tokens,
+            behaviour.never_attended.mean(),
+            behaviour.entropies.mean(),
+        ]
         for behaviour in behaviours
     ]
-    ranks = np.stack([_rank(column) for column in np.array(quantities).T], axis=1)
+    ranks = np.stack([_rank(column) for column in np.array(values).T], axis=1)
     return ranks.mean(axis=1), ranks
 
 
@@ -190,20 +193,20 @@ class Bin:
     count: int
 
 
-def average_in_bins(keys, sums, counts, most=20):
-    """Averages items in bins of equal width, the narrowest that give at most `most` bins.
+def average_in_bins(keys, sums, counts, maximum_bins=20):
+    """Averages items in bins of equal width, as narrow as `maximum_bins` allows.
 
     Args:
         keys: Integers `[N]`, which determine the bin.
         sums: Sums `[N]` of the items to average.
         counts: Numbers of items `[N]` in each sum.
-        most: Maximum number of bins.
+        maximum_bins: Maximum number of bins.
 
     Returns:
         A list of `Bin` in the order of the keys, without empty bins.
     """
     first = int(keys.min())
-    width = -(-(int(keys.max()) - first + 1) // most)
+    width = -(-(int(keys.max()) - first + 1) // maximum_bins)
     bins = []
     for start in range(first, int(keys.max()) + 1, width):
         inside = (keys >= start) & (keys < start + width)

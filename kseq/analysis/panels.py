@@ -22,10 +22,10 @@ class Panel:
         weights: Attention weights `[T, S]`; with a pyramid, columns span several source steps.
         rows: `Side` of the output.
         columns: `Side` of the source.
-        title: What distinguishes it from the panels next to it; may be empty.
+        title: Layer and head of the panel; may be empty.
         gold: (source, target) positions to outline.
         unlikely: Positions of output tokens to mark.
-        is_sharp: Whether weights can be expected to come near 1.
+        is_sharp: Whether weights near 1 can be expected.
     """
 
     weights: np.ndarray
@@ -47,7 +47,7 @@ class Side:
     Attributes:
         is_text: Whether there are tokens.
         values: The real values.
-        labels: Tokens as an axis shows them; empty for real values.
+        labels: Axis labels of the tokens; empty for real values.
         word_count: Number of tokens without END.
         right_to_left: Whether the tokens are read from right to left.
     """
@@ -73,12 +73,11 @@ def make_panels(results, options):
         options: `HeatmapOptions`.
 
     Returns:
-        An array of `Panel` with an axis for everything that there are several panels of: `[]` for
-        one result, `[results]` for several, with a further axis for `"layers"` and two for
-        `"heads"`.
+        An array of `Panel`: `[]` for one result, `[results]` for several, with an extra axis for
+        `"layers"` and two for `"heads"`.
 
     Raises:
-        TypeError: Something is not a result.
+        TypeError: A result has the wrong type.
         ValueError: There is nothing to draw, or too much, or an option does not fit a result.
     """
     if isinstance(results, Attended):
@@ -135,7 +134,7 @@ def _check_panel_count(grids):
 
 def _make_panels_of_one(result, options, gold):
     if not isinstance(result, Attended):
-        hint = "; of n-best results choose one" if isinstance(result, (list, tuple)) else ""
+        hint = "; choose one of n-best results" if isinstance(result, (list, tuple)) else ""
         raise TypeError(
             f"expected a Translation or a Prediction; received {reprlib.repr(result)}{hint}"
         )
@@ -149,9 +148,9 @@ def _make_panels_of_one(result, options, gold):
     )
     is_sharp = rows.is_text and columns.is_text and result.attention_heads is None
     panels = np.empty(titles.shape, object)
-    for place in np.ndindex(titles.shape):
-        matrix = _check_weights(weights[place], rows, columns)
-        panels[place] = Panel(matrix, rows, columns, titles[place], gold, unlikely, is_sharp)
+    for index in np.ndindex(titles.shape):
+        matrix = _check_weights(weights[index], rows, columns)
+        panels[index] = Panel(matrix, rows, columns, titles[index], gold, unlikely, is_sharp)
     _check_panel_count([panels])
     return panels
 
@@ -211,7 +210,7 @@ def _check_gold(gold, rows, columns):
         if source >= columns.word_count or target >= rows.word_count:
             raise ValueError(
                 f"gold link {source}-{target} is outside the sentence of {columns.word_count} "
-                f"source and {rows.word_count} output tokens (they count from 0, END has no "
+                f"source and {rows.word_count} output tokens (counted from 0; END has no "
                 "links); a gold alignment belongs to its own target: draw what `translator.score` "
                 "returns for the pair"
             )

@@ -1,4 +1,4 @@
-"""A page about the attention of a model over a whole corpus."""
+"""An HTML page about the attention of a model over a whole corpus."""
 
 import dataclasses
 import itertools
@@ -23,29 +23,29 @@ _MOST_WORDS = 10  # in the tables of words never attended to and attended to twi
 def attention_report(translator, data, path, alignments=None, sentences=200, head=None):
     """Writes an HTML page that shows how the attention of a model behaves over a corpus.
 
-    The page is one file that opens from disk and fetches nothing. It shows the alignment error
-    rate if there are gold alignments, entropy by position, coverage, monotonicity, cross-entropy
-    by length, the ten most suspicious sentences, and an interactive heatmap of every sentence it
-    holds, for mouse and keyboard. The page defines every measure, as `kseq.analysis.measures`
-    does. The model reads the targets under teacher forcing.
+    The page is a single file that needs no network. It shows the alignment error rate if there
+    are gold alignments, entropy by position, coverage, monotonicity, cross-entropy by length, the
+    ten most suspicious sentences, and interactive heatmaps of sentences, for mouse and keyboard.
+    The page defines every measure, as `kseq.analysis.measures` does. The model reads the targets
+    under teacher forcing.
 
-    Pairs in which a side has no token, or more than 1,000, are left out; the page counts them.
+    Pairs in which a side has no tokens, or more than 1,000, are left out; the page counts them.
 
     Args:
         translator: `Translator` with attention that reads and writes text.
-        data: A `Corpus`, of which the test split is used, with its gold alignments if they fit the
-            tokens of the run; or (source, target) sentences.
+        data: A `Corpus`, whose test split is used, with its gold alignments if they fit the tokens
+            of the run; or (source, target) sentences.
         path: File to write, completely or not at all.
         alignments: Gold alignments of the sentences, each a set of (source, target) positions.
-        sentences: How many sentences, from the first, the page holds besides the suspicious ones.
+        sentences: Number of sentences, from the first, to show in addition to the suspicious ones.
         head: Layer and head of a Transformer to measure, both from 1; the mean over all by
             default. The page can show every head.
 
     Returns:
-        The figures over the whole corpus, a dict: `sentences`, `left_out`, `cross_entropy` (nats
+        Metrics of the whole corpus, a dict: `sentences`, `left_out`, `cross_entropy` (nats
         per target token), `entropy` (bits), `never_attended` and `attended_twice` (shares of the
-        source words), `monotonicity` (None if no target has two words). With gold alignments also
-        `alignment_error_rate` of the links that `kseq.align` makes with one run, and
+        source words), `monotonicity` (None if no target has two words). With gold alignments,
+        also `alignment_error_rate` of the links that `kseq.align` returns for one run, and
         `alignment_error_rate_one_side` of the links from every output word to its strongest
         source word.
 
@@ -57,15 +57,15 @@ def attention_report(translator, data, path, alignments=None, sentences=200, hea
     check_word_attention(translator, head)
     if isinstance(sentences, bool) or not isinstance(sentences, int) or sentences < 0:
         raise SettingError(
-            "{sentences} must be a whole number from 0 on; received {0!r}", sentences
+            "{sentences} must be a whole number of at least 0; received {0!r}", sentences
         )
     pairs, alignments = _pairs_and_gold(translator, data, alignments)
     totals, page_sentences = _measure(translator, pairs, alignments, sentences, head)
-    figures = totals.summarize()
+    metrics = totals.summarize()
     facts = {
         **_describe_run(translator, data, totals),
         **_summarize_for_page(totals),
-        "figures": figures,
+        "metrics": metrics,
         "suspicious": _rank_suspicious(totals),
     }
     for sentence in totals.sentences:
@@ -76,11 +76,11 @@ def attention_report(translator, data, path, alignments=None, sentences=200, hea
         _describe_sentence(page_sentences[number], head) for number in sorted(page_sentences)
     ]
     write_text(path, render_page(facts))
-    return figures
+    return metrics
 
 
 def _measure(translator, pairs, alignments, count, head):
-    """The measures of all sentences; and the first sentences, with results, by their number."""
+    """The measures of all sentences, and the first `count` sentences with results, by number."""
     totals = CorpusMeasures(head)
     first_sentences = {}
     for sentence in _read_sentences(translator, pairs, alignments):
@@ -97,7 +97,7 @@ def _pairs_and_gold(translator, data, alignments):
     if not isinstance(data, Corpus):
         return _include_blank(data), alignments
     if alignments is not None:
-        raise ValueError("a corpus brings its own gold alignments; give alignments with pairs")
+        raise ValueError("a corpus has its own gold alignments; pass alignments only with pairs")
     text = translator.config.text
     reads_words = {text.source_tokenizer, text.target_tokenizer} == {"word"}
     if reads_words and data.has_alignments("test"):
@@ -119,7 +119,7 @@ def _read_sentences(translator, pairs, alignments):
         if len(chunk_golds) < len(chunk):
             raise ValueError(
                 "expected a gold alignment for each pair; received "
-                f"{number + len(chunk_golds):,} and more pairs than that"
+                f"{number + len(chunk_golds):,} alignments and more pairs"
             )
         fits = _check_lengths(translator, chunk)
         results = iter(translator.score(list(itertools.compress(chunk, fits))))
@@ -149,7 +149,7 @@ def _rank_suspicious(totals):
 
 
 def _describe_run(translator, data, totals):
-    """What the page says about the corpus, the model and the attention that was measured."""
+    """Names of the corpus, the model and the measured attention, for the page."""
     model = translator.config.model
     kind = "Transformer" if model.architecture == "transformer" else model.cell.upper()
     if totals.head is not None:
@@ -178,8 +178,8 @@ def _summarize_for_page(totals):
     """The tables and charts of the page."""
     return {
         "heads": totals.summarize_heads(),
-        "never": _most_frequent(totals.never, totals.words),
-        "twice": _most_frequent(totals.twice, totals.words),
+        "never": _most_frequent(totals.never_attended, totals.words),
+        "twice": _most_frequent(totals.attended_twice, totals.words),
         "entropy_by_position": measures.entropy_by_position(totals.behaviours),
         "loss_by_length": measures.loss_by_length(totals.behaviours),
         "jumps": measures.count_jumps(totals.jumps),
@@ -193,7 +193,7 @@ def _most_frequent(counts, occurrences):
 
 
 def _describe_sentence(sentence, head):
-    """A sentence as the page shows it."""
+    """The data of a sentence for the page."""
     behaviour = measures.Behaviour.of(sentence.result, head)
     source, target = sentence.pair
     return {
@@ -205,8 +205,8 @@ def _describe_sentence(sentence, head):
         "attention": np.asarray(sentence.result.attention),
         "heads": sentence.result.attention_heads,
         "gold": None if sentence.gold is None else sorted(sentence.gold),
-        "never": np.flatnonzero(behaviour.never).tolist(),
-        "twice": np.flatnonzero(behaviour.twice).tolist(),
+        "never": np.flatnonzero(behaviour.never_attended).tolist(),
+        "twice": np.flatnonzero(behaviour.attended_twice).tolist(),
         "loss": behaviour.loss / behaviour.tokens,
         "entropy": float(behaviour.entropies.mean()),
         "monotonicity": measures.monotonicity(behaviour.jumps),

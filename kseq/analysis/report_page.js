@@ -15,7 +15,7 @@ function colour(share) {
   return `rgb(${mixed})`;
 }
 
-// Makes an element with properties and children; text is always text, never markup.
+// Makes an element with properties and children; strings become text, never markup.
 function make(name, properties = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
@@ -33,14 +33,14 @@ const bdi = (text) => make("bdi", { dir: "auto" }, text.trim() || "␣");
 
 const selectedHead = { value: data.head ? data.head.join(" ") : "mean" };
 
-// Returns weights by output row and source column, and the weight that has the brightest colour.
+// Returns weights by output row and source column, and the weight with the brightest colour.
 function unpackAttention(sentence) {
   const [layer, head] = selectedHead.value.split(" ").map(Number);
   const packed = head ? sentence.h[layer - 1][head - 1] : sentence.w;
   const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
   const width = sentence.x.length;
   const rows = sentence.y.map((_, t) => Array.from(bytes.subarray(t * width, (t + 1) * width), (byte) => byte / 255));
-  // The mean over heads comes nowhere near 1.
+  // The mean over heads is far below 1.
   const top = sentence.h && !head ? Math.max(1 / 255, ...rows.flat()) : 1;
   return { rows, top };
 }
@@ -136,7 +136,7 @@ function heatmap(sentence, rows, top, readout) {
   return table;
 }
 
-// Highlights for the selected word what it attended to, or what attended to it.
+// Highlights what the selected word attended to, or what attended to it.
 function makeHighlights(table, sentence, rows, readout) {
   let selected = null;
 

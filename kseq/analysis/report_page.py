@@ -1,4 +1,4 @@
-"""The page of `attention_report`: figures as HTML, attention as data that its script draws."""
+"""The page of `attention_report`: metrics as HTML, attention as data that its script draws."""
 
 import base64
 import hashlib
@@ -9,10 +9,10 @@ import string
 
 import numpy as np
 
-from kseq.analysis.measures import NEVER, TWICE
+from kseq.analysis.measures import ATTENDED_TWICE, NEVER_ATTENDED
 
-# Key, name, format and meaning of every figure of the corpus.
-_FIGURES = (
+# Key, name, format and meaning of every metric of the corpus.
+_METRICS = (
     ("sentences", "sentences", "{:,}", "read by the model, teacher forced"),
     ("left_out", "left out", "{:,}", "a side has no token, or more than 1,000"),
     ("alignment_error_rate", "alignment error rate", "{:.3f}", "in both directions: see below"),
@@ -23,7 +23,7 @@ _FIGURES = (
     ("attended_twice", "attended to twice", "{:.1%}", "of the source words"),
     ("monotonicity", "monotonicity", "{:.1%}", "of the steps do not go back"),
 )
-_LONGEST = 100  # tokens per side that are drawn: a browser is slow with more cells
+_LONGEST = 100  # tokens per side that are drawn; with more cells, browsers are slow
 _RESOURCES = ("report_page.html", "report_page.css", "report_page.js", "report_charts.js")
 _RANKS = ("cross-entropy", "words never attended to", "entropy")
 
@@ -31,11 +31,11 @@ _RANKS = ("cross-entropy", "words never attended to", "entropy")
 def render_page(facts):
     """Renders the page as HTML.
 
-    Text from the corpus is escaped. The content security policy of the page allows its own script
-    and style only, and no requests.
+    Text from the corpus is escaped. The content security policy of the page allows only its own
+    script and style, and no requests.
 
     Args:
-        facts: Dict of everything that the page shows, as `kseq.analysis.report` collects it.
+        facts: Dict with the contents of the page, from `kseq.analysis.report`.
 
     Returns:
         HTML.
@@ -51,13 +51,13 @@ def render_page(facts):
         model=html.escape(facts["model"]),
         measured=facts["measured"],
         longest=_LONGEST,
-        figures=_render_figures(facts["figures"]),
+        metrics=_render_metrics(facts["metrics"]),
         heads=_render_heads(facts["heads"]),
         never_words=_render_words(facts["never"], "never attended to"),
         twice_words=_render_words(facts["twice"], "attended to twice"),
         suspicious=_render_suspicious(facts),
-        never=f"{NEVER:g}",
-        twice=f"{TWICE:g}",
+        never=f"{NEVER_ATTENDED:g}",
+        twice=f"{ATTENDED_TWICE:g}",
         data=_to_json(_make_data(facts)),
     )
 
@@ -67,7 +67,7 @@ def _read_resource(name):
 
 
 def _policy_hash(text):
-    """The source expression by which a content security policy allows this text."""
+    """The source expression for this text in a content security policy."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
@@ -79,12 +79,12 @@ def _to_json(value):
     return text
 
 
-def _render_figures(figures):
+def _render_metrics(metrics):
     return "\n".join(
         f"<div><dt>{name}</dt>"
-        f"<dd><b>{form.format(figures[key])}</b> <span>{meaning}</span></dd></div>"
-        for key, name, form, meaning in _FIGURES
-        if figures.get(key) is not None
+        f"<dd><b>{form.format(metrics[key])}</b> <span>{meaning}</span></dd></div>"
+        for key, name, form, meaning in _METRICS
+        if metrics.get(key) is not None
     )
 
 
@@ -174,7 +174,7 @@ def _make_jump_bars(counts):
 
 
 def _make_sentence(sentence):
-    """A sentence under short names, as there are hundreds; weights in bytes, units of 1/255."""
+    """The data of a sentence under short names, to save space; weights are bytes, 1/255 each."""
     data = {
         "n": sentence["number"],
         "s": sentence["source"],

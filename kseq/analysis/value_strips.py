@@ -10,7 +10,7 @@ _MOST_CURVES = 4  # more features than this are drawn as an image
 
 
 def draw_values(axes, rows, columns):
-    """Draws the values of each real-valued side in a strip along its side of the heatmap.
+    """Draws the values of each real-valued side in a strip along the heatmap.
 
     Args:
         axes: The Axes of the heatmap.

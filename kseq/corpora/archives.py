@@ -6,8 +6,8 @@ import re
 import zipfile
 import zlib
 
-# Errors from reading a damaged archive, besides OSError. RuntimeError: the archive is encrypted; its
-# subclass NotImplementedError: the compression is unknown.
+# Errors from reading a damaged archive, besides OSError. RuntimeError: the archive is encrypted;
+# its subclass NotImplementedError: the compression is unknown.
 DAMAGES = (EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
 _NOTICES = ("_", ".", "README", "LICENSE", "LICENCE", "COPYING")  # prefixes of their names
