@@ -5,8 +5,8 @@ Usage: python benchmarks/input_pipeline.py --train FILE [FILE ...] [--valid FILE
 
 Measures the pipeline from text (tokenised in every epoch, like a large corpus without a cache),
 the pipeline from encoded files, and a model that trains on the latter. They take turns for several
-rounds. Padding is counted over one epoch of text. The results are written to FOLDER: results.json and
-table.md.
+rounds. Padding is counted over one epoch of text. The results are written to FOLDER: results.json
+and table.md.
 """
 
 import argparse

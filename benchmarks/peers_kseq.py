@@ -16,7 +16,7 @@ STEPS = 10  # between two lines of output
 
 
 def main():
-    """Trains or translates, as the command line asks."""
+    """Runs the action given on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("data", type=pathlib.Path)
     parser.add_argument("verb", choices=["train", "translate", "loop"])

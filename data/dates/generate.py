@@ -176,7 +176,7 @@ def ambiguous_texts(forms):
 
 def could_swap_day_and_month(written):
     """Whether day and month are numbers before the year, and swapping them gives another date."""
-    # ambiguous_texts does not detect all of these: 03/04 in one language is 4/3, unpadded, in another.
+    # ambiguous_texts misses some of these: 03/04 in one language is 4/3, unpadded, in another.
     match = NUMERIC_DAY_AND_MONTH.search(written)
     return bool(match) and match[1] != match[2] and max(int(match[1]), int(match[2])) <= 12
 
