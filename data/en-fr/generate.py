@@ -133,10 +133,10 @@ def draw(number, seen, counts):
 def drop_rare_words(sentences):
     """Leaves out sentences until every word form is frequent in the rest."""
     counts = Counter(word for sentence in sentences for word in sentence.words)
-    rest = [
+    remaining = [
         sentence for sentence in sentences if all(counts[word] >= RAREST for word in sentence.words)
     ]
-    return rest if len(rest) == len(sentences) else drop_rare_words(rest)
+    return remaining if len(remaining) == len(sentences) else drop_rare_words(remaining)
 
 
 def draw_corpus(size):

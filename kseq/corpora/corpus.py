@@ -189,9 +189,9 @@ def embedded_corpora():
 
 def _embedded_root():
     """Returns the folder of the embedded corpora, installed or in the repository."""
-    here = pathlib.Path(__file__).parent.parent
-    installed = here / "data"
-    return installed if installed.is_dir() else here.parent / "data"
+    package = pathlib.Path(__file__).parent.parent
+    installed = package / "data"
+    return installed if installed.is_dir() else package.parent / "data"
 
 
 def _load_embedded(name):

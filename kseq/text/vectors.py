@@ -75,19 +75,19 @@ def load_vectors(path, vocabulary, width):
             vector = _parse_vector(where, word, columns, width)
             for rank, row in rows:
                 ranks[row], matrix[row] = rank, vector
-    found = np.isfinite(ranks)
+    has_vector = np.isfinite(ranks)
     missing = [
         token
-        for token, has_vector in zip(vocabulary, found)
-        if not has_vector and token not in SPECIAL_TOKENS
+        for token, is_found in zip(vocabulary, has_vector)
+        if not is_found and token not in SPECIAL_TOKENS
     ]
-    if not found.any():
+    if not has_vector.any():
         raise ValueError(
             f"{path}: expected vectors of words in the vocabulary; received none for its "
             f"{len(missing):,} tokens, such as {', '.join(missing[:3])}; use vectors of the "
             "same language"
         )
-    return Vectors(matrix, found, missing)
+    return Vectors(matrix, has_vector, missing)
 
 
 def _spellings(vocabulary):

@@ -19,8 +19,8 @@ def check_vocabulary(vocabulary):
         )
     if len(set(vocabulary)) != len(vocabulary):
         counts = collections.Counter(vocabulary)
-        twice = next(token for token, count in counts.items() if count > 1)
-        raise ValueError(f"a vocabulary must hold each token once; {twice!r} occurs twice")
+        duplicate = next(token for token, count in counts.items() if count > 1)
+        raise ValueError(f"a vocabulary must hold each token once; {duplicate!r} occurs twice")
 
 
 def load_vocabulary(path):
