@@ -180,7 +180,7 @@ def damaged_archives():
     wrong = bytearray(whole)
     wrong[200] ^= 255
     yield bytes(wrong), "received a damaged one: "
-    yield archive({"spa.txt": bytes(50_000_000)}), "archive of text; received .* holds 50,000,000"
+    yield archive({"spa.txt": bytes(50_000_000)}), "archive of text; received .* to hold 50,000,000"
     yield archive({"a.exe": b"x"}), "expected a zip of one .txt; received one that holds a.exe"
     yield archive({"a.txt": PAIRS, "b.txt": PAIRS}), "zip of one .txt; .* holds a.txt, b.txt"
     yield archive({"_about.txt": b"x"}), "expected a zip of one .txt"

@@ -206,7 +206,7 @@ def test_wrong_models_pairs_and_options_are_rejected(translator, transformer, go
         ValueError, match="sentences must be a whole number of at least 0; received -1"
     ):
         attention_report(translator, pairs, path, sentences=-1)
-    with pytest.raises(ValueError, match="gold alignment for each pair; received 59 and more pair"):
+    with pytest.raises(ValueError, match="gold alignment for each pair; received 59 alignments"):
         attention_report(translator, pairs, path, gold[:59])
     with pytest.raises(ValueError, match="gold alignment for each of 59 pairs; received more"):
         attention_report(translator, pairs[:59], path, gold)

@@ -34,10 +34,10 @@ def test_the_own_test_split_of_a_run_cannot_be_swapped(small_run):
         open_test_pairs(small_run, swap=True)
 
 
-def test_a_run_that_does_not_know_its_corpus_needs_files(run):
+def test_a_run_without_a_record_of_its_corpus_needs_files(run):
     record = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(record | {"corpus": None}))
-    with pytest.raises(SettingError, match="test must name files of pairs: .*run does not know"):
+    with pytest.raises(SettingError, match="test must name files of pairs: .*run has no record"):
         open_test_pairs(run)
 
 
