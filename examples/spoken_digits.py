@@ -67,8 +67,8 @@ def main():
     files = {split: folder / f"{split}.tsv" for split in SPLITS}
     corpus = load_corpus(files["train"], valid=files["valid"], test=files["test"])
     translator = train(corpus, arguments.out / "run", arguments.seed)
-    figures = translator.evaluate(corpus.test)
-    print(f"digit error rate {figures['token_error_rate']:.1f}%")
+    metrics = translator.evaluate(corpus.test)
+    print(f"digit error rate {metrics['token_error_rate']:.1f}%")
 
     values, digits = next(iter(corpus.test))
     result = translator.translate([values])[0]
@@ -151,7 +151,7 @@ def speak(digits, voice, speed, pitch, gap):
     command = ["espeak-ng", *settings, "-z", "--stdout", text]  # -z: no pause at the end
     output = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
     with wave.open(io.BytesIO(output)) as sound:
-        # In a stream, the header does not know the length and has a huge number.
+        # In a stream, the header has a huge number instead of the length.
         samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2")
         return samples.astype(np.float32) / 2**15, sound.getframerate()
 
