@@ -51,7 +51,7 @@ def main():
 
 def measure_pipelines(corpus, config, batches, rounds):
     """Batches per second of all three variants, one number per round; and shares of padding."""
-    from kseq.models.factory import build_seq2seq, computing_in
+    from kseq.models.factory import build_seq2seq, use_dtype_policy
     from kseq.pipeline import encoded
     from kseq.pipeline.batching import training_pipeline
     from kseq.training.setup import compile_teacher
@@ -66,7 +66,7 @@ def measure_pipelines(corpus, config, batches, rounds):
             )
             for prepared in (from_text, from_ids)
         )
-        with computing_in(config.training.precision):
+        with use_dtype_policy(config.training.precision):
             model = build_seq2seq(config.model, *from_ids.codecs.vocabulary_sizes)
         learner = compile_teacher(model, config.training, from_ids.surveys[0])
         variants = {

@@ -108,11 +108,11 @@ def _measure_training(config, sizes):
 
     import kseq
     from kseq.kernels.process_memory import keep_freed_memory
-    from kseq.models.factory import computing_in
+    from kseq.models.factory import use_dtype_policy
     from kseq.pipeline.survey import Survey
     from kseq.training.setup import compile_teacher
 
-    with computing_in(config.training.precision):
+    with use_dtype_policy(config.training.precision):
         model = kseq.build_seq2seq(config.model, sizes["vocabulary"], sizes["vocabulary"])
     random = np.random.default_rng(0)
     shape = sizes["batch"], sizes["length"]
@@ -138,7 +138,7 @@ def _measure_search(config, sizes):
 
     import kseq
     from kseq.search.strategies import BeamSearch
-    from kseq.translation.batches import by_length
+    from kseq.translation.batches import run_by_length
     from kseq.translation.graphs import Inference
 
     steps = min(sizes["length"], MAXIMUM_SEARCH_STEPS)
@@ -157,7 +157,7 @@ def _measure_search(config, sizes):
     times = []
     for _ in range(3):
         started = time.perf_counter()
-        by_length(lambda rows: search(ids[rows]), [sizes["length"]] * len(ids), logits)
+        run_by_length(lambda rows: search(ids[rows]), [sizes["length"]] * len(ids), logits)
         times.append(1000 * (time.perf_counter() - started) / (steps + 1))
     return {"ms, search": min(times), "MB, search": _peak_megabytes()}
 

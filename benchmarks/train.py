@@ -105,7 +105,7 @@ class Training:
     """A model, compiled as by `kseq.train`, and its pipeline."""
 
     def __init__(self, corpus, settings, steps):
-        from kseq.models.factory import build_seq2seq, computing_in
+        from kseq.models.factory import build_seq2seq, use_dtype_policy
         from kseq.pipeline.batching import training_pipeline
         from kseq.pipeline.encoded import prepare
         from kseq.training.setup import compile_teacher
@@ -113,7 +113,7 @@ class Training:
         self.config = kseq.Config().with_settings(["case=lower", "dropout=0.2", *settings])
         prepared = prepare(corpus, self.config, "off")
         self.survey, training = prepared.surveys[0], self.config.training
-        with computing_in(training.precision):
+        with use_dtype_policy(training.precision):
             self.model = build_seq2seq(self.config.model, *prepared.codecs.vocabulary_sizes)
         self.learner = compile_teacher(self.model, training, self.survey)
         self.dataset = training_pipeline(

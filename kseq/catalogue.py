@@ -163,7 +163,7 @@ def table():
 
 
 def _format_entry(entry):
-    """Returns the lines of an entry; cells are wrapped, and a number is next to its paper."""
+    """Returns the lines of an entry: cells are wrapped, and each number is next to its paper."""
     papers, numbers = [], []
     for paper, number in itertools.zip_longest(entry.paper.split("; "), entry.number.split("; ")):
         wrapped = textwrap.wrap(paper, _WIDTHS[2])

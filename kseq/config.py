@@ -26,7 +26,7 @@ class Config:
 
     Raises:
         ValueError: Settings of two sections contradict each other.
-        TypeError: A section is something else.
+        TypeError: A section has the wrong type.
     """
 
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -61,11 +61,11 @@ class Config:
 
     @classmethod
     def from_dict(cls, values):
-        """Returns the config of a dict that has a dict of fields for each section.
+        """Builds a config from a dict of sections, each a dict of fields.
 
         Raises:
             ValueError: A section or a field is unknown, or a value is out of range.
-            TypeError: A value has another type than its field.
+            TypeError: A value has the wrong type.
         """
         check_names(values, cls, "section")
         sections = {}
@@ -115,7 +115,7 @@ class Config:
         Raises:
             ValueError: A string is not `field=value`, the field is unknown, or the field cannot
                 have that value.
-            TypeError: The value has another type than the field.
+            TypeError: A value has the wrong type.
         """
         values = self.to_dict()
         for setting in settings:

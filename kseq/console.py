@@ -1,4 +1,4 @@
-"""The terminal of a command: a quiet start, warnings in one line, and progress."""
+"""The terminal of a command: a quiet start, warnings on one line, and progress."""
 
 import contextlib
 import os
@@ -8,11 +8,11 @@ import time
 
 
 def import_tensorflow_quietly():
-    """Imports TensorFlow without the lines about processor and GPU that it logs.
+    """Imports TensorFlow without its log lines about the processor and the GPU.
 
-    They are logged before a setting could stop them, so standard error itself is redirected during
-    the import. If the import fails, everything is shown. Nothing is redirected if the environment
-    variable TF_CPP_MIN_LOG_LEVEL is set.
+    TensorFlow logs them before any setting can stop it, so standard error itself is redirected
+    during the import. If the import fails, everything is shown. Nothing is redirected if the
+    environment variable TF_CPP_MIN_LOG_LEVEL is set.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
         return
@@ -47,7 +47,7 @@ def show_count(noun, is_visible=None):
 
     Args:
         noun: What is counted, such as `"sentences"`.
-        is_visible: Whether to show the count; by default, if the output is not on a terminal.
+        is_visible: Whether to show the count; by default, if standard output is not a terminal.
     """
     if is_visible is None:
         is_visible = not sys.stdout.isatty()
@@ -82,8 +82,8 @@ def show_count(noun, is_visible=None):
 def show_transfers():
     """Context manager that shows the progress of a download on the terminal, and then removes it.
 
-    It yields a function of a file's name, the number of its bytes that have been received, and
-    their total number or None. Nothing is shown if standard error is not a terminal.
+    It yields a function that takes the name of a file, the number of bytes received, and the total
+    or None. Nothing is shown if standard error is not a terminal.
     """
     if not sys.stderr.isatty():
         yield lambda name, done, total: None
@@ -106,7 +106,7 @@ def show_transfers():
             nonlocal current_name
             if name == current_name:
                 bar.update(task, completed=done, total=total)
-            else:  # bytes of an earlier download do not count for the speed
+            else:  # bytes of an earlier download do not count towards the speed
                 current_name = name
                 bar.reset(task, completed=done, total=total, description=name, visible=True)
 

@@ -1,4 +1,4 @@
-"""Errors about settings, which keep the names of the settings apart from the rest of the text."""
+"""Errors about settings, which keep the names of the settings separate from the message."""
 
 import string
 
@@ -10,7 +10,7 @@ class SettingError(ValueError):
 
         SettingError("{n_best} must be at most {beam_size} ({0}); received {1}", 1, 5)
 
-    Whoever shows it can spell the settings as the user gave them, as flags for instance.
+    Code that shows the message can spell the settings as the user did, for instance as flags.
 
     Attributes:
         settings: Names of the settings in the message, the one at fault first.
@@ -18,7 +18,7 @@ class SettingError(ValueError):
     Args:
         template: The message.
         *values: Values of `{0}`, `{1}`, ...
-        **names: Settings that a name in braces stands for, where it is not a setting itself.
+        **names: The setting for each name in braces that is not a setting itself.
     """
 
     def __init__(self, template, *values, **names):
@@ -33,7 +33,7 @@ class SettingError(ValueError):
         """Name of the setting at fault."""
         return self.settings[0]
 
-    def spelled(self, spelling):
+    def spell(self, spelling):
         """Returns the message with `spelling(name)` in place of the name of every setting."""
         template, *values = self.args
         names = {name: spelling(name) for name in self.settings}
@@ -41,7 +41,7 @@ class SettingError(ValueError):
         return template.format(*values, **names)
 
     def __str__(self):
-        return self.spelled(lambda name: name)
+        return self.spell(lambda name: name)
 
 
 class SettingTypeError(SettingError, TypeError):

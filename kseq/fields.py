@@ -32,7 +32,7 @@ class Section:
 
     Raises:
         SettingError: A value is out of range or not among the choices.
-        SettingTypeError: A value has another type than its field.
+        SettingTypeError: A value has the wrong type.
     """
 
     def __post_init__(self):
@@ -44,7 +44,7 @@ class Section:
 
 
 def check_names(values, dataclass, noun):
-    """Checks that `values` is a mapping whose keys are names of fields.
+    """Checks that `values` is a mapping whose keys are the names of fields.
 
     Args:
         values: The mapping.
@@ -67,7 +67,7 @@ def check_names(values, dataclass, noun):
 
 
 def suggestion(word, choices):
-    """Returns `"; did you mean 'units'?"` with the choice that is most like `word`."""
+    """Returns `"; did you mean 'units'?"` with the choice that is closest to `word`."""
     if isinstance(word, bool):
         return "; YAML reads words such as no and off as true or false: put them in quotes"
     by_lower_case = {choice.lower(): choice for choice in choices}
@@ -78,7 +78,7 @@ def suggestion(word, choices):
 
 
 def _convert(name, value, kind):
-    """Returns `value` as its field's type; a whole number becomes a float where one is expected."""
+    """Converts `value` to the type of its field: a whole number may become a float."""
     if isinstance(kind, types.UnionType):
         kind, _ = typing.get_args(kind)
         if value is None:
@@ -91,7 +91,7 @@ def _convert(name, value, kind):
         if isinstance(value, numbers.Real) and kind is float:
             return float(value)
     if kind is float and type(value) is str:
-        # YAML reads 1e-3, which has no point, as a string.
+        # YAML reads 1e-3, which has no decimal point, as a string.
         with contextlib.suppress(ValueError, OverflowError):
             value = float(value)
     if type(value) is not kind:

@@ -9,13 +9,13 @@ import shutil
 
 @contextlib.contextmanager
 def replaced_file(path):
-    """Yields a path to write to; at the end that file takes the place of `path`.
+    """Yields a path to write to; at the end, that file replaces `path`.
 
-    After an error `path` is what it was before.
+    After an error, `path` is unchanged.
 
     Raises:
         OSError: The file could not be written; the error names `path`. An error about another
-            file, which was read meanwhile, is not changed.
+            file that was read in the meantime is passed on unchanged.
     """
     path = pathlib.Path(path)
     unfinished = path.with_name(f".{os.getpid()}.{path.name}")
@@ -23,8 +23,8 @@ def replaced_file(path):
         yield unfinished
         os.replace(unfinished, path)
     except OSError as error:
-        named = {str(name) for name in (error.filename, error.filename2) if name is not None}
-        if str(unfinished) in named or (error.errno is not None and not named):
+        names = {str(name) for name in (error.filename, error.filename2) if name is not None}
+        if str(unfinished) in names or (error.errno is not None and not names):
             error.filename, error.filename2 = str(path), None
         raise
     finally:
@@ -42,7 +42,7 @@ def require_folder_of(path):
     """Checks that the folder of a file that will be written exists.
 
     Raises:
-        FileNotFoundError: It does not.
+        FileNotFoundError: The folder does not exist.
     """
     folder = pathlib.Path(path).resolve().parent
     if not folder.is_dir():
@@ -50,10 +50,10 @@ def require_folder_of(path):
 
 
 def require_replaceable(folder, kind, is_of_kind):
-    """Returns the resolved path of a place that is missing, empty, or holds the same kind.
+    """Resolves the path of a folder that does not exist, is empty, or holds the same kind.
 
     Args:
-        folder: The place.
+        folder: The folder.
         kind: What will be written there, for the message: `"a run"`.
         is_of_kind: Function that returns whether a folder holds one.
 
@@ -72,26 +72,26 @@ def require_replaceable(folder, kind, is_of_kind):
 
 
 @contextlib.contextmanager
-def locked(place):
-    """Locks a place where something new is made, so that one process at a time writes to it.
+def lock(place):
+    """Locks a file or folder to be written, so that only one process at a time writes to it.
 
-    The lock is a hidden file next to the place, which is removed at the end. The operating
-    system releases it when the process ends, however it ends; a file that is left behind by a
-    kill locks nothing.
+    The lock is a hidden file next to `place`, and is removed at the end. The operating system
+    releases it when the process ends, however it ends; a lock file that a killed process leaves
+    behind locks nothing.
 
     Raises:
-        FileExistsError: Another process has locked the place.
+        FileExistsError: Another process has locked `place`.
     """
-    from filelock import FileLock, Timeout  # takes 0.1 s, which commands that lock nothing save
+    from filelock import FileLock, Timeout  # takes 0.1 s; commands that lock nothing skip it
 
     path = _sibling(place, "lock")
     missing = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()  # raises the OSError that FileLock would take for a lock
-    # A soft lock, which is a mere file, would outlive a process that is killed.
-    lock = FileLock(path, fallback_to_soft=False)
+    path.touch()  # raises the OSError that FileLock would mistake for a lock
+    # A soft lock is only a file, and would outlive a killed process.
+    file_lock = FileLock(path, fallback_to_soft=False)
     try:
-        lock.acquire(timeout=0)
+        file_lock.acquire(timeout=0)
     except Timeout:
         raise FileExistsError(
             f"another process is writing to {place}; wait for it or choose another place"
@@ -105,7 +105,7 @@ def locked(place):
         # there FileLock removes it.
         with contextlib.suppress(OSError):
             path.unlink()
-        lock.release()
+        file_lock.release()
         for folder in missing:
             with contextlib.suppress(OSError):
                 folder.rmdir()  # unless it is in use by now
@@ -113,14 +113,14 @@ def locked(place):
 
 @contextlib.contextmanager
 def replaced_folder(place):
-    """Yields a folder to fill; at the end it takes the place of `place`.
+    """Yields a folder to fill; at the end, it replaces `place`.
 
-    After an error `place` is what it was before.
+    After an error, `place` is unchanged.
 
     Raises:
-        FileExistsError: Another process is writing to the same place.
+        FileExistsError: Another process is writing to `place`.
     """
-    with locked(place):
+    with lock(place):
         unfinished = make_successor(place)
         try:
             yield unfinished
@@ -130,7 +130,7 @@ def replaced_folder(place):
 
 
 def make_successor(place):
-    """Makes the hidden folder next to `place` where its successor is written, and returns it."""
+    """Makes and returns the hidden folder next to `place` in which its successor is written."""
     unfinished = _sibling(place, "new")
     for leftover in (unfinished, _sibling(place, "old")):
         if leftover.exists():
@@ -140,7 +140,7 @@ def make_successor(place):
 
 
 def move_into_place(unfinished, place):
-    """Moves a finished folder to its place, and removes what was there."""
+    """Moves a finished folder to `place`, and removes the old one."""
     old = _sibling(place, "old")
     if place.exists():
         place.rename(old)
@@ -149,21 +149,21 @@ def move_into_place(unfinished, place):
 
 
 def restore(place):
-    """Moves the old folder back if a kill came between the two moves of `move_into_place`."""
+    """Moves the old folder back if `move_into_place` was killed between its two moves."""
     old = _sibling(place, "old")
     if old.exists() and not place.exists():
         old.rename(place)
 
 
 def require_room(folder, size):
-    """Checks that a disk has room for a file, for a writer that would crash without it.
+    """Checks that a disk has room for a file whose writer would otherwise crash.
 
     Args:
         folder: A folder on the disk.
         size: Size of the file in bytes.
 
     Raises:
-        OSError: It has not.
+        OSError: The disk is too full.
     """
     if shutil.disk_usage(folder).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))

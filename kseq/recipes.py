@@ -1,4 +1,4 @@
-"""Recipes: settings with which a figure was reached on a public corpus."""
+"""Recipes: settings that produced a measured result on a public corpus."""
 
 import dataclasses
 import pathlib
@@ -56,7 +56,7 @@ def recipe_names():
 
 
 def load_recipe(name):
-    """Returns the `Recipe` of a name.
+    """Loads a `Recipe` by its name.
 
     Raises:
         ValueError: There is no such recipe; the message names the nearest one.

@@ -1,4 +1,4 @@
-"""The four ids that every vocabulary begins with, and how they are spelled."""
+"""The four ids that every vocabulary begins with, and their spellings."""
 
 PAD, UNK, START, END = range(4)
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kseq.kernels.masked_softmax import masked_softmax
 from kseq.models.attention import make_attention, projects_keys
-from kseq.models.factory import computing_in
+from kseq.models.factory import use_dtype_policy
 
 rng = np.random.default_rng(0)
 WINDOW = 1
@@ -100,7 +100,7 @@ def test_coverage_is_the_sum_of_the_weights_of_all_earlier_steps():
     """See et al. 2017, equation 10; a float32 sum even where the layer computes in less."""
     query, keys, memory, mask, (coverage,) = inputs("coverage")
     for policy in ("float32", "mixed_bfloat16"):
-        with computing_in(policy):
+        with use_dtype_policy(policy):
             layer = make("coverage")
         _, weights, (after,) = layer(query, keys, memory, mask, [coverage])
         assert after.dtype == tf.float32

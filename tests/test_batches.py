@@ -19,9 +19,9 @@ from kseq.translation.batches import (
     AT_ONCE,
     BATCH_SENTENCES,
     BATCH_TOKENS,
-    LEAST_SENTENCES,
     LOGITS_AT_ONCE,
-    by_length,
+    MIN_SENTENCES,
+    run_by_length,
 )
 from kseq.translation.sources import Sequences, refuse_single_source
 
@@ -42,7 +42,7 @@ def batches_of(lengths, **logits):
         cut.append(rows)
         return [f"result {row}" for row in rows]
 
-    assert by_length(run, lengths, **logits) == [f"result {row}" for row in range(len(lengths))]
+    assert run_by_length(run, lengths, **logits) == [f"result {row}" for row in range(len(lengths))]
     # Two run at the same time, in either order.
     return sorted(cut, key=lambda rows: (-lengths[rows[0]], rows[0]))
 
@@ -54,7 +54,7 @@ def test_batches_are_limited_and_have_rows_of_similar_length(lengths):
     assert sorted(rows) == list(range(len(lengths)))
     assert [lengths[row] for row in rows] == sorted(lengths, reverse=True)
     at_least = max(1, -(-len(lengths) // BATCH_SENTENCES))
-    if len(lengths) >= AT_ONCE * LEAST_SENTENCES:
+    if len(lengths) >= AT_ONCE * MIN_SENTENCES:
         at_least = max(at_least, AT_ONCE)
     most = -(-len(lengths) // at_least)
     for batch, is_last in zip(cut, [*[False] * (len(cut) - 1), True]):
@@ -100,7 +100,7 @@ def test_two_batches_run_at_the_same_time_and_no_more():
         return rows
 
     number = 8 * BATCH_SENTENCES
-    assert by_length(run, [1] * number) == list(range(number))
+    assert run_by_length(run, [1] * number) == list(range(number))
     assert most == [2] * 8
 
 
@@ -114,7 +114,7 @@ def test_batches_run_one_after_another_if_two_would_be_no_faster(cores, processo
         calls.append(threading.get_ident())
         return rows
 
-    by_length(run, [1] * BATCH_SENTENCES)
+    run_by_length(run, [1] * BATCH_SENTENCES)
     assert calls == [threading.get_ident()]  # nor is it split in two
 
 
@@ -143,7 +143,7 @@ def test_after_an_error_no_batch_is_begun(helper_fails, monkeypatch):
     monkeypatch.setattr(threading, "Thread", Helper)
     threads = threading.active_count()
     with pytest.raises(ValueError, match="not this one"):
-        by_length(run, [1] * 8 * BATCH_SENTENCES)
+        run_by_length(run, [1] * 8 * BATCH_SENTENCES)
     assert len(begun) == 2 and threading.active_count() == threads
 
 
@@ -152,17 +152,17 @@ def test_one_thread_runs_all_batches_if_no_other_can_be_started(monkeypatch):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert by_length(lambda rows: rows, [1] * 600) == list(range(600))
+    assert run_by_length(lambda rows: rows, [1] * 600) == list(range(600))
 
 
 def test_batches_run_even_when_the_main_thread_has_ended():
     program = """
 import threading
-from kseq.translation.batches import by_length
+from kseq.translation.batches import run_by_length
 
 def work():
     threading.main_thread().join()
-    print(len(by_length(lambda rows: rows, [1] * 600)))
+    print(len(run_by_length(lambda rows: rows, [1] * 600)))
 
 threading.Thread(target=work).start()
 """
@@ -173,7 +173,7 @@ threading.Thread(target=work).start()
 
 
 def test_no_rows_make_no_batch():
-    assert by_length(pytest.fail, []) == []
+    assert run_by_length(pytest.fail, []) == []
 
 
 def test_sentences_become_the_inputs_of_every_codec():

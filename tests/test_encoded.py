@@ -10,7 +10,7 @@ import pytest
 from kseq import Config, files, load_corpus
 from kseq.pipeline import encoded
 from kseq.pipeline.batching import training_pipeline
-from kseq.pipeline.encoded import EncodedPairs, KeptPairs, default_cache, prepare
+from kseq.pipeline.encoded import EncodedPairs, PairsInRam, default_cache, prepare
 
 CONFIG = Config().with_settings(["minimum_frequency=1", "maximum_length=6", "batch_size=16"])
 
@@ -42,7 +42,7 @@ def batches(prepared, config, split):
     ]
 
 
-@pytest.mark.parametrize("place", [EncodedPairs, KeptPairs])
+@pytest.mark.parametrize("place", [EncodedPairs, PairsInRam])
 @pytest.mark.parametrize("kind", ["word", "shared", "subword"])
 def test_encoded_pairs_give_the_batches_of_the_text(corpus, tmp_path, monkeypatch, kind, place):
     config = CONFIG
@@ -54,7 +54,7 @@ def test_encoded_pairs_give_the_batches_of_the_text(corpus, tmp_path, monkeypatc
         )
     plain = prepare(corpus, config, "off")
     assert plain.splits == (corpus.train, corpus.valid)
-    if place is KeptPairs:
+    if place is PairsInRam:
         monkeypatch.setattr(encoded, "SMALLEST", 2**25)
     cached = prepare(corpus, config, tmp_path / "cache")
     assert all(isinstance(split, place) for split in cached.splits)
@@ -147,7 +147,7 @@ def test_damaged_files_are_encoded_again(corpus, tmp_path, told, damage):
     assert again.splits == whole.splits and ids.read_bytes() == good
 
 
-@pytest.mark.parametrize("smallest, place", [(0, EncodedPairs), (2**25, KeptPairs)])
+@pytest.mark.parametrize("smallest, place", [(0, EncodedPairs), (2**25, PairsInRam)])
 def test_training_with_drawn_subwords_reads_the_text(
     corpus, tmp_path, monkeypatch, smallest, place
 ):
@@ -188,7 +188,7 @@ def test_a_second_training_waits_for_the_first_one_to_encode(corpus, tmp_path, t
     (folder,) = (tmp_path / "cache").iterdir()
     shutil.rmtree(folder)
     first = contextlib.ExitStack()
-    first.enter_context(files.locked(folder))
+    first.enter_context(files.lock(folder))
     monkeypatch.setattr(encoded.time, "sleep", lambda seconds: first.close())
     assert prepare(corpus, CONFIG, tmp_path / "cache", told.append).surveys[0].kept
     assert told[1] == "another training is encoding it; waiting for that"

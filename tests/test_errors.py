@@ -23,14 +23,14 @@ def test_the_message_names_the_settings_as_fields():
 
 def test_settings_can_be_spelled_as_flags():
     error = SettingError("{n_best} must be at most {beam_size} ({0}); received {1}", 3, 4)
-    assert error.spelled(flag) == "--n-best must be at most --beam-size (3); received 4"
+    assert error.spell(flag) == "--n-best must be at most --beam-size (3); received 4"
     error = SettingError("{least} is over {most}", least="minimum_length", most="maximum_length")
-    assert error.spelled(flag) == "--minimum-length is over --maximum-length"
+    assert error.spell(flag) == "--minimum-length is over --maximum-length"
 
 
 def test_a_value_is_never_taken_for_the_name_of_a_setting():
     error = SettingError("{forbid} must hold tokens; received {0}", "{n_best} of forbid.txt")
-    assert error.spelled(flag) == "--forbid must hold tokens; received {n_best} of forbid.txt"
+    assert error.spell(flag) == "--forbid must hold tokens; received {n_best} of forbid.txt"
     assert error.settings == ("forbid",)
 
 

@@ -100,8 +100,8 @@ with files.replaced_folder(pathlib.Path(sys.argv[1])) as unfinished:
 def test_one_process_at_a_time_can_write_to_a_place(tmp_path):
     place = tmp_path / "folder"
     program = "import pathlib, sys; from kseq import files\n"
-    program += "with files.locked(pathlib.Path(sys.argv[1])): print('alone')"
-    with files.locked(place):
+    program += "with files.lock(pathlib.Path(sys.argv[1])): print('alone')"
+    with files.lock(place):
         refused = subprocess.run(
             [sys.executable, "-c", program, place], capture_output=True, text=True
         )
@@ -120,7 +120,7 @@ folder = pathlib.Path(sys.argv[1])
 end, entered = time.monotonic() + 2, 0
 while time.monotonic() < end:
     try:
-        with files.locked(folder / "place"):
+        with files.lock(folder / "place"):
             os.close(os.open(folder / "occupied", os.O_CREAT | os.O_EXCL))
             os.sched_yield()
             os.unlink(folder / "occupied")
@@ -139,9 +139,9 @@ print(entered)
 
 def test_a_kill_releases_the_lock(tmp_path):
     program = "import os, pathlib, signal, sys; from kseq import files\n"
-    program += "with files.locked(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    program += "with files.lock(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     subprocess.run([sys.executable, "-c", program, tmp_path / "place"])
-    with files.locked(tmp_path / "place"):
+    with files.lock(tmp_path / "place"):
         pass
     assert not list(tmp_path.iterdir())
 
@@ -172,9 +172,9 @@ def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path):
 
 
 def test_new_parent_folders_are_removed_if_they_stay_empty(tmp_path):
-    with pytest.raises(ValueError), files.locked(tmp_path / "a" / "b" / "run"):
+    with pytest.raises(ValueError), files.lock(tmp_path / "a" / "b" / "run"):
         raise ValueError("no training after all")
     assert not list(tmp_path.iterdir())
-    with files.locked(tmp_path / "a" / "b" / "run"):
+    with files.lock(tmp_path / "a" / "b" / "run"):
         (tmp_path / "a" / "b" / "run").mkdir()
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["run"]

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kseq import ModelConfig, build_seq2seq
-from kseq.models.factory import computing_in
+from kseq.models.factory import use_dtype_policy
 from kseq.models.recurrent_layers import LAYERS
 
 pytestmark = pytest.mark.skipif(
@@ -42,7 +42,7 @@ def loops(found):
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_an_encoder_runs_on_cudnn(cell, policy):
-    with computing_in(policy):
+    with use_dtype_policy(policy):
         model = build_seq2seq(ModelConfig(cell=cell, units=16, embedding_dim=8), 12, 12)
     found = operations(lambda ids: model.get_layer("encoder")({"source_ids": ids}), IDS)
     assert "CudnnRNNV3" in found and not loops(found)

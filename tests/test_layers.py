@@ -7,7 +7,7 @@ import references
 import tensorflow as tf
 
 from kseq.kernels import scan
-from kseq.models.factory import computing_in
+from kseq.models.factory import use_dtype_policy
 from kseq.models.recurrent_layers import LAYERS
 
 KERAS = {"rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
@@ -21,7 +21,7 @@ SEQUENCES = rng.normal(size=(5, 7, FEATURES))
 
 def make(kind, dtype="float64", layers=LAYERS, **options):
     """A layer with random weights, including biases."""
-    with computing_in(dtype):
+    with use_dtype_policy(dtype):
         layer = layers[kind](UNITS, return_sequences=True, return_state=True, **options)
     layer.zero_output_for_mask = True
     layer.build((None, None, FEATURES))

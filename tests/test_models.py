@@ -25,7 +25,7 @@ from kseq.models import (
     recurrent_layers,
     transformer,
 )
-from kseq.models.factory import computing_in
+from kseq.models.factory import use_dtype_policy
 from kseq.training import teacher
 
 SMALL = {"units": 8, "embedding_dim": 6}
@@ -220,7 +220,7 @@ def test_coverage_loss_is_as_computed_by_hand():
 
 
 def test_a_file_keeps_its_precision(tmp_path):
-    with computing_in("mixed_bfloat16"):
+    with use_dtype_policy("mixed_bfloat16"):
         model = plain_model()
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")

@@ -25,7 +25,7 @@ def losses(hidden=HIDDEN, kernel=KERNEL, bias=BIAS, labels=LABELS, shares=SHARES
 
 @pytest.fixture(params=[2**26, 5, 10, 15], ids="{} logits at once".format)
 def at_once(request, monkeypatch):
-    monkeypatch.setattr(cross_entropy, "LARGEST", request.param)
+    monkeypatch.setattr(cross_entropy, "MAX_LOGITS", request.param)
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -295,7 +295,7 @@ except PermissionError as error:
 
 
 def test_only_one_process_at_a_time_fetches_a_corpus(server, tmp_path):
-    with files.locked(tmp_path / "spa-eng"):
+    with files.lock(tmp_path / "spa-eng"):
         with pytest.raises(FileExistsError, match="another process is writing to .*spa-eng; wait"):
             fetch("spa-eng", tmp_path, base=server.address)
         fetch("cmudict", tmp_path, base=server.address)

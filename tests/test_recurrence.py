@@ -8,7 +8,7 @@ import tensorflow as tf
 from kseq.kernels import recording, recurrence
 from kseq.kernels.recurrence import recur
 from kseq.models.decoders import BahdanauDecoder, InputFeedingDecoder
-from kseq.models.factory import computing_in
+from kseq.models.factory import use_dtype_policy
 from kseq.models.state import DecoderState
 
 UNITS, EMBEDDING, WIDTH = 3, 4, 5
@@ -69,7 +69,7 @@ def assert_gradients_equal_autodiff(function, sources, compiled=False, **toleran
 def decoder(cell, attention, layers):
     feeds = attention.startswith(("luong", "local"))
     kind = InputFeedingDecoder if feeds else BahdanauDecoder
-    with computing_in("float64"):
+    with use_dtype_policy("float64"):
         layer = kind(cell, UNITS, attention, layers=layers, residual=True, window=1)
     width = UNITS if feeds else WIDTH
     layer.build((None, None, EMBEDDING), {}, (None, None, width), (None, None, UNITS))
@@ -115,7 +115,7 @@ def test_gradients_of_a_decoder_equal_those_of_autodiff(cell, attention, layers,
 
 def test_in_mixed_precision_the_backward_pass_reads_the_variables_of_the_forward_pass():
     """In float32, though Keras would read them in half precision outside of any layer."""
-    with computing_in("mixed_bfloat16"):
+    with use_dtype_policy("mixed_bfloat16"):
         layer = BahdanauDecoder("gru", UNITS, "bahdanau")
     layer.build((None, None, EMBEDDING), {}, (None, None, WIDTH), (None, None, UNITS))
     for weight in layer.weights:

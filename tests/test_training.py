@@ -405,7 +405,7 @@ def test_a_full_folder_for_temporary_files_is_named(tiny, tmp_path, monkeypatch)
 
 def test_a_place_that_another_training_writes_to_is_an_error(tiny, tmp_path):
     error = pytest.raises(FileExistsError, match="another process is writing to")
-    with files.locked(tmp_path / "run"), error:
+    with files.lock(tmp_path / "run"), error:
         train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
 
 

@@ -24,7 +24,7 @@ def explain(error, options):
         return str(error) or "stopped", FAILED
     if isinstance(error, SettingError):
         # `kseq train` has no options for the settings of a model, which keep their names.
-        return error.spelled(lambda name: flag(name) if hasattr(options, name) else name), MISTAKE
+        return error.spell(lambda name: flag(name) if hasattr(options, name) else name), MISTAKE
     if isinstance(error, (ValueError, TypeError)):
         return str(error), MISTAKE
     if isinstance(error, OSError):

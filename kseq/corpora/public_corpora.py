@@ -14,7 +14,7 @@ from kseq.console import show_transfers
 from kseq.corpora.downloads import DownloadFailed, download, require_address
 from kseq.corpora.integrity import check_dictionary, check_file, check_zip, sha256_check
 from kseq.errors import SettingError
-from kseq.files import locked, replaced_file
+from kseq.files import lock, replaced_file
 
 _PAIRS_LIST = "https://www.manythings.org/anki/"
 
@@ -100,7 +100,7 @@ def fetch(name, folder, base=None, timeout=60.0):
     if not 0 < timeout < 1e6:
         raise SettingError("{timeout} must be a number of seconds above 0; received {0}", timeout)
     _require_writable(folder)
-    with locked(folder / corpus.name), show_transfers() as report:
+    with lock(folder / corpus.name), show_transfers() as report:
         return [_fetch_file(corpus, file, folder, base, timeout, report) for file in corpus.files]
 
 

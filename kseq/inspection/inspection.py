@@ -9,7 +9,7 @@ from kseq.corpora.corpus import describe_features, open_pairs
 from kseq.corpora.lines import chunks
 from kseq.inspection.findings import Example, Inspection, SplitFigures, Suspicion
 from kseq.inspection.places import Places
-from kseq.inspection.readings import FirstReading, SecondReading, find_full
+from kseq.inspection.readings import FirstReading, SecondReading, have_both_sides
 from kseq.inspection.suspicions import KINDS
 from kseq.inspection.swapped_sides import swapped_states
 
@@ -81,7 +81,7 @@ def _compare(name, pairs, second):
     shared_sources = shared_pairs = 0
     for chunk_places, sources, targets in _pair_chunks(pairs):
         places.add(*chunk_places)
-        full = find_full(sources, targets)
+        full = have_both_sides(sources, targets)
         source_hashes = np.array([*map(hash, sources)])
         pair_hashes = np.array([*map(hash, zip(sources, targets))])
         shared_sources += int(np.isin(source_hashes, second.repetitions.sources)[full].sum())

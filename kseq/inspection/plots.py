@@ -11,10 +11,10 @@ from kseq.text.scripts import shorten
 
 # Okabe and Ito's colours, which remain distinct with colour blindness.
 _COLOURS = {"source": "#0072B2", "target": "#D55E00"}
-_MOST_SCRIPTS = 8
+_MAX_SCRIPTS = 8
 _TICKS = (0, 0.0001, 0.001, 0.01, 0.1, 1)
 _LONGEST_TITLE = 110  # width in Latin letters
-_LEAST_ROWS = 6  # in the panel of suspicious pairs, so that a single row does not fill it
+_MIN_ROWS = 6  # in the panel of suspicious pairs, so that a single row does not fill it
 
 
 def plot_inspection(inspection):
@@ -158,7 +158,7 @@ def _draw_scripts(axes, inspection):
         name: [side.get(name, 0) / max(total, 1) for side, total in zip(counts, totals)]
         for name in names
     }
-    names = sorted(names, key=lambda name: -sum(shares[name]))[:_MOST_SCRIPTS]
+    names = sorted(names, key=lambda name: -sum(shares[name]))[:_MAX_SCRIPTS]
     places = np.arange(len(names))
     for number, colour in enumerate(_COLOURS.values()):
         widths = [shares[name][number] for name in names]
@@ -192,7 +192,7 @@ def _draw_suspicions(axes, inspection):
     )
     places = np.arange(len(rows))
     axes.hlines([*places, len(rows)], 0, 1, color="0.85", linewidth=0.8, clip_on=False)
-    axes.set_ylim(max(len(rows), _LEAST_ROWS), 0)
+    axes.set_ylim(max(len(rows), _MIN_ROWS), 0)
     labels = [
         f"{suspicion.kind.replace('_', ' ')}: {suspicion.count:,}"
         for suspicion in inspection.suspicions

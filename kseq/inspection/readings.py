@@ -23,7 +23,7 @@ _SCRIPT_EVIDENCE = 50.0  # nats; scripts decide alone, whatever the neighbours a
 _BITS = {kind: np.uint16(1 << number) for number, kind in enumerate(KINDS)}
 
 
-def find_full(sources, targets):
+def have_both_sides(sources, targets):
     """Which pairs have two non-empty sides, bool `[N]`."""
     return np.array([bool(source and target) for source, target in zip(sources, targets)])
 
@@ -61,7 +61,7 @@ class FirstReading:
         self.places.add(*places)
         self.source_hashes.extend(map(hash, sources))
         self.pair_hashes.extend(map(hash, zip(sources, targets)))
-        is_full = find_full(sources, targets)
+        is_full = have_both_sides(sources, targets)
         flags = np.where(is_full, np.uint16(0), _BITS["blank"])
         self.flags.append(flags)
         full = [list(itertools.compress(side, is_full)) for side in (sources, targets)]

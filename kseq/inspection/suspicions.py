@@ -40,7 +40,7 @@ _GARBLED = re.compile(
 _RESOLUTION = 0.01  # of the logarithms of length ratios
 _WIDEST = 10.0  # larger logarithms are counted as this one
 _SPREADS = 6.0  # robust standard deviations from the usual ratio that are allowed
-_LEAST_FACTOR = 2.0  # a ratio within this factor of the usual one is always allowed
+_MIN_FACTOR = 2.0  # a ratio within this factor of the usual one is always allowed
 
 
 def text_suspicions(text):
@@ -95,7 +95,7 @@ class RatioCounts:
         median = _weighted_median(logarithms, self._counts)
         # Half of a normal distribution is within 1 / 1.4826 standard deviations of its median.
         deviation = 1.4826 * _weighted_median(np.abs(logarithms - median), self._counts)
-        limit = max(_SPREADS * deviation, np.log(_LEAST_FACTOR))
+        limit = max(_SPREADS * deviation, np.log(_MIN_FACTOR))
         return UsualRatio(float(np.exp(median)), float(np.exp(limit)))
 
 

@@ -8,7 +8,7 @@ _BUCKETS = 2**18  # hash buckets in which letter trigrams are counted
 _PRIOR_COUNT = 5.0  # added to every bucket, so that rare trigrams carry little evidence
 _TRIGRAMS_PER_LETTER = 3.0  # every letter is in three trigrams, which are not independent
 _DOUBT = 8.0  # evidence, in nats, that a change between straight and swapped pairs requires
-_LEAST = 3.0  # mean evidence per pair, below which both sides are spelled too much alike
+_MIN_EVIDENCE = 3.0  # mean evidence per pair, below which both sides are spelled too much alike
 
 
 class SideModel:
@@ -105,7 +105,7 @@ def can_tell(evidence, states):
         evidence: Evidence that each pair is straight, float `[N]`.
         states: The result of `swapped_states`, bool `[N]`.
     """
-    return len(evidence) > 0 and np.where(states, -evidence, evidence).mean() >= _LEAST
+    return len(evidence) > 0 and np.where(states, -evidence, evidence).mean() >= _MIN_EVIDENCE
 
 
 def look_swapped(reference, pairs, count=2000):

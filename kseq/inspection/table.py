@@ -6,7 +6,7 @@ import pathlib
 from kseq.inspection.suspicions import KINDS
 
 _LONGEST_SIDE = 60  # characters of an example
-_MOST_RANGES = 5  # of lines that look swapped
+_MAX_RANGES = 5  # of lines that look swapped
 
 
 def inspection_table(inspection, width=100):
@@ -133,12 +133,12 @@ def _split_lines(split):
 
 def _format_ranges(line_ranges):
     places = []
-    for line_range in line_ranges[:_MOST_RANGES]:
+    for line_range in line_ranges[:_MAX_RANGES]:
         first, last = f"{line_range.first:,}", f"{line_range.last:,}"
         lines = f"line {first}" if first == last else f"lines {first} to {last}"
         places.append(f"{lines} of {pathlib.Path(line_range.file).name}")
-    if len(line_ranges) > _MOST_RANGES:
-        places.append(f"{len(line_ranges) - _MOST_RANGES:,} more places")
+    if len(line_ranges) > _MAX_RANGES:
+        places.append(f"{len(line_ranges) - _MAX_RANGES:,} more places")
     return ", ".join(places)
 
 

@@ -1,1 +1,1 @@
-"""Loops with their own backward passes, losses, Adam, precision, memory, and cores."""
+"""Loops with their own backward passes, losses, Adam, precision, process memory, and cores."""

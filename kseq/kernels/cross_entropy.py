@@ -4,8 +4,8 @@ import typing
 
 import tensorflow as tf
 
-LARGEST = 2**25  # logits that are held at once
-_MULTIPLE = 16  # ids: products are slow if rows start at odd addresses
+MAX_LOGITS = 2**25  # held in RAM at once
+_MULTIPLE = 16  # ids: products are slow if rows start at unaligned addresses
 
 
 def output_losses(
@@ -13,7 +13,7 @@ def output_losses(
 ):
     """Cross-entropy of labels under `softmax(hidden · kernel + bias)`.
 
-    Works on one group of rows at a time: their logits are computed, used and forgotten. While
+    Works on one group of rows at a time: their logits are computed, used and discarded. While
     training, gradients are computed at the same time, so nothing as large as the logits is saved,
     and nothing is computed twice. Everything but the products and the added bias is float32.
 
@@ -42,23 +42,23 @@ def output_losses(
     def run(hidden, *parameters):
         cast = [tf.cast(parameter, hidden.dtype) for parameter in parameters]
         missing = -ids % _MULTIPLE
-        if missing and bias is not None:  # To add a bias would cost what the padding saves.
-            cast = padded(*cast, missing, transposed)
+        if missing and bias is not None:  # Adding a bias would cost as much as padding saves.
+            cast = pad_vocabulary(*cast, missing, transposed)
         layer = _OutputLayer(cast, ids, transposed)
 
-        def losses_of(start, end):
+        def compute_losses(start, end):
             rows = _Rows(hidden[start:end], labels[start:end], shares[start:end])
             return _group_losses(layer, rows, label_smoothing, training)
 
         count = tf.shape(hidden)[0]
-        losses = _all_losses(losses_of, count, tf.minimum(count, LARGEST // ids))
+        losses = _all_losses(compute_losses, count, tf.minimum(count, MAX_LOGITS // ids))
 
         def gradient(upstream, *_):
-            gradients = [losses.of_hidden]
-            for parameter, padded_gradient in zip(parameters, losses.of_parameters):
+            gradients = [losses.hidden_gradient]
+            for parameter, padded_gradient in zip(parameters, losses.parameter_gradients):
                 begin = [0] * padded_gradient.shape.rank
                 gradients.append(tf.slice(padded_gradient, begin, parameter.shape))
-            return [tf.cast(upstream, each.dtype) * each for each in gradients]
+            return [tf.cast(upstream, tensor.dtype) * tensor for tensor in gradients]
 
         return (losses.loss, losses.entropies, losses.correct), gradient
 
@@ -73,8 +73,8 @@ def output_logits(hidden, kernel, bias, transposed=False):
     return tf.cast(logits, tf.float32)
 
 
-def padded(kernel, bias, missing, transposed=False):
-    """Pads an output layer with ids that never have any probability.
+def pad_vocabulary(kernel, bias, missing, transposed=False):
+    """Pads an output layer with ids whose probability is always 0.
 
     Args:
         kernel: `[H, V]`, or transposed `[V, H]`.
@@ -88,14 +88,14 @@ def padded(kernel, bias, missing, transposed=False):
     if bias is None:
         bias = tf.zeros([kernel.shape[0 if transposed else 1]], kernel.dtype)
     axis = 0 if transposed else 1
-    sizes = [missing if place == axis else size for place, size in enumerate(kernel.shape)]
+    sizes = [missing if number == axis else size for number, size in enumerate(kernel.shape)]
     impossible = tf.fill([missing], tf.constant(float("-inf"), bias.dtype))
     kernel = tf.concat([kernel, tf.zeros(sizes, kernel.dtype)], axis)
     return kernel, tf.concat([bias, impossible], axis=0)
 
 
 class _OutputLayer(typing.NamedTuple):
-    """Kernel and perhaps bias, padded, in the type of products; the number of real ids."""
+    """The padded kernel, and the bias if there is one, in the type of products; the real ids."""
 
     parameters: list
     ids: int
@@ -111,33 +111,33 @@ class _Rows(typing.NamedTuple):
 
 
 class _Losses(typing.NamedTuple):
-    """Losses of a group of rows, and gradients of the loss: empty unless training."""
+    """Losses of a group of rows, and gradients of the loss, which are unused unless training."""
 
     loss: tf.Tensor  # a scalar
     entropies: tf.Tensor  # [N]
     correct: tf.Tensor  # [N]
-    of_hidden: tf.Tensor  # [N, H]
-    of_parameters: list  # like the parameters
+    hidden_gradient: tf.Tensor  # [N, H]
+    parameter_gradients: list  # shaped like the parameters
 
 
-def _all_losses(losses_of, count, size):
-    """`_Losses` of `count` rows, from a function of the first and the end of a group's rows."""
-    first = losses_of(0, size)
+def _all_losses(compute_losses, count, size):
+    """`_Losses` of `count` rows, in groups of `size`; the function takes a start and an end."""
+    first = compute_losses(0, size)
 
     def body(start, losses):
-        group = losses_of(start, start + size)
+        group = compute_losses(start, start + size)
         return start + size, _Losses(
             losses.loss + group.loss,
             tf.concat([losses.entropies, group.entropies], axis=0),
             tf.concat([losses.correct, group.correct], axis=0),
-            tf.concat([losses.of_hidden, group.of_hidden], axis=0),
-            [tf.add(*pair) for pair in zip(losses.of_parameters, group.of_parameters)],
+            tf.concat([losses.hidden_gradient, group.hidden_gradient], axis=0),
+            [tf.add(*pair) for pair in zip(losses.parameter_gradients, group.parameter_gradients)],
         )
 
     shapes = tf.nest.map_structure(lambda tensor: tensor.shape, first)
     by_row = {
         name: tf.TensorShape([None, *getattr(shapes, name)[1:]])
-        for name in ("entropies", "correct", "of_hidden")
+        for name in ("entropies", "correct", "hidden_gradient")
     }
     _, losses = tf.while_loop(
         lambda start, *_: start < count,
@@ -152,53 +152,55 @@ def _group_losses(layer, rows, label_smoothing, training):
     """`_Losses` of a group of `_Rows`."""
     kernel, *bias = layer.parameters
     logits = output_logits(rows.hidden, kernel, bias[0] if bias else None, layer.transposed)
-    # On a CPU several times faster than TensorFlow's sparse cross-entropy.
+    # Several times faster on a CPU than TensorFlow's sparse cross-entropy.
     probabilities = tf.nn.softmax(logits)
     best = tf.argmax(logits, axis=-1, output_type=tf.int32)
-    # The largest probability is at least 1/V: its logarithm is safe where others underflow.
+    # The largest probability is at least 1/V, so its logarithm is safe; others may underflow.
     highest = tf.gather(logits, best, batch_dims=1)
     normalizers = highest - tf.math.log(tf.gather(probabilities, best, batch_dims=1))
     entropies = normalizers - tf.gather(logits, rows.labels, batch_dims=1)
     smoothed = (1.0 - label_smoothing) * entropies
     if label_smoothing:
         smoothed += label_smoothing * (normalizers - _mean_logits(layer, rows.hidden))
-    of_hidden, of_parameters = rows.hidden, []
+    hidden_gradient, parameter_gradients = rows.hidden, []
     if training:
-        of_hidden, of_parameters = _gradients(layer, rows, probabilities, label_smoothing)
+        hidden_gradient, parameter_gradients = _gradients(
+            layer, rows, probabilities, label_smoothing
+        )
     return _Losses(
         tf.reduce_sum(smoothed * rows.shares),
         entropies,
         tf.cast(best == rows.labels, tf.float32),
-        of_hidden,
-        of_parameters,
+        hidden_gradient,
+        parameter_gradients,
     )
 
 
 def _gradients(layer, rows, probabilities, label_smoothing):
-    """Gradients of the loss: of the hidden layer, `[N, H]`, and of the parameters, a list."""
+    """Gradients of the loss with respect to the hidden layer, `[N, H]`, and the parameters."""
     kernel, *bias = layer.parameters
     hidden, labels, shares = rows
     spread = label_smoothing / layer.ids
-    at_labels = tf.gather(probabilities, labels, batch_dims=1) - spread - (1.0 - label_smoothing)
+    label_errors = tf.gather(probabilities, labels, batch_dims=1) - spread - (1 - label_smoothing)
     errors = tf.cast(probabilities - spread if label_smoothing else probabilities, hidden.dtype)
-    places = tf.stack([tf.range(tf.shape(labels)[0]), labels], axis=1)
-    errors = tf.tensor_scatter_nd_update(errors, places, tf.cast(at_labels, hidden.dtype))
+    indices = tf.stack([tf.range(tf.shape(labels)[0]), labels], axis=1)
+    errors = tf.tensor_scatter_nd_update(errors, indices, tf.cast(label_errors, hidden.dtype))
 
     # The hidden layer is multiplied by the shares, as it is narrower than the errors.
     def weigh(rows):
         return tf.cast(tf.cast(rows, tf.float32) * shares[:, None], hidden.dtype)
 
-    of_hidden = weigh(tf.matmul(errors, kernel, transpose_b=not layer.transposed))
+    hidden_gradient = weigh(tf.matmul(errors, kernel, transpose_b=not layer.transposed))
     factors = (errors, weigh(hidden)) if layer.transposed else (weigh(hidden), errors)
-    of_parameters = [tf.cast(tf.matmul(*factors, transpose_a=True), tf.float32)]
+    parameter_gradients = [tf.cast(tf.matmul(*factors, transpose_a=True), tf.float32)]
     if bias:
-        of_bias = tf.linalg.matvec(errors, tf.cast(shares, errors.dtype), transpose_a=True)
-        of_parameters.append(tf.cast(of_bias, tf.float32))
-    return of_hidden, of_parameters
+        bias_gradient = tf.linalg.matvec(errors, tf.cast(shares, errors.dtype), transpose_a=True)
+        parameter_gradients.append(tf.cast(bias_gradient, tf.float32))
+    return hidden_gradient, parameter_gradients
 
 
 def _mean_logits(layer, hidden):
-    """The mean over all ids, float32 `[N]`, computed from the mean of the kernel."""
+    """The mean of the logits over all ids, float32 `[N]`, computed from the sum of the kernel."""
     hidden, kernel, *bias = (tf.cast(tensor, tf.float32) for tensor in (hidden, *layer.parameters))
     sums = tf.linalg.matvec(hidden, tf.reduce_sum(kernel, axis=0 if layer.transposed else 1))
     return (sums + sum(tf.reduce_sum(vector[: layer.ids]) for vector in bias)) / layer.ids

@@ -1,4 +1,4 @@
-"""A dense layer: of whole sequences, of single steps, and inside a loop."""
+"""A dense layer for whole sequences, for single steps, and for the inside of a loop."""
 
 import keras
 import tensorflow as tf
@@ -9,7 +9,7 @@ from kseq.kernels.parameters import PLAIN
 
 @keras.saving.register_keras_serializable("kseq")
 class Dense(keras.layers.Dense):
-    """`keras.layers.Dense` that is fast on a single step, and can be a part of a step of a loop.
+    """`keras.layers.Dense` that is fast on a single step, and can run inside a loop.
 
     A general product of tensors takes a dozen operations on shapes. For one sentence these cost as
     much time as the product itself, so one step of a sequence `[N, 1, I]` is multiplied as rows.
@@ -17,17 +17,17 @@ class Dense(keras.layers.Dense):
 
     def call(self, inputs, training=None):
         """Computes the layer's output, `[N, ..., O]` for inputs `[N, ..., I]`."""
-        rows, *others = inputs.shape[:-1]
-        if not others or None in others:
+        _, *lengths = inputs.shape[:-1]
+        if not lengths or None in lengths:
             return super().call(inputs, training=training)
         outputs = ops.matmul(ops.reshape(inputs, (-1, inputs.shape[-1])), self.kernel)
-        outputs = ops.reshape(outputs, (-1, *others, self.units))
+        outputs = ops.reshape(outputs, (-1, *lengths, self.units))
         if self.use_bias:
             outputs = ops.add(outputs, self.bias)
         return self.activation(outputs)
 
     def step(self, inputs, parameters=PLAIN):
-        """Computes the same as part of a step, with bias and activation in at least float32.
+        """Computes the same output inside a loop, bias and activation in at least float32.
 
         Args:
             inputs: `[N, ..., I]`.

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-_PARTS = 2**16  # of which some are dropped
+_LEVELS = 2**16  # values of 16 random bits
 
 
 @keras.saving.register_keras_serializable("kseq")
@@ -16,7 +16,7 @@ class Dropout(keras.layers.Dropout):
 
     def call(self, inputs, training=False):
         """Returns inputs of any shape; while training, some of them 0 and the others scaled."""
-        dropped = min(round(_PARTS * self.rate), _PARTS - 1)
+        dropped = min(round(_LEVELS * self.rate), _LEVELS - 1)
         if not training or not dropped:
             return inputs
         count = tf.size(inputs)
@@ -24,5 +24,5 @@ class Dropout(keras.layers.Dropout):
         words = tf.random.stateless_uniform([(count + 1) // 2], seed, None, None, tf.uint32)
         bits = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[:count]
         is_kept = tf.reshape(bits, tf.shape(inputs)) >= tf.constant(dropped, tf.uint16)
-        scaled = inputs * tf.cast(_PARTS / (_PARTS - dropped), inputs.dtype)
+        scaled = inputs * tf.cast(_LEVELS / (_LEVELS - dropped), inputs.dtype)
         return tf.where(is_kept, scaled, tf.zeros([], inputs.dtype))

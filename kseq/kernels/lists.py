@@ -15,7 +15,7 @@ def choose(is_chosen, items):
 
 
 def spread(is_chosen, items):
-    """The opposite of `choose`: returns the items in their places, and None elsewhere."""
+    """The opposite of `choose`: puts items where `is_chosen` is true, and None elsewhere."""
     items = iter(items)
     return [next(items) if chosen else None for chosen in is_chosen]
 

@@ -1,7 +1,7 @@
 """How one step of a loop reads its parameters: kernels, biases, and matrices such as the memory.
 
-A step never reads a variable itself: it is given an object that multiplies and reads for it.
-Outside a loop that is `PLAIN`; a loop gives it objects that list, record or replay its products.
+A step never reads a variable directly: it receives an object that multiplies and reads for it.
+Outside a loop this is `PLAIN`; a loop passes objects that list, record or replay the products.
 """
 
 import keras
@@ -38,7 +38,7 @@ class Parameters:
         return precise(matrix_product(*(tf.cast(factor, smaller) for factor in factors)))
 
     def multiply_rows(self, inputs, matrices, transpose=False):
-        """Multiplies every row of a batch by a matrix of its own.
+        """Multiplies every row of a batch by its own matrix.
 
         Args:
             inputs: `[B, Q, I]`.
@@ -55,7 +55,7 @@ PLAIN = Parameters()
 
 
 def precise(tensor):
-    """Casts a tensor to at least float32: for what accumulates or is squashed in every step."""
+    """Casts a tensor to at least float32, for values that every step accumulates or squashes."""
     return tf.cast(tensor, keras.backend.result_type(tensor.dtype, "float32"))
 
 

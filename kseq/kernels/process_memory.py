@@ -1,4 +1,4 @@
-"""Process memory that is freed and needed again at once."""
+"""Process memory that is freed and soon needed again."""
 
 import contextlib
 import ctypes
@@ -6,9 +6,9 @@ import platform
 
 # Parameters of mallopt(3), as glibc's malloc.h defines them.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
-_LARGEST = 2**31 - 1
-_USUAL_MMAPS = 65536
-_MOST_THRESHOLD = 2**25  # what glibc itself raises the threshold to, as large blocks are freed
+_MAX_INT = 2**31 - 1
+_DEFAULT_MMAPS = 65536
+_MAX_MMAP_THRESHOLD = 2**25  # glibc itself raises the threshold up to this as blocks are freed
 
 
 @contextlib.contextmanager
@@ -25,12 +25,12 @@ def keep_freed_memory():
         return
     library = ctypes.CDLL(None)
     library.mallopt(_MMAP_MAX, 0)
-    library.mallopt(_TRIM_THRESHOLD, _LARGEST)
+    library.mallopt(_TRIM_THRESHOLD, _MAX_INT)
     try:
         yield
     finally:
         # Once set, thresholds no longer grow by themselves.
-        library.mallopt(_MMAP_MAX, _USUAL_MMAPS)
-        library.mallopt(_MMAP_THRESHOLD, _MOST_THRESHOLD)
-        library.mallopt(_TRIM_THRESHOLD, 2 * _MOST_THRESHOLD)
+        library.mallopt(_MMAP_MAX, _DEFAULT_MMAPS)
+        library.mallopt(_MMAP_THRESHOLD, _MAX_MMAP_THRESHOLD)
+        library.mallopt(_TRIM_THRESHOLD, 2 * _MAX_MMAP_THRESHOLD)
         library.malloc_trim(ctypes.c_size_t(0))

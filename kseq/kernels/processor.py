@@ -33,5 +33,5 @@ def cores_are_shared():
     import tensorflow as tf
 
     threads = tf.config.threading.get_intra_op_parallelism_threads()
-    named = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
-    return (str(threads) if threads else named) == "1" and usable_cores() >= AT_ONCE
+    requested = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return (str(threads) if threads else requested) == "1" and usable_cores() >= AT_ONCE

@@ -1,4 +1,4 @@
-"""The products of a step inside a loop: listed before it, recorded forward, replayed backward."""
+"""The products of a step in a loop: listed before it, recorded forward, replayed backward."""
 
 import typing
 
@@ -8,13 +8,13 @@ from kseq.kernels.parameters import Parameters, matrix_product, precise
 
 
 class Operands(typing.NamedTuple):
-    """Everything that a loop or one of its steps reads, or the gradients: five lists of tensors.
+    """Everything that a loop or a step reads, or the gradients of it: five lists of tensors.
 
     Fields:
         inputs: `[T, N, ...]` of a loop, `[N, ...]` of a step.
         state: The flat state, `[N, ...]`.
         constants: Tensors that every step reads, such as the memory.
-        kernels: What inputs are multiplied by, `[I, O]`; in the backward pass `[O, I]`.
+        kernels: Matrices that inputs are multiplied by, `[I, O]`; in the backward pass `[O, I]`.
         vectors: All other variables that a step reads.
     """
 
@@ -30,20 +30,20 @@ class Product(typing.NamedTuple):
 
     Fields:
         is_kernel: Whether its matrix is a kernel rather than one of the constants.
-        place: The number of the matrix among the kernels or the constants.
+        index: Index of the matrix among the kernels or the constants.
         transpose: Whether the matrix is transposed.
     """
 
     is_kernel: bool
-    place: int
+    index: int
     transpose: bool = False
 
 
 class Survey(Parameters):
     """Lists the products of a step in their order, and the variables that the step reads.
 
-    Zeros take the place of each variable. A product with a tensor that is not among the constants
-    is not listed: it belongs to the rest of the step.
+    Every variable is replaced by zeros. A product with a tensor that is not among the constants is
+    not listed: it belongs to the rest of the step.
 
     Args:
         constants: Tensors that every step reads.
@@ -54,30 +54,30 @@ class Survey(Parameters):
         self.products, self.kernels, self.vectors = [], [], []
 
     def value(self, variable):
-        """Notes the variable and returns zeros of its shape and type."""
-        if _place_of(variable, self.vectors) is None:
+        """Lists the variable and returns zeros of its shape and type."""
+        if _index_of(variable, self.vectors) is None:
             self.vectors.append(variable)
         return _zeros_of(variable)
 
     def multiply(self, inputs, kernel):
-        """Notes the product and returns zeros `[..., O]` that depend on the inputs `[..., I]`."""
-        if _place_of(kernel, self.kernels) is None:
+        """Lists the product and returns zeros `[..., O]` that depend on the inputs `[..., I]`."""
+        if _index_of(kernel, self.kernels) is None:
             self.kernels.append(kernel)
-        self.products.append(Product(True, _place_of(kernel, self.kernels)))
+        self.products.append(Product(True, _index_of(kernel, self.kernels)))
         return precise(matrix_product(inputs, tf.cast(_zeros_of(kernel), inputs.dtype)))
 
     def multiply_rows(self, inputs, matrices, transpose=False):
-        """Notes the product if the matrices `[B, I, O]` are a constant; returns `[B, Q, O]`."""
-        place = _place_of(matrices, self._constants)
-        if place is not None:
-            self.products.append(Product(False, place, transpose))
-            # So that the constant has a gradient in the step only if something else reads it.
+        """Lists the product if the matrices `[B, I, O]` are a constant; returns `[B, Q, O]`."""
+        index = _index_of(matrices, self._constants)
+        if index is not None:
+            self.products.append(Product(False, index, transpose))
+            # The constant then has a gradient in the step only if something else reads it.
             matrices = tf.stop_gradient(matrices)
         return super().multiply_rows(inputs, matrices, transpose)
 
 
 class Recording(Parameters):
-    """Multiplies in a step of the forward pass, and notes the inputs and outputs of each product.
+    """Multiplies in a step of the forward pass, and records each product's inputs and outputs.
 
     Args:
         survey: The `Survey` of the step.
@@ -90,23 +90,23 @@ class Recording(Parameters):
 
     def value(self, variable):
         """Returns the tensor that the loop read before its first step."""
-        return self._operands.vectors[_place_of(variable, self._survey.vectors)]
+        return self._operands.vectors[_index_of(variable, self._survey.vectors)]
 
     def multiply(self, inputs, kernel):
         """Multiplies `[..., I]` by a kernel `[I, O]`: see `Parameters`."""
-        place = _place_of(kernel, self._survey.kernels)
-        matrix = self._operands.kernels[place]
-        return precise(self._multiply(inputs, matrix, Product(True, place)))
+        index = _index_of(kernel, self._survey.kernels)
+        matrix = self._operands.kernels[index]
+        return precise(self._multiply(inputs, matrix, Product(True, index)))
 
     def multiply_rows(self, inputs, matrices, transpose=False):
         """Multiplies `[B, Q, I]` by `[B, I, O]`: see `Parameters`."""
-        place = _place_of(matrices, self._operands.constants)
-        if place is None:
+        index = _index_of(matrices, self._operands.constants)
+        if index is None:
             return super().multiply_rows(inputs, matrices, transpose)
-        return self._multiply(inputs, matrices, Product(False, place, transpose))
+        return self._multiply(inputs, matrices, Product(False, index, transpose))
 
     def _multiply(self, inputs, matrix, product):
-        """Multiplies inputs by the matrix of a product, and notes both sides of it."""
+        """Multiplies inputs by the matrix of a product, and records inputs and output."""
         inputs = tf.cast(inputs, matrix.dtype)
         self._next_number(product)
         self.inputs.append(inputs)
@@ -125,12 +125,12 @@ class Recording(Parameters):
 
 
 class Replay(Recording):
-    """Gives the products of a step again in the backward pass, and notes their gradients.
+    """Returns the products of the forward pass again, and records their gradients.
 
     Args:
         survey: The `Survey` of the step.
         operands: `Operands` of this step, kernels transposed.
-        outputs: What the products were in the forward pass.
+        outputs: Outputs of the products in the forward pass.
     """
 
     def __init__(self, survey, operands, outputs):
@@ -153,7 +153,7 @@ class Replay(Recording):
         self.inputs.append(inputs)
 
         @tf.custom_gradient
-        def replayed(inputs):
+        def replay(inputs):
             def gradient(upstream):
                 self._upstream[number] = upstream
                 is_transposed = product.transpose or product.is_kernel
@@ -161,12 +161,12 @@ class Replay(Recording):
 
             return tf.identity(self.outputs[number]), gradient
 
-        return replayed(inputs)
+        return replay(inputs)
 
 
-def _place_of(thing, things):
-    """The place of a thing, compared by identity, in a list, or None."""
-    return next((place for place, other in enumerate(things) if other is thing), None)
+def _index_of(wanted, items):
+    """The index of an item in a list, compared by identity, or None."""
+    return next((index for index, item in enumerate(items) if item is wanted), None)
 
 
 def _zeros_of(variable):

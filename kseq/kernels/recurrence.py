@@ -1,9 +1,9 @@
-"""A loop over steps with a backward pass of its own.
+"""A loop over steps with its own backward pass.
 
-Autodiff of a loop saves every tensor of every step, adds up the gradient of every kernel step by
-step, and casts all kernels in every step. Here a step saves only its state, and the inputs and
-outputs of its large products; the backward pass computes everything else again. The gradient of
-each kernel is one product after the loop.
+Automatic differentiation of a loop saves every tensor of every step, adds up the gradient of every
+kernel step by step, and casts all kernels in every step. Here a step saves only its state, and the
+inputs and outputs of its large products; the backward pass recomputes everything else. The gradient
+of each kernel is one product after the loop.
 """
 
 import typing
@@ -23,10 +23,10 @@ def recur(step, inputs, state, constants, *, dtypes, training):
         step: A function of `Parameters`, inputs (a list of `[N, ...]`), a state and the constants,
             which returns outputs (a tuple of tensors `[N, ...]`) and the new state. It reads every
             variable through the parameters, and multiplies in the same order in every call.
-        inputs: A list of tensors `[T, N, ...]`, of which each step reads one slice.
+        inputs: A list of tensors `[T, N, ...]`; each step reads one slice.
         state: The state before the first step, a nest of tensors `[N, ...]`.
-        constants: Tensors that every step reads, such as the memory. For what is multiplied by
-            them in `Parameters.multiply_rows`, their gradient is computed after the loop.
+        constants: Tensors that every step reads, such as the memory. Their gradients from products
+            in `Parameters.multiply_rows` are computed after the loop.
         dtypes: Types of the outputs.
         training: Whether to save what the backward pass needs.
 
@@ -34,8 +34,8 @@ def recur(step, inputs, state, constants, *, dtypes, training):
         The outputs of all steps, a list of `[T, N, ...]`, and the last state.
 
     Raises:
-        ValueError: While training, the step reads a variable or a real-valued tensor that it was
-            not given, and that would get no gradient.
+        ValueError: While training, the step reads a variable or a floating-point tensor that is
+            not an argument; it would get no gradient.
     """
     loop = _Loop(step, inputs, state, constants, dtypes)
     if training:
@@ -62,15 +62,15 @@ class _Loop:
         self.operands = Operands(
             inputs=list(inputs),
             state=keras.tree.flatten(state),
-            # Copies, so that one tensor given twice is two constants, as it is for the survey.
+            # Copies, so that one tensor passed twice is two constants, as it is for the survey.
             constants=[tf.identity(tensor) for tensor in constants],
             kernels=[kernel.value for kernel in self._survey.kernels],
             vectors=[variable.value for variable in self._survey.vectors],
         )
 
     def run_with_gradient(self):
-        """Outputs and the last state, flat, with the gradient that the loop computes itself."""
-        _refuse(self._captures)
+        """Returns outputs and the last state, flat, with the loop's own gradient."""
+        _reject_captures(self._captures)
 
         @tf.custom_gradient
         def run(*tensors):
@@ -94,7 +94,7 @@ class _Loop:
             saves: Whether to save what `backward` needs.
 
         Returns:
-            Outputs `[T, N, ...]`, the last state, flat, and `_Saved`, empty unless asked for.
+            Outputs `[T, N, ...]`, the last state, flat, and `_Saved`, empty unless `saves`.
         """
         kernels = _cast(operands.kernels, operands.inputs[0].dtype)
 
@@ -130,16 +130,16 @@ class _Loop:
             last: Gradients of the last state, flat.
 
         Returns:
-            `Operands` of gradients; None for what is not real-valued.
+            `Operands` of gradients; None for tensors that are not floating-point.
         """
         is_real = [tensor.dtype.is_floating for tensor in operands.state]
         kernels = [
             tf.transpose(kernel) for kernel in _cast(operands.kernels, operands.inputs[0].dtype)
         ]
-        summed = self._summed(operands)
+        summed = self._select_summed(operands)
 
-        def body(time, later, totals, arrays):
-            # Copies, as the tape would not tell a constant of this step from that of the loop.
+        def body(time, upstream_state, totals, arrays):
+            # Copies: the tape would confuse the constants of this step with those of the loop.
             step = Operands(
                 [tensor[time] for tensor in operands.inputs],
                 [array.read(time) for array in saved.states],
@@ -149,13 +149,15 @@ class _Loop:
             )
             outputs = [array.read(time) for array in saved.product_outputs]
             replay = Replay(self._survey, step, outputs)
-            of_inputs, earlier, of_summed = self._differentiate(
-                replay, step, [tensor[time] for tensor in upstream], later
+            input_gradients, state_gradients, summed_gradients = self._differentiate(
+                replay, step, [tensor[time] for tensor in upstream], upstream_state
             )
             totals = [
-                total + tf.cast(gradient, total.dtype) for total, gradient in zip(totals, of_summed)
+                total + tf.cast(gradient, total.dtype)
+                for total, gradient in zip(totals, summed_gradients)
             ]
-            return time - 1, earlier, totals, write(arrays, time, [*of_inputs, *replay.upstream])
+            arrays = write(arrays, time, [*input_gradients, *replay.upstream])
+            return time - 1, state_gradients, totals, arrays
 
         length = tf.shape(operands.inputs[0])[0]
         dtypes = [tensor.dtype for tensor in operands.inputs] + self._product_dtypes(operands)
@@ -180,26 +182,26 @@ class _Loop:
         return Operands(inputs, spread(is_real, first), constants, kernels, vectors)
 
     def _survey_step(self, inputs, constants):
-        """Lists what the step reads, by tracing it once on tensors without values."""
+        """Lists everything that the step reads, by tracing it once on tensors without values."""
 
         def trace(inputs, state, constants):
             self._survey = Survey(constants)
             step = Operands(inputs, keras.tree.flatten(state), constants, [], [])
-            real = [tensor for tensor in constants if tensor.dtype.is_floating]
+            floating = [tensor for tensor in constants if tensor.dtype.is_floating]
             with tf.GradientTape() as tape:
-                tape.watch(real)
+                tape.watch(floating)
                 outputs, new_state = self._run_step(self._survey, step)
             results = [tensor for tensor in (*outputs, *new_state) if tensor.dtype.is_floating]
-            gradients = iter(tape.gradient(results, real))
+            gradients = iter(tape.gradient(results, floating))
             self._is_summed = [
                 tensor.dtype.is_floating and next(gradients) is not None for tensor in constants
             ]
 
         specs = [tf.TensorSpec(tensor.shape[1:], tensor.dtype) for tensor in inputs]
-        others = keras.tree.map_structure(
+        full_specs = keras.tree.map_structure(
             lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), (self._state, constants)
         )
-        graph = tf.function(trace, autograph=False).get_concrete_function(specs, *others).graph
+        graph = tf.function(trace, autograph=False).get_concrete_function(specs, *full_specs).graph
         self._captures = [
             "a variable" if tensor.dtype == tf.resource else f"{tensor.dtype.name}{tensor.shape}"
             for tensor, _ in graph.captures
@@ -212,48 +214,48 @@ class _Loop:
         outputs, state = self._step(parameters, step.inputs, state, *step.constants)
         return list(outputs), keras.tree.flatten(state)
 
-    def _differentiate(self, replay, step, upstream, later):
-        """Gradients of one step.
+    def _differentiate(self, replay, step, upstream, upstream_state):
+        """Computes the gradients of one step.
 
         Args:
             replay: `Replay`.
             step: `Operands` of the step.
             upstream: Gradients of the outputs of the step.
-            later: Gradients of the new state, of what is real-valued in it.
+            upstream_state: Gradients of the floating-point tensors of the new state.
 
         Returns:
-            Three lists: gradients of the inputs, of the real-valued state, and of what all steps
-            share and read outside a product.
+            Three lists: gradients of the inputs, of the floating-point tensors of the state, and
+            of the tensors that all steps share and read outside a product.
         """
         is_real = [tensor.dtype.is_floating for tensor in step.state]
-        sources = [step.inputs, choose(is_real, step.state), self._summed(step)]
+        sources = [step.inputs, choose(is_real, step.state), self._select_summed(step)]
         with tf.GradientTape() as tape:
             tape.watch(sources)
             outputs, new_state = self._run_step(replay, step)
         gradients = tape.gradient(
             [*outputs, *choose(is_real, new_state)],
             sources,
-            [*upstream, *later],
+            [*upstream, *upstream_state],
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-        for gradient, tensor in zip(gradients[1], later):
+        for gradient, tensor in zip(gradients[1], upstream_state):
             gradient.set_shape(tensor.shape)
         return gradients
 
-    def _summed(self, operands):
-        """The tensors whose gradient is a sum over the steps: constants, then vectors."""
+    def _select_summed(self, operands):
+        """Returns the tensors whose gradient is a sum over the steps: constants, then vectors."""
         return [*choose(self._is_summed, operands.constants), *operands.vectors]
 
     def _add_up(self, operands, totals, factors):
-        """Gradients of constants, kernels and vectors, three lists.
+        """Returns the gradients of constants, kernels and vectors, three lists.
 
         Args:
             operands: `Operands` of the loop.
-            totals: Sums over the steps, as `_summed` orders them.
+            totals: Sums over the steps, in the order of `_select_summed`.
             factors: Inputs and upstream gradients of each product, pairs of `[T, N, ...]`.
         """
-        of_constants, vectors = split(totals, sum(self._is_summed), len(operands.vectors))
-        constants = spread(self._is_summed, of_constants)
+        summed_constants, vectors = split(totals, sum(self._is_summed), len(operands.vectors))
+        constants = spread(self._is_summed, summed_constants)
         kernels = [None] * len(operands.kernels)
         for product, (inputs, upstream) in zip(self._survey.products, factors):
             if product.is_kernel:
@@ -262,9 +264,9 @@ class _Loop:
             else:
                 matrices, gradients = operands.constants, constants
                 gradient = _rows_gradient(inputs, upstream, product.transpose)
-            gradient = tf.cast(gradient, matrices[product.place].dtype)
-            before = gradients[product.place]
-            gradients[product.place] = gradient if before is None else before + gradient
+            gradient = tf.cast(gradient, matrices[product.index].dtype)
+            total = gradients[product.index]
+            gradients[product.index] = gradient if total is None else total + gradient
         return constants, kernels, vectors
 
     def _product_dtypes(self, operands):
@@ -272,17 +274,17 @@ class _Loop:
         return [
             operands.inputs[0].dtype
             if product.is_kernel
-            else operands.constants[product.place].dtype
+            else operands.constants[product.index].dtype
             for product in self._survey.products
         ]
 
 
-def _refuse(captures):
-    """Raises an error for tensors that a step reads without being given them."""
+def _reject_captures(captures):
+    """Raises an error for tensors that a step reads although they are not its arguments."""
     if captures:
         raise ValueError(
             "expected a step that reads its variables through its parameters, and other tensors "
-            "from its constants; received one that reads these itself, which would get no "
+            "from its constants; received one that reads these directly, which would get no "
             f"gradient: {', '.join(captures)}"
         )
 
@@ -299,7 +301,7 @@ def _rows_gradient(inputs, upstream, transposed):
     Args:
         inputs: `[T, B, Q, I]`.
         upstream: `[T, B, Q, O]`.
-        transposed: Whether the matrix was.
+        transposed: Whether the matrix is transposed.
     """
     rows, columns = (
         tf.reshape(

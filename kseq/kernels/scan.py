@@ -1,9 +1,9 @@
-"""A recurrent cell over whole sequences, with a backward pass of its own.
+"""A recurrent cell over whole sequences, with its own backward pass.
 
-Autodiff of a loop saves every tensor of every step, and adds up the gradient of the recurrent
-kernel from small products. Here a step saves only its states and gates, and that gradient is one
-large product after the loop. Each gate has products and tensors of its own: to split and to
-concatenate them in every step takes longer than the products.
+Automatic differentiation of a loop saves every tensor of every step, and adds up the gradient of
+the recurrent kernel from small products. Here a step saves only its states and gates, and that
+gradient is one large product after the loop. Each gate has its own products and tensors: splitting
+and concatenating them in every step would take longer than the products.
 """
 
 import typing
@@ -14,8 +14,8 @@ from kseq.kernels.lists import make_arrays, split, write
 from kseq.kernels.parameters import precise
 
 
-class Scanned(typing.NamedTuple):
-    """What a scan reads: four lists of tensors, or their gradients.
+class ScanOperands(typing.NamedTuple):
+    """Operands of a scan, or their gradients: four lists of tensors.
 
     Fields:
         inputs: Projected inputs of each gate, `[S, N, H]`, at least float32.
@@ -36,9 +36,9 @@ def scan(cell, operands, is_real, training):
     Args:
         cell: A class with the equations of a cell and their derivatives, such as
             `kseq.models.cells.GRUCell`.
-        operands: `Scanned`.
-        is_real: Whether a step is real, boolean `[S, N, 1]`, or None if all are. Steps that are
-            padding keep the state as it is.
+        operands: `ScanOperands`.
+        is_real: Whether a step is real, boolean `[S, N, 1]`, or None if all are. Padding steps
+            leave the state unchanged.
         training: Whether to save what the backward pass needs.
 
     Returns:
@@ -50,12 +50,11 @@ def scan(cell, operands, is_real, training):
 
     @tf.custom_gradient
     def run(*tensors):
-        operands_here = tf.nest.pack_sequence_as(operands, tensors)
-        outputs, last, saved = _forward(cell, operands_here, is_real, saves=True)
+        run_operands = tf.nest.pack_sequence_as(operands, tensors)
+        outputs, last, saved = _forward(cell, run_operands, is_real, saves=True)
 
-        def gradient(of_outputs, *of_last):
-            gradients = _gradients(cell, operands_here, is_real, saved, (of_outputs, of_last))
-            return tf.nest.flatten(gradients)
+        def gradient(*upstream):
+            return tf.nest.flatten(_gradients(cell, run_operands, is_real, saved, upstream))
 
         return (outputs, *last), gradient
 
@@ -63,7 +62,7 @@ def scan(cell, operands, is_real, training):
 
 
 class _Saved(typing.NamedTuple):
-    """What the steps save, lists of arrays: the state after, the state before, and gates."""
+    """Arrays that the steps save: of the state after a step, the state before it, and gates."""
 
     after: list
     before: list
@@ -80,15 +79,17 @@ def _forward(cell, operands, is_real, saves):
         for bias in biases:
             products[-1] += bias
         sums = _add_up(cell, [gate[time] for gate in inputs], products)
-        new, gates = cell.equations(sums, states)
+        new_states, gates = cell.equations(sums, states)
         if is_real is not None:
-            new = [tf.where(is_real[time], after, before) for after, before in zip(new, states)]
-        written = [*new, *states, *gates] if saves else new[:1]
-        return time + 1, new, write(arrays, time, written)
+            new_states = [
+                tf.where(is_real[time], after, before) for after, before in zip(new_states, states)
+            ]
+        records = [*new_states, *states, *gates] if saves else new_states[:1]
+        return time + 1, new_states, write(arrays, time, records)
 
     length, count = tf.shape(inputs[0])[0], len(states)
-    written_count = 2 * count + cell.saved_count if saves else 1
-    arrays = make_arrays(written_count * [states[0].dtype], length)
+    record_count = 2 * count + cell.saved_count if saves else 1
+    arrays = make_arrays(record_count * [states[0].dtype], length)
     _, last, arrays = tf.while_loop(
         lambda time, *_: time < length, body, (tf.constant(0), list(states), arrays)
     )
@@ -97,64 +98,64 @@ def _forward(cell, operands, is_real, saves):
 
 
 def _gradients(cell, operands, is_real, saved, upstream):
-    """Gradients of the operands, as `Scanned`; upstream are those of outputs and last state."""
-    of_sums, of_states = _backward(cell, operands.kernels, is_real, saved, upstream)
-    of_products = [of_sums[place] for place in cell.sums_of_products]
-    hidden = _rows(saved.before[0].stack(), operands.kernels[0].dtype)
-    return Scanned(
-        inputs=[of_sums[place] for place in cell.sums_of_inputs],
+    """Gradients of the operands, `ScanOperands`, given those of the outputs and the last state."""
+    sum_gradients, state_gradients = _backward(cell, operands.kernels, is_real, saved, upstream)
+    product_gradients = [sum_gradients[index] for index in cell.sums_of_products]
+    hidden = _flatten_rows(saved.before[0].stack(), operands.kernels[0].dtype)
+    return ScanOperands(
+        inputs=[sum_gradients[index] for index in cell.sums_of_inputs],
         kernels=[
-            tf.matmul(hidden, _rows(gradient, hidden.dtype), transpose_a=True)
-            for gradient in of_products
+            tf.matmul(hidden, _flatten_rows(gradient, hidden.dtype), transpose_a=True)
+            for gradient in product_gradients
         ],
-        biases=[tf.reduce_sum(of_products[-1], axis=[0, 1]) for _ in operands.biases],
-        states=of_states,
+        biases=[tf.reduce_sum(product_gradients[-1], axis=[0, 1]) for _ in operands.biases],
+        states=state_gradients,
     )
 
 
 def _backward(cell, kernels, is_real, saved, upstream):
     """Gradients of all sums of the cell, `[S, N, H]` each, and of the first state."""
-    of_outputs, of_last = upstream
+    output_gradients, *last_gradients = upstream
     transposed = [tf.transpose(kernel) for kernel in kernels]  # once, not in every product
 
     def body(time, gradients, arrays):
-        gradients = [gradients[0] + of_outputs[time], *gradients[1:]]
-        of_new = gradients
+        after_gradients = [gradients[0] + output_gradients[time], *gradients[1:]]
+        real_gradients = after_gradients
         if is_real is not None:
-            of_new = [
-                tf.where(is_real[time], gradient, tf.zeros_like(gradient)) for gradient in gradients
+            real_gradients = [
+                tf.where(is_real[time], gradient, tf.zeros_like(gradient))
+                for gradient in after_gradients
             ]
         after, before, gates = ([array.read(time) for array in arrays] for arrays in saved)
-        of_sums, of_before = cell.derivatives(gates, before, after, of_new)
-        of_before[0] += tf.add_n(
+        sum_gradients, before_gradients = cell.derivatives(gates, before, after, real_gradients)
+        before_gradients[0] += tf.add_n(
             [
-                precise(tf.matmul(tf.cast(of_sums[place], kernel.dtype), kernel))
-                for place, kernel in zip(cell.sums_of_products, transposed)
+                precise(tf.matmul(tf.cast(sum_gradients[index], kernel.dtype), kernel))
+                for index, kernel in zip(cell.sums_of_products, transposed)
             ]
         )
         if is_real is not None:
-            of_before = [
-                tf.where(is_real[time], gradient, passed)
-                for gradient, passed in zip(of_before, gradients)
+            before_gradients = [
+                tf.where(is_real[time], *pair) for pair in zip(before_gradients, after_gradients)
             ]
-        return time - 1, of_before, write(arrays, time, of_sums)
+        return time - 1, before_gradients, write(arrays, time, sum_gradients)
 
-    length = tf.shape(of_outputs)[0]
-    arrays = make_arrays((1 + max(cell.sums_of_products)) * [of_outputs.dtype], length)
+    length = tf.shape(output_gradients)[0]
+    arrays = make_arrays((1 + max(cell.sums_of_products)) * [output_gradients.dtype], length)
     _, gradients, arrays = tf.while_loop(
-        lambda time, *_: time >= 0, body, (length - 1, list(of_last), arrays)
+        lambda time, *_: time >= 0, body, (length - 1, last_gradients, arrays)
     )
     return [array.stack() for array in arrays], gradients
 
 
 def _add_up(cell, inputs, products):
-    """The sums of a cell, from inputs and recurrent products of each gate `[N, H]`."""
+    """Adds up the sums of a cell, from inputs and recurrent products of each gate `[N, H]`."""
     sums = dict(zip(cell.sums_of_inputs, inputs))
-    for place, product in zip(cell.sums_of_products, products):
-        sums[place] = sums[place] + product if place in sums else product
-    return [sums[place] for place in sorted(sums)]
+    for index, product in zip(cell.sums_of_products, products):
+        sums[index] = sums[index] + product if index in sums else product
+    return [sums[index] for index in sorted(sums)]
 
 
-def _rows(tensor, dtype):
-    """`[S, N, H]` as `[S·N, H]` in another type."""
+def _flatten_rows(tensor, dtype):
+    """Casts `[S, N, H]` and reshapes it to `[S·N, H]`."""
     return tf.reshape(tf.cast(tensor, dtype), [-1, tensor.shape[-1]])

@@ -132,12 +132,12 @@ class Seq2Seq(keras.Model):
     def from_config(cls, config, custom_objects=None):
         """Builds a model with the settings of `get_config`."""
         settings = dict(config)
-        with computing_in(settings.pop("dtype_policy")):
+        with use_dtype_policy(settings.pop("dtype_policy")):
             return cls(ModelConfig(**settings.pop("config")), **settings)
 
 
 @contextlib.contextmanager
-def computing_in(policy):
+def use_dtype_policy(policy):
     """A context in which models are built with this Keras dtype policy."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)

@@ -4,11 +4,11 @@ import keras
 import tensorflow as tf
 
 from kseq.kernels.parameters import precise
-from kseq.kernels.scan import Scanned, scan
+from kseq.kernels.scan import ScanOperands, scan
 from kseq.models.cells import GRUCell, LSTMCell, RNNCell
 
 
-class _Scanned:
+class _ScanMixin:
     """Replaces the loop of a recurrent layer of Keras, except on a GPU, where cuDNN runs it.
 
     States and gates are at least float32, whatever type the products are computed in.
@@ -49,7 +49,7 @@ class _Scanned:
         return last_output, outputs, states
 
     def _project(self, steps, states):
-        """Projects the inputs `[S, N, E]` of all steps, gate by gate; returns `Scanned`."""
+        """Projects the inputs `[S, N, E]` of all steps, gate by gate; returns `ScanOperands`."""
         gates = self.equations.gates
         kernels, recurrent_kernels = (
             tf.split(tf.cast(weight, steps.dtype), gates, axis=-1)
@@ -60,22 +60,22 @@ class _Scanned:
             precise(tf.tensordot(steps, kernel, 1)) + bias
             for kernel, bias in zip(kernels, tf.split(biases, gates))
         ]
-        return Scanned(inputs, recurrent_kernels, recurrent_biases, states)
+        return ScanOperands(inputs, recurrent_kernels, recurrent_biases, states)
 
     def _biases(self, dtype):
-        """The bias of the inputs `[G·H]`, and those of recurrent products as `Scanned` has them."""
+        """The bias of the inputs `[G·H]`, and those of recurrent products as `ScanOperands` has them."""
         return tf.cast(self.cell.bias, dtype), []
 
 
 @keras.saving.register_keras_serializable("kseq")
-class SimpleRNN(_Scanned, keras.layers.SimpleRNN):
+class SimpleRNN(_ScanMixin, keras.layers.SimpleRNN):
     """`keras.layers.SimpleRNN` with the equations of `RNNCell`."""
 
     equations = RNNCell
 
 
 @keras.saving.register_keras_serializable("kseq")
-class GRU(_Scanned, keras.layers.GRU):
+class GRU(_ScanMixin, keras.layers.GRU):
     """`keras.layers.GRU` with the equations of `GRUCell`."""
 
     equations = GRUCell
@@ -88,7 +88,7 @@ class GRU(_Scanned, keras.layers.GRU):
 
 
 @keras.saving.register_keras_serializable("kseq")
-class LSTM(_Scanned, keras.layers.LSTM):
+class LSTM(_ScanMixin, keras.layers.LSTM):
     """`keras.layers.LSTM` with the equations of `LSTMCell`."""
 
     equations = LSTMCell

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from kseq.corpora.lines import chunks
-from kseq.pipeline.encoded import EncodedPairs, KeptPairs
+from kseq.pipeline.encoded import EncodedPairs, PairsInRam
 from kseq.pipeline.reading import ErrorRecorder
 from kseq.pipeline.survey import length_limits
 
@@ -216,7 +216,7 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True, recorder=N
     """Makes the batches that Keras' `fit` and `evaluate` take.
 
     Args:
-        pairs: `Pairs`, `ValuePairs`, `EncodedPairs` or `KeptPairs`.
+        pairs: `Pairs`, `ValuePairs`, `EncodedPairs` or `PairsInRam`.
         codecs: `CodecPair`.
         training: `TrainingConfig`: batch size, maximum lengths, seed.
         survey: `Survey` of these pairs; if their number has changed, that is an error.
@@ -236,7 +236,7 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True, recorder=N
         bucket_by_length(training, codecs.pairs_per_pool, not codecs.are_text, shuffled),
         batch_for_teacher_forcing(codecs),
     ]
-    if isinstance(pairs, (EncodedPairs, KeptPairs)):
+    if isinstance(pairs, (EncodedPairs, PairsInRam)):
         dataset = read_encoded(pairs, codecs, recorder)
     else:
         sampling = training.subword_sampling if shuffled else 0.0

@@ -75,7 +75,7 @@ class EncodedPairs:
                 )
 
 
-class KeptPairs:
+class PairsInRam:
     """The ids of the usable pairs of a split, END included, in RAM."""
 
     def __init__(self):
@@ -151,7 +151,7 @@ def prepare(corpus, config, cache=None, say=lambda _: None):
     is_small = sum(map(os.path.getsize, set(paths))) < SMALLEST
     is_text = isinstance(splits[0], Pairs)
     if is_text and is_small:
-        return _prepare(corpus, config, KeptPairs(), KeptPairs())
+        return _prepare(corpus, config, PairsInRam(), PairsInRam())
     if cache == "off" or corpus.origin is None or not is_text:
         return _prepare(corpus, config)
     folder = pathlib.Path(cache).expanduser().resolve() / _key(corpus, config)
@@ -172,7 +172,7 @@ def prepare(corpus, config, cache=None, say=lambda _: None):
 
 
 def _prepare(corpus, config, train=None, valid=None):
-    """Builds codecs and surveys; a keeper, if there is one, takes the place of its split."""
+    """Builds codecs and surveys; a store, if there is one, takes the place of its split."""
     if config.training.subword_sampling:
         train = None  # Subwords are drawn again in every epoch.
     codecs, survey = build_codecs(corpus.train, config, train)
@@ -235,7 +235,7 @@ def _write(folder, corpus, config):
 
 
 class _Writer:
-    """Writes ids to the files of `EncodedPairs`: a keeper for `build_codecs` and `survey_pairs`."""
+    """Writes ids to the files of `EncodedPairs`: a store for `build_codecs` and `survey_pairs`."""
 
     def __init__(self, encoded):
         self._paths = encoded.paths()

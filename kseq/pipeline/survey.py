@@ -44,13 +44,13 @@ class Survey:
         return f"{self.kept:,} pairs" + (f" (left out: {', '.join(reasons)})" if reasons else "")
 
 
-def build_codecs(pairs, config, keeper=None):
+def build_codecs(pairs, config, store=None):
     """Builds vocabularies and statistics of a training split, and counts its pairs on the way.
 
     Args:
         pairs: `Pairs` or `ValuePairs` of the training split.
         config: `Config`.
-        keeper: Where to keep the ids of the pairs, or None. Its method `add(sides)` takes the ids
+        store: Where to keep the ids of the pairs, or None. Its method `add(sides)` takes the ids
             and lengths of both sides of some pairs, `renumber(side, ids)` the final id for each
             provisional id of a side.
 
@@ -61,9 +61,9 @@ def build_codecs(pairs, config, keeper=None):
         ValueError: No pair can be used, or a vocabulary would be empty.
     """
     draft = _draft(pairs, config)
-    keeps_ids = keeper is not None
+    keeps_ids = store is not None
     readers = [_learning_reader(number, draft, pairs, config, keeps_ids) for number in (0, 1)]
-    survey = _survey(pairs, draft, readers, config.training, keeper)
+    survey = _survey(pairs, draft, readers, config.training, store)
     tallies = [reader.tally for reader in readers]
     shared = tallies if config.shares_vocabulary and None not in tallies else None
     descriptions = []
@@ -73,7 +73,7 @@ def build_codecs(pairs, config, keeper=None):
         description = reader.description(choose, shared)
         final_ids = reader.final_ids(description)
         if keeps_ids and final_ids is not None:
-            keeper.renumber(number, final_ids)
+            store.renumber(number, final_ids)
         descriptions.append(description)
     return CodecPair.of(*descriptions, config.text), survey
 
@@ -95,14 +95,14 @@ def _learning_reader(number, draft, pairs, config, keeps_ids):
     return TextReader(codec, keeps_ids) if codec.is_complete else CountingReader(codec)
 
 
-def survey_pairs(pairs, codecs, training, keeper=None):
+def survey_pairs(pairs, codecs, training, store=None):
     """Counts the pairs of a split that can be used.
 
     Args:
         pairs: `Pairs` or `ValuePairs`.
         codecs: `CodecPair`.
         training: `TrainingConfig`: the maximum lengths of sequences.
-        keeper: As in `build_codecs`; all ids are final.
+        store: As in `build_codecs`; all ids are final.
 
     Returns:
         A `Survey`.
@@ -110,11 +110,11 @@ def survey_pairs(pairs, codecs, training, keeper=None):
     Raises:
         ValueError: There is none.
     """
-    readers = [make_reader(codec, keeper is not None) for codec in codecs.sides]
-    return _survey(pairs, codecs, readers, training, keeper)
+    readers = [make_reader(codec, store is not None) for codec in codecs.sides]
+    return _survey(pairs, codecs, readers, training, store)
 
 
-def _survey(pairs, codecs, readers, training, keeper):
+def _survey(pairs, codecs, readers, training, store):
     kept = blank = overlong = tokens = 0
     total_lengths = np.zeros(2)
     limits = length_limits(codecs, training)[:, None]
@@ -127,8 +127,8 @@ def _survey(pairs, codecs, readers, training, keeper):
         total_lengths += lengths[:, fits].sum(axis=1)
         tokens += int((lengths[:, fits].max(axis=0) + 1).sum())
         ids_of_sides = [side.use(fits) for side in sides]
-        if keeper is not None:
-            keeper.add([(ids, side.lengths[fits]) for ids, side in zip(ids_of_sides, sides)])
+        if store is not None:
+            store.add([(ids, side.lengths[fits]) for ids, side in zip(ids_of_sides, sides)])
     if not kept:
         _raise_nothing_usable(pairs, blank + overlong + pairs.shared, training)
     ratio = max(round(total_lengths[1] / total_lengths[0], 4), 1e-4)

@@ -43,7 +43,7 @@ def require_run(folder):
     path = pathlib.Path(folder).resolve()
     if not path.exists() and path.parent.is_dir():
         # A process may have been killed while it replaced an old run.
-        with contextlib.suppress(OSError), files.locked(path):
+        with contextlib.suppress(OSError), files.lock(path):
             pass
     if not path.exists():
         raise FileNotFoundError(f"run directory not found: {folder}")
@@ -138,7 +138,7 @@ class NewRun:
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
-            stack.enter_context(files.locked(self._destination))
+            stack.enter_context(files.lock(self._destination))
             if is_run(self._destination) and not self._overwrite:
                 raise FileExistsError(
                     f"{self._destination} already holds a run; choose another place, or replace it "

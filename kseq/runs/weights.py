@@ -9,7 +9,7 @@ import keras
 
 from kseq import files
 from kseq.fields import suggestion
-from kseq.models.factory import build_seq2seq, computing_in
+from kseq.models.factory import build_seq2seq, use_dtype_policy
 from kseq.pipeline.codecs import CodecPair
 from kseq.runs import directory as run_directory
 
@@ -38,7 +38,7 @@ def load_model(run, precision="float32"):
     folder, config, record = run_directory.read_run(run)
     codecs = CodecPair.load(folder, config)
     run_directory.check_codecs(folder, record)
-    with computing_in(precision):
+    with use_dtype_policy(precision):
         model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
     if model.count_params() != record.parameters:
         raise ValueError(

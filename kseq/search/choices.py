@@ -7,10 +7,10 @@ hypotheses of a source compete for K places (`choose`).
 import tensorflow as tf
 
 from kseq.search.hypotheses import is_possible
-from kseq.search.rules import needs_written_ids, never_written
+from kseq.search.rules import make_ban_table, needs_written_ids
 from kseq.search.strategies import BeamSearch
 
-_LEAST_COVERAGE = 1e-6
+_MIN_COVERAGE = 1e-6
 _ROUNDING = 1e-5  # more than rounding can change a score, relative to it
 
 
@@ -51,7 +51,7 @@ def coverage_penalty(coverage, mask, strategy):
         mask: Which source positions count, boolean `[B, S]`.
         strategy: `BeamSearch`.
     """
-    penalties = tf.math.log(tf.clip_by_value(coverage, _LEAST_COVERAGE, 1.0))
+    penalties = tf.math.log(tf.clip_by_value(coverage, _MIN_COVERAGE, 1.0))
     return strategy.beta * tf.reduce_sum(tf.where(mask[:, None], penalties, 0.0), axis=2)
 
 
@@ -60,7 +60,7 @@ class _Choice:
 
     Attributes:
         strategy: `BeamSearch` or `Sampling`.
-        never: Table of the ids that are never written, from `never_written`.
+        never: Table of the ids that are never written, from `make_ban_table`.
         groups: Number of groups of ids that are candidates; None for all ids.
         compares: Whether a hypothesis may take the place of another.
     """
@@ -69,7 +69,7 @@ class _Choice:
     compares = True
 
     def __init__(self, strategy, requirements):
-        self.strategy, self.never = strategy, never_written(requirements)
+        self.strategy, self.banned = strategy, make_ban_table(requirements)
 
 
 class _Independent(_Choice):

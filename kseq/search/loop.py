@@ -241,7 +241,7 @@ class _Loop:
             requirements,
             time=time,
             written=written,
-            never=choice.never,
+            banned=choice.banned,
         )
         best, places = choice.best(adjusted, random_numbers)
         ids, log_probabilities = (

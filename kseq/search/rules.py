@@ -77,7 +77,7 @@ def next_of_prefix(time, requirements):
     )
 
 
-def never_written(requirements):
+def make_ban_table(requirements):
     """Returns a table of whether an id is never written, boolean `[M]`.
 
     Its last entry is for all ids from M - 1 on.
@@ -97,7 +97,7 @@ def apply_rules(log_probabilities, ids, rules, requirements, *, time, written, n
         requirements: `Requirements` of the source of each row.
         time: Number of ids written so far, the same for all rows, int32.
         written: These ids, int32 `[N, time]`, where `needs_written_ids`.
-        never: The table of `never_written`.
+        never: The table of `make_ban_table`.
 
     Returns:
         The adjusted log-probabilities, float32 `[N, C]`.

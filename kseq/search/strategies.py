@@ -9,7 +9,7 @@ from kseq.errors import SettingError, SettingTypeError
 from kseq.fields import Section, check_names, number
 
 LONGEST_OUTPUT = 10_000  # upper bound of the options for lengths, in tokens
-_ANY_SEED = 2**31 - 1
+_LARGEST_SEED = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ class Sampling(Rules):
     """
 
     samples: int = number(1, minimum=1, maximum=1000)
-    seed: int = number(0, minimum=0, maximum=_ANY_SEED)
+    seed: int = number(0, minimum=0, maximum=_LARGEST_SEED)
     temperature: float = number(1.0, minimum=0.01, maximum=100.0)
     top_k: int = number(0, minimum=0, maximum=10_000_000)
     top_p: float = number(1.0, minimum=0.0, maximum=1.0)

@@ -6,7 +6,7 @@ from typing import Literal
 from kseq.errors import SettingError
 from kseq.fields import Section, number
 
-LEAST_SUBWORDS = 300  # special tokens, 256 bytes and some characters
+MIN_SUBWORDS = 300  # special tokens, 256 bytes and some characters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TextConfig(Section):
     minimum_frequency: int = number(2, minimum=1, maximum=1_000_000)
     maximum_vocabulary_size: int = number(50_000, minimum=5, maximum=10_000_000)
     subword_algorithm: Literal["unigram", "bpe"] = "unigram"
-    subword_vocabulary_size: int = number(8000, minimum=LEAST_SUBWORDS, maximum=1_000_000)
+    subword_vocabulary_size: int = number(8000, minimum=MIN_SUBWORDS, maximum=1_000_000)
     share_vocabulary: bool = False
 
     def __post_init__(self):

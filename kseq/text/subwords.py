@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_text
 
 from kseq.errors import SettingError
-from kseq.settings.text import LEAST_SUBWORDS
+from kseq.settings.text import MIN_SUBWORDS
 from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, START, UNK
 from kseq.text.letter_case import CAPITAL, CAPITALS, LOWER, mark_case, restore_case
 
@@ -100,12 +100,12 @@ def _run_trainer(sentences, size, algorithm, marks_case):
 
 def _check_size(size, available):
     """Checks that the data have as many different subwords as requested."""
-    if available < LEAST_SUBWORDS <= size:
+    if available < MIN_SUBWORDS <= size:
         raise SettingError(
             "the training split has fewer than {0} different subwords; it needs more pairs, "
             "{subword_algorithm}=bpe, or word or character as {source_tokenizer} and "
             "{target_tokenizer}",
-            LEAST_SUBWORDS,
+            MIN_SUBWORDS,
         )
     if available < size:
         raise SettingError(

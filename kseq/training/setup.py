@@ -10,7 +10,7 @@ from kseq.training.teacher import make_teacher
 
 FINAL_LEARNING_RATE = 0.05  # as a share of the highest one
 # Batches whose parts would be smaller are not split: that would save no time.
-LEAST_TOKENS, LEAST_SENTENCES = 256, 4
+MIN_TOKENS, MIN_SENTENCES = 256, 4
 
 
 def compile_teacher(model, training, survey):
@@ -57,7 +57,7 @@ def _number_of_parts(tokens, sentences):
         tokens: Average number of tokens in a batch.
         sentences: Average number of sentences in a batch.
     """
-    is_small = tokens < AT_ONCE * LEAST_TOKENS or sentences < AT_ONCE * LEAST_SENTENCES
+    is_small = tokens < AT_ONCE * MIN_TOKENS or sentences < AT_ONCE * MIN_SENTENCES
     if is_small or tf.config.list_logical_devices("GPU") or not cores_are_shared():
         return 1
     return AT_ONCE

@@ -13,7 +13,7 @@ from kseq.errors import SettingError
 from kseq.inspection.swapped_sides import look_swapped
 from kseq.kernels.precision import fastest_precision
 from kseq.kernels.process_memory import keep_freed_memory
-from kseq.models.factory import build_seq2seq, computing_in
+from kseq.models.factory import build_seq2seq, use_dtype_policy
 from kseq.pipeline.batching import training_pipeline
 from kseq.pipeline.encoded import prepare
 from kseq.pipeline.reading import ErrorRecorder
@@ -132,7 +132,7 @@ def _prepare(corpus, config, cache, say):
 
 
 def _build_model(config, codecs, say):
-    with computing_in(config.training.precision):
+    with use_dtype_policy(config.training.precision):
         model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
     load_embeddings(model, codecs, config.training, say)
     say(f"model: {model.count_params():,} parameters")

@@ -7,13 +7,13 @@ import tensorflow as tf
 
 from kseq.kernels.processor import AT_ONCE, usable_cores
 
-LEAST_SENTENCES = 16  # of a batch that is only made so that two run at a time
+MIN_SENTENCES = 16  # of a batch that is only made so that two run at a time
 BATCH_SENTENCES = 256
 BATCH_TOKENS = 4096  # source tokens of a batch, padding included; or steps of real values
 LOGITS_AT_ONCE = 2**24  # of all batches that run at the same time, 64 MiB
 
 
-def by_length(run, lengths, sentence_logits=1, token_logits=1):
+def run_by_length(run, lengths, sentence_logits=1, token_logits=1):
     """Runs a function on batches of rows of similar length; returns the results in order.
 
     Args:
@@ -29,7 +29,7 @@ def by_length(run, lengths, sentence_logits=1, token_logits=1):
     has_gpu = bool(tf.config.list_logical_devices("GPU"))
     at_once = 1 if has_gpu else min(AT_ONCE, usable_cores())
     least_batches = -(-len(lengths) // BATCH_SENTENCES)
-    if len(lengths) >= at_once * LEAST_SENTENCES:
+    if len(lengths) >= at_once * MIN_SENTENCES:
         least_batches = max(least_batches, at_once)
     share = -(-len(lengths) // max(1, least_batches))
     logits = LOGITS_AT_ONCE // at_once

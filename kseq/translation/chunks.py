@@ -6,11 +6,11 @@ import tensorflow as tf
 from kseq.special_tokens import PAD
 from kseq.text.display import to_str
 from kseq.translation.assembly import make_assembler
-from kseq.translation.batches import by_length
+from kseq.translation.batches import run_by_length
 from kseq.translation.results import Prediction
 from kseq.translation.sources import Sequences
 
-LEAST_LOGITS = 2**12  # of a hypothesis: even with few logits, it has a state and attends.
+MIN_LOGITS = 2**12  # of a hypothesis: even with few logits, it has a state and attends.
 
 
 class ChunkRunner:
@@ -58,8 +58,8 @@ class ChunkRunner:
             for place, row in enumerate(rows):
                 yield self._assembler.searched(sources[row], tokens[row], result, strings, place)
 
-        logits = width * max(self._step_logits, LEAST_LOGITS)
-        return by_length(search_batch, read.lengths, sentence_logits=logits)
+        logits = width * max(self._step_logits, MIN_LOGITS)
+        return run_by_length(search_batch, read.lengths, sentence_logits=logits)
 
     def predict(self, sources, steps):
         """Predicts real values.
@@ -84,7 +84,7 @@ class ChunkRunner:
                     **self._assembler.attended(sources[row], tokens[row], steps[row], weights),
                 )
 
-        return by_length(predict_batch, read.lengths)
+        return run_by_length(predict_batch, read.lengths)
 
     def force(self, sources, targets):
         """Reads given targets by teacher forcing.
@@ -118,7 +118,7 @@ class ChunkRunner:
                 )
 
         longest = np.maximum(read.lengths, lengths)
-        return by_length(force_batch, longest, token_logits=self._step_logits)
+        return run_by_length(force_batch, longest, token_logits=self._step_logits)
 
 
 def _to_numpy(tensors):

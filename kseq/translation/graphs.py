@@ -9,7 +9,7 @@ import math
 
 import tensorflow as tf
 
-from kseq.kernels.cross_entropy import output_logits, padded
+from kseq.kernels.cross_entropy import output_logits, pad_vocabulary
 from kseq.models.factory import output_layer, split_for_inference
 from kseq.search.continuations import padding_of
 from kseq.search.free_run import free_run
@@ -295,5 +295,5 @@ def _head_function(kernel, bias, transposed):
     kernel, bias = kernel.value, None if bias is None else bias.value
     if padding:
         # Once for a search: padding the logits of every step would take longer.
-        kernel, bias = padded(kernel, bias, padding, transposed)
+        kernel, bias = pad_vocabulary(kernel, bias, padding, transposed)
     return lambda hidden: output_logits(hidden, kernel, bias, transposed)
