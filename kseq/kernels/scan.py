@@ -136,7 +136,8 @@ def _backward(cell, kernels, is_real, saved, upstream):
         )
         if is_real is not None:
             before_gradients = [
-                tf.where(is_real[time], *pair) for pair in zip(before_gradients, after_gradients)
+                tf.where(is_real[time], gradient, padding_gradient)
+                for gradient, padding_gradient in zip(before_gradients, after_gradients)
             ]
         return time - 1, before_gradients, write(arrays, time, sum_gradients)
 

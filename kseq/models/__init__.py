@@ -1,1 +1,1 @@
-"""The layers, the two architectures, and the factory functions that build models of them."""
+"""The layers, the two architectures, and the factory functions that build models from them."""

@@ -10,13 +10,13 @@ from kseq.kernels.parameters import PLAIN, precise
 
 
 class Attention(keras.layers.Layer):
-    """What all mechanisms share: energies, weights, and the weighted sum of the memory.
+    """Base class of all mechanisms: energies, weights, and the weighted sum of the memory.
 
     The queries of several hypotheses may share a memory: with B memories and N = B·K rows of
     queries, row `b·K + k` reads memory `b`, and Q = K·T queries read one memory.
 
-    A mechanism may carry something from step to step, its attention state: a list of tensors
-    `[N, ...]`; most have none, `()`.
+    A mechanism may carry an attention state from step to step: a list of tensors `[N, ...]`; most
+    have none, `()`.
 
     Masking: the mask is an argument; padding gets a weight of exactly 0.
     """
@@ -42,11 +42,11 @@ class Attention(keras.layers.Layer):
         memory, keys = ops.cast(memory, self.compute_dtype), self.cast_keys(keys)
         batch = ops.shape(memory)[0]
         rows, length = ops.shape(query)[0], ops.shape(query)[1]
-        # All queries of a source next to one another, whatever hypothesis and step they are of.
-        shared = rows // ops.maximum(batch, 1) * length
-        queries = ops.reshape(query, (batch, shared, query.shape[-1]))
-        aligned = self.align_state(state, (batch, shared), length)
-        weights = self.weigh(parameters, queries, keys, ops.expand_dims(mask, 1), aligned)
+        # All queries of a source side by side, from every hypothesis and step.
+        count = rows // ops.maximum(batch, 1) * length
+        queries = ops.reshape(query, (batch, count, query.shape[-1]))
+        query_state = self.align_state(state, (batch, count), length)
+        weights = self.weigh(parameters, queries, keys, ops.expand_dims(mask, 1), query_state)
         context = parameters.multiply_rows(weights, memory)
         context = ops.reshape(context, (-1, length, memory.shape[-1]))
         weights = ops.reshape(weights, (rows, length, ops.shape(memory)[1]))
@@ -98,9 +98,9 @@ class AdditiveAttention(Attention):
     """Additive attention, `e_j = v · tanh(W s + U h_j)`, `a = softmax(e)`, `c = Σ a_j h_j`.
 
     Bahdanau et al. 2015 (arXiv 1409.0473), equations 5 and 6 and appendix A.1.2. It is also the
-    score "concat" of Luong et al. 2015 (arXiv 1508.04025), equation 8, whose matrix is W and U
-    next to each other. The keys `U h_j` do not depend on the query, so they are computed once for
-    each sentence, outside the layer.
+    score "concat" of Luong et al. 2015 (arXiv 1508.04025), equation 8, whose matrix concatenates W
+    and U. The keys `U h_j` do not depend on the query, so they are computed once for each sentence,
+    outside the layer.
 
     Args:
         units: Width A of keys and projected queries.
@@ -134,7 +134,7 @@ class AdditiveAttention(Attention):
         return tf.reshape(ops.matmul(rows, vector), tf.shape(hidden)[:-1])
 
     def add_state(self, parameters, hidden, state):
-        """Adds what depends on the attention state to the tanh's argument `[B, Q, S, A]`."""
+        """Adds the terms of the attention state to the argument `[B, Q, S, A]` of the tanh."""
         return hidden
 
     def get_config(self):
@@ -148,8 +148,8 @@ class CoverageAttention(AdditiveAttention):
 
     See et al. 2017 (arXiv 1704.04368), equations 10 and 11: `e_j = v · tanh(U h_j + W s +
     w cov_j + b)`, where the coverage `cov` is the sum of the attention weights of all earlier
-    steps. The coverage is the attention state, one float32 tensor `[N, S]`. It needs steps one by
-    one: T must be 1.
+    steps. The coverage is the attention state, one float32 tensor `[N, S]`. T must be 1, because
+    each step needs the weights of the step before.
 
     Args:
         units: Width A of keys and projected queries.
@@ -268,7 +268,7 @@ class PredictiveLocalAttention(LocalAttention):
     """Local attention around a predicted position (local-p).
 
     Luong et al. 2015 (arXiv 1508.04025), equations 9 and 10: `p = S sigmoid(v · tanh(W s))`,
-    and every weight is multiplied by `exp(-(j - p)² / (2σ²))`, `σ = D/2`. As in the paper the
+    and every weight is multiplied by `exp(-(j - p)² / (2σ²))`, `σ = D/2`. As in the paper, the
     products are not normalised again, so weights sum to at most 1. There is no attention state.
 
     Args:
@@ -299,11 +299,11 @@ class PredictiveLocalAttention(LocalAttention):
         return weights * ops.exp(-ops.square(distance) / (2 * deviation**2))
 
     def align_state(self, state, shape, length):
-        """Returns nothing, as there is no attention state."""
+        """Returns `()`: there is no attention state."""
         return ()
 
     def advance(self, state, weights):
-        """Returns nothing, as there is no attention state."""
+        """Returns `()`: there is no attention state."""
         return ()
 
     def get_config(self):
@@ -322,10 +322,10 @@ def _lengths(mask):
 
 
 def make_attention(kind, units, window, name="attention"):
-    """Makes the layer of one of the kinds of `ModelConfig.attention`.
+    """Makes the layer for a kind of attention.
 
     Args:
-        kind: Such as `"bahdanau"`.
+        kind: One of `ModelConfig.attention`, such as `"bahdanau"`.
         units: Width A.
         window: Half width of the window of local attention.
         name: Name of the layer.
@@ -345,5 +345,5 @@ def make_attention(kind, units, window, name="attention"):
 
 
 def projects_keys(kind):
-    """Returns whether queries are compared with the projected memory, or with the memory itself."""
+    """Returns whether the keys are a projection of the memory rather than the memory itself."""
     return kind not in ("luong_dot", "luong_scaled_dot")

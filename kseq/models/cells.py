@@ -2,7 +2,7 @@
 
 A cell is defined on *sums*, the arguments of its gates' activations, each `[N, H]`. Most are an
 input plus a recurrent product. `equations` computes the new state from them, and `derivatives`
-their gradients from what `equations` saved.
+computes their gradients from the tensors that `equations` saved.
 """
 
 import keras
@@ -13,14 +13,14 @@ from kseq.kernels.parameters import PLAIN, precise
 
 
 class Cell(keras.layers.Layer):
-    """What the cells share: one step on projected inputs, with a recurrent kernel for all gates.
+    """Base class of the cells: one step on projected inputs, with one kernel for all gates.
 
     Attributes:
         gates: Number of gates G.
         state_count: Number of tensors in the state.
         saved_count: Number of tensors that `equations` saves.
-        sums_of_inputs: The sum that the input of each gate is part of.
-        sums_of_products: The sum that the recurrent product of each gate is part of.
+        sums_of_inputs: For each gate, the index of the sum that its input belongs to.
+        sums_of_products: The same for its recurrent product.
 
     Args:
         units: Width H of the state.
@@ -54,14 +54,14 @@ class Cell(keras.layers.Layer):
         """Computes the gradients of `equations`.
 
         Args:
-            saved: What `equations` saved, a list of `[N, H]`.
+            saved: The tensors that `equations` saved, a list of `[N, H]`.
             before: The state before the step, a list of `[N, H]`.
             after: The new state, likewise.
             upstream: Gradients of the new state, likewise.
 
         Returns:
-            Gradients of the sums, a list of `[N, H]`, and of the state before the step as far as
-            it enters the equations directly, likewise.
+            Gradients of the sums, a list of `[N, H]`, and of the state before the step, where it
+            enters the equations directly, likewise.
         """
         raise NotImplementedError
 
@@ -118,7 +118,7 @@ class GRUCell(Cell):
 
     Cho et al. 2014 (arXiv 1406.1078), equations 5 to 8, with the reset gate applied after the
     recurrent product, as in `keras.layers.GRU`. The order of the gates is update, reset, candidate.
-    The candidate has two sums, as the reset gate comes between its input and its product.
+    The candidate has two sums, because the reset gate multiplies only its product.
     """
 
     gates = 3
@@ -137,16 +137,16 @@ class GRUCell(Cell):
     def derivatives(saved, before, after, upstream):
         """See `Cell.derivatives`."""
         update, reset, candidate, product = saved
-        (of_hidden,) = upstream
-        passed = of_hidden * update
-        inner = _tanh_gradient(candidate, of_hidden - passed)
-        of_sums = [
-            _sigmoid_gradient(update, of_hidden * (before[0] - candidate)),
+        (hidden_gradient,) = upstream
+        direct = hidden_gradient * update
+        inner = _tanh_gradient(candidate, hidden_gradient - direct)
+        sum_gradients = [
+            _sigmoid_gradient(update, hidden_gradient * (before[0] - candidate)),
             _sigmoid_gradient(reset, inner * product),
             inner,
             inner * reset,
         ]
-        return of_sums, [passed]
+        return sum_gradients, [direct]
 
     def build(self, input_shape=None):
         """Creates the recurrent kernel, and the bias `[H]` of the candidate's product."""
@@ -187,14 +187,14 @@ class LSTMCell(Cell):
         """See `Cell.derivatives`."""
         write, forget, candidate, output = saved
         squashed = tf.tanh(after[1])
-        of_cell_state = upstream[1] + _tanh_gradient(squashed, upstream[0] * output)
-        of_sums = [
-            _sigmoid_gradient(write, of_cell_state * candidate),
-            _sigmoid_gradient(forget, of_cell_state * before[1]),
-            _tanh_gradient(candidate, of_cell_state * write),
+        cell_gradient = upstream[1] + _tanh_gradient(squashed, upstream[0] * output)
+        sum_gradients = [
+            _sigmoid_gradient(write, cell_gradient * candidate),
+            _sigmoid_gradient(forget, cell_gradient * before[1]),
+            _tanh_gradient(candidate, cell_gradient * write),
             _sigmoid_gradient(output, upstream[0] * squashed),
         ]
-        return of_sums, [tf.zeros_like(of_cell_state), of_cell_state * forget]
+        return sum_gradients, [tf.zeros_like(cell_gradient), cell_gradient * forget]
 
     def build(self, input_shape=None):
         """Creates the recurrent kernel, and the bias `[H]` of the forget gate."""

@@ -10,8 +10,8 @@ from kseq.special_tokens import PAD
 class CoverageLoss(keras.layers.Layer):
     """Adds `λ Σ_j min(a_j, cov_j)`, averaged over target positions, to the training loss.
 
-    See et al. 2017 (arXiv 1704.04368), equations 12 and 13: attending again to a position that
-    earlier steps attended to has a cost.
+    See et al. 2017 (arXiv 1704.04368), equations 12 and 13: a step is penalised for attending to a
+    position that earlier steps attended to.
 
     Args:
         weight: The λ.
@@ -23,7 +23,7 @@ class CoverageLoss(keras.layers.Layer):
         self.weight = weight
 
     def call(self, attention, target_ids, training=False):
-        """Returns the attention `[B, T, S]` unchanged; ids `[B, T]` that are PAD cost nothing."""
+        """Returns the attention `[B, T, S]` unchanged; steps whose id `[B, T]` is PAD are free."""
         if training:
             coverage = tf.cumsum(attention, axis=1, exclusive=True)
             losses = tf.reduce_sum(tf.minimum(attention, coverage), axis=-1)

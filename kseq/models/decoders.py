@@ -16,18 +16,18 @@ from kseq.models.state import decoder_cell
 
 
 class LoopDecoder(keras.layers.Layer):
-    """A decoder whose every step depends on the attention of an earlier one, and so needs a loop.
+    """A decoder that needs a loop, because every step depends on the attention of an earlier one.
 
-    What does not depend on the state, the product of embeddings and input kernel, is computed for
-    all steps at once; only attention, context and recurrent products are in the loop. One step and
-    a whole target run through the same `step`, which subclasses define.
+    The product of embeddings and input kernel does not depend on the state, and is computed for all
+    steps at once; only attention, context and recurrent products are in the loop. One step and a
+    whole target run through the same `step`, which subclasses define.
 
     Args:
         cell: `"rnn"`, `"gru"` or `"lstm"`.
         units: Width H of the state, and A of the attention.
         attention: Kind of attention, one of `ModelConfig.attention`.
         layers: Number of layers inside the loop.
-        residual: Whether each layer but the first adds its input to its output.
+        residual: Whether each layer except the first adds its input to its output.
         window: Half width of the window of local attention.
         dropout: Share of values dropped between the layers.
         **kwargs: Arguments of `keras.layers.Layer`.
@@ -73,13 +73,13 @@ class LoopDecoder(keras.layers.Layer):
             memory: Encoder outputs `[B, S, D]`.
             keys: What the attention compares queries with, `[B, S, A]`.
             mask: Whether a source position is real, boolean `[B, S]`.
-            training: Whether values are dropped.
+            training: Whether dropout is applied.
 
         Returns:
             Outputs of the top layer `[N, T, H]`, contexts `[N, T, D]`, attention weights,
             float32 `[N, T, S]`, and the `DecoderState` after the last step.
         """
-        # Which values are dropped is drawn for all steps at once, outside the loop.
+        # The dropout factors of all steps are drawn at once, outside the loop.
         shape = (*ops.shape(embedded)[:2], self.units)
         dropouts = self.dropouts if training else []
         factors = [
@@ -98,12 +98,12 @@ class LoopDecoder(keras.layers.Layer):
         return *outputs, keras.tree.map_structure(tf.cast, state, dtypes)
 
     def step(self, parameters, inputs, state, source):
-        """Runs one step; everything but the factors of products is at least float32.
+        """Runs one step; everything except the factors of products is at least float32.
 
         Args:
             parameters: `Parameters` of the step.
-            inputs: Projected embeddings `[N, G·H]`; while training, also the factors `[N, H]` that
-                drop values between the layers.
+            inputs: Projected embeddings `[N, G·H]`; while training, also the dropout factors
+                `[N, H]` between the layers.
             state: The `DecoderState` before the step.
             source: Memory `[B, S, D]`, keys `[B, S, A]` and mask `[B, S]`.
 
@@ -138,7 +138,7 @@ class LoopDecoder(keras.layers.Layer):
         Args:
             parameters: `Parameters` of the step.
             inputs: Projected inputs of the bottom layer, `[N, G·H]`.
-            factors: What drops values between the layers, a list of `[N, H]`, or empty.
+            factors: Dropout factors between the layers, a list of `[N, H]`, or empty.
             states: The state of each layer's cell.
 
         Returns:
@@ -156,7 +156,7 @@ class LoopDecoder(keras.layers.Layer):
         return output, new_states
 
     def _run_step(self, parameters, inputs, state, *source):
-        """Runs `step` on inputs of any real type, and casts its outputs to those of `call`."""
+        """Runs `step` on inputs of any float type, and casts its outputs to the types of `call`."""
         inputs = [precise(tensor) for tensor in inputs]
         outputs, state = self.step(parameters, inputs, state, source)
         dtypes = self._output_dtypes(source[0])
@@ -275,7 +275,7 @@ def run_layers(config, first, sequence, states, context=None):
         first: Number of the first of these layers, from 1; the last is `decoder_layers`.
         sequence: Input of the first layer, `[N, T, E]`, a symbolic tensor.
         states: The state of each layer, a list of lists of `[N, H]`.
-        context: What every layer reads next to the layer below, `[N, T, D]`, or None.
+        context: Contexts that every layer reads in addition to its input, `[N, T, D]`, or None.
 
     Returns:
         Outputs `[N, T, H]` and the last states.
@@ -302,5 +302,5 @@ def run_layers(config, first, sequence, states, context=None):
 
 
 def _precise_if_real(tensor):
-    """Casts a tensor of the state to at least float32, unless it counts something."""
+    """Casts a tensor of the state to at least float32, unless it holds integers."""
     return precise(tensor) if tensor.dtype.is_floating else tensor

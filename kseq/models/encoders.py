@@ -24,8 +24,8 @@ def recurrent_encoder(config, sequence, mask):
     """
     if config.reverse_source:
         sequence = Reverse(name="reversed_source")(sequence, mask)
-    # All are made first: when Keras reads a file, it takes a layer for an earlier one that has
-    # been deleted if both had the same address.
+    # All layers are made first: when Keras reads a file, it mistakes a layer for a deleted one that
+    # had the same address.
     layers = [_make_layer(config, number) for number in range(1, config.encoder_layers + 1)]
     for number, layer in enumerate(layers, start=1):
         below = sequence
@@ -45,7 +45,7 @@ def recurrent_encoder(config, sequence, mask):
 
 
 def _make_layer(config, number):
-    """A layer in one direction; with half of the units if two are concatenated."""
+    """A layer in one direction; with half the units if both directions are concatenated."""
     halves = config.bidirectional and config.merge == "concat"
     return LAYERS[config.cell](
         config.units // 2 if halves else config.units,
@@ -62,7 +62,7 @@ def _run_layer(config, number, layer, sequence, mask):
     Args:
         config: `ModelConfig`.
         number: Number of the layer, from 1.
-        layer: What `_make_layer` returned.
+        layer: Layer from `_make_layer`.
         sequence: `[B, S, E]`.
         mask: Whether a position is real, boolean `[B, S]`.
 
@@ -84,7 +84,7 @@ def _run_layer(config, number, layer, sequence, mask):
 
 
 def _summary(config, memory, mask, states):
-    """The summary, a list of `[B, D]`, of a memory `[B, S, D]` and the last states."""
+    """The summary, a list of `[B, D]`, made from the memory `[B, S, D]` or the last states."""
     if config.context == "last":
         return states
     total = ops.sum(memory, axis=1)
@@ -95,7 +95,7 @@ def _summary(config, memory, mask, states):
 
 @keras.saving.register_keras_serializable("kseq")
 class Reverse(keras.layers.Layer):
-    """Reverses the real positions of every row; padding stays where it is."""
+    """Reverses the real positions of every row; padding stays in place."""
 
     def call(self, sequence, mask):
         """Returns `[B, S, D]` for a sequence `[B, S, D]` and its boolean mask `[B, S]`."""

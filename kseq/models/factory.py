@@ -15,19 +15,19 @@ _ARCHITECTURES = {"recurrent": recurrent, "transformer": transformer}
 
 
 def build_encoder(config, source_vocabulary_size=None):
-    """Builds the encoder: from a source to what the decoder reads of it.
+    """Builds the encoder, from a source to everything that the decoder reads.
 
     Args:
         config: `ModelConfig`.
-        source_vocabulary_size: Number of source ids; None where the source is real-valued.
+        source_vocabulary_size: Number of source ids; None if the source is real-valued.
 
     Returns:
         A functional `keras.Model` from `{"source_ids": [B, S]}`, or for a real-valued source
         from `{"source": [B, S, F], "source_mask": [B, S]}`, to a dict of
 
         - `memory`: encoder outputs `[B, S, D]`, which a recurrent attention reads,
-        - `keys`: the memory as the attention compares it with queries, `[B, S, A]`; for a
-          Transformer a list of the keys and values of each decoder layer,
+        - `keys`: what the attention compares queries with, `[B, S, A]`: the memory or its
+          projection; for a Transformer a list of the keys and values of each decoder layer,
         - `mask`: whether a position of the memory is real, boolean `[B, S]`,
         - `state`: the decoder's state before the first step, a `DecoderState`; for a Transformer
           the cache, a list of keys and values of each decoder layer.
@@ -43,11 +43,11 @@ def build_encoder(config, source_vocabulary_size=None):
 
 
 def build_decoder(config, target_vocabulary_size=None):
-    """Builds the decoder: from a target and the encoder's outputs to logits and attention.
+    """Builds the decoder, from a target and the encoder's outputs to logits and attention.
 
     Args:
         config: `ModelConfig`.
-        target_vocabulary_size: Number of target ids V; None where the target is real-valued.
+        target_vocabulary_size: Number of target ids V; None if the target is real-valued.
 
     Returns:
         A functional `keras.Model` from `{"target_ids": [N, T]}`, or for a real-valued target
@@ -73,8 +73,8 @@ def build_seq2seq(config, source_vocabulary_size=None, target_vocabulary_size=No
 
     Args:
         config: `ModelConfig`.
-        source_vocabulary_size: Number of source ids; None where the source is real-valued.
-        target_vocabulary_size: Number of target ids V; None where the target is real-valued.
+        source_vocabulary_size: Number of source ids; None if the source is real-valued.
+        target_vocabulary_size: Number of target ids V; None if the target is real-valued.
 
     Returns:
         A functional `keras.Model` whose inputs are the source and the target. Ids are int32 with
@@ -90,9 +90,9 @@ def build_seq2seq(config, source_vocabulary_size=None, target_vocabulary_size=No
 
 @keras.saving.register_keras_serializable("kseq")
 class Seq2Seq(keras.Model):
-    """The functional model of `build_seq2seq`; a file of it holds the settings, not the graph.
+    """The functional model of `build_seq2seq`; its file holds the settings, not the graph.
 
-    Keras would write an embedding that encoder and decoder share as two.
+    Keras would write an embedding that encoder and decoder share twice.
 
     Args:
         config: `ModelConfig`.
@@ -139,33 +139,33 @@ class Seq2Seq(keras.Model):
 @contextlib.contextmanager
 def use_dtype_policy(policy):
     """A context in which models are built with this Keras dtype policy."""
-    before = keras.config.dtype_policy()
+    previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_dtype_policy(previous)
 
 
 def split_for_inference(model):
     """Splits a model of `build_seq2seq` into parts that share its weights.
 
     Args:
-        model: What `build_seq2seq` returned, or its reloaded `.keras` file.
+        model: A model from `build_seq2seq`, or reloaded from its `.keras` file.
 
     Returns:
         The encoder, as from `build_encoder`, and one decoder step: a functional `keras.Model`
         from `{"ids": [N]}`, or `{"value": [N, F]}`, and the encoder's outputs, to the decoder's
         outputs without their target axis: `logits` `[N, V]` or `values` `[N, F]`, `attention`
         `[N, S]`, `state`; for text also `hidden` `[N, H]`, which `output_layer` turns into
-        logits. The step is the decoder on targets of length 1: there is no second definition.
+        logits. The step is the decoder on targets of length 1, not a second definition.
 
     Raises:
         ValueError: The model has no layers named `encoder` and `decoder`.
     """
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
     side = model.target_side
-    inputs = {name: _like(tensors) for name, tensors in decoder.input.items()}
+    inputs = {name: _copy_inputs(tensors) for name, tensors in decoder.input.items()}
     del inputs[side.target_name]
     step = make_inputs(side.step_specs)
     decoder = keras.Model(decoder.input, side.step_outputs(decoder), name="decoder")
@@ -177,14 +177,14 @@ def split_for_inference(model):
     return encoder, keras.Model({**step, **inputs}, outputs, name="step")
 
 
-def _like(tensors):
+def _copy_inputs(tensors):
     return keras.tree.map_structure(
         lambda tensor: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name), tensors
     )
 
 
 def _shared_embedding(config, source, target):
-    """The embedding of both sides; None where each has its own."""
+    """The embedding of both sides; None if each side has its own."""
     if not config.share_embeddings:
         return None
     if source != target:
@@ -214,7 +214,7 @@ def _build_decoder(config, side, embedding=None):
 
 
 def output_layer(model):
-    """Returns what turns the last hidden layer of a model of text, `[N, H]`, into logits.
+    """Finds the parameters that turn the last hidden layer `[N, H]` of a text model into logits.
 
     Returns:
         The kernel `[H, V]`, its bias `[V]` or None, and whether the kernel is transposed,

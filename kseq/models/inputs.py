@@ -4,7 +4,7 @@ import keras
 
 
 def make_inputs(specs):
-    """Makes Keras inputs out of `tf.TensorSpec`s by name; the first axis is the batch."""
+    """Makes Keras inputs from `tf.TensorSpec`s by name; the first axis is the batch."""
     return {
         name: keras.Input(spec.shape[1:], dtype=spec.dtype.name, name=name)
         for name, spec in specs.items()
@@ -12,5 +12,5 @@ def make_inputs(specs):
 
 
 def float_input(shape, name):
-    """Makes an input of the type that layers compute in: Keras would cast it to and from it."""
+    """Makes an input of the type that layers compute in, so that Keras does not cast it twice."""
     return keras.Input(shape, dtype=keras.config.dtype_policy().compute_dtype, name=name)

@@ -43,7 +43,7 @@ def encode(config, sequence, mask):
 
 
 def decoder_inputs(config):
-    """Makes the inputs of the decoder that take what the encoder returns, a dict like it."""
+    """Makes the decoder's inputs for the encoder's outputs, a dict with the same keys."""
     inputs = {"state": state_inputs(config)}
     if config.attention != "none":
         inputs["memory"] = float_input((None, config.units), "memory")
@@ -84,7 +84,7 @@ def _decode_without_attention(config, embedded, inputs):
     state, context = inputs["state"], None
     if config.context_every_step:
         context = RepeatContext(name="repeated_context")(state.context, embedded)
-        # Keras cannot return an input as it is.
+        # Keras cannot return an input unchanged.
         state = state._replace(context=keras.layers.Identity(name="kept_context")(state.context))
     hidden, cells = run_layers(config, 1, embedded, state.cells, context)
     parts = [hidden, embedded] if context is None else [hidden, context, embedded]
@@ -92,7 +92,7 @@ def _decode_without_attention(config, embedded, inputs):
 
 
 def _decode_in_loop(config, embedded, inputs):
-    """Attention in a loop, around the bottom layer or all layers; others run after the loop."""
+    """Attention in a loop with the bottom layer or all layers; other layers run after the loop."""
     state = inputs["state"]
     inner = _inner_layers(config)
     feeds = feeds_inputs(config)
@@ -111,7 +111,7 @@ def _decode_in_loop(config, embedded, inputs):
         state._replace(cells=state.cells[:inner]),
         *(inputs["memory"], inputs["keys"], inputs["mask"]),
     )
-    # The attentional state, which is fed to the next step, contains the context already.
+    # The attentional state, which is fed to the next step, already contains the context.
     hidden, above = run_layers(
         config, inner + 1, output, state.cells[inner:], None if feeds else context
     )

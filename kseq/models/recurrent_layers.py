@@ -9,7 +9,7 @@ from kseq.models.cells import GRUCell, LSTMCell, RNNCell
 
 
 class _ScanMixin:
-    """Replaces the loop of a recurrent layer of Keras, except on a GPU, where cuDNN runs it.
+    """Replaces the loop of a Keras recurrent layer, except on a GPU, where cuDNN runs it.
 
     States and gates are at least float32, whatever type the products are computed in.
 
@@ -63,7 +63,7 @@ class _ScanMixin:
         return ScanOperands(inputs, recurrent_kernels, recurrent_biases, states)
 
     def _biases(self, dtype):
-        """The bias of the inputs `[G·H]`, and those of recurrent products as `ScanOperands` has them."""
+        """The bias of the inputs `[G·H]`, and the `biases` of `ScanOperands`."""
         return tf.cast(self.cell.bias, dtype), []
 
 
@@ -82,7 +82,7 @@ class GRU(_ScanMixin, keras.layers.GRU):
 
     def _biases(self, dtype):
         biases, recurrent = tf.unstack(tf.cast(self.cell.bias, dtype))
-        # Those of the update and the reset gate are terms of the same sums as the inputs.
+        # The biases of the update and reset gates belong to the same sums as the inputs.
         terms = tf.concat([recurrent[: -self.units], tf.zeros([self.units], dtype)], axis=0)
         return biases + terms, [recurrent[-self.units :]]
 

@@ -17,10 +17,10 @@ class DecoderState(typing.NamedTuple):
         cells: The state of the cell of each layer, a list of lists of `[N, H]`, the hidden state
             first; an LSTM has a cell state too.
         context: The fixed-length vector `[N, D]` that every step reads.
-        fed: The attentional state `[N, H]` of the last step, which input feeding gives to the
-            next.
-        attention: The attention state, a list of tensors: of coverage `[N, S]` in float32, of
-            monotonic attention the number of the step, int32 `[N]`.
+        fed: The attentional state `[N, H]` of the last step, which input feeding passes to the
+            next step.
+        attention: The attention state, a list of tensors: the coverage, float32 `[N, S]`, or the
+            number of the step for monotonic attention, int32 `[N]`.
     """
 
     cells: list
@@ -62,13 +62,13 @@ def initial_state(config, memory, summary):
 
 
 def state_inputs(config):
-    """Makes the inputs of a decoder that its state is read from.
+    """Makes the inputs for the state of a decoder.
 
     Args:
         config: `ModelConfig`.
 
     Returns:
-        A `DecoderState` of `keras.Input`, like that of `initial_state`.
+        A `DecoderState` of `keras.Input`, structured like the one of `initial_state`.
     """
     cells = [
         [float_input((config.units,), f"state_{layer}_{part}") for part in _parts(config)]
@@ -93,7 +93,7 @@ def decoder_cell(config):
 
 
 def feeds_inputs(config):
-    """Returns whether a step reads the attentional state of the step before it."""
+    """Returns whether a step reads the attentional state of the previous step."""
     return config.input_feeding and config.attention.startswith(("luong", "local"))
 
 

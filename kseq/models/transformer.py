@@ -14,7 +14,7 @@ from kseq.kernels.dropout import Dropout
 from kseq.kernels.masked_softmax import masked_softmax
 from kseq.models.inputs import float_input
 
-_EXPANSION = 4  # the inner width over the outer one, section 3.3
+_EXPANSION = 4  # ratio of the inner width to the outer one, section 3.3
 
 
 def encode(config, sequence, mask):
@@ -30,13 +30,13 @@ def encode(config, sequence, mask):
     """
     memory = _encoder_stack(config, sequence, mask)
     keys = _memory_keys(config, memory)
-    # Before the first step the cache holds keys and values of no position.
+    # Before the first step the cache is empty: no positions.
     cache = [[part[:, :0] for part in layer] for layer in keys]
     return {"keys": keys, "mask": mask, "state": cache}
 
 
 def decoder_inputs(config):
-    """Makes the inputs of the decoder that take what the encoder returns, a dict like it."""
+    """Makes the decoder's inputs for the encoder's outputs, a dict with the same keys."""
     shape = (None, config.heads, config.units // config.heads)
     nests = {
         name: [
@@ -147,14 +147,14 @@ def _feed_forward(config, sequence, number):
 
 @keras.saving.register_keras_serializable("kseq")
 class PositionalEncoding(keras.layers.Layer):
-    """Adds sines and cosines of the position to embeddings times `√D`.
+    """Adds sines and cosines of the position to the embeddings, which are multiplied by `√D`.
 
     Vaswani et al. 2017, sections 3.4 and 3.5: feature 2i is `sin(p / 10000^(2i/D))`, feature
     2i + 1 the cosine of the same angle.
     """
 
     def call(self, embedded, before=None):
-        """Adds positions, which start at 0, or at t after a cache of t positions.
+        """Adds positions that start at 0, or at t after a cache of t positions.
 
         Args:
             embedded: `[N, T, D]`.
@@ -218,7 +218,7 @@ class CachedSelfAttention(keras.layers.MultiHeadAttention):
 
 @keras.saving.register_keras_serializable("kseq")
 class CrossAttention(keras.layers.Layer):
-    """Attention of a decoder to keys and values that are projected from the memory once.
+    """Attention of a decoder to keys and values that were projected from the memory once.
 
     Args:
         heads: Number of heads.
