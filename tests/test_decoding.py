@@ -354,7 +354,7 @@ def test_models_that_cannot_be_averaged(small_run, small_corpus, tmp_path):
     (tmp_path / "less.tsv").write_text("".join(f"{one}\t{two}\n" for one, two in pairs))
     for name, settings, message in (
         ("vocabulary", [], r"vocabulary: an ensemble needs one target vocabulary; this one has"),
-        ("lower", ["case=lower"], "lower: an ensemble must read the source in one way"),
+        ("lower", ["case=lower"], "lower: expected a model that reads the source like the first"),
     ):
         settings = ["units=8", "embedding_dim=4", "epochs=1", *settings]
         out = tmp_path / name
@@ -412,7 +412,7 @@ def test_a_beam_may_be_as_wide_as_the_vocabulary_and_no_wider(translator):
         (lambda t: t.translate(["a"], prefix=["Le", "Le"]), "one prefix for all sources, or one"),
         (
             lambda t: t.translate(["a"], prefix="Le chat", maximum_length=1),
-            r"the prefix 'Le chat' has 2 tokens, over maximum_length \(1\)",
+            r"the prefix 'Le chat' has 2 tokens, more than maximum_length \(1\)",
         ),
         (lambda t: t.translate(["a"], forbid=["xyzzy"]), "'xyzzy' is not in the target vocabulary"),
         (
@@ -429,7 +429,7 @@ def test_a_beam_may_be_as_wide_as_the_vocabulary_and_no_wider(translator):
                 no_repeat_ngram=1,
                 minimum_length=100,
             ),
-            "source 1: no output for 'The cat.' satisfies all rules; loosen them",
+            "source 1: no output for 'The cat.' satisfies all rules; relax them",
         ),
     ],
 )
@@ -557,7 +557,7 @@ def test_arguments_of_another_kind(translator, call, message):
 def test_arguments_that_have_no_meaning(translator):
     with pytest.raises(ValueError, match="evaluate compares the best translations; n_best is for"):
         translator.evaluate([("a", "b")], beam_size=3, n_best=2)
-    with pytest.raises(ValueError, match="read_ahead must be a whole number from 1 on; received 0"):
+    with pytest.raises(ValueError, match="read_ahead must be a whole number, at least 1; received"):
         next(translator.stream(["a"], read_ahead=0))
 
 

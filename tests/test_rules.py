@@ -79,7 +79,7 @@ def test_the_rules_agree_with_a_check_of_one_id_at_a_time(situation):
     if not needs_written_ids(rules):
         ids = tf.reverse(ids, [1])  # Then candidates may come in any order.
         rows = rows[:, ::-1]
-    never = make_ban_table(requirements)
+    banned = make_ban_table(requirements)
     adjusted = apply_rules(
         tf.constant(rows),
         ids,
@@ -87,7 +87,7 @@ def test_the_rules_agree_with_a_check_of_one_id_at_a_time(situation):
         requirements,
         time=tf.constant(time),
         written=written,
-        banned=never,
+        banned=banned,
     )
     adjusted = adjusted if needs_written_ids(rules) else adjusted[:, ::-1]
     adjusted = tf.reshape(adjusted, log_probabilities.shape)

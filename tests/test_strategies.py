@@ -20,14 +20,14 @@ from kseq.search.strategies import make_strategy
         (
             BeamSearch,
             {"minimum_length": 5, "maximum_length": 4},
-            r"minimum_length \(5\) must not be over maximum_length \(4\)",
+            r"minimum_length \(5\) must be at most maximum_length \(4\)",
         ),
         (
             Sampling,
             {"minimum_ratio": 2, "maximum_ratio": 1.5},
-            r"minimum_ratio \(2\) must not be over maximum_ratio \(1.5\)",
+            r"minimum_ratio \(2\) must be at most maximum_ratio \(1.5\)",
         ),
-        (Sampling, {"top_p": 0}, "top_p must be over 0 and at most 1; received 0"),
+        (Sampling, {"top_p": 0}, "top_p must be greater than 0 and at most 1; received 0"),
         (Sampling, {"top_p": 1.1}, "top_p must be at least 0.0 and at most 1.0"),
         (Sampling, {"temperature": 0}, "temperature must be at least 0.01"),
         (Sampling, {"samples": 0}, "samples must be at least 1"),

@@ -1,6 +1,6 @@
 """How a search chooses among continuations: beam search, greedy search and sampling.
 
-Continuations of each hypothesis are chosen first (`best`), then, in a beam, those of all
+First the best continuations of each hypothesis are chosen (`best`). Then, in a beam, those of all
 hypotheses of a source compete for K places (`choose`).
 """
 
@@ -11,11 +11,11 @@ from kseq.search.rules import make_ban_table, needs_written_ids
 from kseq.search.strategies import BeamSearch
 
 _MIN_COVERAGE = 1e-6
-_ROUNDING = 1e-5  # more than rounding can change a score, relative to it
+_ROUNDING = 1e-5  # relative to a score; more than rounding can change it
 
 
 def make_choice(strategy, requirements):
-    """Returns the choice that belongs to a strategy: `Beam`, `Greedy` or `Draw`.
+    """Makes the choice for a strategy: `Beam`, `Greedy` or `Draw`.
 
     Args:
         strategy: `BeamSearch` or `Sampling`.
@@ -27,7 +27,7 @@ def make_choice(strategy, requirements):
 
 
 def length_penalty(lengths, strategy):
-    """Returns what sums of log-probabilities are divided by, float32 of the shape of `lengths`.
+    """Returns the divisor of sums of log-probabilities, float32 of the shape of `lengths`.
 
     Wu et al. 2016 (arXiv 1609.08144), equation 14: `((5 + |Y|) / 6)^alpha`; or the length.
 
@@ -42,7 +42,7 @@ def length_penalty(lengths, strategy):
 
 
 def coverage_penalty(coverage, mask, strategy):
-    """Returns what is added for source positions that got little attention, float32 `[B, K]`.
+    """Returns the penalty for source positions that got little attention, float32 `[B, K]`.
 
     Wu et al. 2016 (arXiv 1609.08144), equation 14: `beta Σ log(min(Σ p, 1))`.
 
@@ -56,11 +56,11 @@ def coverage_penalty(coverage, mask, strategy):
 
 
 class _Choice:
-    """What all choices have in common.
+    """Base class of the choices.
 
     Attributes:
         strategy: `BeamSearch` or `Sampling`.
-        never: Table of the ids that are never written, from `make_ban_table`.
+        banned: Table of the ids that are never written, from `make_ban_table`.
         groups: Number of groups of ids that are candidates; None for all ids.
         compares: Whether a hypothesis may take the place of another.
     """
@@ -73,7 +73,7 @@ class _Choice:
 
 
 class _Independent(_Choice):
-    """Every hypothesis stays in its place, whatever the others are."""
+    """Every hypothesis stays in its place, whatever the other hypotheses are."""
 
     compares = False
 
@@ -116,7 +116,7 @@ class Beam(_Choice):
     def first_sums(self, batch):
         """Returns the sums before the first step, float32 `[B, K]`.
 
-        All hypotheses start alike, so that only the first may be extended.
+        All hypotheses start the same, so only the first may be extended.
         """
         zeros = tf.zeros([batch, self.strategy.width], tf.int32)
         return tf.where(tf.range(self.strategy.width) + zeros == 0, 0.0, float("-inf"))
@@ -125,7 +125,7 @@ class Beam(_Choice):
         """Returns whether anything can still enter the N best hypotheses, boolean `[B]`.
 
         From now on sums only fall, the length penalty only rises, and the coverage penalty is at
-        most 0: an unfinished hypothesis reaches at best its sum at the longest length.
+        most 0. So the best score of an unfinished hypothesis is its sum at the maximum length.
         """
         penalty = length_penalty(requirements.maximum_lengths[:, None], self.strategy)
         reachable = hypotheses.sums / penalty * (1.0 - _ROUNDING)
@@ -143,7 +143,7 @@ class Beam(_Choice):
             random_numbers: `()`.
 
         Returns:
-            Their adjusted log-probabilities and their places among the candidates, `[N, K]`.
+            Their adjusted log-probabilities, and their indices among the candidates, `[N, K]`.
         """
         return tf.math.top_k(adjusted, tf.minimum(self.strategy.width, tf.shape(adjusted)[1]))
 
@@ -155,7 +155,7 @@ class Beam(_Choice):
             hypotheses: `Hypotheses`.
 
         Returns:
-            Parents and the places of their continuations, int32 `[B, K]`, and the sums, float32
+            Parents and the indices of their continuations, int32 `[B, K]`, and the sums, float32
             `[B, K]`.
         """
         width, count = self.strategy.width, tf.shape(adjusted)[2]
@@ -168,7 +168,7 @@ class Beam(_Choice):
         return chosen // count, chosen % count, tf.gather(sums, chosen, batch_dims=1)
 
     def scores(self, hypotheses, requirements):
-        """Returns what hypotheses are ranked by, float32 `[B, K]`; -inf for unfinished ones."""
+        """Returns the scores of hypotheses, float32 `[B, K]`; -inf for unfinished ones."""
         scores = hypotheses.sums / length_penalty(hypotheses.lengths, self.strategy)
         if tf.is_tensor(hypotheses.coverage):
             scores += coverage_penalty(hypotheses.coverage, requirements.mask, self.strategy)
@@ -193,7 +193,7 @@ class Draw(_Independent):
     def random_numbers(self, requirements):
         """Returns numbers from 0 to 1 for each source, step and sample, float32 `[B, T, K]`.
 
-        Those of a source depend on its seed and the step only, not on the rest of the batch.
+        They depend only on the seed of the source and the step, not on the rest of the batch.
         """
         steps = tf.maximum(tf.reduce_max(requirements.maximum_lengths), 1)
         return tf.map_fn(
@@ -216,9 +216,9 @@ class Draw(_Independent):
             random_numbers: Numbers from 0 to 1, float32 `[N]`.
 
         Returns:
-            Its adjusted log-probability and its place among the candidates, `[N, 1]`.
+            Its adjusted log-probability, and its index among the candidates, `[N, 1]`.
         """
-        logits, places = self._most_probable(adjusted / self.strategy.temperature)
+        logits, indices = self._most_probable(adjusted / self.strategy.temperature)
         probabilities = tf.nn.softmax(logits)
         if self.strategy.top_p < 1.0:
             before = tf.cumsum(probabilities, axis=1, exclusive=True)
@@ -227,11 +227,11 @@ class Draw(_Independent):
         # The first candidate at which the running sum exceeds the random number.
         threshold = random_numbers[:, None] * sums[:, -1:]
         drawn = tf.reduce_sum(tf.cast(sums <= threshold, tf.int32), axis=1, keepdims=True)
-        places = tf.gather(places, drawn, batch_dims=1)
-        return tf.gather(adjusted, places, batch_dims=1), places
+        indices = tf.gather(indices, drawn, batch_dims=1)
+        return tf.gather(adjusted, indices, batch_dims=1), indices
 
     def _most_probable(self, logits):
-        """Returns the logits to draw from and their places; sorted for `top_k` and `top_p`."""
+        """Returns the logits to draw from and their indices; sorted for `top_k` and `top_p`."""
         size = tf.shape(logits)[-1]
         if not self.strategy.top_k and self.strategy.top_p == 1.0:
             return logits, tf.zeros_like(logits, tf.int32) + tf.range(size)

@@ -13,7 +13,7 @@ def free_run(step, state, constants, first, steps, attention_spec):
         step: Function of the previous values `[B, F]`, a state and the constants that returns the
             next values `[B, F]`, the new state and the attention, as in `search`.
         state: Initial state, a nest of tensors `[B, ...]`.
-        constants: What every step is given, a nest of tensors `[B, ...]`.
+        constants: Tensors that every step reads, a nest of tensors `[B, ...]`.
         first: Input of the first step, `[B, F]`.
         steps: Number of steps T, at least 1, int32.
         attention_spec: As in `search`.

@@ -16,11 +16,11 @@ Fields:
     ids: int32 `[B, N, T]`, END included, then PAD.
     lengths: Number of ids of a hypothesis, END included, int32 `[B, N]`.
     log_probabilities: Log-probability of a hypothesis under the model, float32 `[B, N]`.
-    scores: What hypotheses are ranked by, float32 `[B, N]`; -inf where there are fewer than N.
+    scores: Scores of the hypotheses, float32 `[B, N]`; -inf if there are fewer than N.
     token_log_probabilities: Log-probability of each id under the model, float32 `[B, N, T]`, 0
         after END.
-    attention: What every step attended to, such as float32 `[B, N, T, S]`, 0 after END; a nest
-        like that of the step.
+    attention: The attention of every step, such as float32 `[B, N, T, S]`, 0 after END; a nest
+        structured like the attention of a step.
 """
 
 History = collections.namedtuple("History", ["ids", "log_probabilities", "attention", "parents"])
@@ -31,10 +31,10 @@ The records of a step, tensors in the same structure, are a `History` too.
 Fields:
     ids: The id that each hypothesis was extended by, int32 `[B, K]` for a step.
     log_probabilities: Log-probability of that id, float32 `[B, K]` for a step.
-    attention: What the hypotheses attended to before they were extended, in the order that they
-        had then, a nest of `[B, K, ...]` for a step.
-    parents: How far the hypothesis that was extended is from the place of the extended one, int32
-        `[B, K]` for a step; `()` where every hypothesis stays in its place.
+    attention: The attention of the hypotheses before they were extended, in their order at that
+        time, a nest of `[B, K, ...]` for a step.
+    parents: Offset from the place of a hypothesis to that of its parent, int32 `[B, K]` for a step;
+        `()` if every hypothesis stays in its place.
 """
 
 Totals = collections.namedtuple("Totals", ["lengths", "log_probabilities", "scores"])
@@ -63,7 +63,7 @@ def record_step(history, time, records, sources, batch):
         history: `History`.
         time: Number of steps before this one, int32.
         records: `History` of the tensors of this step, `[B', K, ...]`.
-        sources: `Sources` that they are for.
+        sources: `Sources` that the records belong to.
         batch: Number of all sources B, int32.
     """
     rows = sources.rows[:, None]
@@ -147,7 +147,7 @@ def _follow_parents(history, time, places):
         def read(array, places):
             return tf.gather(array.read(time), places, batch_dims=1)
 
-        # The parent attended; its extensions were chosen afterwards.
+        # The attention is that of the parent: it was extended afterwards.
         records = History(
             read(history.ids, places),
             read(history.log_probabilities, places),
@@ -166,7 +166,7 @@ def _follow_parents(history, time, places):
 
 
 def _scatter_rows(tensor, rows, batch):
-    """Returns a tensor of all sources `[B, ...]` out of one of some rows; the others are zeros."""
+    """Scatters some rows into a tensor of all sources `[B, ...]`; the other rows are zeros."""
     if tensor.shape[1:].is_fully_defined():
         return tf.scatter_nd(rows, tensor, tf.stack([batch, *tensor.shape[1:]]))
     return tf.scatter_nd(rows, tensor, tf.concat([[batch], tf.shape(tensor)[1:]], axis=0))

@@ -22,15 +22,15 @@ Hypotheses = collections.namedtuple(
 )
 Hypotheses.__doc__ = """The K hypotheses of each of B sources after some steps.
 
-A hypothesis whose sum is -inf is an empty place: a beam has more places than hypotheses at first,
-and rules may leave fewer than K.
+A hypothesis whose sum is -inf is an empty place: at first, a beam has more places than hypotheses,
+and rules may leave fewer than K hypotheses.
 
 Fields:
     last_ids: The id that was written last, START before the first step, int32 `[B, K]`.
     lengths: Number of ids so far, END included, int32 `[B, K]`.
     is_finished: Whether the hypothesis has ended, boolean `[B, K]`.
     sums: Sum of the log-probabilities as the rules adjust them, float32 `[B, K]`.
-    log_probabilities: Sum of the log-probabilities that the model gives, float32 `[B, K]`.
+    log_probabilities: Sum of the log-probabilities under the model, float32 `[B, K]`.
     written: All ids so far, int32 `[B, K, T]`; `()` unless a rule reads them.
     coverage: Attention summed over the steps so far, float32 `[B, K, S]`; `()` without a coverage
         penalty.
@@ -44,15 +44,15 @@ Sources.__doc__ = """The sources that are still being searched.
 Fields:
     rows: Their rows in the batch of all sources, int32 `[B]`.
     requirements: Their `Requirements`.
-    constants: What the step function is given at every step, a nest of tensors `[B, ...]`.
+    constants: Tensors that the step function reads at every step, a nest of tensors `[B, ...]`.
     random_numbers: Numbers from 0 to 1 for sampling, `[B, T, K]`; `()` in beam search.
 """
 
 Extension = collections.namedtuple("Extension", ["parents", "ids", "sums", "log_probabilities"])
-Extension.__doc__ = """What one step makes of the hypotheses, for each place among the K.
+Extension.__doc__ = """The result of one step, for each of the K places.
 
 Fields:
-    parents: Place of the hypothesis that is extended, int32 `[B, K]`; None where every hypothesis
+    parents: Place of the hypothesis that is extended, int32 `[B, K]`; None if every hypothesis
         stays in its place.
     ids: The id that is written, int32 `[B, K]`; PAD after the end.
     sums: Sums of the extended hypotheses, float32 `[B, K]`.
@@ -63,7 +63,7 @@ Fields:
 def start_hypotheses(sums, state, strategy, requirements):
     """Returns the `Hypotheses` before the first step.
 
-    They hold START alone; those whose output must be empty are finished already.
+    They hold only START; those whose output must be empty are already finished.
 
     Args:
         sums: 0 for each hypothesis to extend, -inf for an empty place, float32 `[B, K]`.
@@ -117,8 +117,8 @@ def extend_hypotheses(hypotheses, extension, state, attention):
     if tf.is_tensor(written):
         written = tf.concat([gather_parents(written, parents), ids[:, :, None]], axis=2)
     if tf.is_tensor(coverage):
-        is_over = hypotheses.is_finished[:, :, None]
-        coverage += tf.where(is_over, 0.0, attention["attention"])
+        has_ended = hypotheses.is_finished[:, :, None]
+        coverage += tf.where(has_ended, 0.0, attention["attention"])
         coverage = gather_parents(coverage, parents)
     return Hypotheses(
         last_ids=ids,
@@ -152,11 +152,11 @@ def gather_rows(nest, rows):
 
 
 def gather_parents(nest, parents):
-    """Gathers what belongs to the parents from nested tensors `[B, K, ...]`.
+    """Gathers the entries of the parents from nested tensors `[B, K, ...]`.
 
     Args:
         nest: Tensors `[B, K, ...]`.
-        parents: Places int32 `[B, K]`; None where every hypothesis is its own parent.
+        parents: Places, int32 `[B, K]`; None if every hypothesis is its own parent.
     """
     if parents is None:
         return nest
@@ -173,7 +173,7 @@ def split_by_source(tensor, width):
 
 
 def is_possible(sums):
-    """Whether a sum of log-probabilities is that of a hypothesis and not of an empty place."""
+    """Whether a sum of log-probabilities belongs to a hypothesis, not to an empty place."""
     return sums > float("-inf")
 
 
@@ -190,5 +190,5 @@ def varying_batch(nest):
 
 
 def varying_shape(nest):
-    """Returns the shape invariants of nested tensors of which only the rank is constant."""
+    """Returns the shape invariants of nested tensors whose rank alone is constant."""
     return tf.nest.map_structure(lambda tensor: tf.TensorShape([None] * tensor.shape.rank), nest)

@@ -45,18 +45,19 @@ def search(step, state, constants, attention_spec, strategy, requirements, *, he
         step: Function of the last ids `[N]`, a state and the constants that returns the input of
             the head `[N, ...]`, the new state and the attention. N is B·K, and row `b·K + k` is
             hypothesis k of source b; at the first step, when the K hypotheses of a source are
-            still the same, N is B. B falls as sources are dropped: whatever belongs to a source
+            still the same, N is B. B falls as sources are dropped, so every tensor of a source
             must be among the constants. A state is a nest of tensors `[N, ...]`, which may grow
-            in all dimensions but the first; the attention is a nest of tensors of constant shape.
+            in all dimensions except the first; the attention is a nest of tensors of constant
+            shape.
         state: Initial state, a nest of tensors `[B, ...]`.
-        constants: What every step is given for a source, such as its memory, a nest of tensors
-            `[B, ...]`.
+        constants: Tensors that every step reads for a source, such as its memory, a nest of
+            tensors `[B, ...]`.
         attention_spec: `tf.TensorSpec` of each tensor of the attention, without the first
             dimension, such as `tf.TensorSpec([None])`. With a coverage penalty it is a dict
             whose `attention` is to cover the source.
         strategy: `BeamSearch` or `Sampling`.
         requirements: `Requirements`.
-        head: Function that turns what a step returns for some rows into their logits `[N', V]`.
+        head: Function from the input of the head, for some rows, to their logits `[N', V]`.
 
     Returns:
         A `SearchResult` of N = `strategy.returned` outputs.
@@ -77,7 +78,7 @@ class _Loop:
 
     Args:
         step, head: As in `search`.
-        choice: What `make_choice` returned.
+        choice: A choice from `make_choice`.
         requirements: `Requirements` of all sources.
     """
 
@@ -95,7 +96,7 @@ class _Loop:
         """
 
         def has_sources(time, sources, *_):
-            # At least one step is taken, even if it only pads: no records cannot be stacked.
+            # At least one step runs, even if it only pads: an empty history cannot be stacked.
             return (time == 0) | ((time < self._limit) & (tf.size(sources.rows) > 0))
 
         def extend_and_drop(time, sources, hypotheses, totals, history):
@@ -152,7 +153,7 @@ class _Loop:
         )
 
     def _extend(self, time, sources, hypotheses):
-        """Takes one step; returns the extended `Hypotheses` and the records, a `History`."""
+        """Runs one step; returns the extended `Hypotheses` and the records, a `History`."""
         hidden, state, attention = self._run_step(time, sources, hypotheses)
         continuations = self._rank_continuations(time, sources, hypotheses, hidden)
         extension = self._choose(continuations, hypotheses)
@@ -166,9 +167,9 @@ class _Loop:
         return extended, History(extension.ids, extension.log_probabilities, attention, shifts)
 
     def _run_step(self, time, sources, hypotheses):
-        """Returns what the step function gives for all hypotheses, `[B·K, ...]`.
+        """Runs the step function; returns its outputs for all hypotheses, `[B·K, ...]`.
 
-        At the first step the hypotheses of a source are the same: it runs once for each source.
+        At the first step the hypotheses of a source are the same, so it runs once for each source.
         """
         ids, width = hypotheses.last_ids, self._width
         if width > 1:
@@ -243,9 +244,9 @@ class _Loop:
             written=written,
             banned=choice.banned,
         )
-        best, places = choice.best(adjusted, random_numbers)
+        best, indices = choice.best(adjusted, random_numbers)
         ids, log_probabilities = (
-            tf.gather(tensor, places, batch_dims=1) for tensor in (ids, log_probabilities)
+            tf.gather(tensor, indices, batch_dims=1) for tensor in (ids, log_probabilities)
         )
         return Continuations(ids, best, log_probabilities)
 
@@ -266,12 +267,12 @@ class _Loop:
         return Extension(parents, ids, sums, tf.where(is_padding, 0.0, log_probabilities))
 
     def _update_totals(self, totals, sources, hypotheses):
-        """Returns `Totals` with those of the current hypotheses in the rows of their sources."""
+        """Returns `Totals` with the current hypotheses written to the rows of their sources."""
         scores = self._choice.scores(hypotheses, sources.requirements)
         current = Totals(hypotheses.lengths, hypotheses.log_probabilities, scores)
         rows = sources.rows[:, None]
         return tf.nest.map_structure(
-            lambda of_all, of_some: tf.tensor_scatter_nd_update(of_all, rows, of_some),
+            lambda total, update: tf.tensor_scatter_nd_update(total, rows, update),
             totals,
             current,
         )

@@ -1,6 +1,6 @@
 """Which ids may be written next: bounds on the length, prefixes, forbidden ids, no repetitions.
 
-Rules never increase a log-probability, which is why a search may stop early.
+Rules never increase a log-probability, so a search may stop early.
 """
 
 import collections
@@ -26,11 +26,11 @@ Fields:
 
 
 def make_requirements(maximum_lengths, **fields):
-    """Returns `Requirements` in which every field has a default but the maximum lengths.
+    """Makes `Requirements`; every field except the maximum lengths has a default.
 
     Args:
         maximum_lengths: int32 `[B]`.
-        **fields: Other fields of `Requirements`; those left out require nothing.
+        **fields: Other fields of `Requirements`; by default they require nothing.
     """
     maximum_lengths = tf.convert_to_tensor(maximum_lengths, tf.int32)
     zeros = tf.zeros_like(maximum_lengths)
@@ -78,31 +78,31 @@ def next_of_prefix(time, requirements):
 
 
 def make_ban_table(requirements):
-    """Returns a table of whether an id is never written, boolean `[M]`.
+    """Makes a table that is true for ids that are never written, boolean `[M]`.
 
-    Its last entry is for all ids from M - 1 on.
+    Its last entry applies to all ids from M - 1 upwards.
     """
     ids = tf.concat([[PAD, START], requirements.forbidden], axis=0)
     size = tf.reduce_max(ids) + 2
     return tf.scatter_nd(ids[:, None], tf.ones_like(ids), size[None]) > 0
 
 
-def apply_rules(log_probabilities, ids, rules, requirements, *, time, written, never):
+def apply_rules(log_probabilities, ids, rules, requirements, *, time, written, banned):
     """Lowers the log-probabilities of repetitions, and sets those that are not allowed to -inf.
 
     Args:
         log_probabilities: Log-probabilities of the candidates, float32 `[N, C]`.
-        ids: Ids of the candidates, int32 `[N, C]`; all V in order where `needs_written_ids`.
+        ids: Ids of the candidates, int32 `[N, C]`; all V in order if `needs_written_ids`.
         rules: `Rules`.
         requirements: `Requirements` of the source of each row.
         time: Number of ids written so far, the same for all rows, int32.
-        written: These ids, int32 `[N, time]`, where `needs_written_ids`.
-        never: The table of `make_ban_table`.
+        written: These ids, int32 `[N, time]`, if `needs_written_ids`.
+        banned: The table of `make_ban_table`.
 
     Returns:
         The adjusted log-probabilities, float32 `[N, C]`.
     """
-    is_banned = tf.gather(never, tf.minimum(ids, tf.size(never) - 1))
+    is_banned = tf.gather(banned, tf.minimum(ids, tf.size(banned) - 1))
     if rules.repetition_penalty != 1.0:
         repeats = _is_in_rows(written, tf.shape(ids)[1])
         log_probabilities *= tf.where(repeats, rules.repetition_penalty, 1.0)
@@ -121,9 +121,9 @@ def apply_rules(log_probabilities, ids, rules, requirements, *, time, written, n
 def _is_in_rows(written, size):
     """Returns whether each of V ids is in a row: int32 `[N, T]` to boolean `[N, V]`."""
     rows = tf.zeros_like(written) + tf.range(tf.shape(written)[0])[:, None]
-    places = tf.reshape(tf.stack([rows, written], axis=2), [-1, 2])
+    indices = tf.reshape(tf.stack([rows, written], axis=2), [-1, 2])
     ones = tf.ones([tf.size(written)], tf.int32)
-    return tf.scatter_nd(places, ones, tf.stack([tf.shape(written)[0], size])) > 0
+    return tf.scatter_nd(indices, ones, tf.stack([tf.shape(written)[0], size])) > 0
 
 
 def _would_repeat(written, size, n):
@@ -132,7 +132,7 @@ def _would_repeat(written, size, n):
     starts = tf.maximum(time - n + 1, 0)  # number of n-grams so far
     last = written[:, starts:]  # n - 1 ids, or fewer while nothing can repeat
     is_same = tf.ones([tf.shape(written)[0], starts], tf.bool)
-    for place in range(n - 1):
-        is_same &= written[:, place : place + starts] == last[:, place : place + 1]
+    for offset in range(n - 1):
+        is_same &= written[:, offset : offset + starts] == last[:, offset : offset + 1]
     followers = tf.where(is_same, written[:, n - 1 : n - 1 + starts], PAD)
     return _is_in_rows(followers, size)

@@ -18,28 +18,28 @@ class Rules(Section):
 
     Args:
         minimum_length: Minimum number of tokens in an output.
-        maximum_length: Maximum number of tokens in an output; by default, ten more than twice
-            the length to be expected. An output that reaches it ends there.
+        maximum_length: Maximum number of tokens in an output; by default, twice the expected
+            length plus ten. An output that reaches it ends there.
         minimum_ratio: Minimum number of tokens per source token (or step of real values).
         maximum_ratio: Maximum number of tokens per source token (or step of real values). If
-            both an absolute and a relative bound are given, the stricter one applies; if a
-            minimum and a maximum contradict each other for some source, the maximum applies;
-            but a required prefix is written in full.
+            both an absolute and a relative bound are set, the stricter one applies. If a minimum
+            and a maximum contradict each other for some source, the maximum applies. A required
+            prefix is always written in full.
         no_repeat_ngram: Number of consecutive tokens that must not occur twice in an output; 0
-            for no such rule. END and the required prefix are exempt.
+            turns the rule off. END and the required prefix are exempt.
         repetition_penalty: Factor for the log-probabilities of tokens that the output already
-            has; 1 for no penalty. (Keskar et al. 2019, arXiv 1909.05858, section 4.1, applied
+            contains; 1 for no penalty. (Keskar et al. 2019, arXiv 1909.05858, section 4.1, applied
             to log-probabilities, which are never positive.)
         forbid: Tokens that are never written, such as `<unk>`.
         replace_unknown: Whether to replace `<unk>` in an output with the source word that it
             attended to most. (Jean et al. 2015, arXiv 1412.2007.)
         dictionary: File of translations for `replace_unknown`, with a source word, a tab and
             its translation on each line. A word that is not in it is copied. Naming a
-            dictionary turns `replace_unknown` on.
+            dictionary turns on `replace_unknown`.
 
     Raises:
-        ValueError: A value is out of range, or contradicts another one.
-        TypeError: A value has another type than its field.
+        ValueError: A value is out of range, or contradicts another.
+        TypeError: A value has the wrong type.
     """
 
     minimum_length: int = number(0, minimum=0, maximum=LONGEST_OUTPUT)
@@ -62,15 +62,15 @@ class Rules(Section):
         if self.dictionary is not None:
             object.__setattr__(self, "replace_unknown", True)
 
-    def _check_order(self, least, most):
-        """Raises SettingError if one field, a minimum, is over another, a maximum."""
-        minimum, maximum = getattr(self, least), getattr(self, most)
+    def _check_order(self, lower, upper):
+        """Raises SettingError if the field `lower`, a minimum, exceeds `upper`, a maximum."""
+        minimum, maximum = getattr(self, lower), getattr(self, upper)
         if maximum is not None and minimum > maximum:
             raise SettingError(
-                "{least} ({0:g}) must not be over {most} ({1:g})",
+                "{lower} ({0:g}) must be at most {upper} ({1:g})",
                 *(minimum, maximum),
-                least=least,
-                most=most,
+                lower=lower,
+                upper=upper,
             )
 
 
@@ -81,14 +81,14 @@ class BeamSearch(Rules):
     Args:
         beam_size: Number of hypotheses K to follow for each source; 1 is greedy search.
         n_best: Number of hypotheses to return for each source, at most `beam_size`.
-        length_penalty: What log-probabilities are divided by before hypotheses are compared.
+        length_penalty: The divisor of log-probabilities when hypotheses are compared.
             `"wu"`: `((5 + |Y|) / 6)^alpha` (Wu et al. 2016, arXiv 1609.08144, equation 14).
             `"average"`: the number of tokens |Y|. |Y| counts END.
         alpha: Exponent of the length penalty `"wu"`; 0 for no penalty.
         beta: Weight of the coverage penalty of Wu et al. 2016 (equation 14); 0 for no penalty.
-            `beta Σ log(min(Σ p, 1))` is added to the normalised log-probability: the outer sum
-            is over source positions, the inner one over the attention that all output tokens
-            paid to a position.
+            `beta Σ log(min(Σ p, 1))` is added to the normalised log-probability: the outer sum is
+            over source positions, the inner one over the attention of all output tokens to a
+            position.
         **rules: Arguments of `Rules`.
     """
 
@@ -124,7 +124,7 @@ class BeamSearch(Rules):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sampling(Rules):
-    """Sampling: every token is drawn at random from the distribution that the model gives.
+    """Sampling: every token is drawn at random from the distribution of the model.
 
     Args:
         samples: Number of outputs to draw for each source.
@@ -133,8 +133,8 @@ class Sampling(Rules):
             probable.
         top_k: Number of most probable tokens to draw from; 0 for all. (Fan et al. 2018, arXiv
             1805.04833.)
-        top_p: Probability mass of the most probable tokens to draw from; 1 for all. The fewest
-            tokens whose probabilities sum to it are used (Holtzman et al. 2020, arXiv
+        top_p: Probability mass of the most probable tokens to draw from; 1 for all. The smallest
+            set of tokens with at least this mass is used (Holtzman et al. 2020, arXiv
             1904.09751).
         **rules: Arguments of `Rules`.
     """
@@ -149,7 +149,7 @@ class Sampling(Rules):
         super().__post_init__()
         if self.top_p == 0.0:
             raise SettingError(
-                "{top_p} must be over 0 and at most 1; received 0.0 ({top_k}=1 is greedy)"
+                "{top_p} must be greater than 0 and at most 1; received 0.0 ({top_k}=1 is greedy)"
             )
 
     @property
@@ -172,7 +172,7 @@ def make_strategy(kind, **options):
 
     Raises:
         ValueError: There is no such option, or its value is out of range.
-        TypeError: A value has another type than its option.
+        TypeError: A value has the wrong type.
     """
     check_names(options, kind, "option")
     return kind(**options)
