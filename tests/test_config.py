@@ -151,7 +151,7 @@ def test_a_wrong_setting_is_an_error_that_shows_a_right_one(setting, message):
         *(
             (
                 {"architecture": "transformer", **setting},
-                "has no meaning with architecture=transformer; use architecture=recurrent",
+                "has no effect with architecture=transformer; use architecture=recurrent",
             )
             for setting in (
                 *({"cell": "lstm"}, {"decoder_cell": "rnn"}, {"bidirectional": False}),
@@ -178,11 +178,11 @@ def test_a_wrong_setting_is_an_error_that_shows_a_right_one(setting, message):
         ({"coverage_loss": 1}, "coverage_loss=1.0 needs attention=coverage"),
         (
             {"coverage_loss": 1, "attention": "coverage", "target_features": 2},
-            "coverage_loss=1.0 needs text as target",
+            "coverage_loss=1.0 needs a text target",
         ),
         ({"context_every_step": True}, "context_every_step=true needs attention=none"),
         ({"share_embeddings": True, "source_features": 3}, "share_embeddings=true needs text on"),
-        ({"tie_output": True, "target_features": 3}, "tie_output=true needs text as target"),
+        ({"tie_output": True, "target_features": 3}, "tie_output=true needs a text target"),
         (
             {"architecture": "transformer", "units": 36},
             r"units must be a multiple of heads \(8\); received 36. Use 40",

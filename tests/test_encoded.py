@@ -163,7 +163,7 @@ def test_a_full_disk_leaves_no_files(corpus, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(encoded._Writer, "add", fail)
-    with pytest.raises(OSError, match="no space for the encoded corpus in .*; free some, name"):
+    with pytest.raises(OSError, match="no space for the encoded corpus in .*; free some space"):
         prepare(corpus, CONFIG, tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("**/*"))
 
@@ -180,7 +180,7 @@ def test_a_renamed_corpus_is_found_by_its_content(corpus, tmp_path, told):
     prepare(corpus, CONFIG, tmp_path / "cache")
     moved = (tmp_path / "pairs.tsv").rename(tmp_path / "moved.tsv")
     found = prepare(load_corpus(str(moved)), CONFIG, tmp_path / "cache", told.append)
-    assert told[0].startswith("the corpus is encoded already") and found.surveys[0].kept
+    assert told[0].startswith("using the corpus encoded in") and found.surveys[0].kept
 
 
 def test_a_second_training_waits_for_the_first_one_to_encode(corpus, tmp_path, told, monkeypatch):
@@ -191,7 +191,7 @@ def test_a_second_training_waits_for_the_first_one_to_encode(corpus, tmp_path, t
     first.enter_context(files.lock(folder))
     monkeypatch.setattr(encoded.time, "sleep", lambda seconds: first.close())
     assert prepare(corpus, CONFIG, tmp_path / "cache", told.append).surveys[0].kept
-    assert told[1] == "another training is encoding it; waiting for that"
+    assert told[1] == "another training run is encoding it; waiting"
 
 
 def test_drawn_subwords_are_not_cached(corpus, tmp_path):

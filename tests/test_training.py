@@ -335,7 +335,7 @@ def test_a_file_that_changed_after_the_survey_is_an_error(
 @pytest.mark.parametrize(
     "content, error, message",
     [
-        (None, OSError, "cannot be read as at the start: file not found: .*pairs.tsv$"),
+        (None, OSError, "can no longer be read: file not found: .*pairs.tsv$"),
         (b"a\xff\tx\n" * 60, ValueError, "as at the start: .*pairs.tsv, line 1: not valid UTF-8"),
         (b"a x\n" * 60, ValueError, "as at the start: .*pairs.tsv, line 1: .*tab"),
     ],

@@ -247,7 +247,7 @@ def test_a_model_of_values_learns(tmp_path):
         (
             "series",
             {"target_features": 2, "target_activation": "sigmoid"},
-            "target_activation=sigmoid needs target values from 0 to 1; found",
+            "target_activation=sigmoid needs target values from 0 to 1; received",
         ),
     ],
 )

@@ -275,11 +275,11 @@ def test_a_saved_codec_is_the_same_to_the_last_bit(tmp_path):
         (b'{"mean": [1' + b"0" * 400 + b'], "scale": [1.0]}', "expected lists of numbers"),
         (b'{"mean": [], "scale": []}', "one scale for each mean, .*received 0 means"),
         (b'{"mean": [1.0, 2.0], "scale": [1.0]}', "received 2 means and 1 scales"),
-        (b'{"mean": [NaN], "scale": [1.0]}', "expected finite means, and finite scales over 0"),
+        (b'{"mean": [NaN], "scale": [1.0]}', "expected finite means, and finite positive scales"),
         (b'{"mean": [1e300], "scale": [1.0]}', "expected finite means"),
-        (b'{"mean": [1.0], "scale": [0.0]}', "finite scales over 0"),
-        (b'{"mean": [1.0], "scale": [-1.0]}', "finite scales over 0"),
-        (b'{"mean": [1.0], "scale": [1e-60]}', "finite scales over 0"),
+        (b'{"mean": [1.0], "scale": [0.0]}', "finite positive scales"),
+        (b'{"mean": [1.0], "scale": [-1.0]}', "finite positive scales"),
+        (b'{"mean": [1.0], "scale": [1e-60]}', "finite positive scales"),
     ],
 )
 def test_a_damaged_codec_is_an_error(tmp_path, content, message):

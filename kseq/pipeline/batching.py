@@ -1,4 +1,4 @@
-"""Pairs of sequences to batches, as a chain of small `dataset -> dataset` transforms."""
+"""From pairs of sequences to batches: a chain of small `dataset -> dataset` transforms."""
 
 import numpy as np
 import tensorflow as tf
@@ -30,14 +30,14 @@ def read_chunks(pairs, codecs, recorder):
 
 
 def encode(codecs, training, sampling=0.0):
-    """Transform: sequences to ragged numbers, the first step in front of every target.
+    """Transform: sequences to ragged numbers, with the first step before every target.
 
     Pairs with an empty or an overlong side are left out.
 
     Args:
         codecs: `CodecPair`.
         training: `TrainingConfig`: the maximum lengths of sequences.
-        sampling: How subwords are drawn every time that a pair is read; 0 for the best ones.
+        sampling: How subwords are sampled whenever a pair is read; 0 for the best segmentation.
     """
     limits = length_limits(codecs, training)
     samplers = [codec.sampler(sampling) for codec in codecs.sides]
@@ -48,7 +48,7 @@ def encode(codecs, training, sampling=0.0):
         for codec, side, limit in zip(codecs.sides, encoded, limits):
             lengths = codec.side.content_lengths(side.row_lengths())
             fits &= (lengths > 0) & (lengths <= limit)
-        # Which pairs are left out must not depend on the draw: every epoch has the same number.
+        # Sampling must not decide which pairs are left out: every epoch has the same number.
         for number, sampler in enumerate(samplers):
             if sampler is not None:
                 encoded[number] = sampler.encode(chunk[number])
@@ -59,10 +59,10 @@ def encode(codecs, training, sampling=0.0):
 
 
 def expect(pairs, recorder):
-    """Transform: chunks pass as they are; it is an error if there are more or fewer pairs.
+    """Transform: passes chunks on unchanged; raises an error if there are more or fewer pairs.
 
-    Each chunk is held back until the next one, or the end, has come: whoever has received
-    `pairs` pairs knows that there are no more. The `ErrorRecorder` keeps the error.
+    Each chunk is held back until the next chunk or the end arrives, so that a consumer that has
+    received `pairs` pairs knows that there are no more. The `ErrorRecorder` keeps the error.
     """
 
     def check(count, is_end):
@@ -75,13 +75,13 @@ def expect(pairs, recorder):
         return count
 
     def count(state, part):
-        so_far, *waiting = state
+        total, *waiting = state
         *sides, is_end = part
-        so_far = tf.numpy_function(check, [so_far + sides[0].nrows(), is_end], tf.int64)
-        so_far.set_shape([])
-        return (so_far, *map(_components, sides)), tuple(waiting)
+        total = tf.numpy_function(check, [total + sides[0].nrows(), is_end], tf.int64)
+        total.set_shape([])
+        return (total, *map(_components, sides)), tuple(waiting)
 
-    def counted(dataset):
+    def transform(dataset):
         empty = tuple(map(_empty_ragged, dataset.element_spec))
         marked = dataset.map(lambda *sides: (*sides, False))
         marked = marked.concatenate(tf.data.Dataset.from_tensors((*empty, True)))
@@ -91,7 +91,7 @@ def expect(pairs, recorder):
             lambda *sides: tuple(tf.RaggedTensor.from_row_lengths(*side) for side in sides)
         )
 
-    return counted
+    return transform
 
 
 def _components(ragged):
@@ -108,13 +108,13 @@ def bucket_by_length(training, pool_size, source_first=False, shuffled=True):
     """Transform: ragged chunks to batches of pairs of about the same length.
 
     Pairs are collected into pools. Within a pool they are sorted by target length, and pairs of
-    the same target length by source length, ascending and descending in turn; pairs of the same
-    lengths are in random order if they are shuffled. The sorted pairs are cut into batches, which
-    leave in random order too, a different one in every epoch. Only the last batch of the data
-    can be smaller than the others, unless batches are measured in tokens.
+    the same target length by source length, alternately ascending and descending. If `shuffled`,
+    pairs of the same lengths are in random order. The sorted pairs are cut into batches, which
+    follow in random order, a different one in every epoch. Only the last batch of the data can be
+    smaller than the others, unless batches are measured in tokens.
 
     Args:
-        training: `TrainingConfig`: sentences or tokens of a batch, seed.
+        training: `TrainingConfig`: sentences or tokens in a batch, seed.
         pool_size: Maximum number of pairs in a pool.
         source_first: Whether to sort by source length, then by target length.
         shuffled: Whether the order is random; otherwise it is always the same.
@@ -128,14 +128,14 @@ def bucket_by_length(training, pool_size, source_first=False, shuffled=True):
     def cut(pool, pool_seed):
         source, target = (side.row_lengths() for side in pool)
         first, second = (source, target) if source_first else (target, source)
-        # In turn, so that a batch across two lengths does not combine the two extremes.
+        # Alternately, so that a batch that spans two lengths does not combine the two extremes.
         occurs = tf.math.bincount(tf.cast(first, tf.int32)) > 0
         ranks = tf.cumsum(tf.cast(occurs, tf.int32))
         second = tf.where(tf.gather(ranks, first) % 2 == 1, second, -second)
         order = shuffle(tf.range(pool[0].nrows()), [pool_seed, 0])
         lengths = tf.gather(first * 2**32 + second, order)
         order = tf.gather(order, tf.argsort(lengths, stable=True))
-        # A target has one step more than the decoder reads: the first step is in front.
+        # A target has one step more than the decoder reads: it includes the first step.
         longest = tf.gather(tf.maximum(source, target - 1), order)
         starts = tf.numpy_function(
             lambda lengths: batch_starts(lengths, training), [longest], tf.int64
@@ -164,7 +164,7 @@ def batch_starts(lengths, training):
         training: `TrainingConfig`.
 
     Returns:
-        The number of the first pair of every batch, and N at the end, int64 `[batches + 1]`.
+        The index of the first pair of every batch, and N at the end, int64 `[batches + 1]`.
     """
     count = len(lengths)
     if not training.batch_tokens:
@@ -186,7 +186,7 @@ def batch_count(survey, training):
 
 
 def batch_for_teacher_forcing(codecs):
-    """Transform: ragged numbers to `(inputs, labels, sample_weight)`; padding weighs nothing."""
+    """Transform: ragged numbers to `(inputs, labels, sample_weight)`; padding has weight 0."""
     source, target = (codec.side for codec in codecs.sides)
 
     def batch(sources, targets):
@@ -198,7 +198,7 @@ def batch_for_teacher_forcing(codecs):
 
 
 def read_encoded(pairs, codecs, recorder):
-    """Streams encoded pairs as ragged ids, the first step in front of every target."""
+    """Streams encoded pairs as ragged ids, with the first step before every target."""
     part = tf.TensorSpec([None], tf.int32)
     dataset = tf.data.Dataset.from_generator(
         recorder.record(pairs.chunks), output_signature=(part,) * 4
@@ -213,22 +213,22 @@ def read_encoded(pairs, codecs, recorder):
 
 
 def training_pipeline(pairs, codecs, training, survey, shuffled=True, recorder=None):
-    """Makes the batches that Keras' `fit` and `evaluate` take.
+    """Makes the batches for Keras' `fit` and `evaluate`.
 
     Args:
         pairs: `Pairs`, `ValuePairs`, `EncodedPairs` or `PairsInRam`.
         codecs: `CodecPair`.
         training: `TrainingConfig`: batch size, maximum lengths, seed.
-        survey: `Survey` of these pairs; if their number has changed, that is an error.
-        shuffled: Whether every epoch has its own order; otherwise all have the same.
+        survey: `Survey` of these pairs; a different number of pairs is an error.
+        shuffled: Whether every epoch has its own order; otherwise all have the same order.
         recorder: `ErrorRecorder` that keeps the error if the pairs cannot be read.
 
     Returns:
         A `tf.data.Dataset` of `({"source_ids": [B, S], "target_ids": [B, T]}, labels [B, T],
         sample_weight [B, T])`: int32 ids, float32 weights, PAD on the right. Real-valued
-        sources are `{"source": [B, S, F], "source_mask": [B, S]}`, such targets `{"target":
+        sources are `{"source": [B, S, F], "source_mask": [B, S]}`, real-valued targets `{"target":
         [B, T, F]}` with labels `[B, T, F]`. The same seed, and the same global seed of
-        TensorFlow, give the same batches, except for subwords that are drawn.
+        TensorFlow, give the same batches, except for sampled subwords.
     """
     recorder = recorder or ErrorRecorder()
     transforms = [

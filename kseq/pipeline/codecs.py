@@ -41,7 +41,7 @@ class CodecPair:
 
     @classmethod
     def load(cls, folder, config):
-        """Reads what `save` wrote for a `Config`.
+        """Reads the files that `save` wrote, for a `Config`.
 
         Raises:
             FileNotFoundError: A file is missing.
@@ -84,12 +84,12 @@ class CodecPair:
 
     @property
     def pairs_per_pool(self):
-        """Pairs that are in memory together to be shuffled and sorted by length."""
+        """Pairs that are in RAM together to be shuffled and sorted by length."""
         return min(codec.side.pairs_per_pool for codec in self.sides)
 
     @property
     def vocabulary_sizes(self):
-        """Arguments of `build_seq2seq`: V of each side, None where it is real-valued."""
+        """Arguments of `build_seq2seq`: V of each side, None if it is real-valued."""
         return tuple(codec.side.vocabulary_size for codec in self.sides)
 
 

@@ -1,4 +1,4 @@
-"""Encoded corpora: tokenised once for all epochs; large ones are cached for later trainings."""
+"""Encoded corpora: tokenised once for all epochs; large ones are cached for later runs."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ from kseq.pipeline.survey import Survey, build_codecs, survey_pairs
 from kseq.sides.text_side import TextSide
 from kseq.special_tokens import END
 
-SMALLEST = 32 * 2**20  # bytes of a corpus that is encoded into files; smaller ones stay in RAM
+SMALLEST = 32 * 2**20  # bytes of a corpus that is encoded into files; smaller corpora stay in RAM
 _VERSION = 1  # of the format of these files
 _RECORD = "encoded.json"
 _SPLITS = ("train", "valid")
@@ -124,19 +124,19 @@ def _read_exactly(file, count):
 
 
 def prepare(corpus, config, cache=None, say=lambda _: None):
-    """Builds the codecs of a corpus and surveys it, or reads what an earlier training cached.
+    """Builds the codecs of a corpus and surveys it, or reads both from the cache.
 
     A corpus of less than 32 MB is encoded in RAM, a larger one into files under `cache`, in a
-    folder whose name depends on the content of the corpus, the settings that matter and the
-    versions of the tokenizers. Files that are damaged or outdated are noticed and written again.
-    The folder may be deleted whenever no training reads it.
+    folder whose name depends on the content of the corpus, the relevant settings and the versions
+    of the tokenizers. Damaged or outdated files are detected and written again. The folder may be
+    deleted whenever no training run reads it.
 
     Args:
         corpus: `Corpus`.
         config: `Config`.
-        cache: Folder; by default that of `default_cache`. With `"off"` a large corpus is tokenised
-            in every epoch. Real values are read in every epoch in any case.
-        say: Function of a message.
+        cache: Folder; by default `default_cache()`. With `"off"` a large corpus is tokenised in
+            every epoch. Real values are always read in every epoch.
+        say: Function that reports a message.
 
     Returns:
         `Prepared`.
@@ -157,13 +157,13 @@ def prepare(corpus, config, cache=None, say=lambda _: None):
     folder = pathlib.Path(cache).expanduser().resolve() / _key(corpus, config)
     prepared = _reopen(folder, config)
     if prepared is not None:
-        say(f"the corpus is encoded already in {folder}")
+        say(f"using the corpus encoded in {folder}")
     while prepared is None:
         say(f"encoding the corpus into {folder}")
         try:
             _write(folder, corpus, config)
         except FileExistsError:
-            say("another training is encoding it; waiting for that")
+            say("another training run is encoding it; waiting")
             time.sleep(5)
         prepared = _reopen(folder, config)
     if config.training.subword_sampling:
@@ -172,9 +172,9 @@ def prepare(corpus, config, cache=None, say=lambda _: None):
 
 
 def _prepare(corpus, config, train=None, valid=None):
-    """Builds codecs and surveys; a store, if there is one, takes the place of its split."""
+    """Builds codecs and surveys; a store, if there is one, replaces its split."""
     if config.training.subword_sampling:
-        train = None  # Subwords are drawn again in every epoch.
+        train = None  # Subwords are sampled again in every epoch.
     codecs, survey = build_codecs(corpus.train, config, train)
     surveys = survey, survey_pairs(corpus.valid, codecs, config.training, valid)
     return Prepared(codecs, surveys, (train or corpus.train, valid or corpus.valid))
@@ -228,8 +228,8 @@ def _write(folder, corpus, config):
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise OSError(
-                f"no space for the encoded corpus in {folder.parent}; free some, name another "
-                "folder (--cache DIR, or KSEQ_CACHE), or do without (--cache off)"
+                f"no space for the encoded corpus in {folder.parent}; free some space, choose "
+                "another folder (--cache DIR, or KSEQ_CACHE), or disable the cache (--cache off)"
             ) from error
         raise
 
@@ -267,7 +267,7 @@ class _Writer:
 
 
 def _reopen(folder, config):
-    """The `Prepared` corpus in a folder; None if there is none, or it is damaged."""
+    """The `Prepared` corpus in a folder; None if it is missing or damaged."""
     try:
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
         checksums = record["files"]

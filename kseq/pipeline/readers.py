@@ -1,4 +1,4 @@
-"""One side of a split during its first pass: lengths, ids, and what the codec is made from."""
+"""One side of a split during its first pass: lengths, ids, and the description of its codec."""
 
 import dataclasses
 import itertools
@@ -20,8 +20,8 @@ class SideChunk:
     Args:
         lengths: Tokens without END, or steps, int64 `[N]`.
         use: Function of a boolean array `[N]`, whether a pair is used. It adds the sequences of
-            these pairs to counts and statistics, and returns their ids in one array, int32; None
-            where a reader has no ids.
+            the used pairs to counts and statistics, and returns their ids in one array, int32, or
+            None if the reader has no ids.
     """
 
     lengths: np.ndarray
@@ -33,10 +33,10 @@ class TextReader:
 
     Args:
         codec: `TextCodec`.
-        with_ids: Whether the ids are asked for.
+        with_ids: Whether to return ids.
 
     Attributes:
-        tally: `TokenTally` of what is counted; None if nothing is.
+        tally: `TokenTally` of the used tokens; None if they are not counted.
     """
 
     tally = None
@@ -55,7 +55,7 @@ class TextReader:
         return SideChunk(lengths, lambda is_used: self._use(np.repeat(is_used, lengths), *tokens))
 
     def _lengths_and_tokens(self, texts):
-        """Lengths `[N]`, and of all tokens in one row what `_use` takes."""
+        """Lengths `[N]`, and the arguments of `_use` for all tokens in one row."""
         tokens = self.codec.tokenize(texts)
         ids = [self.codec.ids(tokens.flat_values)] if self._with_ids else []
         return tokens.row_lengths(), *ids
@@ -64,16 +64,16 @@ class TextReader:
         return None if ids is None else ids[is_used]
 
     def description(self, choose, shared):
-        """Returns what `CodecPair.of` makes the codec from, once the split is read.
+        """Returns the codec's description for `CodecPair.of`, after the split is read.
 
         Args:
-            choose: Function of `TokenTally`s to a vocabulary.
-            shared: `TokenTally`s of both sides if they share their vocabulary; else None.
+            choose: Function from `TokenTally`s to a vocabulary.
+            shared: `TokenTally`s of both sides if they share their vocabulary; otherwise None.
         """
         return self.codec.description
 
     def final_ids(self, description):
-        """Returns the final id for every id that was given out; None if they are final."""
+        """Returns the final id for every provisional id; None if all ids are final already."""
         return None
 
 
@@ -88,13 +88,13 @@ class CountingReader(TextReader):
         tokens = self.codec.tokenize(texts)
         return tokens.row_lengths(), *tf.unique(tokens.flat_values)
 
-    def _use(self, is_used, distinct, places):
-        ids = self.tally.ids(distinct)[places][is_used]
+    def _use(self, is_used, distinct, indices):
+        ids = self.tally.ids(distinct)[indices][is_used]
         self.tally.count(ids)
         return ids
 
     def description(self, choose, shared):
-        """Returns the vocabulary that is chosen by the counts."""
+        """Returns the vocabulary, chosen by the counts."""
         return choose(shared or [self.tally])
 
     def final_ids(self, description):
@@ -113,7 +113,7 @@ class ValueReader:
         return SideChunk(lengths, lambda is_used: self._use(itertools.compress(arrays, is_used)))
 
     def _use(self, arrays):
-        """Takes note of arrays `[T, F]` that are used."""
+        """Processes the used arrays `[T, F]`."""
 
 
 class MeasuringReader(ValueReader):
@@ -140,15 +140,15 @@ class MeasuringReader(ValueReader):
         """Returns a `ValueCodec`.
 
         Raises:
-            ValueError: Values are not between 0 and 1, where they must be.
+            ValueError: Values are not between 0 and 1 although they must be.
         """
         if self._standardizes:
             return ValueCodec(self._statistics.mean, self._statistics.scale)
         minimum, maximum = self._statistics.minimum, self._statistics.maximum
         if minimum < 0.0 or maximum > 1.0:
             raise ValueError(
-                f"{self._pairs}: target_activation=sigmoid needs target values from 0 to 1; found "
-                f"{minimum:g} to {maximum:g}; use target_activation=linear"
+                f"{self._pairs}: target_activation=sigmoid needs target values from 0 to 1; "
+                f"received {minimum:g} to {maximum:g}; use target_activation=linear"
             )
         return self._codec
 
@@ -162,6 +162,6 @@ def make_reader(codec, with_ids=False):
 
     Args:
         codec: `TextCodec` or `ValueCodec`.
-        with_ids: Whether the ids of text are asked for.
+        with_ids: Whether to return the ids of text.
     """
     return TextReader(codec, with_ids) if codec.is_text else ValueReader()

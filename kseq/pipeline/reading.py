@@ -1,11 +1,11 @@
-"""The exception that ended the reading of pairs, which TensorFlow replaces by its own."""
+"""The exception that ended the reading of pairs, which TensorFlow replaces with its own."""
 
 
 class ErrorRecorder:
-    """A context manager that keeps the first exception that is raised in it.
+    """A context manager that keeps the first exception raised in it.
 
-    A `tf.data.Dataset` runs Python functions and replaces their exceptions by its own, which only
-    have their text. If such a function runs in a recorder, the caller finds the exception there.
+    A `tf.data.Dataset` runs Python functions and replaces their exceptions with its own, which keep
+    only the text. If such a function runs in a recorder, the caller finds the exception there.
 
     Attributes:
         error: The exception; None if there was none.

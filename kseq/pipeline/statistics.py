@@ -6,7 +6,7 @@ import numpy as np
 class Statistics:
     """Mean and standard deviation of each feature, and the range of all.
 
-    Sums are float64 and merged as in Chan et al. 1983, so that a large mean costs no digits.
+    Sums are float64 and merged as in Chan et al. 1983, so that a large mean costs no precision.
 
     Attributes:
         count: Number of steps.

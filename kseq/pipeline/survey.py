@@ -45,14 +45,14 @@ class Survey:
 
 
 def build_codecs(pairs, config, store=None):
-    """Builds vocabularies and statistics of a training split, and counts its pairs on the way.
+    """Builds vocabularies and statistics of a training split, and counts its pairs.
 
     Args:
         pairs: `Pairs` or `ValuePairs` of the training split.
         config: `Config`.
-        store: Where to keep the ids of the pairs, or None. Its method `add(sides)` takes the ids
-            and lengths of both sides of some pairs, `renumber(side, ids)` the final id for each
-            provisional id of a side.
+        store: Object that stores the ids of the pairs, or None. Its method `add(sides)` takes the
+            ids and lengths of both sides of some pairs, `renumber(side, ids)` the final id for
+            each provisional id of a side.
 
     Returns:
         A `CodecPair` and a `Survey`.
@@ -108,7 +108,7 @@ def survey_pairs(pairs, codecs, training, store=None):
         A `Survey`.
 
     Raises:
-        ValueError: There is none.
+        ValueError: No pair can be used.
     """
     readers = [make_reader(codec, store is not None) for codec in codecs.sides]
     return _survey(pairs, codecs, readers, training, store)
@@ -145,7 +145,7 @@ def _raise_nothing_usable(pairs, pairs_read, training):
 
 
 def _read(pairs, readers, size):
-    """Yields both sides of `size` pairs as a list of `SideChunk`s, while the next are read."""
+    """Yields both sides of `size` pairs as `SideChunk`s, while the next pairs are read."""
     with ThreadPoolExecutor(len(readers)) as pool:
         pending = None
         for chunk in chunks(pairs, size):

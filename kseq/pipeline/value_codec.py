@@ -1,4 +1,4 @@
-"""Real values to standardised values and back."""
+"""From real values to standardised values and back."""
 
 import json
 import pathlib
@@ -16,14 +16,14 @@ class ValueCodec:
     """The codec of a real-valued side: subtracts a mean and divides by a scale.
 
     Args:
-        mean: Numbers `[F]`.
-        scale: Numbers over 0, `[F]`.
+        mean: Finite numbers `[F]`.
+        scale: Finite, positive numbers `[F]`.
 
     Attributes:
         side: `ValueSide`.
 
     Raises:
-        ValueError: They are something else.
+        ValueError: The mean or the scale has other values or another shape.
     """
 
     is_text = False
@@ -40,7 +40,7 @@ class ValueCodec:
             )
         self.mean, self.scale = to_float32(mean), to_float32(scale)
         if not (np.isfinite([self.mean, self.scale]).all() and (self.scale > 0).all()):
-            raise ValueError("expected finite means, and finite scales over 0, in float32")
+            raise ValueError("expected finite means, and finite positive scales, in float32")
         self.side = ValueSide(len(mean))
 
     @classmethod
@@ -50,11 +50,11 @@ class ValueCodec:
 
     @classmethod
     def load(cls, path):
-        """Reads what `save` wrote.
+        """Reads a file that `save` wrote.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is damaged.
+            ValueError: The file is damaged.
         """
         text = pathlib.Path(path).read_bytes()
         try:
@@ -70,7 +70,7 @@ class ValueCodec:
 
     @property
     def description(self):
-        """The codec itself: what `CodecPair.of` makes it from."""
+        """The codec itself, which `CodecPair.of` takes as its description."""
         return self
 
     @property
@@ -103,12 +103,12 @@ class ValueCodec:
         """Returns real values as a float32 array `[T, F]`.
 
         Args:
-            values: Anything that NumPy makes an array of, or the path of a `.npy` file.
+            values: Anything that NumPy converts to an array, or the path of a `.npy` file.
             side: `"source"` or `"target"`, for messages.
 
         Raises:
             FileNotFoundError: There is no such file.
-            TypeError, ValueError: They are something else, or of another width.
+            TypeError, ValueError: They are not real values, or have another width.
         """
         name = f"a {side} of real values"
         if isinstance(values, str) or hasattr(values, "__fspath__"):
@@ -131,7 +131,7 @@ class ValueCodec:
         return self.encode(values)
 
     def displayed_tokens(self, values):
-        """Returns N times None: values have no tokens."""
+        """Returns a list of N times None: values have no tokens."""
         return [None] * int(values.nrows())
 
     def token_matrix(self, values, rows):
@@ -139,5 +139,5 @@ class ValueCodec:
         return tf.zeros([len(rows), 0], tf.string)
 
     def predicted_values(self, outputs):
-        """Returns the values `[B, T, F]` that outputs of the model stand for."""
+        """Converts outputs of the model to values `[B, T, F]` in the units of the data."""
         return self.decode(outputs)

@@ -12,7 +12,7 @@ from kseq.text.letter_case import mark_case
 from kseq.text.subwords import train_subwords
 from kseq.text.vocabulary import select_vocabulary
 
-_LARGEST_SAMPLE = 250_000  # pairs to learn subwords from; more take memory and change little
+_LARGEST_SAMPLE = 250_000  # pairs to learn subwords from; more take RAM and change little
 
 
 def learn_subwords(pairs, config):
@@ -94,7 +94,7 @@ def choose_vocabulary(tallies, config, pairs, side):
         Tokens in the order of their ids, special tokens first.
 
     Raises:
-        ValueError: There would be no others.
+        ValueError: The vocabulary would hold only special tokens.
     """
     counts = sum((tally.counts() for tally in tallies), collections.Counter())
     vocabulary = select_vocabulary(

@@ -30,7 +30,7 @@ class ModelConfig(Section):
             outputs of half the units, `"sum"` adds two outputs of all units.
         residual: Whether the input of every layer except the first is added to its output.
         reverse_source: Whether the encoder reads the source from its end (Sutskever et al.
-            2014). Attention is returned in the order of the source nevertheless.
+            2014). Attention is still returned in the order of the source.
         pyramid: Whether every encoder layer except the first reads pairs of adjacent outputs,
             and so halves the length (Chan et al. 2016); for real-valued sources.
         attention: What the decoder reads from the encoder: `"none"` (a fixed-length vector
@@ -53,10 +53,10 @@ class ModelConfig(Section):
         heads: Number of attention heads of a Transformer.
         share_embeddings: Whether source and target share one vocabulary and its embeddings.
         tie_output: Whether the output projection is the target embedding (Press and Wolf 2017).
-        source_features: Width F of a real-valued source; 0 for text, or for the width in the
-            data.
-        target_features: Width F of a real-valued target; 0 for text, or for the width in the
-            data.
+        source_features: Width F of a real-valued source; 0 for text, or to take the width from
+            the data.
+        target_features: Width F of a real-valued target; 0 for text, or to take the width from
+            the data.
         target_activation: Output layer for a real-valued target: `"linear"`, trained with the
             mean squared error, or `"sigmoid"`, trained with the binary cross-entropy.
         dropout: Share of values that are set to 0 while training: in embeddings, between layers
@@ -64,7 +64,7 @@ class ModelConfig(Section):
 
     Raises:
         ValueError: A value is out of range, not among the choices, or contradicts another.
-        TypeError: A value has another type than its field.
+        TypeError: A value has the wrong type.
     """
 
     architecture: Literal["recurrent", "transformer"] = "recurrent"
@@ -111,7 +111,7 @@ class ModelConfig(Section):
         self._check_widths()
 
     def check_sides(self):
-        """Checks the settings that are for real-valued sides, once the widths are known.
+        """Checks the settings for real-valued sides, once the widths are known.
 
         Raises:
             ValueError: A setting needs a real-valued side, and the side is text.
@@ -168,7 +168,7 @@ _CONDITIONS = (
         (
             name,
             _is_recurrent,
-            "has no meaning with {architecture}=transformer; use {architecture}=recurrent",
+            "has no effect with {architecture}=transformer; use {architecture}=recurrent",
         )
         for name in _RECURRENT_SETTINGS
     ),
@@ -176,7 +176,7 @@ _CONDITIONS = (
     (
         "merge",
         lambda config: config.bidirectional,
-        "needs {bidirectional}=true; one direction has nothing to be merged with",
+        "needs {bidirectional}=true; a single direction has nothing to merge with",
     ),
     (
         "residual",
@@ -217,12 +217,12 @@ _CONDITIONS = (
         "needs {attention}=local_m or {attention}=local_p",
     ),
     ("coverage_loss", lambda config: config.attention == "coverage", "needs {attention}=coverage"),
-    ("coverage_loss", lambda config: not config.target_features, "needs text as target"),
+    ("coverage_loss", lambda config: not config.target_features, "needs a text target"),
     (
         "context_every_step",
         lambda config: config.attention == "none",
         "needs {attention}=none; with attention every step has a context of its own",
     ),
     ("share_embeddings", _has_text_only, "needs text on both sides"),
-    ("tie_output", lambda config: not config.target_features, "needs text as target"),
+    ("tie_output", lambda config: not config.target_features, "needs a text target"),
 )

@@ -18,7 +18,7 @@ class TextConfig(Section):
         target_tokenizer: `"word"`, `"character"` or `"subword"`.
         case: How capitals are treated: `"keep"`; `"lower"`, so that translations are in lower
             case; or `"mark"`, where a token before a word says that it begins with a capital, so
-            that `The` and `the` are the same word, and translations have capitals nevertheless.
+            that `The` and `the` are the same word, yet translations have capitals.
         minimum_frequency: Words or characters that are rarer than this in the training split
             become UNK.
         maximum_vocabulary_size: Maximum number of words or characters on each side, special
@@ -31,7 +31,7 @@ class TextConfig(Section):
 
     Raises:
         ValueError: A value is out of range, not among the choices, or has no effect.
-        TypeError: A value has another type than its field.
+        TypeError: A value has the wrong type.
     """
 
     source_tokenizer: Literal["word", "character", "subword"] = "word"
@@ -71,7 +71,7 @@ def require_same_tokenizers(name, text):
     """Checks that both sides can have the same vocabulary.
 
     Args:
-        name: The setting that asks for it.
+        name: The setting that requires it.
         text: `TextConfig`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Settings of the training: batches, optimizer, precision and what is kept."""
+"""Settings of the training: batches, optimizer, precision and checkpoints."""
 
 import dataclasses
 from typing import Literal
@@ -30,24 +30,24 @@ class TrainingConfig(Section):
             out a merge (0.1).
         precision: `"float32"`; or `"mixed_bfloat16"`, with products in bfloat16, which are
             faster on GPUs and on processors with AVX512-BF16 or AMX. Weights, softmax, loss and
-            everything that is done with the trained model stay in float32. `"auto"` measures
-            which of the two multiplies faster on this machine, and the run records the choice.
+            every use of the trained model stay in float32. `"auto"` measures which of the two
+            multiplies faster on this machine, and the run records the choice.
         maximum_length: Pairs with more tokens than this on either side are left out.
         maximum_frames: Pairs with more steps of real values than this are left out.
         patience: Number of epochs without a lower validation loss after which training stops.
-        checkpoints: For how many of the last epochs the weights are kept, in addition to the
-            best ones; `kseq average` averages them.
+        checkpoints: Number of last epochs whose weights are kept in addition to the best weights;
+            `kseq average` averages them.
         source_vectors: File of pretrained source embeddings, in the text format of word2vec or
             GloVe; `""` for none.
         target_vectors: File of pretrained target embeddings, likewise.
-        freeze_vectors: Whether embeddings that come from such a file stay as they are; those of
-            other words are trained in either case.
+        freeze_vectors: Whether embeddings from such a file are frozen; those of other words are
+            trained in either case.
         seed: Seed of weights, dropout and the order of the batches. The result also depends on
-            the machine: where batches are trained on in halves, dropout sets other values to 0.
+            the machine: if it splits batches into halves, dropout sets different values to 0.
 
     Raises:
         ValueError: A value is out of range, or contradicts another.
-        TypeError: A value has another type than its field.
+        TypeError: A value has the wrong type.
     """
 
     epochs: int = number(10, minimum=1, maximum=1_000_000)

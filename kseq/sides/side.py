@@ -8,8 +8,8 @@ import tensorflow as tf
 class Side(abc.ABC):
     """One side of a model, source or target: its tensors, and the layers at its end of the model.
 
-    A light description without data; `str(side)` tells a user what it is. The *numbers* of a side
-    are what its sequences become: ids, int32, or standardised values, float32. A batch of them is
+    A small description without data; `str(side)` describes it to a user. The *numbers* of a side
+    are its encoded sequences: ids, int32, or standardised values, float32. A batch of them is
     ragged, `[B, (T)]` or `[B, (T), F]`, until it is padded.
 
     Attributes:
@@ -19,10 +19,10 @@ class Side(abc.ABC):
         target_name: Name of the decoder's input.
         step_name: Name of the input of a single decoder step.
         output_name: Name of the decoder's output.
-        measure: Name of the loss as a figure.
+        measure: Name of the loss among the metrics.
         pairs_per_chunk: Pairs that are read together. Sentences are small, sequences of real
             values are not.
-        pairs_per_pool: Pairs that are in memory together to be shuffled and sorted by length.
+        pairs_per_pool: Pairs that are in RAM together to be shuffled and sorted by length.
     """
 
     is_text: bool
@@ -40,7 +40,7 @@ class Side(abc.ABC):
     @property
     @abc.abstractmethod
     def packed_specs(self):
-        """`tf.TensorSpec`s of what `pack` returns."""
+        """`tf.TensorSpec`s of the arrays that `pack` returns."""
 
     @abc.abstractmethod
     def pack(self, sequences):
@@ -67,7 +67,7 @@ class Side(abc.ABC):
     @property
     @abc.abstractmethod
     def source_specs(self):
-        """`tf.TensorSpec` of each input of the encoder, by name: the one declaration of them."""
+        """`tf.TensorSpec` of each input of the encoder, by name: their only declaration."""
 
     @property
     @abc.abstractmethod
@@ -106,15 +106,15 @@ class Side(abc.ABC):
 
     @abc.abstractmethod
     def first_step(self, count):
-        """Returns what the decoder reads first, for `count` targets: `[N]` or `[N, F]`."""
+        """Returns the first input of the decoder, for `count` targets: `[N]` or `[N, F]`."""
 
     def with_first_step(self, targets):
-        """Returns ragged targets `[B, (T)]`, the first step in front of each: `[B, (T+1)]`."""
+        """Prepends the first step to ragged targets `[B, (T)]`: `[B, (T+1)]`."""
         first = tf.expand_dims(self.first_step(targets.nrows()), 1)
         return tf.concat([tf.RaggedTensor.from_tensor(first), targets], axis=1)
 
     def pad_targets(self, targets):
-        """Returns ragged targets `[B, (T)]` padded, `[B, T]`."""
+        """Pads ragged targets `[B, (T)]` to `[B, T]`."""
         return targets.to_tensor(tf.zeros([], targets.dtype))  # PAD is 0.
 
     def shift(self, targets):
@@ -124,7 +124,7 @@ class Side(abc.ABC):
         values, it reads a step of zeros and y1 ... yn-1, and predicts y1 ... yn.
 
         Args:
-            targets: Numbers with the first step in front, `[B, T+1]` or `[B, T+1, F]`.
+            targets: Numbers, the first step included, `[B, T+1]` or `[B, T+1, F]`.
 
         Returns:
             The decoder's input by name, and labels, `[B, T]` or `[B, T, F]`.
@@ -135,12 +135,12 @@ class Side(abc.ABC):
 
     @abc.abstractmethod
     def make_embedding(self, name, width, tied=False):
-        """Makes what turns numbers `[B, T]` or `[B, T, F]` into vectors `[B, T, E]`.
+        """Makes the layer or function from numbers `[B, T]` or `[B, T, F]` to vectors `[B, T, E]`.
 
         Args:
             name: `"source"`, `"target"`, or `"shared"` for one embedding of both.
-            width: Width E of an embedding. Values pass as they are, E is F.
-            tied: Whether the embedding makes logits, too.
+            width: Width E of an embedding. Real values pass unchanged, so for them E is F.
+            tied: Whether the embedding also makes logits.
         """
 
     @abc.abstractmethod
@@ -149,8 +149,8 @@ class Side(abc.ABC):
 
         Args:
             config: `ModelConfig`.
-            readout: What the decoder knows of each step, a symbolic tensor `[N, T, H]`.
-            embedding: What `make_embedding` returned for the target.
+            readout: The readout of each step, a symbolic tensor `[N, T, H]`.
+            embedding: The embedding of the target, from `make_embedding`.
 
         Returns:
             Logits `[N, T, V]` or values `[N, T, F]`, float32.
@@ -162,7 +162,7 @@ class Side(abc.ABC):
 
     @abc.abstractmethod
     def losses(self, labels, outputs):
-        """Returns what training minimises at each step.
+        """Returns the training loss of each step.
 
         Args:
             labels: `[B, T]` or `[B, T, F]`.

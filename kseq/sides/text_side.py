@@ -47,7 +47,7 @@ class TextSide(Side):
         return (as_bytes(sequences),)
 
     def unpack(self, texts):
-        """Returns the strings `[N]` as they are."""
+        """Returns the strings `[N]` unchanged."""
         return texts
 
     def limit(self, training):
@@ -59,7 +59,7 @@ class TextSide(Side):
         return lengths - 1
 
     def is_empty(self, lengths):
-        """Returns whether a source is END alone: its translation is empty, too."""
+        """Returns whether a source is only END: its translation is empty too."""
         return lengths <= 1
 
     @property
@@ -90,16 +90,16 @@ class TextSide(Side):
         return tf.fill([count], START)
 
     def make_embedding(self, name, width, tied=False):
-        """Makes an embedding layer; a tied one has the method `reverse` as well."""
+        """Makes an embedding layer; a tied one can also be called with `reverse=True`."""
         kind = keras.layers.ReversibleEmbedding if tied else keras.layers.Embedding
         return kind(self.vocabulary_size, width, name=f"{name}_embedding")
 
     def make_head(self, config, readout, embedding):
-        """Adds the product with the vocabulary; a tied one has the kernel of the embedding."""
+        """Adds the output projection; a tied one has the kernel of the embedding."""
         if config.tie_output and config.units != config.embedding_dim:
             readout = Dense(config.embedding_dim, use_bias=False, name="output_projection")(readout)
         readout = keras.layers.Identity(name=LAST_HIDDEN)(readout)
-        # The largest product of all: in half precision where the model is.
+        # The largest product of all: in half precision if the model is.
         if config.tie_output:
             logits = embedding(readout, reverse=True)
         else:

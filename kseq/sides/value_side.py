@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kseq.sides.side import Side
 
-# What training minimises, by the activation of the head.
+# Training losses by the activation of the head.
 _LOSSES = {
     "linear": ("mean_squared_error", keras.losses.mean_squared_error),
     "sigmoid": ("binary_cross_entropy", keras.losses.binary_crossentropy),
@@ -22,7 +22,7 @@ class ValueSide(Side):
 
     Args:
         features: Values per step, F.
-        activation: Of the head: `"linear"`, or `"sigmoid"` for targets from 0 to 1.
+        activation: Activation of the head: `"linear"`, or `"sigmoid"` for targets from 0 to 1.
     """
 
     features: int
@@ -63,7 +63,7 @@ class ValueSide(Side):
         return training.maximum_frames
 
     def content_lengths(self, lengths):
-        """Returns the lengths as they are: values have no END."""
+        """Returns the lengths unchanged: values have no END."""
         return lengths
 
     def is_empty(self, lengths):
@@ -95,7 +95,7 @@ class ValueSide(Side):
         }
 
     def source_mask(self, inputs):
-        """Returns the mask that is among the inputs: padding cannot be told from values."""
+        """Returns the mask among the inputs: padding cannot be distinguished from values."""
         return inputs["source_mask"]
 
     @property
@@ -108,7 +108,7 @@ class ValueSide(Side):
         return tf.zeros([count, self.features])
 
     def make_embedding(self, name, width, tied=False):
-        """Returns a function that returns values as they are."""
+        """Returns a function that returns values unchanged."""
         return lambda values: values
 
     def make_head(self, config, readout, embedding):

@@ -11,22 +11,21 @@ def load_embeddings(model, codecs, training, say):
     Args:
         model: Model of `build_seq2seq`.
         codecs: Its `CodecPair`.
-        training: `TrainingConfig`, which names the files of the vectors and whether the
-            embeddings that come from them stay as they are.
+        training: `TrainingConfig`, which names the files of the vectors and says whether their
+            embeddings are frozen.
         say: Function that is called with a line of text about each file: how many words have a
             vector, and which do not.
 
     Raises:
         OSError: A file cannot be read.
-        ValueError: A file does not hold vectors of words in the vocabulary, or the side is
-            real-valued.
+        ValueError: A file has no vectors of words in the vocabulary, or the side is real-valued.
     """
     for side, part, codec in zip(("source", "target"), ("encoder", "decoder"), codecs.sides):
         path = getattr(training, f"{side}_vectors")
         if not path:
             continue
         if not codec.is_text:
-            raise ValueError(f"{side}_vectors needs text as {side}; received {path}")
+            raise ValueError(f"{side}_vectors needs a text {side}; received {path}")
         vectors = _load_vectors(path, codec, model.config.embedding_dim, f"{side}_vectors")
         name = "shared" if model.config.share_embeddings else side
         layer = model.get_layer(part).get_layer(f"{name}_embedding")

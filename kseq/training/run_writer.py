@@ -17,12 +17,12 @@ class RunWriter(keras.callbacks.Callback):
     run is complete and moves to its place.
 
     Args:
-        run: `NewRun`, open; all its files except history, curves and weights are written.
+        run: `NewRun`, open; all its files except history, curves and weights are already written.
         model: The model that is trained.
-        checkpoints: How many of the last epochs' weights to keep.
+        checkpoints: Number of last epochs whose weights are kept.
 
     Attributes:
-        monitor: Name of the figure that is lowest in the best epoch.
+        monitor: Name of the metric that is lowest in the best epoch.
         best_epoch: Number of the best epoch so far; None before the first finite loss.
     """
 
@@ -37,11 +37,11 @@ class RunWriter(keras.callbacks.Callback):
         self._rows = []
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Remembers when the epoch began."""
+        """Records the start time of the epoch."""
         self._start = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes the files of an epoch; `epoch` counts from 0, in the files epochs count from 1."""
+        """Writes the files of an epoch; `epoch` counts from 0, the files count from 1."""
         seconds = time.monotonic() - self._start
         self._rows.append({"epoch": epoch + 1, "seconds": round(seconds, 1), **logs})
         if logs[self.monitor] < self._lowest_loss:

@@ -1,4 +1,4 @@
-"""A model made ready for Keras' `fit`: its teacher, its optimizer and the learning rate."""
+"""Preparing a model for Keras' `fit`: its teacher, its optimizer and the learning rate."""
 
 import keras
 import tensorflow as tf
@@ -9,7 +9,7 @@ from kseq.pipeline.batching import batch_count
 from kseq.training.teacher import make_teacher
 
 FINAL_LEARNING_RATE = 0.05  # as a share of the highest one
-# Batches whose parts would be smaller are not split: that would save no time.
+# Batches with smaller parts are not split: that would save no time.
 MIN_TOKENS, MIN_SENTENCES = 256, 4
 
 
@@ -29,7 +29,7 @@ def compile_teacher(model, training, survey):
         _learning_rate(training, steps=batches * training.epochs),
         global_clipnorm=training.gradient_clip,
     )
-    # Otherwise the first step would make these variables, and would then be traced once more.
+    # Otherwise the first step would make these variables, and would then be traced again.
     optimizer.build(model.trainable_variables)
     parts = _number_of_parts(survey.tokens / batches, survey.kept / batches)
     teacher = make_teacher(model, training.label_smoothing, parts)

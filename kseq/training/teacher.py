@@ -1,4 +1,4 @@
-"""Teacher forcing: what Keras' `fit` is called on."""
+"""Teacher forcing: the Keras model whose `fit` is called."""
 
 import keras
 import tensorflow as tf
@@ -10,9 +10,9 @@ from kseq.models.factory import output_layer
 class Teacher(keras.Model):
     """Trains a model of `build_seq2seq`, with which it shares all weights.
 
-    The rows of a batch can be split into parts that depend on each other only in the sum of
-    their losses and gradients, so that one part has products to compute while another waits.
-    Figures are means over all steps; each step weighs the same, whatever the padding.
+    The rows of a batch can be split into parts that are independent except for the sum of their
+    losses and gradients, so that one part has products to compute while another waits. Metrics are
+    means over all steps; each step has the same weight, whatever the padding.
 
     Args:
         model: The model.
@@ -27,11 +27,11 @@ class Teacher(keras.Model):
 
     @property
     def metrics(self):
-        """The figures, as Keras resets them after every epoch."""
+        """The metrics, which Keras resets after every epoch."""
         return list(self._figures.values())
 
     def train_step(self, data):
-        """Updates the weights once; returns the figures of the epoch so far.
+        """Updates the weights once; returns the metrics of the epoch so far.
 
         Args:
             data: Inputs, labels and weights, as from `training_pipeline`.
@@ -55,7 +55,7 @@ class Teacher(keras.Model):
         return loss
 
     def _part_loss(self, part, total, training):
-        """The share of some rows in the loss of a batch whose weights add up to `total`."""
+        """The contribution of a part to the loss of a batch whose weights add up to `total`."""
         inputs, labels, weights = part
         shares = tf.math.divide_no_nan(weights, total)
         loss = self._weighted_loss(inputs, labels, weights, shares, training)
@@ -63,14 +63,14 @@ class Teacher(keras.Model):
         return tf.add_n([loss, *(added * tf.reduce_sum(shares) for added in self.losses)])
 
     def _weighted_loss(self, inputs, labels, weights, shares, training):
-        """Sums the losses of all steps, each times its share; updates the other figures.
+        """Sums the losses of all steps, each times its share; updates the other metrics.
 
         Args:
             inputs: Inputs of the model, by name.
             labels: `[B, T]` or `[B, T, F]`.
             weights: 1 for a real step and 0 for padding, float32 `[B, T]`.
             shares: The weights divided by their sum over the whole batch, `[B, T]`.
-            training: Whether gradients will be asked for.
+            training: Whether gradients are needed.
 
         Returns:
             A scalar.
@@ -108,7 +108,7 @@ class TextTeacher(Teacher):
         encoded = encoder({name: inputs[name] for name in encoder.input}, training=training)
         targets = {self._target_name: inputs[self._target_name]}
         hidden = self._below_logits({**targets, **encoded}, training=training)["hidden"]
-        labels, weights, shares = (tf.reshape(part, [-1]) for part in (labels, weights, shares))
+        labels, weights, shares = (tf.reshape(rows, [-1]) for rows in (labels, weights, shares))
         kernel, bias, transposed = output_layer(self.model)
         loss, entropies, correct = output_losses(
             tf.reshape(hidden, [-1, hidden.shape[-1]]),
@@ -146,7 +146,7 @@ class ValueTeacher(Teacher):
 
 
 def make_teacher(model, label_smoothing=0.0, parts=1):
-    """Makes the `Teacher` of a model, for targets of text or real values.
+    """Makes the `Teacher` of a model, for text or real-valued targets.
 
     Args:
         model: Model of `build_seq2seq`.
@@ -170,7 +170,7 @@ class Perplexity(keras.metrics.Mean):
 
 
 def _split(data, parts):
-    """Splits the rows of a batch, in order, into parts of about equal size, some perhaps empty."""
+    """Splits the rows of a batch, in order, into parts of about equal size; some may be empty."""
     rows = tf.shape(data[1])[0]
     sizes = [(rows + number) // parts for number in range(parts)]
     pieces = [tf.split(tensor, sizes, num=parts) for tensor in tf.nest.flatten(data)]

@@ -34,18 +34,17 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
     """Trains a model with teacher forcing and writes it to a run directory.
 
     The run keeps the weights of the epoch with the lowest cross-entropy per validation token
-    (for real values: the lowest error per step). If training is stopped (by Ctrl-C, or killed),
-    the directory holds the best weights of the epochs that were completed.
+    (for real values: the lowest error per step). If training is interrupted (by Ctrl-C, or by a
+    kill), the directory holds the best weights of the completed epochs.
 
     Args:
         corpus: `Corpus` from `load_corpus`.
         config: `Config`; or `ModelConfig`, with the text and training settings that come with
             the corpus; or None, for all settings that come with the corpus.
-        out: Run directory to make.
-        overwrite: Whether a run that is already there may be replaced, which happens after the
-            first epoch.
+        out: Run directory to create.
+        overwrite: Whether an existing run may be replaced, which happens after the first epoch.
         verbose: Whether to show progress.
-        cache: Folder in which the ids of a corpus of at least 32 MB are kept, so that it is
+        cache: Folder in which the ids of a corpus of at least 32 MB are stored, so that it is
             tokenised only once. By default the folder that the environment variable `KSEQ_CACHE`
             names, or `~/.cache/kseq`; `"off"` for none.
 
@@ -57,7 +56,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
             process is writing to it.
         ValueError: The corpus cannot be used, or its files changed while they were read.
         OSError: Its files can no longer be read, or the run cannot be written.
-        TypeError: `corpus` or `config` is something else.
+        TypeError: `corpus` or `config` has the wrong type.
         TrainingFailed: The loss was not a finite number in any epoch.
     """
     config = _complete_config(corpus, config)
@@ -72,7 +71,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
         run_directory.write_description(run.folder, config, prepared.codecs, record)
         writer = RunWriter(run, model, config.training.checkpoints)
         _fit(model, corpus, prepared, config.training, writer, verbose=verbose)
-        # In float32, as when the run is loaded, whatever precision it was trained in.
+        # In float32, as in a loaded run, whatever the precision of training.
         model = build_seq2seq(config.model, *prepared.codecs.vocabulary_sizes)
         load_weights(model, run.folder / run_directory.WEIGHTS)
     say(f"best epoch: {writer.best_epoch}")
@@ -116,7 +115,7 @@ def _choose_precision(config, say):
 
 
 def _prepare(corpus, config, cache, say):
-    """Surveys and encodes the corpus, and reports what it is made of."""
+    """Surveys and encodes the corpus, and reports its contents."""
     train, valid = corpus.train, corpus.valid
     if train.features == (0, 0) and train.files != valid.files and look_swapped(train, valid):
         say(
@@ -152,10 +151,10 @@ def _make_record(corpus, surveys, model):
 
 
 def _fit(model, corpus, prepared, training, writer, *, verbose):
-    """Trains the model; the writer keeps what comes of it.
+    """Trains the model; the writer writes the results.
 
     Raises:
-        ValueError, OSError: A split can no longer be read, or not as before.
+        ValueError, OSError: A split can no longer be read, or has changed.
         TrainingFailed: The loss was not a finite number in any epoch.
     """
     teacher = compile_teacher(model, training, prepared.surveys[0])
@@ -193,6 +192,6 @@ def _raise_reading_error(split, error):
     if isinstance(error, (OSError, ValueError)):
         kind = OSError if isinstance(error, OSError) else ValueError
         reason = " ".join(str(error).split())
-        raise kind(f"{split} cannot be read as at the start: {reason}") from error
+        raise kind(f"{split} can no longer be read: {reason}") from error
     if error is not None:
         raise error

@@ -1,4 +1,4 @@
-"""Results out of padded arrays: a `Translation` or a `Prediction` for each source of a batch."""
+"""Results from padded arrays: a `Translation` or a `Prediction` for each source of a batch."""
 
 import numpy as np
 
@@ -13,10 +13,10 @@ class Assembler:
     """
 
     def __init__(self, config):
-        # A pyramid halves the length after every layer of the encoder but the last.
+        # A pyramid halves the length after every encoder layer except the last.
         self._source_steps = 2 ** (config.encoder_layers - 1) if config.pyramid else 1
 
-    def attended(self, source, tokens, length, attention):
+    def attended_fields(self, source, tokens, length, attention):
         """Returns arguments of `Attended`: a source, and the attention without padding.
 
         Args:
@@ -36,37 +36,37 @@ class Assembler:
 class TranslationAssembler(Assembler):
     """Makes `Translation`s."""
 
-    def searched(self, source, tokens, result, strings, place):
-        """Makes the translations of a source, best first or as drawn.
+    def assemble_search(self, source, tokens, result, strings, index):
+        """Makes the translations of a source, best first or in the order drawn.
 
         Args:
             source: The sentence, or real values.
             tokens: Its tokens, END included; None for real values.
             result: `SearchResult` of a batch, NumPy arrays.
             strings: Texts and tokens of the batch, nested lists `[B, N]` and `[B, N, T]`.
-            place: Place of the source in the batch.
+            index: Index of the source in the batch.
 
         Returns:
-            A list, which may be shorter than N or empty: hypotheses of score -inf are none.
+            A list, which may be shorter than N or empty: a score of -inf means no hypothesis.
         """
-        ranks = np.flatnonzero(np.isfinite(result.scores[place]))
-        texts, output_tokens = (rows[place] for rows in strings)
+        ranks = np.flatnonzero(np.isfinite(result.scores[index]))
+        texts, output_tokens = (rows[index] for rows in strings)
         translations = []
         for rank in ranks:
-            length = result.lengths[place, rank]
-            attention = {name: array[place, rank] for name, array in result.attention.items()}
+            length = result.lengths[index, rank]
+            attention = {name: array[index, rank] for name, array in result.attention.items()}
             translation = Translation(
                 text=texts[rank],
-                score=float(result.scores[place, rank]),
-                log_probability=float(result.log_probabilities[place, rank]),
+                score=float(result.scores[index, rank]),
+                log_probability=float(result.log_probabilities[index, rank]),
                 tokens=output_tokens[rank][:length],
-                token_log_probabilities=result.token_log_probabilities[place, rank, :length],
-                **self.attended(source, tokens, length, attention),
+                token_log_probabilities=result.token_log_probabilities[index, rank, :length],
+                **self.attended_fields(source, tokens, length, attention),
             )
             translations.append(translation)
         return translations
 
-    def forced(self, target, target_tokens, losses, values, attended):
+    def assemble_forced(self, target, target_tokens, losses, values, attended):
         """Makes the `Translation` of a given target, read by teacher forcing.
 
         Args:
@@ -74,7 +74,7 @@ class TranslationAssembler(Assembler):
             target_tokens: Its tokens, END included.
             losses: Cross-entropy of each of its tokens, float32 `[T]`.
             values: Ignored.
-            attended: What `attended` returned.
+            attended: Arguments from `attended_fields`.
         """
         log_probabilities = -losses
         return Translation(
@@ -90,15 +90,15 @@ class TranslationAssembler(Assembler):
 class PredictionAssembler(Assembler):
     """Makes `Prediction`s."""
 
-    def forced(self, target, target_tokens, losses, values, attended):
-        """Makes the `Prediction` of every step of a target from the true steps before.
+    def assemble_forced(self, target, target_tokens, losses, values, attended):
+        """Makes the `Prediction` of every step of a target from the true earlier steps.
 
         Args:
             target: The target, float32 `[T, F]`.
             target_tokens: None.
             losses: Error of each step, float32 `[T]`.
             values: The predicted values, padded, `[T', F]`.
-            attended: What `attended` returned.
+            attended: Arguments from `attended_fields`.
         """
         values = values[: len(losses)]
         return Prediction(values=values, error=float(losses.mean(dtype=np.float64)), **attended)

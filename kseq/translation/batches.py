@@ -7,31 +7,31 @@ import tensorflow as tf
 
 from kseq.kernels.processor import AT_ONCE, usable_cores
 
-MIN_SENTENCES = 16  # of a batch that is only made so that two run at a time
+MIN_SENTENCES = 16  # in a batch that is made only so that two batches run at a time
 BATCH_SENTENCES = 256
 BATCH_TOKENS = 4096  # source tokens of a batch, padding included; or steps of real values
-LOGITS_AT_ONCE = 2**24  # of all batches that run at the same time, 64 MiB
+LOGITS_AT_ONCE = 2**24  # in all batches that run at the same time, 64 MiB
 
 
 def run_by_length(run, lengths, sentence_logits=1, token_logits=1):
     """Runs a function on batches of rows of similar length; returns the results in order.
 
     Args:
-        run: Function of an array of row numbers `[B]` to an iterable of B results. On a processor
-            it is called by two threads at the same time.
+        run: Function from an array of row numbers `[B]` to an iterable of B results. On a CPU two
+            threads call it at the same time.
         lengths: Length of each row, `[N]`.
         sentence_logits: Logits that are in RAM at the same time for each row.
-        token_logits: Likewise for each unit of its length.
+        token_logits: The same for each unit of its length.
 
     Returns:
         A list of N results.
     """
     has_gpu = bool(tf.config.list_logical_devices("GPU"))
     at_once = 1 if has_gpu else min(AT_ONCE, usable_cores())
-    least_batches = -(-len(lengths) // BATCH_SENTENCES)
+    min_batches = -(-len(lengths) // BATCH_SENTENCES)
     if len(lengths) >= at_once * MIN_SENTENCES:
-        least_batches = max(least_batches, at_once)
-    share = -(-len(lengths) // max(1, least_batches))
+        min_batches = max(min_batches, at_once)
+    share = -(-len(lengths) // max(1, min_batches))
     logits = LOGITS_AT_ONCE // at_once
     sentences = max(1, min(share, logits // sentence_logits))
     tokens = max(1, min(BATCH_TOKENS, logits // token_logits))
@@ -56,10 +56,10 @@ def _batches(lengths, sentences, tokens):
 
 
 def _run_all(run, batches, at_once):
-    """Returns a list of results for each batch; this thread and others take one after another.
+    """Runs the batches in this thread and others; returns a list of results for each batch.
 
-    After an error no further batch is begun. Executors cannot be used: once the main thread has
-    ended they refuse work, although other threads live on.
+    After an error no further batch is started. Executors cannot be used: once the main thread has
+    ended, they reject work even if other threads are still running.
     """
     results, errors = [None] * len(batches), []
     numbers = iter(range(len(batches)))

@@ -10,7 +10,7 @@ from kseq.translation.batches import run_by_length
 from kseq.translation.results import Prediction
 from kseq.translation.sources import Sequences
 
-MIN_LOGITS = 2**12  # of a hypothesis: even with few logits, it has a state and attends.
+MIN_LOGITS = 2**12  # counted for a hypothesis: its state and its attention need RAM too
 
 
 class ChunkRunner:
@@ -33,7 +33,7 @@ class ChunkRunner:
         """Searches for translations.
 
         Args:
-            function: What `Inference.search_function` returned.
+            function: Compiled search, from `Inference.search_function`.
             width: Hypotheses, or samples, of each source.
             sources: Sentences or arrays.
             prefixes: Ids that the outputs start with, a list for each source.
@@ -42,24 +42,26 @@ class ChunkRunner:
         Returns:
             A list of `Translation`s for each source.
         """
-        read = Sequences(self._source_codecs, sources)
-        tokens = read.displayed_tokens()
+        sequences = Sequences(self._source_codecs, sources)
+        tokens = sequences.displayed_tokens()
         prefixes = tf.ragged.constant(prefixes, tf.int32, ragged_rank=1)
 
         def search_batch(rows):
             result, *strings = function(
-                read.inputs(rows),
-                read.token_matrix(rows),
+                sequences.inputs(rows),
+                sequences.token_matrix(rows),
                 tf.gather(prefixes, rows).to_tensor(PAD),
                 tf.constant(first + rows, tf.int32),
             )
             result = _to_numpy(result)
             strings = [to_str(tensor) for tensor in strings]
-            for place, row in enumerate(rows):
-                yield self._assembler.searched(sources[row], tokens[row], result, strings, place)
+            for index, row in enumerate(rows):
+                yield self._assembler.assemble_search(
+                    sources[row], tokens[row], result, strings, index
+                )
 
         logits = width * max(self._step_logits, MIN_LOGITS)
-        return run_by_length(search_batch, read.lengths, sentence_logits=logits)
+        return run_by_length(search_batch, sequences.lengths, sentence_logits=logits)
 
     def predict(self, sources, steps):
         """Predicts real values.
@@ -71,20 +73,20 @@ class ChunkRunner:
         Returns:
             A list of `Prediction`s.
         """
-        read = Sequences(self._source_codecs, sources)
-        tokens, function = read.displayed_tokens(), self._inference.predict_function
+        sequences = Sequences(self._source_codecs, sources)
+        tokens, function = sequences.displayed_tokens(), self._inference.predict_function
 
         def predict_batch(rows):
             longest = tf.constant(max(steps[row] for row in rows), tf.int32)
-            values, attention = _to_numpy(function(read.inputs(rows), longest))
-            for place, row in enumerate(rows):
-                weights = {name: array[place] for name, array in attention.items()}
-                yield Prediction(
-                    values=values[place, : steps[row]],
-                    **self._assembler.attended(sources[row], tokens[row], steps[row], weights),
+            values, attention = _to_numpy(function(sequences.inputs(rows), longest))
+            for index, row in enumerate(rows):
+                weights = {name: array[index] for name, array in attention.items()}
+                attended = self._assembler.attended_fields(
+                    sources[row], tokens[row], steps[row], weights
                 )
+                yield Prediction(values=values[index, : steps[row]], **attended)
 
-        return run_by_length(predict_batch, read.lengths)
+        return run_by_length(predict_batch, sequences.lengths)
 
     def force(self, sources, targets):
         """Reads given targets by teacher forcing.
@@ -96,28 +98,30 @@ class ChunkRunner:
         Returns:
             A list of `Translation`s or `Prediction`s.
         """
-        read = Sequences(self._source_codecs, sources)
+        sequences = Sequences(self._source_codecs, sources)
         references = Sequences([self._target_codec], targets)
-        tokens, target_tokens = read.displayed_tokens(), references.displayed_tokens()
+        tokens, target_tokens = sequences.displayed_tokens(), references.displayed_tokens()
         lengths, function = references.lengths, self._inference.force_function
 
         def force_batch(rows):
             losses, values, attention = _to_numpy(
-                function(read.inputs(rows), references.targets(rows))
+                function(sequences.inputs(rows), references.targets(rows))
             )
-            for place, row in enumerate(rows):
+            for index, row in enumerate(rows):
                 length = lengths[row]
-                weights = {name: array[place] for name, array in attention.items()}
-                attended = self._assembler.attended(sources[row], tokens[row], length, weights)
-                yield self._assembler.forced(
+                weights = {name: array[index] for name, array in attention.items()}
+                attended = self._assembler.attended_fields(
+                    sources[row], tokens[row], length, weights
+                )
+                yield self._assembler.assemble_forced(
                     targets[row],
                     target_tokens[row],
-                    losses[place, :length],
-                    values[place],
+                    losses[index, :length],
+                    values[index],
                     attended,
                 )
 
-        longest = np.maximum(read.lengths, lengths)
+        longest = np.maximum(sequences.lengths, lengths)
         return run_by_length(force_batch, longest, token_logits=self._step_logits)
 
 

@@ -9,29 +9,29 @@ def check_member(first, member, name):
 
     Args:
         first: `Translator` of the first model.
-        member: `Translator` of the other one.
-        name: Its name, for messages.
+        member: `Translator` of the other model.
+        name: Name of the other model, for messages.
 
     Raises:
-        ValueError: It cannot.
+        ValueError: The other model cannot be in the ensemble.
     """
     if first.predicts_values or member.predicts_values:
         raise ValueError(f"{name}: an ensemble is for text; this model predicts real values")
     for side, readings in zip(("source", "target"), zip(_readings(first), _readings(member))):
         if len(set(readings)) > 1:
             raise ValueError(
-                f"{name}: an ensemble must read the {side} in one way; this model does not split "
-                "it as the first does (tokenizer, case, pyramid, width of real values)"
+                f"{name}: expected a model that reads the {side} like the first model; received "
+                "another tokenizer, case, pyramid, or width of real values"
             )
     expected, received = (model.codecs.target.vocabulary for model in (first, member))
     if expected != received:
         raise ValueError(
             f"{name}: an ensemble needs one target vocabulary; this one has {len(received):,} "
-            f"tokens and differs from that of the first, with {len(expected):,}: train both on "
-            "the same pairs"
+            f"tokens and differs from the first model's, which has {len(expected):,}; train both "
+            "on the same pairs"
         )
 
 
 def _readings(translator):
-    """How a model reads its source and its target: two equal values for two models that agree."""
+    """How a model reads its source and its target: two values, equal for models that agree."""
     return [(codec.reading, translator.config.model.pyramid) for codec in translator.codecs.sides]

@@ -14,10 +14,10 @@ from kseq.translation.signatures import TextTarget, ValueTarget, make_source
 
 
 def export(translator, folder, beam_size=1, n_best=None, **options):
-    """Writes a SavedModel whose `serving_default` takes and gives strings.
+    """Writes a SavedModel whose `serving_default` takes and returns strings.
 
-    It needs tensorflow and tensorflow_text to be loaded, nothing else. Its signature takes
-    `text`, string `[N]`, and returns a dict of
+    Loading it needs only tensorflow and tensorflow_text. Its signature takes `text`, string
+    `[N]`, and returns a dict of
 
     - `translation`: string `[N]`,
     - `score`: log-probability over the length penalty, float32 `[N]`,
@@ -34,9 +34,9 @@ def export(translator, folder, beam_size=1, n_best=None, **options):
         translator: A `Translator`.
         folder: Where to write; a SavedModel that is already there is replaced.
         beam_size: Hypotheses K that the search follows; 1 is greedy search.
-        n_best: How many translations of each source to return, best first: all outputs except
-            `source_tokens` then have an axis `[N, n_best, ...]`. If there are fewer, `score` of
-            the missing ones is -inf.
+        n_best: Number of translations of each source to return, best first: all outputs except
+            `source_tokens` then have an axis `[N, n_best, ...]`. If there are fewer, the `score`
+            of the missing ones is -inf.
         **options: Other options of `kseq.BeamSearch`.
 
     Returns:
@@ -51,7 +51,7 @@ def export(translator, folder, beam_size=1, n_best=None, **options):
     place = files.require_replaceable(folder, "a SavedModel", _is_saved_model)
     module = _Module(translator, strategy, squeezed=n_best is None)
     try:
-        with files.replaced_folder(place) as unfinished, _without_notices():
+        with files.replaced_folder(place) as unfinished, _silence_notices():
             tf.saved_model.save(module, unfinished, signatures={"serving_default": module.serve})
     except tf.errors.ResourceExhaustedError as error:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
@@ -59,8 +59,8 @@ def export(translator, folder, beam_size=1, n_best=None, **options):
 
 
 @contextlib.contextmanager
-def _without_notices():
-    """A context without TensorFlow's notices: they name the hidden folder of the model."""
+def _silence_notices():
+    """A context without TensorFlow's notices, which name the hidden folder of the model."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel("WARNING")
@@ -95,7 +95,7 @@ class _Module(tf.Module):
             target = TextTarget(
                 inference, strategy, forbidden=forbidden, dictionary=dictionary, squeezed=squeezed
             )
-        # Only what is an attribute is saved: variables, and tables of codecs and dictionary.
+        # Only attributes are saved: variables, and the tables of codecs and dictionary.
         self._weights = [variable.value for model in models for variable in model.weights]
         parts = [dictionary, *(codec for pair in codecs for codec in pair.sides)]
         self._tables = [part for part in parts if isinstance(part, tf.Module)]

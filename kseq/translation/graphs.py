@@ -1,7 +1,7 @@
 """Trained models as graphs: the search, the free run of real values, and teacher forcing.
 
-Several models make an ensemble: each reads the source on its own, and what they predict for the
-next step is averaged.
+Several models make an ensemble: each reads the source on its own, and their predictions for the
+next step are averaged.
 """
 
 import functools
@@ -18,27 +18,27 @@ from kseq.search.rules import Requirements
 from kseq.text.display import strip_marks
 from kseq.translation.unknown_words import replace_unknown
 
-LONGEST_OUTPUT = 1000  # tokens, unless more are asked for
+LONGEST_OUTPUT = 1000  # tokens, unless more are requested
 AVERAGES = ("probability", "log_probability")
 _ATTENTION = ("attention", "attention_heads")
-_CACHED_GRAPHS = 16  # of strategies
+_CACHED_GRAPHS = 16  # one for each strategy
 _ROUNDING = 1e-3  # of a token, so that 0.1 · 30 is 3
 
 
 class Inference:
     """The graphs of a model, or of an ensemble, on batches of numbers.
 
-    It is where trained models meet the search, which knows none: it passes on a step function,
-    its first state and a function that makes logits, all of them averaged over the ensemble.
-    Strings and results are the business of the `Translator`.
+    It connects trained models to the search, which knows no model: it passes a step function, the
+    first state and a head, averaged over the ensemble. The `Translator` handles strings and
+    results.
 
     Args:
         models: Models of `build_seq2seq`: one, or several that write text and have the same
             target vocabulary.
         codecs: `CodecPair` of each.
         length_ratio: Target tokens per source token, as in the training split.
-        average: What an ensemble averages, `"probability"` or `"log_probability"`; the latter is
-            normalised again.
+        average: What an ensemble averages, `"probability"` or `"log_probability"`; averaged
+            log-probabilities are normalised again.
     """
 
     def __init__(self, models, codecs, length_ratio, average="probability"):
@@ -86,7 +86,7 @@ class Inference:
         return search(step, states, constants, attention_spec, strategy, requirements, head=head)
 
     def predict(self, inputs, steps):
-        """Predicts real values, each step from the steps before.
+        """Predicts real values, each step from the steps before it.
 
         Args:
             inputs: Inputs of the encoder of the model, in a tuple.
@@ -112,11 +112,12 @@ class Inference:
 
         Args:
             inputs: Inputs of the encoder of each model.
-            targets: Ids `[B, T+1]` from START on, or values `[B, T+1, F]` from a step of zeros on.
+            targets: Ids `[B, T+1]` that begin with START, or values `[B, T+1, F]` that begin with a
+                step of zeros.
 
         Returns:
-            Losses, as `Side.losses` has them, `[B, T]`; the predicted values `[B, T, F]`, for
-            text `[B, 0]`; and a dict of attention, `[B, T, S]`.
+            Losses from `Side.losses`, `[B, T]`; the predicted values `[B, T, F]`, for text
+            `[B, 0]`; and a dict of attention, `[B, T, S]`.
         """
         target, labels = self._target_side.shift(targets)
         outputs = [
@@ -139,11 +140,11 @@ class Inference:
         """Makes the step function of a search or a free run.
 
         Args:
-            output_name: The output of the decoder step that is asked for.
+            output_name: Name of the requested output of the decoder step.
             encoded: Outputs of the encoder of each model.
 
         Returns:
-            A function of the last ids or values, the states and the constants, to that output of
+            A function from the last ids or values, the states and the constants to that output of
             each model, the new states and the attention; the first states; the constants; and
             `tf.TensorSpec`s of the attention of a row.
         """
@@ -170,13 +171,13 @@ class Inference:
                 for step, rest, state in zip(steps, constants, states)
             ]
             new_states = [output["state"] for output in outputs]
-            named = [output[output_name] for output in outputs]
-            return named, new_states, self._mean_attention(outputs)
+            requested = [output[output_name] for output in outputs]
+            return requested, new_states, self._mean_attention(outputs)
 
         return run_step, states, constants, attention_spec
 
     def _make_head(self):
-        """Makes a function of the last hidden layer `[N, H]` of each model to logits `[N, V]`."""
+        """Makes a function from the last hidden layer `[N, H]` of each model to logits `[N, V]`."""
         heads = [_head_function(*output_layer(model)) for model, *_ in self._members]
 
         def logits(hidden):
@@ -195,7 +196,7 @@ class Inference:
 
     @staticmethod
     def _mean_attention(outputs):
-        """The attention of a single model; for an ensemble the mean of those that have one."""
+        """The attention of a single model; for an ensemble the mean over models with attention."""
         if len(outputs) == 1:
             return {name: outputs[0][name] for name in _ATTENTION if name in outputs[0]}
         weights = [output["attention"] for output in outputs if "attention" in output]
@@ -212,9 +213,9 @@ class Inference:
             limits.append(tf.zeros_like(minimum) + strategy.maximum_length + 1)
         if strategy.maximum_ratio is not None:
             limits.append(1 + tf.cast(strategy.maximum_ratio * words + _ROUNDING, tf.int32))
-        usual = 10 + tf.cast(2.0 * self._length_ratio * lengths, tf.int32)
-        usual = tf.maximum(tf.minimum(usual, LONGEST_OUTPUT), minimum)
-        maximum = functools.reduce(tf.minimum, limits) if limits else usual
+        default = 10 + tf.cast(2.0 * self._length_ratio * lengths, tf.int32)
+        default = tf.maximum(tf.minimum(default, LONGEST_OUTPUT), minimum)
+        maximum = functools.reduce(tf.minimum, limits) if limits else default
         prefix_lengths = tf.math.count_nonzero(prefix, axis=1, dtype=tf.int32)
         maximum = tf.maximum(maximum, prefix_lengths + 1)
         maximum = tf.where(side.is_empty(lengths), 0, maximum)
@@ -226,7 +227,7 @@ class Inference:
         return tuple(side.source_specs for side in self._source_sides)
 
     def _make_search_function(self, strategy, forbidden=(), dictionary=None):
-        """Makes `search` and `texts_and_tokens` one compiled function.
+        """Compiles `search` and `texts_and_tokens` into one function.
 
         Args:
             strategy: `BeamSearch` or `Sampling`.
@@ -234,8 +235,8 @@ class Inference:
             dictionary: As in `texts_and_tokens`.
 
         Returns:
-            A function of the inputs of each model, source tokens `[B, S-1]`, prefixes `[B, P]`
-            and seeds `[B]`, to a `SearchResult`, texts and tokens.
+            A function from the inputs of each model, source tokens `[B, S-1]`, prefixes `[B, P]`
+            and seeds `[B]` to a `SearchResult`, texts and tokens.
         """
         ids = tf.TensorSpec([None, None], tf.int32)
 
@@ -252,7 +253,7 @@ class Inference:
             result = self.search(inputs, strategy, forbidden, prefix, seeds)
             return result, *self.texts_and_tokens(result, source_tokens, dictionary)
 
-        # One graph: TensorFlow would warn that so many functions are made.
+        # A single graph: TensorFlow would otherwise warn that so many functions are made.
         return search_and_join.get_concrete_function()
 
     def texts_and_tokens(self, result, source_tokens, dictionary=None):
@@ -261,10 +262,10 @@ class Inference:
         Args:
             result: `SearchResult`.
             source_tokens: Source tokens without END, `[B, S-1]`.
-            dictionary: `Dictionary` with which unknown words are replaced; None to leave them.
+            dictionary: `Dictionary` for replacing unknown words; None to keep them.
 
         Returns:
-            Texts `[B, N]`, and tokens as a person sees them, `[B, N, T]`.
+            Texts `[B, N]`, and tokens as they are displayed, `[B, N, T]`.
         """
         tokens = self._target_codec.tokens(result.ids)
         if dictionary is not None:
@@ -290,7 +291,7 @@ def _compile(function, *specs):
 
 
 def _head_function(kernel, bias, transposed):
-    """A function of the last hidden layer `[N, H]` to logits, padded as `padding_of` requires."""
+    """A function from the last hidden layer `[N, H]` to logits, padded by `padding_of(V)` ids."""
     padding = padding_of(kernel.shape[0 if transposed else 1])
     kernel, bias = kernel.value, None if bias is None else bias.value
     if padding:

@@ -18,9 +18,9 @@ def with_prefixes(sources, prefix, codec, maximum_length=None):
         maximum_length: Maximum number of tokens of an output; None for no maximum.
 
     Raises:
-        TypeError: A prefix is no string.
-        ValueError: The vocabulary does not have all tokens of a prefix; it is too long; or there
-            are more or fewer prefixes than sources.
+        TypeError: A prefix is not a string.
+        ValueError: The vocabulary does not have all tokens of a prefix; a prefix is too long; or
+            there are more or fewer prefixes than sources.
     """
     if prefix is None or isinstance(prefix, str):
         ids = _prefix_ids(prefix, codec, maximum_length)
@@ -41,7 +41,7 @@ def _prefix_ids(prefix, codec, maximum_length):
     ids = codec.prefix_ids(prefix) if prefix else []
     if maximum_length is not None and len(ids) > maximum_length:
         raise SettingError(
-            "the prefix {0!r} has {1} tokens, over {maximum_length} ({2})",
+            "the prefix {0!r} has {1} tokens, more than {maximum_length} ({2})",
             *(prefix, len(ids), maximum_length),
         )
     return ids

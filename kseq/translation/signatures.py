@@ -1,4 +1,4 @@
-"""What a SavedModel takes and gives: strings or padded values as source, and as target."""
+"""Inputs and outputs of a SavedModel: strings or padded values as source, and as target."""
 
 import tensorflow as tf
 
@@ -20,7 +20,7 @@ class TextSource:
         """Reads the inputs of the SavedModel.
 
         Args:
-            inputs: Tensors by name, as `Side.serving_specs` has them.
+            inputs: Tensors by name, as in `Side.serving_specs`.
 
         Returns:
             Inputs of the encoder of each model; source tokens without END, `[N, S-1]`; and
@@ -50,7 +50,7 @@ class ValueSource:
         self._codecs = codecs
 
     def read(self, inputs):
-        """Reads the inputs of the SavedModel; returns as `TextSource.read`, without tokens."""
+        """Reads the inputs of the SavedModel; results as in `TextSource.read`, without tokens."""
         source = _with_a_column(inputs["source"])
         mask = tf.sequence_mask(inputs["lengths"], tf.shape(source)[1])
         encoder_inputs = [
@@ -64,7 +64,7 @@ class ValueSource:
 
 
 def make_source(codecs):
-    """Makes a `TextSource` or a `ValueSource` out of the source codec of each model."""
+    """Makes a `TextSource` or a `ValueSource` from the source codec of each model."""
     return (TextSource if codecs[0].is_text else ValueSource)(codecs)
 
 
@@ -75,8 +75,8 @@ class TextTarget:
         inference: `Inference`.
         strategy: `BeamSearch`.
         forbidden: Ids that are never written.
-        dictionary: `Dictionary` with which unknown words are replaced; None to leave them.
-        squeezed: Whether only the best translation of each source is given, without an axis of N.
+        dictionary: `Dictionary` for replacing unknown words; None to keep them.
+        squeezed: Whether to return only the best translation of each source, without an axis N.
     """
 
     specs = {}
@@ -126,14 +126,14 @@ class ValueTarget:
 
     def write(self, encoder_inputs, source_tokens, inputs):
         """Predicts values; arguments and results as in `TextTarget.write`."""
-        is_positive = tf.debugging.assert_positive(inputs["steps"], "steps must be at least 1")
-        with tf.control_dependencies([is_positive]):
+        check = tf.debugging.assert_positive(inputs["steps"], "steps must be at least 1")
+        with tf.control_dependencies([check]):
             steps = tf.identity(inputs["steps"])
         values, attention = self._inference.predict(encoder_inputs, steps)
         return {"values": values, **attention}
 
 
 def _with_a_column(tensor):
-    """Adds a column of padding where there is none: no sentences at all have no width either."""
+    """Adds a column of padding if there is no column: an empty batch has a width of 0."""
     missing = tf.maximum(0, 1 - tf.shape(tensor)[1])
     return tf.pad(tensor, [[0, 0], [0, missing], *[[0, 0]] * (tensor.shape.rank - 2)])

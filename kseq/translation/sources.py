@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 class Sequences:
-    """Sequences of one side, read by one codec, or by several that split them alike.
+    """Sequences of one side, read by one codec, or by several that split them in the same way.
 
     Args:
         codecs: `TextCodec`s or `ValueCodec`s.
@@ -27,10 +27,10 @@ class Sequences:
         return self.numbers[0].row_lengths().numpy()
 
     def displayed_tokens(self):
-        """Returns the tokens of each sequence as a person sees them, END included.
+        """Returns the tokens of each sequence as they are displayed, END included.
 
         Returns:
-            A list of N lists; of real values a list of N times None.
+            A list of N lists; for real values a list of N times None.
         """
         return self._codec.displayed_tokens(self._parts)
 

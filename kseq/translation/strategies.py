@@ -5,7 +5,7 @@ from kseq.translation.unknown_words import Dictionary, load_dictionary
 
 
 def resolve_strategy(strategy, codecs, has_attention):
-    """Finds what a strategy says in words.
+    """Looks up the forbidden tokens and the dictionary of a strategy.
 
     Args:
         strategy: `BeamSearch` or `Sampling`.
@@ -13,11 +13,11 @@ def resolve_strategy(strategy, codecs, has_attention):
         has_attention: Whether the model has attention.
 
     Returns:
-        A tuple of the ids that are never written; and the `Dictionary` with which unknown words
-        are replaced, None if they are not.
+        A tuple of the ids that are never written; and the `Dictionary` for replacing unknown
+        words, or None.
 
     Raises:
-        ValueError: The model cannot search in this way.
+        ValueError: The model cannot search with this strategy.
     """
     for name in ("beam_size", "top_k"):
         if getattr(strategy, name, 0) > codecs.target.size:

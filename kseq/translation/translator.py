@@ -34,7 +34,7 @@ class Translator:
         record: `RunRecord` of the run.
         others: `Translator`s that make an ensemble with this one.
         average: What an ensemble averages at every step: `"probability"`, or
-            `"log_probability"`, which is normalised again.
+            `"log_probability"`, which is then normalised again.
 
     Attributes:
         members: The translator itself, and the others of the ensemble.
@@ -64,7 +64,7 @@ class Translator:
         self._runner = ChunkRunner(self.inference, pairs, config.model)
 
     def __deepcopy__(self, memo):
-        """Returns a translator with models of its own; its graphs are made when they are used."""
+        """Returns a translator with its own models; its graphs are made when they are used."""
         first, *others = (
             Translator(
                 copy.deepcopy(member.model, memo),
@@ -78,11 +78,11 @@ class Translator:
 
     @classmethod
     def load(cls, run, *others, average="probability", precision="float32"):
-        """Reads a run directory, or several of one target vocabulary as an ensemble.
+        """Reads a run directory, or several with one target vocabulary as an ensemble.
 
         Args:
             run: Run directory.
-            *others: Further run directories, which make an ensemble with the first.
+            *others: Further run directories, which form an ensemble with the first.
             average: As in `Translator`.
             precision: Precision of weights and products. `"bfloat16"` takes half the RAM, is faster
                 on processors and GPUs with bfloat16 products, and changes some results.
@@ -98,7 +98,7 @@ class Translator:
         return first._ensemble(members, average)
 
     def _ensemble(self, others, average):
-        """The ensemble with others; the translator itself if there are none."""
+        """The ensemble with `others`; the translator itself if there are none."""
         if not others:
             return self
         return Translator(self.model, self.codecs, self.config, self.record, others, average)
@@ -110,7 +110,7 @@ class Translator:
 
     @property
     def has_heads(self):
-        """Whether results come with the attention of single heads."""
+        """Whether results come with the attention of individual heads."""
         return len(self.members) == 1 and self.config.model.architecture == "transformer"
 
     @property
@@ -124,7 +124,7 @@ class Translator:
         Args:
             texts: Sentences, or real-valued sources.
             beam_size: Hypotheses K that the search follows; 1 is greedy search.
-            n_best: How many translations of each sentence to return, at most `beam_size`.
+            n_best: Number of translations of each sentence to return, at most `beam_size`.
             prefix: Text that translations must start with: one for all sentences, or one for each.
                 The translation of an empty sentence is empty in any case.
             **options: Other options of `kseq.BeamSearch`, such as `alpha`, `maximum_length`.
@@ -167,8 +167,8 @@ class Translator:
 
         Args:
             texts: Iterable of sentences, or of real-valued sources. It may have a method
-                `is_waiting` that returns whether the next one is not available yet; then those
-                that were read are translated in the meantime.
+                `is_waiting` that returns whether the next source is not available yet; the sources
+                read so far are then translated in the meantime.
             strategy: `kseq.BeamSearch` or `kseq.Sampling`; greedy search by default.
             prefix: As in `translate`.
             read_ahead: Number of sources.
@@ -227,10 +227,10 @@ class Translator:
             pairs: (source, target) sentences, or real values.
 
         Returns:
-            A list of `Translation`, in the order of `pairs`, whose tokens are those of the
-            target, END included; `score` is the log-probability per token. (For an empty source
-            a search writes nothing, not even END.) For real-valued targets a list of
-            `Prediction`: every step is predicted from the true steps before it.
+            A list of `Translation`, in the order of `pairs`, with the tokens of the target, END
+            included; `score` is the log-probability per token. (For an empty source a search
+            writes nothing, not even END.) For real-valued targets a list of `Prediction`: every
+            step is predicted from the true steps before it.
         """
         results = []
         for chunk in chunks(map(self._check_pair, pairs), self.read_ahead):
@@ -278,12 +278,12 @@ class Translator:
 
 def _check_read_ahead(read_ahead):
     if read_ahead is not None and (type(read_ahead) is not int or read_ahead < 1):
-        raise ValueError(f"read_ahead must be a whole number from 1 on; received {read_ahead!r}")
+        raise ValueError(f"read_ahead must be a whole number, at least 1; received {read_ahead!r}")
 
 
 def _raise_nothing_written(number, source):
     raise SettingError(
-        "source {0}: no output for {1} satisfies all rules; loosen them ({minimum_length}, "
+        "source {0}: no output for {1} satisfies all rules; relax them ({minimum_length}, "
         "{minimum_ratio}, {no_repeat_ngram}, {forbid})",
         *(number, reprlib.repr(source)),
     )

@@ -1,4 +1,4 @@
-"""Unknown output words are replaced by source words, or by their translations."""
+"""Unknown output words, replaced by source words or their translations."""
 
 import functools
 import os
@@ -29,7 +29,7 @@ class Dictionary(tf.Module):
         )
 
     def translate(self, words):
-        """Returns the translations of words of any shape; words without one stay as they are."""
+        """Returns the translations of words of any shape; words without one are unchanged."""
         translations = self._table.lookup(strip_marks(words))
         return tf.where(translations == "", words, translations)
 
@@ -41,7 +41,7 @@ def load_dictionary(path, codec):
     one word to the run's tokenizer is never looked up.
 
     Args:
-        path: A TSV.
+        path: Path of a TSV file.
         codec: `TextCodec` of the source, which may convert words to lower case.
 
     Returns:
@@ -51,8 +51,8 @@ def load_dictionary(path, codec):
         FileNotFoundError: There is no such file.
         ValueError: A line is not a pair of a word and its translation.
     """
-    state = os.stat(path) if os.path.isfile(path) else None
-    return _load(path, codec, state and (state.st_mtime_ns, state.st_size))
+    status = os.stat(path) if os.path.isfile(path) else None
+    return _load(path, codec, status and (status.st_mtime_ns, status.st_size))
 
 
 @functools.lru_cache(maxsize=4)
