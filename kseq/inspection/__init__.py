@@ -1,1 +1,1 @@
-"""Inspecting a corpus before training: its figures, suspicious pairs, and settings that fit."""
+"""Inspecting a corpus before training: statistics, suspicious pairs, and settings that fit."""

@@ -1,4 +1,4 @@
-"""The results of inspecting a corpus: figures, suspicious pairs, and their places."""
+"""The results of inspecting a corpus: statistics, suspicious pairs, and where they are."""
 
 import base64
 import dataclasses
@@ -11,10 +11,10 @@ from kseq.inspection.tally import SideFigures
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """A pair and its place.
+    """A pair and its position.
 
     Args:
-        file: Its file; the file of the source, if each side has its own.
+        file: The file of the pair; if each side has its own file, that of the source.
         line: Its line in the file, from 1.
         source: Its source.
         target: Its target.
@@ -60,7 +60,7 @@ class Suspicion:
 
 @dataclasses.dataclass(frozen=True)
 class SplitFigures:
-    """What another split has in common with the corpus.
+    """Comparison of another split with the corpus.
 
     Args:
         name: `"valid"` or `"test"`.
@@ -69,7 +69,7 @@ class SplitFigures:
         shared_sources: Number of its pairs whose source also occurs in the corpus.
         shared_pairs: Number of its pairs that also occur in the corpus, source and target.
         swapped: Number of its pairs that look swapped compared with the corpus.
-        swapped_lines: Places of these, a tuple of `LineRange`.
+        swapped_lines: Lines of these pairs, a tuple of `LineRange`.
     """
 
     name: str
@@ -83,12 +83,12 @@ class SplitFigures:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Inspection:
-    """The results of inspecting a corpus. It prints as a table; a notebook adds a picture.
+    """The results of inspecting a corpus. They print as a table; a notebook adds a picture.
 
     Args:
         name: Name of the corpus.
-        files: Its files; those of the sources, if each side has its own.
-        pairs: Number of pairs of two non-empty sides.
+        files: Its files; if each side has its own files, those of the sources.
+        pairs: Number of pairs with two non-empty sides.
         source: `SideFigures` of the sources.
         target: `SideFigures` of the targets.
         usual_ratio: `UsualRatio` of the lengths of targets and sources.
@@ -97,10 +97,10 @@ class Inspection:
         different_pairs: Number of different pairs.
         different_sources: Number of different sources.
         several_targets: Number of sources that occur with several different targets.
-        most_repeated: How often the most frequent pair occurs.
+        most_repeated: Number of occurrences of the most frequent pair.
         suspicions: A `Suspicion` for every reason that applies to a pair, in the order of
             `kseq.inspection.suspicions.KINDS`.
-        swapped_lines: Places of pairs that look swapped, a tuple of `LineRange`.
+        swapped_lines: Lines of pairs that look swapped, a tuple of `LineRange`.
         splits: `SplitFigures` of the other splits.
     """
 

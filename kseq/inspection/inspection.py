@@ -1,4 +1,4 @@
-"""Inspecting a corpus before training: its figures, and the pairs that look wrong."""
+"""Inspecting a corpus before training: its statistics, and the pairs that look wrong."""
 
 import itertools
 
@@ -8,8 +8,8 @@ from kseq.console import show_count
 from kseq.corpora.corpus import describe_features, open_pairs
 from kseq.corpora.lines import chunks
 from kseq.inspection.findings import Example, Inspection, SplitFigures, Suspicion
+from kseq.inspection.passes import FirstPass, SecondPass, have_both_sides
 from kseq.inspection.places import Places
-from kseq.inspection.readings import FirstReading, SecondReading, have_both_sides
 from kseq.inspection.suspicions import KINDS
 from kseq.inspection.swapped_sides import swapped_states
 
@@ -19,10 +19,10 @@ _EXAMPLES = 3  # per reason
 
 
 def inspect(*files, valid=None, test=None, swap=False, verbose=True):
-    """Inspects a text corpus: counts it, and finds the pairs that look wrong.
+    """Inspects a text corpus: computes statistics, and finds the pairs that look wrong.
 
-    The files are read twice, and a third time up to the last example. Memory use grows with the
-    number of different words, and by about 120 bytes per pair.
+    The files are read twice, and a third time up to the last example. RAM use grows with the number
+    of different words, and by about 120 bytes per pair.
 
     Args:
         *files: Files of pairs, or two line-aligned files, as `kseq.load_corpus` takes them.
@@ -41,13 +41,13 @@ def inspect(*files, valid=None, test=None, swap=False, verbose=True):
     split_files = {name: split for name, split in (("valid", valid), ("test", test)) if split}
     pairs = _open(files, swap)
     splits = {name: _open(split, swap) for name, split in split_files.items()}
-    first = FirstReading()
+    first = FirstPass()
     with show_count("pairs read", verbose) as count:
         for places, sources, targets in _pair_chunks(pairs):
             first.add(places, sources, targets)
             count(len(sources))
     first.model.turn_to_majority()
-    second = SecondReading(first)
+    second = SecondPass(first)
     with show_count("pairs checked", verbose) as count:
         for _, sources, targets in _pair_chunks(pairs):
             second.add(sources, targets)
@@ -81,13 +81,13 @@ def _compare(name, pairs, second):
     shared_sources = shared_pairs = 0
     for chunk_places, sources, targets in _pair_chunks(pairs):
         places.add(*chunk_places)
-        full = have_both_sides(sources, targets)
+        is_full = have_both_sides(sources, targets)
         source_hashes = np.array([*map(hash, sources)])
         pair_hashes = np.array([*map(hash, zip(sources, targets))])
-        shared_sources += int(np.isin(source_hashes, second.repetitions.sources)[full].sum())
-        shared_pairs += int(np.isin(pair_hashes, second.repetitions.pairs)[full].sum())
+        shared_sources += int(np.isin(source_hashes, second.repetitions.sources)[is_full].sum())
+        shared_pairs += int(np.isin(pair_hashes, second.repetitions.pairs)[is_full].sum())
         evidence.append(second.evidence(sources, targets))
-        blank.append(~full)
+        blank.append(~is_full)
     blank = np.concatenate(blank)
     swapped = swapped_states(np.concatenate(evidence)) & ~blank & second.can_tell
     return SplitFigures(
@@ -115,7 +115,7 @@ def _make_inspection(pairs, first, second, splits):
         different_pairs=len(repetitions.pairs),
         different_sources=len(repetitions.sources),
         several_targets=repetitions.several_targets,
-        most_repeated=repetitions.most,
+        most_repeated=repetitions.most_repeated,
         suspicions=_make_suspicions(pairs, first.places, second),
         swapped_lines=first.places.ranges(second.flagged("swapped"), blank),
         splits=splits,
@@ -123,7 +123,7 @@ def _make_inspection(pairs, first, second, splits):
 
 
 def _make_suspicions(pairs, places, second):
-    """A `Suspicion` for every reason that applies; reads the examples from the files."""
+    """Makes a `Suspicion` for every reason that applies; reads the examples from the files."""
     rows_by_kind = {kind: np.flatnonzero(second.flagged(kind)) for kind in KINDS}
     example_rows = {int(row) for rows in rows_by_kind.values() for row in rows[:_EXAMPLES]}
     last = max(example_rows, default=-1)

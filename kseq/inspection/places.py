@@ -21,7 +21,7 @@ class Places:
         self._starts = {}
 
     def add(self, files, numbers):
-        """Adds further lines.
+        """Adds lines.
 
         Args:
             files: The file of each line.
@@ -49,7 +49,7 @@ class Places:
             blank: Which rows have an empty side, bool `[N]`; they do not interrupt a run.
 
         Returns:
-            A tuple of `LineRange`; a run over two files is two ranges.
+            A tuple of `LineRange`; a run that spans two files gives two ranges.
         """
         ends = [*list(self._starts.values())[1:], len(self._lines)]
         line_ranges = []

@@ -9,23 +9,23 @@ from kseq.analysis.fonts import families_for
 from kseq.inspection.suspicions import PAIR_BINS, SOFTENING
 from kseq.text.scripts import shorten
 
-# Okabe and Ito's colours, which remain distinct with colour blindness.
+# Okabe and Ito's colours, which remain distinct for colour-blind readers.
 _COLOURS = {"source": "#0072B2", "target": "#D55E00"}
 _MAX_SCRIPTS = 8
 _TICKS = (0, 0.0001, 0.001, 0.01, 0.1, 1)
-_LONGEST_TITLE = 110  # width in Latin letters
+_TITLE_WIDTH = 110  # in Latin letters
 _MIN_ROWS = 6  # in the panel of suspicious pairs, so that a single row does not fill it
 
 
 def plot_inspection(inspection):
-    """Draws an inspection: lengths, vocabulary, scripts, and the places of suspicious pairs.
+    """Draws an inspection: lengths, vocabulary, scripts, and the positions of suspicious pairs.
 
     Args:
         inspection: An `Inspection`.
 
     Returns:
-        The matplotlib `Figure`, with panels for lengths in words, lengths of pairs, the places of
-        suspicious pairs in the file, vocabulary growth, coverage, and scripts.
+        The matplotlib `Figure`, with panels for lengths in words, lengths of pairs, the positions
+        of suspicious pairs in the file, vocabulary growth, coverage, and scripts.
     """
     from matplotlib.patches import Patch
 
@@ -45,7 +45,7 @@ def plot_inspection(inspection):
         draw(axes, inspection)
         for edge in ("top", "right"):
             axes.spines[edge].set_visible(False)
-    title = shorten(f"{inspection.pairs:,} pairs of {inspection.name}", _LONGEST_TITLE)
+    title = shorten(f"{inspection.pairs:,} pairs of {inspection.name}", _TITLE_WIDTH)
     figure.suptitle(title, x=0.01, ha="left", family=families_for(title), parse_math=False)
     sides = [Patch(color=colour, label=name) for name, colour in _COLOURS.items()]
     figure.legend(handles=sides, loc="upper right", ncols=2, frameon=False)
@@ -101,10 +101,10 @@ def _draw_pair_lengths(axes, inspection):
 
     *lengths, counts = np.array(inspection.pair_lengths).T
     columns, rows = (np.rint(PAIR_BINS * np.log2(side)).astype(int) for side in lengths)
-    most = max(columns.max(), rows.max(), 2 * PAIR_BINS) + 1
-    grid = np.zeros((most, most))
+    size = max(columns.max(), rows.max(), 2 * PAIR_BINS) + 1
+    grid = np.zeros((size, size))
     grid[rows, columns] = counts
-    edges = 2.0 ** ((np.arange(most + 1) - 0.5) / PAIR_BINS)
+    edges = 2.0 ** ((np.arange(size + 1) - 0.5) / PAIR_BINS)
     norm = LogNorm(1, max(counts.max(), 10))
     masked = np.ma.masked_equal(grid, 0)
     mesh = axes.pcolormesh(edges, edges, masked, norm=norm, cmap="cividis", rasterized=True)
@@ -159,12 +159,12 @@ def _draw_scripts(axes, inspection):
         for name in names
     }
     names = sorted(names, key=lambda name: -sum(shares[name]))[:_MAX_SCRIPTS]
-    places = np.arange(len(names))
+    positions = np.arange(len(names))
     for number, colour in enumerate(_COLOURS.values()):
         widths = [shares[name][number] for name in names]
-        axes.barh(places + 0.4 * number - 0.2, widths, 0.38, color=colour)
+        axes.barh(positions + 0.4 * number - 0.2, widths, 0.38, color=colour)
     labels = ["digits, symbols" if name == "Common" else name for name in names]
-    axes.set_yticks(places, labels)
+    axes.set_yticks(positions, labels)
     axes.invert_yaxis()
     axes.set(title="characters by script")
     axes.set_xscale("symlog", linthresh=_TICKS[1])
@@ -174,7 +174,7 @@ def _draw_scripts(axes, inspection):
 
 
 def _draw_suspicions(axes, inspection):
-    axes.set(title="suspicious pairs by place in the file")
+    axes.set(title="suspicious pairs by position in the file")
     if not inspection.suspicions:
         axes.text(0.5, 0.5, "none", ha="center", va="center", transform=axes.transAxes)
         axes.set(xticks=[], yticks=[])
@@ -190,14 +190,14 @@ def _draw_suspicions(axes, inspection):
         extent=(0, 1, len(rows), 0),
         interpolation="none",
     )
-    places = np.arange(len(rows))
-    axes.hlines([*places, len(rows)], 0, 1, color="0.85", linewidth=0.8, clip_on=False)
+    positions = np.arange(len(rows))
+    axes.hlines([*positions, len(rows)], 0, 1, color="0.85", linewidth=0.8, clip_on=False)
     axes.set_ylim(max(len(rows), _MIN_ROWS), 0)
     labels = [
         f"{suspicion.kind.replace('_', ' ')}: {suspicion.count:,}"
         for suspicion in inspection.suspicions
     ]
-    axes.set_yticks(places + 0.5, labels)
+    axes.set_yticks(positions + 0.5, labels)
     axes.set_xticks([0, 1], ["first line", "last line"])
     axes.tick_params(axis="y", length=0)
 

@@ -8,12 +8,12 @@
 - If both sides have at most 1,000 different tokens, the vocabulary holds all of them, and the model
   is small.
 - If more than 1% of the lines are longer than `maximum_length`, it is raised to keep 99% of them,
-  but to 400 at most.
+  but to at most 400.
 - Fewer pairs get more epochs, more dropout and smaller batches.
 
 The rules are based on the measurements in the README: `dates` and `en-fr` for small vocabularies,
-Multi30k German-English for sentences of tens of thousands of pairs. Nothing was measured beyond a
-million pairs; there, the values are the usual ones of the literature.
+Multi30k German-English for tens of thousands of sentence pairs. Nothing was measured beyond a
+million pairs; there, the values are those usual in the literature.
 """
 
 import dataclasses

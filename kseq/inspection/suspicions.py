@@ -30,16 +30,16 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b\u200e\u200f"
     "\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]"
 )
-# The bytes 80 to BF, which follow the first byte of a character in UTF-8, as they look when read as
-# Latin-1 or Windows-1252.
+# The bytes 80 to BF, which follow the first byte of a character in UTF-8, as they look if they are
+# read as Latin-1 or Windows-1252.
 _TAIL = "[\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
 _GARBLED = re.compile(
     f"\ufffd|[\ue000-\uf8ff]|[ÂÃ]{_TAIL}|â€|(?:[ÐÑ]{_TAIL}){{2}}|(?:[ã-ï]{_TAIL}{{2}}){{2}}"
 )
 
 _RESOLUTION = 0.01  # of the logarithms of length ratios
-_WIDEST = 10.0  # larger logarithms are counted as this one
-_SPREADS = 6.0  # robust standard deviations from the usual ratio that are allowed
+_MAX_LOG = 10.0  # larger logarithms of ratios are counted as this
+_MAX_DEVIATIONS = 6.0  # allowed robust standard deviations from the usual ratio
 _MIN_FACTOR = 2.0  # a ratio within this factor of the usual one is always allowed
 
 
@@ -76,7 +76,7 @@ class RatioCounts:
     """A histogram of the length ratios of pairs, of constant size."""
 
     def __init__(self):
-        self._counts = np.zeros(2 * round(_WIDEST / _RESOLUTION) + 1, np.int64)
+        self._counts = np.zeros(2 * round(_MAX_LOG / _RESOLUTION) + 1, np.int64)
 
     def add(self, source_lengths, target_lengths):
         """Counts pairs.
@@ -85,17 +85,17 @@ class RatioCounts:
             source_lengths: Characters of each source, int `[N]`.
             target_lengths: Characters of each target, int `[N]`.
         """
-        logarithms = np.clip(_log_ratios(source_lengths, target_lengths), -_WIDEST, _WIDEST)
-        bins = np.rint((logarithms + _WIDEST) / _RESOLUTION).astype(int)
+        logarithms = np.clip(_log_ratios(source_lengths, target_lengths), -_MAX_LOG, _MAX_LOG)
+        bins = np.rint((logarithms + _MAX_LOG) / _RESOLUTION).astype(int)
         self._counts += np.bincount(bins, minlength=len(self._counts))
 
     def usual(self):
         """Returns the `UsualRatio` of all pairs that were counted."""
-        logarithms = np.arange(len(self._counts)) * _RESOLUTION - _WIDEST
+        logarithms = np.arange(len(self._counts)) * _RESOLUTION - _MAX_LOG
         median = _weighted_median(logarithms, self._counts)
         # Half of a normal distribution is within 1 / 1.4826 standard deviations of its median.
         deviation = 1.4826 * _weighted_median(np.abs(logarithms - median), self._counts)
-        limit = max(_SPREADS * deviation, np.log(_MIN_FACTOR))
+        limit = max(_MAX_DEVIATIONS * deviation, np.log(_MIN_FACTOR))
         return UsualRatio(float(np.exp(median)), float(np.exp(limit)))
 
 
@@ -124,8 +124,8 @@ class UsualRatio:
         Returns:
             Whether each pair is unbalanced, bool `[N]`.
         """
-        off = np.abs(_log_ratios(source_lengths, target_lengths) - np.log(self.ratio))
-        return off > np.log(self.factor)
+        distances = np.abs(_log_ratios(source_lengths, target_lengths) - np.log(self.ratio))
+        return distances > np.log(self.factor)
 
 
 def _log_ratios(source_lengths, target_lengths):

@@ -7,7 +7,7 @@ import numpy as np
 _BUCKETS = 2**18  # hash buckets in which letter trigrams are counted
 _PRIOR_COUNT = 5.0  # added to every bucket, so that rare trigrams carry little evidence
 _TRIGRAMS_PER_LETTER = 3.0  # every letter is in three trigrams, which are not independent
-_DOUBT = 8.0  # evidence, in nats, that a change between straight and swapped pairs requires
+_DOUBT = 8.0  # evidence, in nats, for a change between straight and swapped pairs
 _MIN_EVIDENCE = 3.0  # mean evidence per pair, below which both sides are spelled too much alike
 
 
@@ -17,7 +17,7 @@ class SideModel:
     A pair has been swapped if its source is spelled like the targets and its target like the
     sources. The model knows neither words nor scripts nor languages. It learns from pairs in the
     order of the file and assumes that they are straight (not swapped) until there is strong
-    evidence against it; such pairs are learned the other way round. If both sides are spelled
+    evidence against it; it learns such pairs with their sides exchanged. If both sides are spelled
     alike, as in a corpus of corrected sentences, there is no evidence.
     """
 
@@ -49,13 +49,13 @@ class SideModel:
 
         Returns:
             Nats, float `[N]`: the logarithm of how much more probable the letters are this way
-            round than the other; negative for pairs that look swapped.
+            round than swapped; negative for pairs that look swapped.
         """
         sides = [_hash_trigrams(texts) for texts in (sources, targets)]
         return self._compute_evidence(sides, len(sources))
 
     def turn_to_majority(self):
-        """Makes the direction of most pairs the straight one, instead of that of the first."""
+        """Makes the direction of most pairs, not that of the first pairs, the straight one."""
         if self._swapped_surplus > 0:
             self._counts = self._counts[::-1]
             self._swapped_surplus = -self._swapped_surplus
@@ -71,8 +71,8 @@ class SideModel:
 def swapped_states(evidence):
     """Finds the pairs that are most probably swapped, given their neighbours.
 
-    It is the most probable path through a chain of two states (Viterbi) in which a change of the
-    state costs `_DOUBT`: a single pair differs from its neighbours only if its evidence is more
+    The result is the most probable path through a chain of two states (Viterbi) in which a change
+    of state costs `_DOUBT`: a single pair differs from its neighbours only if its evidence is more
     than twice that.
 
     Args:
@@ -85,10 +85,10 @@ def swapped_states(evidence):
         return np.zeros(0, bool)
 
     # The lead of the best path that ends swapped over the best path that ends straight.
-    def advance(lead, straight_evidence):
+    def advance_lead(lead, straight_evidence):
         return min(max(lead, -_DOUBT), _DOUBT) - straight_evidence
 
-    steps = itertools.accumulate(np.asarray(evidence, float).tolist(), advance, initial=0.0)
+    steps = itertools.accumulate(np.asarray(evidence, float).tolist(), advance_lead, initial=0.0)
     lead = np.fromiter(steps, float, len(evidence) + 1)[1:]
     # A lead larger than the doubt decides the state; otherwise it is the state of the next pair.
     is_decided = np.abs(lead) > _DOUBT
@@ -114,7 +114,7 @@ def look_swapped(reference, pairs, count=2000):
     Args:
         reference: Pairs of strings that define which way round is straight.
         pairs: The pairs in question.
-        count: How many pairs of each are compared.
+        count: Number of pairs of each to compare.
     """
     reference_sides, sides = (
         list(zip(*itertools.islice(split, count))) for split in (reference, pairs)

@@ -14,7 +14,7 @@ from kseq.text.codec import TextCodec
 
 _POINTS = 200  # maximum number of points of a curve
 _UNSPACED = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar")
-_OWN = 0.01  # minimum share of the letters for a script to belong to a side
+_MIN_OWN = 0.01  # minimum share of the letters for a script to belong to a side
 _NO_SCRIPTS = ("Common", "Inherited", "Unknown")
 
 
@@ -40,7 +40,7 @@ class Lengths:
 
     @classmethod
     def of(cls, counter):
-        """Computes them from a mapping from length to number of lines, which must not be empty."""
+        """Computes lengths from a non-empty mapping from length to number of lines."""
         counts = tuple(sorted(counter.items()))
         cumulative = list(itertools.accumulate(lines for _, lines in counts))
 
@@ -55,8 +55,8 @@ class Lengths:
 class SideFigures:
     """Statistics of one side of a corpus.
 
-    Words are the tokens of kseq's word tokenizer: words, numbers and single punctuation marks. In
-    scripts that are written without spaces they are characters.
+    Words are the tokens of kseq's word tokenizer: words, numbers and single punctuation marks, and
+    characters in scripts that are written without spaces.
 
     Args:
         words: `Lengths` in words.
@@ -66,11 +66,12 @@ class SideFigures:
         types: Number of different words.
         types_twice: Number of different words that occur at least twice, which is the size of the
             vocabulary with `minimum_frequency=2`.
-        coverage_twice: Share of the words of the text that these make up.
+        coverage_twice: Share of the text that these words make up.
         growth: Vocabulary growth: (words read, different words so far), in the order of the file.
         coverage: (k, share of the text that the k most frequent words make up).
         characters_by_script: Number of characters of each Unicode script, the most frequent first,
-            without spaces. `"Common"` are characters of all scripts: digits, punctuation, symbols.
+            without spaces. `"Common"` characters belong to all scripts: digits, punctuation,
+            symbols.
         alphabet: Number of different characters.
     """
 
@@ -229,7 +230,7 @@ def own_letters(letters):
         scripts = {name: n for name, n in scripts.items() if name not in _NO_SCRIPTS}
         shares.append({name: n / sum(scripts.values()) for name, n in scripts.items()})
     own = [
-        {name for name, share in side.items() if share >= max(_OWN, opposite.get(name, 0) / 2)}
+        {name for name, share in side.items() if share >= max(_MIN_OWN, opposite.get(name, 0) / 2)}
         for side, opposite in (shares, shares[::-1])
     ]
     return [

@@ -145,8 +145,8 @@ MUTANTS = [
     # inspection
     Mutant(
         "short-targets-pass",
-        "off = np.abs(_log_ratios(source_lengths, target_lengths) - np.log(self.ratio))",
-        "off = _log_ratios(source_lengths, target_lengths) - np.log(self.ratio)",
+        "distances = np.abs(_log_ratios(source_lengths, target_lengths) - np.log(self.ratio))",
+        "distances = _log_ratios(source_lengths, target_lengths) - np.log(self.ratio)",
         "targets that are too short are not suspicious",
         "inspection",
     ),

@@ -1,4 +1,4 @@
-"""The two readings of a corpus: counting its pairs, then judging each among all of them."""
+"""The two passes over a corpus: counting its pairs, then judging each pair among all of them."""
 
 import array
 import collections
@@ -19,7 +19,7 @@ from kseq.inspection.swapped_sides import SideModel, can_tell, swapped_states
 from kseq.inspection.tally import SideTally, own_letters
 
 _LONGEST = TrainingConfig().maximum_length
-_SCRIPT_EVIDENCE = 50.0  # nats; scripts decide alone, whatever the neighbours are
+_SCRIPT_EVIDENCE = 50.0  # nats; enough to decide, whatever the neighbouring pairs are
 _BITS = {kind: np.uint16(1 << number) for number, kind in enumerate(KINDS)}
 
 
@@ -28,8 +28,8 @@ def have_both_sides(sources, targets):
     return np.array([bool(source and target) for source, target in zip(sources, targets)])
 
 
-class FirstReading:
-    """Counts what can be counted of each pair alone.
+class FirstPass:
+    """Counts everything that depends on each pair alone.
 
     Attributes:
         places: `Places` of all lines.
@@ -88,11 +88,11 @@ class FirstReading:
         )
 
 
-class SecondReading:
+class SecondPass:
     """Judges each pair, given the counts of all pairs.
 
     Args:
-        first: The completed `FirstReading`.
+        first: The completed `FirstPass`.
 
     Attributes:
         usual_ratio: `UsualRatio` of the corpus.
@@ -112,7 +112,7 @@ class SecondReading:
         self._done = 0
 
     def add(self, sources, targets):
-        """Judges a chunk of lines, the next after those of the last call.
+        """Judges the next chunk of lines.
 
         Args:
             sources: List of strings without spaces at either end.
@@ -158,7 +158,7 @@ class SecondReading:
         return evidence
 
     def find_swapped(self):
-        """Flags the pairs that look swapped, after all of them have been read."""
+        """Flags the pairs that look swapped, after all pairs have been read."""
         blank = self.flagged("blank")
         swapped = swapped_states(self._evidence)
         self.can_tell = can_tell(self._evidence[~blank], swapped[~blank])
@@ -168,7 +168,7 @@ class SecondReading:
             self.flags[swapped] &= ~_BITS["wrong_script"]
 
     def flagged(self, kind):
-        """Which lines have a pair that is suspicious for a reason, bool `[N]`."""
+        """Which lines have a pair that is suspicious for this reason, bool `[N]`."""
         return (self.flags & _BITS[kind]) > 0
 
 
@@ -176,13 +176,13 @@ class Repetitions:
     """Repeated pairs and sources, recognised by 64-bit hashes.
 
     Args:
-        first: The completed `FirstReading`.
+        first: The completed `FirstPass`.
         flags: Flags of the pairs; those of repeated pairs are set.
 
     Attributes:
         pairs: Hashes of the different pairs, sorted.
         sources: Hashes of the different sources, sorted.
-        most: How often the most frequent pair occurs.
+        most_repeated: Number of occurrences of the most frequent pair.
         several_targets: Number of sources that occur with several different targets.
     """
 
@@ -197,7 +197,7 @@ class Repetitions:
         is_repeated = np.ones(len(full), bool)
         is_repeated[first_rows] = False
         flags[full[is_repeated]] |= _BITS["repeated"]
-        self.most = int(counts.max())
+        self.most_repeated = int(counts.max())
         self.sources, target_counts = np.unique(sources[first_rows], return_counts=True)
         self.several_targets = int((target_counts > 1).sum())
 
