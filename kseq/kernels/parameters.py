@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 class Parameters:
-    """Reads parameters as they are, and leaves their gradients to TensorFlow."""
+    """Reads parameters directly, and leaves their gradients to TensorFlow."""
 
     def value(self, variable):
         """Reads a variable that nothing is multiplied by, such as a bias.

@@ -114,7 +114,7 @@ class Recording(Parameters):
         return self.outputs[-1]
 
     def _next_number(self, product):
-        """The number of the next product, which must be the one that the survey listed."""
+        """The index of the next product, which must be the one that the survey listed."""
         number = len(self.inputs)
         if self._survey.products[number : number + 1] != [product]:
             raise ValueError(
@@ -164,9 +164,9 @@ class Replay(Recording):
         return replay(inputs)
 
 
-def _index_of(wanted, items):
+def _index_of(item, items):
     """The index of an item in a list, compared by identity, or None."""
-    return next((index for index, item in enumerate(items) if item is wanted), None)
+    return next((index for index, listed in enumerate(items) if listed is item), None)
 
 
 def _zeros_of(variable):

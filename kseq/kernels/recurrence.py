@@ -46,7 +46,7 @@ def recur(step, inputs, state, constants, *, dtypes, training):
 
 
 class _Saved(typing.NamedTuple):
-    """What the steps of a forward pass save: three lists of `tf.TensorArray`."""
+    """Records of the steps of a forward pass: three lists of `tf.TensorArray`."""
 
     states: list
     product_inputs: list

@@ -60,8 +60,8 @@ class Cell(keras.layers.Layer):
             upstream: Gradients of the new state, likewise.
 
         Returns:
-            Gradients of the sums, a list of `[N, H]`, and of the state before the step, where it
-            enters the equations directly, likewise.
+            Gradients of the sums, and of the state before the step where it enters the equations
+            directly, both lists of `[N, H]`.
         """
         raise NotImplementedError
 

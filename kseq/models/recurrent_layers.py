@@ -1,4 +1,4 @@
-"""Recurrent layers over whole sequences: those of Keras, run by the loop of `kernels/scan.py`."""
+"""Recurrent layers over whole sequences: Keras' own, run by the loop of `kernels/scan.py`."""
 
 import keras
 import tensorflow as tf

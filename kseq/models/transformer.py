@@ -104,7 +104,7 @@ def _memory_keys(config, memory):
 def _decoder_stack(config, embedded, inputs):
     """Outputs `[N, T, D]`, cross-attention `[N, T, layers, heads, S]`, and the extended cache."""
     cache, keys, mask = inputs["state"], inputs["keys"], inputs["mask"]
-    sequence = _with_positions(config, embedded, "target", before=cache[0][0])
+    sequence = _with_positions(config, embedded, "target", cached=cache[0][0])
     new_cache, weights = [], []
     for number in range(1, config.decoder_layers + 1):
         name = f"self_attention_{number}"
@@ -123,11 +123,11 @@ def _decoder_stack(config, embedded, inputs):
     return sequence, ops.stack(weights, axis=2), new_cache
 
 
-def _with_positions(config, embedded, side, before=None):
+def _with_positions(config, embedded, side, cached=None):
     """Embeddings `[N, T, E]`, projected to the width D if necessary, with positions."""
     if embedded.shape[-1] != config.units:
         embedded = Dense(config.units, name=f"{side}_projection")(embedded)
-    embedded = PositionalEncoding(name=f"{side}_positions")(embedded, before)
+    embedded = PositionalEncoding(name=f"{side}_positions")(embedded, cached)
     return Dropout(config.dropout, name=f"{side}_dropout")(embedded)
 
 
@@ -153,18 +153,18 @@ class PositionalEncoding(keras.layers.Layer):
     2i + 1 the cosine of the same angle.
     """
 
-    def call(self, embedded, before=None):
+    def call(self, embedded, cached=None):
         """Adds positions that start at 0, or at t after a cache of t positions.
 
         Args:
             embedded: `[N, T, D]`.
-            before: Keys or values of the cache, `[N, t, ...]`, or None.
+            cached: Keys or values of the cache, `[N, t, ...]`, or None.
 
         Returns:
             `[N, T, D]`.
         """
         width = embedded.shape[-1]
-        first = 0 if before is None else ops.shape(before)[1]
+        first = 0 if cached is None else ops.shape(cached)[1]
         positions = ops.cast(first + ops.arange(ops.shape(embedded)[1]), "float32")
         features = np.arange(width)
         rates = 10_000.0 ** (-(features // 2 * 2) / width)

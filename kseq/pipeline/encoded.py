@@ -123,7 +123,7 @@ def _read_exactly(file, count):
     return numbers
 
 
-def prepare(corpus, config, cache=None, say=lambda _: None):
+def prepare(corpus, config, cache=None, report=lambda _: None):
     """Builds the codecs of a corpus and surveys it, or reads both from the cache.
 
     A corpus of less than 32 MB is encoded in RAM, a larger one into files under `cache`, in a
@@ -136,7 +136,7 @@ def prepare(corpus, config, cache=None, say=lambda _: None):
         config: `Config`.
         cache: Folder; by default `default_cache()`. With `"off"` a large corpus is tokenised in
             every epoch. Real values are always read in every epoch.
-        say: Function that reports a message.
+        report: Function that reports a message.
 
     Returns:
         `Prepared`.
@@ -157,13 +157,13 @@ def prepare(corpus, config, cache=None, say=lambda _: None):
     folder = pathlib.Path(cache).expanduser().resolve() / _key(corpus, config)
     prepared = _reopen(folder, config)
     if prepared is not None:
-        say(f"using the corpus encoded in {folder}")
+        report(f"using the corpus encoded in {folder}")
     while prepared is None:
-        say(f"encoding the corpus into {folder}")
+        report(f"encoding the corpus into {folder}")
         try:
             _write(folder, corpus, config)
         except FileExistsError:
-            say("another training run is encoding it; waiting")
+            report("another training run is encoding it; waiting")
             time.sleep(5)
         prepared = _reopen(folder, config)
     if config.training.subword_sampling:

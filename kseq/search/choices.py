@@ -221,8 +221,8 @@ class Draw(_Independent):
         logits, indices = self._most_probable(adjusted / self.strategy.temperature)
         probabilities = tf.nn.softmax(logits)
         if self.strategy.top_p < 1.0:
-            before = tf.cumsum(probabilities, axis=1, exclusive=True)
-            probabilities = tf.where(before < self.strategy.top_p, probabilities, 0.0)
+            mass_before = tf.cumsum(probabilities, axis=1, exclusive=True)
+            probabilities = tf.where(mass_before < self.strategy.top_p, probabilities, 0.0)
         sums = tf.cumsum(probabilities, axis=1)
         # The first candidate at which the running sum exceeds the random number.
         threshold = random_numbers[:, None] * sums[:, -1:]

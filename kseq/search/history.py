@@ -1,4 +1,4 @@
-"""What a search records at every step, and how outputs are read from these records at the end."""
+"""Records of every step of a search, and how outputs are read from them at the end."""
 
 import collections
 

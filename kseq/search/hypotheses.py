@@ -98,7 +98,7 @@ def extend_hypotheses(hypotheses, extension, state, attention):
         hypotheses: `Hypotheses` before the step.
         extension: `Extension`.
         state: State after the step, a nest of tensors `[B·K, ...]`, in the order of `hypotheses`.
-        attention: What the step attended to, a nest of tensors `[B, K, ...]` in the same order.
+        attention: The attention of the step, a nest of tensors `[B, K, ...]` in the same order.
             With a coverage penalty it is a dict with the key `attention`.
     """
     parents, ids, sums, log_probabilities = extension

@@ -12,7 +12,7 @@ from kseq.special_tokens import END, PAD, START
 Requirements = collections.namedtuple(
     "Requirements", ["maximum_lengths", "minimum_lengths", "prefix", "forbidden", "seeds", "mask"]
 )
-Requirements.__doc__ = """What the outputs of each source must satisfy.
+Requirements.__doc__ = """Requirements for the outputs of each source.
 
 Fields:
     maximum_lengths: Maximum number of ids of an output, END included, int32 `[B]`; 0 for an empty

@@ -44,7 +44,7 @@ class ModelConfig(Section):
             once.
         window: Half width D of the window of local attention, in source positions.
         coverage_loss: Weight of the coverage loss (See et al. 2017), with `"coverage"`. A weight
-            of 1 from the first step on keeps a model from learning, as section 5 of the paper
+            of 1 from the first step on prevents a model from learning, as section 5 of the paper
             also reports.
         context: The fixed-length vector, from which the initial state of the decoder is made:
             the `"last"` state of the encoder, or the `"sum"` or `"mean"` of its outputs.
@@ -221,7 +221,7 @@ _CONDITIONS = (
     (
         "context_every_step",
         lambda config: config.attention == "none",
-        "needs {attention}=none; with attention every step has a context of its own",
+        "needs {attention}=none; with attention every step has its own context",
     ),
     ("share_embeddings", _has_text_only, "needs text on both sides"),
     ("tie_output", lambda config: not config.target_features, "needs a text target"),

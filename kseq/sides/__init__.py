@@ -1,1 +1,1 @@
-"""What the source or the target of a model is made of: text or real values."""
+"""The sides of a model, source and target: text or real values."""

@@ -9,7 +9,7 @@ def make_source_side(config, vocabulary_size=None):
 
     Args:
         config: `ModelConfig`; its `source_features` say whether sources are real-valued.
-        vocabulary_size: Number of source ids V; None where the source is real-valued.
+        vocabulary_size: Number of source ids V; None if the source is real-valued.
 
     Raises:
         ValueError: The size is missing, or real values cannot have one.
@@ -21,7 +21,7 @@ def make_source_side(config, vocabulary_size=None):
 
 
 def make_target_side(config, vocabulary_size=None):
-    """Makes the target side of a model; arguments and errors as of `make_source_side`."""
+    """Makes the target side of a model; arguments and errors as in `make_source_side`."""
     _check_size("target", config.target_features, vocabulary_size)
     if config.target_features:
         return ValueSide(config.target_features, config.target_activation)

@@ -1,1 +1,1 @@
-"""From a corpus to a run: teacher forcing, losses, and what is written while a model trains."""
+"""From a corpus to a run: teacher forcing, losses, and the files written during training."""

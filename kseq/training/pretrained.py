@@ -5,7 +5,7 @@ import keras
 from kseq.text.vectors import load_vectors
 
 
-def load_embeddings(model, codecs, training, say):
+def load_embeddings(model, codecs, training, report):
     """Puts pretrained vectors into the embeddings of a model.
 
     Args:
@@ -13,7 +13,7 @@ def load_embeddings(model, codecs, training, say):
         codecs: Its `CodecPair`.
         training: `TrainingConfig`, which names the files of the vectors and says whether their
             embeddings are frozen.
-        say: Function that is called with a line of text about each file: how many words have a
+        report: Function that is called with a line of text about each file: how many words have a
             vector, and which do not.
 
     Raises:
@@ -33,7 +33,7 @@ def load_embeddings(model, codecs, training, say):
         layer.embeddings.assign(keep_rows(layer.embeddings))
         if training.freeze_vectors:
             layer.embeddings.constraint = keep_rows
-        say(f"{side}: {vectors.describe()}")
+        report(f"{side}: {vectors.describe()}")
 
 
 def _load_vectors(path, codec, width, setting):

@@ -1,4 +1,4 @@
-"""What training writes to a run directory after every epoch."""
+"""The files that training writes to a run directory after every epoch."""
 
 import time
 

@@ -23,12 +23,12 @@ class Teacher(keras.Model):
         super().__init__(name="teacher")
         self.model = model
         self.parts = parts
-        self._figures = {"loss": keras.metrics.Mean("loss")}
+        self._metrics_by_name = {"loss": keras.metrics.Mean("loss")}
 
     @property
     def metrics(self):
         """The metrics, which Keras resets after every epoch."""
-        return list(self._figures.values())
+        return list(self._metrics_by_name.values())
 
     def train_step(self, data):
         """Updates the weights once; returns the metrics of the epoch so far.
@@ -51,7 +51,7 @@ class Teacher(keras.Model):
         total = tf.reduce_sum(data[2])
         losses = [self._part_loss(part, total, training) for part in _split(data, self.parts)]
         loss = tf.add_n(losses)
-        self._figures["loss"].update_state(loss, total)
+        self._metrics_by_name["loss"].update_state(loss, total)
         return loss
 
     def _part_loss(self, part, total, training):
@@ -97,7 +97,7 @@ class TextTeacher(Teacher):
         outputs = model.target_side.step_outputs(decoder)
         del outputs[model.target_side.output_name]
         self._below_logits = keras.Model(decoder.input, outputs)
-        self._figures |= {
+        self._metrics_by_name |= {
             "cross_entropy": keras.metrics.Mean("cross_entropy"),
             "accuracy": keras.metrics.Mean("accuracy"),
             "perplexity": Perplexity(),
@@ -117,9 +117,9 @@ class TextTeacher(Teacher):
             transposed=transposed,
             training=training,
         )
-        self._figures["cross_entropy"].update_state(entropies, weights)
-        self._figures["accuracy"].update_state(correct, weights)
-        self._figures["perplexity"].update_state(entropies, weights)
+        self._metrics_by_name["cross_entropy"].update_state(entropies, weights)
+        self._metrics_by_name["accuracy"].update_state(correct, weights)
+        self._metrics_by_name["perplexity"].update_state(entropies, weights)
         return loss
 
 
@@ -134,14 +134,14 @@ class ValueTeacher(Teacher):
     def __init__(self, model, parts=1):
         super().__init__(model, parts)
         self._measure = model.target_side.measure
-        self._figures[self._measure] = keras.metrics.Mean(self._measure)
+        self._metrics_by_name[self._measure] = keras.metrics.Mean(self._measure)
 
     def _weighted_loss(self, inputs, labels, weights, shares, training):
         outputs = self.model(inputs, training=training)
         errors = self.model.target_side.losses(labels, outputs)
         # Keras would average over a sequence first.
         flat = (tf.reshape(tensor, [-1]) for tensor in (errors, weights))
-        self._figures[self._measure].update_state(*flat)
+        self._metrics_by_name[self._measure].update_state(*flat)
         return tf.reduce_sum(errors * shares)
 
 

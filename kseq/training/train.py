@@ -61,12 +61,12 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
     """
     config = _complete_config(corpus, config)
     run = run_directory.NewRun(out, overwrite)
-    say = print if verbose else lambda *_: None
-    config = _choose_precision(config, say)
+    report = print if verbose else lambda *_: None
+    config = _choose_precision(config, report)
     keras.utils.set_random_seed(config.training.seed)
     with run:
-        prepared = _prepare(corpus, config, cache, say)
-        model = _build_model(config, prepared.codecs, say)
+        prepared = _prepare(corpus, config, cache, report)
+        model = _build_model(config, prepared.codecs, report)
         record = _make_record(corpus, prepared.surveys, model)
         run_directory.write_description(run.folder, config, prepared.codecs, record)
         writer = RunWriter(run, model, config.training.checkpoints)
@@ -74,7 +74,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
         # In float32, as in a loaded run, whatever the precision of training.
         model = build_seq2seq(config.model, *prepared.codecs.vocabulary_sizes)
         load_weights(model, run.folder / run_directory.WEIGHTS)
-    say(f"best epoch: {writer.best_epoch}")
+    report(f"best epoch: {writer.best_epoch}")
     return Translator(model, prepared.codecs, config, record)
 
 
@@ -105,36 +105,36 @@ def _complete_config(corpus, config):
     return dataclasses.replace(config, model=model)
 
 
-def _choose_precision(config, say):
+def _choose_precision(config, report):
     """Returns the config with the faster precision in place of `"auto"`."""
     if config.training.precision != "auto":
         return config
     precision, ratio = fastest_precision(config.model.units)
-    say(f"precision: {precision} (products in bfloat16 are {ratio:.1f} times as fast here)")
+    report(f"precision: {precision} (products in bfloat16 are {ratio:.1f} times as fast here)")
     return config.with_settings([f"precision={precision}"])
 
 
-def _prepare(corpus, config, cache, say):
+def _prepare(corpus, config, cache, report):
     """Surveys and encodes the corpus, and reports its contents."""
     train, valid = corpus.train, corpus.valid
     if train.features == (0, 0) and train.files != valid.files and look_swapped(train, valid):
-        say(
+        report(
             f"WARNING: the sides of {valid} look swapped compared with those of {train}; if they "
             "are, exchange its columns, or its two files"
         )
-    prepared = prepare(corpus, config, cache, say)
+    prepared = prepare(corpus, config, cache, report)
     train_survey, valid_survey = prepared.surveys
-    say(f"training on {train_survey}, validating on {valid_survey}")
+    report(f"training on {train_survey}, validating on {valid_survey}")
     source, target = prepared.codecs.sides
-    say(f"source: {source.side}; target: {target.side}")
+    report(f"source: {source.side}; target: {target.side}")
     return prepared
 
 
-def _build_model(config, codecs, say):
+def _build_model(config, codecs, report):
     with use_dtype_policy(config.training.precision):
         model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
-    load_embeddings(model, codecs, config.training, say)
-    say(f"model: {model.count_params():,} parameters")
+    load_embeddings(model, codecs, config.training, report)
+    report(f"model: {model.count_params():,} parameters")
     return model
 
 

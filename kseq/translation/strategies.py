@@ -1,4 +1,4 @@
-"""What a strategy means for a model: forbidden ids, a dictionary, and options it cannot have."""
+"""A strategy applied to a model: forbidden ids, a dictionary, and options it cannot have."""
 
 from kseq.errors import SettingError
 from kseq.translation.unknown_words import Dictionary, load_dictionary

@@ -126,7 +126,7 @@ class Translator:
             beam_size: Hypotheses K that the search follows; 1 is greedy search.
             n_best: Number of translations of each sentence to return, at most `beam_size`.
             prefix: Text that translations must start with: one for all sentences, or one for each.
-                The translation of an empty sentence is empty in any case.
+                The translation of an empty sentence is always empty.
             **options: Other options of `kseq.BeamSearch`, such as `alpha`, `maximum_length`.
 
         Returns:
