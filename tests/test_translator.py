@@ -15,7 +15,7 @@ from kseq import Config, Translator
 from kseq.search.strategies import BeamSearch
 from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, START
 from kseq.translation import batches
-from kseq.translation.chunks import LEAST_LOGITS
+from kseq.translation.chunks import MIN_LOGITS
 from kseq.translation.graphs import Inference
 
 SENTENCES = [
@@ -103,15 +103,15 @@ def batch_sizes(monkeypatch):
     return sizes
 
 
-@pytest.mark.parametrize("least", [1, LEAST_LOGITS])
+@pytest.mark.parametrize("least", [1, MIN_LOGITS])
 def test_the_logits_of_a_batch_are_limited(small_run, translator, least, batch_sizes, monkeypatch):
     """Those of one step in a search, of all steps with given targets; of every member."""
     monkeypatch.setattr(batches, "usable_cores", lambda: 1)
     vocabulary = translator.codecs.target.size
-    assert 1 < 2 * vocabulary < LEAST_LOGITS
+    assert 1 < 2 * vocabulary < MIN_LOGITS
     targets = [result.text for result in translator.translate(SENTENCES, beam_size=3)]
     scored = translator.score(zip(SENTENCES, targets))
-    monkeypatch.setattr("kseq.translation.chunks.LEAST_LOGITS", least)
+    monkeypatch.setattr("kseq.translation.chunks.MIN_LOGITS", least)
     monkeypatch.setattr(batches, "LOGITS_AT_ONCE", 2 * 3 * max(vocabulary, least))
     for members, expected in ((1, [2, 2, 1]), (2, [1] * 5 if least == 1 else [2, 2, 1])):
         batch_sizes.clear()
