@@ -35,7 +35,10 @@ def output_losses(
         float32 `[N]`, the cross-entropy in nats without smoothing, and 1 where the label has the
         highest logit.
     """
-    parameters = [kernel] if bias is None else [kernel, bias]
+    # Read here: eagerly, a custom gradient cannot have variables among its arguments.
+    parameters = [tf.convert_to_tensor(kernel)]
+    if bias is not None:
+        parameters.append(tf.convert_to_tensor(bias))
     ids = kernel.shape[0 if transposed else 1]
 
     @tf.custom_gradient
