@@ -144,7 +144,19 @@ def traits_of(config):
     }
 
 
-def representatives(configs):
+def graph_traits_of(config):
+    """The properties that decide what a search, or a SavedModel, does with a model."""
+    return {
+        ("kind of attention", config.attention.partition("_")[0]),
+        ("input feeding", config.input_feeding),
+        ("context at every step", config.context_every_step),
+        ("tied output", config.tie_output),
+        ("source", config.architecture, bool(config.source_features)),
+        ("target", config.architecture, bool(config.target_features)),
+    }
+
+
+def representatives(configs, traits_of=traits_of):
     """The combinations, few and in order, that have all traits of `configs` together."""
     missing = set().union(*map(traits_of, configs))
     chosen = []
@@ -155,9 +167,9 @@ def representatives(configs):
     return [config for config in configs if config in chosen]
 
 
-def with_slow_ones(configs):
+def with_slow_ones(configs, traits_of=traits_of):
     """Test parameters: all of `configs`, marked slow unless they are among the representatives."""
-    chosen = representatives(configs)
+    chosen = representatives(configs, traits_of)
     return [
         pytest.param(config, marks=[] if config in chosen else pytest.mark.slow)
         for config in configs

@@ -1,5 +1,6 @@
 """Shared by all tests: a small corpus, a small trained run, and what runs in which worker."""
 
+import gc
 import os
 import pathlib
 import tempfile
@@ -20,6 +21,9 @@ if IS_WORKER:
 hypothesis.settings.register_profile("few", deadline=None, max_examples=25)
 hypothesis.settings.register_profile("many", deadline=None, max_examples=300)
 hypothesis.settings.load_profile("few")
+
+# Tracing makes millions of objects; to look through all of them often takes a tenth of the time.
+gc.set_threshold(200_000, 20, 100)
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -82,6 +86,16 @@ def exact_products():
     import tensorflow as tf
 
     tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+@pytest.fixture(params=["eager", pytest.param("graph", marks=pytest.mark.slow)])
+def mode(request):
+    """Runs functions of TensorFlow eagerly: to trace a graph takes longer than a few steps."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(request.param == "eager")
+    yield request.param
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

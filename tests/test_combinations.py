@@ -44,15 +44,10 @@ class Case:
         return type(self.model).from_config(self.model.get_config())
 
 
-@pytest.fixture(scope="module", params=COMBINATIONS, ids=name_of)
+@pytest.fixture(scope="module", params=with_slow_ones(COMBINATIONS), ids=name_of)
 def case(request):
+    """One of the combinations that have every setting between them; all in `make test-all`."""
     return Case(request.param)
-
-
-# For tests that build or trace models again: `make test-all` checks every combination.
-of_representatives = pytest.mark.parametrize(
-    "case", with_slow_ones(COMBINATIONS), ids=name_of, indirect=True, scope="module"
-)
 
 
 def values_of_fields():
@@ -74,6 +69,7 @@ def test_combinations_have_names_of_their_own():
     assert len({name_of(config) for config in COMBINATIONS}) == len(COMBINATIONS)
 
 
+@pytest.mark.parametrize("case", COMBINATIONS, ids=name_of, indirect=True, scope="module")
 def test_agrees_with_the_papers(case):
     """Against plain NumPy in double precision, one sentence at a time and without padding."""
     weights = weights_of(case.model)
@@ -241,7 +237,6 @@ def test_gradients_reach_every_weight(case):
         assert np.abs(tf.convert_to_tensor(gradient)).max() > 1e-5, weight.path
 
 
-@of_representatives
 def test_file_of_the_model(case, tmp_path):
     case.model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -268,8 +263,13 @@ def test_names_do_not_hang_on_what_was_built_before(case):
         assert [weight.path for weight in one.weights] == [weight.path for weight in other.weights]
 
 
-@of_representatives
-@pytest.mark.parametrize("policy, kept", [("mixed_bfloat16", "float32"), ("bfloat16",) * 2])
+@pytest.mark.parametrize(
+    "policy, kept",
+    [
+        ("mixed_bfloat16", "float32"),
+        pytest.param("bfloat16", "bfloat16", marks=pytest.mark.slow),
+    ],
+)
 def test_low_precision_keeps_softmax_and_outputs_exact(case, policy, kept):
     """In a graph, where a loop is stricter about types than outside."""
     model = type(case.model).from_config({**case.model.get_config(), "dtype_policy": policy})

@@ -14,7 +14,7 @@ TEXT_OUT = [config for config in combinations.COMBINATIONS if not config.target_
 
 
 @pytest.mark.parametrize("config", combinations.with_slow_ones(TEXT_OUT), ids=combinations.name_of)
-def test_teacher_forcing_gives_the_log_probabilities_and_attention_of_the_search(config):
+def test_teacher_forcing_gives_the_log_probabilities_and_attention_of_the_search(config, mode):
     """For each id of every hypothesis and of every sample."""
     translator = translator_of(config)
     sources = Sequences([translator.codecs.source], sources_of(translator))

@@ -78,7 +78,7 @@ def takes_a_step(teacher, loss_of, data):
 
 @pytest.mark.parametrize("parts", PARTS, ids="{} parts".format)
 @pytest.mark.parametrize("settings", KINDS, ids=str)
-def test_a_step_follows_the_gradient_of_the_logits(settings, parts):
+def test_a_step_follows_the_gradient_of_the_logits(settings, parts, mode):
     teacher = teaching(settings, smoothing=0.1, parts=parts)
     model = teacher.model
     inputs, labels, weights = batch()
@@ -92,9 +92,15 @@ def test_a_step_follows_the_gradient_of_the_logits(settings, parts):
     takes_a_step(teacher, loss, (inputs, labels, weights))
 
 
+@pytest.mark.parametrize("mode", ["graph"], indirect=True)
+def test_a_step_in_a_graph_follows_the_gradient_of_the_logits(mode):
+    """With coverage, whose loss is added, and two parts."""
+    test_a_step_follows_the_gradient_of_the_logits(KINDS[-1], 2, mode)
+
+
 @pytest.mark.parametrize("parts", PARTS, ids="{} parts".format)
 @pytest.mark.parametrize("activation", ["linear", "sigmoid"])
-def test_a_step_follows_the_gradient_of_the_error_of_values(activation, parts):
+def test_a_step_follows_the_gradient_of_the_error_of_values(activation, parts, mode):
     teacher = teaching_values(activation, parts)
     inputs = {"source_ids": INPUTS["source_ids"], "target": VALUES[0]}
 
@@ -120,7 +126,7 @@ def of_shapes(*shapes):
 
 
 @pytest.mark.parametrize("parts", [1, 2], ids="{} parts".format)
-def test_figures_weigh_tokens_not_batches(parts):
+def test_figures_weigh_tokens_not_batches(parts, mode):
     """Batches of different lengths and padding count as if all tokens were in one batch."""
     teacher = teaching({}, smoothing=0.1, parts=parts)
     shapes = (1, 3), (3, 4)
@@ -140,7 +146,7 @@ def test_figures_weigh_tokens_not_batches(parts):
 
 @pytest.mark.parametrize("parts", [1, 2], ids="{} parts".format)
 @pytest.mark.parametrize("activation", ["linear", "sigmoid"])
-def test_errors_of_values_weigh_steps_not_batches(activation, parts):
+def test_errors_of_values_weigh_steps_not_batches(activation, parts, mode):
     teacher = teaching_values(activation, parts)
     batches, expected = [], []
     for rows, length in [(1, 3), (3, 4)]:
@@ -163,7 +169,7 @@ def test_errors_of_values_weigh_steps_not_batches(activation, parts):
         for column, cell in enumerate(("rnn", "gru", "lstm"))
     ],
 )
-def test_a_batch_of_one_sentence_can_be_split(attention, cell):
+def test_a_batch_of_one_sentence_can_be_split(attention, cell, mode):
     """In every model: the first of its two parts has no rows."""
     settings = {"attention": attention, "cell": cell, "encoder_layers": 2}
     whole, cut = (teaching(settings, parts=parts) for parts in (1, 2))
@@ -174,7 +180,7 @@ def test_a_batch_of_one_sentence_can_be_split(attention, cell):
         np.testing.assert_allclose(one, other, atol=1e-6, err_msg=one.path)
 
 
-def test_a_batch_of_padding_changes_no_weights():
+def test_a_batch_of_padding_changes_no_weights(mode):
     inputs, labels, weights = batch()
     teacher = teaching({})
     before = teacher.model.get_weights()
@@ -183,7 +189,7 @@ def test_a_batch_of_padding_changes_no_weights():
         np.testing.assert_array_equal(old, new)
 
 
-def test_validation_changes_no_weights():
+def test_validation_changes_no_weights(mode):
     teacher = teaching({})
     before = teacher.model.get_weights()
     teacher.evaluate(of_shapes((3, 4)), verbose=0)
