@@ -111,7 +111,9 @@ class SideTally:
         self._growth = Growth()
         codec = TextCodec(SPECIAL_TOKENS, "word")
         self._tokenize = tf.function(
-            codec.tokenize, input_signature=[tf.TensorSpec([None], tf.string)]
+            codec.tokenize,
+            input_signature=[tf.TensorSpec([None], tf.string)],
+            autograph=False,
         ).get_concrete_function()
 
     def add(self, texts):

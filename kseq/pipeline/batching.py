@@ -212,6 +212,7 @@ def read_encoded(pairs, codecs, recorder):
     return dataset.map(ragged)
 
 
+@tf.autograph.experimental.do_not_convert
 def training_pipeline(pairs, codecs, training, survey, shuffled=True, recorder=None):
     """Makes the batches for Keras' `fit` and `evaluate`.
 

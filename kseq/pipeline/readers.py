@@ -45,7 +45,9 @@ class TextReader:
         self.codec = codec
         self._with_ids = with_ids
         spec = tf.TensorSpec([None], tf.string)
-        self._tokenize = tf.function(self._lengths_and_tokens).get_concrete_function(spec)
+        self._tokenize = tf.function(
+            self._lengths_and_tokens, autograph=False
+        ).get_concrete_function(spec)
 
     def read(self, texts):
         """Returns the `SideChunk` of N sentences."""

@@ -59,7 +59,8 @@ def _normalized_sentences(pairs, numbers, case):
         texts = normalize(texts, lowercase=case == "lower")
         return mark_case(texts) if case == "mark" else texts
 
-    prepare = tf.function(prepare).get_concrete_function(tf.TensorSpec([None], tf.string))
+    spec = tf.TensorSpec([None], tf.string)
+    prepare = tf.function(prepare, autograph=False).get_concrete_function(spec)
     for chunk in chunks(sample_evenly(pairs, _LARGEST_SAMPLE), TextSide.pairs_per_chunk):
         for number in numbers:
             yield from prepare(tf.constant(as_bytes([pair[number] for pair in chunk]))).numpy()

@@ -105,7 +105,7 @@ class _Module(tf.Module):
             return {**source_outputs, **target.write(encoder_inputs, source_tokens, inputs)}
 
         specs = {**codecs[0].source.side.serving_specs, **target.specs}
-        self.serve = tf.function(serve).get_concrete_function(**specs)
+        self.serve = tf.function(serve, autograph=False).get_concrete_function(**specs)
 
 
 def _portable_copy(model):
