@@ -170,8 +170,31 @@ def index(tmp_path, arrays):
     return path
 
 
+_LOADED = {}
+
+
 @pytest.fixture
-def command(capfd, monkeypatch):
+def load_once(monkeypatch):
+    """Has a run loaded, and its graphs traced, by the first of all commands that use it."""
+    from kseq import Translator
+
+    load = Translator.load
+
+    def load_or_reuse(*runs, **options):
+        weights = [pathlib.Path(run) / "model.weights.h5" for run in runs]
+        if not all(map(pathlib.Path.exists, weights)):
+            return load(*runs, **options)
+        versions = [(str(path), path.stat().st_mtime_ns) for path in weights]
+        key = str((versions, sorted(options.items())))
+        if key not in _LOADED:
+            _LOADED[key] = load(*runs, **options)
+        return _LOADED[key]
+
+    monkeypatch.setattr(Translator, "load", load_or_reuse)
+
+
+@pytest.fixture
+def command(capfd, monkeypatch, load_once):
     """Runs `kseq` within this process: words and standard input to exit code, output, errors."""
     from kseq.cli.main import main
 

@@ -38,7 +38,7 @@ def kseq(*words, data=b""):
 
 
 @pytest.fixture
-def complains(capsys):
+def complains(capsys, load_once):
     """Asserts that a command ends with exit code 2 and one line that matches."""
 
     def check(words, message):
@@ -90,7 +90,9 @@ def test_each_input_line_gives_one_output_line(small_run):
     assert output.split("\n")[1] == "" and output.split("\n")[3] == ""
 
 
-def test_json_has_the_source_and_one_translation_or_the_n_best(small_run, tmp_path, capsys):
+def test_json_has_the_source_and_one_translation_or_the_n_best(
+    small_run, tmp_path, capsys, load_once
+):
     (tmp_path / "text").write_text("The cat is small.\nWhere is he?\n")
     words = ["translate", small_run, tmp_path / "text", "--beam", "3", "--json"]
     assert main([str(word) for word in words]) == 0
@@ -103,7 +105,7 @@ def test_json_has_the_source_and_one_translation_or_the_n_best(small_run, tmp_pa
         assert many["hypotheses"][0]["text"] == one["text"]
 
 
-def test_evaluate_uses_the_test_split_of_the_corpus(small_run, capsys):
+def test_evaluate_uses_the_test_split_of_the_corpus(small_run, capsys, load_once):
     assert main(["evaluate", str(small_run), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["sentences"] == 200
     assert main(["evaluate", str(small_run)]) == 0
@@ -301,7 +303,9 @@ def test_a_closed_standard_input_is_reported(small_run, monkeypatch, complains):
     complains(["translate", small_run], "standard input is closed; name a file")
 
 
-def test_pairs_without_tokens_are_left_out_of_figures_with_a_warning(small_run, tmp_path, capsys):
+def test_pairs_without_tokens_are_left_out_of_figures_with_a_warning(
+    small_run, tmp_path, capsys, load_once
+):
     (tmp_path / "test.tsv").write_text("The cat.\tLe chat.\nThe cat.\t\x01\n\tLe chat.\n")
     words = ["evaluate", str(small_run), "--test", str(tmp_path / "test.tsv"), "--json"]
     assert main(words) == 0

@@ -39,7 +39,7 @@ def text(tmp_path):
 
 
 @pytest.fixture
-def output(capsys):
+def output(capsys, load_once):
     """Runs a command that must go well; returns its output lines."""
 
     def run(*words):

@@ -298,7 +298,7 @@ def forced_by(translator, pairs):
     return [np.exp(result.token_log_probabilities) for result in translator.score(pairs)]
 
 
-def test_an_ensemble_averages_what_its_models_hold_probable(small_run, other):
+def test_an_ensemble_averages_what_its_models_hold_probable(small_run, other, mode):
     one, two = Translator.load(small_run), Translator.load(other)
     pairs = list(
         zip(SENTENCES, ("Le chat est petit.", "Je vois la maison.", "Ils ne mangent pas."))
@@ -340,7 +340,7 @@ def test_an_ensemble_searches_evaluates_and_exports(small_run, other, small_corp
             np.testing.assert_allclose(outputs["score"][row, rank], result.score, atol=1e-4)
 
 
-def test_an_ensemble_of_three_counts_each_once(small_run, other):
+def test_an_ensemble_of_three_counts_each_once(small_run, other, mode):
     pairs = [(SENTENCES[0], "Le chat est petit.")]
     runs = (small_run, other, small_run)
     one, two, _ = (forced_by(Translator.load(run), pairs)[0] for run in runs)
@@ -348,7 +348,7 @@ def test_an_ensemble_of_three_counts_each_once(small_run, other):
     np.testing.assert_allclose(together, (2 * one + two) / 3, atol=1e-6)
 
 
-def test_models_that_cannot_be_averaged(small_run, small_corpus, tmp_path):
+def test_models_that_cannot_be_averaged(small_run, small_corpus, tmp_path, mode):
     corpus = load_corpus("en-fr")
     pairs = list(itertools.islice(corpus.train, 300))
     (tmp_path / "less.tsv").write_text("".join(f"{one}\t{two}\n" for one, two in pairs))
@@ -356,7 +356,7 @@ def test_models_that_cannot_be_averaged(small_run, small_corpus, tmp_path):
         ("vocabulary", [], r"vocabulary: an ensemble needs one target vocabulary; this one has"),
         ("lower", ["case=lower"], "lower: expected a model that reads the source like the first"),
     ):
-        settings = ["units=8", "embedding_dim=4", "epochs=1", *settings]
+        settings = ["units=8", "embedding_dim=4", "epochs=1", "batch_size=128", *settings]
         out = tmp_path / name
         train(
             load_corpus(tmp_path / "less.tsv"),

@@ -76,7 +76,7 @@ def test_invalid_vectors_stop_the_training_with_one_line(
     assert not out.exists() and not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("tie", [True, False])
+@pytest.mark.parametrize("tie", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_both_sides_can_share_a_vocabulary_and_a_matrix(small_corpus, tmp_path, tie):
     config = Config(
         ModelConfig(**SMALL, share_embeddings=True, tie_output=tie),

@@ -95,8 +95,15 @@ def tensors(cell, attention, layers, width):
     )
 
 
-@COMPILED
-@pytest.mark.parametrize("cell, attention, layers", KINDS)
+@pytest.mark.parametrize(
+    "cell, attention, layers, compiled",
+    [
+        # Every kind is run in one way by `make test`, eagerly or as a graph.
+        pytest.param(*kind, compiled, marks=[pytest.mark.slow] * ((number + compiled) % 2))
+        for number, kind in enumerate(KINDS)
+        for compiled in (False, True)
+    ],
+)
 def test_gradients_of_a_decoder_equal_those_of_autodiff(cell, attention, layers, compiled):
     layer, width = decoder(cell, attention, layers)
     arguments = tensors(cell, attention, layers, width)
