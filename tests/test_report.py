@@ -12,10 +12,11 @@ import pytest
 from references import attention_behaviour
 
 from kseq import Config, Translator, alignment_error_rate, build_seq2seq, hard_alignment
-from kseq.analysis.report import attention_report
+from kseq.analysis.report import _pairs_and_gold, attention_report
 from kseq.corpora.corpus import load_corpus
 from kseq.pipeline.codecs import CodecPair
 from kseq.runs.record import RunRecord
+from kseq.special_tokens import SPECIAL_TOKENS
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror=alert(1)>"
 MANY = [
@@ -484,3 +485,17 @@ def test_a_head_can_be_selected(driver, transformer, tmp_path):
         weights = weights_of(packed, sentence)
         assert page.cell(1, 0).get_attribute("aria-label").endswith(f" {weights[0, 1]:.2f}")
     assert page.console_messages() == []
+
+
+@pytest.mark.parametrize(
+    "letter_case, has_gold", [("keep", True), ("lower", True), ("mark", False)]
+)
+def test_gold_alignments_of_words_are_not_compared_with_marks_of_capitals(letter_case, has_gold):
+    """Such marks are tokens, so the positions of words are others."""
+    config = Config().with_settings([f"case={letter_case}"])
+    words = [*SPECIAL_TOKENS, "a"]
+    codecs = CodecPair.of(words, words, config.text)
+    model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
+    translator = Translator(model, codecs, config, RunRecord(length_ratio=1.0, parameters=1))
+    _, gold = _pairs_and_gold(translator, load_corpus("en-fr"), None)
+    assert (gold is not None) == has_gold

@@ -98,9 +98,7 @@ def _pairs_and_gold(translator, data, alignments):
         return _include_blank(data), alignments
     if alignments is not None:
         raise ValueError("a corpus has its own gold alignments; pass alignments only with pairs")
-    text = translator.config.text
-    reads_words = {text.source_tokenizer, text.target_tokenizer} == {"word"}
-    if reads_words and data.has_alignments("test"):
+    if translator.config.text.reads_words and data.has_alignments("test"):
         alignments = data.alignments("test")
     return _include_blank(data.test), alignments
 

@@ -137,8 +137,8 @@ def _survey(pairs, codecs, readers, training, store):
 
 def _raise_nothing_usable(pairs, pairs_read, training):
     raise ValueError(
-        f"{pairs}: none of {pairs_read:,} pairs can be used; each side must have 1 to "
-        f"{training.maximum_length} tokens (maximum_length), real values 1 to "
+        f"{pairs}: none of {pairs_read + pairs.blank:,} pairs can be used; each side must have "
+        f"1 to {training.maximum_length} tokens (maximum_length), real values 1 to "
         f"{training.maximum_frames} steps (maximum_frames)"
         + (f"; {pairs.shared:,} have a side that is held out" if pairs.shared else "")
     )

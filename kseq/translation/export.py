@@ -20,7 +20,7 @@ def export(translator, folder, beam_size=1, n_best=None, **options):
     `[N]`, and returns a dict of
 
     - `translation`: string `[N]`,
-    - `score`: log-probability over the length penalty, float32 `[N]`,
+    - `score`: log-probability over the length penalty, plus the coverage penalty, float32 `[N]`,
     - `source_tokens`: string `[N, S]`, END included, padded with empty strings,
     - `output_tokens`: string `[N, T]`, likewise,
     - `attention`: float32 `[N, T, S]`, 0 on padding, if the model has attention; for a

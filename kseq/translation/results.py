@@ -50,7 +50,7 @@ class Translation(Attended):
     Args:
         text: The translation.
         score: The score by which the search ranked it: the log-probability divided by the length
-            penalty.
+            penalty, plus the coverage penalty.
         log_probability: Sum of the log-probabilities of the output tokens, in nats.
         tokens: Output tokens, END included.
         token_log_probabilities: Log-probability of each output token, float32 `[T]`.

@@ -296,7 +296,8 @@ def _steps_by_source(steps, count):
             f"expected a number of steps for each of {count} sources; received {len(steps)}"
         )
     for number in steps:
-        if not isinstance(number, numbers.Integral) or not 1 <= number <= LONGEST_PREDICTION:
+        is_whole = isinstance(number, numbers.Integral) and not isinstance(number, bool)
+        if not is_whole or not 1 <= number <= LONGEST_PREDICTION:
             raise ValueError(
                 f"steps must be whole numbers from 1 to {LONGEST_PREDICTION:,}; received {number}"
             )
