@@ -3,14 +3,14 @@
 import dataclasses
 import difflib
 import reprlib
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from kseq.errors import SettingError
 from kseq.fields import check_names
 
-_PANELS = ("mean", "layers", "heads")
+Panels = Literal["mean", "layers", "heads"]
 _DEFAULT_THRESHOLD = 0.5  # less likely than not
 
 
@@ -20,23 +20,23 @@ class HeatmapOptions:
 
     Args:
         head: Layer and head of a Transformer, both from 1, to draw alone.
-        panels: For a Transformer: `"mean"` draws the mean over all layers and heads in one panel,
-            `"layers"` one panel per layer, `"heads"` one panel per head.
+        panels: Panels for a Transformer: one for the mean over all layers and heads, one per layer,
+            or one per head.
         gold: Gold alignment to outline: a set of (source, target) token positions from 0, as
             `corpus.alignments("test")` yields them; for several results, one set for each.
-        low_probability: Output words with a smaller probability are marked; 0 marks none. The
-            default is 0.5 if the result has probabilities.
-        colormap: Name of a matplotlib colormap, or a `Colormap`.
+        low_probability: Probability below which output words are marked, by default 0.5 if the
+            result has probabilities; 0 marks none.
+        colormap: Name of a matplotlib colormap. In Python, also a `Colormap`.
     """
 
     head: tuple | None = None
-    panels: str = "mean"
+    panels: Panels = "mean"
     gold: Any = None
     low_probability: float | None = None
-    colormap: Any = "viridis"
+    colormap: str | Any = "viridis"
 
     def __post_init__(self):
-        if self.panels not in _PANELS:
+        if self.panels not in get_args(Panels):
             raise SettingError(
                 "{panels} must be 'mean', 'layers' or 'heads'; received {0}",
                 reprlib.repr(self.panels),

@@ -1,14 +1,17 @@
 """Commands that show attention: heatmap, align, report."""
 
+from kseq.analysis.heatmap_options import HeatmapOptions
 from kseq.cli.options import (
     add_command,
     add_ensemble,
+    add_fields,
     add_head,
     add_prefix,
     add_run,
     add_search,
     add_steps,
     add_test_files,
+    given_fields,
     require_suffix,
 )
 from kseq.cli.runs import (
@@ -53,13 +56,6 @@ def add_heatmap(subparsers):
     )
     add_head(command)
     command.add_argument(
-        "--panels",
-        default="mean",
-        metavar="{mean,layers,heads}",
-        help="for a Transformer: the mean over all heads, or one panel per layer or per head "
-        "(default: %(default)s)",
-    )
-    command.add_argument(
         "--target",
         metavar="TEXT",
         help="draw the attention for this translation, with teacher forcing",
@@ -67,18 +63,7 @@ def add_heatmap(subparsers):
     command.add_argument(
         "--gold", metavar="LINKS", help="outline these links of --target, such as '0-0 1-2'"
     )
-    command.add_argument(
-        "--low-probability",
-        type=float,
-        metavar="P",
-        help="mark output words less probable than P; 0 marks none (default: 0.5)",
-    )
-    command.add_argument(
-        "--colormap",
-        default="viridis",
-        metavar="NAME",
-        help="matplotlib colormap (default: %(default)s)",
-    )
+    add_fields(command, "drawing", HeatmapOptions, leave_out=("head", "gold"))
     add_steps(command)
     add_prefix(command)
     add_ensemble(command)
@@ -96,7 +81,7 @@ def heatmap(options):
     drawing = _read_drawing_options(options)
     check_options(**drawing)
     translator = load_translator(options)
-    if (options.head or options.panels != "mean") and not translator.has_heads:
+    if ("head" in drawing or drawing.get("panels", "mean") != "mean") and not translator.has_heads:
         raise ValueError(
             "--head and --panels are for a single Transformer; this run or ensemble has no heads"
         )
@@ -120,13 +105,12 @@ def _read_drawing_options(options):
 
     if options.gold is not None and options.target is None:
         raise ValueError("--gold requires --target: its links refer to the words of that target")
-    return {
-        "head": tuple(options.head) if options.head else None,
-        "panels": options.panels,
-        "colormap": options.colormap,
-        "low_probability": options.low_probability,
-        "gold": None if options.gold is None else read_links(options.gold, "--gold"),
-    }
+    drawing = given_fields(options, HeatmapOptions)
+    if "head" in drawing:
+        drawing["head"] = tuple(options.head)
+    if "gold" in drawing:
+        drawing["gold"] = read_links(options.gold, "--gold")
+    return drawing
 
 
 _ALIGN_EXAMPLES = """

@@ -11,7 +11,15 @@ import typing
 from kseq.search.strategies import BeamSearch, Rules, Sampling
 
 _FLAGS = {"base": "--from", "beam_size": "--beam"}  # all others are the name of the field
-_METAVARS = {"beam_size": "K", "dictionary": "FILE", "forbid": "TOKEN", int: "N", float: "X"}
+_METAVARS = {
+    "beam_size": "K",
+    "colormap": "NAME",
+    "dictionary": "FILE",
+    "forbid": "TOKEN",
+    "low_probability": "P",
+    int: "N",
+    float: "X",
+}
 
 
 def add_command(subparsers, name, run, summary, examples):
