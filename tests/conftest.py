@@ -88,14 +88,22 @@ def exact_products():
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
-@pytest.fixture(params=["eager", pytest.param("graph", marks=pytest.mark.slow)])
-def mode(request):
+@pytest.fixture
+def eagerly():
     """Runs functions of TensorFlow eagerly: to trace a graph takes longer than a few steps."""
     import tensorflow as tf
 
-    tf.config.run_functions_eagerly(request.param == "eager")
-    yield request.param
+    tf.config.run_functions_eagerly(True)
+    yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(params=["eager", pytest.param("graph", marks=pytest.mark.slow)])
+def mode(request):
+    """Runs functions of TensorFlow eagerly, or, in `make test-all`, also as graphs."""
+    if request.param == "eager":
+        request.getfixturevalue("eagerly")
+    return request.param
 
 
 @pytest.fixture(scope="session")
@@ -170,27 +178,17 @@ def index(tmp_path, arrays):
     return path
 
 
-_LOADED = {}
-
-
 @pytest.fixture
-def load_once(monkeypatch):
-    """Has a run loaded, and its graphs traced, by the first of all commands that use it."""
-    from kseq import Translator
-
-    load = Translator.load
+def load_once(small_run, translator, monkeypatch):
+    """Has commands use the translator of the small run, with the graphs that it has traced."""
+    load = type(translator).load
 
     def load_or_reuse(*runs, **options):
-        weights = [pathlib.Path(run) / "model.weights.h5" for run in runs]
-        if not all(map(pathlib.Path.exists, weights)):
-            return load(*runs, **options)
-        versions = [(str(path), path.stat().st_mtime_ns) for path in weights]
-        key = str((versions, sorted(options.items())))
-        if key not in _LOADED:
-            _LOADED[key] = load(*runs, **options)
-        return _LOADED[key]
+        is_small_run = list(map(str, runs)) == [str(small_run)]
+        is_plain = options.get("precision", "float32") == "float32"
+        return translator if is_small_run and is_plain else load(*runs, **options)
 
-    monkeypatch.setattr(Translator, "load", load_or_reuse)
+    monkeypatch.setattr(type(translator), "load", load_or_reuse)
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_a_run_is_trained_evaluated_drawn_and_exported(small_files, tmp_path, co
     run, test = tmp_path / "run", small_files / "test.tsv"
     settings = [word.replace("epochs=2", "epochs=1") for word in sets()]
     code, output, errors = kseq(
-        "train", "--train", small_files / "train.tsv", "--out", run, *settings
+        "train", "--train", small_files / "valid.tsv", "--out", run, *settings
     )
     assert (code, errors) == (0, "")
     assert f"kseq evaluate {run}" in output
@@ -82,9 +82,9 @@ def test_a_run_is_trained_evaluated_drawn_and_exported(small_files, tmp_path, co
     assert (tmp_path / "exported" / "saved_model.pb").exists()
 
 
-def test_each_input_line_gives_one_output_line(small_run):
+def test_each_input_line_gives_one_output_line(small_run, command):
     lines = b"The cat is small.\n\nWhere is he?\r\n\xef\xbb\xbf\x00\nno line end"
-    code, output, errors = kseq("translate", small_run, data=lines)
+    code, output, errors = command("translate", small_run, data=lines)
     assert (code, errors) == (0, "")
     assert output.count("\n") == 5
     assert output.split("\n")[1] == "" and output.split("\n")[3] == ""
@@ -280,7 +280,7 @@ def test_lines_before_a_damaged_one_are_translated(small_run, command):
 
 @pytest.mark.parametrize("epochs, left", [(0, "was not written"), (1, "holds the best epoch")])
 def test_a_stopped_training_says_what_is_left(
-    small_files, tmp_path, monkeypatch, capsys, epochs, left
+    small_files, tmp_path, monkeypatch, capsys, eagerly, epochs, left
 ):
     """Ctrl-C before and after the first epoch is over."""
     from kseq.training.run_writer import RunWriter
@@ -316,19 +316,20 @@ def test_pairs_without_tokens_are_left_out_of_figures_with_a_warning(
 
 
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_reported_in_one_line(small_run):
+@pytest.mark.parametrize("verb", [pytest.param("translate", marks=pytest.mark.slow), "models"])
+def test_a_full_disk_is_reported_in_one_line(small_run, verb):
     """Whether each line is flushed or only the last of all."""
-    for words in (["translate", str(small_run)], ["models"]):
-        with open("/dev/full", "wb") as full:
-            process = subprocess.run(
-                [*KSEQ, *words],
-                input=b"The cat is small.\n",
-                stdout=full,
-                stderr=subprocess.PIPE,
-                env=ENVIRONMENT,
-            )
-        assert process.returncode == 2
-        assert process.stderr == b"kseq: No space left on device\n"
+    words = [verb, str(small_run)] if verb == "translate" else [verb]
+    with open("/dev/full", "wb") as full:
+        process = subprocess.run(
+            [*KSEQ, *words],
+            input=b"The cat is small.\n",
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+        )
+    assert process.returncode == 2
+    assert process.stderr == b"kseq: No space left on device\n"
 
 
 def test_a_place_that_cannot_be_written_to_is_reported(small_files, command):
@@ -340,6 +341,7 @@ def test_a_place_that_cannot_be_written_to_is_reported(small_files, command):
     assert errors.startswith("kseq: /proc/.run.lock: ") and errors.count("\n") == 1
 
 
+@pytest.mark.slow  # test_an_answer_comes_before_the_pipe_ends has a pipe instead
 def test_each_line_typed_at_a_terminal_is_answered_at_once(small_run, translator):
     """No reading ahead on a terminal: the answer comes before the input ends."""
     leader, follower = pty.openpty()

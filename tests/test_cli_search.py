@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import LEARNT, SMALL
+from conftest import SMALL
 from test_cli import ENVIRONMENT, KSEQ, complains, read_line  # noqa: F401
 
 from kseq import (
@@ -93,7 +93,7 @@ def test_options_may_come_before_the_file(small_run, text, output, capsys):
         "translate",
         pytest.param("train", marks=pytest.mark.slow),
         pytest.param("train from records", marks=pytest.mark.slow),
-        "train beside records",
+        pytest.param("train beside records", marks=pytest.mark.slow),
     ],
 )
 def test_an_operation_uses_one_core_of_two(task, small_run, text, tmp_path):
@@ -205,11 +205,12 @@ def test_report_and_heatmap_write_their_files(small_run, tmp_path, output):
 
 
 @pytest.fixture(scope="module")
-def checkpointed(small_corpus, tmp_path_factory):
+def checkpointed(small_files, tmp_path_factory):
     """A run that has kept its last two epochs of three."""
     out = tmp_path_factory.mktemp("runs") / "checkpointed"
-    settings = [*SMALL, *LEARNT, "epochs=3", "checkpoints=2"]
-    train(small_corpus, Config().with_settings(settings), out=out, verbose=False)
+    settings = [*SMALL, "epochs=3", "checkpoints=2"]
+    corpus = load_corpus(small_files / "valid.tsv", test=small_files / "test.tsv")
+    train(corpus, Config().with_settings(settings), out=out, verbose=False)
     return out
 
 
@@ -236,7 +237,14 @@ def test_average_writes_a_run_with_the_mean_of_the_checkpoints(checkpointed, tmp
     assert len(output("translate", out, __file__)) > 100
 
 
-def test_options_that_do_not_fit_are_errors(small_run, checkpointed, text, tmp_path, complains):  # noqa: F811
+def test_options_that_do_not_fit_are_errors(
+    small_run,
+    checkpointed,
+    text,
+    tmp_path,
+    complains,  # noqa: F811
+    eagerly,
+):
     (tmp_path / "words.tsv").write_text("a\tb\nno tab\n")
     (tmp_path / "pairs.tsv").write_text("a\tb\n")
     (tmp_path / "lower.tsv").write_text("".join(f"A{n} b\tC d\n" for n in range(9)) * 20)
@@ -385,6 +393,7 @@ def read_all(descriptor):
     return b"".join(parts).decode()
 
 
+@pytest.mark.slow  # test_output checks both; this is the whole command
 def test_progress_is_shown_only_on_a_terminal(small_run, text, tmp_path, command):
     code, _, errors = command("translate", small_run, text)
     assert (code, errors) == (0, "")

@@ -348,7 +348,7 @@ def test_an_ensemble_of_three_counts_each_once(small_run, other, mode):
     np.testing.assert_allclose(together, (2 * one + two) / 3, atol=1e-6)
 
 
-def test_models_that_cannot_be_averaged(small_run, small_corpus, tmp_path, mode):
+def test_models_that_cannot_be_averaged(small_run, small_corpus, tmp_path, eagerly):
     corpus = load_corpus("en-fr")
     pairs = list(itertools.islice(corpus.train, 300))
     (tmp_path / "less.tsv").write_text("".join(f"{one}\t{two}\n" for one, two in pairs))

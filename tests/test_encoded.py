@@ -42,8 +42,18 @@ def batches(prepared, config, split):
     ]
 
 
-@pytest.mark.parametrize("place", [EncodedPairs, PairsInRam])
-@pytest.mark.parametrize("kind", ["word", "shared", "subword"])
+@pytest.mark.parametrize(
+    "kind, place",
+    [
+        # Where ids are kept does not depend on what they mean.
+        ("word", EncodedPairs),
+        ("shared", PairsInRam),
+        ("subword", EncodedPairs),
+        pytest.param("word", PairsInRam, marks=pytest.mark.slow),
+        pytest.param("shared", EncodedPairs, marks=pytest.mark.slow),
+        pytest.param("subword", PairsInRam, marks=pytest.mark.slow),
+    ],
+)
 def test_encoded_pairs_give_the_batches_of_the_text(corpus, tmp_path, monkeypatch, kind, place):
     config = CONFIG
     if kind == "shared":

@@ -180,6 +180,8 @@ def _fit(model, corpus, prepared, training, writer, *, verbose):
         for split, recorder in zip((corpus.train, corpus.valid), recorders):
             _raise_reading_error(split, recorder.error)
         raise
+    finally:
+        writer.draw_curves()
     if writer.best_epoch is None:
         raise TrainingFailed(
             "the loss was not a finite number in any epoch; lower learning_rate "
