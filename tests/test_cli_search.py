@@ -26,6 +26,7 @@ from kseq import (
     write_records,
 )
 from kseq.cli.main import main
+from kseq.console import show_count
 from kseq.kernels.processor import usable_cores
 
 SENTENCES = ["The cat is small.", "Where is he?", "They do not eat."]
@@ -393,7 +394,18 @@ def read_all(descriptor):
     return b"".join(parts).decode()
 
 
-@pytest.mark.slow  # test_output checks both; this is the whole command
+def test_a_count_is_shown_on_a_terminal(monkeypatch):
+    leader, follower = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(follower, "w") as terminal:
+        monkeypatch.setattr("sys.stderr", terminal)
+        with show_count("sentences", is_visible=True) as add:
+            add(3)
+    assert "3 sentences" in read_all(leader)
+    os.close(leader)
+
+
+@pytest.mark.slow
 def test_progress_is_shown_only_on_a_terminal(small_run, text, tmp_path, command):
     code, _, errors = command("translate", small_run, text)
     assert (code, errors) == (0, "")
