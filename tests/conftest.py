@@ -41,13 +41,23 @@ value_strips values vectors
 """
 
 
+# These files take longest, and begin first, so that workers end at about the same time.
+LONGEST = "training decoding value_models export_combinations cli cli_search".split()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Gives the tests of a file, or of a costly parameter, to one worker; marks quick tests."""
+    items.sort(key=_rank_of)
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group_of(item)))
         if item.path.stem.removeprefix("test_") in QUICK.split():
             item.add_marker("quick")
+
+
+def _rank_of(item):
+    name = item.path.stem.removeprefix("test_")
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
 
 def _group_of(item):

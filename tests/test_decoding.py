@@ -66,7 +66,7 @@ def test_of_contradicting_bounds_the_most_holds(translator):
         )
 
 
-@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("n", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_no_ngram_comes_twice(translator, n):
     for result in translator.translate(SENTENCES, 2, no_repeat_ngram=n, minimum_length=12):
         tokens = result.tokens[:-1]
@@ -130,11 +130,11 @@ def test_a_prefix_may_be_its_own_continuation(translator):
     "options",
     [
         {},
-        {"alpha": 0.0},
-        {"length_penalty": "average"},
+        pytest.param({"alpha": 0.0}, marks=pytest.mark.slow),
+        pytest.param({"length_penalty": "average"}, marks=pytest.mark.slow),
         {"beta": 0.4},
         {"minimum_length": 8, "no_repeat_ngram": 2, "repetition_penalty": 1.3},
-        {"maximum_length": 3},
+        pytest.param({"maximum_length": 3}, marks=pytest.mark.slow),
     ],
 )
 def test_a_score_can_be_computed_from_what_is_returned(translator, options):
@@ -326,6 +326,7 @@ def test_an_ensemble_of_one_model_twice_is_that_model(small_run, translator):
             np.testing.assert_allclose(one.attention, two.attention, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_ensemble_searches_evaluates_and_exports(small_run, other, small_corpus, tmp_path):
     together = Translator.load(small_run, other)
     results = together.translate(SENTENCES, 3, n_best=2)
@@ -373,6 +374,7 @@ def test_models_that_cannot_be_averaged(small_run, small_corpus, tmp_path, eager
 # === Export ===
 
 
+@pytest.mark.slow
 def test_options_travel_with_an_export(ignorant, tmp_path):
     """Rules, copied words and their dictionary, in a process that has no kseq in it."""
     path = tmp_path / "words.tsv"
@@ -511,6 +513,7 @@ def test_lengths_that_differ_a_hundredfold(translator):
         np.testing.assert_allclose(alone.score, results[place].score, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_json_of_strategies_is_finite(translator):
     """Nothing that is returned is an infinity, so it can be written down."""
     for strategy in (BeamSearch(beam_size=5, n_best=5), Sampling(samples=5)):
@@ -561,6 +564,7 @@ def test_arguments_that_have_no_meaning(translator):
         next(translator.stream(["a"], read_ahead=0))
 
 
+@pytest.mark.slow
 def test_an_export_with_rules_takes_no_sentence_at_all(translator, tmp_path):
     export(translator, tmp_path / "model", beam_size=3, no_repeat_ngram=2, repetition_penalty=1.2)
     serve = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]

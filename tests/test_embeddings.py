@@ -27,7 +27,7 @@ def embeddings(translator, part, name):
 
 @pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "trained"])
 def test_vectors_of_a_file_become_rows_of_the_embedding(
-    small_corpus, vectors, tmp_path, capsys, frozen, eagerly
+    small_corpus, vectors, tmp_path, capsys, frozen
 ):
     path, rows = vectors
     training = TrainingConfig(**ONE_EPOCH, source_vectors=str(path), freeze_vectors=frozen)
@@ -77,7 +77,7 @@ def test_invalid_vectors_stop_the_training_with_one_line(
 
 
 @pytest.mark.parametrize("tie", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_both_sides_can_share_a_vocabulary_and_a_matrix(small_corpus, tmp_path, tie, eagerly):
+def test_both_sides_can_share_a_vocabulary_and_a_matrix(small_corpus, tmp_path, tie):
     config = Config(
         ModelConfig(**SMALL, share_embeddings=True, tie_output=tie),
         TextConfig(minimum_frequency=5),

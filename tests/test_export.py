@@ -56,6 +56,7 @@ def test_a_fresh_process_gives_the_same_translations(exported, translator):
         assert not attention[length:].any() and not attention[:, width:].any()
 
 
+@pytest.mark.slow
 def test_saved_model_cli_shows_the_signature(exported):
     folder, _ = exported
     program = "from tensorflow.python.tools.saved_model_cli import main; main()"

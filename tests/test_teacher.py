@@ -23,7 +23,8 @@ ATTENTIONS = [
     *("luong_dot", "luong_scaled_dot", "luong_general", "luong_concat"),
 ]
 SIZE = 11
-PARTS = [1, 2, 4]  # of 3 rows: all, 1 and 2, none and one each
+# Of 3 rows: all, 1 and 2, none and one each.
+PARTS = [1, 2, pytest.param(4, marks=pytest.mark.slow)]
 LABELS = np.array([[4, 5, 3, 0], [6, 3, 0, 0], [7, 8, 9, 3]], "int32")
 WEIGHTS = (LABELS != 0).astype("float32")
 VALUES = np.random.default_rng(0).uniform(0.1, 0.9, (2, 3, 4, 2)).astype("float32")

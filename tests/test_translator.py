@@ -69,7 +69,7 @@ def test_the_parts_of_a_translation_agree(translator, beam_size):
         assert isinstance(result.score, float)
 
 
-@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize("members", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_copy_has_its_own_models(small_run, members):
     translator = Translator.load(*[small_run] * members, average="log_probability")
 
@@ -103,7 +103,7 @@ def batch_sizes(monkeypatch):
     return sizes
 
 
-@pytest.mark.parametrize("least", [1, MIN_LOGITS])
+@pytest.mark.parametrize("least", [1, pytest.param(MIN_LOGITS, marks=pytest.mark.slow)])
 def test_the_logits_of_a_batch_are_limited(small_run, translator, least, batch_sizes, monkeypatch):
     """Those of one step in a search, of all steps with given targets; of every member."""
     monkeypatch.setattr(batches, "usable_cores", lambda: 1)

@@ -66,7 +66,12 @@ MODELS = {
 }
 
 
-@pytest.fixture(scope="module", params=list(MODELS))
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "probabilities")) for name in MODELS
+    ],
+)
 def run(request, folder):
     """A run directory, and the corpus that it was trained with."""
     corpus = load_corpus(folder / f"{request.param}.tsv")
