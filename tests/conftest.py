@@ -42,7 +42,7 @@ value_strips values vectors
 
 
 # These files take longest, and begin first, so that workers end at about the same time.
-LONGEST = "training decoding value_models export_combinations cli cli_search".split()
+LONGEST = ["training", "decoding", "value_models", "export_combinations", "cli", "cli_search"]
 
 
 @pytest.hookimpl(tryfirst=True)
