@@ -37,7 +37,7 @@ def test_a_step_takes_fewer_operations_than_a_sequence():
     assert count(None, 1, 3) < count(None, None, 3) - 10
 
 
-def test_a_dense_layer_makes_the_round_trip_through_its_config():
+def test_a_dense_layer_survives_a_round_trip_through_its_config():
     layer = Dense(7, activation="tanh", name="readout")
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert type(copy) is Dense and copy.get_config() == layer.get_config()

@@ -84,15 +84,15 @@ download(sys.argv[1], sys.argv[2], report=report)
 
 
 def test_a_new_version_is_downloaded_from_the_start(server, fetch):
-    """Halves of two versions would have the right length together."""
-    changed = DATA[::-1]
+    """Parts of two versions could together have the right length."""
+    new_version = DATA[::-1]
     server.faults = [("send_file", None, 100_000)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(downloads, "PAUSES", ())
         with pytest.raises(DownloadFailed, match="cut off after 100,000 of 300,000 bytes; 100,000"):
             fetch()
-    server.files["/a.zip"] = changed
-    assert fetch() == changed
+    server.files["/a.zip"] = new_version
+    assert fetch() == new_version
     assert server.requests[-1][1]["If-Range"] == tag_of(DATA)
 
 
@@ -314,13 +314,13 @@ try:
 except OSError as error:
     print(error.strerror, error.filename)
 """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program, f"{server.address}/a.zip", tmp_path / "a.zip"],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
         capture_output=True,
         text=True,
     )
-    assert done.stdout == f"File too large {tmp_path / 'a.zip.part'}\n", done.stderr
+    assert process.stdout == f"File too large {tmp_path / 'a.zip.part'}\n", process.stderr
     assert fetch() == DATA
     assert server.ranges[-1] == "bytes=100000-"
 
@@ -335,7 +335,7 @@ def test_an_invalid_address_is_an_error(address):
         downloads.require_address(address)
 
 
-def test_no_file_but_the_part_is_touched(server, fetch, tmp_path):
+def test_only_the_part_file_is_touched(server, fetch, tmp_path):
     (tmp_path / "a.zip").write_text("old")
     (tmp_path / "b.zip.part").write_text("another")
     fetch()

@@ -1,4 +1,4 @@
-"""Inspecting a corpus: its figures compared with plain counting, and faults that are inspection."""
+"""Inspecting a corpus: figures compared with plain counting, and faults that must be found."""
 
 import collections
 import gzip
@@ -230,7 +230,9 @@ def test_single_swapped_pairs_are_found_by_their_scripts(inspect_pairs, clean):
     random = np.random.default_rng(5)
     swapped = random.random(len(clean)) < 0.3
     pairs = [(source, target.lower().translate(greek)) for source, target in clean]
-    inspection = inspect_pairs([pair[::-1] if turn else pair for pair, turn in zip(pairs, swapped)])
+    inspection = inspect_pairs(
+        [pair[::-1] if is_swapped else pair for pair, is_swapped in zip(pairs, swapped)]
+    )
     assert counts(inspection) == {"swapped": swapped.sum()}
 
 
@@ -303,8 +305,10 @@ def test_a_swapped_split_is_recognised_by_its_first_pairs(clean):
     assert not look_swapped(reference, straight)
     assert not look_swapped(reference, [*straight, *swapped[: half // 4]])
     # Sides with the same spelling are no evidence; nor are empty splits.
-    alike = list(zip((source for source, _ in clean), reversed([source for source, _ in clean])))
-    assert not look_swapped(alike[:half], [pair[::-1] for pair in alike[half:]])
+    same_spelling = list(
+        zip((source for source, _ in clean), reversed([source for source, _ in clean]))
+    )
+    assert not look_swapped(same_spelling[:half], [pair[::-1] for pair in same_spelling[half:]])
     assert not look_swapped(reference, []) and not look_swapped([], straight)
 
 
@@ -492,15 +496,15 @@ assert not {"tensorflow", "matplotlib"} & set(sys.modules)
 
 
 @pytest.mark.parametrize(
-    "names, facts",
+    "names, expected",
     [
         (["tatoeba/spa-eng.zip"], (118_964, 0, {"Latin"})),
         (["tatoeba/cmn-eng.zip"], (26_388, 0, {"Han"})),
         (["multi30k/train.de.gz", "multi30k/train.en.gz"], (29_000, 3, {"Latin"})),
     ],
 )
-def test_a_swapped_block_in_a_public_corpus_is_found(shared_data, names, facts, tmp_path):
-    pairs, repeated, scripts = facts
+def test_a_swapped_block_in_a_public_corpus_is_found(shared_data, names, expected, tmp_path):
+    pairs, repeated, scripts = expected
     files = [shared_data / name for name in names]
     all_pairs = list(Pairs.open(files))
     inspection = inspect(*files, verbose=False)

@@ -70,12 +70,12 @@ def test_the_number_of_ids_need_not_be_a_multiple_of_16(ids):
         loss, entropies, _ = losses(HIDDEN, *parameters, training=True)
     logits = HIDDEN @ kernel + bias
     np.testing.assert_allclose(entropies, references.cross_entropy(LABELS, logits), rtol=1e-5)
-    of_bias = tape.gradient(loss, parameters)[1]
+    bias_gradient = tape.gradient(loss, parameters)[1]
     errors = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True) - np.eye(ids)[LABELS]
-    np.testing.assert_allclose(of_bias, SHARES @ errors, atol=1e-6)
+    np.testing.assert_allclose(bias_gradient, SHARES @ errors, atol=1e-6)
 
 
-def test_values_in_padding_change_nothing():
+def test_values_in_padding_have_no_effect():
     hidden = np.where(SHARES[:, None] > 0, HIDDEN, 100.0).astype("float32")
     assert losses(hidden=hidden)[0] == losses()[0]
 
