@@ -112,4 +112,4 @@ def test_bounds_are_those_of_the_strategy_and_the_prefix(inference, options):
     lengths = tf.constant([count + 1.0 for count in WORDS])
     maxima, minima = inference._length_bounds(lengths, BeamSearch(**options), prefixes)
     bounds = list(zip(maxima.numpy().tolist(), minima.numpy().tolist()))
-    assert bounds == [expected_bounds(*lengths, options) for lengths in zip(WORDS, PREFIXES)]
+    assert bounds == [expected_bounds(*counts, options) for counts in zip(WORDS, PREFIXES)]

@@ -1,4 +1,4 @@
-"""What a side of a model is made of: text or real values."""
+"""The sides of a model: text and real values."""
 
 import numpy as np
 import pytest
@@ -20,14 +20,14 @@ BOTH = pytest.mark.parametrize("side", [TEXT, VALUES], ids=["text", "values"])
 
 
 def require_specs(specs, tensors):
-    """Every tensor is as its specification says, and there are no others."""
+    """Checks that tensors match their specifications, and that there are no others."""
     assert specs.keys() == tensors.keys()
     for name, spec in specs.items():
         assert spec.is_compatible_with(tensors[name]), name
 
 
 @BOTH
-def test_inputs_are_as_specified(side):
+def test_inputs_match_their_specifications(side):
     numbers = NUMBERS[side]
     inputs = side.source_inputs(numbers)
     require_specs(side.source_specs, inputs)
@@ -63,7 +63,7 @@ def test_the_decoder_reads_the_first_step_and_then_the_labels(side):
     [(TEXT, ["a b", "é"]), (VALUES, [np.ones((1, 2), "f"), np.zeros((3, 2), "f")])],
     ids=["text", "values"],
 )
-def test_packed_sequences_come_back(side, sequences):
+def test_packed_sequences_are_unpacked_unchanged(side, sequences):
     packed = side.pack(sequences)
     for spec, array in zip(side.packed_specs, packed, strict=True):
         assert spec.is_compatible_with(tf.constant(array))

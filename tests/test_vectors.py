@@ -40,7 +40,7 @@ def test_vectors_are_in_the_order_of_the_vocabulary_and_0_for_missing_words(load
 
 
 @pytest.mark.parametrize("ending", ["\n", " \n", "\r\n", " \r\n"])
-def test_a_header_and_a_space_at_the_end_of_lines_are_read_over(load, ending):
+def test_a_header_and_spaces_at_the_ends_of_lines_are_ignored(load, ending):
     """word2vec and fastText write a header; fastText ends lines with a space."""
     content = "3 3\n" + GLOVE.replace("\n", ending)
     vectors = load(content.replace("3 3\n", "3 3" + ending), "sat", "3")
@@ -88,12 +88,12 @@ def test_the_preferred_spelling_counts_wherever_it_is_in_the_file(load, order, b
     assert load(content, "L'￭", width=2).matrix[4, 0] == best
 
 
-def test_one_word_can_be_the_vector_of_several_tokens(load):
+def test_one_vector_can_belong_to_several_tokens(load):
     vectors = load("- 1 1\nthe 2 2\n", "￭-￭", "￭-", "The", "THE￭", width=2)
     assert vectors.matrix[4:, 0].tolist() == [1, 1, 2, 2]
 
 
-def test_words_of_the_file_are_not_lowered_and_a_lone_joiner_is_not_an_empty_word(load):
+def test_words_of_the_file_keep_their_case_and_a_lone_joiner_is_not_an_empty_word(load):
     vectors = load("The 1 1\n 2 2\na 3 3\n\n", "the", "￭", "a", width=2)
     assert vectors.missing == ["the", "￭"]
 
