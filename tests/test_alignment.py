@@ -105,7 +105,7 @@ def test_an_unknown_method_is_rejected():
         symmetrize(set(), set(), None)
 
 
-def test_pharaoh_format_with_weights():
+def test_links_in_pharaoh_format_can_have_weights():
     assert to_pharaoh({(1, 0): 0.581, (0, 2): 1.0, (0, 1): 0.004}) == "0-1:0.00 0-2:1.00 1-0:0.58"
 
 

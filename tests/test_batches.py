@@ -119,9 +119,9 @@ def test_batches_run_one_after_another_if_two_would_be_no_faster(cores, processo
 
 
 @pytest.mark.parametrize("helper_fails", [False, True])
-def test_after_an_error_no_batch_is_begun(helper_fails, monkeypatch):
+def test_no_batch_is_started_after_an_error(helper_fails, monkeypatch):
     """The thread that does not fail finishes its batch after the other has failed."""
-    barrier, begun, failed = threading.Barrier(2, timeout=60), [], threading.Event()
+    barrier, started, failed = threading.Barrier(2, timeout=60), [], threading.Event()
 
     class Helper(threading.Thread):
         def run(self):
@@ -133,7 +133,7 @@ def test_after_an_error_no_batch_is_begun(helper_fails, monkeypatch):
             super().join(timeout)
 
     def run(rows):
-        begun.append(rows)
+        started.append(rows)
         barrier.wait()
         if isinstance(threading.current_thread(), Helper) == helper_fails:
             raise ValueError("the batch failed")
@@ -144,7 +144,7 @@ def test_after_an_error_no_batch_is_begun(helper_fails, monkeypatch):
     threads = threading.active_count()
     with pytest.raises(ValueError, match="the batch failed"):
         run_by_length(run, [1] * 8 * BATCH_SENTENCES)
-    assert len(begun) == 2 and threading.active_count() == threads
+    assert len(started) == 2 and threading.active_count() == threads
 
 
 def test_one_thread_runs_all_batches_if_no_other_can_be_started(monkeypatch):
@@ -172,7 +172,7 @@ threading.Thread(target=work).start()
     assert process.stdout == "600\n"
 
 
-def test_no_rows_make_no_batch():
+def test_without_rows_no_batch_runs():
     assert run_by_length(pytest.fail, []) == []
 
 

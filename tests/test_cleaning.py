@@ -142,7 +142,7 @@ def test_endless_markup_is_read_in_linear_time():
         (("x" * 60, "q\u0323" * 60), {"maximum_ratio": 1.0}, None),
     ],
 )
-def test_pairs_are_dropped_for_the_lengths_of_their_sides(pair, settings, reason):
+def test_pairs_are_dropped_because_of_the_lengths_of_their_sides(pair, settings, reason):
     assert reasons([pair], **settings) == [reason]
 
 

@@ -214,15 +214,17 @@ def test_hypotheses_may_share_a_source(case):
     separate = repeat_rows(case.encoded)
     decoder = case.model.get_layer("decoder")
     for model, target_input in ((decoder, target), (case.step, step_input(target, 1))):
-        one, other = (
+        outputs, expected = (
             keras.tree.map_structure(np.asarray, model(as_tensors({**target_input, **encoded})))
             for encoded in (shared, separate)
         )
         keras.tree.map_structure(
-            lambda left, right: np.testing.assert_allclose(left, right, atol=1e-5), one, other
+            lambda *arrays: np.testing.assert_allclose(*arrays, atol=1e-5), outputs, expected
         )
-        assert np.abs(outputs_of(one)[::2] - outputs_of(one)[1::2]).max() > 1e-3
-        shared, separate = ({**encoded, "state": one["state"]} for encoded in (shared, separate))
+        assert np.abs(outputs_of(outputs)[::2] - outputs_of(outputs)[1::2]).max() > 1e-3
+        shared, separate = (
+            {**encoded, "state": outputs["state"]} for encoded in (shared, separate)
+        )
 
 
 def test_gradients_reach_every_weight(case):
@@ -249,18 +251,19 @@ def test_a_saved_model_gives_the_same_outputs(case, tmp_path):
 def test_saved_weights_can_be_loaded_into_a_second_model(case, tmp_path):
     case.model.save_weights(tmp_path / "model.weights.h5")
     case.second_model.load_weights(tmp_path / "model.weights.h5")
-    for one, other in zip(case.second_model.weights, case.model.weights, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for weights in zip(case.second_model.weights, case.model.weights, strict=True):
+        np.testing.assert_array_equal(*weights)
 
 
 def test_names_do_not_depend_on_models_built_earlier(case):
     """Every layer is named explicitly: names made by Keras contain a running number."""
     for part in ("encoder", "decoder"):
-        one, other = (model.get_layer(part) for model in (case.model, case.second_model))
-        names = [layer.name for layer in one.layers]
+        first, second = (model.get_layer(part) for model in (case.model, case.second_model))
+        names = [layer.name for layer in first.layers]
         assert len(set(names)) == len(names)
-        assert names == [layer.name for layer in other.layers]
-        assert [weight.path for weight in one.weights] == [weight.path for weight in other.weights]
+        assert names == [layer.name for layer in second.layers]
+        paths = [[weight.path for weight in model.weights] for model in (first, second)]
+        assert paths[0] == paths[1]
 
 
 @pytest.mark.parametrize(

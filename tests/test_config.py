@@ -8,7 +8,7 @@ from kseq import Config, ModelConfig, TextConfig, TrainingConfig
 
 
 @pytest.mark.parametrize("suffix", [".json", ".yaml"])
-def test_a_file_is_loaded_as_it_was_written(tmp_path, suffix):
+def test_a_written_file_is_loaded_unchanged(tmp_path, suffix):
     config = Config(
         ModelConfig(cell="lstm", units=64, dropout=0.5),
         TextConfig(source_tokenizer="character", case="lower"),

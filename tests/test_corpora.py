@@ -388,7 +388,7 @@ def test_contradictory_arguments_are_errors(tsv, index):
         load_corpus(tsv, valid=[])
 
 
-def test_a_real_archive_whose_splits_share_no_sentence(shared_data):
+def test_the_splits_of_a_real_archive_share_no_sentence(shared_data):
     corpus = load_corpus(shared_data / "tatoeba" / "spa-eng.zip", swap=True, apart="both")
     train, valid, test = map(sentences, (corpus.train, corpus.valid, corpus.test))
     assert not train & valid | train & test | valid & test

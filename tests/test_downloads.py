@@ -58,7 +58,7 @@ def test_a_file_is_downloaded_unchanged(server, fetch, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
-def test_a_broken_download_continues_where_it_broke(server, fetch):
+def test_a_broken_download_continues_where_it_stopped(server, fetch):
     server.faults = [("send_file", None, 100_000), ("send_file", None, 150_000)]
     assert fetch() == DATA
     assert server.ranges == [None, "bytes=100000-", "bytes=250000-"]
@@ -210,7 +210,7 @@ def test_a_server_with_a_temporary_error_is_asked_again(server, fetch, code):
         download(f"{server.address}/b", "b")
 
 
-def test_a_web_page_is_not_taken_for_the_file(server, fetch, tmp_path):
+def test_a_web_page_is_not_mistaken_for_the_file(server, fetch, tmp_path):
     write_part(tmp_path, server, DATA[:100])
     page = b"<html>sign in to the network</html>"
     response = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page

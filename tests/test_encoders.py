@@ -41,7 +41,7 @@ def encode(**settings):
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_the_last_state_is_that_of_the_last_real_positions(cell, layers):
+def test_the_last_state_comes_from_the_last_real_positions(cell, layers):
     """The last position in the forward direction, the first one in the backward direction."""
     memory, _, (hidden, *cell_states) = encode(cell=cell, encoder_layers=layers)
     assert len(cell_states) == (cell == "lstm")

@@ -72,7 +72,7 @@ def test_labels_are_inside_the_picture_and_do_not_overlap(length):
         assert all(end <= start for end, start in zip(ends, starts[1:]))
 
 
-def test_tokens_are_shown_literally_and_a_space_as_a_sign():
+def test_tokens_are_shown_literally_and_a_space_as_a_symbol():
     tokens = ["$5", "a_b^c", " ", "\\frac", "100%"]
     axes = plot_attention(translation(tokens, tokens))
     draw(axes.figure)
@@ -123,7 +123,7 @@ def test_an_arabic_sentence_starts_at_the_right():
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_every_script_can_be_drawn_with_any_fonts(name):
+def test_every_script_can_be_drawn_whatever_fonts_are_installed(name):
     """No error is raised, and matplotlib does not warn about each glyph."""
     tokens = SCRIPTS[name]
     with warnings.catch_warnings():

@@ -45,14 +45,14 @@ def test_an_ensemble_averages_the_probabilities_of_its_models(average):
         targets = tf.stack([tf.fill([rows], START), tf.range(rows)], axis=1)
         return np.exp(-inference.force([inputs] * len(members), targets)[0][1:, 0])
 
-    alone = np.array([probabilities(member) for member in members])
-    alone = np.concatenate([1.0 - alone.sum(axis=1, keepdims=True), alone], axis=1)
-    expected = alone.mean(axis=0)
+    singles = np.array([probabilities(member) for member in members])
+    singles = np.concatenate([1.0 - singles.sum(axis=1, keepdims=True), singles], axis=1)
+    expected = singles.mean(axis=0)
     if average == "log_probability":
-        expected = np.exp(np.log(alone).mean(axis=0))
+        expected = np.exp(np.log(singles).mean(axis=0))
         expected /= expected.sum()
     np.testing.assert_allclose(probabilities(*members), expected[1:], atol=1e-6)
-    assert np.ptp(alone, axis=0).max() > 0.1  # the models disagree
+    assert np.ptp(singles, axis=0).max() > 0.1  # the models disagree
 
 
 def test_the_attention_of_an_ensemble_is_the_mean_of_the_models_with_attention():
@@ -67,9 +67,9 @@ def test_the_attention_of_an_ensemble_is_the_mean_of_the_models_with_attention()
         assert forced.keys() == searched.keys()
         return forced
 
-    alone = attention(with_attention)["attention"]
+    expected = attention(with_attention)["attention"]
     for members in ((with_attention, without_attention), (without_attention, with_attention)):
-        np.testing.assert_allclose(attention(*members)["attention"], alone, atol=1e-6)
+        np.testing.assert_allclose(attention(*members)["attention"], expected, atol=1e-6)
     assert attention(without_attention, without_attention) == {}
 
 
@@ -107,7 +107,7 @@ def expected_bounds(words, prefix, options):
         {"minimum_length": 9, "maximum_ratio": 1.0},
     ],
 )
-def test_bounds_are_those_of_the_strategy_and_the_prefix(inference, options):
+def test_bounds_agree_with_the_strategy_and_the_prefix(inference, options):
     prefixes = tf.ragged.constant([[4] * count for count in PREFIXES], dtype=tf.int32).to_tensor()
     lengths = tf.constant([count + 1.0 for count in WORDS])
     maxima, minima = inference._length_bounds(lengths, BeamSearch(**options), prefixes)

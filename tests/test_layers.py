@@ -1,4 +1,4 @@
-"""Recurrent layers run by our scan, compared with NumPy and with Keras and its autodiff."""
+"""Recurrent layers run by our scan, compared with NumPy, with Keras and with autodiff."""
 
 import keras
 import numpy as np
@@ -37,7 +37,7 @@ def numpy_cell(kind, layer):
 
 @KINDS
 @pytest.mark.parametrize("backwards", [False, True])
-def test_outputs_equal_those_of_numpy(kind, backwards):
+def test_outputs_agree_with_numpy(kind, backwards):
     layer = make(kind, go_backwards=backwards)
     outputs, *states = layer(SEQUENCES, mask=MASK)
     cell = numpy_cell(kind, layer)
@@ -55,8 +55,8 @@ def test_outputs_equal_those_of_numpy(kind, backwards):
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("has_mask", [False, True])
 @pytest.mark.parametrize("training", [False, True])
-def test_gradients_equal_those_of_autodiff(kind, backwards, has_mask, training):
-    """Gradients of inputs, initial state and weights, in float64; in training, by our own pass."""
+def test_gradients_agree_with_autodiff(kind, backwards, has_mask, training):
+    """Gradients of inputs, initial state and weights, in float64; in training, they are ours."""
     sequences = tf.constant(SEQUENCES)
     count = 2 if kind == "lstm" else 1
     first = [tf.constant(rng.normal(size=(5, UNITS))) for _ in range(count)]
@@ -95,10 +95,10 @@ def test_both_directions_have_their_own_backward_pass_only_while_training(
     """In Keras' `Bidirectional`; otherwise, no activations are saved."""
     calls, backward = [], scan._backward
     monkeypatch.setattr(scan, "_backward", lambda *parts: calls.append(1) or backward(*parts))
-    both = keras.layers.Bidirectional(LAYERS[kind](UNITS, return_sequences=True))
+    layer = keras.layers.Bidirectional(LAYERS[kind](UNITS, return_sequences=True))
     inputs = tf.constant(SEQUENCES, tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        outputs = both(inputs, mask=tf.constant(MASK), training=training)
+        outputs = layer(inputs, mask=tf.constant(MASK), training=training)
     assert tape.gradient(outputs, inputs) is not None
     assert len(calls) == 2 * training

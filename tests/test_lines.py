@@ -150,7 +150,7 @@ def test_an_error_about_the_encoding_names_the_file_and_the_line(content, messag
     assert raised.value.line == (int(named_line[1]) if named_line else 1)
 
 
-def test_a_few_zero_bytes_are_not_taken_for_utf_16():
+def test_a_few_zero_bytes_are_not_mistaken_for_utf_16():
     lines = [(1, "a\0long line"), (2, "\0\0\0\0")]
     assert list(decode_lines(io.BytesIO(b"a\0long line\n\0\0\0\0\n"), "x")) == lines
 

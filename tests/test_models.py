@@ -168,7 +168,7 @@ def test_dropout_acts_in_training_only(settings):
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_an_untrained_model_guesses_uniformly(cell):
-    """The loss before training is that of a uniform guess, log V."""
+    """The loss before training is the loss of a uniform guess, log V."""
     model = plain_model(cell=cell)
     probabilities = tf.nn.softmax(model(inputs_of(model)))
     np.testing.assert_allclose(-np.log(probabilities).mean(), np.log(SIZE), atol=0.1)
@@ -176,10 +176,10 @@ def test_an_untrained_model_guesses_uniformly(cell):
 
 @ALL_KINDS
 def test_the_seed_determines_the_initial_weights(settings):
-    one, other = (plain_model(**settings) for _ in range(2))
-    assert [weight.path for weight in one.weights] == [weight.path for weight in other.weights]
-    for left, right in zip(one.get_weights(), other.get_weights()):
-        np.testing.assert_array_equal(left, right)
+    first, second = (plain_model(**settings) for _ in range(2))
+    assert [weight.path for weight in first.weights] == [weight.path for weight in second.weights]
+    for arrays in zip(first.get_weights(), second.get_weights()):
+        np.testing.assert_array_equal(*arrays)
 
 
 def test_coverage_loss_is_added_in_training_only():
@@ -210,7 +210,7 @@ def test_coverage_loss_is_part_of_the_training_loss():
     np.testing.assert_allclose(values[1] - values[0], 2.0 * expected, rtol=1e-4)
 
 
-def test_coverage_loss_is_as_computed_by_hand():
+def test_coverage_loss_agrees_with_a_computation_by_hand():
     """The second step attends to 0.25 where the first did; padding costs nothing."""
     layer = coverage_loss.CoverageLoss(2.0)
     attention = tf.constant([[[0.75, 0.25, 0.0], [0.0, 0.25, 0.75], [1.0, 0.0, 0.0]]])
@@ -248,7 +248,7 @@ kseq.models.factory.split_for_inference(model)
     )
 
 
-def test_another_model_cannot_be_split():
+def test_a_model_of_another_kind_cannot_be_split():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="encoder"):
         split_for_inference(model)
@@ -317,7 +317,7 @@ def test_a_layer_is_rebuilt_from_its_config(kind, settings):
     assert rebuilt.get_config() == config
 
 
-def test_every_layer_is_tested_for_its_config():
+def test_the_config_of_every_layer_is_tested():
     modules = [attention, cells, coverage_loss, decoders, encoders, factory, recurrent]
     modules += [recurrent_layers, teacher, transformer]
     defined = {

@@ -61,7 +61,7 @@ def test_requirements_agree_with_the_metadata():
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: "/".join(path.parts[-2:]))
 def test_modules_import_only_modules_above_them(path):
-    """In the order of the table in docs/architecture.md; imports inside functions are free."""
+    """In the order of the table in docs/architecture.md; imports inside functions are exempt."""
     if path.stem == "__init__":
         return
     own_name = ".".join(path.relative_to(ROOT / "kseq").with_suffix("").parts)

@@ -79,17 +79,17 @@ def test_every_pair_occurs_once_per_epoch(many_pairs):
 
 
 def test_a_seed_repeats_batches_and_every_epoch_has_its_own_order(many_pairs):
-    _, _, one = batches(many_pairs, TrainingConfig(batch_size=32, seed=7), epochs=2)
-    _, _, same = batches(many_pairs, TrainingConfig(batch_size=32, seed=7), epochs=2)
-    _, _, other = batches(many_pairs, TrainingConfig(batch_size=32, seed=8), epochs=1)
-    assert [order(epoch) for epoch in one] == [order(epoch) for epoch in same]
-    assert order(one[0]) != order(one[1])
-    assert order(one[0]) != order(other[0])
+    _, _, first = batches(many_pairs, TrainingConfig(batch_size=32, seed=7), epochs=2)
+    _, _, repeated = batches(many_pairs, TrainingConfig(batch_size=32, seed=7), epochs=2)
+    _, _, reseeded = batches(many_pairs, TrainingConfig(batch_size=32, seed=8), epochs=1)
+    assert [order(epoch) for epoch in first] == [order(epoch) for epoch in repeated]
+    assert order(first[0]) != order(first[1])
+    assert order(first[0]) != order(reseeded[0])
 
 
 def test_without_shuffling_every_epoch_is_the_same(many_pairs):
-    _, _, (one, two) = batches(many_pairs, TrainingConfig(), shuffled=False, epochs=2)
-    assert order(one) == order(two)
+    _, _, (first, second) = batches(many_pairs, TrainingConfig(), shuffled=False, epochs=2)
+    assert order(first) == order(second)
 
 
 def test_buckets_hold_little_padding(small_corpus):
@@ -109,8 +109,8 @@ def test_a_batch_across_two_lengths_does_not_mix_the_longest_with_the_shortest(
     kind, sorted_lengths
 ):
     """One side has three lengths, ten pairs of each; the other has 1 to 10 steps."""
-    sorted_by, other = zip(*itertools.product(sorted_lengths, range(1, 11)))
-    sides = (sorted_by, other) if kind == "values" else (other, sorted_by)
+    sorted_side, other_side = zip(*itertools.product(sorted_lengths, range(1, 11)))
+    sides = (sorted_side, other_side) if kind == "values" else (other_side, sorted_side)
     dataset = tf.data.Dataset.from_tensors(
         tuple(tf.ragged.constant([[1] * length for length in side], tf.int32) for side in sides)
     )
@@ -160,14 +160,14 @@ def test_pairs_of_the_same_length_are_combined_differently_in_every_epoch(shuffl
             for _ in range(2)
         ]
 
-    one, other = epochs()
-    assert frozenset().union(*one) == frozenset().union(*other) == frozenset(range(100))
-    assert (one == other) == (not shuffled) and epochs() == [one, other]
+    first, second = epochs()
+    assert frozenset().union(*first) == frozenset().union(*second) == frozenset(range(100))
+    assert (first == second) == (not shuffled) and epochs() == [first, second]
     if not shuffled:
-        assert one == {frozenset(range(start, start + 10)) for start in range(0, 100, 10)}
+        assert first == {frozenset(range(start, start + 10)) for start in range(0, 100, 10)}
 
 
-def test_only_the_last_batch_is_smaller_whatever_the_chunks():
+def test_only_the_last_batch_is_smaller_however_pairs_are_chunked():
     dataset = numbered_pairs(107).apply(bucket_by_length(TrainingConfig(batch_size=10), 25))
     sizes = [int(source.nrows()) for source, _ in dataset]
     assert sorted(sizes) == [7] + [10] * 10 and 7 in sizes[-2:]
@@ -233,10 +233,10 @@ def test_saved_codecs_encode_the_same(make_pairs, tmp_path):
     text, _ = build(make_pairs([("L'Été", "À b"), ("c", "d")]), text=config)
     text.save(tmp_path)
     loaded = CodecPair.load(tmp_path, Config(text=config))
-    for one, two in ((text.source, loaded.source), (text.target, loaded.target)):
-        assert one.vocabulary == two.vocabulary
+    for codec, loaded_codec in ((text.source, loaded.source), (text.target, loaded.target)):
+        assert codec.vocabulary == loaded_codec.vocabulary
         strings = tf.constant(["l'été à b", "?"])
-        assert one.encode(strings).to_list() == two.encode(strings).to_list()
+        assert codec.encode(strings).to_list() == loaded_codec.encode(strings).to_list()
 
 
 def test_thousands_of_pairs_keep_their_order(make_pairs):
@@ -330,12 +330,12 @@ def test_a_pair_longer_than_the_batch_is_a_batch_of_its_own(many_pairs):
 
 def test_batches_by_tokens_are_shuffled_like_others(many_pairs):
     training = TrainingConfig(batch_tokens=60, seed=7)
-    _, _, one = batches(many_pairs, training, epochs=2)
-    _, _, same = batches(many_pairs, training, epochs=2)
-    assert [order(epoch) for epoch in one] == [order(epoch) for epoch in same]
-    assert order(one[0]) != order(one[1])
-    assert {token for batch in order(one[0]) for token in batch} == {
-        token for batch in order(one[1]) for token in batch
+    _, _, first = batches(many_pairs, training, epochs=2)
+    _, _, repeated = batches(many_pairs, training, epochs=2)
+    assert [order(epoch) for epoch in first] == [order(epoch) for epoch in repeated]
+    assert order(first[0]) != order(first[1])
+    assert {token for batch in order(first[0]) for token in batch} == {
+        token for batch in order(first[1]) for token in batch
     }
 
 

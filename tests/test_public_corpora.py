@@ -50,7 +50,7 @@ def server():
         yield server
 
 
-def test_a_language_pair_is_fetched_as_it_is(server, tmp_path):
+def test_a_language_pair_is_fetched_unchanged(server, tmp_path):
     (path,) = fetch("spa-eng", tmp_path / "new" / "data", base=server.address)
     assert path == tmp_path / "new" / "data" / "spa-eng.zip"
     assert path.read_bytes() == archive()

@@ -26,7 +26,7 @@ def write(path, values):
 
 
 @pytest.mark.parametrize("last", ["parameters", "checksums", "averaged"])
-def test_a_record_is_written_as_it_was_read(tmp_path, last):
+def test_a_record_is_written_unchanged(tmp_path, last):
     """Byte for byte: the fields come in the same order, and optional ones may be missing."""
     names = list(VALUES)[: list(VALUES).index(last) + 1]
     path = write(tmp_path / "run.json", {name: VALUES[name] for name in names})

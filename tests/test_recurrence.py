@@ -55,7 +55,7 @@ def gradients_of(function, sources, compiled=False):
     return run(True), run(False)
 
 
-def assert_gradients_equal_autodiff(function, sources, compiled=False, **tolerance):
+def require_gradients_of_autodiff(function, sources, compiled=False, **tolerance):
     (loss, own), (same_loss, autodiff) = gradients_of(function, sources, compiled)
     np.testing.assert_allclose(loss, same_loss, rtol=1e-12)
     for gradient, expected in zip(own, autodiff, strict=True):
@@ -95,20 +95,20 @@ def tensors(cell, attention, layers, width):
 @pytest.mark.parametrize(
     "cell, attention, layers, compiled",
     [
-        # Every kind is run in one way by `make test`, eagerly or as a graph.
+        # `make test` runs every kind in one way: eagerly or as a graph.
         pytest.param(*kind, compiled, marks=[pytest.mark.slow] * ((number + compiled) % 2))
         for number, kind in enumerate(KINDS)
         for compiled in (False, True)
     ],
 )
-def test_gradients_of_a_decoder_equal_those_of_autodiff(cell, attention, layers, compiled):
+def test_gradients_of_a_decoder_agree_with_autodiff(cell, attention, layers, compiled):
     layer, width = decoder(cell, attention, layers)
     arguments = tensors(cell, attention, layers, width)
     mask = tf.constant([[True] * 5, [True] * 3 + [False] * 2])
     sources = [tensor for tensor in keras.tree.flatten(arguments) if tensor.dtype == tf.float64]
     sources += [weight.value for weight in layer.weights]
     # Attention weights are float32, whatever type the layers compute in.
-    assert_gradients_equal_autodiff(
+    require_gradients_of_autodiff(
         lambda training: layer(*arguments, mask, training=training),
         sources,
         compiled,
@@ -140,7 +140,7 @@ def test_in_mixed_precision_the_backward_pass_reads_the_variables_of_the_forward
     def run(training):
         return model(arguments, training=training)
 
-    assert_gradients_equal_autodiff(run, vectors, rtol=1e-5, atol=1e-6)
+    require_gradients_of_autodiff(run, vectors, rtol=1e-5, atol=1e-6)
 
 
 def run_toy(step, sources, training, constants=()):
@@ -157,7 +157,7 @@ def test_a_kernel_used_twice_in_a_step_gets_the_sum_of_both_gradients(compiled):
         hidden = tf.tanh(inputs[0] + parameters.multiply(state[0], kernel))
         return (parameters.multiply(hidden, kernel),), [hidden]
 
-    assert_gradients_equal_autodiff(
+    require_gradients_of_autodiff(
         lambda training: run_toy(step, sources, training),
         [*sources, kernel.value],
         compiled,
@@ -178,7 +178,7 @@ def test_a_constant_used_in_products_and_elsewhere_gets_the_sum_of_all_gradients
         hidden = tf.tanh(inputs[0] + rows[:, 0]) * tf.reduce_sum(matrices, axis=1)
         return (hidden,), [hidden]
 
-    assert_gradients_equal_autodiff(
+    require_gradients_of_autodiff(
         lambda training: run_toy(step, sources, training, [matrices]),
         [*sources, matrices, vector.value],
         compiled,
@@ -196,7 +196,7 @@ def test_a_tensor_given_as_two_constants_gets_the_sum_of_both_gradients(compiled
         hidden = tf.tanh(inputs[0] + parameters.multiply_rows(rows, memory)[:, 0])
         return (hidden,), [hidden]
 
-    assert_gradients_equal_autodiff(
+    require_gradients_of_autodiff(
         lambda training: run_toy(step, sources, training, [matrices, matrices]),
         [*sources, matrices],
         compiled,
@@ -211,7 +211,7 @@ def test_a_kernel_that_is_also_read_as_a_vector_gets_the_sum_of_both_gradients()
         hidden = tf.tanh(inputs[0] + parameters.multiply(state[0], kernel))
         return (hidden * tf.reduce_sum(parameters.value(kernel), axis=0),), [hidden]
 
-    assert_gradients_equal_autodiff(
+    require_gradients_of_autodiff(
         lambda training: run_toy(step, sources, training), [*sources, kernel.value], rtol=1e-12
     )
 

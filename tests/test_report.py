@@ -94,7 +94,9 @@ def test_the_page_holds_the_first_and_the_most_suspicious_sentences(
         assert {tuple(link) for link in sentence["g"]} == gold[sentence["n"] - 1]
 
 
-def test_a_corpus_is_measured_on_its_test_split_with_its_gold(translator, small_corpus, tmp_path):
+def test_a_corpus_is_measured_on_its_test_split_with_its_gold_alignments(
+    translator, small_corpus, tmp_path
+):
     figures = attention_report(translator, small_corpus, tmp_path / "small.html", sentences=0)
     assert figures["sentences"] == 200 and "alignment_error_rate" not in figures
     assert len(data_of(tmp_path / "small.html")["sentences"]) == 10
@@ -246,7 +248,7 @@ def driver(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page_path(translator, gold_pairs, tmp_path_factory):
-    """Four sentences of different kinds, then those of the corpus."""
+    """A page of four sentences of different kinds, followed by sentences of the corpus."""
     path = tmp_path_factory.mktemp("page") / "page.html"
     pairs, gold = zip(*gold_pairs)
     attention_report(translator, [*MANY, *pairs], path, [*[{(0, 0)}] * 4, *gold], sentences=4)
@@ -493,7 +495,7 @@ def test_a_head_can_be_selected(driver, transformer, tmp_path):
     "letter_case, has_gold", [("keep", True), ("lower", True), ("mark", False)]
 )
 def test_gold_alignments_of_words_are_not_compared_with_marks_of_capitals(letter_case, has_gold):
-    """Such marks are tokens, so the positions of words are others."""
+    """Such marks are tokens, so they shift the positions of words."""
     config = Config().with_settings([f"case={letter_case}"])
     words = [*SPECIAL_TOKENS, "a"]
     codecs = CodecPair.of(words, words, config.text)

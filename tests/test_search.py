@@ -336,7 +336,7 @@ def require_sums(model, result, outputs):
 
 
 @pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
-def test_scores_are_those_of_the_ids(beam_size):
+def test_scores_agree_with_the_ids(beam_size):
     model = RandomModel(11)
     result = model.search(beam(beam_size, repetition_penalty=1.5))
     require_sums(model, result, beam_size)
@@ -380,7 +380,7 @@ def test_a_compiled_search_gives_the_same_result(strategy):
 
 
 def test_half_precision_logits_are_summed_in_single_precision():
-    """The result is that of the same rounded logits in single precision."""
+    """The result is the same as for the rounded logits in single precision."""
     model = RandomModel(6)
     model.table = model.table.astype("float16")
     half = model.search(beam(3))
@@ -545,20 +545,20 @@ def test_a_beam_may_be_wider_than_the_vocabulary():
 
 
 def test_the_state_may_grow_and_the_attention_may_be_nested():
-    """A model whose state holds all ids it has read, and whose attention has two tensors."""
+    """A model whose state holds all ids that it has read, and whose attention has two tensors."""
     model = RandomModel(seed=5)
 
     def step(ids, state, _):
-        read = tf.concat([state["read"], ids[:, None]], axis=1)
+        ids_read = tf.concat([state["read"], ids[:, None]], axis=1)
         logits, inner, attention = model.step(ids, state["inner"], ())
-        padded = tf.pad(read, [[0, 0], [0, model.steps - tf.shape(read)[1]]])
+        padded = tf.pad(ids_read, [[0, 0], [0, model.steps - tf.shape(ids_read)[1]]])
         attention = {"one": attention["prefix"], "two": tf.cast(padded, tf.float32)[:, None]}
-        return logits, {"read": read, "inner": inner}, attention
+        return logits, {"read": ids_read, "inner": inner}, attention
 
     @tf.function(autograph=False)
     def search_in_graph():
-        read = tf.zeros([model.sources, 0], tf.int32)
-        state = {"read": read, "inner": model.state()}
+        ids_read = tf.zeros([model.sources, 0], tf.int32)
+        state = {"read": ids_read, "inner": model.state()}
         spec = {"one": tf.TensorSpec([None]), "two": tf.TensorSpec([1, None])}
         return search(
             step, state, (), spec, beam(3), make_requirements([model.steps] * model.sources)
@@ -570,10 +570,10 @@ def test_the_state_may_grow_and_the_attention_may_be_nested():
     ids = result.ids.numpy()
     for source in range(model.sources):
         for rank in range(3):
-            ids_read = [START, *ids[source, rank]]
+            expected = [START, *ids[source, rank]]
             for time in range(result.lengths[source, rank]):
                 attention = result.attention["two"][source, rank, time, 0].numpy()
-                assert attention[: time + 1].tolist() == ids_read[: time + 1]
+                assert attention[: time + 1].tolist() == expected[: time + 1]
 
 
 # === Sampling ===

@@ -38,7 +38,7 @@ def test_inputs_match_their_specifications(side):
 
 
 @BOTH
-def test_the_mask_and_the_lengths_are_those_of_the_sequences(side):
+def test_the_mask_and_the_lengths_match_the_sequences(side):
     numbers = NUMBERS[side]
     inputs = side.source_inputs(numbers)
     lengths = numbers.row_lengths()
@@ -50,12 +50,12 @@ def test_the_mask_and_the_lengths_are_those_of_the_sequences(side):
 @BOTH
 def test_the_decoder_reads_the_first_step_and_then_the_labels(side):
     targets = NUMBERS[side]
-    inputs, labels = side.shift(side.pad_targets(side.with_first_step(targets)))
-    read = inputs[side.target_name]
+    target, labels = side.shift(side.pad_targets(side.with_first_step(targets)))
+    inputs = target[side.target_name]
     np.testing.assert_array_equal(labels, targets.to_tensor(0))
-    np.testing.assert_array_equal(read[:, 1:], labels[:, :-1])
-    np.testing.assert_array_equal(read[:, 0], side.first_step(2))
-    assert np.all(read[:, 0] == (START if side.is_text else 0.0))
+    np.testing.assert_array_equal(inputs[:, 1:], labels[:, :-1])
+    np.testing.assert_array_equal(inputs[:, 0], side.first_step(2))
+    assert np.all(inputs[:, 0] == (START if side.is_text else 0.0))
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def tone(frequency):
 @pytest.mark.parametrize(
     "length, frames", [(WINDOW, 1), (WINDOW + HOP - 1, 1), (WINDOW + HOP, 2), (RATE, 98)]
 )
-def test_frames_are_the_whole_windows(example, length, frames):
+def test_frames_are_complete_windows(example, length, frames):
     values = example.log_mel(np.zeros(length, np.float32), RATE)
     assert values.shape == (frames, 40)
     assert values.dtype == np.float32
@@ -104,7 +104,7 @@ def test_no_number_is_spoken_twice(folder):
 
 
 @needs_espeak
-def test_every_line_has_features_of_its_own(folder):
+def test_every_line_has_its_own_features(folder):
     names = []
     for split, size in SIZES.items():
         pairs = read_split(folder, split)

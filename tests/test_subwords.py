@@ -154,7 +154,7 @@ def test_one_side_may_have_words_and_the_other_subwords(pairs):
     assert not any(token != token.lower() for token in codecs.source.vocabulary)
 
 
-def test_codecs_are_loaded_as_they_were_saved(pairs, tmp_path):
+def test_saved_codecs_are_loaded_unchanged(pairs, tmp_path):
     settings = config("source_tokenizer=word", "case=mark")
     codecs, _ = build_codecs(pairs, settings)
     codecs.save(tmp_path)
@@ -183,17 +183,17 @@ def test_every_epoch_samples_again_and_leaves_out_the_same_pairs(pairs):
             codecs.target.decode(tf.constant([row])).numpy()[0] for row in ids
         )
 
-    one, two, best = map(sentences_of, (dataset, dataset, plain))
-    assert len(one[0]) == len(best[0]) == survey.kept
-    assert one[1] == two[1] == best[1]
-    assert sorted(one[0]) != sorted(two[0])
-    assert max(map(len, one[0])) > max(map(len, best[0]))
+    first, second, unsampled = map(sentences_of, (dataset, dataset, plain))
+    assert len(first[0]) == len(unsampled[0]) == survey.kept
+    assert first[1] == second[1] == unsampled[1]
+    assert sorted(first[0]) != sorted(second[0])
+    assert max(map(len, first[0])) > max(map(len, unsampled[0]))
 
 
 @pytest.mark.parametrize(
     "error", [ValueError("pairs.tsv, line 3"), KeyboardInterrupt(), OSError(5)]
 )
-def test_an_error_of_the_sentences_is_raised_unchanged(error):
+def test_an_error_while_reading_the_sentences_is_raised_unchanged(error):
     def sentences():
         yield from [b"a b c", b"d e f"] * 100
         raise error

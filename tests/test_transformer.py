@@ -1,4 +1,4 @@
-"""The layers of the Transformer compared with the equations, and with those of Keras."""
+"""The layers of the Transformer compared with the equations, and with the layers of Keras."""
 
 import keras
 import numpy as np

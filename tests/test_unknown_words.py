@@ -49,7 +49,7 @@ def test_each_hypothesis_of_a_source_has_its_own_attention():
     assert result.numpy().tolist() == [[[b"a"], [b"b"]]]
 
 
-def test_sources_without_words_are_no_error():
+def test_sources_without_words_are_not_an_error():
     """A batch of empty sentences has no columns of tokens."""
     ids = tf.zeros([2, 1, 1], tf.int32)
     tokens = tf.fill([2, 1, 1], "<pad>")

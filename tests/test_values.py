@@ -182,7 +182,7 @@ def test_an_index_is_read_without_tensorflow(index):
 # === Statistics and codec ===
 
 
-def test_statistics_are_those_of_all_steps_together():
+def test_statistics_cover_all_steps_together():
     random = np.random.default_rng(1)
     arrays = [random.normal(size=(n, 4)) * [1, 1e-6, 1e6, 3] + [0, 5, -1, 2] for n in (1, 700, 3)]
     statistics = Statistics()
@@ -216,7 +216,7 @@ def test_a_constant_feature_is_not_amplified():
     np.testing.assert_allclose(statistics.scale, [1e-10, 0.0005], rtol=1e-3)
 
 
-def test_statistics_refuse_another_number_of_features():
+def test_statistics_refuse_a_different_number_of_features():
     statistics = Statistics()
     statistics.add(np.ones((2, 3)))
     with pytest.raises(ValueError, match="expected 3 features; received 1"):

@@ -57,7 +57,7 @@ def test_a_number_as_the_first_word_is_not_a_header(load):
 
 
 def test_words_can_contain_spaces(load):
-    """`. . .` is in GloVe 840B; its vector is not that of the full stop."""
+    """`. . .` is in GloVe 840B; its vector is not the vector of the full stop."""
     content = ". . . 1 2 3\nat 4@x.org 4 5 6\n. 7 8 9\n  3 3 3\n\u00a0 6 6 6\n"
     vectors = load(content, ".", ". . .", "at", "at 4@x.org", " ", "\u00a0")
     rows = [[7, 8, 9], [1, 2, 3], [0, 0, 0], [4, 5, 6], [3, 3, 3], [6, 6, 6]]
@@ -98,7 +98,7 @@ def test_words_of_the_file_keep_their_case_and_a_lone_joiner_is_not_an_empty_wor
     assert vectors.missing == ["the", "￭"]
 
 
-def test_the_joiner_is_that_of_the_tokenizer():
+def test_the_joiner_is_the_same_as_in_the_tokenizer():
     assert _JOINER == tokenizers.JOINER
 
 

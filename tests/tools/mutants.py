@@ -129,7 +129,7 @@ MUTANTS = [
         "downloads",
     ),
     Mutant(
-        "target-taken-for-source",
+        "target-mistaken-for-source",
         '_fingerprint(f"\\t{target}")',
         '_fingerprint(f"{target}\\t")',
         "a target is the same as a source of the same letters",
@@ -364,7 +364,7 @@ MUTANTS = [
         "patience-ignored",
         "writer.monitor, patience=training.patience, mode=",
         "writer.monitor, mode=",
-        "training stops after the first epoch that is no better",
+        "training stops after the first epoch without an improvement",
         "training",
     ),
     # translation
@@ -393,7 +393,7 @@ MUTANTS = [
         "exported-padding-read",
         '"source": tf.where(mask[:, :, None], codec.standardize(source), 0.0),',
         '"source": codec.standardize(source),',
-        "an exported model reads what is in the padding of a real-valued source",
+        "an exported model reads the padding of a real-valued source",
         "export export_combinations value_models",
     ),
 ]
