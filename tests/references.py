@@ -575,8 +575,10 @@ class SearchProblem:
     def score(self, ids):
         """Score, log-probability and ids of a sequence that has ended."""
         total = sum(self.gain(ids[:place], token) for place, token in enumerate(ids))
-        plain = sum(self.log_probabilities(ids[:place])[token] for place, token in enumerate(ids))
-        return total / self.penalty(len(ids)) + self.coverage(ids), plain, ids
+        log_probability = sum(
+            self.log_probabilities(ids[:place])[token] for place, token in enumerate(ids)
+        )
+        return total / self.penalty(len(ids)) + self.coverage(ids), log_probability, ids
 
     def exhaustive(self):
         """All possible sequences, best first, as `score` returns them."""

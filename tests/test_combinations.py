@@ -283,15 +283,15 @@ def test_low_precision_keeps_softmax_and_outputs_in_float32(case, policy, weight
     encoded, decoded = run(model, case.inputs, wrapper=tf.function)
     outputs = outputs_of(decoded)
     assert outputs.dtype == np.float32
-    same = np.ones(outputs.shape[:2], bool)
+    is_comparable = np.ones(outputs.shape[:2], bool)
     if case.config.attention == "local_p":
         # Rounding decides whether a position at the edge of a window is inside it.
         differs = (decoded["attention"] > 0) != (case.decoded["attention"] > 0)
-        same = ~np.logical_or.accumulate(differs.any(axis=-1), axis=1)
-        assert same.mean() > 0.5
+        is_comparable = ~np.logical_or.accumulate(differs.any(axis=-1), axis=1)
+        assert is_comparable.mean() > 0.5
     # Processors round differently, so the tolerance is a twentieth of the largest output.
     tolerance = 0.05 * max(np.abs(case.outputs).max(), 2.0)
-    assert 0.0 < np.abs(outputs - case.outputs)[same].max() < tolerance
+    assert 0.0 < np.abs(outputs - case.outputs)[is_comparable].max() < tolerance
     if "attention" in decoded:
         check_attention(case.config, encoded, decoded)
     encoder, step = split_for_inference(model)

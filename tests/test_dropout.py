@@ -21,8 +21,8 @@ def test_a_share_is_dropped_and_the_rest_scaled(rate):
     np.testing.assert_allclose(scale, 1 / (1 - rate), rtol=1e-3)
     # Two values share a random number, but must be dropped independently.
     pairs = is_kept.reshape(-1, 2)
-    both, expected = pairs.all(axis=1).mean(), (1 - rate) ** 2
-    assert abs(both - expected) < 5 * np.sqrt(expected * (1 - expected) / len(pairs))
+    share, expected = pairs.all(axis=1).mean(), (1 - rate) ** 2
+    assert abs(share - expected) < 5 * np.sqrt(expected * (1 - expected) / len(pairs))
 
 
 def test_each_step_drops_different_values_and_the_seed_repeats_them():

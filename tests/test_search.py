@@ -644,9 +644,9 @@ def test_samples_depend_on_the_seeds_and_not_on_the_batch():
     longer = model.search(Sampling(samples=5, seed=1), lengths=[4, 9], **seeds)
     for rank in range(5):
         assert hypothesis_ids(first, 0, rank) == hypothesis_ids(longer, 0, rank)
-    swapped = model.search(Sampling(samples=5, seed=1), seeds=tf.constant([4, 4]))
+    other_seed = model.search(Sampling(samples=5, seed=1), seeds=tf.constant([4, 4]))
     assert any(
-        hypothesis_ids(first, 0, rank) != hypothesis_ids(swapped, 0, rank) for rank in range(5)
+        hypothesis_ids(first, 0, rank) != hypothesis_ids(other_seed, 0, rank) for rank in range(5)
     )
 
 
