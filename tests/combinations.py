@@ -1,6 +1,6 @@
-"""The architectures that every claim about the models is checked on, and small inputs for them.
+"""The architectures that the models are tested with, and small inputs for them.
 
-A new one is checked by being listed here.
+To test a new architecture, list it here.
 """
 
 import dataclasses
@@ -31,8 +31,8 @@ def _transformer(**settings):
     return ModelConfig(**{"architecture": "transformer", "heads": 2, **_SMALL, **settings})
 
 
-# Stacks that attention is put on, and what else differs from one combination to the next: the
-# cycles have no common divisor, so that every kind of attention meets several of each.
+# Decoder stacks for every kind of attention. Cells and encoders are taken in turn; as these lists
+# have lengths without a common divisor, every kind of attention meets several of each.
 _STACKS = (
     {},
     {"decoder_layers": 2},
@@ -129,10 +129,10 @@ COMBINATIONS = [
 
 
 def traits_of(config):
-    """The properties of a combination that a costly test must meet at least once.
+    """The traits of a combination, each of which an expensive test covers at least once.
 
-    Every setting with its value, and the architecture with which sides are real-valued; other
-    settings do not depend on each other there.
+    A trait is a setting with its value, or the architecture with the kinds of both sides. Apart
+    from these, settings do not depend on each other.
     """
     settings = dataclasses.asdict(config)
     for name in ("heads", "window", "dropout"):
@@ -145,7 +145,7 @@ def traits_of(config):
 
 
 def graph_traits_of(config):
-    """The properties that decide what a search, or a SavedModel, does with a model."""
+    """The traits of a combination that matter to a search and to a SavedModel."""
     return {
         ("kind of attention", config.attention.partition("_")[0]),
         ("input feeding", config.input_feeding),
@@ -157,7 +157,7 @@ def graph_traits_of(config):
 
 
 def representatives(configs, traits_of=traits_of):
-    """The combinations, few and in order, that have all traits of `configs` together."""
+    """A few of `configs`, in their order, which together have all traits of `configs`."""
     missing = set().union(*map(traits_of, configs))
     chosen = []
     while missing:
@@ -177,7 +177,7 @@ def with_slow_ones(configs, traits_of=traits_of):
 
 
 def name_of(config):
-    """What differs from the plainest model, such as `lstm-coverage-decoder_layers=2`."""
+    """The settings that differ from the defaults, such as `lstm-coverage-decoder_layers=2`."""
     plain = {field.name: field.default for field in dataclasses.fields(config)}
     plain.update(_SMALL)
     values = dataclasses.asdict(config)
@@ -186,13 +186,13 @@ def name_of(config):
         parts = [f"transformer-{values.pop('heads')}heads"]
     for name, value in values.items():
         if value != plain[name]:
-            said = {"True": name, "False": f"no_{name}"}
-            parts.append(said.get(str(value), f"{name}={value}"))
+            switches = {"True": name, "False": f"no_{name}"}
+            parts.append(switches.get(str(value), f"{name}={value}"))
     return "-".join(parts)
 
 
 def build(config):
-    """A model of which no weight is where it began, so that none can be missing."""
+    """A model whose weights all differ from their initial values, so that each one matters."""
     keras.utils.set_random_seed(1)
     sizes = (
         None if features else SIZE for features in (config.source_features, config.target_features)
@@ -212,7 +212,7 @@ def plain_name(path):
 
 
 def weights_of(model):
-    """The weights of encoder and decoder by plain name, as the references take them."""
+    """The weights of encoder and decoder by plain name, as `references` takes them."""
     return {
         part: {plain_name(weight.path): weight.numpy() for weight in model.get_layer(part).weights}
         for part in ("encoder", "decoder")
@@ -220,7 +220,7 @@ def weights_of(model):
 
 
 def batch(config, seed=0):
-    """Three sources of other lengths, one of them a single token, and targets with padding."""
+    """Three sources of different lengths, one of them a single token, and targets with padding."""
     generator = np.random.default_rng(seed)
     mask = np.arange(max(SOURCE_LENGTHS)) < np.array(SOURCE_LENGTHS)[:, None]
     if config.source_features:
@@ -251,13 +251,13 @@ def as_tensors(arrays):
 
 
 def run(model, inputs, wrapper=lambda function: function):
-    """All that the encoder, and all that the decoder returns, as arrays."""
+    """The outputs of the encoder and of the decoder, as arrays."""
 
-    def both(inputs):
+    def encode_and_decode(inputs):
         encoded = model.get_layer("encoder")(source_of(inputs))
         return encoded, model.get_layer("decoder")({**target_of(inputs), **encoded})
 
-    return keras.tree.map_structure(np.asarray, wrapper(both)(as_tensors(inputs)))
+    return keras.tree.map_structure(np.asarray, wrapper(encode_and_decode)(as_tensors(inputs)))
 
 
 def outputs_of(decoded):

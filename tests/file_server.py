@@ -1,4 +1,4 @@
-"""A file server for tests of downloads that can misbehave on purpose."""
+"""A file server that can misbehave on purpose, for tests of downloads."""
 
 import contextlib
 import hashlib
@@ -9,8 +9,8 @@ import threading
 class FileServer(http.server.ThreadingHTTPServer):
     """Serves `files`, bytes by path, with ranges and tags.
 
-    Each of the `faults` is for one request, in turn: the name of a method of `_Handler` and its
-    arguments. Requests without a fault are answered properly.
+    Each of the `faults` applies to one request, in order: the name of a method of `_Handler` and
+    its arguments. Requests without a fault are answered properly.
     """
 
     daemon_threads = True
@@ -70,7 +70,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def send_file(self, tag=None, until=None, stalls=False):
-        """Sends the file or the requested range; only `until` some byte, then maybe nothing."""
+        """Sends the file or the requested range, up to byte `until`, and may stall after it."""
         tag = tag or tag_of(self.data)
         start = 0
         if "Range" in self.headers and self.headers["If-Range"] == tag:
@@ -89,7 +89,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_body(self.data[start:], until, stalls)
 
     def without_ranges(self, until=None, headers=()):
-        """Sends the whole file, whatever was requested; maybe only `until` some byte."""
+        """Sends the whole file, whatever was requested, up to byte `until`."""
         self.send_response(200)
         for name, value in dict(headers).items():
             self.send_header(name, value)
@@ -105,7 +105,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server.is_over.wait(0.1)
 
     def send_body(self, data, until=None, stalls=False):
-        """Sends data with their length; only `until` some byte, then maybe nothing."""
+        """Sends data with their length, up to byte `until`, and may stall after it."""
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         with contextlib.suppress(OSError):  # The client may have been killed.

@@ -1,4 +1,4 @@
-"""Plain NumPy versions, written from the papers' equations, that the tests compare against."""
+"""Plain NumPy implementations of the papers' equations, which the tests compare with."""
 
 import itertools
 
@@ -20,9 +20,9 @@ def rnn_step(inputs, hidden, recurrent_kernel):
 
 
 def gru_step(inputs, hidden, recurrent_kernel, recurrent_bias):
-    """Cho et al. 2014, equations 5 to 8, the reset gate after the recurrent product.
+    """Cho et al. 2014, equations 5 to 8, with the reset gate after the recurrent product.
 
-    `inputs` are already projected; gates stand in the order update, reset, candidate.
+    `inputs` are already projected; the gates come in the order update, reset, candidate.
     """
     z_in, r_in, h_in = np.split(inputs, 3, axis=-1)
     z_kernel, r_kernel, h_kernel = np.split(recurrent_kernel, 3, axis=-1)
@@ -32,22 +32,23 @@ def gru_step(inputs, hidden, recurrent_kernel, recurrent_bias):
     return z * hidden + (1.0 - z) * candidate
 
 
-def lstm_step(inputs, hidden, memory, recurrent_kernel, forget_bias):
-    """Hochreiter and Schmidhuber 1997 with forget gate; order input, forget, candidate, output."""
+def lstm_step(inputs, hidden, cell_state, recurrent_kernel, forget_bias):
+    """Hochreiter and Schmidhuber 1997; the gates are input, forget, candidate and output."""
     i, f, g, o = np.split(inputs + hidden @ recurrent_kernel, 4, axis=-1)
-    memory = sigmoid(f + forget_bias) * memory + sigmoid(i) * np.tanh(g)
-    return sigmoid(o) * np.tanh(memory), memory
+    cell_state = sigmoid(f + forget_bias) * cell_state + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(cell_state), cell_state
 
 
 class Cell:
-    """A recurrent cell with its weights: the new state of an input and a state.
+    """A recurrent cell with its weights.
 
     Args:
         kind: `"rnn"`, `"gru"` or `"lstm"`.
-        kernel: Of the inputs; rows in the order of what the cell reads side by side.
-        recurrent_kernel: Of the hidden state.
-        bias: Of the inputs; for Keras' GRU two rows, of the inputs and of the hidden state.
-        extra_bias: Of the GRU's candidate, inside the reset gate; of the LSTM's forget gate.
+        kernel: Kernel of the concatenated inputs.
+        recurrent_kernel: Kernel of the hidden state.
+        bias: Bias of the inputs; for Keras' GRU two rows, for the inputs and the hidden state.
+        extra_bias: Bias of the GRU's candidate, inside the reset gate, or of the LSTM's forget
+            gate.
     """
 
     def __init__(self, kind, kernel, recurrent_kernel, bias, extra_bias=0.0):
@@ -68,7 +69,7 @@ class Cell:
         return list(lstm_step(inputs, *state, self.recurrent_kernel, self.extra_bias))
 
     def run(self, sequence):
-        """All hidden states from a state of zeros `[S, H]`, and the last state."""
+        """All hidden states `[S, H]`, starting from a state of zeros, and the last state."""
         state = [np.zeros(len(self.recurrent_kernel))] * (2 if self.kind == "lstm" else 1)
         outputs = []
         for inputs in sequence:
@@ -78,7 +79,7 @@ class Cell:
 
 
 def keras_cell(kind, weights, name):
-    """The cell of a layer of Keras."""
+    """The cell of a Keras layer."""
     parts = (weights[f"{name}/{part}"] for part in ("kernel", "recurrent_kernel", "bias"))
     return Cell(kind, *parts)
 
@@ -88,7 +89,7 @@ def dense(weights, name, inputs):
 
 
 def part_of(weights, name):
-    """The weights whose path begins with a name, without it."""
+    """The weights below a name, by the rest of their paths."""
     return {
         path.removeprefix(f"{name}/"): array
         for path, array in weights.items()
@@ -100,16 +101,16 @@ def part_of(weights, name):
 
 
 def attention_weights(kind, window, weights, query, keys, step=0, coverage=None):
-    """What one query attends to, one source position at a time.
+    """Attention weights of one query, computed one source position at a time.
 
     Args:
-        kind: One of the kinds of a recurrent model.
-        window: D of local attention.
+        kind: The attention of a recurrent model.
+        window: D of local attention, the half width of the window.
         weights: Weights of the mechanism by name.
         query: The decoder state `[H]`.
-        keys: `U h_j` of every source position, `h_j` itself for the dot products.
+        keys: `U h_j` for every source position, or `h_j` itself for the dot products.
         step: Number of the target position, from 0.
-        coverage: Sum of the weights of all steps before.
+        coverage: Sum of the weights of all earlier steps.
 
     Returns:
         Weights `[S]`.
@@ -137,17 +138,18 @@ def attention_weights(kind, window, weights, query, keys, step=0, coverage=None)
         # Luong et al. 2015, equation 9.
         hidden = np.tanh(query @ weights["position/kernel"])
         center = length * sigmoid(hidden @ weights["position_energy"][:, 0])
-    inside = [
+    in_window = [
         not kind.startswith("local") or center - window <= place <= center + window
         for place in range(length)
     ]
-    highest = max(energy for energy, real in zip(energies, inside) if real)
+    highest = max(energy for energy, is_inside in zip(energies, in_window) if is_inside)
     exponentials = [
-        np.exp(energy - highest) if real else 0.0 for energy, real in zip(energies, inside)
+        np.exp(energy - highest) if is_inside else 0.0
+        for energy, is_inside in zip(energies, in_window)
     ]
     result = np.array(exponentials) / sum(exponentials)
     if kind == "local_p":
-        # Equation 10; the deviation is half the half width.
+        # Equation 10; the standard deviation is D / 2.
         distances = np.arange(length) - center
         result = result * np.exp(-(distances**2) / (2 * (window / 2) ** 2))
     return result
@@ -157,44 +159,44 @@ def attention_weights(kind, window, weights, query, keys, step=0, coverage=None)
 
 
 def recurrent_encoder(config, weights, sequence):
-    """Memory `[S, D]` in the order of the source, and the summary, of embeddings `[S, E]`."""
+    """Memory `[S, D]`, in the order of the source, and summary of embeddings `[S, E]`."""
     if config.reverse_source:
         sequence = sequence[::-1]
     for number in range(1, config.encoder_layers + 1):
-        read = sequence
+        inputs = sequence
         if config.pyramid and number > 1:
-            read = pairs(sequence)
+            inputs = pairs(sequence)
         name = f"encoder_layer_{number}"
         if config.bidirectional:
-            forward, forward_last = keras_cell(config.cell, weights, f"{name}/forward").run(read)
+            forward, forward_last = keras_cell(config.cell, weights, f"{name}/forward").run(inputs)
             backward, backward_last = keras_cell(config.cell, weights, f"{name}/backward").run(
-                read[::-1]
+                inputs[::-1]
             )
-            merge = np.add if config.merge == "sum" else side_by_side
+            merge = np.add if config.merge == "sum" else concatenate
             sequence = merge(forward, backward[::-1])
             last = [merge(*sides) for sides in zip(forward_last, backward_last)]
         else:
-            sequence, last = keras_cell(config.cell, weights, name).run(read)
+            sequence, last = keras_cell(config.cell, weights, name).run(inputs)
         if config.residual and number > 1:
             # Wu et al. 2016, equation 6.
-            sequence = sequence + read
+            sequence = sequence + inputs
     if config.reverse_source:
         sequence = sequence[::-1]
     summary = {"last": last, "sum": [sequence.sum(axis=0)], "mean": [sequence.mean(axis=0)]}
     return sequence, summary[config.context]
 
 
-def side_by_side(*vectors):
+def concatenate(*vectors):
     return np.concatenate(vectors, axis=-1)
 
 
 def pairs(sequence):
-    """Chan et al. 2016, equation 5: `[h_2i; h_2i+1]`, an odd last one beside zeros."""
-    nothing = np.zeros_like(sequence[0])
+    """Chan et al. 2016, equation 5: `[h_2i; h_2i+1]`, with zeros after an odd last one."""
+    zeros = np.zeros_like(sequence[0])
     return np.array(
         [
             np.concatenate(
-                [sequence[first], sequence[first + 1] if first + 1 < len(sequence) else nothing]
+                [sequence[first], sequence[first + 1] if first + 1 < len(sequence) else zeros]
             )
             for first in range(0, len(sequence), 2)
         ]
@@ -209,25 +211,25 @@ class RecurrentDecoder:
         encoder: Weights of the encoder.
         decoder: Weights of the decoder.
         memory: `[S, D]`.
-        summary: From which the states start.
+        summary: Summary of the source, which the initial states are made from.
     """
 
     def __init__(self, config, encoder, decoder, memory, summary):
         self.config, self.weights, self.memory = config, decoder, memory
         self.cell = config.cell if config.decoder_cell == "same" else config.decoder_cell
         self.kind = config.attention
-        # Luong et al. 2015, section 3: attention behind the cell, not before it.
-        self.reads_after = self.kind.startswith(("luong", "local"))
-        self.feeds = self.reads_after and config.input_feeding
+        # Luong et al. 2015, section 3: attention comes after the cell, not before it.
+        self.attends_after = self.kind.startswith(("luong", "local"))
+        self.feeds = self.attends_after and config.input_feeding
         self.loops = self.feeds or self.kind in ("bahdanau", "coverage")
         self.read_layer = 1 if config.attention_layer == "bottom" else config.decoder_layers
-        self.cells = [self.make_cell(number) for number in self.numbers()]
+        self.cells = [self.make_cell(number) for number in self.layer_numbers()]
         self.states = [
             [
                 np.tanh(dense(encoder, f"bridge_{number}_{part + 1}", summary[part % len(summary)]))
                 for part in range(2 if self.cell == "lstm" else 1)
             ]
-            for number in self.numbers()
+            for number in self.layer_numbers()
         ]
         self.fixed_context = summary[0] if config.context_every_step else np.zeros(0)
         self.fed = np.zeros(config.units)
@@ -239,11 +241,11 @@ class RecurrentDecoder:
             decoder, "attention_decoder/attention" if self.loops else "attention"
         )
 
-    def numbers(self):
+    def layer_numbers(self):
         return range(1, self.config.decoder_layers + 1)
 
     def make_cell(self, number):
-        """The cells of the loop have one kernel for each of the things that they read."""
+        """A cell of the loop has a kernel for each of its inputs."""
         if not self.loops or number > self.read_layer:
             return keras_cell(self.cell, self.weights, f"decoder_layer_{number}")
         weights = part_of(self.weights, "attention_decoder")
@@ -272,31 +274,31 @@ class RecurrentDecoder:
         return context, attention
 
     def step(self, number, embedded):
-        """The readout of target position `number`, from 0, and what it attended to."""
+        """Readout and attention weights of target position `number`, counted from 0."""
         context, attention = self.fixed_context, None
         if self.kind in ("bahdanau", "coverage"):
             # Bahdanau et al. 2015, equation 6: the query is the state before this step.
             context, attention = self.attend(self.states[self.read_layer - 1][0], number)
         hidden = embedded
-        for layer in self.numbers():
-            read, beside = hidden, np.zeros(0)
-            if self.reads_after:
-                # Section 3.3: the attentional state of the step before beside the input.
-                beside = self.fed if self.feeds and layer == 1 else beside
+        for layer in self.layer_numbers():
+            below, second_input = hidden, np.zeros(0)
+            if self.attends_after:
+                # Section 3.3: the bottom layer also reads the previous attentional state.
+                second_input = self.fed if self.feeds and layer == 1 else second_input
             elif layer == 1 or layer > self.read_layer or self.kind == "none":
-                beside = context
+                second_input = context
             state = self.cells[layer - 1].step(
-                np.concatenate([read, beside]), self.states[layer - 1]
+                np.concatenate([below, second_input]), self.states[layer - 1]
             )
             self.states[layer - 1] = state
-            hidden = state[0] + read if self.config.residual and layer > 1 else state[0]
-            if self.reads_after and layer == self.read_layer:
+            hidden = state[0] + below if self.config.residual and layer > 1 else state[0]
+            if self.attends_after and layer == self.read_layer:
                 context, attention = self.attend(hidden, number)
                 hidden = self.attentional_state(context, hidden)
-        if self.reads_after and self.read_layer == self.config.decoder_layers:
+        if self.attends_after and self.read_layer == self.config.decoder_layers:
             return hidden, attention
-        read = [hidden, context] if self.reads_after else [hidden, context, embedded]
-        return np.tanh(dense(self.weights, "readout", np.concatenate(read))), attention
+        parts = [hidden, context] if self.attends_after else [hidden, context, embedded]
+        return np.tanh(dense(self.weights, "readout", np.concatenate(parts))), attention
 
     def attentional_state(self, context, hidden):
         """Luong et al. 2015, equation 5."""
@@ -345,10 +347,10 @@ def multi_head(query_kernel, output_kernel, sequence, keys, values, causal=False
         last = time + 1 if causal else len(keys)
         output, weights = 0.0, []
         for head in range(query_kernel.shape[1]):
-            read, head_weights = head_attention(
+            context, head_weights = head_attention(
                 vector @ query_kernel[:, head], keys[:last, head], values[:last, head]
             )
-            output = output + read @ output_kernel[head]
+            output = output + context @ output_kernel[head]
             weights.append(head_weights)
         outputs.append(output)
         all_weights.append(weights)
@@ -413,16 +415,16 @@ def transformer_decoder(config, encoder, weights, memory, embedded):
 
 
 def seq2seq(config, weights, inputs):
-    """A whole model with teacher forcing, one sentence at a time, which never sees padding.
+    """A whole model with teacher forcing, one sentence at a time and without padding.
 
     Args:
-        config: `ModelConfig`, any of them.
+        config: Any `ModelConfig`.
         weights: `{"encoder": ..., "decoder": ...}`, each a mapping from the path of a weight,
             without the automatic names of Keras, to its array.
         inputs: Arrays as the model takes them.
 
     Returns:
-        Logits or values `[B, T, V]`, attention `[B, T, S]` (None where there is none), and for
+        Logits or values `[B, T, V]`, attention `[B, T, S]` (None without attention), and for
         a Transformer the attention of every layer and head, `[B, T, layers, heads, S]`.
     """
     encoder, decoder = (
@@ -432,13 +434,13 @@ def seq2seq(config, weights, inputs):
     shared = "shared_embedding/embeddings"
     source_embedding = encoder.get("source_embedding/embeddings", encoder.get(shared))
     target_embedding = decoder.get("target_embedding/embeddings", decoder.get(shared))
-    real = inputs["source_mask"] if config.source_features else inputs["source_ids"] != 0
-    longest = real.shape[1]
+    mask = inputs["source_mask"] if config.source_features else inputs["source_ids"] != 0
+    longest = mask.shape[1]
     if config.pyramid:
         for _ in range(1, config.encoder_layers):
             longest = -(-longest // 2)
     outputs, attention, heads = [], [], []
-    for row, length in enumerate(real.sum(axis=1)):
+    for row, length in enumerate(mask.sum(axis=1)):
         if config.source_features:
             source = np.asarray(inputs["source"][row, :length], np.float64)
         else:
@@ -449,9 +451,9 @@ def seq2seq(config, weights, inputs):
             target = target_embedding[inputs["target_ids"][row]]
         if config.architecture == "transformer":
             memory = transformer_encoder(config, encoder, source)
-            readouts, weights = transformer_decoder(config, encoder, decoder, memory, target)
-            heads.append(widened(weights, longest))
-            attention.append(weights.mean(axis=(1, 2)))
+            readouts, head_weights = transformer_decoder(config, encoder, decoder, memory, target)
+            heads.append(pad_weights(head_weights, longest))
+            attention.append(head_weights.mean(axis=(1, 2)))
         else:
             memory, summary = recurrent_encoder(config, encoder, source)
             stack = RecurrentDecoder(config, encoder, decoder, memory, summary)
@@ -461,12 +463,12 @@ def seq2seq(config, weights, inputs):
         outputs.append(head(config, decoder, readouts, target_embedding))
     if config.attention == "none":
         return np.array(outputs), None, None
-    attention = np.array([widened(np.array(weights), longest) for weights in attention])
+    attention = np.array([pad_weights(np.array(weights), longest) for weights in attention])
     return np.array(outputs), attention, np.array(heads) if heads else None
 
 
-def widened(weights, length):
-    """Weights over the positions of a sentence with 0 on the padding behind them."""
+def pad_weights(weights, length):
+    """Weights over the positions of a sentence, followed by 0 on its padding."""
     padding = np.zeros((*weights.shape[:-1], length - weights.shape[-1]))
     return np.concatenate([weights, padding], axis=-1)
 
@@ -484,21 +486,21 @@ def head(config, weights, readouts, embedding):
     return readouts @ embedding.T
 
 
-def coverage_loss(attention, real):
+def coverage_loss(attention, mask):
     """See et al. 2017, equation 12, averaged over the real target positions.
 
     Args:
         attention: `[B, T, S]`.
-        real: Whether a target position is no padding, `[B, T]`.
+        mask: Whether a target position is real, `[B, T]`.
 
     Returns:
         The loss in float64.
     """
     losses = []
-    for row, row_real in zip(np.asarray(attention, np.float64), real):
+    for row, row_mask in zip(np.asarray(attention, np.float64), mask):
         for time in range(len(row)):
             coverage = row[:time].sum(axis=0)
-            if row_real[time]:
+            if row_mask[time]:
                 losses.append(
                     sum(min(weight, covered) for weight, covered in zip(row[time], coverage))
                 )
@@ -521,19 +523,19 @@ def wu_penalty(alpha):
 
 
 class SearchProblem:
-    """What is searched, with lists and sums: a language model, and what is asked of outputs.
+    """A language model and the rules for its outputs, searched with plain lists and sums.
 
     Args:
-        log_probabilities: Function of a tuple of ids to the log-probabilities of the next id.
-        allowed: Ids that may be produced, `end` among them.
+        log_probabilities: Function from a tuple of ids to the log-probabilities of the next id.
+        allowed: Ids that may be produced, including `end`.
         end: Id that ends a sequence.
-        longest: Most ids, `end` included; at the longest `end` alone is allowed.
-        penalty: Function of a length that the log-probability is divided by.
-        coverage: Function of ids to what is added to their score.
-        shortest: Least ids, `end` included.
+        longest: Maximum number of ids, `end` included; the last of them can only be `end`.
+        penalty: Function from a length to the divisor of the log-probability.
+        coverage: Function from ids to the penalty that is added to their score.
+        shortest: Minimum number of ids, `end` included.
         prefix: Ids that every sequence starts with.
-        ngram: n such that no n-gram comes twice, but for `end` and within the prefix; 0 for all.
-        repetition: What the log-probability of an id that was written before is multiplied by.
+        ngram: n such that no n-gram occurs twice, except for `end` and in the prefix; 0 for none.
+        repetition: Factor of the log-probability of an id that was written before.
     """
 
     def __init__(
@@ -555,29 +557,31 @@ class SearchProblem:
         self.ngram, self.repetition = ngram, repetition
 
     def may_follow(self, ids, token):
-        """Whether a token may be written behind ids."""
+        """Whether a token may be written after ids."""
         if len(ids) < len(self.prefix):
             return token == self.prefix[len(ids)]
         if token == self.end:
             return len(ids) + 1 >= self.shortest
         if token not in self.allowed or len(ids) + 1 >= self.longest:
             return False
-        longer = (*ids, token)
-        grams = [longer[place : place + self.ngram] for place in range(len(longer))]
-        return not self.ngram or len(longer) < self.ngram or grams.count(longer[-self.ngram :]) == 1
+        ids = (*ids, token)
+        ngrams = [ids[place : place + self.ngram] for place in range(len(ids))]
+        return not self.ngram or len(ids) < self.ngram or ngrams.count(ids[-self.ngram :]) == 1
 
     def gain(self, ids, token):
-        """What a token adds to the sum that hypotheses are compared by."""
+        """The contribution of a token to the sum that hypotheses are ranked by."""
         return self.log_probabilities(ids)[token] * (self.repetition if token in ids else 1.0)
 
-    def scored(self, ids):
+    def score(self, ids):
         """Score, log-probability and ids of a sequence that has ended."""
         total = sum(self.gain(ids[:place], token) for place, token in enumerate(ids))
-        plain = sum(self.log_probabilities(ids[:place])[token] for place, token in enumerate(ids))
-        return total / self.penalty(len(ids)) + self.coverage(ids), plain, ids
+        log_probability = sum(
+            self.log_probabilities(ids[:place])[token] for place, token in enumerate(ids)
+        )
+        return total / self.penalty(len(ids)) + self.coverage(ids), log_probability, ids
 
     def exhaustive(self):
-        """All sequences there are, best first, as `scored` describes them."""
+        """All possible sequences, best first, as `score` returns them."""
         sequences = [
             (*inner, self.end)
             for length in range(self.longest)
@@ -587,7 +591,7 @@ class SearchProblem:
         ]
         return sorted(
             (
-                self.scored(ids)
+                self.score(ids)
                 for ids in sequences
                 if all(self.may_follow(ids[:place], token) for place, token in enumerate(ids))
             ),
@@ -595,7 +599,7 @@ class SearchProblem:
         )
 
     def beam(self, beam_size):
-        """Beam search: a finished hypothesis keeps its place, the others go on to their end."""
+        """Beam search: a finished hypothesis keeps its place, the others continue to their end."""
         finished, growing = [], [(0.0, ())]
         while growing:
             candidates = [
@@ -608,7 +612,7 @@ class SearchProblem:
             best = candidates[: beam_size - len(finished)]
             finished += [ids for _, ids in best if ids[-1] == self.end]
             growing = [(total, ids) for total, ids in best if ids[-1] != self.end]
-        return sorted(map(self.scored, finished), reverse=True)
+        return sorted(map(self.score, finished), reverse=True)
 
 
 def grow_diag_final_and(forward, backward, target_length, source_length):
@@ -657,31 +661,31 @@ def grow_diag_final_and(forward, backward, target_length, source_length):
 
 
 def entropy_in_bits(weights):
-    """Shannon 1948 of one row of weights, which need not sum to 1."""
+    """Entropy (Shannon 1948) of one row of weights, which need not sum to 1."""
     total = sum(float(weight) for weight in weights)
     shares = [float(weight) / total for weight in weights if weight > 0.0]
     return -sum(share * np.log(share) / np.log(2.0) for share in shares)
 
 
 def attention_behaviour(attention):
-    """What one sentence's attention does, END the last row and the last column.
+    """Behaviour of the attention over one sentence; its last row and last column are END.
 
     Returns:
-        The entropy of every output word, what every source word received, and whether the
-        strongest source word of each output word does not stand before that of the last one.
+        The entropy of every output word, the weight that every source word received, and whether
+        each output word's strongest source word is not before the previous output word's.
     """
     words = [[float(weight) for weight in row[:-1]] for row in attention[:-1]]
     received = [sum(column) for column in zip(*words)]
     strongest = [row.index(max(row)) for row in words]
-    goes_on = [after >= before for before, after in zip(strongest, strongest[1:])]
-    return [entropy_in_bits(row) for row in attention[:-1]], received, goes_on
+    advances = [after >= before for before, after in zip(strongest, strongest[1:])]
+    return [entropy_in_bits(row) for row in attention[:-1]], received, advances
 
 
 def suspicion(sentences):
-    """Mean over the columns of the share of other sentences that are better, equals half.
+    """Mean over the columns of the share of other sentences that are better; ties count half.
 
     Args:
-        sentences: Of each sentence three numbers, the larger the worse.
+        sentences: Three numbers for each sentence; larger is worse.
     """
     scores = []
     for place, sentence in enumerate(sentences):

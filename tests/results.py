@@ -1,4 +1,4 @@
-"""Results to look at: a `Translation` or a `Prediction` of given attention weights."""
+"""Results made without a model: translations and predictions with given attention weights."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from kseq import Prediction, Translation
 
 
 def make_translation(attention, tokens, source_tokens, **fields):
-    """A `Translation` of given tokens (END included) and attention weights `[T, S]` or None."""
+    """A `Translation` with given tokens (END included) and attention weights `[T, S]` or None."""
     text, source = (
         " ".join(token for token in side or [] if token != "<end>")
         for side in (tokens, source_tokens)
@@ -21,7 +21,7 @@ def make_translation(attention, tokens, source_tokens, **fields):
 
 
 def make_prediction(attention, values, source_tokens=None, **fields):
-    """A `Prediction` of given values `[T, F]` and attention weights `[T, S]` or None."""
+    """A `Prediction` with given values `[T, F]` and attention weights `[T, S]` or None."""
     source = "" if source_tokens is None else " ".join(source_tokens)
     return Prediction(
         attention=None if attention is None else np.asarray(attention),

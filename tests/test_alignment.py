@@ -70,7 +70,7 @@ def test_reading_both_directions_links_a_source_word_that_no_output_word_preferr
     assert hard_alignment(merged, method="grow-diag-final-and") == {(0, 0), (1, 1), (2, 1)}
 
 
-def test_symmetrisation_agrees_with_an_example_by_hand():
+def test_symmetrisation_agrees_with_an_example_worked_by_hand():
     """(0, 0) is shared; (1, 1) is next to it, and (2, 1) next to that; the rest is isolated."""
     forward, backward = {(0, 0), (1, 1), (4, 3), (4, 1)}, {(0, 0), (2, 1), (4, 4), (6, 3)}
     assert symmetrize(forward, backward, "intersection") == {(0, 0)}
@@ -105,7 +105,7 @@ def test_an_unknown_method_is_rejected():
         symmetrize(set(), set(), None)
 
 
-def test_pharaoh_format_with_weights():
+def test_links_in_pharaoh_format_can_have_weights():
     assert to_pharaoh({(1, 0): 0.581, (0, 2): 1.0, (0, 1): 0.004}) == "0-1:0.00 0-2:1.00 1-0:0.58"
 
 
@@ -197,8 +197,8 @@ def test_the_backward_links_come_from_the_reverse_run(method):
     for (source, target), links in zip(PAIRS, alignments, strict=True):
         source, target = source.split(), target.split()
         forward, backward = translator.read(source, target), reverse.read(target, source)
-        back = {(s, t) for t, s in hard_alignment(backward)}
-        assert set(links) == symmetrize(hard_alignment(forward), back, method)
+        backward_links = {(s, t) for t, s in hard_alignment(backward)}
+        assert set(links) == symmetrize(hard_alignment(forward), backward_links, method)
         for (s, t), weight in links.items():
             product = forward.attention[t, s] * backward.attention[s, t]
             assert weight == pytest.approx(product**0.5)
@@ -226,10 +226,10 @@ def test_agreement_reads_the_product_of_both_models_in_both_directions():
 
 
 def test_models_without_attention_between_words_cannot_align():
-    without = aligner(settings=["attention=none"])
-    for runs in ((without, PAIRS), (aligner(), PAIRS, without)):
+    without_attention = aligner(settings=["attention=none"])
+    for arguments in ((without_attention, PAIRS), (aligner(), PAIRS, without_attention)):
         with pytest.raises(ValueError, match="expected a run with attention; the model has none"):
-            align(*runs)
+            align(*arguments)
     values = aligner()
     values.codecs = CodecPair(ValueCodec.plain(3), values.codecs.target)
     with pytest.raises(ValueError, match="between words; the run reads or writes real values"):
@@ -272,7 +272,7 @@ def test_a_reverse_run_that_splits_a_sentence_differently_is_rejected():
         list(align(aligner(), PAIRS, reverse))
 
 
-def test_a_trained_model_aligns_as_its_scores_attend(translator, small_corpus):
+def test_a_trained_model_aligns_by_the_attention_of_teacher_forcing(translator, small_corpus):
     pairs = [*itertools.islice(small_corpus.test, 20), ("", "Rien."), ("Nothing.", "")]
     alignments = list(align(translator, pairs))
     expected = [

@@ -72,7 +72,7 @@ def test_a_mechanism_agrees_with_its_paper(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_values_in_padding_change_nothing(kind):
+def test_values_in_padding_have_no_effect(kind):
     layer = make(kind)
     query, keys, memory, mask, state = inputs(kind)
     before = layer(query, keys, memory, mask, state)
@@ -97,7 +97,7 @@ def test_hypotheses_of_a_sentence_share_its_memory(kind):
 
 
 def test_coverage_is_the_sum_of_the_weights_of_all_earlier_steps():
-    """See et al. 2017, equation 10; a float32 sum even where the layer computes in less."""
+    """See et al. 2017, equation 10; a float32 sum even if the layer computes in bfloat16."""
     query, keys, memory, mask, (coverage,) = inputs("coverage")
     for policy in ("float32", "mixed_bfloat16"):
         with use_dtype_policy(policy):
@@ -116,15 +116,15 @@ def test_the_monotonic_window_moves_by_one_and_stops_at_the_end():
     assert after.numpy().tolist() == [7, 7]
 
 
-def test_the_predicted_window_depends_on_the_query_and_the_length():
-    """Luong et al. 2015, equation 9: with a vector of 0 it is the middle of the sentence."""
+def test_a_position_vector_of_zeros_puts_the_predicted_window_in_the_middle():
+    """Luong et al. 2015, equation 9; the middle depends on the length of the sentence."""
     layer = make("local_p")
     layer.position_vector.assign(np.zeros((4, 1)))
     query, keys, memory, mask, state = inputs("local_p")
     _, weights, _ = layer(query, keys, memory, mask, state)
     windows = [np.flatnonzero(row).tolist() for row in weights[:, 0].numpy()]
     assert windows == [[2, 3, 4], [0, 1]]
-    # The middle keeps its whole weight, its neighbours are multiplied by `exp(-1 / (2 · 0.5²))`.
+    # The middle keeps its full weight; its neighbours are multiplied by `exp(-1 / (2 · 0.5²))`.
     energies = [query[0, 0] @ keys[0, place] for place in (2, 3, 4)]
     expected = references.softmax(np.array(energies)) * np.exp([-2.0, 0.0, -2.0])
     np.testing.assert_allclose(weights[0, 0, 2:5], expected, atol=1e-6)

@@ -36,34 +36,34 @@ def two_cores():
 
 
 def batches_of(lengths, **logits):
-    cut = []
+    rows_by_batch = []
 
     def run(rows):
-        cut.append(rows)
+        rows_by_batch.append(rows)
         return [f"result {row}" for row in rows]
 
     assert run_by_length(run, lengths, **logits) == [f"result {row}" for row in range(len(lengths))]
-    # Two run at the same time, in either order.
-    return sorted(cut, key=lambda rows: (-lengths[rows[0]], rows[0]))
+    # Two batches run at the same time, in either order.
+    return sorted(rows_by_batch, key=lambda rows: (-lengths[rows[0]], rows[0]))
 
 
 @given(st.lists(st.sampled_from([1, 2, 30, 31, 64, 65, 2048, 2049, 4096, 9000]), max_size=300))
 def test_batches_are_limited_and_have_rows_of_similar_length(lengths):
-    cut = batches_of(lengths)
-    rows = [row for batch in cut for row in batch]
+    rows_by_batch = batches_of(lengths)
+    rows = [row for batch in rows_by_batch for row in batch]
     assert sorted(rows) == list(range(len(lengths)))
     assert [lengths[row] for row in rows] == sorted(lengths, reverse=True)
-    at_least = max(1, -(-len(lengths) // BATCH_SENTENCES))
+    minimum_count = max(1, -(-len(lengths) // BATCH_SENTENCES))
     if len(lengths) >= AT_ONCE * MIN_SENTENCES:
-        at_least = max(at_least, AT_ONCE)
-    most = -(-len(lengths) // at_least)
-    for batch, is_last in zip(cut, [*[False] * (len(cut) - 1), True]):
+        minimum_count = max(minimum_count, AT_ONCE)
+    maximum_size = -(-len(lengths) // minimum_count)
+    for batch, is_last in zip(rows_by_batch, [*[False] * (len(rows_by_batch) - 1), True]):
         longest = max(lengths[row] for row in batch)
-        assert len(batch) <= most
+        assert len(batch) <= maximum_size
         assert len(batch) == 1 or len(batch) * longest <= BATCH_TOKENS
-        # And none is smaller than necessary.
+        # Only the last batch may be smaller than necessary.
         if not is_last:
-            assert len(batch) == most or (len(batch) + 1) * longest > BATCH_TOKENS
+            assert len(batch) == maximum_size or (len(batch) + 1) * longest > BATCH_TOKENS
 
 
 @pytest.mark.parametrize(
@@ -89,19 +89,19 @@ def test_a_large_vocabulary_makes_batches_smaller():
 
 
 def test_two_batches_run_at_the_same_time_and_no_more():
-    both, working, most = threading.Barrier(2, timeout=60), set(), []
+    barrier, running, running_counts = threading.Barrier(2, timeout=60), set(), []
 
     def run(rows):
-        working.add(rows[0])
-        both.wait()
-        most.append(len(working))
-        both.wait()
-        working.remove(rows[0])
+        running.add(rows[0])
+        barrier.wait()
+        running_counts.append(len(running))
+        barrier.wait()
+        running.remove(rows[0])
         return rows
 
     number = 8 * BATCH_SENTENCES
     assert run_by_length(run, [1] * number) == list(range(number))
-    assert most == [2] * 8
+    assert running_counts == [2] * 8
 
 
 @pytest.mark.parametrize("cores, processors", [(2, ["GPU"]), (1, [])])
@@ -115,13 +115,13 @@ def test_batches_run_one_after_another_if_two_would_be_no_faster(cores, processo
         return rows
 
     run_by_length(run, [1] * BATCH_SENTENCES)
-    assert calls == [threading.get_ident()]  # nor is it split in two
+    assert calls == [threading.get_ident()]  # one batch, not two
 
 
 @pytest.mark.parametrize("helper_fails", [False, True])
-def test_after_an_error_no_batch_is_begun(helper_fails, monkeypatch):
+def test_no_batch_is_started_after_an_error(helper_fails, monkeypatch):
     """The thread that does not fail finishes its batch after the other has failed."""
-    both, begun, failed = threading.Barrier(2, timeout=60), [], threading.Event()
+    barrier, started, failed = threading.Barrier(2, timeout=60), [], threading.Event()
 
     class Helper(threading.Thread):
         def run(self):
@@ -133,18 +133,18 @@ def test_after_an_error_no_batch_is_begun(helper_fails, monkeypatch):
             super().join(timeout)
 
     def run(rows):
-        begun.append(rows)
-        both.wait()
+        started.append(rows)
+        barrier.wait()
         if isinstance(threading.current_thread(), Helper) == helper_fails:
-            raise ValueError("not this one")
+            raise ValueError("the batch failed")
         assert failed.wait(60)
         return rows
 
     monkeypatch.setattr(threading, "Thread", Helper)
     threads = threading.active_count()
-    with pytest.raises(ValueError, match="not this one"):
+    with pytest.raises(ValueError, match="the batch failed"):
         run_by_length(run, [1] * 8 * BATCH_SENTENCES)
-    assert len(begun) == 2 and threading.active_count() == threads
+    assert len(started) == 2 and threading.active_count() == threads
 
 
 def test_one_thread_runs_all_batches_if_no_other_can_be_started(monkeypatch):
@@ -166,40 +166,45 @@ def work():
 
 threading.Thread(target=work).start()
 """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert done.stdout == "600\n"
+    assert process.stdout == "600\n"
 
 
-def test_no_rows_make_no_batch():
+def test_without_rows_no_batch_runs():
     assert run_by_length(pytest.fail, []) == []
 
 
 def test_sentences_become_the_inputs_of_every_codec():
-    """All read the same tokens; each has its own ids, and END comes last."""
+    """Tokens are the same for every codec; ids are those of its vocabulary, END last."""
     codecs = [TextCodec(TOKENS), TextCodec([*SPECIAL_TOKENS, "b", "a"])]
-    read = Sequences(codecs, ["a b.", "", "b xyzzy"])
-    assert read.lengths.tolist() == [4, 1, 3]
-    assert read.displayed_tokens() == [["a", "b", ".", "<end>"], ["<end>"], ["b", "xyzzy", "<end>"]]
-    one, two = (inputs["source_ids"].numpy().tolist() for inputs in read.inputs([2, 1]))
-    assert one == [[5, UNK, END], [END, PAD, PAD]]
-    assert two == [[4, UNK, END], [END, PAD, PAD]]
-    assert read.token_matrix([2, 1]).numpy().tolist() == [[b"b", b"xyzzy"], [b"", b""]]
+    sequences = Sequences(codecs, ["a b.", "", "b xyzzy"])
+    assert sequences.lengths.tolist() == [4, 1, 3]
+    assert sequences.displayed_tokens() == [
+        ["a", "b", ".", "<end>"],
+        ["<end>"],
+        ["b", "xyzzy", "<end>"],
+    ]
+    first, second = (inputs["source_ids"].numpy().tolist() for inputs in sequences.inputs([2, 1]))
+    assert first == [[5, UNK, END], [END, PAD, PAD]]
+    assert second == [[4, UNK, END], [END, PAD, PAD]]
+    assert sequences.token_matrix([2, 1]).numpy().tolist() == [[b"b", b"xyzzy"], [b"", b""]]
 
 
 def test_an_invalid_character_becomes_a_question_mark_in_its_place():
     """Half of a surrogate pair, which UTF-8 cannot hold."""
-    read = Sequences([TextCodec(TOKENS)], ["a \ud800 b"])
-    assert read.displayed_tokens() == [["a", "?", "b", "<end>"]]
+    sequences = Sequences([TextCodec(TOKENS)], ["a \ud800 b"])
+    assert sequences.displayed_tokens() == [["a", "?", "b", "<end>"]]
 
 
 def test_real_values_become_standardised_padded_inputs():
     arrays = [np.full((2, 1), 3.0, np.float32), np.full((3, 1), 5.0, np.float32)]
-    read = Sequences([ValueCodec([1.0], [2.0])], arrays)
-    assert read.lengths.tolist() == [2, 3]
-    assert read.displayed_tokens() == [None, None] and read.token_matrix([0, 1]).shape == (2, 0)
-    (inputs,) = read.inputs([1, 0])
+    sequences = Sequences([ValueCodec([1.0], [2.0])], arrays)
+    assert sequences.lengths.tolist() == [2, 3]
+    assert sequences.displayed_tokens() == [None, None]
+    assert sequences.token_matrix([0, 1]).shape == (2, 0)
+    (inputs,) = sequences.inputs([1, 0])
     np.testing.assert_allclose(inputs["source"][:, :, 0], [[2, 2, 2], [1, 1, 0]])
     assert inputs["source_mask"].numpy().tolist() == [[True] * 3, [True, True, False]]
 

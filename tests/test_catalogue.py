@@ -81,9 +81,9 @@ def test_the_table_has_every_entry_and_at_most_100_columns():
 
 
 def test_wrapped_cells_stay_in_their_columns_and_numbers_next_to_their_papers(monkeypatch):
-    what = "one two three four five six seven eight nine"
+    description = "one two three four five six seven eight nine"
     paper = "Someone with a rather long name 1990; Short 1991"
-    entry = Entry("cell=gru", what, paper, "1111.1111; 2222.22222")
+    entry = Entry("cell=gru", description, paper, "1111.1111; 2222.22222")
     monkeypatch.setattr("kseq.catalogue.SECTIONS", {"Cells": (entry,)})
     assert table().split("\n")[3:] == [
         "cell=gru                    one two three four five six       "

@@ -36,7 +36,7 @@ def test_a_cell_agrees_with_its_equations(kind):
 
 
 @pytest.mark.parametrize("kind", CELLS)
-def test_a_cell_agrees_with_that_of_keras(kind):
+def test_a_cell_agrees_with_the_cell_of_keras(kind):
     """Two implementations, the same weights."""
     cell, _, state = make(kind)
     keras_cell = {
@@ -67,7 +67,7 @@ def test_the_forget_gate_of_an_lstm_starts_open():
 
 
 @pytest.mark.parametrize("kind", CELLS)
-def test_the_derivatives_equal_those_of_autodiff(kind):
+def test_the_derivatives_agree_with_autodiff(kind):
     cell = CELLS[kind]
     count = 1 + max(cell.sums_of_products)
     sums, state = (

@@ -13,7 +13,7 @@ from kseq.cli.main import main
 from kseq.corpora.cleaning import REASONS, examine
 
 
-def tidied(text, **settings):
+def tidy(text, **settings):
     """Returns the tidied text, or the reason why its pair is dropped."""
     settings = {"maximum_ratio": 1e6, **settings}
     (verdict,) = examine([(text, "x")], Cleaning(**settings))
@@ -45,17 +45,17 @@ def reasons(pairs, test=(), **settings):
     ],
 )
 def test_spaces_are_single_and_invisible_characters_are_removed(text, expected):
-    assert tidied(text) == (text if expected is None else expected)
+    assert tidy(text) == (text if expected is None else expected)
 
 
 def test_single_spaces_are_the_only_spaces_and_controls_left():
-    """Tests every character but letters, between two letters."""
+    """Every character that is not a letter is tested between two letters."""
     characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     skipped = ("Lo", "Cn", "Co")
     characters = [char for char in characters if unicodedata.category(char) not in skipped]
     pairs = ((f"a{character}b", "x") for character in characters)
-    kept = clean(pairs, Cleaning(markup="keep", deduplicate=False))
-    for character, (source, _) in zip(characters, kept, strict=True):
+    cleaned = clean(pairs, Cleaning(markup="keep", deduplicate=False))
+    for character, (source, _) in zip(characters, cleaned, strict=True):
         category = unicodedata.category(character)
         if character.isspace() or category == "Cc":
             assert source == "a b", hex(ord(character))
@@ -83,8 +83,8 @@ def test_tidying_a_tidied_text_changes_nothing():
     ]
     for _ in range(3000):
         text = "x" + "".join(generator.choices(parts, k=9))
-        once = tidied(text)
-        assert tidied(once) == once, text
+        once = tidy(text)
+        assert tidy(once) == once, text
 
 
 @pytest.mark.parametrize(
@@ -104,21 +104,21 @@ def test_tidying_a_tidied_text_changes_nothing():
 )
 def test_markup_is_stripped_and_similar_text_stays(text, expected):
     expected = text if expected is None else expected
-    assert tidied(text) == expected
-    assert tidied(text, markup="keep") == " ".join(text.split())
+    assert tidy(text) == expected
+    assert tidy(text, markup="keep") == " ".join(text.split())
 
 
 def test_pairs_with_tags_can_be_dropped():
-    assert tidied("<b>x</b>", markup="drop") == "markup"
-    assert tidied("&lt;b&gt;x", markup="drop") == "markup"
-    assert tidied("AT&amp;T <unk>", markup="drop") == "AT&T <unk>"
+    assert tidy("<b>x</b>", markup="drop") == "markup"
+    assert tidy("&lt;b&gt;x", markup="drop") == "markup"
+    assert tidy("AT&amp;T <unk>", markup="drop") == "AT&T <unk>"
 
 
 def test_endless_markup_is_read_in_linear_time():
     """Regular expressions with backtracking would take years."""
     for text in ("<a" + " x=" * 30_000, "<b" + " x=y" * 30_000, "<!--" * 30_000, "&" * 60_000):
-        assert tidied(text) == "overlong"
-    assert tidied("&" + "amp;" * 30_000) == "&"
+        assert tidy(text) == "overlong"
+    assert tidy("&" + "amp;" * 30_000) == "&"
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_endless_markup_is_read_in_linear_time():
         (("x" * 60, "q\u0323" * 60), {"maximum_ratio": 1.0}, None),
     ],
 )
-def test_pairs_are_dropped_for_the_lengths_of_their_sides(pair, settings, reason):
+def test_pairs_are_dropped_because_of_the_lengths_of_their_sides(pair, settings, reason):
     assert reasons([pair], **settings) == [reason]
 
 
@@ -177,8 +177,8 @@ def test_pairs_that_leak_into_the_test_pairs_are_dropped(leakage, dropped):
 def test_a_report_accounts_for_every_pair():
     pairs = [("a", "b"), ("a", "b"), ("", "b"), ("c  c", "d"), ("a", "b"), ("x" * 2000, "x" * 2000)]
     report = CleaningReport()
-    kept = list(clean(iter(pairs), report=report))
-    assert kept == [("a", "b"), ("c c", "d")]
+    cleaned = list(clean(iter(pairs), report=report))
+    assert cleaned == [("a", "b"), ("c c", "d")]
     assert (report.kept, report.changed) == (2, 1)
     assert report.dropped == {
         **dict.fromkeys(REASONS, 0),

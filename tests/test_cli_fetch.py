@@ -1,4 +1,4 @@
-"""`kseq fetch` as a person uses it: on a terminal, in a pipe, with what goes wrong."""
+"""`kseq fetch` as a person uses it: on a terminal, in a pipe, and when something goes wrong."""
 
 import os
 import pty
@@ -32,8 +32,8 @@ def server():
 
 
 @pytest.fixture
-def spanish(server, tmp_path):
-    """The words that fetch a language pair from the server."""
+def spanish_arguments(server, tmp_path):
+    """Arguments of `kseq fetch` for a language pair of the server."""
     return ["spa-eng", str(tmp_path / "data"), "--from", server.address]
 
 
@@ -42,20 +42,20 @@ def test_without_a_name_the_corpora_are_listed(capsys):
     assert re.search(r"^multi30k .*\n.*\n.*commerce", capsys.readouterr().out)
 
 
-def test_in_a_pipe_only_the_last_lines_are_printed(spanish, tmp_path):
-    done = subprocess.run([*KSEQ, *spanish], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    path, source, licence, following = done.stdout.splitlines()
+def test_in_a_pipe_only_the_last_lines_are_printed(spanish_arguments, tmp_path):
+    process = subprocess.run([*KSEQ, *spanish_arguments], capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (0, "")
+    path, source, licence, next_command = process.stdout.splitlines()
     assert path == str(tmp_path / "data" / "spa-eng.zip")
     assert source == "source: https://www.manythings.org/anki/"
     assert licence.startswith("licence: CC BY 2.0 FR") and "; see https://tatoeba.org" in licence
-    assert following == f"next: kseq train --train {path} --out runs/spa-eng"
+    assert next_command == f"next: kseq train --train {path} --out runs/spa-eng"
     assert next(iter(kseq.load_corpus(path).train))
 
 
-def test_on_a_terminal_a_progress_bar_is_shown(spanish, server, tmp_path):
+def test_on_a_terminal_a_progress_bar_is_shown(spanish_arguments, server, tmp_path):
     server.files["/spa-eng.zip"] = archive({"spa.txt": PAIRS * 3000}, compression=0)
-    output, terminal = _run_on_a_terminal([*KSEQ, *spanish])
+    output, terminal = _run_on_a_terminal([*KSEQ, *spanish_arguments])
     assert b"spa-eng.zip" in terminal and re.search(rb"/\d\d\.\d MB", terminal), terminal
     assert output.startswith(str(tmp_path)) and output.count("\n") == 4 and "\x1b" not in output
 
@@ -72,7 +72,7 @@ with show_transfers() as show:
 
 
 def _run_on_a_terminal(command):
-    """Output, which goes to a pipe, and what the terminal shows."""
+    """Runs a command; returns its output, from a pipe, and the contents of the terminal."""
     leader, follower = pty.openpty()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=follower) as process:
         os.close(follower)
@@ -87,20 +87,20 @@ def _run_on_a_terminal(command):
 def _read(terminal):
     try:
         return os.read(terminal, 65_536)
-    except OSError:  # whoever wrote to it is gone
+    except OSError:  # the process that wrote to it has ended
         return b""
 
 
-def test_a_stopped_download_is_resumed(spanish, server, tmp_path):
-    # More than once: on a busy machine it may give up waiting and try again before it is stopped.
+def test_a_stopped_download_is_resumed(spanish_arguments, server, tmp_path):
+    # Ten times: on a busy machine, the process may time out and retry before it is stopped.
     server.faults = [("send_file", None, 1000, True)] * 10
-    # What runs in the background may ignore Ctrl-C, and so would all that it starts.
+    # A process in the background may ignore Ctrl-C, and its children would inherit this.
     program = (
         "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "runpy.run_module('kseq', run_name='__main__')"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", program, "fetch", *spanish],
+        [sys.executable, "-c", program, "fetch", *spanish_arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -111,7 +111,7 @@ def test_a_stopped_download_is_resumed(spanish, server, tmp_path):
     assert (process.returncode, output) == (1, "")
     assert errors == "kseq: stopped; run the same command again to resume\n"
     server.faults = []
-    assert main(["fetch", *spanish]) == 0
+    assert main(["fetch", *spanish_arguments]) == 0
     assert (tmp_path / "data" / "spa-eng.zip").read_bytes() == archive()
     assert os.listdir(tmp_path / "data") == ["spa-eng.zip"]
 
@@ -138,8 +138,10 @@ def test_mistakes_are_reported_in_one_line(server, tmp_path, monkeypatch, capsys
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_failed_download_is_reported_in_one_line_with_exit_code_1(server, spanish, capsys):
+def test_a_failed_download_is_reported_in_one_line_with_exit_code_1(
+    server, spanish_arguments, capsys
+):
     for fault in [("status", 403)], [("status", 500)] * 4, [("raw", b"x")] * 4:
         server.faults = fault
-        assert main(["fetch", *spanish]) == 1
+        assert main(["fetch", *spanish_arguments]) == 1
         assert re.fullmatch(r"kseq: http://127\S+/spa-eng.zip: .*\n", capsys.readouterr().err)

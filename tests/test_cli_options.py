@@ -1,4 +1,4 @@
-"""Options that are made from the fields of settings, and what the command says about errors."""
+"""Options made from the fields of settings, and the messages of the command about errors."""
 
 import argparse
 import dataclasses
@@ -62,7 +62,7 @@ def test_every_field_is_an_option_with_its_type(parser):
     }
 
 
-def test_fields_that_are_not_given_keep_their_own_defaults(parser):
+def test_an_option_that_is_not_used_sets_no_field(parser):
     assert cli_options.given_fields(parser.parse_args([]), Settings) == {}
 
 
@@ -106,7 +106,7 @@ def test_errors_about_settings_of_a_model_show_the_names_of_the_settings():
 @pytest.mark.parametrize(
     "error, explanation",
     [
-        (TypeError("a is no number"), ("a is no number", 2)),
+        (TypeError("a is not a number"), ("a is not a number", 2)),
         (
             FileNotFoundError(2, "No such file or directory", "x"),
             ("x: No such file or directory", 2),
@@ -116,7 +116,7 @@ def test_errors_about_settings_of_a_model_show_the_names_of_the_settings():
         (MemoryError("8 GiB"), ("out of memory: 8 GiB", 1)),
         (RuntimeError("it failed"), ("it failed", 1)),
         (KeyboardInterrupt(), ("stopped", 1)),
-        (KeyError("a fault of kseq itself"), None),
+        (KeyError("a bug in kseq"), None),
     ],
 )
 def test_an_error_has_a_message_and_an_exit_code(error, explanation):

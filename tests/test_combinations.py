@@ -1,4 +1,4 @@
-"""What holds for every architecture, checked on each of `combinations.COMBINATIONS`."""
+"""Properties of every architecture, checked on `combinations.COMBINATIONS`."""
 
 import dataclasses
 import functools
@@ -28,7 +28,7 @@ from kseq import ModelConfig, split_for_inference
 
 
 class Case:
-    """A model with a batch, and all that it returns for it."""
+    """A model, a batch, and the outputs of the model for it."""
 
     def __init__(self, config):
         self.config = config
@@ -39,14 +39,14 @@ class Case:
         self.encoder, self.step = split_for_inference(self.model)
 
     @functools.cached_property
-    def another(self):
-        """A second model of the same settings, with weights of its own."""
+    def second_model(self):
+        """A model of the same settings, with its own weights."""
         return type(self.model).from_config(self.model.get_config())
 
 
 @pytest.fixture(scope="module", params=with_slow_ones(COMBINATIONS), ids=name_of)
 def case(request):
-    """One of the combinations that have every setting between them; all in `make test-all`."""
+    """One of the combinations that cover every setting; in `make test-all`, any combination."""
     return Case(request.param)
 
 
@@ -65,13 +65,13 @@ def test_every_setting_is_among_the_combinations(field, value):
     assert value in listed if value is not None else listed - {field.default}
 
 
-def test_combinations_have_names_of_their_own():
+def test_every_combination_has_a_unique_name():
     assert len({name_of(config) for config in COMBINATIONS}) == len(COMBINATIONS)
 
 
 @pytest.mark.parametrize("case", COMBINATIONS, ids=name_of, indirect=True, scope="module")
-def test_agrees_with_the_papers(case):
-    """Against plain NumPy in double precision, one sentence at a time and without padding."""
+def test_a_model_agrees_with_the_papers(case):
+    """Compared with plain NumPy in float64, one sentence at a time and without padding."""
     weights = weights_of(case.model)
     for part, arrays in weights.items():
         assert len(arrays) == len(case.model.get_layer(part).weights)
@@ -85,10 +85,10 @@ def test_agrees_with_the_papers(case):
             np.testing.assert_allclose(case.decoded[name], expected, atol=1e-5)
 
 
-def check_promises(promised, arrays):
-    """The symbolic shapes and types of a nest of outputs."""
-    keras.tree.assert_same_structure(promised, arrays)
-    tensors, arrays = keras.tree.flatten(promised), keras.tree.flatten(arrays)
+def require_specs(symbolic, arrays):
+    """Checks the shapes and types of a nest of arrays against symbolic tensors."""
+    keras.tree.assert_same_structure(symbolic, arrays)
+    tensors, arrays = keras.tree.flatten(symbolic), keras.tree.flatten(arrays)
     for tensor, array in zip(tensors, arrays, strict=True):
         assert keras.backend.standardize_dtype(array.dtype) == tensor.dtype, tensor
         assert array.ndim == len(tensor.shape), tensor
@@ -96,13 +96,13 @@ def check_promises(promised, arrays):
             assert expected in (None, size), tensor
 
 
-def test_what_is_promised_is_what_comes(case):
-    check_promises(case.encoder.output, case.encoded)
-    check_promises(case.model.get_layer("decoder").output, case.decoded)
+def test_outputs_have_their_symbolic_shapes_and_types(case):
+    require_specs(case.encoder.output, case.encoded)
+    require_specs(case.model.get_layer("decoder").output, case.decoded)
 
 
 def check_attention(config, encoded, decoded):
-    """Weights sum to 1 and are exactly 0 on padding and outside the window."""
+    """Checks that weights sum to 1 and are exactly 0 on padding and outside the window."""
     weights = decoded["attention"]
     assert weights.dtype == np.float32
     mask = encoded["mask"]
@@ -142,10 +142,10 @@ def test_attention_sums_to_one_over_real_positions(case):
         check_attention(case.config, case.encoded, case.decoded)
 
 
-def assert_same_but_for_padding(one, other):
-    """Nests agree; where an array is longer than the other, it holds 0 (or False) there."""
-    keras.tree.assert_same_structure(one, other)
-    for left, right in zip(keras.tree.flatten(one), keras.tree.flatten(other)):
+def assert_same_except_for_padding(first, second):
+    """Checks that nests agree; the rest of a longer array must be 0 (or False)."""
+    keras.tree.assert_same_structure(first, second)
+    for left, right in zip(keras.tree.flatten(first), keras.tree.flatten(second)):
         common = tuple(slice(min(sizes)) for sizes in zip(left.shape, right.shape))
         np.testing.assert_allclose(left[common], right[common], atol=1e-5)
         for array in (left, right):
@@ -154,8 +154,8 @@ def assert_same_but_for_padding(one, other):
             assert not rest.any()
 
 
-def test_what_stands_in_padding_changes_nothing(case):
-    """Three more columns of padding; among real-valued frames large numbers, too."""
+def test_padding_does_not_change_the_result(case):
+    """The padding has three more columns; with real values, it holds large numbers."""
     inputs = dict(case.inputs)
     for name in source_of(inputs):
         array = inputs[name]
@@ -164,38 +164,38 @@ def test_what_stands_in_padding_changes_nothing(case):
         noise = np.random.default_rng(5).normal(size=inputs["source"].shape) * 1e9
         noise = noise.astype("float32")
         inputs["source"] = np.where(inputs["source_mask"][..., None], inputs["source"], noise)
-    assert_same_but_for_padding(run(case.model, inputs), (case.encoded, case.decoded))
+    assert_same_except_for_padding(run(case.model, inputs), (case.encoded, case.decoded))
 
 
-def test_a_longer_sentence_beside_it_changes_no_row(case):
+def test_a_longer_sentence_in_the_batch_changes_no_other_row(case):
     length = max(SOURCE_LENGTHS[1:])
     inputs = {name: array[1:, :length] for name, array in source_of(case.inputs).items()}
     inputs.update({name: array[1:] for name, array in target_of(case.inputs).items()})
     together = keras.tree.map_structure(lambda array: array[1:], (case.encoded, case.decoded))
-    assert_same_but_for_padding(run(case.model, inputs), together)
+    assert_same_except_for_padding(run(case.model, inputs), together)
 
 
-def last_of(targets, time):
-    """What the decoder step reads of a target."""
+def step_input(targets, time):
+    """The input of the decoder step at a position of the targets."""
     (array,) = targets.values()
     return {"ids" if "target_ids" in targets else "value": array[:, time]}
 
 
-def test_teacher_forcing_equals_step_by_step(case):
-    given = case.encoded
+def test_teacher_forcing_equals_single_steps(case):
+    inputs = case.encoded
     for time in range(case.outputs.shape[1]):
-        given = {**given, **last_of(target_of(case.inputs), time)}
-        stepped = keras.tree.map_structure(np.asarray, case.step(as_tensors(given)))
-        np.testing.assert_allclose(outputs_of(stepped), case.outputs[:, time], atol=1e-5)
+        inputs = {**inputs, **step_input(target_of(case.inputs), time)}
+        outputs = keras.tree.map_structure(np.asarray, case.step(as_tensors(inputs)))
+        np.testing.assert_allclose(outputs_of(outputs), case.outputs[:, time], atol=1e-5)
         for name in ("attention", "attention_heads"):
-            assert (name in stepped) == (name in case.decoded)
-            if name in stepped:
-                np.testing.assert_allclose(stepped[name], case.decoded[name][:, time], atol=1e-6)
-        given = {**given, "state": stepped["state"]}
-    check_promises(case.step.output, stepped)
+            assert (name in outputs) == (name in case.decoded)
+            if name in outputs:
+                np.testing.assert_allclose(outputs[name], case.decoded[name][:, time], atol=1e-6)
+        inputs = {**inputs, "state": outputs["state"]}
+    require_specs(case.step.output, outputs)
     keras.tree.map_structure(
-        lambda one, other: np.testing.assert_allclose(one, other, atol=1e-5),
-        stepped["state"],
+        lambda state, expected: np.testing.assert_allclose(state, expected, atol=1e-5),
+        outputs["state"],
         case.decoded["state"],
     )
 
@@ -203,26 +203,28 @@ def test_teacher_forcing_equals_step_by_step(case):
 def test_hypotheses_may_share_a_source(case):
     """Two rows for each source, over a whole target and at the step after it."""
 
-    def repeated(nest):
+    def repeat_rows(nest):
         return keras.tree.map_structure(lambda array: np.repeat(array, 2, axis=0), nest)
 
     targets = [target_of(batch(case.config, seed)) for seed in (1, 2)]
     (name,) = targets[0]
     target = np.stack([arrays[name] for arrays in targets], axis=1)
     target = {name: target.reshape(-1, *target.shape[2:])}
-    shared = {**case.encoded, "state": repeated(case.encoded["state"])}
-    apart = repeated(case.encoded)
+    shared = {**case.encoded, "state": repeat_rows(case.encoded["state"])}
+    separate = repeat_rows(case.encoded)
     decoder = case.model.get_layer("decoder")
-    for model, given in ((decoder, target), (case.step, last_of(target, 1))):
-        one, other = (
-            keras.tree.map_structure(np.asarray, model(as_tensors({**given, **encoded})))
-            for encoded in (shared, apart)
+    for model, target_input in ((decoder, target), (case.step, step_input(target, 1))):
+        outputs, expected = (
+            keras.tree.map_structure(np.asarray, model(as_tensors({**target_input, **encoded})))
+            for encoded in (shared, separate)
         )
         keras.tree.map_structure(
-            lambda left, right: np.testing.assert_allclose(left, right, atol=1e-5), one, other
+            lambda *arrays: np.testing.assert_allclose(*arrays, atol=1e-5), outputs, expected
         )
-        assert np.abs(outputs_of(one)[::2] - outputs_of(one)[1::2]).max() > 1e-3
-        shared, apart = ({**encoded, "state": one["state"]} for encoded in (shared, apart))
+        assert np.abs(outputs_of(outputs)[::2] - outputs_of(outputs)[1::2]).max() > 1e-3
+        shared, separate = (
+            {**encoded, "state": outputs["state"]} for encoded in (shared, separate)
+        )
 
 
 def test_gradients_reach_every_weight(case):
@@ -237,7 +239,7 @@ def test_gradients_reach_every_weight(case):
         assert np.abs(tf.convert_to_tensor(gradient)).max() > 1e-5, weight.path
 
 
-def test_file_of_the_model(case, tmp_path):
+def test_a_saved_model_gives_the_same_outputs(case, tmp_path):
     case.model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded(as_tensors(case.inputs)), case.outputs, atol=1e-6)
@@ -246,55 +248,58 @@ def test_file_of_the_model(case, tmp_path):
     assert (encoder.name, step.name) == ("encoder", "step")
 
 
-def test_file_of_the_weights(case, tmp_path):
+def test_saved_weights_can_be_loaded_into_a_second_model(case, tmp_path):
     case.model.save_weights(tmp_path / "model.weights.h5")
-    case.another.load_weights(tmp_path / "model.weights.h5")
-    for one, other in zip(case.another.weights, case.model.weights, strict=True):
-        np.testing.assert_array_equal(one, other)
+    case.second_model.load_weights(tmp_path / "model.weights.h5")
+    for weights in zip(case.second_model.weights, case.model.weights, strict=True):
+        np.testing.assert_array_equal(*weights)
 
 
-def test_names_do_not_hang_on_what_was_built_before(case):
-    """Every layer has a name of its own: Keras counts those that it has to name itself."""
+def test_names_do_not_depend_on_models_built_earlier(case):
+    """Every layer is named explicitly: names made by Keras contain a running number."""
     for part in ("encoder", "decoder"):
-        one, other = (model.get_layer(part) for model in (case.model, case.another))
-        names = [layer.name for layer in one.layers]
+        first, second = (model.get_layer(part) for model in (case.model, case.second_model))
+        names = [layer.name for layer in first.layers]
         assert len(set(names)) == len(names)
-        assert names == [layer.name for layer in other.layers]
-        assert [weight.path for weight in one.weights] == [weight.path for weight in other.weights]
+        assert names == [layer.name for layer in second.layers]
+        paths = [[weight.path for weight in model.weights] for model in (first, second)]
+        assert paths[0] == paths[1]
 
 
 @pytest.mark.parametrize(
-    "policy, kept",
+    "policy, weight_dtype",
     [
         ("mixed_bfloat16", "float32"),
         pytest.param("bfloat16", "bfloat16", marks=pytest.mark.slow),
     ],
 )
-def test_low_precision_keeps_softmax_and_outputs_exact(case, policy, kept):
-    """In a graph, where a loop is stricter about types than outside."""
+def test_low_precision_keeps_softmax_and_outputs_in_float32(case, policy, weight_dtype):
+    """Runs in a graph, where loops are stricter about types."""
     model = type(case.model).from_config({**case.model.get_config(), "dtype_policy": policy})
     model.set_weights(case.model.get_weights())
-    assert {weight.dtype for weight in model.weights if "values" not in weight.path} == {kept}
+    assert {weight.dtype for weight in model.weights if "values" not in weight.path} == {
+        weight_dtype
+    }
     encoded, decoded = run(model, case.inputs, wrapper=tf.function)
     outputs = outputs_of(decoded)
     assert outputs.dtype == np.float32
-    same = np.ones(outputs.shape[:2], bool)
+    is_comparable = np.ones(outputs.shape[:2], bool)
     if case.config.attention == "local_p":
-        # A position at the edge of a window is in or out of it by the last digit.
-        other = (decoded["attention"] > 0) != (case.decoded["attention"] > 0)
-        same = ~np.logical_or.accumulate(other.any(axis=-1), axis=1)
-        assert same.mean() > 0.5
-    # Processors round differently: what is large may be off by a twentieth.
+        # Rounding decides whether a position at the edge of a window is inside it.
+        differs = (decoded["attention"] > 0) != (case.decoded["attention"] > 0)
+        is_comparable = ~np.logical_or.accumulate(differs.any(axis=-1), axis=1)
+        assert is_comparable.mean() > 0.5
+    # Processors round differently, so the tolerance is a twentieth of the largest output.
     tolerance = 0.05 * max(np.abs(case.outputs).max(), 2.0)
-    assert 0.0 < np.abs(outputs - case.outputs)[same].max() < tolerance
+    assert 0.0 < np.abs(outputs - case.outputs)[is_comparable].max() < tolerance
     if "attention" in decoded:
         check_attention(case.config, encoded, decoded)
     encoder, step = split_for_inference(model)
-    stepped = step(as_tensors({**encoded, **last_of(target_of(case.inputs), 0)}))
-    np.testing.assert_allclose(outputs_of(stepped), case.outputs[:, 0], atol=tolerance)
-    check_promises(encoder.output, encoded)
-    check_promises(model.get_layer("decoder").output, decoded)
-    check_promises(step.output, stepped)
+    step_outputs = step(as_tensors({**encoded, **step_input(target_of(case.inputs), 0)}))
+    np.testing.assert_allclose(outputs_of(step_outputs), case.outputs[:, 0], atol=tolerance)
+    require_specs(encoder.output, encoded)
+    require_specs(model.get_layer("decoder").output, decoded)
+    require_specs(step.output, step_outputs)
     # A search can carry the state through a loop.
-    check_promises(step.input["state"], encoded["state"])
-    check_promises(step.input["state"], stepped["state"])
+    require_specs(step.input["state"], encoded["state"])
+    require_specs(step.input["state"], step_outputs["state"])

@@ -8,7 +8,7 @@ from kseq import Config, ModelConfig, TextConfig, TrainingConfig
 
 
 @pytest.mark.parametrize("suffix", [".json", ".yaml"])
-def test_a_file_is_loaded_as_it_was_written(tmp_path, suffix):
+def test_a_written_file_is_loaded_unchanged(tmp_path, suffix):
     config = Config(
         ModelConfig(cell="lstm", units=64, dropout=0.5),
         TextConfig(source_tokenizer="character", case="lower"),
@@ -57,7 +57,7 @@ def test_configs_are_frozen():
         ),
     ],
 )
-def test_a_wrong_value_is_an_error_that_says_which_are_right(make, message):
+def test_an_invalid_value_is_an_error_that_names_the_valid_ones(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
@@ -73,7 +73,7 @@ def test_a_section_must_be_a_config():
         Config(model={"units": 4})
 
 
-def test_a_number_without_a_point_in_yaml_is_a_number(tmp_path):
+def test_a_number_without_a_decimal_point_in_yaml_is_a_number(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("training: {learning_rate: 1e-3}")
     assert Config.load(path).training.learning_rate == 1e-3
@@ -104,7 +104,7 @@ def test_a_misspelt_field_is_an_error_that_names_the_nearest(tmp_path):
         ("model: !!python/object:os.system {}", "config.yaml: not valid YAML"),
     ],
 )
-def test_a_file_that_holds_no_config_is_named(tmp_path, text, message):
+def test_a_file_without_a_valid_config_is_named(tmp_path, text, message):
     path = tmp_path / "config.yaml"
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
@@ -135,7 +135,7 @@ def test_settings_change_the_fields_that_they_name():
         ("cell=grl", "'gru' or 'lstm'; received 'grl'"),
     ],
 )
-def test_a_wrong_setting_is_an_error_that_shows_a_right_one(setting, message):
+def test_an_invalid_setting_is_an_error_that_shows_a_valid_one(setting, message):
     with pytest.raises(ValueError, match=message):
         Config().with_settings([setting])
 
@@ -190,7 +190,7 @@ def test_a_wrong_setting_is_an_error_that_shows_a_right_one(setting, message):
     ],
     ids=lambda value: ",".join(map(str, value)) if isinstance(value, dict) else "",
 )
-def test_settings_that_contradict_each_other_are_an_error_that_names_a_way_out(settings, message):
+def test_contradictory_settings_are_an_error_that_names_a_solution(settings, message):
     with pytest.raises(ValueError, match=message):
         ModelConfig(**settings)
 

@@ -111,8 +111,8 @@ def test_a_damaged_archive_is_an_error(tmp_path, name):
 
 
 def test_an_archive_that_is_cut_short_is_an_error(tmp_path, tsv):
-    whole = gzip.compress(tsv.read_bytes())
-    (tmp_path / "pairs.tsv.gz").write_bytes(whole[: len(whole) // 2])
+    compressed = gzip.compress(tsv.read_bytes())
+    (tmp_path / "pairs.tsv.gz").write_bytes(compressed[: len(compressed) // 2])
     with pytest.raises(ValueError, match=r"pairs.tsv.gz: damaged after line \d"):
         list(read_lines(tmp_path / "pairs.tsv.gz"))
 
@@ -240,9 +240,9 @@ def test_the_origin_opens_the_same_corpus_again(tsv, tmp_path, monkeypatch):
     assert with_test.origin["test"] == [str(tsv)]
     monkeypatch.chdir("/")
     assert list(reopen_corpus(corpus.origin).test) == held_out
-    # Older runs have recorded no swap= and apart=.
-    old = {name: corpus.origin[name] for name in ("train", "valid", "test")}
-    assert list(reopen_corpus(old).test) == held_out
+    # Older runs did not record swap and apart.
+    old_origin = {name: corpus.origin[name] for name in ("train", "valid", "test")}
+    assert list(reopen_corpus(old_origin).test) == held_out
 
 
 def test_the_embedded_corpora_are_dates_and_en_fr():
@@ -273,10 +273,10 @@ def test_several_files_are_split_like_one_file(tsv, tmp_path):
     lines = LINES.splitlines(keepends=True)
     parts = {"1.tsv": lines[:50], "2.tsv": lines[50:51], "3.tsv": lines[51:]}
     folder = write_parts(tmp_path / "parts", *((n, "".join(part)) for n, part in parts.items()))
-    whole = split_lists(load_corpus(tsv))
-    assert split_lists(load_corpus(folder / "*.tsv")) == whole
-    assert split_lists(load_corpus(*(folder / name for name in parts))) == whole
-    assert split_lists(load_corpus([str(folder / name) for name in parts])) == whole
+    expected = split_lists(load_corpus(tsv))
+    assert split_lists(load_corpus(folder / "*.tsv")) == expected
+    assert split_lists(load_corpus(*(folder / name for name in parts))) == expected
+    assert split_lists(load_corpus([str(folder / name) for name in parts])) == expected
 
 
 @pytest.mark.parametrize("swap", [False, True])
@@ -303,10 +303,10 @@ def test_an_origin_of_many_aligned_files_opens_them_again(tmp_path):
     corpus = load_corpus(*patterns, valid=patterns)
     assert split_lists(load_corpus(*patterns)) == split_lists(load_corpus(patterns))
     assert len(list(corpus.train)) == len(list(corpus.valid)) == 270
-    again = reopen_corpus(corpus.origin)
-    assert list(again.train) == list(corpus.train)
-    assert list(again.valid) == list(corpus.valid)
-    assert again.origin == corpus.origin
+    reopened = reopen_corpus(corpus.origin)
+    assert list(reopened.train) == list(corpus.train)
+    assert list(reopened.valid) == list(corpus.valid)
+    assert reopened.origin == corpus.origin
 
 
 def test_swapped_pairs_are_held_out_by_their_new_source(tmp_path):
@@ -318,8 +318,8 @@ def test_swapped_pairs_are_held_out_by_their_new_source(tmp_path):
     sources = [{source for source, _ in split} for split in splits]
     assert all(len(split) >= 10 for split in splits)
     assert not sources[0] & sources[1] | sources[0] & sources[2] | sources[1] & sources[2]
-    named = load_corpus(path, valid=path, test=path, swap=True)
-    for split in split_lists(named):
+    with_named_splits = load_corpus(path, valid=path, test=path, swap=True)
+    for split in split_lists(with_named_splits):
         assert split[0] == ("b0", "a0") and len(split) == 1000
 
 
@@ -329,7 +329,7 @@ def sentences(split):
 
 
 @pytest.mark.parametrize("swap", [False, True])
-def test_splits_apart_on_both_sides_share_no_sentence(tmp_path, swap):
+def test_splits_that_are_apart_on_both_sides_share_no_sentence(tmp_path, swap):
     path = tmp_path / "pairs.tsv"
     path.write_text("".join(f"a{n % 701}\t b{n % 307}\n" for n in range(2000)))
     apart, together = (load_corpus(path, swap=swap, apart=choice) for choice in ("both", "source"))
@@ -388,14 +388,14 @@ def test_contradictory_arguments_are_errors(tsv, index):
         load_corpus(tsv, valid=[])
 
 
-def test_a_real_archive_whose_splits_share_no_sentence(shared_data):
+def test_the_splits_of_a_real_archive_share_no_sentence(shared_data):
     corpus = load_corpus(shared_data / "tatoeba" / "spa-eng.zip", swap=True, apart="both")
     train, valid, test = map(sentences, (corpus.train, corpus.valid, corpus.test))
     assert not train & valid | train & test | valid & test
     assert next(iter(corpus.train)) == ("Ve.", "Go.")
 
 
-def test_a_file_of_pairs_and_a_side_are_refused(tmp_path):
+def test_a_file_of_pairs_with_a_file_of_one_side_is_refused(tmp_path):
     pairs, side = tmp_path / "a.tsv", tmp_path / "b.tsv"
     pairs.write_text("a\tb\nc\td\n")
     side.write_text("# second part\n" + "e\tf\n" * 9)

@@ -1,4 +1,4 @@
-"""The embedded corpora are as README.md describes them."""
+"""The embedded corpora match their description in README.md."""
 
 import collections
 import datetime
@@ -29,13 +29,13 @@ def word_tokens(texts):
 def test_a_rerun_of_the_generator_gives_identical_bytes(corpus, tmp_path):
     folder = ROOT / "data" / corpus.name
     subprocess.run([sys.executable, folder / "generate.py", tmp_path], check=True)
-    written = sorted(path.name for path in tmp_path.iterdir())
-    assert [name for name in written if name.endswith(".tsv")] == [
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert [name for name in names if name.endswith(".tsv")] == [
         "test.tsv",
         "train.tsv",
         "valid.tsv",
     ]
-    for name in written:
+    for name in names:
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
 
 

@@ -1,4 +1,4 @@
-"""The recurrent decoders: what the reference implementation does not cover."""
+"""Properties of the recurrent decoders that the reference implementation does not cover."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ def normal(*shape):
 
 
 def make(kind=BahdanauDecoder, cell="gru", **settings):
-    """A decoder with random weights, and what it reads: two targets of three positions."""
+    """A decoder with random weights, and its inputs: two targets of three positions."""
     attention = "luong_dot" if kind is InputFeedingDecoder else "bahdanau"
     layer = kind(cell, UNITS, attention, **settings)
     states = 2 if cell == "lstm" else 1
@@ -42,7 +42,7 @@ KINDS = pytest.mark.parametrize("kind", [BahdanauDecoder, InputFeedingDecoder])
 
 @KINDS
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_in_a_graph_gradients_reach_everything_that_a_decoder_reads(kind, cell):
+def test_gradients_reach_all_inputs_of_a_decoder_in_a_graph(kind, cell):
     layer, (embedded, state, memory, keys, mask) = make(kind, cell, layers=2)
     sources = as_tensors((embedded, state, memory, keys))
 
@@ -62,13 +62,13 @@ def test_in_a_graph_gradients_reach_everything_that_a_decoder_reads(kind, cell):
 def test_a_target_in_parts_gives_the_same_as_the_whole_target(kind):
     """The state is complete: one position runs without the loop, then two run in it."""
     layer, (embedded, state, *source) = make(kind, "lstm", layers=2, residual=True)
-    *whole, last = layer(embedded, state, *source)
-    *first, between = layer(embedded[:, :1], state, *source)
-    *second, end = layer(embedded[:, 1:], between, *source)
-    for tensor, *parts in zip(whole, first, second):
+    *expected, expected_state = layer(embedded, state, *source)
+    *first, state = layer(embedded[:, :1], state, *source)
+    *second, state = layer(embedded[:, 1:], state, *source)
+    for tensor, *parts in zip(expected, first, second):
         np.testing.assert_allclose(tensor, np.concatenate(parts, axis=1), atol=1e-6)
     keras.tree.map_structure(
-        lambda *states: np.testing.assert_allclose(*states, atol=1e-6), last, end
+        lambda *states: np.testing.assert_allclose(*states, atol=1e-6), expected_state, state
     )
 
 
@@ -164,7 +164,7 @@ def test_input_feeding_with_a_kernel_of_zeros_equals_no_input_feeding(kind, cell
     ],
 )
 def test_attention_reads_the_state_of_its_layer(kind, feeds, place):
-    """Other weights of the upper layer change the attention only if the attention reads it."""
+    """Changed weights of the upper layer change the attention only if it reads that layer."""
     config = ModelConfig(
         **settings_of(kind, decoder_layers=2, attention_layer=place, input_feeding=feeds)
     )

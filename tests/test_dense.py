@@ -1,4 +1,4 @@
-"""The dense layer compared with that of Keras."""
+"""The dense layer compared with the one of Keras."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from kseq.kernels.dense import Dense
 
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("shape", [(5, 1, 3), (5, 4, 3), (5, 3)], ids=str)
-def test_a_dense_layer_equals_that_of_keras(shape, use_bias):
+def test_a_dense_layer_agrees_with_keras(shape, use_bias):
     values = np.random.default_rng(0).normal(size=shape).astype("float32")
     own, reference = (
         kind(7, activation="tanh", use_bias=use_bias) for kind in (Dense, keras.layers.Dense)
@@ -37,7 +37,7 @@ def test_a_step_takes_fewer_operations_than_a_sequence():
     assert count(None, 1, 3) < count(None, None, 3) - 10
 
 
-def test_a_dense_layer_makes_the_round_trip_through_its_config():
+def test_a_dense_layer_survives_a_round_trip_through_its_config():
     layer = Dense(7, activation="tanh", name="readout")
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert type(copy) is Dense and copy.get_config() == layer.get_config()

@@ -61,11 +61,11 @@ def test_a_translation_shows_its_texts_its_score_and_its_heatmap():
 
 
 def test_the_picture_is_drawn_once_for_both_formats(monkeypatch):
-    drawn = []
-    monkeypatch.setattr(display, "to_png", lambda result: drawn.append(result) or b"png")
+    results = []
+    monkeypatch.setattr(display, "to_png", lambda result: results.append(result) or b"png")
     result = translation()
     assert picture(result._repr_html_()) == result._repr_png_() == b"png"
-    assert drawn == [result]
+    assert results == [result]
 
 
 def test_a_prediction_shows_its_values():
@@ -143,11 +143,14 @@ def test_a_notebook_shows_a_result_as_texts_and_picture_and_a_list_as_a_list(tmp
         cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in CELLS.split("-----")]
     )
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    single, several, without = (cell.outputs for cell in notebook.cells)
-    assert [len(outputs) for outputs in (single, several, without)] == [1, 1, 1]
+    single, several, no_attention = (cell.outputs for cell in notebook.cells)
+    assert [len(outputs) for outputs in (single, several, no_attention)] == [1, 1, 1]
     data = single[0].data
     assert base64.b64decode(data["image/png"]) == picture(data["text/html"])
     assert data["text/plain"].startswith("Translation(source_tokens=")
     assert set(several[0].data) == {"text/plain"}
     assert several[0].data["text/plain"].count("Translation(") == 2
-    assert "no attention" in without[0].data["text/html"] and "image/png" not in without[0].data
+    assert (
+        "no attention" in no_attention[0].data["text/html"]
+        and "image/png" not in no_attention[0].data
+    )

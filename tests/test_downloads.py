@@ -58,7 +58,7 @@ def test_a_file_is_downloaded_unchanged(server, fetch, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
-def test_a_broken_download_continues_where_it_broke(server, fetch):
+def test_a_broken_download_continues_where_it_stopped(server, fetch):
     server.faults = [("send_file", None, 100_000), ("send_file", None, 150_000)]
     assert fetch() == DATA
     assert server.ranges == [None, "bytes=100000-", "bytes=250000-"]
@@ -84,15 +84,15 @@ download(sys.argv[1], sys.argv[2], report=report)
 
 
 def test_a_new_version_is_downloaded_from_the_start(server, fetch):
-    """Halves of two versions would have the right length together."""
-    changed = DATA[::-1]
+    """Parts of two versions could together have the right length."""
+    new_version = DATA[::-1]
     server.faults = [("send_file", None, 100_000)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(downloads, "PAUSES", ())
         with pytest.raises(DownloadFailed, match="cut off after 100,000 of 300,000 bytes; 100,000"):
             fetch()
-    server.files["/a.zip"] = changed
-    assert fetch() == changed
+    server.files["/a.zip"] = new_version
+    assert fetch() == new_version
     assert server.requests[-1][1]["If-Range"] == tag_of(DATA)
 
 
@@ -210,7 +210,7 @@ def test_a_server_with_a_temporary_error_is_asked_again(server, fetch, code):
         download(f"{server.address}/b", "b")
 
 
-def test_a_web_page_is_not_taken_for_the_file(server, fetch, tmp_path):
+def test_a_web_page_is_not_mistaken_for_the_file(server, fetch, tmp_path):
     write_part(tmp_path, server, DATA[:100])
     page = b"<html>sign in to the network</html>"
     response = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page
@@ -314,13 +314,13 @@ try:
 except OSError as error:
     print(error.strerror, error.filename)
 """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program, f"{server.address}/a.zip", tmp_path / "a.zip"],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
         capture_output=True,
         text=True,
     )
-    assert done.stdout == f"File too large {tmp_path / 'a.zip.part'}\n", done.stderr
+    assert process.stdout == f"File too large {tmp_path / 'a.zip.part'}\n", process.stderr
     assert fetch() == DATA
     assert server.ranges[-1] == "bytes=100000-"
 
@@ -335,7 +335,7 @@ def test_an_invalid_address_is_an_error(address):
         downloads.require_address(address)
 
 
-def test_no_file_but_the_part_is_touched(server, fetch, tmp_path):
+def test_only_the_part_file_is_touched(server, fetch, tmp_path):
     (tmp_path / "a.zip").write_text("old")
     (tmp_path / "b.zip.part").write_text("another")
     fetch()

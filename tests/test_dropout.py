@@ -21,11 +21,11 @@ def test_a_share_is_dropped_and_the_rest_scaled(rate):
     np.testing.assert_allclose(scale, 1 / (1 - rate), rtol=1e-3)
     # Two values share a random number, but must be dropped independently.
     pairs = is_kept.reshape(-1, 2)
-    both, expected = pairs.all(axis=1).mean(), (1 - rate) ** 2
-    assert abs(both - expected) < 5 * np.sqrt(expected * (1 - expected) / len(pairs))
+    share, expected = pairs.all(axis=1).mean(), (1 - rate) ** 2
+    assert abs(share - expected) < 5 * np.sqrt(expected * (1 - expected) / len(pairs))
 
 
-def test_each_step_drops_other_values_and_the_seed_repeats_them():
+def test_each_step_drops_different_values_and_the_seed_repeats_them():
     draws = []
     for _ in range(2):
         keras.utils.set_random_seed(2)
@@ -47,8 +47,8 @@ def test_gradients_pass_where_values_pass(dtype):
     assert outputs.dtype == gradient.dtype == inputs.dtype
     is_kept = outputs.numpy() != 0.0
     assert 0.5 < is_kept.mean() < 0.9
-    kept = np.where(is_kept, gradient.numpy()[is_kept][0], 0.0)
-    np.testing.assert_array_equal(gradient.numpy(), kept)
+    expected = np.where(is_kept, gradient.numpy()[is_kept][0], 0.0)
+    np.testing.assert_array_equal(gradient.numpy(), expected)
 
 
 def test_values_are_dropped_only_while_training():

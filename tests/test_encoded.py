@@ -29,7 +29,7 @@ def corpus(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def told():
+def reports():
     return []
 
 
@@ -95,20 +95,20 @@ def test_a_file_that_is_truncated_during_training_is_named(corpus, tmp_path, par
         list(pairs.chunks())
 
 
-def test_a_second_training_uses_the_files_of_the_first(corpus, tmp_path, told, monkeypatch):
-    first = prepare(corpus, CONFIG, tmp_path / "cache", told.append)
+def test_a_second_training_uses_the_files_of_the_first(corpus, tmp_path, reports, monkeypatch):
+    first = prepare(corpus, CONFIG, tmp_path / "cache", reports.append)
 
     def tokenize_again(*_):
         raise AssertionError("the corpus was read again")
 
     monkeypatch.setattr(encoded, "build_codecs", tokenize_again)
-    second = prepare(corpus, CONFIG, tmp_path / "cache", told.append)
+    second = prepare(corpus, CONFIG, tmp_path / "cache", reports.append)
     assert first.splits == second.splits and first.surveys == second.surveys
-    assert [line.split(" ")[0] for line in told] == ["encoding", "using"]
+    assert [line.split(" ")[0] for line in reports] == ["encoding", "using"]
 
 
 @pytest.mark.parametrize("change", ["content", "config", "length", "split"])
-def test_a_changed_corpus_is_encoded_again(corpus, tmp_path, told, change):
+def test_a_changed_corpus_is_encoded_again(corpus, tmp_path, reports, change):
     path = tmp_path / "pairs.tsv"
     prepare(corpus, CONFIG, tmp_path / "cache")
     config = CONFIG
@@ -119,8 +119,8 @@ def test_a_changed_corpus_is_encoded_again(corpus, tmp_path, told, change):
     if change == "length":
         config = CONFIG.with_settings(["maximum_length=5"])
     corpus = load_corpus(str(path), swap=change == "split")
-    fresh = prepare(corpus, config, tmp_path / "cache", told.append)
-    assert told[0].startswith("encoding")
+    fresh = prepare(corpus, config, tmp_path / "cache", reports.append)
+    assert reports[0].startswith("encoding")
     plain = prepare(corpus, config, "off")
     assert fresh.codecs.descriptions == plain.codecs.descriptions
     assert fresh.surveys == plain.surveys
@@ -136,8 +136,8 @@ RECORDS = {
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "missing", "vocabulary", *RECORDS])
-def test_damaged_files_are_encoded_again(corpus, tmp_path, told, damage):
-    whole = prepare(corpus, CONFIG, tmp_path / "cache")
+def test_damaged_files_are_encoded_again(corpus, tmp_path, reports, damage):
+    original = prepare(corpus, CONFIG, tmp_path / "cache")
     [folder] = (tmp_path / "cache").iterdir()
     ids = folder / "train_target_ids.int32"
     good = ids.read_bytes()
@@ -152,9 +152,9 @@ def test_damaged_files_are_encoded_again(corpus, tmp_path, told, damage):
     if damage == "vocabulary":
         vocabulary = folder / "source_vocabulary.txt"
         vocabulary.write_text(vocabulary.read_text() + "more\n")
-    again = prepare(corpus, CONFIG, tmp_path / "cache", told.append)
-    assert told[0].startswith("encoding")
-    assert again.splits == whole.splits and ids.read_bytes() == good
+    encoded_again = prepare(corpus, CONFIG, tmp_path / "cache", reports.append)
+    assert reports[0].startswith("encoding")
+    assert encoded_again.splits == original.splits and ids.read_bytes() == good
 
 
 @pytest.mark.parametrize("smallest, place", [(0, EncodedPairs), (2**25, PairsInRam)])
@@ -186,22 +186,24 @@ def test_the_cache_folder_comes_from_the_environment(monkeypatch, tmp_path):
     assert default_cache() == str(tmp_path / "mine")
 
 
-def test_a_renamed_corpus_is_found_by_its_content(corpus, tmp_path, told):
+def test_a_renamed_corpus_is_found_by_its_content(corpus, tmp_path, reports):
     prepare(corpus, CONFIG, tmp_path / "cache")
     moved = (tmp_path / "pairs.tsv").rename(tmp_path / "moved.tsv")
-    found = prepare(load_corpus(str(moved)), CONFIG, tmp_path / "cache", told.append)
-    assert told[0].startswith("using the corpus encoded in") and found.surveys[0].kept
+    prepared = prepare(load_corpus(str(moved)), CONFIG, tmp_path / "cache", reports.append)
+    assert reports[0].startswith("using the corpus encoded in") and prepared.surveys[0].kept
 
 
-def test_a_second_training_waits_for_the_first_one_to_encode(corpus, tmp_path, told, monkeypatch):
+def test_a_second_training_waits_for_the_first_one_to_encode(
+    corpus, tmp_path, reports, monkeypatch
+):
     prepare(corpus, CONFIG, tmp_path / "cache")
     (folder,) = (tmp_path / "cache").iterdir()
     shutil.rmtree(folder)
     first = contextlib.ExitStack()
     first.enter_context(files.lock(folder))
     monkeypatch.setattr(encoded.time, "sleep", lambda seconds: first.close())
-    assert prepare(corpus, CONFIG, tmp_path / "cache", told.append).surveys[0].kept
-    assert told[1] == "another training run is encoding it; waiting"
+    assert prepare(corpus, CONFIG, tmp_path / "cache", reports.append).surveys[0].kept
+    assert reports[1] == "another training run is encoding it; waiting"
 
 
 def test_drawn_subwords_are_not_cached(corpus, tmp_path):

@@ -1,4 +1,4 @@
-"""The recurrent encoder: the meaning of its settings, on small numbers."""
+"""The settings of the recurrent encoder, checked on small numbers."""
 
 import keras
 import numpy as np
@@ -10,22 +10,22 @@ from kseq.models.encoders import Halve, Reverse, recurrent_encoder
 
 MASK = np.array([[True, True, True, True, True], [True, True, False, False, False]])
 LENGTHS = np.array([[6], [3]])
-COUNTED = np.arange(10, dtype="float32").reshape(2, 5, 1)
+NUMBERS = np.arange(10, dtype="float32").reshape(2, 5, 1)
 
 
 def test_reverse_reverses_the_real_positions_only():
-    reversed_rows = Reverse()(COUNTED, MASK)[..., 0].numpy().tolist()
+    reversed_rows = Reverse()(NUMBERS, MASK)[..., 0].numpy().tolist()
     assert reversed_rows == [[4, 3, 2, 1, 0], [6, 5, 7, 8, 9]]
 
 
 def test_halve_concatenates_neighbours():
-    pairs, mask = Halve()(COUNTED, MASK)
+    pairs, mask = Halve()(NUMBERS, MASK)
     assert pairs.numpy().tolist() == [[[0, 1], [2, 3], [4, 0]], [[5, 6], [7, 8], [9, 0]]]
     assert mask.numpy().tolist() == [[True, True, True], [True, False, False]]
 
 
 def test_halve_keeps_a_pair_whose_first_position_is_real():
-    _, mask = Halve()(COUNTED, np.arange(5) < np.array([[3], [4]]))
+    _, mask = Halve()(NUMBERS, np.arange(5) < np.array([[3], [4]]))
     assert mask.numpy().tolist() == [[True, True, False], [True, True, False]]
 
 
@@ -41,10 +41,10 @@ def encode(**settings):
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_the_last_state_is_that_of_the_last_real_positions(cell, layers):
-    """The last position in the forward direction, the first one backward."""
-    memory, _, (hidden, *others) = encode(cell=cell, encoder_layers=layers)
-    assert len(others) == (cell == "lstm")
+def test_the_last_state_comes_from_the_last_real_positions(cell, layers):
+    """The last position in the forward direction, the first one in the backward direction."""
+    memory, _, (hidden, *cell_states) = encode(cell=cell, encoder_layers=layers)
+    assert len(cell_states) == (cell == "lstm")
     for row, length in enumerate(LENGTHS[:, 0]):
         np.testing.assert_array_equal(hidden[row, :4], memory[row, length - 1, :4])
         np.testing.assert_array_equal(hidden[row, 4:], memory[row, 0, 4:])
@@ -86,7 +86,7 @@ def test_a_pyramid_halves_the_length_in_every_layer_but_the_first():
 
 @pytest.mark.parametrize("kind", ["bahdanau", "luong_general", "coverage"])
 def test_a_reversed_source_is_attended_in_its_own_order(kind):
-    """As if the sentence were reversed, and then the attention matrix."""
+    """The result is the same as reversing the sentence, and then the attention matrix."""
     settings = {"units": 8, "embedding_dim": 6, "bidirectional": False, "attention": kind}
     plain = build(ModelConfig(**settings))
     reversing = build(ModelConfig(**settings, reverse_source=True))

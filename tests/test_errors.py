@@ -28,7 +28,7 @@ def test_settings_can_be_spelled_as_flags():
     assert error.spell(flag) == "--minimum-length is over --maximum-length"
 
 
-def test_a_value_is_never_taken_for_the_name_of_a_setting():
+def test_a_value_is_never_mistaken_for_the_name_of_a_setting():
     error = SettingError("{forbid} must hold tokens; received {0}", "{n_best} of forbid.txt")
     assert error.spell(flag) == "--forbid must hold tokens; received {n_best} of forbid.txt"
     assert error.settings == ("forbid",)

@@ -27,7 +27,7 @@ def edit_distance(output, reference):
 
 
 class FakeTranslator:
-    """Looks its translations up in a table: the figures are tested here, not a model."""
+    """Looks its translations up in a table, as the metrics are tested here, not a model."""
 
     predicts_values = False
     has_attention = True

@@ -1,4 +1,4 @@
-"""Files and folders that are written as a whole or not at all, despite failures and kills."""
+"""Files and folders that are written completely or not at all, despite failures and kills."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def test_a_reader_of_the_old_file_is_not_disturbed(tmp_path):
         assert reader.read() == "old"
 
 
-def test_a_folder_that_a_kill_left_aside_survives_a_failure_at_the_next_attempt(tmp_path):
+def test_a_folder_moved_aside_before_a_kill_survives_a_failure_of_the_next_attempt(tmp_path):
     """The kill came between the two moves."""
     (tmp_path / ".folder.old").mkdir()
     (tmp_path / ".folder.old" / "version").write_text("old")
@@ -64,7 +64,7 @@ def test_a_failure_leaves_the_old_folder(tmp_path):
 
 @pytest.mark.parametrize("kill_at", range(1, 6))
 def test_a_kill_leaves_the_old_or_the_new_folder(tmp_path, kill_at):
-    """Killed just before each of the calls that change the disk."""
+    """The process is killed just before each of the calls that change the disk."""
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "version").write_text("old")
@@ -72,7 +72,7 @@ def test_a_kill_leaves_the_old_or_the_new_folder(tmp_path, kill_at):
 import os, pathlib, signal, sys
 from kseq import files
 calls = 0
-def counted(function):
+def count_calls(function):
     def call(*arguments, **options):
         global calls
         calls += 1
@@ -80,9 +80,9 @@ def counted(function):
             os.kill(os.getpid(), signal.SIGKILL)
         return function(*arguments, **options)
     return call
-pathlib.Path.mkdir = counted(pathlib.Path.mkdir)
-pathlib.Path.rename = counted(pathlib.Path.rename)
-files.shutil.rmtree = counted(files.shutil.rmtree)
+pathlib.Path.mkdir = count_calls(pathlib.Path.mkdir)
+pathlib.Path.rename = count_calls(pathlib.Path.rename)
+files.shutil.rmtree = count_calls(files.shutil.rmtree)
 with files.replaced_folder(pathlib.Path(sys.argv[1])) as unfinished:
     (unfinished / "version").write_text("new")
 """
@@ -102,16 +102,16 @@ def test_one_process_at_a_time_can_write_to_a_place(tmp_path):
     program = "import pathlib, sys; from kseq import files\n"
     program += "with files.lock(pathlib.Path(sys.argv[1])): print('alone')"
     with files.lock(place):
-        refused = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", program, place], capture_output=True, text=True
         )
-        assert refused.returncode == 1
-        assert f"another process is writing to {place}; wait" in refused.stderr
+        assert process.returncode == 1
+        assert f"another process is writing to {place}; wait" in process.stderr
     assert subprocess.run([sys.executable, "-c", program, place]).returncode == 0
     assert not list(tmp_path.iterdir())
 
 
-def test_two_of_many_processes_are_never_in_the_same_place(tmp_path):
+def test_no_two_processes_hold_the_same_lock_at_the_same_time(tmp_path):
     """Each takes the lock many times, so that it is often removed while others wait for it."""
     program = """
 import os, pathlib, sys, time

@@ -1,4 +1,4 @@
-"""Which installed fonts can show the characters of a text, and what happens without one."""
+"""The installed fonts that can show a text, and the warning if there are none."""
 
 import warnings
 

@@ -9,9 +9,7 @@ from kseq import ModelConfig, build_seq2seq
 from kseq.models.factory import use_dtype_policy
 from kseq.models.recurrent_layers import LAYERS
 
-pytestmark = pytest.mark.skipif(
-    not tf.config.list_physical_devices("GPU"), reason="needs a GPU, and there is none"
-)
+pytestmark = pytest.mark.skipif(not tf.config.list_physical_devices("GPU"), reason="needs a GPU")
 
 IDS = tf.constant([[5, 6, 7, 3], [8, 9, 3, 0], [4, 3, 0, 0]])
 WITHOUT_LOOP = [
@@ -25,18 +23,18 @@ WITHOUT_LOOP = [
 ]
 
 
-def operations(function, *arguments):
+def operation_types(function, *arguments):
     """Types of all operations of a graph, including the functions that it calls."""
     graph = tf.function(function, autograph=False).get_concrete_function(*arguments).graph
     definition = graph.as_graph_def()
     nodes = [*definition.node]
-    for each in definition.library.function:
-        nodes += each.node_def
+    for called in definition.library.function:
+        nodes += called.node_def
     return {node.op for node in nodes}
 
 
-def loops(found):
-    return {name for name in found if "While" in name}
+def loops_among(types):
+    return {name for name in types if "While" in name}
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
@@ -44,8 +42,8 @@ def loops(found):
 def test_an_encoder_runs_on_cudnn(cell, policy):
     with use_dtype_policy(policy):
         model = build_seq2seq(ModelConfig(cell=cell, units=16, embedding_dim=8), 12, 12)
-    found = operations(lambda ids: model.get_layer("encoder")({"source_ids": ids}), IDS)
-    assert "CudnnRNNV3" in found and not loops(found)
+    types = operation_types(lambda ids: model.get_layer("encoder")({"source_ids": ids}), IDS)
+    assert "CudnnRNNV3" in types and not loops_among(types)
 
 
 @pytest.mark.parametrize("settings", WITHOUT_LOOP, ids=str)
@@ -57,10 +55,10 @@ def test_a_training_step_runs_on_cudnn_if_the_decoder_needs_no_loop(cell, settin
     def gradients(ids):
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(model({"source_ids": ids, "target_ids": ids}, training=True))
-        return tape.gradient(loss, [each.value for each in model.trainable_variables])
+        return tape.gradient(loss, [variable.value for variable in model.trainable_variables])
 
-    found = operations(gradients, IDS)
-    assert {"CudnnRNNV3", "CudnnRNNBackpropV3"} <= found and not loops(found)
+    types = operation_types(gradients, IDS)
+    assert {"CudnnRNNV3", "CudnnRNNBackpropV3"} <= types and not loops_among(types)
     for gradient in tf.function(gradients, autograph=False)(IDS):
         assert np.all(np.isfinite(tf.convert_to_tensor(gradient)))
 
@@ -76,6 +74,5 @@ def test_cudnn_and_our_loop_agree_on_padded_sequences(cell, backwards):
     plain = LAYERS[cell](6, use_cudnn=False, **options)
     plain.build(values.shape)
     plain.set_weights(layer.get_weights())
-    for one, other in zip(on_cudnn, plain(values, mask=mask), strict=True):
-        one, other = (keras.ops.convert_to_numpy(each) for each in (one, other))
-        np.testing.assert_allclose(one, other, atol=1e-5)
+    for tensors in zip(on_cudnn, plain(values, mask=mask), strict=True):
+        np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, tensors), atol=1e-5)

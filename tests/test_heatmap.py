@@ -1,4 +1,4 @@
-"""The picture of attention: what is drawn, and where."""
+"""Heatmaps of attention: their contents and their layout."""
 
 import dataclasses
 import re
@@ -72,14 +72,14 @@ def test_labels_are_inside_the_picture_and_do_not_overlap(length):
         assert all(end <= start for end, start in zip(ends, starts[1:]))
 
 
-def test_tokens_are_shown_literally_and_a_space_as_a_sign():
+def test_tokens_are_shown_literally_and_a_space_as_a_symbol():
     tokens = ["$5", "a_b^c", " ", "\\frac", "100%"]
     axes = plot_attention(translation(tokens, tokens))
     draw(axes.figure)
     assert labels(axes.get_yticklabels()) == ["$5", "a_b^c", "␣", "\\frac", "100%"]
 
 
-# A warning that no font has the characters is tested elsewhere.
+# The warning about missing fonts is tested in test_fonts.py.
 @pytest.mark.filterwarnings("ignore::kseq.analysis.fonts.MissingFontWarning")
 def test_drawing_leaves_the_global_state_of_matplotlib_alone():
     import matplotlib.pyplot as plt
@@ -109,7 +109,7 @@ SCRIPTS = {
 
 
 def test_an_arabic_sentence_starts_at_the_right():
-    """So does an opening bracket, mirrored towards what follows it."""
+    """An opening bracket is mirrored, so that it opens towards the words after it."""
     axes = plot_attention(ARABIC)
     first, last = axes.transData.transform([(0, 0), (4, 0)])[:, 0]
     assert first > last
@@ -123,7 +123,7 @@ def test_an_arabic_sentence_starts_at_the_right():
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_every_script_can_be_drawn_with_any_fonts(name):
+def test_every_script_can_be_drawn_whatever_fonts_are_installed(name):
     """No error is raised, and matplotlib does not warn about each glyph."""
     tokens = SCRIPTS[name]
     with warnings.catch_warnings():
@@ -187,7 +187,7 @@ def legend_of(figure):
     return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
-def marked(axes):
+def marked_labels(axes):
     return [tick.get_text() for tick in axes.get_yticklabels() if tick.get_bbox_patch()]
 
 
@@ -207,22 +207,22 @@ def with_probabilities(probabilities):
 
 def test_words_of_low_probability_are_marked_and_the_legend_explains_it():
     axes = plot_attention(with_probabilities([0.9, 0.4, 0.6, 0.49, 0.51, 0.1]))
-    assert marked(axes) == ["est", "il", "<end>"]
+    assert marked_labels(axes) == ["est", "il", "<end>"]
     assert legend_of(axes.figure) == ["output word of probability below 0.5"]
     axes = plot_attention(with_probabilities([0.9, 0.4, 0.6, 0.05, 0.51, 0.1]), low_probability=0.2)
-    assert marked(axes) == ["il", "<end>"]
+    assert marked_labels(axes) == ["il", "<end>"]
     assert legend_of(axes.figure) == ["output word of probability below 0.2"]
-    for sure in (with_probabilities([0.9] * 6), FRENCH):
-        axes = plot_attention(sure)
-        assert marked(axes) == [] and not axes.figure.legends
-    assert marked(plot_attention(with_probabilities([1e-30] * 6), low_probability=0)) == []
-    assert marked(plot_attention(with_probabilities([1.0] * 6), low_probability=1)) == []
+    for result in (with_probabilities([0.9] * 6), FRENCH):
+        axes = plot_attention(result)
+        assert marked_labels(axes) == [] and not axes.figure.legends
+    assert marked_labels(plot_attention(with_probabilities([1e-30] * 6), low_probability=0)) == []
+    assert marked_labels(plot_attention(with_probabilities([1.0] * 6), low_probability=1)) == []
 
 
 def test_a_legend_below_given_axes_explains_the_marks():
     axes = plot_attention(with_probabilities([0.1] * 6), Figure().subplots(), gold=[(0, 0)])
-    explained = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert explained == ["gold alignment", "output word of probability below 0.5"]
+    entries = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert entries == ["gold alignment", "output word of probability below 0.5"]
     assert not axes.figure.legends
 
 

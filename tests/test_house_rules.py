@@ -1,4 +1,4 @@
-"""Rules of this repository that its sources can be checked for: sizes, docstrings, words."""
+"""House rules that the sources must follow: sizes, docstrings, wording."""
 
 import ast
 import re
@@ -23,7 +23,7 @@ LONGEST_MODULE = 350  # lines
 LONGEST_FUNCTION = 60
 MOST_POSITIONAL = 6
 
-# Literal translations that an engineer who speaks English would put otherwise.
+# Literal translations that an engineer who speaks English would not use.
 FOREIGN_PHRASES = re.compile(
     r"\b(hangs? on|anew|mend(s|ed|ing)?|knows? not|way (forth|back)|on the way back"
     r"|(is|are|was|were) told|stands? in (?!for\b))\b"

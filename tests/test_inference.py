@@ -41,59 +41,59 @@ def test_an_ensemble_averages_the_probabilities_of_its_models(average):
 
     def probabilities(*members):
         inference = Inference(*zip(*members), length_ratio=1.0, average=average)
-        # PAD cannot be a target; its probability is what the others leave.
+        # PAD cannot be a target; its probability is the remainder.
         targets = tf.stack([tf.fill([rows], START), tf.range(rows)], axis=1)
         return np.exp(-inference.force([inputs] * len(members), targets)[0][1:, 0])
 
-    alone = np.array([probabilities(member) for member in members])
-    alone = np.concatenate([1.0 - alone.sum(axis=1, keepdims=True), alone], axis=1)
-    expected = alone.mean(axis=0)
+    singles = np.array([probabilities(member) for member in members])
+    singles = np.concatenate([1.0 - singles.sum(axis=1, keepdims=True), singles], axis=1)
+    expected = singles.mean(axis=0)
     if average == "log_probability":
-        expected = np.exp(np.log(alone).mean(axis=0))
+        expected = np.exp(np.log(singles).mean(axis=0))
         expected /= expected.sum()
     np.testing.assert_allclose(probabilities(*members), expected[1:], atol=1e-6)
-    assert np.ptp(alone, axis=0).max() > 0.1  # the models disagree
+    assert np.ptp(singles, axis=0).max() > 0.1  # the models disagree
 
 
 def test_the_attention_of_an_ensemble_is_the_mean_of_the_models_with_attention():
-    """A model without attention does not count as zeros; without any, there is none."""
-    attentive, blind = tiny(), tiny("attention=none")
+    """A model without attention is left out of the mean, rather than counted as zeros."""
+    with_attention, without_attention = tiny(), tiny("attention=none")
     inputs, targets = {"source_ids": tf.constant([[4, 4, END]])}, tf.constant([[START, 4, END]])
 
     def attention(*members):
         inference = Inference(*zip(*members), length_ratio=1.0)
         forced = inference.force([inputs] * len(members), targets)[2]
-        found = inference.search([inputs] * len(members), BeamSearch()).attention
-        assert forced.keys() == found.keys()
+        searched = inference.search([inputs] * len(members), BeamSearch()).attention
+        assert forced.keys() == searched.keys()
         return forced
 
-    alone = attention(attentive)["attention"]
-    for members in ((attentive, blind), (blind, attentive)):
-        np.testing.assert_allclose(attention(*members)["attention"], alone, atol=1e-6)
-    assert attention(blind, blind) == {}
+    expected = attention(with_attention)["attention"]
+    for members in ((with_attention, without_attention), (without_attention, with_attention)):
+        np.testing.assert_allclose(attention(*members)["attention"], expected, atol=1e-6)
+    assert attention(without_attention, without_attention) == {}
 
 
-def expected_bounds(words, prefix, asked):
-    """Maximum and minimum ids, END included, in fractions: 0.1 of 30 words are 3."""
+def expected_bounds(words, prefix, options):
+    """Maximum and minimum number of ids, END included; in fractions, as 0.1 of 30 words is 3."""
     if not words:
         return 0, 0
     ratios = {
-        name: Fraction(str(asked.get(name) or 0)) for name in ("minimum_ratio", "maximum_ratio")
+        name: Fraction(str(options.get(name) or 0)) for name in ("minimum_ratio", "maximum_ratio")
     }
-    least = 1 + max(asked.get("minimum_length", 0), math.ceil(ratios["minimum_ratio"] * words))
-    most = []
-    if "maximum_length" in asked:
-        most.append(1 + asked["maximum_length"])
-    if "maximum_ratio" in asked:
-        most.append(1 + math.floor(ratios["maximum_ratio"] * words))
+    minimum = 1 + max(options.get("minimum_length", 0), math.ceil(ratios["minimum_ratio"] * words))
+    maxima = []
+    if "maximum_length" in options:
+        maxima.append(1 + options["maximum_length"])
+    if "maximum_ratio" in options:
+        maxima.append(1 + math.floor(ratios["maximum_ratio"] * words))
     # For the usual length, END is a token of the source, too.
     usual = min(10 + math.floor(2 * Fraction("1.5") * (words + 1)), LONGEST_OUTPUT)
-    most = max(min(most) if most else max(usual, least), prefix + 1)
-    return most, min(least, most)
+    maximum = max(min(maxima) if maxima else max(usual, minimum), prefix + 1)
+    return maximum, min(minimum, maximum)
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "options",
     [
         {},
         {"minimum_length": 2000},
@@ -107,9 +107,9 @@ def expected_bounds(words, prefix, asked):
         {"minimum_length": 9, "maximum_ratio": 1.0},
     ],
 )
-def test_bounds_are_those_of_the_strategy_and_the_prefix(inference, asked):
+def test_bounds_agree_with_the_strategy_and_the_prefix(inference, options):
     prefixes = tf.ragged.constant([[4] * count for count in PREFIXES], dtype=tf.int32).to_tensor()
     lengths = tf.constant([count + 1.0 for count in WORDS])
-    most, least = inference._length_bounds(lengths, BeamSearch(**asked), prefixes)
-    found = list(zip(most.numpy().tolist(), least.numpy().tolist()))
-    assert found == [expected_bounds(*both, asked) for both in zip(WORDS, PREFIXES)]
+    maxima, minima = inference._length_bounds(lengths, BeamSearch(**options), prefixes)
+    bounds = list(zip(maxima.numpy().tolist(), minima.numpy().tolist()))
+    assert bounds == [expected_bounds(*counts, options) for counts in zip(WORDS, PREFIXES)]

@@ -1,4 +1,4 @@
-"""Inspecting a corpus: its figures compared with plain counting, and faults that are inspection."""
+"""Inspecting a corpus: figures compared with plain counting, and faults that must be found."""
 
 import collections
 import gzip
@@ -85,7 +85,7 @@ def test_the_figures_agree_with_counting_words_with_a_regular_expression(inspect
     assert inspection.pairs == 3000 and inspection.suspicions == () and inspection.splits == ()
 
 
-def test_vocabulary_growth_and_coverage_of_a_known_text(inspect_pairs):
+def test_vocabulary_growth_and_coverage_are_right_for_a_known_text(inspect_pairs):
     """Ten words per line, one new word and nine that are always the same."""
     pairs = [(f"new{n} " + "a b c d e f g h i", "x") for n in range(5000)]
     side = inspect_pairs(pairs).source
@@ -176,7 +176,7 @@ def test_unusual_but_correct_text_is_not_suspicious(text):
 
 @pytest.mark.parametrize("text", ["déjà vu", "„naïve“ – señor", "Привет мир", "日本語のテキスト"])
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1"])
-def test_text_in_a_wrong_encoding_is_recognised(text, encoding):
+def test_text_in_the_wrong_encoding_is_recognised(text, encoding):
     try:
         garbled = text.encode().decode(encoding)
     except UnicodeDecodeError:
@@ -230,7 +230,9 @@ def test_single_swapped_pairs_are_found_by_their_scripts(inspect_pairs, clean):
     random = np.random.default_rng(5)
     swapped = random.random(len(clean)) < 0.3
     pairs = [(source, target.lower().translate(greek)) for source, target in clean]
-    inspection = inspect_pairs([pair[::-1] if turn else pair for pair, turn in zip(pairs, swapped)])
+    inspection = inspect_pairs(
+        [pair[::-1] if is_swapped else pair for pair, is_swapped in zip(pairs, swapped)]
+    )
     assert counts(inspection) == {"swapped": swapped.sum()}
 
 
@@ -303,8 +305,10 @@ def test_a_swapped_split_is_recognised_by_its_first_pairs(clean):
     assert not look_swapped(reference, straight)
     assert not look_swapped(reference, [*straight, *swapped[: half // 4]])
     # Sides with the same spelling are no evidence; nor are empty splits.
-    alike = list(zip((source for source, _ in clean), reversed([source for source, _ in clean])))
-    assert not look_swapped(alike[:half], [pair[::-1] for pair in alike[half:]])
+    same_spelling = list(
+        zip((source for source, _ in clean), reversed([source for source, _ in clean]))
+    )
+    assert not look_swapped(same_spelling[:half], [pair[::-1] for pair in same_spelling[half:]])
     assert not look_swapped(reference, []) and not look_swapped([], straight)
 
 
@@ -346,7 +350,9 @@ def test_identical_lines_are_reported_as_repeated(tmp_path):
     assert "the most frequent pair occurs 20,000 times" in inspection_table(inspection)
 
 
-def test_files_that_are_nearly_blank_missing_or_real_valued(inspect_pairs, tmp_path, index):
+def test_a_nearly_blank_file_is_inspected_but_not_a_missing_or_real_valued_one(
+    inspect_pairs, tmp_path, index
+):
     inspection = inspect_pairs([("", ""), ("a", "b"), ("\u200b", "…"), ("", "c")])
     assert inspection.pairs == 2 and counts(inspection)["blank"] == 2
     assert (
@@ -388,7 +394,7 @@ def test_suggestions_differ_from_the_defaults_and_have_reasons(inspect_pairs, cl
         assert f"  {setting.field}: {setting.value}  # {setting.reason}\n" in text
 
 
-def test_a_suggestion_reads_back_as_a_config(inspect_pairs, clean, tmp_path):
+def test_a_suggestion_can_be_loaded_as_a_config(inspect_pairs, clean, tmp_path):
     suggestion = suggest_config(inspect_pairs(clean))
     (tmp_path / "settings.yaml").write_text(suggestion.to_yaml())
     assert Config.load(tmp_path / "settings.yaml") == suggestion.config()
@@ -492,15 +498,15 @@ assert not {"tensorflow", "matplotlib"} & set(sys.modules)
 
 
 @pytest.mark.parametrize(
-    "names, facts",
+    "names, expected",
     [
         (["tatoeba/spa-eng.zip"], (118_964, 0, {"Latin"})),
         (["tatoeba/cmn-eng.zip"], (26_388, 0, {"Han"})),
         (["multi30k/train.de.gz", "multi30k/train.en.gz"], (29_000, 3, {"Latin"})),
     ],
 )
-def test_a_swapped_block_in_a_public_corpus_is_found(shared_data, names, facts, tmp_path):
-    pairs, repeated, scripts = facts
+def test_a_swapped_block_in_a_public_corpus_is_found(shared_data, names, expected, tmp_path):
+    pairs, repeated, scripts = expected
     files = [shared_data / name for name in names]
     all_pairs = list(Pairs.open(files))
     inspection = inspect(*files, verbose=False)

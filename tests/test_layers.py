@@ -1,4 +1,4 @@
-"""Recurrent layers run by our scan, compared with NumPy and with Keras and its autodiff."""
+"""Recurrent layers run by our scan, compared with NumPy, with Keras and with autodiff."""
 
 import keras
 import numpy as np
@@ -37,26 +37,26 @@ def numpy_cell(kind, layer):
 
 @KINDS
 @pytest.mark.parametrize("backwards", [False, True])
-def test_outputs_equal_those_of_numpy(kind, backwards):
+def test_outputs_agree_with_numpy(kind, backwards):
     layer = make(kind, go_backwards=backwards)
     outputs, *states = layer(SEQUENCES, mask=MASK)
     cell = numpy_cell(kind, layer)
     for row, length in enumerate(LENGTHS):
-        real = SEQUENCES[row, :length]
-        expected, last = cell.run(real[::-1] if backwards else real)
-        place = slice(7 - length, 7) if backwards else slice(length)
-        np.testing.assert_allclose(outputs[row, place], expected, atol=1e-12)
-        assert np.count_nonzero(np.delete(outputs[row], np.r_[place], axis=0)) == 0
+        sequence = SEQUENCES[row, :length]
+        expected, last = cell.run(sequence[::-1] if backwards else sequence)
+        real_steps = slice(7 - length, 7) if backwards else slice(length)
+        np.testing.assert_allclose(outputs[row, real_steps], expected, atol=1e-12)
+        assert np.count_nonzero(np.delete(outputs[row], np.r_[real_steps], axis=0)) == 0
         for state, last_state in zip(states, last):
             np.testing.assert_allclose(state[row], last_state, atol=1e-12)
 
 
 @KINDS
 @pytest.mark.parametrize("backwards", [False, True])
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("has_mask", [False, True])
 @pytest.mark.parametrize("training", [False, True])
-def test_gradients_equal_those_of_autodiff(kind, backwards, masked, training):
-    """Of inputs, first state and weights, in float64; while training they are our own."""
+def test_gradients_agree_with_autodiff(kind, backwards, has_mask, training):
+    """Gradients of inputs, initial state and weights, in float64; in training, they are ours."""
     sequences = tf.constant(SEQUENCES)
     count = 2 if kind == "lstm" else 1
     first = [tf.constant(rng.normal(size=(5, UNITS))) for _ in range(count)]
@@ -67,7 +67,7 @@ def test_gradients_equal_those_of_autodiff(kind, backwards, masked, training):
         variables = [weight.value for weight in layer.trainable_weights]
         with tf.GradientTape() as tape:
             tape.watch([sequences, first])
-            mask = MASK if masked else None
+            mask = MASK if has_mask else None
             outputs = layer(sequences, initial_state=first, mask=mask, training=training)
             loss = tf.add_n(
                 [tf.reduce_sum(output * factor) for output, factor in zip(outputs, upstream)]
@@ -79,7 +79,7 @@ def test_gradients_equal_those_of_autodiff(kind, backwards, masked, training):
 
 @KINDS
 def test_in_half_precision_states_accumulate_in_float32(kind):
-    """Only products lose digits; from step to step states do not."""
+    """Only products lose precision, not the states from step to step."""
     precise, half = (
         make(kind, dtype)(SEQUENCES.astype("float32"))[0] for dtype in ("float32", "mixed_bfloat16")
     )
@@ -92,13 +92,13 @@ def test_in_half_precision_states_accumulate_in_float32(kind):
 def test_both_directions_have_their_own_backward_pass_only_while_training(
     kind, training, monkeypatch
 ):
-    """In the layer of Keras that runs two of them; otherwise nothing is saved."""
+    """In Keras' `Bidirectional`; otherwise, no activations are saved."""
     calls, backward = [], scan._backward
     monkeypatch.setattr(scan, "_backward", lambda *parts: calls.append(1) or backward(*parts))
-    both = keras.layers.Bidirectional(LAYERS[kind](UNITS, return_sequences=True))
+    layer = keras.layers.Bidirectional(LAYERS[kind](UNITS, return_sequences=True))
     inputs = tf.constant(SEQUENCES, tf.float32)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        outputs = both(inputs, mask=tf.constant(MASK), training=training)
+        outputs = layer(inputs, mask=tf.constant(MASK), training=training)
     assert tape.gradient(outputs, inputs) is not None
     assert len(calls) == 2 * training

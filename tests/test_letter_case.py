@@ -49,8 +49,8 @@ def test_the_case_of_difficult_mixtures_is_restored(texts):
 def test_marks_in_any_order_are_all_removed(texts):
     """A model can write marks in any order; those of one row do not affect the next row."""
     restored = restore_case(tf.constant(texts, tf.string)).numpy().tolist()
-    alone = [restore_case(tf.constant([text])).numpy()[0] for text in texts]
-    assert restored == alone
+    expected = [restore_case(tf.constant([text])).numpy()[0] for text in texts]
+    assert restored == expected
     for text in restored:
         assert not set(text.decode()) & {CAPITAL, CAPITALS, LOWER}
 

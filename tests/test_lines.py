@@ -25,10 +25,10 @@ def test_chunks_have_the_requested_size_and_lose_nothing(count):
 
 
 def test_a_chunk_is_yielded_before_the_next_item_is_read():
-    read = []
-    items = (read.append(number) or number for number in range(5))
+    numbers = []
+    items = (numbers.append(number) or number for number in range(5))
     lists = chunks(items, 2)
-    assert next(lists) == [0, 1] and read == [0, 1]
+    assert next(lists) == [0, 1] and numbers == [0, 1]
 
 
 def test_items_before_an_error_are_not_lost():
@@ -60,7 +60,7 @@ def test_background_lines_come_in_order_and_end():
     assert list(BackgroundLines([])) == []
 
 
-def test_background_lines_know_whether_the_next_line_is_still_to_come():
+def test_background_lines_know_whether_the_next_line_has_arrived():
     is_continued, is_read = threading.Event(), threading.Event()
 
     def lines():
@@ -70,12 +70,12 @@ def test_background_lines_know_whether_the_next_line_is_still_to_come():
         assert is_continued.wait(60)
         yield "three"
 
-    waiting = BackgroundLines(lines())
+    background = BackgroundLines(lines())
     assert is_read.wait(60)
-    iterator = iter(waiting)
-    assert not waiting.is_waiting()
-    assert [next(iterator), waiting.is_waiting(), next(iterator)] == ["one", False, "two"]
-    assert waiting.is_waiting()
+    iterator = iter(background)
+    assert not background.is_waiting()
+    assert [next(iterator), background.is_waiting(), next(iterator)] == ["one", False, "two"]
+    assert background.is_waiting()
     is_continued.set()
     assert list(iterator) == ["three"]
 
@@ -93,18 +93,18 @@ def test_an_error_is_raised_for_the_reader_after_the_lines_before_it():
 
 def test_endless_lines_fill_the_queue_and_no_more():
     """The thread stops reading when nobody takes its lines."""
-    read, full = [], threading.Event()
+    numbers, full = [], threading.Event()
 
     def lines():
         for number in itertools.count():
-            read.append(number)
+            numbers.append(number)
             if number == BackgroundLines._ROOM:
                 full.set()  # The queue is full, and the thread holds one more.
             yield number
 
     iterator = iter(BackgroundLines(lines()))
     assert full.wait(60)
-    assert len(read) == BackgroundLines._ROOM + 1
+    assert len(numbers) == BackgroundLines._ROOM + 1
     assert [next(iterator), next(iterator)] == [0, 1]
 
 
@@ -150,7 +150,7 @@ def test_an_error_about_the_encoding_names_the_file_and_the_line(content, messag
     assert raised.value.line == (int(named_line[1]) if named_line else 1)
 
 
-def test_a_few_zero_bytes_are_not_taken_for_utf_16():
+def test_a_few_zero_bytes_are_not_mistaken_for_utf_16():
     lines = [(1, "a\0long line"), (2, "\0\0\0\0")]
     assert list(decode_lines(io.BytesIO(b"a\0long line\n\0\0\0\0\n"), "x")) == lines
 

@@ -45,13 +45,13 @@ def test_entropy_is_the_logarithm_of_the_number_of_words_attended_to():
 
 def test_the_behaviour_of_a_sentence_agrees_with_plain_definitions():
     for result in read_targets():
-        entropies, covered, advances = attention_behaviour(result.attention)
+        entropies, received, advances = attention_behaviour(result.attention)
         behaviour = Behaviour.of(result)
         np.testing.assert_allclose(behaviour.entropies, entropies, rtol=1e-6)
-        np.testing.assert_allclose(behaviour.coverage, covered, rtol=1e-6)
+        np.testing.assert_allclose(behaviour.coverage, received, rtol=1e-6)
         assert (behaviour.jumps >= 0).tolist() == advances
-        assert behaviour.never_attended.tolist() == [weight < 0.2 for weight in covered]
-        assert behaviour.attended_twice.tolist() == [weight > 1.8 for weight in covered]
+        assert behaviour.never_attended.tolist() == [weight < 0.2 for weight in received]
+        assert behaviour.attended_twice.tolist() == [weight > 1.8 for weight in received]
         assert (behaviour.loss, behaviour.tokens) == (
             -result.log_probability,
             len(result.attention),

@@ -90,7 +90,7 @@ def test_factories_build_the_parts_of_the_model():
 
 
 @ALL_KINDS
-def test_parts_share_the_weights(settings):
+def test_the_parts_share_the_weights_of_the_model(settings):
     model = plain_model(**settings)
     encoder, step = split_for_inference(model)
     ids = {id(weight) for weight in model.weights}
@@ -161,25 +161,25 @@ def test_dropout_is_inside_the_loop_between_its_layers():
 def test_dropout_acts_in_training_only(settings):
     model = plain_model(**settings)
     inputs = inputs_of(model)
-    calm = model(inputs)
-    np.testing.assert_array_equal(calm, model(inputs, training=False))
-    assert np.abs(model(inputs, training=True) - calm).max() > 1e-4
+    without_dropout = model(inputs)
+    np.testing.assert_array_equal(without_dropout, model(inputs, training=False))
+    assert np.abs(model(inputs, training=True) - without_dropout).max() > 1e-4
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_an_untrained_model_guesses_uniformly(cell):
-    """The loss before training is that of a uniform guess, log V."""
+    """The loss before training is the loss of a uniform guess, log V."""
     model = plain_model(cell=cell)
     probabilities = tf.nn.softmax(model(inputs_of(model)))
     np.testing.assert_allclose(-np.log(probabilities).mean(), np.log(SIZE), atol=0.1)
 
 
 @ALL_KINDS
-def test_weights_repeat_with_the_seed(settings):
-    one, other = (plain_model(**settings) for _ in range(2))
-    assert [weight.path for weight in one.weights] == [weight.path for weight in other.weights]
-    for left, right in zip(one.get_weights(), other.get_weights()):
-        np.testing.assert_array_equal(left, right)
+def test_the_seed_determines_the_initial_weights(settings):
+    first, second = (plain_model(**settings) for _ in range(2))
+    assert [weight.path for weight in first.weights] == [weight.path for weight in second.weights]
+    for arrays in zip(first.get_weights(), second.get_weights()):
+        np.testing.assert_array_equal(*arrays)
 
 
 def test_coverage_loss_is_added_in_training_only():
@@ -210,7 +210,7 @@ def test_coverage_loss_is_part_of_the_training_loss():
     np.testing.assert_allclose(values[1] - values[0], 2.0 * expected, rtol=1e-4)
 
 
-def test_coverage_loss_is_as_computed_by_hand():
+def test_coverage_loss_agrees_with_a_computation_by_hand():
     """The second step attends to 0.25 where the first did; padding costs nothing."""
     layer = coverage_loss.CoverageLoss(2.0)
     attention = tf.constant([[[0.75, 0.25, 0.0], [0.0, 0.25, 0.75], [1.0, 0.0, 0.0]]])
@@ -219,7 +219,7 @@ def test_coverage_loss_is_as_computed_by_hand():
     assert [float(loss) for loss in layer.losses] == [2.0 * 0.25 / 2]
 
 
-def test_a_file_keeps_its_precision(tmp_path):
+def test_a_saved_model_keeps_its_precision(tmp_path):
     with use_dtype_policy("mixed_bfloat16"):
         model = plain_model()
     model.save(tmp_path / "model.keras")
@@ -248,7 +248,7 @@ kseq.models.factory.split_for_inference(model)
     )
 
 
-def test_another_model_cannot_be_split():
+def test_a_model_of_another_kind_cannot_be_split():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="encoder"):
         split_for_inference(model)
@@ -313,25 +313,25 @@ def test_a_layer_is_rebuilt_from_its_config(kind, settings):
     settings = {**settings, "name": "something", "trainable": False}
     config = kind(**settings).get_config()
     assert {name: config[name] for name in settings} == settings
-    again = kind.from_config(config)
-    assert again.get_config() == config
+    rebuilt = kind.from_config(config)
+    assert rebuilt.get_config() == config
 
 
-def test_every_layer_is_tested_for_its_config():
+def test_the_config_of_every_layer_is_tested():
     modules = [attention, cells, coverage_loss, decoders, encoders, factory, recurrent]
     modules += [recurrent_layers, teacher, transformer]
     defined = {
-        thing
+        value
         for module in modules
-        for thing in vars(module).values()
-        if inspect.isclass(thing)
-        and issubclass(thing, keras.layers.Layer)
-        and thing.__module__ == module.__name__
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and issubclass(value, keras.layers.Layer)
+        and value.__module__ == module.__name__
     }
     bases = {
         attention.Attention,
         cells.Cell,
         decoders.LoopDecoder,
     }
-    trained = {factory.Seq2Seq, teacher.Teacher, teacher.TextTeacher, teacher.ValueTeacher}
-    assert defined - bases - trained == {kind for kind, _ in LAYERS}
+    whole_models = {factory.Seq2Seq, teacher.Teacher, teacher.TextTeacher, teacher.ValueTeacher}
+    assert defined - bases - whole_models == {kind for kind, _ in LAYERS}

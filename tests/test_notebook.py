@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, and are stored as they look after a run."""
+"""The notebooks run from top to bottom, and are stored with the outputs of a run."""
 
 import ast
 
@@ -28,7 +28,7 @@ def test_every_name_of_kseq_in_a_notebook_exists(path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_notebook_runs(path, tmp_path):
+def test_a_notebook_runs(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     (parameters,) = (
         cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
@@ -46,7 +46,7 @@ def test_notebook_runs(path, tmp_path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_notebook_is_stored_with_its_outputs(path):
+def test_a_notebook_is_stored_with_its_outputs(path):
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))

@@ -11,9 +11,9 @@ RATES = [0.1, 0.05, 0.02, 0.01]
 
 
 def reference(value, gradients, rates, clip, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
-    """Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1, for one vector, with ε added to √v̂.
+    """Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1, for one vector.
 
-    Keras, like the end of section 2 there, adds ε to √v instead: smaller by √(1 - β₂ᵗ).
+    As in Keras and at the end of section 2 of the paper, ε is added to √v, not to √v̂.
     """
     first = second = np.zeros_like(value)
     for step, (gradient, rate) in enumerate(zip(gradients, rates), start=1):
@@ -26,7 +26,7 @@ def reference(value, gradients, rates, clip, beta_1=0.9, beta_2=0.999, epsilon=1
 
 
 @pytest.mark.parametrize("clip", [1.0, 1e6])
-def test_an_update_equals_that_of_the_paper(clip):
+def test_an_update_agrees_with_the_paper(clip):
     rng = np.random.default_rng(0)
     start, gradients = rng.normal(size=12), rng.normal(size=(4, 12)) * [[1.0], [1e-4], [3.0], [0.1]]
     table, vector = (keras.Variable(part, dtype="float64") for part in np.split(start, [8]))

@@ -30,7 +30,7 @@ def at_once(request, monkeypatch):
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_losses_equal_those_of_numpy(at_once, smoothing, training):
+def test_losses_agree_with_numpy(at_once, smoothing, training):
     loss, entropies, correct = losses(label_smoothing=smoothing, training=training)
     smoothed = references.cross_entropy(LABELS, LOGITS, smoothing)
     np.testing.assert_allclose(loss, (smoothed * SHARES).sum(), rtol=1e-5)
@@ -43,7 +43,7 @@ def test_losses_equal_those_of_numpy(at_once, smoothing, training):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("has_bias", [False, True])
-def test_gradients_equal_those_of_autodiff(at_once, smoothing, transposed, has_bias):
+def test_gradients_agree_with_autodiff(at_once, smoothing, transposed, has_bias):
     kernel = tf.constant(KERNEL.T if transposed else KERNEL)
     tensors = [tf.constant(HIDDEN), kernel, *([tf.constant(BIAS)] if has_bias else [])]
     distribution = (1 - smoothing) * tf.one_hot(LABELS, 5) + smoothing / 5
@@ -70,12 +70,12 @@ def test_the_number_of_ids_need_not_be_a_multiple_of_16(ids):
         loss, entropies, _ = losses(HIDDEN, *parameters, training=True)
     logits = HIDDEN @ kernel + bias
     np.testing.assert_allclose(entropies, references.cross_entropy(LABELS, logits), rtol=1e-5)
-    of_bias = tape.gradient(loss, parameters)[1]
+    bias_gradient = tape.gradient(loss, parameters)[1]
     errors = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True) - np.eye(ids)[LABELS]
-    np.testing.assert_allclose(of_bias, SHARES @ errors, atol=1e-6)
+    np.testing.assert_allclose(bias_gradient, SHARES @ errors, atol=1e-6)
 
 
-def test_values_in_padding_change_nothing():
+def test_values_in_padding_have_no_effect():
     hidden = np.where(SHARES[:, None] > 0, HIDDEN, 100.0).astype("float32")
     assert losses(hidden=hidden)[0] == losses()[0]
 

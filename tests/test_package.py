@@ -1,4 +1,4 @@
-"""The package as a whole: what an import does, what is installed, what the sources may hold."""
+"""The package as a whole: its imports, its docstrings and what is installed."""
 
 import ast
 import configparser
@@ -27,7 +27,7 @@ def run(program):
     ).stdout
 
 
-def test_import_does_nothing():
+def test_an_import_has_no_side_effects():
     program = """
 import logging, random, sys, warnings
 before = random.getstate(), len(logging.root.handlers), list(warnings.filters)
@@ -45,7 +45,7 @@ assert not logging.root.handlers
     assert run(program) == ""
 
 
-def test_unknown_names():
+def test_an_unknown_name_is_an_error():
     with pytest.raises(AttributeError, match="module 'kseq' has no attribute 'trian'"):
         import kseq
 
@@ -55,13 +55,13 @@ def test_unknown_names():
 def test_requirements_agree_with_the_metadata():
     metadata = configparser.ConfigParser()
     metadata.read(ROOT / "setup.cfg")
-    needed = set(metadata["options"]["install_requires"].split("\n")) - {""}
-    assert needed <= set((ROOT / "requirements.txt").read_text().split("\n"))
+    requirements = set(metadata["options"]["install_requires"].split("\n")) - {""}
+    assert requirements <= set((ROOT / "requirements.txt").read_text().split("\n"))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: "/".join(path.parts[-2:]))
-def test_modules_import_one_way(path):
-    """A module imports, while it is loaded, only from modules before it."""
+def test_modules_import_only_modules_above_them(path):
+    """In the order of the table in docs/architecture.md; imports inside functions are exempt."""
     if path.stem == "__init__":
         return
     own_name = ".".join(path.relative_to(ROOT / "kseq").with_suffix("").parts)
@@ -77,7 +77,7 @@ def test_modules_import_one_way(path):
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: "/".join(path.parts[-2:]))
-def test_everything_public_is_explained(path):
+def test_everything_public_has_a_docstring(path):
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree), f"{path}: module without a docstring"
     for node in tree.body:
@@ -100,7 +100,7 @@ def test_the_wheel_holds_the_corpora_and_the_command(tmp_path):
     assert "kseq/data/en-fr/test.align" in names
     assert not [name for name in names if re.search(r"test_|\.venv|^runs/|generate", name)]
     assert {name.split("/")[0] for name in names} == {"kseq", "kseq-0.1.0.dist-info"}
-    # What the wheel holds, used from somewhere else and without this repository on the path.
+    # The contents of the wheel are used from another folder, without this repository.
     program = f"""
 import sys
 sys.path.insert(0, {str(tmp_path / "installed")!r})

@@ -88,11 +88,11 @@ def test_panels_of_several_results_are_an_array_by_result_layer_and_head():
 
 
 def test_several_panels_need_the_same_number_of_axes():
-    given = Figure().subplots(2, 2)
-    axes = plot_attention([FRENCH] * 4, given)
-    assert list(axes.flat) == list(given.flat) and all(panel.images for panel in given.flat)
+    grid = Figure().subplots(2, 2)
+    axes = plot_attention([FRENCH] * 4, grid)
+    assert list(axes.flat) == list(grid.flat) and all(panel.images for panel in grid.flat)
     with pytest.raises(ValueError, match="expected Axes for 3 panels; received 4"):
-        plot_attention([FRENCH] * 3, given)
+        plot_attention([FRENCH] * 3, grid)
 
 
 def test_a_picture_holds_at_most_100_panels():
@@ -153,7 +153,7 @@ def test_a_picture_holds_at_most_100_panels():
          r"token_log_probabilities of shape \(6,\), one for each output token; received \(2,\)"),
     ],
 )  # fmt: skip
-def test_the_reason_why_something_cannot_be_drawn_is_one_line(result, options, error, message):
+def test_the_reason_why_something_cannot_be_drawn_fits_on_one_line(result, options, error, message):
     with pytest.raises(error, match=message) as caught:
         plot_attention(result, **options)
     assert "\n" not in str(caught.value)

@@ -35,7 +35,7 @@ def make_pairs(tmp_path):
 
 
 @pytest.fixture
-def many(make_pairs):
+def many_pairs(make_pairs):
     """300 pairs; each source has a unique word, and 0 to 9 others."""
     return make_pairs((f"s{n}" + " x" * (n % 10), f"t{n}" + " y" * (n % 7)) for n in range(300))
 
@@ -70,45 +70,47 @@ def test_teacher_forcing_shifts_targets_by_one_step(make_pairs):
     assert weights.dtype == np.float32
 
 
-def test_every_pair_occurs_once_per_epoch(many):
-    _, dataset, epochs = batches(many, TrainingConfig(batch_size=32), epochs=2)
+def test_every_pair_occurs_once_per_epoch(many_pairs):
+    _, dataset, epochs = batches(many_pairs, TrainingConfig(batch_size=32), epochs=2)
     for epoch in epochs:
         assert len(epoch) == dataset.cardinality() == 10
         firsts = sorted(token for batch in order(epoch) for token in batch)
         assert len(set(firsts)) == 300
 
 
-def test_a_seed_repeats_batches_and_every_epoch_has_its_own_order(many):
-    _, _, one = batches(many, TrainingConfig(batch_size=32, seed=7), epochs=2)
-    _, _, same = batches(many, TrainingConfig(batch_size=32, seed=7), epochs=2)
-    _, _, other = batches(many, TrainingConfig(batch_size=32, seed=8), epochs=1)
-    assert [order(epoch) for epoch in one] == [order(epoch) for epoch in same]
-    assert order(one[0]) != order(one[1])
-    assert order(one[0]) != order(other[0])
+def test_a_seed_repeats_batches_and_every_epoch_has_its_own_order(many_pairs):
+    _, _, first = batches(many_pairs, TrainingConfig(batch_size=32, seed=7), epochs=2)
+    _, _, repeated = batches(many_pairs, TrainingConfig(batch_size=32, seed=7), epochs=2)
+    _, _, reseeded = batches(many_pairs, TrainingConfig(batch_size=32, seed=8), epochs=1)
+    assert [order(epoch) for epoch in first] == [order(epoch) for epoch in repeated]
+    assert order(first[0]) != order(first[1])
+    assert order(first[0]) != order(reseeded[0])
 
 
-def test_without_shuffling_every_epoch_is_the_same(many):
-    _, _, (one, two) = batches(many, TrainingConfig(), shuffled=False, epochs=2)
-    assert order(one) == order(two)
+def test_without_shuffling_every_epoch_is_the_same(many_pairs):
+    _, _, (first, second) = batches(many_pairs, TrainingConfig(), shuffled=False, epochs=2)
+    assert order(first) == order(second)
 
 
 def test_buckets_hold_little_padding(small_corpus):
     training = TrainingConfig(batch_size=32)
     text, survey = build(small_corpus.train, 100)
-    padding = cells = 0
+    padding = positions = 0
     for inputs, labels, _ in training_pipeline(small_corpus.train, text, training, survey):
         for ids in (inputs["source_ids"], labels):
             padding += int(tf.reduce_sum(tf.cast(ids == PAD, tf.int32)))
-            cells += int(tf.size(ids))
-    assert padding / cells < 0.1
+            positions += int(tf.size(ids))
+    assert padding / positions < 0.1
 
 
-@pytest.mark.parametrize("of_side", [[4, 5, 6], [4, 6, 8], [3, 8, 40]])
+@pytest.mark.parametrize("sorted_lengths", [[4, 5, 6], [4, 6, 8], [3, 8, 40]])
 @pytest.mark.parametrize("kind", ["text", "values"])
-def test_a_batch_across_two_lengths_does_not_mix_the_longest_with_the_shortest(kind, of_side):
-    """Ten pairs of each of three lengths, the other side of 1 to 10 steps, in batches of 4."""
-    sorted_by, other = zip(*itertools.product(of_side, range(1, 11)))
-    sides = (sorted_by, other) if kind == "values" else (other, sorted_by)
+def test_a_batch_across_two_lengths_does_not_mix_the_longest_with_the_shortest(
+    kind, sorted_lengths
+):
+    """One side has three lengths, ten pairs of each; the other has 1 to 10 steps."""
+    sorted_side, other_side = zip(*itertools.product(sorted_lengths, range(1, 11)))
+    sides = (sorted_side, other_side) if kind == "values" else (other_side, sorted_side)
     dataset = tf.data.Dataset.from_tensors(
         tuple(tf.ragged.constant([[1] * length for length in side], tf.int32) for side in sides)
     )
@@ -131,20 +133,20 @@ def test_every_pool_and_epoch_has_its_own_order_of_batches():
             widths = [batch[0].bounding_shape()[1].numpy() for batch in dataset]
             yield from (tuple(widths[:10]), tuple(widths[10:]))
 
-    found = list(orders())
-    assert all(sorted(widths) == list(range(1, 11)) for widths in found)
-    assert len(set(found)) == 4
-    assert list(orders()) == found
+    all_orders = list(orders())
+    assert all(sorted(widths) == list(range(1, 11)) for widths in all_orders)
+    assert len(set(all_orders)) == 4
+    assert list(orders()) == all_orders
 
 
-def numbered(pairs):
+def numbered_pairs(count):
     """A dataset of chunks of seven pairs, each of one token, its number."""
 
     def chunk(numbers):
         ones = tf.ones_like(numbers)
         return (tf.RaggedTensor.from_row_lengths(tf.cast(numbers, tf.int32), ones),) * 2
 
-    return tf.data.Dataset.range(pairs).batch(7).map(chunk)
+    return tf.data.Dataset.range(count).batch(7).map(chunk)
 
 
 @pytest.mark.parametrize("shuffled", [True, False])
@@ -152,21 +154,21 @@ def test_pairs_of_the_same_length_are_combined_differently_in_every_epoch(shuffl
     training = TrainingConfig(batch_size=10, seed=3)
 
     def epochs():
-        dataset = numbered(100).apply(bucket_by_length(training, 1000, shuffled=shuffled))
+        dataset = numbered_pairs(100).apply(bucket_by_length(training, 1000, shuffled=shuffled))
         return [
             {frozenset(source.flat_values.numpy().tolist()) for source, _ in dataset}
             for _ in range(2)
         ]
 
-    one, other = epochs()
-    assert frozenset().union(*one) == frozenset().union(*other) == frozenset(range(100))
-    assert (one == other) == (not shuffled) and epochs() == [one, other]
+    first, second = epochs()
+    assert frozenset().union(*first) == frozenset().union(*second) == frozenset(range(100))
+    assert (first == second) == (not shuffled) and epochs() == [first, second]
     if not shuffled:
-        assert one == {frozenset(range(start, start + 10)) for start in range(0, 100, 10)}
+        assert first == {frozenset(range(start, start + 10)) for start in range(0, 100, 10)}
 
 
-def test_only_the_last_batch_is_smaller_whatever_the_chunks():
-    dataset = numbered(107).apply(bucket_by_length(TrainingConfig(batch_size=10), 25))
+def test_only_the_last_batch_is_smaller_however_pairs_are_chunked():
+    dataset = numbered_pairs(107).apply(bucket_by_length(TrainingConfig(batch_size=10), 25))
     sizes = [int(source.nrows()) for source, _ in dataset]
     assert sorted(sizes) == [7] + [10] * 10 and 7 in sizes[-2:]
 
@@ -175,22 +177,24 @@ def test_only_the_last_batch_is_smaller_whatever_the_chunks():
 def test_two_full_pools_are_not_followed_by_an_empty_batch(batch_tokens):
     training = TrainingConfig(batch_tokens=batch_tokens)
     dataset = (
-        numbered(512).apply(expect(512, ErrorRecorder())).apply(bucket_by_length(training, 256))
+        numbered_pairs(512)
+        .apply(expect(512, ErrorRecorder()))
+        .apply(bucket_by_length(training, 256))
     )
     sizes = [int(source.nrows()) for source, _ in dataset]
     assert sum(sizes) == 512 and min(sizes) > 0
 
 
-@pytest.mark.parametrize("kept", [0, 13, 15])
-def test_a_changed_number_of_pairs_is_an_error(kept):
-    empty = numbered(14).map(lambda *sides: tuple(side[:0] for side in sides))
-    chunks = numbered(14).concatenate(empty)
+@pytest.mark.parametrize("count", [0, 13, 15])
+def test_a_changed_number_of_pairs_is_an_error(count):
+    empty = numbered_pairs(14).map(lambda *sides: tuple(side[:0] for side in sides))
+    chunks = numbered_pairs(14).concatenate(empty)
     recorder = ErrorRecorder()
     assert sum(int(source.nrows()) for source, _ in chunks.apply(expect(14, recorder))) == 14
     assert recorder.error is None
     with pytest.raises(tf.errors.InvalidArgumentError):
-        list(chunks.apply(expect(kept, recorder)))
-    assert str(recorder.error).startswith(f"expected {kept} pairs; received ")
+        list(chunks.apply(expect(count, recorder)))
+    assert str(recorder.error).startswith(f"expected {count} pairs; received ")
 
 
 def test_overlong_and_blank_pairs_are_left_out_and_counted(make_pairs):
@@ -228,11 +232,11 @@ def test_saved_codecs_encode_the_same(make_pairs, tmp_path):
     config = TextConfig(target_tokenizer="character", case="lower", minimum_frequency=1)
     text, _ = build(make_pairs([("L'Été", "À b"), ("c", "d")]), text=config)
     text.save(tmp_path)
-    again = CodecPair.load(tmp_path, Config(text=config))
-    for one, two in ((text.source, again.source), (text.target, again.target)):
-        assert one.vocabulary == two.vocabulary
+    loaded = CodecPair.load(tmp_path, Config(text=config))
+    for codec, loaded_codec in ((text.source, loaded.source), (text.target, loaded.target)):
+        assert codec.vocabulary == loaded_codec.vocabulary
         strings = tf.constant(["l'été à b", "?"])
-        assert one.encode(strings).to_list() == two.encode(strings).to_list()
+        assert codec.encode(strings).to_list() == loaded_codec.encode(strings).to_list()
 
 
 def test_thousands_of_pairs_keep_their_order(make_pairs):
@@ -249,7 +253,7 @@ def test_thousands_of_pairs_keep_their_order(make_pairs):
     assert [token.decode() for token in sources] == [f"s{n}" for n in range(3000)]
 
 
-def test_in_a_shared_vocabulary_both_sides_count_together(make_pairs):
+def test_a_shared_vocabulary_counts_the_tokens_of_both_sides(make_pairs):
     pairs = make_pairs([("a x", "b x"), ("a", "b")])
     config = Config(ModelConfig(share_embeddings=True), TextConfig(minimum_frequency=2))
     codecs, _ = build_codecs(pairs, config)
@@ -274,7 +278,7 @@ def test_real_values_are_standardised_and_masked(tmp_path):
     assert inputs["source_mask"].tolist() == [[True, False, False], [True] * 3]
 
 
-def test_teacher_forcing_of_real_values(tmp_path):
+def test_teacher_forcing_shifts_real_values_by_one_step(tmp_path):
     targets = [np.array([[1.0], [3.0]]), np.array([[5.0], [7.0], [9.0]])]
     write_records(tmp_path / "a.tfrecord", zip(("a", "b"), targets))
     pairs = ValuePairs.open(tmp_path / "a.tfrecord")
@@ -303,10 +307,10 @@ def test_overlong_values_are_left_out_and_counted(tmp_path):
     assert sorted(lengths) == [1, 2]
 
 
-def test_batches_by_tokens_are_full_and_never_too_large(many):
+def test_batches_by_tokens_are_full_and_never_too_large(many_pairs):
     """Not one more pair would fit: the next longer pair would exceed the limit."""
     training = TrainingConfig(batch_tokens=60)
-    _, dataset, [epoch] = batches(many, training, shuffled=False)
+    _, dataset, [epoch] = batches(many_pairs, training, shuffled=False)
     lengths = [
         np.maximum((labels != PAD).sum(axis=1), (inputs["source_ids"] != PAD).sum(axis=1))
         for inputs, labels, _ in epoch
@@ -316,22 +320,22 @@ def test_batches_by_tokens_are_full_and_never_too_large(many):
     assert all(
         (len(batch) + 1) * max(*batch, after[0]) > 60 for batch, after in zip(lengths, lengths[1:])
     )
-    assert len(epoch) >= batch_count(build(many)[1], training) > len(epoch) / 2
+    assert len(epoch) >= batch_count(build(many_pairs)[1], training) > len(epoch) / 2
 
 
-def test_a_pair_longer_than_the_batch_is_a_batch_of_its_own(many):
-    _, _, [epoch] = batches(many, TrainingConfig(batch_tokens=1))
+def test_a_pair_longer_than_the_batch_is_a_batch_of_its_own(many_pairs):
+    _, _, [epoch] = batches(many_pairs, TrainingConfig(batch_tokens=1))
     assert [len(labels) for _, labels, _ in epoch] == [1] * 300
 
 
-def test_batches_by_tokens_are_shuffled_like_others(many):
+def test_batches_by_tokens_are_shuffled_like_others(many_pairs):
     training = TrainingConfig(batch_tokens=60, seed=7)
-    _, _, one = batches(many, training, epochs=2)
-    _, _, same = batches(many, training, epochs=2)
-    assert [order(epoch) for epoch in one] == [order(epoch) for epoch in same]
-    assert order(one[0]) != order(one[1])
-    assert {token for batch in order(one[0]) for token in batch} == {
-        token for batch in order(one[1]) for token in batch
+    _, _, first = batches(many_pairs, training, epochs=2)
+    _, _, repeated = batches(many_pairs, training, epochs=2)
+    assert [order(epoch) for epoch in first] == [order(epoch) for epoch in repeated]
+    assert order(first[0]) != order(first[1])
+    assert {token for batch in order(first[0]) for token in batch} == {
+        token for batch in order(first[1]) for token in batch
     }
 
 

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process, and is returned at the end: in a process of its own."""
+"""Freed memory is kept by the process, and released at the end; tested in a new process."""
 
 import platform
 import re
@@ -36,15 +36,15 @@ print("figures", *figures, faults())
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is configured")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 def test_freed_memory_is_kept_until_the_context_ends_even_by_an_interrupt():
     """Ten arrays take 98,000 page faults, or 200 if the pages of large arrays have 2 MiB."""
-    printed = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True
     ).stdout
-    numbers = re.search(r"figures (.*)", printed)[1].split()
-    usually, least, meanwhile, most, over, after = map(float, numbers)
-    assert meanwhile < 20 < usually
-    assert most > least + 30
-    assert over < least + 10
-    assert after > 20
+    numbers = re.search(r"figures (.*)", output)[1].split()
+    faults_before, before, faults_inside, inside, after, faults_after = map(float, numbers)
+    assert faults_inside < 20 < faults_before
+    assert inside > before + 30
+    assert after < before + 10
+    assert faults_after > 20

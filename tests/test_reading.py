@@ -1,4 +1,4 @@
-"""The exception that ended the reading of pairs is found again after TensorFlow has replaced it."""
+"""The exception that ended the reading of pairs is kept, although TensorFlow replaces it."""
 
 import pytest
 import tensorflow as tf
@@ -24,7 +24,7 @@ def test_the_exception_of_a_generator_is_kept():
     assert recorder.error is expected
 
 
-def test_a_generator_that_is_closed_early_is_no_error():
+def test_a_generator_that_is_closed_early_is_not_an_error():
     recorder = ErrorRecorder()
     assert [int(number) for number in dataset_of(lambda: iter(range(9)), recorder).take(2)] == [
         0,

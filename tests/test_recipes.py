@@ -15,8 +15,8 @@ FOLDERS = {"multi30k": "multi30k", "cmudict": "cmudict"}  # others are in tatoeb
 def test_the_files_of_a_recipe_are_fetched(name):
     recipe = load_recipe(name)
     fetched = {file.name for file in find_corpus(recipe.fetch).files}
-    named = {file for split in ("train", "valid", "test") for file in recipe.corpus.get(split, ())}
-    assert named and named <= fetched
+    files = {file for split in ("train", "valid", "test") for file in recipe.corpus.get(split, ())}
+    assert files and files <= fetched
 
 
 @pytest.mark.parametrize("name", recipe_names())

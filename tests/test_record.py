@@ -1,4 +1,4 @@
-"""The record of a run: read and written without loss, and damage is reported by file and field."""
+"""The record of a run: nothing is lost, and damage is reported with its file and field."""
 
 import json
 
@@ -26,7 +26,7 @@ def write(path, values):
 
 
 @pytest.mark.parametrize("last", ["parameters", "checksums", "averaged"])
-def test_a_record_is_written_as_it_was_read(tmp_path, last):
+def test_a_record_is_written_unchanged(tmp_path, last):
     """Byte for byte: the fields come in the same order, and optional ones may be missing."""
     names = list(VALUES)[: list(VALUES).index(last) + 1]
     path = write(tmp_path / "run.json", {name: VALUES[name] for name in names})
@@ -77,7 +77,7 @@ def test_a_missing_field_is_named(tmp_path, name):
 
 
 @pytest.mark.parametrize("content", [b"", b"{ not", b"3", b"\xff", b"[" * 100_000])
-def test_a_file_that_holds_no_record_is_named(tmp_path, content):
+def test_a_file_without_a_valid_record_is_named(tmp_path, content):
     (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(ValueError, match="run.json: damaged: "):
         RunRecord.load(tmp_path / "run.json")

@@ -22,9 +22,9 @@ def test_records_hold_the_pairs_that_were_written(tmp_path, index, arrays, name)
     assert is_compressed is name.endswith(".gz")
     swapped = [("où", arrays[0].astype(np.float64)), ("", arrays[1]), (" ", arrays[1])]
     write_records(tmp_path / name, swapped)
-    again = ValuePairs.open(tmp_path / name)
-    require_pairs(again, [("où", arrays[0])])
-    assert again.features[0] == 0 and again.blank == 2
+    reopened = ValuePairs.open(tmp_path / name)
+    require_pairs(reopened, [("où", arrays[0])])
+    assert reopened.features[0] == 0 and reopened.blank == 2
 
 
 def test_records_are_examples_that_tensorflow_can_parse(tmp_path):
@@ -64,16 +64,16 @@ def test_records_stream_within_a_tensorflow_pipeline(tmp_path, arrays):
 
 @pytest.mark.parametrize("compression", ["", "GZIP"])
 def test_a_file_of_records_that_is_cut_short_is_an_error(tmp_path, compression):
-    """At any place, even a few bytes into a record, which TensorFlow takes for the end."""
+    """At any place, even a few bytes into a record, where TensorFlow sees the end of the file."""
     path = tmp_path / ("a.tfrecord.gz" if compression else "a.tfrecord")
     pairs = [(np.full((1, 2), number), f"text {number}") for number in range(3)]
     write_records(path, pairs)
     content = path.read_bytes()
-    whole = gzip.decompress(content) if compression else content
-    size = len(whole) // 3
-    assert len(whole) == 3 * size
+    uncompressed = gzip.decompress(content) if compression else content
+    size = len(uncompressed) // 3
+    assert len(uncompressed) == 3 * size
     for end in (size + 1, size + 8, size + 12, size + 40, 2 * size - 1):
-        path.write_bytes(gzip.compress(whole[:end]) if compression else whole[:end])
+        path.write_bytes(gzip.compress(uncompressed[:end]) if compression else uncompressed[:end])
         with pytest.raises(ValueError, match=r"a\.tfrecord\S*, record 2: damaged or cut short; co"):
             list(ValuePairs(path))
     if compression:
@@ -192,7 +192,7 @@ def test_a_missing_folder_is_an_error(tmp_path):
     assert raised.value.filename == str(tmp_path / "none" / "a.tfrecord")
 
 
-def test_an_error_of_reading_names_the_file_that_was_read(index, tmp_path):
+def test_an_error_while_reading_names_the_file_that_was_read(index, tmp_path):
     (tmp_path / "speech" / "1.npy").unlink()
     with pytest.raises(FileNotFoundError, match=r"index\.tsv, line 2, source: file not found"):
         write_records(tmp_path / "a.tfrecord", ValuePairs(index))

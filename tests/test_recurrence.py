@@ -1,4 +1,4 @@
-"""The loop over a step: its own backward pass against autodiff, in float64."""
+"""The loop over a step: its own backward pass compared with autodiff, in float64."""
 
 import keras
 import numpy as np
@@ -37,16 +37,13 @@ def variable(*shape):
 
 def loss_of(tensors):
     """A sum whose gradient differs from one element to the next."""
-    real = [tensor for tensor in keras.tree.flatten(tensors) if tensor.dtype.is_floating]
-    return tf.add_n([tf.reduce_sum(tensor**2 + tensor) for tensor in _doubles(real)])
-
-
-def _doubles(tensors):
-    return [tf.cast(tensor, tf.float64) for tensor in tensors]
+    floats = [tensor for tensor in keras.tree.flatten(tensors) if tensor.dtype.is_floating]
+    doubles = [tf.cast(tensor, tf.float64) for tensor in floats]
+    return tf.add_n([tf.reduce_sum(tensor**2 + tensor) for tensor in doubles])
 
 
 def gradients_of(function, sources, compiled=False):
-    """The loss of what a function returns while training or not, and its gradients."""
+    """Loss and gradients of the outputs of a function: first in training, then otherwise."""
 
     def gradients(training):
         with tf.GradientTape() as tape:
@@ -58,7 +55,7 @@ def gradients_of(function, sources, compiled=False):
     return run(True), run(False)
 
 
-def assert_gradients_equal_autodiff(function, sources, compiled=False, **tolerance):
+def require_gradients_of_autodiff(function, sources, compiled=False, **tolerance):
     (loss, own), (same_loss, autodiff) = gradients_of(function, sources, compiled)
     np.testing.assert_allclose(loss, same_loss, rtol=1e-12)
     for gradient, expected in zip(own, autodiff, strict=True):
@@ -98,20 +95,20 @@ def tensors(cell, attention, layers, width):
 @pytest.mark.parametrize(
     "cell, attention, layers, compiled",
     [
-        # Every kind is run in one way by `make test`, eagerly or as a graph.
+        # `make test` runs every kind in one way: eagerly or as a graph.
         pytest.param(*kind, compiled, marks=[pytest.mark.slow] * ((number + compiled) % 2))
         for number, kind in enumerate(KINDS)
         for compiled in (False, True)
     ],
 )
-def test_gradients_of_a_decoder_equal_those_of_autodiff(cell, attention, layers, compiled):
+def test_gradients_of_a_decoder_agree_with_autodiff(cell, attention, layers, compiled):
     layer, width = decoder(cell, attention, layers)
     arguments = tensors(cell, attention, layers, width)
     mask = tf.constant([[True] * 5, [True] * 3 + [False] * 2])
-    sources = [each for each in keras.tree.flatten(arguments) if each.dtype == tf.float64]
+    sources = [tensor for tensor in keras.tree.flatten(arguments) if tensor.dtype == tf.float64]
     sources += [weight.value for weight in layer.weights]
     # Attention weights are float32, whatever type the layers compute in.
-    assert_gradients_equal_autodiff(
+    require_gradients_of_autodiff(
         lambda training: layer(*arguments, mask, training=training),
         sources,
         compiled,
@@ -121,7 +118,7 @@ def test_gradients_of_a_decoder_equal_those_of_autodiff(cell, attention, layers,
 
 
 def test_in_mixed_precision_the_backward_pass_reads_the_variables_of_the_forward_pass():
-    """In float32, though Keras would read them in half precision outside of any layer."""
+    """In float32, although Keras would read them in half precision outside of a layer."""
     with use_dtype_policy("mixed_bfloat16"):
         layer = BahdanauDecoder("gru", UNITS, "bahdanau")
     layer.build((None, None, EMBEDDING), {}, (None, None, WIDTH), (None, None, UNITS))
@@ -133,7 +130,7 @@ def test_in_mixed_precision_the_backward_pass_reads_the_variables_of_the_forward
     vectors = [layer.cells[0].recurrent_bias.value, layer.attention.energy_vector.value]
 
     class Model(keras.layers.Layer):
-        """As the model in which the decoder is: a layer of its own has other types."""
+        """Contains the decoder, as a model does: called alone, a layer has other types."""
 
         def call(self, arguments, training):
             return layer(*arguments, tf.ones([ROWS, LENGTH], tf.bool), training=training)
@@ -143,7 +140,7 @@ def test_in_mixed_precision_the_backward_pass_reads_the_variables_of_the_forward
     def run(training):
         return model(arguments, training=training)
 
-    assert_gradients_equal_autodiff(run, vectors, rtol=1e-5, atol=1e-6)
+    require_gradients_of_autodiff(run, vectors, rtol=1e-5, atol=1e-6)
 
 
 def run_toy(step, sources, training, constants=()):
@@ -160,7 +157,7 @@ def test_a_kernel_used_twice_in_a_step_gets_the_sum_of_both_gradients(compiled):
         hidden = tf.tanh(inputs[0] + parameters.multiply(state[0], kernel))
         return (parameters.multiply(hidden, kernel),), [hidden]
 
-    assert_gradients_equal_autodiff(
+    require_gradients_of_autodiff(
         lambda training: run_toy(step, sources, training),
         [*sources, kernel.value],
         compiled,
@@ -181,7 +178,7 @@ def test_a_constant_used_in_products_and_elsewhere_gets_the_sum_of_all_gradients
         hidden = tf.tanh(inputs[0] + rows[:, 0]) * tf.reduce_sum(matrices, axis=1)
         return (hidden,), [hidden]
 
-    assert_gradients_equal_autodiff(
+    require_gradients_of_autodiff(
         lambda training: run_toy(step, sources, training, [matrices]),
         [*sources, matrices, vector.value],
         compiled,
@@ -191,7 +188,7 @@ def test_a_constant_used_in_products_and_elsewhere_gets_the_sum_of_all_gradients
 
 @COMPILED
 def test_a_tensor_given_as_two_constants_gets_the_sum_of_both_gradients(compiled):
-    """As the memory is, where queries are compared with the memory itself."""
+    """This happens to the memory if queries are compared with the memory itself."""
     matrices, sources = draw(ROWS, UNITS, UNITS), [draw(STEPS, ROWS, UNITS), draw(ROWS, UNITS)]
 
     def step(parameters, inputs, state, keys, memory):
@@ -199,7 +196,7 @@ def test_a_tensor_given_as_two_constants_gets_the_sum_of_both_gradients(compiled
         hidden = tf.tanh(inputs[0] + parameters.multiply_rows(rows, memory)[:, 0])
         return (hidden,), [hidden]
 
-    assert_gradients_equal_autodiff(
+    require_gradients_of_autodiff(
         lambda training: run_toy(step, sources, training, [matrices, matrices]),
         [*sources, matrices],
         compiled,
@@ -214,7 +211,7 @@ def test_a_kernel_that_is_also_read_as_a_vector_gets_the_sum_of_both_gradients()
         hidden = tf.tanh(inputs[0] + parameters.multiply(state[0], kernel))
         return (hidden * tf.reduce_sum(parameters.value(kernel), axis=0),), [hidden]
 
-    assert_gradients_equal_autodiff(
+    require_gradients_of_autodiff(
         lambda training: run_toy(step, sources, training), [*sources, kernel.value], rtol=1e-12
     )
 
@@ -233,26 +230,26 @@ def test_a_product_that_nothing_depends_on_has_a_gradient_of_zero():
 
 
 @COMPILED
-@pytest.mark.parametrize("what", ["a variable", "float64"])
-def test_a_step_that_reads_what_it_was_not_given_is_refused_while_training(what, compiled):
-    """It would get no gradient."""
+@pytest.mark.parametrize("operand", ["a variable", "float64"])
+def test_a_step_that_reads_anything_but_its_arguments_is_refused_while_training(operand, compiled):
+    """The operand would get no gradient."""
     kernel, large = variable(UNITS, UNITS), draw(UNITS, UNITS)
     sources = [draw(STEPS, ROWS, UNITS), draw(ROWS, UNITS)]
 
     def step(parameters, inputs, state):
-        return (inputs[0] @ (kernel.value if what == "a variable" else large),), state
+        return (inputs[0] @ (kernel.value if operand == "a variable" else large),), state
 
     def run(training):
         function = tf.function(run_toy, autograph=False) if compiled else run_toy
         return function(step, sources, training)
 
     run(False)
-    with pytest.raises(ValueError, match=f"its parameters.*no gradient: {what}"):
+    with pytest.raises(ValueError, match=f"its parameters.*no gradient: {operand}"):
         run(True)
 
 
 def test_a_step_that_multiplies_in_another_order_is_refused():
-    """Only the order tells one product from another."""
+    """Products are told apart only by their order."""
     kernels = [variable(UNITS, UNITS), variable(UNITS, UNITS)]
     sources = [draw(STEPS, ROWS, UNITS), draw(ROWS, UNITS)]
 
@@ -280,7 +277,7 @@ def test_the_backward_pass_computes_no_product_of_the_forward_pass_again(monkeyp
     with tf.GradientTape() as tape:
         outputs, *_ = layer(*arguments, tf.ones([ROWS, LENGTH], tf.bool), training=True)
         loss = tf.reduce_sum(outputs)
-    surveyed = 3  # products with kernels; of the memory the survey uses another function
+    surveyed = 3  # products with kernels; those with the memory take another function
     forward = len(products) - surveyed
     tape.gradient(loss, [weight.value for weight in layer.weights])
     assert forward == STEPS * 4 and len(products) == surveyed + 2 * forward
@@ -292,12 +289,12 @@ def test_saved_activations_grow_with_the_length_alone(monkeypatch):
     arguments = tensors("gru", "bahdanau", 1, width)
     saved, forward = [], recurrence._Loop.forward
 
-    def watch(self, operands, saves):
+    def record_saved(self, operands, saves):
         results = forward(self, operands, saves)
         saved.extend(array.stack() for arrays in results[2] for array in arrays)
         return results
 
-    monkeypatch.setattr(recurrence._Loop, "forward", watch)
+    monkeypatch.setattr(recurrence._Loop, "forward", record_saved)
     layer(*arguments, tf.ones([ROWS, LENGTH], tf.bool), training=True)
     assert len(saved) == 1 + 2 * 4 and all(tensor.shape[0] == STEPS for tensor in saved)
     assert max(tf.size(tensor) for tensor in saved) < STEPS * ROWS * LENGTH * UNITS

@@ -52,7 +52,7 @@ def test_the_figures_agree_with_plain_definitions(translator, gold_pairs, tmp_pa
     figures = attention_report(translator, pairs, tmp_path / "page.html", gold)
     results = translator.score(pairs)
     behaviours = [attention_behaviour(result.attention) for result in results]
-    entropies, received, goes_on = (list(itertools.chain(*column)) for column in zip(*behaviours))
+    entropies, received, advances = (list(itertools.chain(*column)) for column in zip(*behaviours))
     tokens = sum(len(result.tokens) for result in results)
     loss = -sum(result.log_probability for result in results) / tokens
     assert figures == {
@@ -62,7 +62,7 @@ def test_the_figures_agree_with_plain_definitions(translator, gold_pairs, tmp_pa
         "entropy": pytest.approx(sum(entropies) / len(entropies), rel=1e-5),
         "never_attended": sum(weight < 0.2 for weight in received) / len(received),
         "attended_twice": sum(weight > 1.8 for weight in received) / len(received),
-        "monotonicity": pytest.approx(sum(goes_on) / len(goes_on)),
+        "monotonicity": pytest.approx(sum(advances) / len(advances)),
         "alignment_error_rate_one_side": alignment_error_rate(map(hard_alignment, results), gold),
         "alignment_error_rate": alignment_error_rate(
             [hard_alignment(result, method="grow-diag-final-and") for result in results], gold
@@ -94,7 +94,9 @@ def test_the_page_holds_the_first_and_the_most_suspicious_sentences(
         assert {tuple(link) for link in sentence["g"]} == gold[sentence["n"] - 1]
 
 
-def test_a_corpus_is_measured_on_its_test_split_with_its_gold(translator, small_corpus, tmp_path):
+def test_a_corpus_is_measured_on_its_test_split_with_its_gold_alignments(
+    translator, small_corpus, tmp_path
+):
     figures = attention_report(translator, small_corpus, tmp_path / "small.html", sentences=0)
     assert figures["sentences"] == 200 and "alignment_error_rate" not in figures
     assert len(data_of(tmp_path / "small.html")["sentences"]) == 10
@@ -148,10 +150,10 @@ def test_the_page_is_written_completely_or_not_at_all(translator, tmp_path, monk
     assert [entry.read_text() for entry in tmp_path.iterdir()] == ["the old page"]
 
 
-def untrained(settings, like):
-    """A translator with random weights, and with the codecs of another."""
+def untrained(settings, translator):
+    """A translator with random weights, and with the codecs of a given translator."""
     config = Config().with_settings(["units=16", "embedding_dim=8", *settings])
-    codecs = CodecPair.of(*like.codecs.descriptions, config.text)
+    codecs = CodecPair.of(*translator.codecs.descriptions, config.text)
     model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
     record = RunRecord(length_ratio=1.0, parameters=model.count_params())
     return Translator(model, codecs, config, record)
@@ -194,7 +196,9 @@ def test_every_head_is_measured_and_can_be_drawn(transformer, gold_pairs, tmp_pa
             )
 
 
-def test_wrong_models_pairs_and_options_are_rejected(translator, transformer, gold_pairs, tmp_path):
+def test_unsuitable_models_pairs_and_options_are_rejected(
+    translator, transformer, gold_pairs, tmp_path
+):
     pairs, gold = zip(*gold_pairs)
     path = tmp_path / "page.html"
     with pytest.raises(ValueError, match="expected a run with attention; the model has none"):
@@ -244,7 +248,7 @@ def driver(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page_path(translator, gold_pairs, tmp_path_factory):
-    """Four sentences of different kinds, then those of the corpus."""
+    """A page of four sentences of different kinds, followed by sentences of the corpus."""
     path = tmp_path_factory.mktemp("page") / "page.html"
     pairs, gold = zip(*gold_pairs)
     attention_report(translator, [*MANY, *pairs], path, [*[{(0, 0)}] * 4, *gold], sentences=4)
@@ -283,19 +287,19 @@ class Page:
     def output(self, t):
         return self.find(f"#viewer button[data-output='{t}']")
 
-    def lit(self):
+    def highlighted(self):
         """Positions (s, t) of the highlighted cells."""
         return {
             (int(cell.get_attribute("data-s")), int(cell.get_attribute("data-t")))
             for cell in self.find_all("#viewer .lit td.on")
         }
 
-    def glow(self, button):
+    def strength(self, button):
         """How strongly a word is highlighted, from 0."""
         colour = re.search(r"rgba\(255, 140, 0, ([\d.]+)\)", button.get_attribute("style"))
         return float(colour[1]) if colour else 0.0
 
-    def jump(self, number):
+    def go_to(self, number):
         field = self.find("#number")
         field.send_keys(self.keys.CONTROL, "a")
         field.send_keys(str(number))
@@ -313,9 +317,9 @@ class Page:
 
 @pytest.fixture
 def page(driver, page_path):
-    opened = Page(driver, page_path)
-    yield opened
-    assert opened.console_messages() == []
+    page = Page(driver, page_path)
+    yield page
+    assert page.console_messages() == []
 
 
 def test_the_page_opens_from_disk_and_requests_nothing_else(page):
@@ -339,7 +343,7 @@ def test_the_page_opens_from_disk_and_requests_nothing_else(page):
 
 
 def test_markup_in_a_sentence_is_shown_as_text(page):
-    page.jump(2)
+    page.go_to(2)
     assert [line.text for line in page.find_all("#viewer .pair p")[:2]] == list(MANY[1])
     assert page.driver.execute_script("return window.hacked") is None
     assert page.find_all("img") == []
@@ -374,8 +378,8 @@ def test_a_larger_weight_is_brighter(page):
     assert brightness(page.cell(int(row.argmax()), 0)) > brightness(page.cell(int(row.argmin()), 0))
 
 
-def glows(weights):
-    """How strongly words with these weights are highlighted."""
+def expected_strengths(weights):
+    """How strongly words with these weights should be highlighted."""
     return [
         pytest.approx(0.15 + 0.7 * weight, abs=0.006) if weight >= 0.01 else 0.0
         for weight in weights
@@ -385,29 +389,29 @@ def glows(weights):
 def test_selecting_an_output_word_highlights_what_it_attended_to(page):
     page.output(1).click()
     row = page.weights(1)[1]
-    assert page.lit() == {(s, 1) for s in range(len(row))}
-    assert [page.glow(page.source(s)) for s in range(len(row))] == glows(row)
+    assert page.highlighted() == {(s, 1) for s in range(len(row))}
+    assert [page.strength(page.source(s)) for s in range(len(row))] == expected_strengths(row)
     strongest = page.data[1]["x"][row.argmax()]
     assert page.text("#viewer .readout").startswith(
         f"{page.data[1]['y'][1]} attended to {strongest} {row.max():.2f}"
     )
     assert page.output(1).get_attribute("aria-pressed") == "true"
     page.output(1).click()
-    assert page.lit() == set() and page.text("#viewer .readout") == ""
+    assert page.highlighted() == set() and page.text("#viewer .readout") == ""
 
 
 def test_selecting_a_source_word_highlights_what_attended_to_it(page):
     page.output(1).click()
     page.source(2).click()
     column = page.weights(1)[:, 2]
-    assert page.lit() == {(2, t) for t in range(len(column))}
-    assert [page.glow(page.output(t)) for t in range(len(column))] == glows(column)
+    assert page.highlighted() == {(2, t) for t in range(len(column))}
+    assert [page.strength(page.output(t)) for t in range(len(column))] == expected_strengths(column)
     assert page.text("#viewer .readout").startswith(f"{page.data[1]['x'][2]} was attended to by ")
     assert page.output(1).get_attribute("aria-pressed") == "false"
 
 
 def test_typing_a_number_shows_its_sentence(page):
-    page.jump(4)
+    page.go_to(4)
     assert page.text("#viewer .pair p") == MANY[3][0]
     # Every digit typed may already be the number of a sentence.
     absent = next(
@@ -415,15 +419,15 @@ def test_typing_a_number_shows_its_sentence(page):
         for digit in range(5, 10)
         if not {digit, 10 * digit, 100 * digit} & page.data.keys()
     )
-    page.jump(absent)
+    page.go_to(absent)
     last = next(number for number in sorted(page.data) if number + 1 not in page.data)
     expected = f"sentence {absent} is not on this page, which holds 1–{last}, "
     assert last >= 4 and expected in page.text("#available")
     assert page.text("#viewer .pair p") == MANY[3][0]
     page.find("#next").click()
-    following = sorted(page.data)[4]
-    assert page.text("#viewer .pair p") == page.data[following]["s"]
-    assert page.find("#number").get_property("value") == str(following)
+    next_number = sorted(page.data)[4]
+    assert page.text("#viewer .pair p") == page.data[next_number]["s"]
+    assert page.find("#number").get_property("value") == str(next_number)
     page.find("#previous").click()
     page.find("#number").send_keys(page.keys.ENTER)
     assert (
@@ -452,9 +456,9 @@ def test_the_heatmap_can_be_used_with_the_keyboard(page):
     page.focused().send_keys(page.keys.HOME)
     assert page.focused().get_attribute("data-output") == "0"
     page.focused().send_keys(page.keys.ENTER)
-    assert page.lit() == {(s, 0) for s in range(page.weights(1).shape[1])}
+    assert page.highlighted() == {(s, 0) for s in range(page.weights(1).shape[1])}
     page.focused().send_keys(page.keys.ESCAPE)
-    assert page.lit() == set()
+    assert page.highlighted() == set()
     page.focused().send_keys(page.keys.ARROW_UP)  # the corner cannot be focused
     assert page.focused().get_attribute("data-output") == "0"
 
@@ -470,7 +474,7 @@ def test_the_page_fits_the_screen_of_a_phone(page):
 
 
 def test_the_browser_sets_the_direction_of_right_to_left_words(page):
-    page.jump(3)
+    page.go_to(3)
     direction = "return getComputedStyle(arguments[0]).direction"
     for element in (page.find("#viewer .pair p"), page.source(0), page.output(0)):
         assert page.driver.execute_script(direction, element) == "rtl"
@@ -491,7 +495,7 @@ def test_a_head_can_be_selected(driver, transformer, tmp_path):
     "letter_case, has_gold", [("keep", True), ("lower", True), ("mark", False)]
 )
 def test_gold_alignments_of_words_are_not_compared_with_marks_of_capitals(letter_case, has_gold):
-    """Such marks are tokens, so the positions of words are others."""
+    """Such marks are tokens, so they shift the positions of words."""
     config = Config().with_settings([f"case={letter_case}"])
     words = [*SPECIAL_TOKENS, "a"]
     codecs = CodecPair.of(words, words, config.text)

@@ -20,7 +20,7 @@ VOCABULARY = 7
 WORDS = [UNK, 4, 5, 6]
 
 
-def allowed(token, written, rules, *, longest, shortest, prefix, forbidden):
+def may_follow(token, written, rules, *, longest, shortest, prefix, forbidden):
     """Returns whether a token may follow the ids that were written."""
     time, n = len(written), rules.no_repeat_ngram
     if time < len(prefix):
@@ -77,7 +77,7 @@ def test_the_rules_agree_with_a_check_of_one_id_at_a_time(situation):
     rows = log_probabilities.reshape(4, VOCABULARY)
     ids = tf.zeros_like(rows, tf.int32) + tf.range(VOCABULARY)
     if not needs_written_ids(rules):
-        ids = tf.reverse(ids, [1])  # Then candidates may come in any order.
+        ids = tf.reverse(ids, [1])  # In this case, candidates may come in any order.
         rows = rows[:, ::-1]
     banned = make_ban_table(requirements)
     adjusted = apply_rules(
@@ -97,7 +97,7 @@ def test_the_rules_agree_with_a_check_of_one_id_at_a_time(situation):
             for token in range(VOCABULARY):
                 value = log_probabilities[row, place, token]
                 value *= rules.repetition_penalty if token in ids else 1.0
-                is_allowed = allowed(token, ids, rules, **bounds, forbidden=forbidden)
+                is_allowed = may_follow(token, ids, rules, **bounds, forbidden=forbidden)
                 expected = value if is_allowed else -np.inf
                 np.testing.assert_allclose(adjusted[row, place, token], expected, rtol=1e-6)
 

@@ -29,7 +29,7 @@ def test_named_files_take_the_place_of_the_test_split(small_run, tmp_path):
     assert list(pairs) == [("b", "a")]
 
 
-def test_the_own_test_split_of_a_run_cannot_be_swapped(small_run):
+def test_the_test_split_of_a_run_cannot_be_swapped(small_run):
     with pytest.raises(SettingError, match="swap is for the files of test; the run's own test"):
         open_test_pairs(small_run, swap=True)
 
@@ -41,7 +41,7 @@ def test_a_run_without_a_record_of_its_corpus_needs_files(run):
         open_test_pairs(run)
 
 
-def test_pairs_of_another_kind_than_in_training_are_rejected(small_run, tmp_path):
+def test_pairs_of_a_different_kind_than_in_training_are_rejected(small_run, tmp_path):
     np.save(tmp_path / "values.npy", np.zeros([2, 3]))
     (tmp_path / "index.tsv").write_text("values.npy\ta\n")
     message = "expected text and text, as in the training of the run; received 3 values per step"

@@ -1,4 +1,4 @@
-"""Labels in any script: where they are cut, and in which direction a sentence is read."""
+"""Labels in any script: where they are cut, and the direction of a sentence."""
 
 import pytest
 

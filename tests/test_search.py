@@ -70,7 +70,7 @@ class RandomModel:
         )
 
     def coverage(self, source, beta):
-        """The coverage penalty of Wu et al. 2016, of ids."""
+        """The coverage penalty of Wu et al. 2016, as a function of ids."""
 
         def penalty(ids):
             attended = sum(self.weights[self.prefix_of(ids[:place])] for place in range(len(ids)))
@@ -171,7 +171,7 @@ def test_beam_search_gives_the_hypotheses_of_the_reference(seed, options, beam_s
     beam_size=st.integers(2, 9),
     n_best=st.integers(1, 3),
 )
-def test_stopping_early_changes_nothing(seed, options, beam_size, n_best):
+def test_stopping_early_does_not_change_the_result(seed, options, beam_size, n_best):
     """The reference extends every hypothesis to its end; the search stops when N are certain."""
     vocabulary, beta, strategy, required, reference = options
     n_best = min(n_best, beam_size)
@@ -206,7 +206,7 @@ def test_the_search_stops_when_no_better_hypothesis_is_possible(options):
 
 
 class Crossroads:
-    """A model that writes END at once, with probability `short`, or 4 and then ids for free.
+    """A model that writes END at once, with probability `short`, or 4 and then certain ids.
 
     A hypothesis that continues attends to the source positions 1 and 2 only.
 
@@ -237,8 +237,8 @@ class Crossroads:
         )
 
 
-def balanced(penalty, length, advantage):
-    """Returns `short` such that another hypothesis, of some length, is better by `advantage`."""
+def find_short(penalty, length, advantage):
+    """Returns `short` such that a hypothesis of a given length is better by `advantage`."""
     short = np.linspace(0.5, 0.99, 1_000_001)
     difference = np.log(1.0 - short) / penalty(length) * (1.0 + advantage) - np.log(short)
     return float(short[np.abs(difference / penalty(1)).argmin()])
@@ -255,7 +255,7 @@ LENGTH_PENALTIES = [
 def test_the_search_continues_only_while_another_hypothesis_can_still_win(options, penalty):
     """One that is better by a thousandth at its maximum length wins; a token shorter, it loses."""
     longest = 6
-    short = balanced(penalty, longest, advantage=0.001)
+    short = find_short(penalty, longest, advantage=0.001)
     model = Crossroads([short], [longest])
     result = model.search(BeamSearch(beam_size=2, **options), [longest])
     assert hypothesis_ids(result, 0) == (4,) * (longest - 1) + (END,)
@@ -267,7 +267,7 @@ def test_the_search_continues_only_while_another_hypothesis_can_still_win(option
 
 def test_the_maximum_length_of_a_source_decides_how_long_its_search_continues():
     """A short maximum of one source neither stops nor continues the search of another."""
-    short = balanced(references.wu_penalty(1.0), 6, advantage=0.001)
+    short = find_short(references.wu_penalty(1.0), 6, advantage=0.001)
     model = Crossroads([short, 1.0], [5, 9])
     result = model.search(BeamSearch(beam_size=2), [5, 9])
     assert [hypothesis_ids(result, source) for source in (0, 1)] == [(END,), (END,)]
@@ -278,8 +278,8 @@ def test_the_maximum_length_of_a_source_decides_how_long_its_search_continues():
 
 
 def test_the_search_continues_while_better_coverage_can_still_win():
-    """Its length alone cannot win, but the finished hypothesis has not covered the source."""
-    short = balanced(references.wu_penalty(1.0), 6, advantage=0.001)
+    """Length alone could not win, but the finished hypothesis has not covered the source."""
+    short = find_short(references.wu_penalty(1.0), 6, advantage=0.001)
     for beta, ids in ((0.0, (END,)), (0.1, (4, 4, 4, 4, END))):
         result = Crossroads([short], [5]).search(BeamSearch(beam_size=2, beta=beta), [5])
         assert hypothesis_ids(result, 0) == ids
@@ -336,7 +336,7 @@ def require_sums(model, result, outputs):
 
 
 @pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
-def test_scores_are_those_of_the_ids(beam_size):
+def test_scores_agree_with_the_ids(beam_size):
     model = RandomModel(11)
     result = model.search(beam(beam_size, repetition_penalty=1.5))
     require_sums(model, result, beam_size)
@@ -380,7 +380,7 @@ def test_a_compiled_search_gives_the_same_result(strategy):
 
 
 def test_half_precision_logits_are_summed_in_single_precision():
-    """The result is that of the same rounded logits in single precision."""
+    """The result is the same as for the rounded logits in single precision."""
     model = RandomModel(6)
     model.table = model.table.astype("float16")
     half = model.search(beam(3))
@@ -497,11 +497,11 @@ def test_the_best_allowed_ids_of_a_large_vocabulary_are_found(beam_size, prefix)
 
 def test_each_source_has_its_own_bounds_and_prefix():
     model = RandomModel(2)
-    several = {"minimum_lengths": tf.constant([0, 3]), "prefix": tf.constant([[4, 5], [1, PAD]])}
-    both = model.search(beam(3), lengths=[3, 4], **several)
+    bounds = {"minimum_lengths": tf.constant([0, 3]), "prefix": tf.constant([[4, 5], [1, PAD]])}
+    result = model.search(beam(3), lengths=[3, 4], **bounds)
     for source, (longest, shortest, prefix) in enumerate([(3, 0, (4, 5)), (4, 3, (1,))]):
         expected = model.problem(source, longest=longest, shortest=shortest, prefix=prefix).beam(3)
-        require_same(both, source, expected)
+        require_same(result, source, expected)
 
 
 def test_a_limit_of_zero_gives_an_empty_hypothesis():
@@ -515,9 +515,9 @@ def test_a_limit_of_zero_gives_an_empty_hypothesis():
 def test_no_hypothesis_is_returned_if_the_rules_allow_none():
     """Three different tokens cannot fill four positions; another source is not affected."""
     model = RandomModel(1)
-    least = {"minimum_lengths": tf.constant([6, 2])}
+    bounds = {"minimum_lengths": tf.constant([6, 2])}
     for strategy in (beam(2, no_repeat_ngram=1), Sampling(samples=2, no_repeat_ngram=1)):
-        result = model.search(strategy, lengths=[6, 4], **least)
+        result = model.search(strategy, lengths=[6, 4], **bounds)
         assert np.all(np.isneginf(result.scores[0])) and not result.ids[0].numpy().any()
         assert np.all(np.isfinite(result.scores[1]))
 
@@ -545,20 +545,20 @@ def test_a_beam_may_be_wider_than_the_vocabulary():
 
 
 def test_the_state_may_grow_and_the_attention_may_be_nested():
-    """A model whose state holds all ids it has read, and whose attention has two tensors."""
+    """A model whose state holds all ids that it has read, and whose attention has two tensors."""
     model = RandomModel(seed=5)
 
     def step(ids, state, _):
-        read = tf.concat([state["read"], ids[:, None]], axis=1)
+        ids_read = tf.concat([state["read"], ids[:, None]], axis=1)
         logits, inner, attention = model.step(ids, state["inner"], ())
-        padded = tf.pad(read, [[0, 0], [0, model.steps - tf.shape(read)[1]]])
+        padded = tf.pad(ids_read, [[0, 0], [0, model.steps - tf.shape(ids_read)[1]]])
         attention = {"one": attention["prefix"], "two": tf.cast(padded, tf.float32)[:, None]}
-        return logits, {"read": read, "inner": inner}, attention
+        return logits, {"read": ids_read, "inner": inner}, attention
 
     @tf.function(autograph=False)
     def search_in_graph():
-        read = tf.zeros([model.sources, 0], tf.int32)
-        state = {"read": read, "inner": model.state()}
+        ids_read = tf.zeros([model.sources, 0], tf.int32)
+        state = {"read": ids_read, "inner": model.state()}
         spec = {"one": tf.TensorSpec([None]), "two": tf.TensorSpec([1, None])}
         return search(
             step, state, (), spec, beam(3), make_requirements([model.steps] * model.sources)
@@ -570,10 +570,10 @@ def test_the_state_may_grow_and_the_attention_may_be_nested():
     ids = result.ids.numpy()
     for source in range(model.sources):
         for rank in range(3):
-            read = [START, *ids[source, rank]]
+            expected = [START, *ids[source, rank]]
             for time in range(result.lengths[source, rank]):
                 attention = result.attention["two"][source, rank, time, 0].numpy()
-                assert attention[: time + 1].tolist() == read[: time + 1]
+                assert attention[: time + 1].tolist() == expected[: time + 1]
 
 
 # === Sampling ===
@@ -596,8 +596,8 @@ def expected_shares(model, source, temperature=1.0, top_k=0, top_p=1.0):
     order = np.argsort(-shares)
     shares[order[top_k or len(order) :]] = 0.0
     shares /= shares.sum()
-    enough = np.cumsum(shares[order]) - shares[order] >= top_p
-    shares[order[enough]] = 0.0
+    is_excluded = np.cumsum(shares[order]) - shares[order] >= top_p
+    shares[order[is_excluded]] = 0.0
     return shares / shares.sum()
 
 
@@ -634,19 +634,19 @@ def test_sampling_from_the_most_probable_token_alone_is_greedy():
 
 def test_samples_depend_on_the_seeds_and_not_on_the_batch():
     model = RandomModel(8)
-    numbers = {"seeds": tf.constant([3, 4])}
-    first = model.search(Sampling(samples=5, seed=1), **numbers)
-    again = model.search(Sampling(samples=5, seed=1), **numbers)
+    seeds = {"seeds": tf.constant([3, 4])}
+    first = model.search(Sampling(samples=5, seed=1), **seeds)
+    again = model.search(Sampling(samples=5, seed=1), **seeds)
     np.testing.assert_array_equal(first.ids, again.ids)
-    reseeded = model.search(Sampling(samples=5, seed=2), **numbers)
+    reseeded = model.search(Sampling(samples=5, seed=2), **seeds)
     assert np.any(first.ids.numpy() != reseeded.ids.numpy())
     # A longer maximum of another source does not change the random numbers.
-    longer = model.search(Sampling(samples=5, seed=1), lengths=[4, 9], **numbers)
+    longer = model.search(Sampling(samples=5, seed=1), lengths=[4, 9], **seeds)
     for rank in range(5):
         assert hypothesis_ids(first, 0, rank) == hypothesis_ids(longer, 0, rank)
-    swapped = model.search(Sampling(samples=5, seed=1), seeds=tf.constant([4, 4]))
+    other_seed = model.search(Sampling(samples=5, seed=1), seeds=tf.constant([4, 4]))
     assert any(
-        hypothesis_ids(first, 0, rank) != hypothesis_ids(swapped, 0, rank) for rank in range(5)
+        hypothesis_ids(first, 0, rank) != hypothesis_ids(other_seed, 0, rank) for rank in range(5)
     )
 
 
@@ -682,11 +682,11 @@ def test_sampling_draws_from_the_fewest_tokens_that_reach_top_p(top_p, count):
     assert sorted(set(ids)) == [UNK, END, 4, 5][:count]
 
 
-def test_samples_keep_to_the_rules_and_carry_their_log_probabilities():
+def test_samples_obey_the_rules_and_have_their_log_probabilities():
     model = RandomModel(8, steps=5)
-    least = {"minimum_lengths": tf.constant([4, 4]), "prefix": tf.constant([[4], [5]])}
+    required = {"minimum_lengths": tf.constant([4, 4]), "prefix": tf.constant([[4], [5]])}
     strategy = Sampling(samples=20, no_repeat_ngram=1, temperature=2.0)
-    result = model.search(strategy, **least)
+    result = model.search(strategy, **required)
     require_sums(model, result, 20)
     # The temperature affects drawing only, and samples are not ranked.
     np.testing.assert_allclose(result.scores, result.log_probabilities, atol=1e-4)

@@ -1,4 +1,4 @@
-"""What a side of a model is made of: text or real values."""
+"""The sides of a model: text and real values."""
 
 import numpy as np
 import pytest
@@ -20,14 +20,14 @@ BOTH = pytest.mark.parametrize("side", [TEXT, VALUES], ids=["text", "values"])
 
 
 def require_specs(specs, tensors):
-    """Every tensor is as its specification says, and there are no others."""
+    """Checks that tensors match their specifications, and that there are no others."""
     assert specs.keys() == tensors.keys()
     for name, spec in specs.items():
         assert spec.is_compatible_with(tensors[name]), name
 
 
 @BOTH
-def test_inputs_are_as_specified(side):
+def test_inputs_match_their_specifications(side):
     numbers = NUMBERS[side]
     inputs = side.source_inputs(numbers)
     require_specs(side.source_specs, inputs)
@@ -38,7 +38,7 @@ def test_inputs_are_as_specified(side):
 
 
 @BOTH
-def test_the_mask_and_the_lengths_are_those_of_the_sequences(side):
+def test_the_mask_and_the_lengths_match_the_sequences(side):
     numbers = NUMBERS[side]
     inputs = side.source_inputs(numbers)
     lengths = numbers.row_lengths()
@@ -50,12 +50,12 @@ def test_the_mask_and_the_lengths_are_those_of_the_sequences(side):
 @BOTH
 def test_the_decoder_reads_the_first_step_and_then_the_labels(side):
     targets = NUMBERS[side]
-    inputs, labels = side.shift(side.pad_targets(side.with_first_step(targets)))
-    read = inputs[side.target_name]
+    target, labels = side.shift(side.pad_targets(side.with_first_step(targets)))
+    inputs = target[side.target_name]
     np.testing.assert_array_equal(labels, targets.to_tensor(0))
-    np.testing.assert_array_equal(read[:, 1:], labels[:, :-1])
-    np.testing.assert_array_equal(read[:, 0], side.first_step(2))
-    assert np.all(read[:, 0] == (START if side.is_text else 0.0))
+    np.testing.assert_array_equal(inputs[:, 1:], labels[:, :-1])
+    np.testing.assert_array_equal(inputs[:, 0], side.first_step(2))
+    assert np.all(inputs[:, 0] == (START if side.is_text else 0.0))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_decoder_reads_the_first_step_and_then_the_labels(side):
     [(TEXT, ["a b", "é"]), (VALUES, [np.ones((1, 2), "f"), np.zeros((3, 2), "f")])],
     ids=["text", "values"],
 )
-def test_packed_sequences_come_back(side, sequences):
+def test_packed_sequences_are_unpacked_unchanged(side, sequences):
     packed = side.pack(sequences)
     for spec, array in zip(side.packed_specs, packed, strict=True):
         assert spec.is_compatible_with(tf.constant(array))

@@ -1,4 +1,4 @@
-"""Sources to translate, out of files and standard input."""
+"""Sources to translate, from files and from standard input."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""The example of spoken digits: its features, its corpus, and what it says without espeak-ng."""
+"""The example of spoken digits: its features, its corpus, and its message without espeak-ng."""
 
 import importlib.util
 import os
@@ -55,7 +55,7 @@ def tone(frequency):
 @pytest.mark.parametrize(
     "length, frames", [(WINDOW, 1), (WINDOW + HOP - 1, 1), (WINDOW + HOP, 2), (RATE, 98)]
 )
-def test_frames_are_the_whole_windows(example, length, frames):
+def test_frames_are_complete_windows(example, length, frames):
     values = example.log_mel(np.zeros(length, np.float32), RATE)
     assert values.shape == (frames, 40)
     assert values.dtype == np.float32
@@ -68,7 +68,7 @@ def test_silence_is_at_the_floor(example):
 
 
 @pytest.mark.parametrize("frequency", [210, 440, 1000, 2500, 6000])
-def test_tone_lights_up_the_band_round_it(example, frequency):
+def test_a_tone_is_strongest_in_the_band_around_it(example, frequency):
     edges = 1127 * np.log1p(np.array([60, 8000]) / 700)
     centres = 700 * np.expm1(np.linspace(*edges, 42)[1:-1] / 1127)
     nearest = np.abs(centres - frequency).argmin()
@@ -82,7 +82,7 @@ def test_twice_the_amplitude_is_four_times_the_energy(example):
 
 
 @needs_espeak
-def test_speaks_digit_by_digit(example):
+def test_numbers_are_spoken_digit_by_digit(example):
     short, rate = example.speak("31", "en-us+f2", 200, 50, 0)
     long, _ = example.speak("314159", "en-us+f2", 200, 50, 0)
     slow, _ = example.speak("31", "en-us+f2", 100, 50, 0)
@@ -94,7 +94,7 @@ def test_speaks_digit_by_digit(example):
 
 
 @needs_espeak
-def test_no_digits_are_spoken_twice(folder):
+def test_no_number_is_spoken_twice(folder):
     targets = [target for split in SIZES for _, target in read_split(folder, split)]
     assert len(set(targets)) == len(targets) == sum(SIZES.values())
     for target in targets:
@@ -104,8 +104,8 @@ def test_no_digits_are_spoken_twice(folder):
 
 
 @needs_espeak
-def test_every_line_has_features_of_its_own(folder):
-    named = []
+def test_every_line_has_its_own_features(folder):
+    names = []
     for split, size in SIZES.items():
         pairs = read_split(folder, split)
         assert len(pairs) == size
@@ -116,12 +116,12 @@ def test_every_line_has_features_of_its_own(folder):
             # A digit takes from a tenth of a second to two thirds, silence and gaps included.
             assert 10 < len(values) / len(target.split()) < 67
             assert np.isfinite(values).all()
-            named.append(name)
-    assert sorted(named) == sorted(set(read_files(folder)) - {f"{split}.tsv" for split in SIZES})
+            names.append(name)
+    assert sorted(names) == sorted(set(read_files(folder)) - {f"{split}.tsv" for split in SIZES})
 
 
 @needs_espeak
-def test_the_seed_decides_everything(example, folder, tmp_path):
+def test_the_seed_determines_the_corpus(example, folder, tmp_path):
     example.make_corpus(tmp_path / "again", 1, SIZES)
     example.make_corpus(tmp_path / "other", 2, SIZES)
     assert read_files(tmp_path / "again") == read_files(folder)
@@ -129,7 +129,7 @@ def test_the_seed_decides_everything(example, folder, tmp_path):
 
 
 @needs_espeak
-def test_a_failure_leaves_the_older_corpus_as_it_was(example, tmp_path, monkeypatch):
+def test_a_failure_leaves_the_old_corpus_unchanged(example, tmp_path, monkeypatch):
     place = tmp_path / "corpus"
     example.make_corpus(place, 1, SIZES)
     before = read_files(place)
@@ -140,14 +140,14 @@ def test_a_failure_leaves_the_older_corpus_as_it_was(example, tmp_path, monkeypa
     assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
 
 
-def test_replaces_nothing_but_a_corpus_of_its_own(example, tmp_path):
+def test_only_a_corpus_of_spoken_digits_is_replaced(example, tmp_path):
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(FileExistsError, match="is not a corpus of spoken digits"):
         example.make_corpus(tmp_path, 1, SIZES)
     assert (tmp_path / "thesis.txt").exists()
 
 
-def test_says_what_is_missing(tmp_path):
+def test_a_missing_espeak_ng_is_reported(tmp_path):
     process = subprocess.run(
         [sys.executable, str(SCRIPT)],
         cwd=tmp_path,

@@ -55,10 +55,10 @@ def test_a_value_of_the_wrong_type_is_an_error(options, message):
         make_strategy(BeamSearch, **options)
 
 
-def test_a_single_forbidden_token_is_not_taken_for_a_list_of_letters():
+def test_a_single_forbidden_token_is_not_mistaken_for_a_list_of_letters():
     assert BeamSearch(forbid="<unk>").forbid == ("<unk>",)
 
 
-def test_a_dictionary_turns_the_replacement_of_unknown_words_on(tmp_path):
+def test_a_dictionary_turns_on_the_replacement_of_unknown_words(tmp_path):
     strategy = BeamSearch(dictionary=tmp_path / "words.tsv")
     assert strategy.replace_unknown and strategy.dictionary == str(tmp_path / "words.tsv")

@@ -30,7 +30,7 @@ def model(request, sentences):
 
 @given(texts=st.lists(st.text(max_size=30), max_size=5))
 def test_decoding_restores_any_text(model, texts):
-    """Even characters that were never seen; except ▁, which means a space."""
+    """Even with characters that were never seen; except ▁, which means a space."""
     texts = [text.replace("▁", "_").encode("utf-8", "ignore") for text in texts]
     texts = normalize(tf.constant(texts, tf.string))
     codec = TextCodec(model, "subword")
@@ -44,7 +44,7 @@ def test_the_character_that_begins_words_is_not_read_as_a_space(model):
     assert tokenizer.detokenize(tokens).numpy().tolist() == [b"a_b a b"]
 
 
-def test_the_graph_splits_as_the_library_does(model, sentences):
+def test_the_graph_splits_text_as_the_library_does(model, sentences):
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
     codec = TextCodec(model, "subword")
     expected = [[*ids, END] for ids in processor.encode(sentences)]
@@ -80,7 +80,7 @@ def test_sampled_segmentations_differ_and_decode_to_the_same_text(model, sentenc
 
 
 @pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
-def test_a_size_over_what_the_data_allow_is_an_error_that_names_the_largest(sentences, algorithm):
+def test_a_size_too_large_for_the_data_is_an_error_that_names_the_largest(sentences, algorithm):
     with pytest.raises(ValueError, match="set subword_vocabulary_size to at most") as caught:
         train_subwords(sentences[:100], 5000, algorithm)
     largest = caught.value.args[-1]
@@ -88,12 +88,12 @@ def test_a_size_over_what_the_data_allow_is_an_error_that_names_the_largest(sent
     assert TextCodec(model, "subword").size == largest
 
 
-def test_data_that_allow_no_size_at_all_are_an_error_that_names_other_tokenizers(sentences):
+def test_data_too_small_for_any_size_are_an_error_that_names_other_tokenizers(sentences):
     with pytest.raises(ValueError, match="has fewer than 300 different .* word or character as"):
         train_subwords(sentences[:2], 300)
 
 
-def test_a_size_below_characters_and_bytes_is_an_error_that_names_the_smallest(sentences):
+def test_a_size_too_small_for_characters_and_bytes_is_an_error_that_names_the_smallest(sentences):
     with pytest.raises(ValueError, match="set subword_vocabulary_size to at least") as caught:
         train_subwords(sentences, 280)
     smallest = caught.value.args[-1]
@@ -154,7 +154,7 @@ def test_one_side_may_have_words_and_the_other_subwords(pairs):
     assert not any(token != token.lower() for token in codecs.source.vocabulary)
 
 
-def test_codecs_are_loaded_as_they_were_saved(pairs, tmp_path):
+def test_saved_codecs_are_loaded_unchanged(pairs, tmp_path):
     settings = config("source_tokenizer=word", "case=mark")
     codecs, _ = build_codecs(pairs, settings)
     codecs.save(tmp_path)
@@ -169,7 +169,7 @@ def test_codecs_are_loaded_as_they_were_saved(pairs, tmp_path):
 
 
 def test_every_epoch_samples_again_and_leaves_out_the_same_pairs(pairs):
-    """Some samples are longer than `maximum_length`; the pairs are the same nevertheless."""
+    """Some samples are longer than `maximum_length`, but the pairs are still the same."""
     settings = config("maximum_length=10", "subword_sampling=0.1")
     codecs, survey = build_codecs(pairs, settings)
     dataset = training_pipeline(pairs, codecs, settings.training, survey)
@@ -183,17 +183,17 @@ def test_every_epoch_samples_again_and_leaves_out_the_same_pairs(pairs):
             codecs.target.decode(tf.constant([row])).numpy()[0] for row in ids
         )
 
-    one, two, best = map(sentences_of, (dataset, dataset, plain))
-    assert len(one[0]) == len(best[0]) == survey.kept
-    assert one[1] == two[1] == best[1]
-    assert sorted(one[0]) != sorted(two[0])
-    assert max(map(len, one[0])) > max(map(len, best[0]))
+    first, second, unsampled = map(sentences_of, (dataset, dataset, plain))
+    assert len(first[0]) == len(unsampled[0]) == survey.kept
+    assert first[1] == second[1] == unsampled[1]
+    assert sorted(first[0]) != sorted(second[0])
+    assert max(map(len, first[0])) > max(map(len, unsampled[0]))
 
 
 @pytest.mark.parametrize(
     "error", [ValueError("pairs.tsv, line 3"), KeyboardInterrupt(), OSError(5)]
 )
-def test_an_error_of_the_sentences_is_raised_unchanged(error):
+def test_an_error_while_reading_the_sentences_is_raised_unchanged(error):
     def sentences():
         yield from [b"a b c", b"d e f"] * 100
         raise error

@@ -1,4 +1,4 @@
-"""Text in many scripts: no token may lose a character."""
+"""Text in many scripts: no character is lost."""
 
 import pytest
 import tensorflow as tf
@@ -37,13 +37,13 @@ def words(text):
 
 @pytest.mark.parametrize("tokenizer", [WordTokenizer(), CharacterTokenizer()])
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_text_survives_tokenizing_and_joining(script, tokenizer):
+def test_every_script_survives_tokenizing_and_joining(script, tokenizer):
     text = normalize(tf.constant([SCRIPTS[script]]))
     assert tokenizer.detokenize(tokenizer.tokenize(text)) == text
 
 
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=10))
-def test_round_trip_of_any_text(texts):
+def test_any_text_survives_tokenizing_and_joining(texts):
     texts = normalize(tf.constant([text.encode("utf-8", "ignore") for text in texts]))
     tokenizer = WordTokenizer()
     assert tokenizer.detokenize(tokenizer.tokenize(texts)).numpy().tolist() == (
@@ -56,8 +56,8 @@ def test_round_trip_of_any_text(texts):
         st.text(st.sampled_from("a l's 3.-?!中 ไ’é你 \"…👍"), max_size=12), min_size=1, max_size=20
     )
 )
-def test_round_trip_of_hard_mixtures(texts):
-    test_round_trip_of_any_text.hypothesis.inner_test(texts)
+def test_difficult_mixtures_survive_tokenizing_and_joining(texts):
+    test_any_text_survives_tokenizing_and_joining.hypothesis.inner_test(texts)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_normalisation_unifies_spaces_and_characters():
     ]
 
 
-def test_lowercase_reaches_accents_and_other_scripts():
+def test_lower_case_covers_accents_and_other_scripts():
     assert normalize(tf.constant(["ÉTÉ ПРИВЕТ ΑΒΓ"]), lowercase=True) == "été привет αβγ"
 
 

@@ -1,4 +1,4 @@
-"""The layers of the Transformer compared with the equations, and with those of Keras."""
+"""The layers of the Transformer compared with the equations, and with the layers of Keras."""
 
 import keras
 import numpy as np
@@ -24,9 +24,9 @@ def test_positions_agree_with_the_paper(width):
 
 
 def test_positions_continue_after_a_cache():
-    whole = PositionalEncoding()(np.zeros((2, 30, 6), "float32"))
+    expected = PositionalEncoding()(np.zeros((2, 30, 6), "float32"))
     rest = PositionalEncoding()(np.zeros((2, 5, 6), "float32"), np.zeros((2, 25, 2, 3), "float32"))
-    np.testing.assert_allclose(rest, whole[:, 25:], atol=1e-5)
+    np.testing.assert_allclose(rest, expected[:, 25:], atol=1e-5)
 
 
 def test_positions_are_exact_in_low_precision():
@@ -58,14 +58,14 @@ def test_self_attention_agrees_with_keras():
 
 def test_a_sequence_in_parts_gives_the_same_as_the_whole_sequence():
     layer, sequence = self_attention(), normal(2, 5, UNITS)
-    whole, cache = layer(sequence, empty_cache())
-    parts, growing = [], empty_cache()
+    expected, expected_cache = layer(sequence, empty_cache())
+    parts, cache = [], empty_cache()
     for part in (sequence[:, :1], sequence[:, 1:4], sequence[:, 4:]):
-        outputs, growing = layer(part, growing)
+        outputs, cache = layer(part, cache)
         parts.append(outputs)
-    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-5)
-    for tensor, expected in zip(growing, cache):
-        np.testing.assert_allclose(tensor, expected, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), expected, atol=1e-5)
+    for tensors in zip(cache, expected_cache):
+        np.testing.assert_allclose(*tensors, atol=1e-6)
 
 
 def test_cross_attention_agrees_with_the_paper_and_ignores_padding():

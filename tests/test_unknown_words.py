@@ -1,4 +1,4 @@
-"""Unknown words and their dictionary, without a model."""
+"""Replacing unknown words, with and without a dictionary; without a model."""
 
 import gzip
 import os
@@ -15,13 +15,15 @@ CODEC = TextCodec([*SPECIAL_TOKENS, "cat"])
 SOURCES = [["a", "￭b", "c"], ["d", "", ""]]
 
 
-def replaced(attention, ids=((UNK, 4, UNK, END), (UNK, UNK, END, 0)), entries=None):
-    """Tokens of two sources, each with one hypothesis of four tokens."""
+def replace(attention, ids=((UNK, 4, UNK, END), (UNK, UNK, END, 0)), entries=None):
+    """Replaced tokens of two sources, each with one hypothesis of four tokens."""
     ids = tf.constant([[row] for row in ids])
     tokens = tf.where(ids == UNK, "<unk>", "known")
     attention = tf.constant(attention, tf.float32)[:, None]
-    found = replace_unknown(ids, tokens, attention, tf.constant(SOURCES), Dictionary(entries or {}))
-    return [[token.decode() for token in row[0]] for row in found.numpy()]
+    result = replace_unknown(
+        ids, tokens, attention, tf.constant(SOURCES), Dictionary(entries or {})
+    )
+    return [[token.decode() for token in row[0]] for row in result.numpy()]
 
 
 def test_an_unknown_word_becomes_the_source_word_with_the_most_attention():
@@ -30,30 +32,30 @@ def test_an_unknown_word_becomes_the_source_word_with_the_most_attention():
         [[0.1, 0.3, 0.2, 0.4], [1, 0, 0, 0], [0.1, 0.1, 0.2, 0.6], [0, 0, 1, 0]],
         [[0.1, 0.9, 0.0, 0.0], [0.0, 0.2, 0.3, 0.5], [0, 1, 0, 0], [0, 0, 0, 0]],
     ]
-    assert replaced(attention) == [["￭b", "known", "c", "known"], ["d", "d", "known", "known"]]
+    assert replace(attention) == [["￭b", "known", "c", "known"], ["d", "d", "known", "known"]]
 
 
 def test_a_token_is_looked_up_as_a_person_sees_it():
     attention = np.eye(4)[[[1, 1, 2, 3], [0, 0, 0, 0]]]
-    found = replaced(attention, entries={"b": "B", "d": "D D", "￭c": "never"})
-    assert found == [["B", "known", "c", "known"], ["D D", "D D", "known", "known"]]
+    result = replace(attention, entries={"b": "B", "d": "D D", "￭c": "never"})
+    assert result == [["B", "known", "c", "known"], ["D D", "D D", "known", "known"]]
 
 
 def test_each_hypothesis_of_a_source_has_its_own_attention():
     ids = tf.fill([1, 2, 1], UNK)
     attention = tf.constant([[[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]]])
     tokens = tf.fill([1, 2, 1], "<unk>")
-    found = replace_unknown(ids, tokens, attention, tf.constant([["a", "b"]]), Dictionary({}))
-    assert found.numpy().tolist() == [[[b"a"], [b"b"]]]
+    result = replace_unknown(ids, tokens, attention, tf.constant([["a", "b"]]), Dictionary({}))
+    assert result.numpy().tolist() == [[[b"a"], [b"b"]]]
 
 
-def test_sources_without_words_are_no_error():
-    """A batch of empty sentences has no column of tokens at all."""
+def test_sources_without_words_are_not_an_error():
+    """A batch of empty sentences has no columns of tokens."""
     ids = tf.zeros([2, 1, 1], tf.int32)
     tokens = tf.fill([2, 1, 1], "<pad>")
-    nothing = tf.zeros([2, 0], tf.string)
-    found = replace_unknown(ids, tokens, tf.ones([2, 1, 1, 1]), nothing, Dictionary({}))
-    assert found.numpy().tolist() == [[[b"<pad>"]]] * 2
+    no_words = tf.zeros([2, 0], tf.string)
+    result = replace_unknown(ids, tokens, tf.ones([2, 1, 1, 1]), no_words, Dictionary({}))
+    assert result.numpy().tolist() == [[[b"<pad>"]]] * 2
 
 
 def test_words_of_any_shape_are_translated_and_others_stay():
@@ -63,14 +65,14 @@ def test_words_of_any_shape_are_translated_and_others_stay():
     assert dictionary.translate(words).numpy().astype(str).tolist() == expected
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_dictionary_is_read_from_a_file(tmp_path, packed):
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_dictionary_is_read_from_a_file(tmp_path, compressed):
     """Blank lines and spaces around words are ignored; the first of two translations is used."""
     content = "cat\tchat\n\n  \ndog \t chien \tmore\ncat\tother\n \t \né\tà".encode()
-    path = tmp_path / ("words.tsv.gz" if packed else "words.tsv")
-    path.write_bytes(gzip.compress(content) if packed else content)
-    found = load_dictionary(path, CODEC).translate(tf.constant(["cat", "dog", "é", "cow"]))
-    assert [word.decode() for word in found.numpy()] == ["chat", "chien", "à", "cow"]
+    path = tmp_path / ("words.tsv.gz" if compressed else "words.tsv")
+    path.write_bytes(gzip.compress(content) if compressed else content)
+    result = load_dictionary(path, CODEC).translate(tf.constant(["cat", "dog", "é", "cow"]))
+    assert [word.decode() for word in result.numpy()] == ["chat", "chien", "à", "cow"]
 
 
 @pytest.mark.parametrize("line", ["word\t", "\ttranslation", "word\t  "])

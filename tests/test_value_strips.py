@@ -49,11 +49,11 @@ def test_real_values_accept_the_options_that_apply_to_them():
     text = make_translation(random_attention(2, 3), ["x", "<end>"], ["a", "b", "<end>"])
     axes = plot_attention([speech, series, text], colormap="magma")
     draw(axes[0].figure)
-    marked = [tick.get_text() for tick in axes[0].get_yticklabels() if tick.get_bbox_patch()]
-    assert marked == ["a"] and len(axes[0].child_axes) == len(axes[1].child_axes) == 1
-    given = plot_attention(speech, Figure().subplots())
-    draw(given.figure)
-    (strip,), legend = given.child_axes, given.get_legend()
+    marked_labels = [tick.get_text() for tick in axes[0].get_yticklabels() if tick.get_bbox_patch()]
+    assert marked_labels == ["a"] and len(axes[0].child_axes) == len(axes[1].child_axes) == 1
+    axes = plot_attention(speech, Figure().subplots())
+    draw(axes.figure)
+    (strip,), legend = axes.child_axes, axes.get_legend()
     assert legend.get_window_extent().y1 <= strip.get_window_extent().y0
     for result in (speech, series):
         with pytest.raises(ValueError, match="gold alignment links words; .* real values on a"):

@@ -16,8 +16,8 @@ from kseq.pipeline.statistics import Statistics
 from kseq.pipeline.value_codec import ValueCodec
 
 
-def test_an_index_of_values_and_texts(index, arrays, monkeypatch):
-    """Names are seen from the folder of the index, wherever the process runs."""
+def test_an_index_pairs_values_with_texts(index, arrays, monkeypatch):
+    """Names are relative to the folder of the index, wherever the process runs."""
     monkeypatch.chdir("/")
     pairs = ValuePairs.open(index)
     assert pairs.features == (3, 0)
@@ -27,7 +27,7 @@ def test_an_index_of_values_and_texts(index, arrays, monkeypatch):
     assert pairs.blank == 0
 
 
-def test_values_as_target_and_on_both_sides(index, arrays, tmp_path):
+def test_values_may_be_targets_or_both_sides(index, arrays, tmp_path):
     index.write_text(f"speech/0.npy\t{tmp_path}/speech/1.npy\n")
     assert all(ValuePairs.open(index).features)
     require_pairs(ValuePairs(index), [arrays[:2]])
@@ -36,24 +36,24 @@ def test_values_as_target_and_on_both_sides(index, arrays, tmp_path):
     require_pairs(ValuePairs(index), [("a text", arrays[2])])
 
 
-def test_a_gzipped_index(index):
-    packed = index.with_name("index.tsv.gz")
-    packed.write_bytes(gzip.compress(index.read_bytes()))
-    require_pairs(ValuePairs.open(packed), ValuePairs(index))
+def test_a_gzipped_index_is_read(index):
+    compressed = index.with_name("index.tsv.gz")
+    compressed.write_bytes(gzip.compress(index.read_bytes()))
+    require_pairs(ValuePairs.open(compressed), ValuePairs(index))
 
 
 def test_a_split_reads_only_its_own_arrays(index, tmp_path):
-    """The key is the name as it stands in the index, so that moving it moves no pair."""
+    """The key is the name as the index has it, so a moved index still has the same splits."""
     keys = []
-    everything = ValuePairs.open(index)
-    pairs = everything.select(lambda key: keys.append(key) or key != "speech/1.npy")
+    all_pairs = ValuePairs.open(index)
+    pairs = all_pairs.select(lambda key: keys.append(key) or key != "speech/1.npy")
     (tmp_path / "speech" / "1.npy").unlink()
     assert [text for _, text in pairs] == ["text 0", "text 2"]
     assert keys == ["speech/0.npy", "speech/1.npy", "speech/2.npy"]
-    assert list(everything.keys()) == keys
+    assert list(all_pairs.keys()) == keys
     assert list(pairs.keys()) == ["speech/0.npy", "speech/2.npy"]
     index.write_text("speech/9.npy\t \n" + index.read_text())
-    assert list(everything.keys()) == keys[:3]
+    assert list(all_pairs.keys()) == keys[:3]
 
 
 def test_pairs_with_an_empty_side_are_counted(index):
@@ -64,7 +64,7 @@ def test_pairs_with_an_empty_side_are_counted(index):
         assert pairs.blank == 4
 
 
-def test_reading_streams(index):
+def test_pairs_are_streamed(index):
     index.write_text(index.read_text() + "only one column\n")
     iterator = iter(ValuePairs(index))
     assert next(iterator)[1] == "text 0"
@@ -81,7 +81,7 @@ def test_reading_streams(index):
         ("nan.npy\ttext", r"line 4, source: .*nan\.npy: expected finite numbers"),
     ],
 )
-def test_a_pair_unlike_the_first(index, tmp_path, line, message):
+def test_a_pair_unlike_the_first_is_an_error(index, tmp_path, line, message):
     np.save(tmp_path / "wide.npy", np.ones((2, 4)))
     np.save(tmp_path / "nan.npy", np.full((2, 3), np.nan))
     index.write_text(index.read_text() + line + "\n")
@@ -89,13 +89,13 @@ def test_a_pair_unlike_the_first(index, tmp_path, line, message):
         list(ValuePairs.open(index))
 
 
-def test_every_split_is_measured_by_the_first_pair_of_the_file(index, tmp_path):
+def test_every_split_is_compared_with_the_first_pair_of_the_file(index, tmp_path):
     np.save(tmp_path / "speech" / "1.npy", np.ones((2, 4)))
     with pytest.raises(ValueError, match=r"line 2, source: expected 3 features per frame"):
         list(ValuePairs(index, lambda key: "1" in key))
 
 
-def test_an_index_that_names_a_missing_file(index, tmp_path):
+def test_an_index_that_names_a_missing_file_is_an_error(index, tmp_path):
     (tmp_path / "speech" / "1.npy").unlink()
     message = r"index\.tsv, line 2, source: file not found: .*speech/1\.npy"
     with pytest.raises(FileNotFoundError, match=message):
@@ -105,7 +105,7 @@ def test_an_index_that_names_a_missing_file(index, tmp_path):
         ValuePairs.open(index)
 
 
-def test_an_array_that_cannot_be_opened(index, monkeypatch):
+def test_an_array_that_cannot_be_opened_is_an_error(index, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied", "speech/0.npy")
 
@@ -123,13 +123,13 @@ def test_an_array_that_cannot_be_opened(index, monkeypatch):
         ("a\tb\n", "line 1: expected values on at least one side, .*; received text on both"),
     ],
 )
-def test_files_without_such_pairs(tmp_path, content, message):
+def test_files_without_pairs_of_values_are_errors(tmp_path, content, message):
     (tmp_path / "index.tsv").write_text(content)
     with pytest.raises(ValueError, match=rf"index\.tsv.*{message}"):
         ValuePairs.open(tmp_path / "index.tsv")
 
 
-def test_missing_files_and_pipes(tmp_path):
+def test_missing_files_and_pipes_are_errors(tmp_path):
     for name in ("none.tsv", "none.tfrecord"):
         with pytest.raises(FileNotFoundError, match=f"file not found: .*{name}"):
             ValuePairs.open(tmp_path / name)
@@ -155,22 +155,22 @@ def test_missing_files_and_pipes(tmp_path):
         ("a.zip", b"not zip", False),
     ],
 )
-def test_which_files_hold_values(tmp_path, name, content, expected):
+def test_files_of_values_are_recognised(tmp_path, name, content, expected):
     (tmp_path / name).write_bytes(content)
     assert is_value_file(tmp_path / name) is expected
 
 
 @pytest.mark.parametrize("name", ["none.tsv", "none.tfrecord", "", "x" * 300, "a\0b"])
-def test_what_is_no_file_holds_no_values(tmp_path, name):
+def test_a_name_without_a_file_holds_no_values(tmp_path, name):
     assert is_value_file(tmp_path / name) is False
 
 
-def test_asking_reads_nothing_from_a_pipe(tmp_path):
+def test_a_pipe_is_not_read_to_recognise_values(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert is_value_file(tmp_path / "pipe") is False
 
 
-def test_an_index_needs_no_tensorflow(index):
+def test_an_index_is_read_without_tensorflow(index):
     program = (
         "import sys; from kseq.corpora.values import ValuePairs\n"
         "assert len(list(ValuePairs.open(sys.argv[1]))) == 3\n"
@@ -182,7 +182,7 @@ def test_an_index_needs_no_tensorflow(index):
 # === Statistics and codec ===
 
 
-def test_statistics_are_those_of_all_steps_together():
+def test_statistics_cover_all_steps_together():
     random = np.random.default_rng(1)
     arrays = [random.normal(size=(n, 4)) * [1, 1e-6, 1e6, 3] + [0, 5, -1, 2] for n in (1, 700, 3)]
     statistics = Statistics()
@@ -195,8 +195,8 @@ def test_statistics_are_those_of_all_steps_together():
     np.testing.assert_allclose(statistics.scale, frames.std(axis=0), rtol=1e-9)
 
 
-def test_a_large_mean_costs_no_digits():
-    """With sums of squares it would: they are 1e16 times the variance."""
+def test_a_large_mean_costs_no_precision():
+    """Sums of squares would lose it: they are 1e16 times the variance."""
     statistics = Statistics()
     for sign in (-1, 1) * 500:
         statistics.add(np.array([[1e8 + sign]]))
@@ -216,7 +216,7 @@ def test_a_constant_feature_is_not_amplified():
     np.testing.assert_allclose(statistics.scale, [1e-10, 0.0005], rtol=1e-3)
 
 
-def test_statistics_refuse_another_number_of_features():
+def test_statistics_refuse_a_different_number_of_features():
     statistics = Statistics()
     statistics.add(np.ones((2, 3)))
     with pytest.raises(ValueError, match="expected 3 features; received 1"):
@@ -224,7 +224,7 @@ def test_statistics_refuse_another_number_of_features():
 
 
 @pytest.mark.parametrize("convert", [np.asarray, tf.constant])
-def test_a_codec_standardises_and_back(arrays, convert):
+def test_a_codec_standardises_values_and_restores_them(arrays, convert):
     frames = np.concatenate(arrays) * 7 + 2
     statistics = Statistics()
     statistics.add(frames)
@@ -254,9 +254,9 @@ def test_a_saved_codec_is_the_same_to_the_last_bit(tmp_path):
     mean, scale = random.normal(size=(2, 500)) * 10.0 ** random.integers(-30, 30, 500)
     codec = ValueCodec(mean, np.abs(scale))
     codec.save(tmp_path / "source_values.json")
-    again = ValueCodec.load(tmp_path / "source_values.json")
-    np.testing.assert_array_equal(again.mean, codec.mean, strict=True)
-    np.testing.assert_array_equal(again.scale, codec.scale, strict=True)
+    loaded = ValueCodec.load(tmp_path / "source_values.json")
+    np.testing.assert_array_equal(loaded.mean, codec.mean, strict=True)
+    np.testing.assert_array_equal(loaded.scale, codec.scale, strict=True)
     assert json.loads((tmp_path / "source_values.json").read_text()).keys() == {"mean", "scale"}
 
 

@@ -40,7 +40,7 @@ def test_vectors_are_in_the_order_of_the_vocabulary_and_0_for_missing_words(load
 
 
 @pytest.mark.parametrize("ending", ["\n", " \n", "\r\n", " \r\n"])
-def test_a_header_and_a_space_at_the_end_of_lines_are_read_over(load, ending):
+def test_a_header_and_spaces_at_the_ends_of_lines_are_ignored(load, ending):
     """word2vec and fastText write a header; fastText ends lines with a space."""
     content = "3 3\n" + GLOVE.replace("\n", ending)
     vectors = load(content.replace("3 3\n", "3 3" + ending), "sat", "3")
@@ -57,7 +57,7 @@ def test_a_number_as_the_first_word_is_not_a_header(load):
 
 
 def test_words_can_contain_spaces(load):
-    """`. . .` is in GloVe 840B; its vector is not that of the full stop."""
+    """`. . .` is in GloVe 840B; its vector is not the vector of the full stop."""
     content = ". . . 1 2 3\nat 4@x.org 4 5 6\n. 7 8 9\n  3 3 3\n\u00a0 6 6 6\n"
     vectors = load(content, ".", ". . .", "at", "at 4@x.org", " ", "\u00a0")
     rows = [[7, 8, 9], [1, 2, 3], [0, 0, 0], [4, 5, 6], [3, 3, 3], [6, 6, 6]]
@@ -88,17 +88,17 @@ def test_the_preferred_spelling_counts_wherever_it_is_in_the_file(load, order, b
     assert load(content, "L'￭", width=2).matrix[4, 0] == best
 
 
-def test_one_word_can_be_the_vector_of_several_tokens(load):
+def test_one_vector_can_belong_to_several_tokens(load):
     vectors = load("- 1 1\nthe 2 2\n", "￭-￭", "￭-", "The", "THE￭", width=2)
     assert vectors.matrix[4:, 0].tolist() == [1, 1, 2, 2]
 
 
-def test_words_of_the_file_are_not_lowered_and_a_lone_joiner_is_not_an_empty_word(load):
+def test_words_of_the_file_keep_their_case_and_a_lone_joiner_is_not_an_empty_word(load):
     vectors = load("The 1 1\n 2 2\na 3 3\n\n", "the", "￭", "a", width=2)
     assert vectors.missing == ["the", "￭"]
 
 
-def test_the_joiner_is_that_of_the_tokenizer():
+def test_the_joiner_is_the_same_as_in_the_tokenizer():
     assert _JOINER == tokenizers.JOINER
 
 

@@ -64,7 +64,7 @@ def test_checkpoints_are_in_the_order_of_their_epochs_however_many_digits_these_
     assert list(run_directory.checkpoint_paths(run)) == [*EPOCHS, 9999, 10_000, 100_000]
 
 
-def test_averaging_reports_what_it_cannot_average(run, tmp_path):
+def test_checkpoints_that_cannot_be_averaged_are_an_error(run, tmp_path):
     for last in (0, 4, -1):
         with pytest.raises(ValueError, match="last must be from 1 to 3, the number of checkpoi"):
             average_checkpoints(run, tmp_path / "mean", last)
@@ -113,7 +113,7 @@ def test_the_state_of_the_optimizer_is_not_written(run, tmp_path):
         np.testing.assert_array_equal(weight, expected)
 
 
-@pytest.mark.filterwarnings("ignore:Skipping nested container")  # what Keras takes for the reason
+@pytest.mark.filterwarnings("ignore:Skipping nested container")  # a wrong guess of Keras
 def test_weights_of_another_model_are_refused(run, tmp_path):
     config = Config().with_settings(["units=6", "embedding_dim=3"])
     larger_model = build_seq2seq(config.model, 5, 6)

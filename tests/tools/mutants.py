@@ -1,20 +1,20 @@
-"""The mutants of `mutate.py`: places in the package, each with a mistake that a person could make.
+"""The mutants of `mutate.py`: mistakes that a person could make, each in one place of the package.
 
-A mutant is found by its text, which occurs once in the package, so that moved files do not matter.
-When the code changes, change the text here; `mutate.py --list` names every text that is gone.
+The place is found by its text, which occurs once in the package, so files can be moved. If the
+code changes, change the text here; `mutate.py --list` reports texts that no longer occur once.
 """
 
 from typing import NamedTuple
 
 
 class Mutant(NamedTuple):
-    """A mistake.
+    """A mistake in the package.
 
     Attributes:
         name: A short name, for the command line.
         text: A text that occurs once in the package.
-        mistake: What takes its place.
-        effect: What breaks.
+        mistake: The text that replaces it.
+        effect: The consequence.
         tests: The test files to run first, without `test_` and `.py`.
     """
 
@@ -74,7 +74,7 @@ MUTANTS = [
         "reading-not-exchanged",
         "_swap(_strongest_links(weights.T)), method)",
         "_strongest_links(weights.T), method)",
-        "source and target change places in the second reading of the attention",
+        "source and target are exchanged in the links of the second direction",
         "alignment",
     ),
     Mutant(
@@ -125,11 +125,11 @@ MUTANTS = [
         "wrong-piece-appended",
         "if not span or int(span[1]) != offset:",
         "if not span:",
-        "a download appends a piece of another place of the file",
+        "a download appends a piece from another place in the file",
         "downloads",
     ),
     Mutant(
-        "target-taken-for-source",
+        "target-mistaken-for-source",
         '_fingerprint(f"\\t{target}")',
         '_fingerprint(f"{target}\\t")',
         "a target is the same as a source of the same letters",
@@ -154,7 +154,7 @@ MUTANTS = [
         "swapped-learnt-as-read",
         "self._counts[side ^ is_swapped] +=",
         "self._counts[side] +=",
-        "swapped pairs are learned as they are",
+        "swapped pairs are learnt as they are",
         "inspection",
     ),
     # kernels
@@ -176,7 +176,7 @@ MUTANTS = [
         "gradient-stops-at-padding",
         "                tf.where(is_real[time], gradient, padding_gradient)",
         "                tf.where(is_real[time], gradient, tf.zeros_like(padding_gradient))",
-        "a gradient does not pass padded steps",
+        "gradients do not pass through padded steps",
         "layers",
     ),
     Mutant(
@@ -190,7 +190,7 @@ MUTANTS = [
         "dropout-not-scaled",
         "tf.cast(_LEVELS / (_LEVELS - dropped), inputs.dtype)",
         "tf.cast(1.0, inputs.dtype)",
-        "what dropout keeps is not scaled",
+        "values that dropout keeps are not scaled",
         "dropout",
     ),
     Mutant(
@@ -205,7 +205,7 @@ MUTANTS = [
         "coverage-forgotten",
         "return [state[0] + ops.squeeze(weights, 1)]",
         "return [ops.squeeze(weights, 1)]",
-        "coverage is that of the last step",
+        "coverage holds the weights of the last step only",
         "attention combinations",
     ),
     Mutant(
@@ -252,7 +252,7 @@ MUTANTS = [
     ),
     # pipeline
     Mutant(
-        "padding-weighs",
+        "padding-counts",
         "tf.sequence_mask(targets.row_lengths() - 1,",
         "tf.sequence_mask(targets.row_lengths(),",
         "a position of padding counts in the loss",
@@ -262,7 +262,7 @@ MUTANTS = [
         "longest-left-out",
         "fits &= (lengths > 0) & (lengths <= limit)",
         "fits &= (lengths > 0) & (lengths < limit)",
-        "sequences of just the maximum length are left out",
+        "sequences of exactly the maximum length are left out",
         "pipeline",
     ),
     Mutant(
@@ -310,7 +310,7 @@ MUTANTS = [
         "rules search",
     ),
     Mutant(
-        "attention-of-another",
+        "attention-of-another-hypothesis",
         "lambda array: read(array, parents), history.attention",
         "lambda array: read(array, places), history.attention",
         "a hypothesis has the attention of another one",
@@ -335,7 +335,7 @@ MUTANTS = [
         "last-vector-wins",
         "for rank, row in tokens_by_word[word] if rank < ranks[row]]",
         "for rank, row in tokens_by_word[word] if rank <= ranks[row]]",
-        "of several vectors of a word the last is taken",
+        "the last of several vectors of a word is used",
         "vectors",
     ),
     Mutant(
@@ -364,7 +364,7 @@ MUTANTS = [
         "patience-ignored",
         "writer.monitor, patience=training.patience, mode=",
         "writer.monitor, mode=",
-        "training stops after the first epoch that is no better",
+        "training stops after the first epoch without an improvement",
         "training",
     ),
     # translation
@@ -372,7 +372,7 @@ MUTANTS = [
         "last-translation-wins",
         "entries.setdefault(word, translation)",
         "entries[word] = translation",
-        "of several translations of a word the last is taken",
+        "the last of several translations of a word is used",
         "unknown_words",
     ),
     Mutant(
@@ -393,7 +393,7 @@ MUTANTS = [
         "exported-padding-read",
         '"source": tf.where(mask[:, :, None], codec.standardize(source), 0.0),',
         '"source": codec.standardize(source),',
-        "an exported model reads what is in the padding of a real-valued source",
+        "an exported model reads the padding of a real-valued source",
         "export export_combinations value_models",
     ),
 ]

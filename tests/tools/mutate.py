@@ -1,4 +1,4 @@
-"""Checks that the tests notice mistakes: makes each mutant of `mutants.py`, and runs tests on it.
+"""Checks that the tests notice mistakes: makes each mutant of `mutants.py` and runs the tests.
 
     python tests/tools/mutate.py                 # all mutants, in the tier of `make test`
     python tests/tools/mutate.py 'adam*' seeds-repeat --tier all
@@ -22,38 +22,38 @@ import time
 from mutants import MUTANTS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis")
-NO_TESTS = 5  # exit code of pytest where none was selected
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", ".hypothesis")
+NO_TESTS = 5  # exit code of pytest if none was selected
 
 
 def main():
     options = _parse_options()
-    chosen = [
+    mutants = [
         mutant
         for mutant in MUTANTS
         if any(fnmatch.fnmatch(mutant.name, pattern) for pattern in options.names or ["*"])
     ]
-    files = {mutant.name: _file_of(mutant, options.root) for mutant in chosen}
+    files = {mutant.name: _find_file(mutant, options.root) for mutant in mutants}
     if options.list:
-        for mutant in chosen:
+        for mutant in mutants:
             print(f"{mutant.name:30} {files[mutant.name] or 'NOT FOUND ONCE'}: {mutant.effect}")
         return sum(file is None for file in files.values())
     survivors = []
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder) / "copy"
-        shutil.copytree(options.root, copy, ignore=LEFT_OUT)
-        for mutant in chosen:
+        shutil.copytree(options.root, copy, ignore=NOT_COPIED)
+        for mutant in mutants:
             if files[mutant.name] is None:
                 print(f"NOT FOUND ONCE  {mutant.name}: {mutant.text}", flush=True)
                 survivors.append(mutant.name)
                 continue
             started = time.monotonic()
-            killer = _killer(mutant, copy, files[mutant.name], options)
+            killer = _find_killer(mutant, copy, files[mutant.name], options)
             verdict = f"killed by {killer}" if killer else f"SURVIVED: {mutant.effect}"
             print(f"{mutant.name}: {verdict} ({time.monotonic() - started:.0f} s)", flush=True)
             if not killer:
                 survivors.append(mutant.name)
-    print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants killed")
+    print(f"{len(mutants) - len(survivors)} of {len(mutants)} mutants killed")
     return len(survivors)
 
 
@@ -69,7 +69,7 @@ def _parse_options():
     return parser.parse_args()
 
 
-def _file_of(mutant, root):
+def _find_file(mutant, root):
     """The file, relative to the root, that has the mutant's text; None unless it occurs once."""
     counts = {
         path.relative_to(root): path.read_text(encoding="utf-8").count(mutant.text)
@@ -78,7 +78,7 @@ def _file_of(mutant, root):
     return max(counts, key=counts.get) if sum(counts.values()) == 1 else None
 
 
-def _killer(mutant, copy, file, options):
+def _find_killer(mutant, copy, file, options):
     """The test that notices the mutant, or None."""
     path = copy / file
     original = path.read_text(encoding="utf-8")
