@@ -131,8 +131,15 @@ def rename_weights(model, cell, layers):
     return weights
 
 
-@pytest.mark.parametrize("place", ["bottom", "top"])
-@pytest.mark.parametrize("kind, cell", [*zip(LUONG, ["gru", "lstm", "rnn"] * 2)])
+@pytest.mark.parametrize(
+    "kind, cell, place",
+    [
+        # How attention is computed does not depend on where it reads.
+        pytest.param(*case, place, marks=[pytest.mark.slow] * ((number + (place == "top")) % 2))
+        for number, case in enumerate(zip(LUONG, ["gru", "lstm", "rnn"] * 2))
+        for place in ("bottom", "top")
+    ],
+)
 def test_input_feeding_with_a_kernel_of_zeros_equals_no_input_feeding(kind, cell, place):
     """The decoders with and without a loop agree where they must."""
     settings = settings_of(kind, cell=cell, decoder_layers=2, attention_layer=place, residual=True)
@@ -159,8 +166,13 @@ def test_input_feeding_with_a_kernel_of_zeros_equals_no_input_feeding(kind, cell
     "kind, feeds",
     [
         ("bahdanau", True),
-        ("coverage", True),
-        *((kind, feeds) for kind in LUONG[2:4] + LUONG[5:] for feeds in (True, False)),
+        pytest.param("coverage", True, marks=pytest.mark.slow),
+        *(("luong_general", feeds) for feeds in (True, False)),
+        *(
+            pytest.param(kind, feeds, marks=pytest.mark.slow)
+            for kind in ("luong_concat", "local_p")
+            for feeds in (True, False)
+        ),
     ],
 )
 def test_attention_reads_the_state_of_its_layer(kind, feeds, place):

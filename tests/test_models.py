@@ -196,6 +196,7 @@ def test_coverage_loss_is_added_in_training_only():
     assert model.losses == []
 
 
+@pytest.mark.slow  # test_teacher compares a step with coverage loss with autodiff
 def test_coverage_loss_is_part_of_the_training_loss():
     """It is the only difference between two trainings of one step."""
     values = []
