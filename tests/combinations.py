@@ -156,6 +156,15 @@ def graph_traits_of(config):
     }
 
 
+def signature_of(config):
+    """The traits of a combination that decide the inputs and outputs of a SavedModel."""
+    return {
+        ("attention", config.attention != "none"),
+        ("source", config.architecture, bool(config.source_features)),
+        ("target", config.architecture, bool(config.target_features)),
+    }
+
+
 def representatives(configs, traits_of=traits_of):
     """A few of `configs`, in their order, which together have all traits of `configs`."""
     missing = set().union(*map(traits_of, configs))
@@ -167,9 +176,15 @@ def representatives(configs, traits_of=traits_of):
     return [config for config in configs if config in chosen]
 
 
-def with_slow_ones(configs, traits_of=traits_of):
-    """Test parameters: all of `configs`, marked slow unless they are among the representatives."""
-    chosen = representatives(configs, traits_of)
+def with_slow_ones(configs, traits_of=traits_of, every=None):
+    """Test parameters: all of `configs`, marked slow unless they are among the representatives.
+
+    Args:
+        configs: Combinations.
+        traits_of: Function that returns the properties of a combination that must be met.
+        every: Number n if, besides, every n-th combination is not slow.
+    """
+    chosen = [*representatives(configs, traits_of), *(configs[::every] if every else [])]
     return [
         pytest.param(config, marks=[] if config in chosen else pytest.mark.slow)
         for config in configs

@@ -132,6 +132,7 @@ def test_an_ensemble_starts_its_outputs_with_the_prefix(small_run, text, output)
     assert len(lines) == 3 and all(line.startswith("Le chat") for line in lines)
 
 
+@pytest.mark.slow
 def test_bfloat16_halves_an_exported_model(small_run, text, tmp_path, output):
     half = Translator.load(small_run, precision="bfloat16").translate(SENTENCES)
     lines = output("translate", small_run, text, "--precision", "bfloat16", "--json")

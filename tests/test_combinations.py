@@ -69,7 +69,9 @@ def test_every_combination_has_a_unique_name():
     assert len({name_of(config) for config in COMBINATIONS}) == len(COMBINATIONS)
 
 
-@pytest.mark.parametrize("case", COMBINATIONS, ids=name_of, indirect=True, scope="module")
+@pytest.mark.parametrize(
+    "case", with_slow_ones(COMBINATIONS, every=4), ids=name_of, indirect=True, scope="module"
+)
 def test_a_model_agrees_with_the_papers(case):
     """Compared with plain NumPy in float64, one sentence at a time and without padding."""
     weights = weights_of(case.model)

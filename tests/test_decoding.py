@@ -11,7 +11,9 @@ import tensorflow as tf
 from kseq import BeamSearch, Config, Sampling, Translator, load_corpus, train
 from kseq.models.factory import build_seq2seq
 from kseq.pipeline.codecs import CodecPair
+from kseq.runs.directory import WEIGHTS, write_description
 from kseq.runs.record import RunRecord
+from kseq.runs.weights import save_weights
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.translation.export import export
 
@@ -35,6 +37,7 @@ def word_counts(result):
 # === Rules ===
 
 
+@pytest.mark.slow
 def test_lengths(translator):
     free = translator.translate(SENTENCES, 3)
     for result in translator.translate(SENTENCES, 3, minimum_length=15):
@@ -186,6 +189,7 @@ def test_stopping_early_changes_nothing(translator):
             np.testing.assert_allclose(one.score, other.score, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_coverage_asks_for_what_was_not_attended_to(translator):
     """The more it weighs, the more of the source is covered by the best of the same K."""
 
@@ -317,6 +321,7 @@ def test_an_ensemble_averages_what_its_models_hold_probable(small_run, other, mo
     assert np.abs(means - others).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_one_model_twice_is_that_model(small_run, translator):
     for average in ("probability", "log_probability"):
         twice = Translator.load(small_run, small_run, average=average)
@@ -341,6 +346,7 @@ def test_an_ensemble_searches_evaluates_and_exports(small_run, other, small_corp
             np.testing.assert_allclose(outputs["score"][row, rank], result.score, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_three_counts_each_once(small_run, other, mode):
     pairs = [(SENTENCES[0], "Le chat est petit.")]
     runs = (small_run, other, small_run)
@@ -349,24 +355,18 @@ def test_an_ensemble_of_three_counts_each_once(small_run, other, mode):
     np.testing.assert_allclose(together, (2 * one + two) / 3, atol=1e-6)
 
 
-def test_models_that_cannot_be_averaged(small_run, small_corpus, tmp_path, eagerly):
-    corpus = load_corpus("en-fr")
-    pairs = list(itertools.islice(corpus.train, 300))
-    (tmp_path / "less.tsv").write_text("".join(f"{one}\t{two}\n" for one, two in pairs))
+def test_models_that_cannot_be_averaged(small_run, tmp_path):
     for name, settings, message in (
         ("vocabulary", [], r"vocabulary: an ensemble needs one target vocabulary; this one has"),
         ("lower", ["case=lower"], "lower: expected a model that reads the source like the first"),
     ):
-        settings = ["units=8", "embedding_dim=4", "epochs=1", "batch_size=128", *settings]
-        out = tmp_path / name
-        train(
-            load_corpus(tmp_path / "less.tsv"),
-            Config().with_settings(settings),
-            out=out,
-            verbose=False,
-        )
+        other = untrained(settings, ["the"], ["le"])
+        folder = tmp_path / name
+        folder.mkdir()
+        write_description(folder, other.config, other.codecs, other.record)
+        save_weights(other.model, folder / WEIGHTS)
         with pytest.raises(ValueError, match=message):
-            Translator.load(small_run, out)
+            Translator.load(small_run, folder)
     with pytest.raises(ValueError, match="average must be 'probability' or 'log_prob.*'mean'"):
         Translator.load(small_run, small_run, average="mean")
 

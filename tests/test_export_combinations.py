@@ -1,6 +1,6 @@
 """Combinations as SavedModels, used by one process that does not import kseq.
 
-`make test` exports combinations that have all traits of a graph between them, `make test-all` all.
+`make test` exports combinations that have all signatures between them, `make test-all` all.
 """
 
 import pathlib
@@ -21,7 +21,7 @@ from kseq.text.codec import TextCodec
 LETTERS = "abcdefghijk"
 SENTENCES = ["a b c d e f", "k", "x b"]
 STEPS = 3
-EXPORTED = combinations.with_slow_ones(combinations.COMBINATIONS, combinations.graph_traits_of)
+EXPORTED = combinations.with_slow_ones(combinations.COMBINATIONS, combinations.signature_of)
 
 # Loads and runs every model, with two batch sizes, and saves the results.
 ELSEWHERE = """

@@ -11,9 +11,10 @@ from kseq.special_tokens import START
 from kseq.translation.sources import Sequences
 
 TEXT_OUT = [config for config in combinations.COMBINATIONS if not config.target_features]
+PARAMETERS = combinations.with_slow_ones(TEXT_OUT, combinations.graph_traits_of)
 
 
-@pytest.mark.parametrize("config", combinations.with_slow_ones(TEXT_OUT), ids=combinations.name_of)
+@pytest.mark.parametrize("config", PARAMETERS, ids=combinations.name_of)
 def test_teacher_forcing_gives_the_log_probabilities_and_attention_of_the_search(config, mode):
     """For each id of every hypothesis and of every sample."""
     translator = translator_of(config)

@@ -262,9 +262,10 @@ def survey(batches, batch_size=128, tokens=16):
 
 
 # With these rates the last epoch is the best, so that both models have its weights.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ["ties", "learning_rate"],
-    [("false", 0.01), pytest.param("true", 0.006, marks=pytest.mark.slow)],
+    [("false", 0.01), ("true", 0.006)],
 )
 def test_mixed_precision_trains_and_leaves_a_model_of_float32(
     tiny, tmp_path, monkeypatch, capsys, ties, learning_rate
@@ -489,10 +490,14 @@ def measure_ratio(monkeypatch, ratio):
 def test_the_faster_precision_is_used_and_reported(tiny, tmp_path, monkeypatch, capsys, eagerly):
     measure_ratio(monkeypatch, 2.0)
     config = CONFIG.with_settings(["precision=auto", "epochs=1"])
-    train(tiny, config, out=tmp_path / "run")
+    translator = train(tiny, config, out=tmp_path / "run")
     line = "precision: mixed_bfloat16 (products in bfloat16 are 2.0 times as fast here)"
     assert line in capsys.readouterr().out
     assert Translator.load(tmp_path / "run").config.training.precision == "mixed_bfloat16"
+    # Only the training computes in half precision.
+    decoder = translator.model.get_layer("decoder")
+    assert decoder.get_layer("logits").compute_dtype == "float32"
+    assert keras.config.dtype_policy().name == "float32"
 
 
 @pytest.mark.parametrize(

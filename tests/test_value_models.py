@@ -69,7 +69,8 @@ MODELS = {
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(name, marks=[pytest.mark.slow] * (name == "probabilities")) for name in MODELS
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in ("speech", "series")))
+        for name in MODELS
     ],
 )
 def run(request, folder):
