@@ -32,7 +32,7 @@ SMALL = ["units=32", "embedding_dim=16", "epochs=2", "batch_size=32", "warmup_st
 LEARNT = ["units=48", "embedding_dim=32", "epochs=6", "learning_rate=0.01", "dropout=0.1"]
 
 
-# Files of unit tests: they train no model, start no process and trace few graphs.
+# Files of unit tests: they train no model and trace few graphs.
 QUICK = """
 arrays attention batches catalogue cells cleaning config corpora dense dropout encoders errors files
 fingerprints house_rules letter_case lines measures optimizer output pair_files panels

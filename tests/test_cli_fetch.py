@@ -123,7 +123,7 @@ def test_a_stopped_download_is_resumed(spanish_arguments, server, tmp_path):
         (["spa-eng"], "expected a directory to download to, such as: kseq fetch spa-eng data"),
         (["spa-eng", "file/x"], "expected a folder; received a file: .*file$"),
         (["spa-eng", "data", "--from", "nowhere"], "an address such as .*; received 'nowhere'"),
-        (["spa-eng", "data", "--timeout", "0"], "--timeout must be .* above 0; received 0.0"),
+        (["spa-eng", "data", "--timeout", "0"], "--timeout must be .* greater than 0; received 0"),
         (["xyz-eng", "data", "--from", "SERVER"], "404 .*no language pair xyz-eng.* lists all"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kseq import BeamSearch, Config, Sampling, Translator, load_corpus, train
+from kseq import BeamSearch, Config, Sampling, Translator, train
 from kseq.models.factory import build_seq2seq
 from kseq.pipeline.codecs import CodecPair
 from kseq.runs.directory import WEIGHTS, write_description

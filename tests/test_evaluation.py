@@ -119,7 +119,7 @@ def test_pairs_without_tokens_or_with_too_many_are_left_out_with_a_warning():
         figures = evaluate(translator, pairs, gold)
     assert figures["sentences"] == 1 and figures["exact_match"] == 100.0
     assert figures["alignment_error_rate"] == pytest.approx(1 - 2 * 2 / (3 + 2))
-    with pytest.raises(ValueError, match="no pair has 1 to 1000 tokens on each side"):
+    with pytest.raises(ValueError, match="no pair has 1 to 1,000 tokens on each side"):
         evaluate(translator, pairs[:1])
 
 

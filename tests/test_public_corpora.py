@@ -255,7 +255,7 @@ def test_a_language_pair_that_the_server_lacks_is_an_error(server, tmp_path):
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
 def test_invalid_options_are_errors(tmp_path, timeout):
-    with pytest.raises(ValueError, match=f"seconds above 0; received {timeout}"):
+    with pytest.raises(ValueError, match=f"seconds greater than 0; received {timeout}"):
         fetch("spa-eng", tmp_path, timeout=timeout)
     with pytest.raises(ValueError, match="expected an address such as .*; received 'file:///etc'"):
         fetch("spa-eng", tmp_path, base="file:///etc")

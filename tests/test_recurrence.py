@@ -96,9 +96,13 @@ def tensors(cell, attention, layers, width):
     "cell, attention, layers, compiled",
     [
         # `make test` runs every kind in one way: eagerly or as a graph.
-        pytest.param(*kind, compiled, marks=[pytest.mark.slow] * ((number + compiled) % 2))
+        pytest.param(
+            *(*kind, mode == "graph"),
+            marks=[pytest.mark.slow] * ((number + (mode == "graph")) % 2),
+            id="-".join(map(str, (*kind, mode))),
+        )
         for number, kind in enumerate(KINDS)
-        for compiled in (False, True)
+        for mode in ("eager", "graph")
     ],
 )
 def test_gradients_of_a_decoder_agree_with_autodiff(cell, attention, layers, compiled):

@@ -113,7 +113,7 @@ def _usable_pairs(translator, pairs, alignments):
     ]
     fits = [min(counts) > 0 and max(counts) <= LONGEST for counts in zip(*lengths)]
     if not any(fits):
-        raise ValueError(f"no pair has 1 to {LONGEST} tokens on each side")
+        raise ValueError(f"no pair has 1 to {LONGEST:,} tokens on each side")
     if not all(fits):
         warnings.warn(
             f"left out {fits.count(False):,} of {len(pairs):,} pairs: a side has no token, or "

@@ -98,7 +98,9 @@ def fetch(name, folder, base=None, timeout=60.0):
     if base is not None:
         require_address(base)
     if not 0 < timeout < 1e6:
-        raise SettingError("{timeout} must be a number of seconds above 0; received {0}", timeout)
+        raise SettingError(
+            "{timeout} must be a number of seconds greater than 0; received {0}", timeout
+        )
     _require_writable(folder)
     with lock(folder / corpus.name), show_transfers() as report:
         return [_fetch_file(corpus, file, folder, base, timeout, report) for file in corpus.files]

@@ -47,7 +47,7 @@ class RunRecord(Section):
         super().__post_init__()
         if not (math.isfinite(self.length_ratio) and self.length_ratio > 0):
             raise ValueError(
-                f"length_ratio must be a finite number over 0; received {self.length_ratio}"
+                f"length_ratio must be a finite number greater than 0; received {self.length_ratio}"
             )
         if self.corpus is not None and not set(_SPLITS) <= set(self.corpus):
             names = ", ".join(self.corpus) or "no split"
