@@ -18,7 +18,7 @@ if IS_WORKER:
         os.environ.setdefault(variable, "1")
 
 # Examples of each property. `make test-all` asks for the second profile.
-hypothesis.settings.register_profile("few", deadline=None, max_examples=25)
+hypothesis.settings.register_profile("few", deadline=None, max_examples=20)
 hypothesis.settings.register_profile("many", deadline=None, max_examples=300)
 hypothesis.settings.load_profile("few")
 
@@ -42,7 +42,7 @@ value_strips values vectors
 
 
 # These files take longest, and begin first, so that workers end at about the same time.
-LONGEST = ["training", "decoding", "value_models", "export_combinations", "cli", "cli_search"]
+LONGEST = ["training", "value_models", "export_combinations", "decoding", "cli", "cli_search"]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -15,6 +15,7 @@ from combinations import (
     as_tensors,
     batch,
     build,
+    graph_traits_of,
     name_of,
     outputs_of,
     run,
@@ -48,6 +49,16 @@ class Case:
 def case(request):
     """One of the combinations that cover every setting; in `make test-all`, any combination."""
     return Case(request.param)
+
+
+# What is saved depends on the parts of a model, not on their settings.
+WITH_ALL_PARTS = pytest.mark.parametrize(
+    "case",
+    with_slow_ones(COMBINATIONS, graph_traits_of),
+    ids=name_of,
+    indirect=True,
+    scope="module",
+)
 
 
 def values_of_fields():
@@ -241,6 +252,7 @@ def test_gradients_reach_every_weight(case):
         assert np.abs(tf.convert_to_tensor(gradient)).max() > 1e-5, weight.path
 
 
+@WITH_ALL_PARTS
 def test_a_saved_model_gives_the_same_outputs(case, tmp_path):
     case.model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -250,6 +262,7 @@ def test_a_saved_model_gives_the_same_outputs(case, tmp_path):
     assert (encoder.name, step.name) == ("encoder", "step")
 
 
+@WITH_ALL_PARTS
 def test_saved_weights_can_be_loaded_into_a_second_model(case, tmp_path):
     case.model.save_weights(tmp_path / "model.weights.h5")
     case.second_model.load_weights(tmp_path / "model.weights.h5")

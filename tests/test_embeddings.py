@@ -25,7 +25,13 @@ def embeddings(translator, part, name):
     return translator.model.get_layer(part).get_layer(name).embeddings.numpy()
 
 
-@pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "trained"])
+@pytest.mark.parametrize(
+    "frozen",
+    [
+        pytest.param(True, id="frozen"),
+        pytest.param(False, id="trained", marks=pytest.mark.slow),
+    ],
+)
 def test_vectors_of_a_file_become_rows_of_the_embedding(
     small_corpus, vectors, tmp_path, capsys, frozen
 ):

@@ -48,7 +48,7 @@ def batches(prepared, config, split):
         # Where ids are kept does not depend on what they mean.
         ("word", EncodedPairs),
         ("shared", PairsInRam),
-        ("subword", EncodedPairs),
+        pytest.param("subword", EncodedPairs, marks=pytest.mark.slow),
         pytest.param("word", PairsInRam, marks=pytest.mark.slow),
         pytest.param("shared", EncodedPairs, marks=pytest.mark.slow),
         pytest.param("subword", PairsInRam, marks=pytest.mark.slow),

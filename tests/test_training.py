@@ -89,7 +89,7 @@ def test_the_same_seed_gives_the_same_model(tiny, tmp_path, mode):
     """And any other seed, 0 too, another one."""
     results = []
     for name, seed in (("one", 3), ("same", 3), ("other", 0)):
-        config = CONFIG.with_settings([f"seed={seed}"])
+        config = CONFIG.with_settings([f"seed={seed}", "epochs=1", "batch_size=128"])
         translator = train(tiny, config, out=tmp_path / name, verbose=False)
         results.append(translator.score(tiny.valid)[0].log_probability)
     np.testing.assert_allclose(results[0], results[1], rtol=1e-4)
