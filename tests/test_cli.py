@@ -54,7 +54,7 @@ def sets():
     return ["--set", SMALL[0], "--set", *SMALL[1:]]  # one or several, and more than once
 
 
-def test_a_run_is_trained_evaluated_drawn_and_exported(small_files, tmp_path, command):
+def test_a_run_can_be_trained_evaluated_drawn_and_exported(small_files, tmp_path, command):
     run, test = tmp_path / "run", small_files / "test.tsv"
     settings = [word.replace("epochs=2", "epochs=1") for word in sets()]
     code, output, errors = kseq(
@@ -279,7 +279,7 @@ def test_lines_before_a_damaged_one_are_translated(small_run, command):
 
 
 @pytest.mark.parametrize("epochs, left", [(0, "was not written"), (1, "holds the best epoch")])
-def test_a_stopped_training_says_what_is_left(
+def test_an_interrupted_training_says_what_it_leaves(
     small_files, tmp_path, monkeypatch, capsys, eagerly, epochs, left
 ):
     """Ctrl-C before and after the first epoch is over."""

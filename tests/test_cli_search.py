@@ -94,7 +94,7 @@ def test_options_may_come_before_the_file(small_run, text, output, capsys):
         "translate",
         pytest.param("train", marks=pytest.mark.slow),
         pytest.param("train from records", marks=pytest.mark.slow),
-        pytest.param("train beside records", marks=pytest.mark.slow),
+        pytest.param("train next to records", marks=pytest.mark.slow),
     ],
 )
 def test_an_operation_uses_one_core_of_two(task, small_run, text, tmp_path):
@@ -106,7 +106,7 @@ def test_an_operation_uses_one_core_of_two(task, small_run, text, tmp_path):
     (tmp_path / "index.tsv").write_text("values.npy\ta b\n" * 40)
     file, valid = {
         "train from records": ("pairs.tfrecord", "pairs.tfrecord"),
-        "train beside records": ("index.tsv", "pairs.tfrecord"),
+        "train next to records": ("index.tsv", "pairs.tfrecord"),
     }.get(task, ("pairs.tsv", "pairs.tsv"))
     verb = task.split()[0]
     arguments = {
@@ -239,7 +239,7 @@ def test_average_writes_a_run_with_the_mean_of_the_checkpoints(checkpointed, tmp
     assert len(output("translate", out, __file__)) > 100
 
 
-def test_options_that_do_not_fit_are_errors(
+def test_unsuitable_options_are_errors(
     small_run,
     checkpointed,
     text,

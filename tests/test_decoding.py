@@ -53,14 +53,14 @@ def test_lengths(translator):
     assert [result.text for result in same] == [result.text for result in free]
 
 
-def test_a_minimum_length_may_exceed_the_usual_maximum(ignorant):
+def test_a_minimum_length_may_exceed_the_default_maximum(ignorant):
     """A model that never ends stops at the usual maximum, or else at the minimum."""
     usual = word_counts(ignorant.translate(["They eat."])[0])
     assert 10 <= usual < 60
     assert word_counts(ignorant.translate(["They eat."], minimum_length=60)[0]) == 60
 
 
-def test_of_contradicting_bounds_the_most_holds(translator):
+def test_of_contradicting_bounds_the_maximum_applies(translator):
     """Absolute and relative bounds can contradict each other for a short sentence only."""
     bounds = {"minimum_length": 9, "maximum_ratio": 1.0}
     for result in translator.translate(SENTENCES, **bounds):
@@ -70,7 +70,7 @@ def test_of_contradicting_bounds_the_most_holds(translator):
 
 
 @pytest.mark.parametrize("n", [pytest.param(1, marks=pytest.mark.slow), 2])
-def test_no_ngram_comes_twice(translator, n):
+def test_no_ngram_occurs_twice(translator, n):
     for result in translator.translate(SENTENCES, 2, no_repeat_ngram=n, minimum_length=12):
         tokens = result.tokens[:-1]
         ids = translator.codecs.target.ids(tf.ragged.constant([tokens])).to_list()
@@ -95,12 +95,12 @@ def test_all_tokens_that_look_alike_are_forbidden():
     assert translator.resolve(BeamSearch(forbid=".")) == ((4, 6, 7), None)
 
 
-def test_a_prefix_may_be_all_there_is_room_for(translator):
+def test_a_prefix_may_fill_the_maximum_length(translator):
     result = translator.translate(SENTENCES[:1], prefix="Le chat", maximum_length=2)[0]
     assert result.tokens == ["Le", "chat", "<end>"]
 
 
-def test_the_usual_length_is_that_of_the_run(ignorant):
+def test_the_default_maximum_length_follows_the_run(ignorant):
     """A model that never ends stops where its training split lets one expect; here, nowhere."""
     parts = ignorant.model, ignorant.codecs, ignorant.config
     short = Translator(*parts, dataclasses.replace(ignorant.record, length_ratio=1e-6))
@@ -140,7 +140,7 @@ def test_a_prefix_may_be_its_own_continuation(translator):
         pytest.param({"maximum_length": 3}, marks=pytest.mark.slow),
     ],
 )
-def test_a_score_can_be_computed_from_what_is_returned(translator, options):
+def test_a_score_can_be_computed_from_the_returned_numbers(translator, options):
     """And the model's own log-probabilities are those of teacher forcing, to 1e-4."""
     found = translator.translate(SENTENCES, 4, n_best=4, **options)
     strategy = BeamSearch(beam_size=4, n_best=4, **options)
@@ -190,7 +190,7 @@ def test_stopping_early_changes_nothing(translator):
 
 
 @pytest.mark.slow
-def test_coverage_asks_for_what_was_not_attended_to(translator):
+def test_coverage_favours_attention_to_the_whole_source(translator):
     """The more it weighs, the more of the source is covered by the best of the same K."""
 
     def covered(beta):
@@ -225,7 +225,7 @@ def test_neighbours_do_not_change_a_sample(translator):
     assert [result.text for result in twice[0]] != [result.text for result in twice[1]]
 
 
-def test_samples_hang_on_the_place_in_the_input_and_on_nothing_else(translator):
+def test_samples_depend_on_the_place_in_the_input_alone(translator):
     """Neither on how many sentences are read at once, nor on how they are sorted."""
     sentences = [SENTENCES[1], *SENTENCES, SENTENCES[0]]
     strategy = Sampling(samples=2, seed=5, temperature=2.0)
@@ -240,7 +240,7 @@ def test_samples_hang_on_the_place_in_the_input_and_on_nothing_else(translator):
     assert once[0] != once[2] and once[1] != once[4]
 
 
-def test_no_more_is_read_ahead_than_asked(translator):
+def test_no_more_lines_are_read_ahead_than_requested(translator):
     taken = []
     sentences = (taken.append(sentence) or sentence for sentence in SENTENCES)
     results = translator.stream(sentences, read_ahead=2)
@@ -302,7 +302,7 @@ def forced_by(translator, pairs):
     return [np.exp(result.token_log_probabilities) for result in translator.score(pairs)]
 
 
-def test_an_ensemble_averages_what_its_models_hold_probable(small_run, other, mode):
+def test_an_ensemble_averages_the_probabilities_of_its_models(small_run, other, mode):
     one, two = Translator.load(small_run), Translator.load(other)
     pairs = list(
         zip(SENTENCES, ("Le chat est petit.", "Je vois la maison.", "Ils ne mangent pas."))
@@ -435,7 +435,7 @@ def test_a_beam_may_be_as_wide_as_the_vocabulary_and_no_wider(translator):
         ),
     ],
 )
-def test_what_cannot_be_asked_for(translator, call, message):
+def test_impossible_requests_are_errors(translator, call, message):
     with pytest.raises(ValueError, match=message):
         call(translator)
 
@@ -469,7 +469,7 @@ def untrained(settings, source, target):
     return Translator(model, codecs, config, record)
 
 
-def test_what_needs_attention():
+def test_options_that_need_attention_are_errors_without_it():
     translator = untrained(["attention=none"], ["a", "b"], ["x", "y"])
     with pytest.raises(ValueError, match="beta needs attention to the source; the model has none"):
         translator.translate(["a"], beta=0.1)
@@ -481,7 +481,7 @@ def test_what_needs_attention():
 # === Streams ===
 
 
-def test_what_is_there_is_translated_while_the_next_keeps_one_waiting(translator):
+def test_available_lines_are_translated_while_the_next_one_is_awaited(translator):
     """A pipe that has two sentences and waits for the answer before it gives more."""
 
     class Conversation:
@@ -502,7 +502,7 @@ def test_what_is_there_is_translated_while_the_next_keeps_one_waiting(translator
     assert len(list(results)) == 2
 
 
-def test_lengths_that_differ_a_hundredfold(translator):
+def test_sentences_whose_lengths_differ_a_hundredfold_are_translated_as_alone(translator):
     """Each as if it were alone, in the order in which they came."""
     sentences = ["The cat.", "I see the red car and " * 100 + "him.", "Where is he?"] * 3
     results = translator.translate(sentences, 2)
@@ -522,7 +522,7 @@ def test_json_of_strategies_is_finite(translator):
             json.dumps([result.score for result in results], allow_nan=False)
 
 
-def test_the_line_that_nothing_can_be_written_for_is_named_behind_what_came_before(translator):
+def test_a_line_without_a_possible_output_is_named_after_the_results_before_it(translator):
     """The sentences before it are translated, whatever batch it is in."""
     short, long = "The cat.", "I see the house and the big red car and the cat and the dog."
     bounds = {"no_repeat_ngram": 1, "maximum_ratio": 200.0, "minimum_ratio": 100.0}
