@@ -198,12 +198,12 @@ def test_options_of_the_corpus_reach_the_training(tmp_path, monkeypatch):
     monkeypatch.setattr("kseq.training.train.train", lambda corpus, *_, **__: seen.append(corpus))
     (tmp_path / "pairs.tsv").write_text("".join(f"a{n % 9} b\tx{n % 7}\n" for n in range(90)))
     words = ["train", "--train", tmp_path / "pairs.tsv", "--out", tmp_path / "run"]
-    for more, expected in (
+    for options, expected in (
         ([], {"swap": False, "apart": "source"}),
         (["--swap", "--apart", "both"], {"swap": True, "apart": "both"}),
     ):
         seen = []
-        assert main([str(word) for word in [*words, *more]]) == 0
+        assert main([str(word) for word in [*words, *options]]) == 0
         assert {name: seen[0].origin[name] for name in expected} == expected
 
 

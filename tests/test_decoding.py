@@ -142,9 +142,9 @@ def test_a_prefix_may_be_its_own_continuation(translator):
 )
 def test_a_score_can_be_computed_from_the_returned_numbers(translator, options):
     """And the model's own log-probabilities are those of teacher forcing, to 1e-4."""
-    found = translator.translate(SENTENCES, 4, n_best=4, **options)
+    results = translator.translate(SENTENCES, 4, n_best=4, **options)
     strategy = BeamSearch(beam_size=4, n_best=4, **options)
-    for result in itertools.chain(*found):
+    for result in itertools.chain(*results):
         length = len(result.tokens)
         np.testing.assert_allclose(
             result.token_log_probabilities.sum(), result.log_probability, atol=1e-4
@@ -168,13 +168,13 @@ def test_a_score_can_be_computed_from_the_returned_numbers(translator, options):
 def test_forced_scores_agree_by_ids(translator):
     """Whatever the text looks like: the ids that the search found, read with teacher forcing."""
     ids = translator.codecs.source.encode(tf.constant(SENTENCES)).to_tensor()
-    found = translator.inference.search([{"source_ids": ids}], BeamSearch(beam_size=4, n_best=4))
+    result = translator.inference.search([{"source_ids": ids}], BeamSearch(beam_size=4, n_best=4))
     for rank in range(4):
-        targets = tf.pad(found.ids[:, rank], [[0, 0], [1, 0]], constant_values=2)
+        targets = tf.pad(result.ids[:, rank], [[0, 0], [1, 0]], constant_values=2)
         losses, *_ = translator.inference.force([{"source_ids": ids}], targets)
-        for row, length in enumerate(found.lengths[:, rank].numpy()):
+        for row, length in enumerate(result.lengths[:, rank].numpy()):
             np.testing.assert_allclose(
-                -tf.reduce_sum(losses[row, :length]), found.log_probabilities[row, rank], atol=1e-4
+                -tf.reduce_sum(losses[row, :length]), result.log_probabilities[row, rank], atol=1e-4
             )
 
 
@@ -275,13 +275,13 @@ def test_unknown_words_are_copied_from_where_they_attended(ignorant, tmp_path):
     looked_up = ignorant.translate(
         sentences, maximum_length=3, dictionary=str(tmp_path / "words.tsv")
     )
-    known = {"small": "petit", "zyx": "zéro un"}
+    dictionary = {"small": "petit", "zyx": "zéro un"}
     for before, after, translated in zip(plain, copied, looked_up):
         assert before.tokens == ["<unk>"] * 3 + ["<end>"]
         attended = before.attention[:3, :-1].argmax(axis=1)
         words = [before.source_tokens[place] for place in attended]
         assert after.tokens == [*words, "<end>"]
-        assert translated.tokens == [*[known.get(word, word) for word in words], "<end>"]
+        assert translated.tokens == [*[dictionary.get(word, word) for word in words], "<end>"]
         assert "<unk>" not in after.text and "<unk>" not in translated.text
         np.testing.assert_allclose(after.score, before.score)
 
@@ -290,7 +290,7 @@ def test_a_dictionary_that_has_changed_is_read_again(ignorant, tmp_path):
     path = tmp_path / "words.tsv"
     texts = []
     for word in ("eins", "zweizwei"):
-        path.write_text("".join(f"{each}\t{word}\n" for each in ("Hello", "world")))
+        path.write_text("".join(f"{source}\t{word}\n" for source in ("Hello", "world")))
         texts.append(ignorant.translate(["Hello world"], maximum_length=1, dictionary=str(path)))
     assert [results[0].text for results in texts] == ["eins", "zweizwei"]
 
@@ -308,16 +308,16 @@ def test_an_ensemble_averages_the_probabilities_of_its_models(small_run, other, 
         zip(SENTENCES, ("Le chat est petit.", "Je vois la maison.", "Ils ne mangent pas."))
     )
     together = Translator.load(small_run, other)
-    for first, second, both in zip(*(forced_by(each, pairs) for each in (one, two, together))):
+    for first, second, both in zip(*(forced_by(member, pairs) for member in (one, two, together))):
         np.testing.assert_allclose(both, (first + second) / 2, atol=1e-6)
-    attention = [each.score(pairs)[0].attention for each in (one, two, together)]
+    attention = [member.score(pairs)[0].attention for member in (one, two, together)]
     np.testing.assert_allclose(attention[2], (attention[0] + attention[1]) / 2, atol=1e-5)
     # Logarithms that are averaged are divided by what is then their sum.
     geometric = Translator.load(small_run, other, average="log_probability")
-    for first, second, both in zip(*(forced_by(each, pairs) for each in (one, two, geometric))):
+    for first, second, both in zip(*(forced_by(member, pairs) for member in (one, two, geometric))):
         ratio = both / np.sqrt(first * second)
         assert np.all(ratio >= 1.0 - 1e-5)
-    means, others = (forced_by(each, pairs)[0] for each in (together, geometric))
+    means, others = (forced_by(member, pairs)[0] for member in (together, geometric))
     assert np.abs(means - others).max() > 1e-4
 
 
@@ -485,20 +485,20 @@ def test_available_lines_are_translated_while_the_next_one_is_awaited(translator
     """A pipe that has two sentences and waits for the answer before it gives more."""
 
     class Conversation:
-        given = 0
+        yielded = 0
 
         def __iter__(self):
             for sentence in SENTENCES:
-                self.given += 1
+                self.yielded += 1
                 yield sentence
 
         def is_waiting(self):
-            return self.given == 2
+            return self.yielded == 2
 
     sentences = Conversation()
     results = translator.stream(sentences)
     assert next(results)[0].source == SENTENCES[0]
-    assert sentences.given == 2
+    assert sentences.yielded == 2
     assert len(list(results)) == 2
 
 

@@ -40,10 +40,10 @@ def test_vectors_of_a_file_become_rows_of_the_embedding(
     config = Config(ModelConfig(**SMALL), training=training)
     out = tmp_path / "run"
     translator = train(small_corpus, config, out=out)
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     # "The" has the vector of "the".
     count = translator.codecs.source.size - 4
-    assert re.search(f"^source: vectors for [4-9] of {count} tokens; missing: ", shown, re.M)
+    assert re.search(f"^source: vectors for [4-9] of {count} tokens; missing: ", output, re.M)
     path.unlink()  # a run does not need it any more
     again = Translator.load(out)
     matrix = embeddings(again, "encoder", "source_embedding")

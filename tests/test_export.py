@@ -48,8 +48,8 @@ def test_a_fresh_process_gives_the_same_translations(exported, translator):
         assert outputs["translation"][row] == result.text
         np.testing.assert_allclose(outputs["score"][row], result.score, atol=1e-5)
         for name, tokens in (("source", result.source_tokens), ("output", result.tokens)):
-            shown = outputs[f"{name}_tokens"][row]
-            assert shown[: len(tokens)] == tokens and not any(shown[len(tokens) :])
+            padded = outputs[f"{name}_tokens"][row]
+            assert padded[: len(tokens)] == tokens and not any(padded[len(tokens) :])
         length, width = result.attention.shape
         attention = np.array(outputs["attention"][row])
         np.testing.assert_allclose(attention[:length, :width], result.attention, atol=1e-5)
@@ -60,17 +60,17 @@ def test_a_fresh_process_gives_the_same_translations(exported, translator):
 def test_saved_model_cli_shows_the_signature(exported):
     folder, _ = exported
     program = "from tensorflow.python.tools.saved_model_cli import main; main()"
-    shown = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", program, "show", "--dir", folder, "--tag_set", "serve"]
         + ["--signature_def", "serving_default"],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert "inputs['text'] tensor_info:\n      dtype: DT_STRING\n      shape: (-1)" in shown
+    assert "inputs['text'] tensor_info:\n      dtype: DT_STRING\n      shape: (-1)" in output
     for name in ("translation", "score", "source_tokens", "output_tokens", "attention"):
-        assert f"outputs['{name}']" in shown
-    assert "unknown_rank" not in shown
+        assert f"outputs['{name}']" in output
+    assert "unknown_rank" not in output
 
 
 def test_a_codec_is_saved_without_its_functions_for_this_process(exported):

@@ -83,11 +83,11 @@ def test_a_step_follows_the_gradient_of_the_logits(settings, parts, mode):
     teacher = teaching(settings, smoothing=0.1, parts=parts)
     model = teacher.model
     inputs, labels, weights = batch()
-    wanted = 0.9 * tf.one_hot(labels, SIZE) + 0.1 / SIZE
+    distribution = 0.9 * tf.one_hot(labels, SIZE) + 0.1 / SIZE
 
     def loss():
-        logits = model({name: tf.constant(each) for name, each in inputs.items()}, training=True)
-        rows = -tf.reduce_sum(wanted * tf.nn.log_softmax(logits), axis=-1)
+        logits = model({name: tf.constant(array) for name, array in inputs.items()}, training=True)
+        rows = -tf.reduce_sum(distribution * tf.nn.log_softmax(logits), axis=-1)
         return tf.reduce_sum(rows * weights) / weights.sum() + sum(model.losses)
 
     takes_a_step(teacher, loss, (inputs, labels, weights))
@@ -115,7 +115,7 @@ def test_a_step_follows_the_gradient_of_the_error_of_values(activation, parts, m
 def dataset(batches):
     """Batches of any numbers of rows and target positions."""
     signature = tf.nest.map_structure(
-        lambda each: tf.TensorSpec([None, None, *each.shape[2:]], each.dtype), batches[0]
+        lambda array: tf.TensorSpec([None, None, *array.shape[2:]], array.dtype), batches[0]
     )
     stream = tf.data.Dataset.from_generator(lambda: batches, output_signature=signature)
     return stream.apply(tf.data.experimental.assert_cardinality(len(batches)))
@@ -131,8 +131,8 @@ def test_figures_weigh_tokens_not_batches(parts, mode):
     """Batches of different lengths and padding count as if all tokens were in one batch."""
     teacher = teaching({}, smoothing=0.1, parts=parts)
     shapes = (1, 3), (3, 4)
-    found = teacher.evaluate(of_shapes(*shapes), return_dict=True, verbose=0)
-    expected = {name: [] for name in found}
+    metrics = teacher.evaluate(of_shapes(*shapes), return_dict=True, verbose=0)
+    expected = {name: [] for name in metrics}
     for rows, length in shapes:
         inputs, labels, weights = batch(slice(rows), length)
         logits, real = teacher.model(inputs).numpy(), weights > 0
@@ -142,7 +142,7 @@ def test_figures_weigh_tokens_not_batches(parts, mode):
         expected["accuracy"] += [*(logits.argmax(-1) == labels)[real]]
     expected = {name: np.mean(values) for name, values in expected.items() if values}
     expected["perplexity"] = np.exp(expected["cross_entropy"])
-    assert found == pytest.approx(expected, rel=1e-5)
+    assert metrics == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("parts", [1, 2], ids="{} parts".format)
@@ -156,9 +156,9 @@ def test_errors_of_values_weigh_steps_not_batches(activation, parts, mode):
         inputs = {"source_ids": INPUTS["source_ids"][:rows], "target": target}
         batches.append((inputs, labels, weights))
         expected += [*value_errors(activation, labels, teacher.model(inputs)).numpy()[weights > 0]]
-    found = teacher.evaluate(dataset(batches), return_dict=True, verbose=0)
+    metrics = teacher.evaluate(dataset(batches), return_dict=True, verbose=0)
     name = "mean_squared_error" if activation == "linear" else "binary_cross_entropy"
-    assert found == pytest.approx(dict.fromkeys(("loss", name), np.mean(expected)), rel=1e-5)
+    assert metrics == pytest.approx(dict.fromkeys(("loss", name), np.mean(expected)), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_validation_changes_no_weights(mode):
 def test_no_graph_is_traced_again_after_the_first_epoch():
     teacher = teaching({})
     loss_of, traces, epochs = teacher._batch_loss, [], []
-    teacher._batch_loss = lambda *given, **options: traces.append(1) or loss_of(*given, **options)
+    teacher._batch_loss = lambda *data, **options: traces.append(1) or loss_of(*data, **options)
     teacher.fit(
         of_shapes((3, 4), (3, 3), (2, 4), (1, 2)),
         validation_data=of_shapes((2, 3), (1, 4)),

@@ -183,7 +183,7 @@ def test_a_loss_that_is_not_finite_is_an_error_and_leaves_no_run(
     monkeypatch.setattr(
         kseq.training.teacher,
         "output_losses",
-        lambda hidden, *given, **options: losses(hidden * np.nan, *given, **options),
+        lambda hidden, *arguments, **options: losses(hidden * np.nan, *arguments, **options),
     )
     with pytest.raises(TrainingFailed, match="not a finite number in any epoch; lower learning"):
         train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
@@ -379,9 +379,9 @@ def test_a_file_that_can_no_longer_be_read_is_named_in_one_line(
 def test_an_error_of_the_model_is_not_reported_as_one_of_the_data(tiny, tmp_path, monkeypatch):
     losses = kseq.training.teacher.output_losses
 
-    def failing(*given, **options):
+    def failing(*arguments, **options):
         with tf.control_dependencies([tf.debugging.Assert(False, ["a fault of ours"])]):
-            return losses(*given, **options)
+            return losses(*arguments, **options)
 
     monkeypatch.setattr(kseq.training.teacher, "output_losses", failing)
     with pytest.raises(tf.errors.InvalidArgumentError, match="a fault of ours"):

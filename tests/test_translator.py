@@ -38,14 +38,14 @@ def same(one, other):
 def test_translations_are_those_of_plain_numpy(translator, beam_size):
     """The trained model in float64 loops, searched with lists: the same, token by token."""
     codecs, weights = translator.codecs, weights_of(translator.model)
-    found = translator.translate(SENTENCES, beam_size, maximum_length=12)
-    for result, source in zip(found, codecs.source.encode(tf.constant(SENTENCES)).to_list()):
+    results = translator.translate(SENTENCES, beam_size, maximum_length=12)
+    for result, source in zip(results, codecs.source.encode(tf.constant(SENTENCES)).to_list()):
 
         @functools.cache
         def log_probabilities(ids, source=source):
-            given = {"source_ids": [source], "target_ids": [[START, *ids]]}
-            given = {name: np.array(rows) for name, rows in given.items()}
-            logits, *_ = references.seq2seq(translator.config.model, weights, given)
+            inputs = {"source_ids": [source], "target_ids": [[START, *ids]]}
+            inputs = {name: np.array(rows) for name, rows in inputs.items()}
+            logits, *_ = references.seq2seq(translator.config.model, weights, inputs)
             return references.log_softmax(logits[0, -1])
 
         allowed = set(range(codecs.target.size)) - {PAD, START}
@@ -73,20 +73,20 @@ def test_the_parts_of_a_translation_agree(translator, beam_size):
 def test_a_copy_has_its_own_models(small_run, members):
     translator = Translator.load(*[small_run] * members, average="log_probability")
 
-    def found(used):
+    def texts_and_scores(used):
         (translation,) = used.translate(SENTENCES[:1])
         (scored,) = used.score([(SENTENCES[0], "Le chat est petit.")])
         return translation.text, translation.score, scored.score
 
-    before = found(translator)
+    before = texts_and_scores(translator)
     copied = copy.deepcopy(translator)
-    np.testing.assert_allclose(found(copied)[1:], before[1:], rtol=1e-5)
+    np.testing.assert_allclose(texts_and_scores(copied)[1:], before[1:], rtol=1e-5)
     for member in copied.members:
         member.model.set_weights([0.1 * weight for weight in member.model.get_weights()])
-    changed = found(copy.deepcopy(copied))
+    changed = texts_and_scores(copy.deepcopy(copied))
     assert abs(changed[1] - before[1]) > 0.1 and abs(changed[2] - before[2]) > 0.1
-    np.testing.assert_allclose(found(copied)[1:], changed[1:], rtol=1e-5)
-    assert found(translator) == before
+    np.testing.assert_allclose(texts_and_scores(copied)[1:], changed[1:], rtol=1e-5)
+    assert texts_and_scores(translator) == before
 
 
 @pytest.fixture
@@ -175,14 +175,14 @@ def test_n_best_translations_are_in_order_of_their_scores(translator):
 
 def test_a_given_target_has_the_score_of_the_search(translator):
     """With the output of a search as the target, teacher forcing gives the same figures."""
-    found = [
+    results = [
         result
         for result in translator.translate(SENTENCES, beam_size=4)
         if result.tokens[-1] == "<end>" and "<unk>" not in result.tokens
     ]
-    assert found
-    forced = translator.score([(result.source, result.text) for result in found])
-    for one, other in zip(found, forced):
+    assert results
+    forced = translator.score([(result.source, result.text) for result in results])
+    for one, other in zip(results, forced):
         assert one.tokens == other.tokens
         np.testing.assert_allclose(one.log_probability, other.log_probability, atol=1e-4)
         np.testing.assert_allclose(one.attention, other.attention, atol=1e-4)
@@ -288,8 +288,8 @@ def test_the_length_of_outputs_is_limited_by_that_of_the_training_split(translat
     before = bias.numpy()
     try:
         bias.assign(np.where(np.arange(len(before)) == END, -1e9, before))
-        found = inference.search([{"source_ids": ids}], BeamSearch(beam_size=2))
-        assert found.lengths[:, 0].numpy().tolist() == [19, 22, 0]
+        result = inference.search([{"source_ids": ids}], BeamSearch(beam_size=2))
+        assert result.lengths[:, 0].numpy().tolist() == [19, 22, 0]
     finally:
         bias.assign(before)
 
