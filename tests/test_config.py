@@ -218,3 +218,9 @@ def test_settings_of_vectors_without_effect_are_an_error():
     training = TrainingConfig(source_vectors="a", target_vectors="b")
     with pytest.raises(ValueError, match="one matrix for both sides; name one file of vectors"):
         Config(ModelConfig(share_embeddings=True), training=training)
+
+
+def test_a_batch_is_measured_in_sentences_or_in_tokens():
+    with pytest.raises(ValueError, match="batch_size=7 has no effect with batch_tokens=500"):
+        TrainingConfig(batch_tokens=500, batch_size=7)
+    assert TrainingConfig(batch_tokens=500).batch_tokens == 500
