@@ -22,7 +22,7 @@ hypothesis.settings.register_profile("few", deadline=None, max_examples=20)
 hypothesis.settings.register_profile("many", deadline=None, max_examples=300)
 hypothesis.settings.load_profile("few")
 
-# Tracing makes millions of objects; to look through all of them often takes a tenth of the time.
+# Tracing makes millions of objects; frequent searches for garbage take a tenth of the time.
 gc.set_threshold(200_000, 20, 100)
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -189,16 +189,21 @@ def index(tmp_path, arrays):
 
 
 @pytest.fixture
-def load_once(small_run, translator, monkeypatch):
+def load_once(request, common_folder, monkeypatch):
     """Has commands use the translator of the small run, with the graphs that it has traced."""
-    load = type(translator).load
+    from kseq import Translator
+
+    load = Translator.load
 
     def load_or_reuse(*runs, **options):
-        is_small_run = list(map(str, runs)) == [str(small_run)]
-        is_plain = options.get("precision", "float32") == "float32"
-        return translator if is_small_run and is_plain else load(*runs, **options)
+        is_small_run = list(map(str, runs)) == [str(common_folder / "runs" / "small")]
+        if not is_small_run or options.get("precision", "float32") != "float32":
+            return load(*runs, **options)
+        with monkeypatch.context() as patch:
+            patch.setattr(Translator, "load", load)  # for the fixture
+            return request.getfixturevalue("translator")
 
-    monkeypatch.setattr(type(translator), "load", load_or_reuse)
+    monkeypatch.setattr(Translator, "load", load_or_reuse)
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Plain NumPy implementations of the papers' equations, which the tests compare with."""
 
+import dataclasses
 import itertools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -522,6 +524,7 @@ def wu_penalty(alpha):
     return lambda length: ((5 + length) / 6) ** alpha
 
 
+@dataclasses.dataclass
 class SearchProblem:
     """A language model and the rules for its outputs, searched with plain lists and sums.
 
@@ -538,23 +541,16 @@ class SearchProblem:
         repetition: Factor of the log-probability of an id that was written before.
     """
 
-    def __init__(
-        self,
-        log_probabilities,
-        allowed,
-        end,
-        longest,
-        penalty=wu_penalty(1.0),  # noqa: B008
-        coverage=lambda ids: 0.0,
-        shortest=0,
-        prefix=(),
-        ngram=0,
-        repetition=1.0,
-    ):
-        self.log_probabilities, self.allowed, self.end = log_probabilities, allowed, end
-        self.longest, self.shortest, self.prefix = longest, shortest, tuple(prefix)
-        self.penalty, self.coverage = penalty, coverage
-        self.ngram, self.repetition = ngram, repetition
+    log_probabilities: Callable
+    allowed: list
+    end: int
+    longest: int
+    penalty: Callable = wu_penalty(1.0)
+    coverage: Callable = lambda ids: 0.0
+    shortest: int = 0
+    prefix: Sequence = ()
+    ngram: int = 0
+    repetition: float = 1.0
 
     def may_follow(self, ids, token):
         """Whether a token may be written after ids."""

@@ -218,8 +218,9 @@ def test_a_line_of_a_hundred_thousand_characters_is_left_out(make_pairs):
 
 
 def test_a_split_without_usable_pairs_is_an_error(make_pairs):
-    with pytest.raises(ValueError, match="none of 1 pairs can be used; each side must have 1 to 2"):
-        build(make_pairs([("a b c", "x")]), 2)
+    """The message counts overlong pairs and those with an empty side."""
+    with pytest.raises(ValueError, match="none of 3 pairs can be used; each side must have 1 to 2"):
+        build(make_pairs([("a b c", "x"), ("", "x"), ("a", " ")]), 2)
 
 
 def test_an_empty_vocabulary_is_an_error(make_pairs):

@@ -253,7 +253,7 @@ def test_a_step_that_reads_anything_but_its_arguments_is_refused_while_training(
 
 
 def test_a_step_that_multiplies_in_another_order_is_refused():
-    """Products are told apart only by their order."""
+    """Only their order distinguishes the products."""
     kernels = [variable(UNITS, UNITS), variable(UNITS, UNITS)]
     sources = [draw(STEPS, ROWS, UNITS), draw(ROWS, UNITS)]
 

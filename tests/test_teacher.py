@@ -164,7 +164,7 @@ def test_errors_of_values_weigh_steps_not_batches(activation, parts, mode):
 @pytest.mark.parametrize(
     "attention, cell",
     [
-        # Cells and attention do not depend on each other: `make test` meets three of both.
+        # Cells and attention do not depend on each other: `make test` tries three pairs.
         pytest.param(attention, cell, marks=[pytest.mark.slow] * (row != 4 * column))
         for row, attention in enumerate(ATTENTIONS)
         for column, cell in enumerate(("rnn", "gru", "lstm"))

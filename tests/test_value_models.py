@@ -334,6 +334,7 @@ def test_a_missing_file_in_an_index_stops_a_training_with_one_line(folder, tmp_p
     [
         (lambda t, x: t.translate([x]), TypeError, r"use predict\(sources, steps\)"),
         (lambda t, x: t.predict([x], 0), ValueError, "steps must be whole numbers from 1 to"),
+        (lambda t, x: t.predict([x], True), ValueError, "steps must be whole .*received True"),
         (lambda t, x: t.predict([x], 2.5), ValueError, "steps must be whole numbers.*received 2.5"),
         (lambda t, x: t.predict([x], [1, 2]), ValueError, "for each of 1 sources; received 2"),
         (lambda t, x: t.predict([x[:, :1]], 1), ValueError, "expected 3 values per step.*ceived 1"),

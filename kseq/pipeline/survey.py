@@ -130,15 +130,15 @@ def _survey(pairs, codecs, readers, training, store):
         if store is not None:
             store.add([(ids, side.lengths[fits]) for ids, side in zip(ids_of_sides, sides)])
     if not kept:
-        _raise_nothing_usable(pairs, blank + overlong + pairs.shared, training)
+        _raise_nothing_usable(pairs, pairs.blank + blank + overlong + pairs.shared, training)
     ratio = max(round(total_lengths[1] / total_lengths[0], 4), 1e-4)
     return Survey(kept, pairs.blank + blank, overlong, ratio, tokens, pairs.shared)
 
 
-def _raise_nothing_usable(pairs, pairs_read, training):
+def _raise_nothing_usable(pairs, count, training):
     raise ValueError(
-        f"{pairs}: none of {pairs_read + pairs.blank:,} pairs can be used; each side must have "
-        f"1 to {training.maximum_length} tokens (maximum_length), real values 1 to "
+        f"{pairs}: none of {count:,} pairs can be used; each side must have 1 to "
+        f"{training.maximum_length} tokens (maximum_length), real values 1 to "
         f"{training.maximum_frames} steps (maximum_frames)"
         + (f"; {pairs.shared:,} have a side that is held out" if pairs.shared else "")
     )

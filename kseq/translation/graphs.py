@@ -253,7 +253,7 @@ class Inference:
             result = self.search(inputs, strategy, forbidden, prefix, seeds)
             return result, *self.texts_and_tokens(result, source_tokens, dictionary)
 
-        # A single graph: TensorFlow would otherwise warn that so many functions are made.
+        # Calling a new function for every strategy would make TensorFlow warn about retracing.
         return search_and_join.get_concrete_function()
 
     def texts_and_tokens(self, result, source_tokens, dictionary=None):
