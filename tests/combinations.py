@@ -1,4 +1,4 @@
-"""The architectures that the models are tested with, and small inputs for them.
+"""The architectures under test, and small inputs for them.
 
 To test a new architecture, list it here.
 """
@@ -31,8 +31,8 @@ def _transformer(**settings):
     return ModelConfig(**{"architecture": "transformer", "heads": 2, **_SMALL, **settings})
 
 
-# Decoder stacks for every kind of attention. Cells and encoders are taken in turn; as these lists
-# have lengths without a common divisor, every kind of attention meets several of each.
+# Each kind of attention is combined with these decoder stacks, and with cells and encoders in turn.
+# The lengths of the lists have no common divisor, so each kind gets several cells and encoders.
 _STACKS = (
     {},
     {"decoder_layers": 2},
@@ -62,7 +62,7 @@ _ENCODERS = (
 )
 
 
-def _with_attention():
+def _attention_combinations():
     cells, encoders = itertools.cycle(_CELLS), itertools.cycle(_ENCODERS)
     for kind in ("bahdanau", "coverage"):
         for stack in _STACKS:
@@ -82,7 +82,7 @@ _SERIES = {"source_features": 4, "target_features": 3}
 _PIANO_ROLL = {"target_features": 3, "target_activation": "sigmoid"}
 
 COMBINATIONS = [
-    *_with_attention(),
+    *_attention_combinations(),
     _recurrent(attention="none"),
     _recurrent(attention="none", cell="lstm", bidirectional=False, reverse_source=True),
     _recurrent(attention="none", cell="rnn", context="sum", encoder_layers=2, residual=True),
@@ -129,10 +129,10 @@ COMBINATIONS = [
 
 
 def traits_of(config):
-    """The traits of a combination, each of which an expensive test covers at least once.
+    """The traits of a combination; an expensive test covers each trait at least once.
 
-    A trait is a setting with its value, or the architecture with the kinds of both sides. Apart
-    from these, settings do not depend on each other.
+    A trait is a setting with its value, or the architecture with the kinds of both sides. Other
+    settings do not depend on each other.
     """
     settings = dataclasses.asdict(config)
     for name in ("heads", "window", "dropout"):
@@ -166,7 +166,7 @@ def signature_of(config):
 
 
 def representatives(configs, traits_of=traits_of):
-    """A few of `configs`, in their order, which together have all traits of `configs`."""
+    """A few of `configs`, in the same order, that together have all their traits."""
     missing = set().union(*map(traits_of, configs))
     chosen = []
     while missing:
@@ -176,13 +176,13 @@ def representatives(configs, traits_of=traits_of):
     return [config for config in configs if config in chosen]
 
 
-def with_slow_ones(configs, traits_of=traits_of, every=None):
+def parameters_of(configs, traits_of=traits_of, every=None):
     """Test parameters: all of `configs`, marked slow unless they are among the representatives.
 
     Args:
         configs: Combinations.
-        traits_of: Function that returns the properties of a combination that must be met.
-        every: Number n if, besides, every n-th combination is not slow.
+        traits_of: Function that returns the traits of a combination.
+        every: A number n: every n-th combination is not slow either.
     """
     chosen = [*representatives(configs, traits_of), *(configs[::every] if every else [])]
     return [
@@ -193,14 +193,14 @@ def with_slow_ones(configs, traits_of=traits_of, every=None):
 
 def name_of(config):
     """The settings that differ from the defaults, such as `lstm-coverage-decoder_layers=2`."""
-    plain = {field.name: field.default for field in dataclasses.fields(config)}
-    plain.update(_SMALL)
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    defaults.update(_SMALL)
     values = dataclasses.asdict(config)
     parts = [values.pop("cell"), values.pop("attention")]
     if values.pop("architecture") == "transformer":
         parts = [f"transformer-{values.pop('heads')}heads"]
     for name, value in values.items():
-        if value != plain[name]:
+        if value != defaults[name]:
             switches = {"True": name, "False": f"no_{name}"}
             parts.append(switches.get(str(value), f"{name}={value}"))
     return "-".join(parts)
@@ -221,13 +221,13 @@ def build(config):
 
 
 def plain_name(path):
-    """The path of a weight without the automatic names of Keras' layers."""
+    """The path of a weight without the names that Keras gives to layers."""
     path = re.sub(r"(forward|backward)_[a-z_]+(_\d+)?/", r"\1/", path)
     return re.sub(r"(simple_rnn|gru|lstm)_cell/", "", path)
 
 
 def weights_of(model):
-    """The weights of encoder and decoder by plain name, as `references` takes them."""
+    """The weights of encoder and decoder by plain name, as `references` expects them."""
     return {
         part: {plain_name(weight.path): weight.numpy() for weight in model.get_layer(part).weights}
         for part in ("encoder", "decoder")

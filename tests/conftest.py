@@ -1,4 +1,4 @@
-"""Shared by all tests: a small corpus, a small trained run, and what runs in which worker."""
+"""Fixtures for all tests: a small corpus, a small trained run; which worker runs which test."""
 
 import gc
 import os
@@ -13,23 +13,23 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if IS_WORKER:
-    # Set before TensorFlow and NumPy start their threads: a worker has a core of its own.
+    # Set before TensorFlow and NumPy start their threads: each worker has its own core.
     for variable in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
 
-# Examples of each property. `make test-all` asks for the second profile.
+# Number of examples per property. `make test-all` uses the second profile.
 hypothesis.settings.register_profile("few", deadline=None, max_examples=20)
 hypothesis.settings.register_profile("many", deadline=None, max_examples=300)
 hypothesis.settings.load_profile("few")
 
-# Tracing makes millions of objects; frequent searches for garbage take a tenth of the time.
+# Tracing creates millions of objects; frequent garbage collection would take a tenth of the time.
 gc.set_threshold(200_000, 20, 100)
 
 ROOT = pathlib.Path(__file__).parent.parent
 
 SMALL = ["units=32", "embedding_dim=16", "epochs=2", "batch_size=32", "warmup_steps=0"]
-# Enough for sentences that differ, at least; a model that has learnt nothing writes nothing.
-LEARNT = ["units=48", "embedding_dim=32", "epochs=6", "learning_rate=0.01", "dropout=0.1"]
+# Enough for outputs that differ; a model that has learnt nothing writes nothing.
+LEARNING = ["units=48", "embedding_dim=32", "epochs=6", "learning_rate=0.01", "dropout=0.1"]
 
 
 # Files of unit tests: they train no model and trace few graphs.
@@ -41,13 +41,13 @@ value_strips values vectors
 """
 
 
-# These files take longest, and begin first, so that workers end at about the same time.
+# The slowest files start first, so that the workers finish at about the same time.
 LONGEST = ["training", "value_models", "export_combinations", "decoding", "cli", "cli_search"]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Gives the tests of a file, or of a costly parameter, to one worker; marks quick tests."""
+    """Assigns the tests of a file or an expensive parameter to one worker; marks quick tests."""
     items.sort(key=_rank_of)
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group_of(item)))
@@ -71,36 +71,36 @@ def _group_of(item):
 
 @pytest.fixture(scope="session")
 def common_folder(tmp_path_factory):
-    """A folder that all workers have in common, so that what is costly is made once."""
+    """A folder that all workers share, so that expensive files are made only once."""
     folder = tmp_path_factory.getbasetemp()
     return folder.parent if IS_WORKER else folder
 
 
-def make_once(place, make):
-    """Has one worker make a folder, while the others wait; returns the folder.
+def make_once(folder, make):
+    """Makes a folder in one worker, while the others wait; returns the folder.
 
     Args:
-        place: The folder.
-        make: A function that makes it, whole or not at all.
+        folder: Path of the folder.
+        make: A function that makes the folder atomically.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(place.parent.with_suffix(".lock")):
-        if not place.exists():
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder.parent.with_suffix(".lock")):
+        if not folder.exists():
             make()
-    return place
+    return folder
 
 
 @pytest.fixture(scope="session", autouse=True)
-def exact_products():
-    """TensorFloat-32 would blur the comparisons on a GPU."""
+def disable_tensor_float_32():
+    """Makes products on a GPU exact enough to compare."""
     import tensorflow as tf
 
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 @pytest.fixture
-def eagerly():
-    """Runs functions of TensorFlow eagerly: to trace a graph takes longer than a few steps."""
+def eager_mode():
+    """Runs TensorFlow functions eagerly: tracing a graph takes longer than a few steps."""
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)
@@ -110,15 +110,15 @@ def eagerly():
 
 @pytest.fixture(params=["eager", pytest.param("graph", marks=pytest.mark.slow)])
 def mode(request):
-    """Runs functions of TensorFlow eagerly, or, in `make test-all`, also as graphs."""
+    """Runs TensorFlow functions eagerly and, in `make test-all`, also as graphs."""
     if request.param == "eager":
-        request.getfixturevalue("eagerly")
+        request.getfixturevalue("eager_mode")
     return request.param
 
 
 @pytest.fixture(scope="session")
 def small_files(common_folder):
-    """Two thousand training pairs, and two hundred each to validate and to test with."""
+    """A folder with 2,000 pairs for training, 200 for validation and 200 for testing."""
     from kseq import load_corpus
 
     folder = common_folder / "small" / "files"
@@ -150,7 +150,7 @@ def small_run(small_corpus, common_folder):
     """A run directory of a small model that has begun to learn."""
     from kseq import Config, train
 
-    config = Config().with_settings([*SMALL, *LEARNT])
+    config = Config().with_settings([*SMALL, *LEARNING])
     out = common_folder / "runs" / "small"
     return make_once(out, lambda: train(small_corpus, config, out=out, verbose=False))
 
@@ -164,10 +164,10 @@ def translator(small_run):
 
 @pytest.fixture(scope="session")
 def shared_data():
-    """The folder of public corpora to measure with; tests that need it skip without it."""
+    """The folder of public corpora; tests that need it are skipped without it."""
     folder = pathlib.Path(os.environ.get("KSEQ_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
-        pytest.skip(f"needs public corpora in {folder}, or where KSEQ_DATA says")
+        pytest.skip(f"needs public corpora in {folder}, or in the folder that KSEQ_DATA names")
     return folder
 
 
@@ -179,7 +179,7 @@ def arrays():
 
 @pytest.fixture
 def index(tmp_path, arrays):
-    """Three recordings in a folder of their own, each with a text."""
+    """An index of three recordings, which are in a folder next to it, and their texts."""
     (tmp_path / "speech").mkdir()
     for number, array in enumerate(arrays):
         np.save(tmp_path / "speech" / f"{number}.npy", array)
@@ -190,7 +190,7 @@ def index(tmp_path, arrays):
 
 @pytest.fixture
 def load_once(request, common_folder, monkeypatch):
-    """Has commands use the translator of the small run, with the graphs that it has traced."""
+    """Makes commands reuse the translator of the small run and its traced graphs."""
     from kseq import Translator
 
     load = Translator.load
@@ -208,7 +208,7 @@ def load_once(request, common_folder, monkeypatch):
 
 @pytest.fixture
 def command(capfd, monkeypatch, load_once):
-    """Runs `kseq` within this process: words and standard input to exit code, output, errors."""
+    """A function that runs `kseq` in this process; returns its exit code, output and errors."""
     from kseq.cli.main import main
 
     def run(*words, data=b""):

@@ -280,7 +280,7 @@ def test_lines_before_a_damaged_one_are_translated(small_run, command):
 
 @pytest.mark.parametrize("epochs, left", [(0, "was not written"), (1, "holds the best epoch")])
 def test_an_interrupted_training_says_what_it_leaves(
-    small_files, tmp_path, monkeypatch, capsys, eagerly, epochs, left
+    small_files, tmp_path, monkeypatch, capsys, eager_mode, epochs, left
 ):
     """Ctrl-C before and after the first epoch is over."""
     from kseq.training.run_writer import RunWriter

@@ -245,7 +245,7 @@ def test_unsuitable_options_are_errors(
     text,
     tmp_path,
     complains,  # noqa: F811
-    eagerly,
+    eager_mode,
 ):
     (tmp_path / "words.tsv").write_text("a\tb\nno tab\n")
     (tmp_path / "pairs.tsv").write_text("a\tb\n")

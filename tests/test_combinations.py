@@ -18,11 +18,11 @@ from combinations import (
     graph_traits_of,
     name_of,
     outputs_of,
+    parameters_of,
     run,
     source_of,
     target_of,
     weights_of,
-    with_slow_ones,
 )
 
 from kseq import ModelConfig, split_for_inference
@@ -45,7 +45,7 @@ class Case:
         return type(self.model).from_config(self.model.get_config())
 
 
-@pytest.fixture(scope="module", params=with_slow_ones(COMBINATIONS), ids=name_of)
+@pytest.fixture(scope="module", params=parameters_of(COMBINATIONS), ids=name_of)
 def case(request):
     """One of the combinations that cover every setting; in `make test-all`, any combination."""
     return Case(request.param)
@@ -54,7 +54,7 @@ def case(request):
 # What is saved depends on the parts of a model, not on their settings.
 WITH_ALL_PARTS = pytest.mark.parametrize(
     "case",
-    with_slow_ones(COMBINATIONS, graph_traits_of),
+    parameters_of(COMBINATIONS, graph_traits_of),
     ids=name_of,
     indirect=True,
     scope="module",
@@ -81,7 +81,7 @@ def test_every_combination_has_a_unique_name():
 
 
 @pytest.mark.parametrize(
-    "case", with_slow_ones(COMBINATIONS, every=4), ids=name_of, indirect=True, scope="module"
+    "case", parameters_of(COMBINATIONS, every=4), ids=name_of, indirect=True, scope="module"
 )
 def test_a_model_agrees_with_the_papers(case):
     """Compared with plain NumPy in float64, one sentence at a time and without padding."""

@@ -1,4 +1,4 @@
-"""What the options of a search do to the translations of a trained model."""
+"""The effect of search options on the translations of a trained model."""
 
 import dataclasses
 import itertools
@@ -21,8 +21,8 @@ SENTENCES = ["The cat is small.", "I see the house and the big red car.", "They 
 
 
 @pytest.fixture(scope="module")
-def other(small_corpus, tmp_path_factory):
-    """A second run on the same pairs: other sizes, LSTM, another seed."""
+def second_run(small_corpus, tmp_path_factory):
+    """A second run on the same pairs, with different sizes, an LSTM and a different seed."""
     out = tmp_path_factory.mktemp("runs") / "other"
     settings = ["units=24", "embedding_dim=12", "cell=lstm", "epochs=1", "seed=9"]
     config = Config().with_settings([*settings, "batch_size=32", "warmup_steps=0"])
@@ -30,7 +30,7 @@ def other(small_corpus, tmp_path_factory):
     return out
 
 
-def word_counts(result):
+def word_count(result):
     return len(result.tokens) - 1
 
 
@@ -38,34 +38,34 @@ def word_counts(result):
 
 
 @pytest.mark.slow
-def test_lengths(translator):
-    free = translator.translate(SENTENCES, 3)
+def test_lengths_stay_within_their_bounds(translator):
+    unbounded = translator.translate(SENTENCES, 3)
     for result in translator.translate(SENTENCES, 3, minimum_length=15):
-        assert word_counts(result) >= 15
+        assert word_count(result) >= 15
     for result in translator.translate(SENTENCES, 3, maximum_length=2):
-        assert word_counts(result) <= 2 and result.tokens[-1] == "<end>"
+        assert word_count(result) <= 2 and result.tokens[-1] == "<end>"
     bounds = {"minimum_ratio": 1.5, "maximum_ratio": 2.0}
     for result in translator.translate(SENTENCES, 3, **bounds):
         words = len(result.source_tokens) - 1
-        assert np.ceil(1.5 * words) <= word_counts(result) <= 2 * words
-    longest = max(map(word_counts, free))
-    same = translator.translate(SENTENCES, 3, maximum_length=longest)
-    assert [result.text for result in same] == [result.text for result in free]
+        assert np.ceil(1.5 * words) <= word_count(result) <= 2 * words
+    longest = max(map(word_count, unbounded))
+    bounded = translator.translate(SENTENCES, 3, maximum_length=longest)
+    assert [result.text for result in bounded] == [result.text for result in unbounded]
 
 
-def test_a_minimum_length_may_exceed_the_default_maximum(ignorant):
-    """A model that never ends stops at the usual maximum, or else at the minimum."""
-    usual = word_counts(ignorant.translate(["They eat."])[0])
-    assert 10 <= usual < 60
-    assert word_counts(ignorant.translate(["They eat."], minimum_length=60)[0]) == 60
+def test_a_minimum_length_may_exceed_the_default_maximum(unk_translator):
+    """A model that never writes END stops at the default maximum or, if larger, at the minimum."""
+    default = word_count(unk_translator.translate(["They eat."])[0])
+    assert 10 <= default < 60
+    assert word_count(unk_translator.translate(["They eat."], minimum_length=60)[0]) == 60
 
 
-def test_of_contradicting_bounds_the_maximum_applies(translator):
-    """Absolute and relative bounds can contradict each other for a short sentence only."""
+def test_the_maximum_applies_if_bounds_contradict_each_other(translator):
+    """For example an absolute and a relative bound, for short sentences only."""
     bounds = {"minimum_length": 9, "maximum_ratio": 1.0}
     for result in translator.translate(SENTENCES, **bounds):
-        assert word_counts(result) == min(9, len(result.source_tokens) - 1) or (
-            9 <= word_counts(result) <= len(result.source_tokens) - 1
+        assert word_count(result) == min(9, len(result.source_tokens) - 1) or (
+            9 <= word_count(result) <= len(result.source_tokens) - 1
         )
 
 
@@ -74,24 +74,24 @@ def test_no_ngram_occurs_twice(translator, n):
     for result in translator.translate(SENTENCES, 2, no_repeat_ngram=n, minimum_length=12):
         tokens = result.tokens[:-1]
         ids = translator.codecs.target.ids(tf.ragged.constant([tokens])).to_list()
-        grams = list(zip(*(tokens[place:] for place in range(n))))
-        # Marks for joining are not shown, so different tokens may look alike: `.`
-        words = [gram for gram in grams if all(word.isalpha() for word in gram)]
-        assert len(set(words)) == len(words), (result.tokens, ids)
+        ngrams = list(zip(*(tokens[place:] for place in range(n))))
+        # Joining marks are not displayed, so different tokens may look alike, such as `.`.
+        ngrams = [ngram for ngram in ngrams if all(token.isalpha() for token in ngram)]
+        assert len(set(ngrams)) == len(ngrams), (result.tokens, ids)
 
 
-def test_forbidden_tokens(translator):
-    free = translator.translate(SENTENCES, 2)
-    words = sorted({token for result in free for token in result.tokens if token.isalpha()})
-    without = translator.translate(SENTENCES, 2, forbid=words)
-    assert not {token for result in without for token in result.tokens} & set(words)
+def test_forbidden_tokens_are_never_written(translator):
+    unrestricted = translator.translate(SENTENCES, 2)
+    words = sorted({token for result in unrestricted for token in result.tokens if token.isalpha()})
+    restricted = translator.translate(SENTENCES, 2, forbid=words)
+    assert not {token for result in restricted for token in result.tokens} & set(words)
     for samples in translator.sample(SENTENCES, 20, temperature=5.0, forbid="<unk>"):
         assert not any("<unk>" in result.tokens for result in samples)
 
 
 def test_all_tokens_that_look_alike_are_forbidden():
-    """A full stop with a space before it, and those without one on this side or the other."""
-    translator = untrained([], ["a"], [".", "a", "￭.", "￭.￭"])
+    """A full stop of its own, one joined to the left, and one joined on both sides."""
+    translator = untrained_translator([], ["a"], [".", "a", "￭.", "￭.￭"])
     assert translator.resolve(BeamSearch(forbid=".")) == ((4, 6, 7), None)
 
 
@@ -100,30 +100,30 @@ def test_a_prefix_may_fill_the_maximum_length(translator):
     assert result.tokens == ["Le", "chat", "<end>"]
 
 
-def test_the_default_maximum_length_follows_the_run(ignorant):
-    """A model that never ends stops where its training split lets one expect; here, nowhere."""
-    parts = ignorant.model, ignorant.codecs, ignorant.config
-    short = Translator(*parts, dataclasses.replace(ignorant.record, length_ratio=1e-6))
+def test_the_default_maximum_length_depends_on_the_length_ratio_of_the_run(unk_translator):
+    """A model that never writes END stops at the default maximum, here its constant part, 10."""
+    parts = unk_translator.model, unk_translator.codecs, unk_translator.config
+    short = Translator(*parts, dataclasses.replace(unk_translator.record, length_ratio=1e-6))
     assert [len(result.tokens) for result in short.translate(SENTENCES)] == [10, 10, 10]
 
 
-def test_a_prefix(translator):
-    texts = translator.translate(SENTENCES, 3, prefix="Le chat")
-    assert all(result.text.startswith("Le chat") for result in texts)
+def test_a_translation_begins_with_its_prefix(translator):
+    results = translator.translate(SENTENCES, 3, prefix="Le chat")
+    assert all(result.text.startswith("Le chat") for result in results)
     prefixes = ["Le", "", "Ils n'"]
     for result, prefix in zip(translator.translate(SENTENCES, prefix=prefixes), prefixes):
         assert result.text.startswith(prefix)
-    free = translator.translate(SENTENCES)
-    assert translator.translate(SENTENCES, prefix=prefixes)[1].text == free[1].text
+    without_prefix = translator.translate(SENTENCES)[1]
+    assert translator.translate(SENTENCES, prefix=prefixes)[1].text == without_prefix.text
     for samples in translator.sample(SENTENCES, 3, prefix="Le chat"):
         assert all(result.text.startswith("Le chat") for result in samples)
 
 
-def test_a_prefix_may_be_its_own_continuation(translator):
-    """With the first words of what is found anyway, the same is found."""
+def test_the_first_word_of_a_translation_as_its_prefix_changes_nothing(translator):
     for result in translator.translate(SENTENCES):
-        begun = translator.translate([result.source], prefix=result.text.split(" ")[0])[0]
-        assert begun.text == result.text
+        first_word = result.text.split(" ")[0]
+        prefixed = translator.translate([result.source], prefix=first_word)[0]
+        assert prefixed.text == result.text
 
 
 # === Scores ===
@@ -141,7 +141,7 @@ def test_a_prefix_may_be_its_own_continuation(translator):
     ],
 )
 def test_a_score_can_be_computed_from_the_returned_numbers(translator, options):
-    """And the model's own log-probabilities are those of teacher forcing, to 1e-4."""
+    """The log-probabilities of the model agree with those of teacher forcing, to 1e-4."""
     results = translator.translate(SENTENCES, 4, n_best=4, **options)
     strategy = BeamSearch(beam_size=4, n_best=4, **options)
     for result in itertools.chain(*results):
@@ -149,14 +149,14 @@ def test_a_score_can_be_computed_from_the_returned_numbers(translator, options):
         np.testing.assert_allclose(
             result.token_log_probabilities.sum(), result.log_probability, atol=1e-4
         )
-        normal = length if strategy.length_penalty == "average" else None
-        normal = normal or ((5 + length) / 6) ** strategy.alpha
+        divisor = length if strategy.length_penalty == "average" else None
+        divisor = divisor or ((5 + length) / 6) ** strategy.alpha
         coverage = np.log(np.minimum(result.attention.sum(axis=0), 1.0)).sum() * strategy.beta
         if strategy.repetition_penalty == 1.0:
-            expected = result.log_probability / normal + coverage
+            expected = result.log_probability / divisor + coverage
             np.testing.assert_allclose(result.score, expected, atol=1e-4)
         if "<unk>" in result.tokens or result.text.endswith((".", "'", "-")):
-            continue  # joined again, the text may have other tokens
+            continue  # tokenised again, the text may have different tokens
         forced = translator.score([(result.source, result.text)])[0]
         if forced.tokens == result.tokens:
             np.testing.assert_allclose(forced.log_probability, result.log_probability, atol=1e-4)
@@ -165,8 +165,8 @@ def test_a_score_can_be_computed_from_the_returned_numbers(translator, options):
             )
 
 
-def test_forced_scores_agree_by_ids(translator):
-    """Whatever the text looks like: the ids that the search found, read with teacher forcing."""
+def test_teacher_forcing_gives_the_log_probabilities_of_the_search(translator):
+    """Compares ids, not texts, which may be tokenised differently."""
     ids = translator.codecs.source.encode(tf.constant(SENTENCES)).to_tensor()
     result = translator.inference.search([{"source_ids": ids}], BeamSearch(beam_size=4, n_best=4))
     for rank in range(4):
@@ -179,45 +179,45 @@ def test_forced_scores_agree_by_ids(translator):
 
 
 @pytest.mark.slow
-def test_stopping_early_changes_nothing(translator):
-    """Asked for all K, the search goes on until all K have ended; the best is the same."""
+def test_stopping_early_does_not_change_the_best_translation(translator):
+    """If all K are requested, the search continues until all K have ended."""
     for options in ({}, {"alpha": 2.0}, {"length_penalty": "average"}, {"beta": 0.3}):
         early = translator.translate(SENTENCES, 5, **options)
         full = translator.translate(SENTENCES, 5, n_best=5, **options)
-        for one, (other, *_) in zip(early, full):
-            assert one.text == other.text
-            np.testing.assert_allclose(one.score, other.score, atol=1e-5)
+        for result, (best, *_) in zip(early, full):
+            assert result.text == best.text
+            np.testing.assert_allclose(result.score, best.score, atol=1e-5)
 
 
 @pytest.mark.slow
 def test_coverage_favours_attention_to_the_whole_source(translator):
-    """The more it weighs, the more of the source is covered by the best of the same K."""
+    """With a larger beta, the best translation covers more of the source."""
 
-    def covered(beta):
+    def log_coverage(beta):
         results = translator.translate(SENTENCES, 8, beta=beta)
         return sum(
             np.log(np.minimum(result.attention.sum(axis=0), 1.0)).sum() for result in results
         )
 
-    assert covered(0.0) <= covered(1.0) <= covered(100.0)
-    assert covered(0.0) < covered(100.0)
+    assert log_coverage(0.0) <= log_coverage(1.0) <= log_coverage(100.0)
+    assert log_coverage(0.0) < log_coverage(100.0)
 
 
 # === Sampling ===
 
 
 def test_samples_are_repeatable_and_differ(translator):
-    one = translator.sample(SENTENCES, 4, seed=3, temperature=1.5)
-    again = translator.sample(SENTENCES, 4, seed=3, temperature=1.5)
-    texts = [[result.text for result in results] for results in one]
-    assert texts == [[result.text for result in results] for results in again]
+    samples = translator.sample(SENTENCES, 4, seed=3, temperature=1.5)
+    repeated = translator.sample(SENTENCES, 4, seed=3, temperature=1.5)
+    texts = [[result.text for result in results] for results in samples]
+    assert texts == [[result.text for result in results] for results in repeated]
     assert len(set(itertools.chain(*texts))) > 3
-    other = translator.sample(SENTENCES, 4, seed=4, temperature=1.5)
-    assert texts != [[result.text for result in results] for results in other]
+    different = translator.sample(SENTENCES, 4, seed=4, temperature=1.5)
+    assert texts != [[result.text for result in results] for results in different]
 
 
 def test_neighbours_do_not_change_a_sample(translator):
-    """A sentence has its own numbers by its place in the input."""
+    """The random numbers of a sentence depend only on its place in the input."""
     together = translator.sample([SENTENCES[0], SENTENCES[1] * 5], 3, seed=1)[0]
     alone = translator.sample([SENTENCES[0]], 3, seed=1)[0]
     assert [result.text for result in together] == [result.text for result in alone]
@@ -225,30 +225,30 @@ def test_neighbours_do_not_change_a_sample(translator):
     assert [result.text for result in twice[0]] != [result.text for result in twice[1]]
 
 
-def test_samples_depend_on_the_place_in_the_input_alone(translator):
-    """Neither on how many sentences are read at once, nor on how they are sorted."""
+def test_samples_depend_only_on_the_place_in_the_input(translator):
+    """They do not depend on how many sentences are read at once, or how these are sorted."""
     sentences = [SENTENCES[1], *SENTENCES, SENTENCES[0]]
     strategy = Sampling(samples=2, seed=5, temperature=2.0)
-    once, apart = (
+    all_at_once, two_at_a_time = (
         [
-            [one.text for one in results]
-            for results in translator.stream(sentences, strategy, None, n)
+            [result.text for result in results]
+            for results in translator.stream(sentences, strategy, None, read_ahead)
         ]
-        for n in (None, 2)
+        for read_ahead in (None, 2)
     )
-    assert once == apart
-    assert once[0] != once[2] and once[1] != once[4]
+    assert all_at_once == two_at_a_time
+    assert all_at_once[0] != all_at_once[2] and all_at_once[1] != all_at_once[4]
 
 
 def test_no_more_lines_are_read_ahead_than_requested(translator):
-    taken = []
-    sentences = (taken.append(sentence) or sentence for sentence in SENTENCES)
+    read_sentences = []
+    sentences = (read_sentences.append(sentence) or sentence for sentence in SENTENCES)
     results = translator.stream(sentences, read_ahead=2)
     next(results)
-    assert len(taken) == 2 and len(list(results)) == 2
+    assert len(read_sentences) == 2 and len(list(results)) == 2
 
 
-def test_cold_samples_are_greedy(translator):
+def test_samples_from_the_best_token_are_greedy(translator):
     greedy = [result.text for result in translator.translate(SENTENCES)]
     for samples in zip(*translator.sample(SENTENCES, 2, top_k=1)):
         assert [result.text for result in samples] == greedy
@@ -258,8 +258,8 @@ def test_cold_samples_are_greedy(translator):
 
 
 @pytest.fixture
-def ignorant(translator):
-    """The translator, made to write unknown words only, of which there are three."""
+def unk_translator(translator):
+    """The translator with a bias that makes it write only UNK."""
     bias = translator.model.get_layer("decoder").get_layer("logits").bias
     before = bias.numpy()
     bias.assign(np.where(np.arange(len(before)) == 1, 1e4, before))
@@ -267,77 +267,82 @@ def ignorant(translator):
     bias.assign(before)
 
 
-def test_unknown_words_are_copied_from_where_they_attended(ignorant, tmp_path):
+def test_unknown_words_are_replaced_by_the_attended_source_words(unk_translator, tmp_path):
     sentences = ["The zyx is small.", "Zork and the xylo eat."]
-    plain = ignorant.translate(sentences, maximum_length=3)
-    copied = ignorant.translate(sentences, maximum_length=3, replace_unknown=True)
+    plain = unk_translator.translate(sentences, maximum_length=3)
+    copied = unk_translator.translate(sentences, maximum_length=3, replace_unknown=True)
     (tmp_path / "words.tsv").write_text("small\tpetit\nzyx\tzéro un\n\nsmall\tother\n")
-    looked_up = ignorant.translate(
+    looked_up = unk_translator.translate(
         sentences, maximum_length=3, dictionary=str(tmp_path / "words.tsv")
     )
     dictionary = {"small": "petit", "zyx": "zéro un"}
-    for before, after, translated in zip(plain, copied, looked_up):
-        assert before.tokens == ["<unk>"] * 3 + ["<end>"]
-        attended = before.attention[:3, :-1].argmax(axis=1)
-        words = [before.source_tokens[place] for place in attended]
-        assert after.tokens == [*words, "<end>"]
-        assert translated.tokens == [*[dictionary.get(word, word) for word in words], "<end>"]
-        assert "<unk>" not in after.text and "<unk>" not in translated.text
-        np.testing.assert_allclose(after.score, before.score)
+    for unknown, copy, entry in zip(plain, copied, looked_up):
+        assert unknown.tokens == ["<unk>"] * 3 + ["<end>"]
+        places = unknown.attention[:3, :-1].argmax(axis=1)
+        words = [unknown.source_tokens[place] for place in places]
+        assert copy.tokens == [*words, "<end>"]
+        assert entry.tokens == [*[dictionary.get(word, word) for word in words], "<end>"]
+        assert "<unk>" not in copy.text and "<unk>" not in entry.text
+        np.testing.assert_allclose(copy.score, unknown.score)
 
 
-def test_a_dictionary_that_has_changed_is_read_again(ignorant, tmp_path):
+def test_a_changed_dictionary_is_read_again(unk_translator, tmp_path):
     path = tmp_path / "words.tsv"
-    texts = []
+    results = []
     for word in ("eins", "zweizwei"):
         path.write_text("".join(f"{source}\t{word}\n" for source in ("Hello", "world")))
-        texts.append(ignorant.translate(["Hello world"], maximum_length=1, dictionary=str(path)))
-    assert [results[0].text for results in texts] == ["eins", "zweizwei"]
+        results += unk_translator.translate(["Hello world"], maximum_length=1, dictionary=str(path))
+    assert [result.text for result in results] == ["eins", "zweizwei"]
 
 
 # === Ensembles ===
 
 
-def forced_by(translator, pairs):
+def token_probabilities(translator, pairs):
     return [np.exp(result.token_log_probabilities) for result in translator.score(pairs)]
 
 
-def test_an_ensemble_averages_the_probabilities_of_its_models(small_run, other, mode):
-    one, two = Translator.load(small_run), Translator.load(other)
+def test_an_ensemble_averages_the_probabilities_of_its_models(small_run, second_run, mode):
+    members = Translator.load(small_run), Translator.load(second_run)
     pairs = list(
         zip(SENTENCES, ("Le chat est petit.", "Je vois la maison.", "Ils ne mangent pas."))
     )
-    together = Translator.load(small_run, other)
-    for first, second, both in zip(*(forced_by(member, pairs) for member in (one, two, together))):
-        np.testing.assert_allclose(both, (first + second) / 2, atol=1e-6)
-    attention = [member.score(pairs)[0].attention for member in (one, two, together)]
+    arithmetic = Translator.load(small_run, second_run)
+    translators = (*members, arithmetic)
+    probabilities = [token_probabilities(translator, pairs) for translator in translators]
+    for first, second, mean in zip(*probabilities):
+        np.testing.assert_allclose(mean, (first + second) / 2, atol=1e-6)
+    attention = [translator.score(pairs)[0].attention for translator in translators]
     np.testing.assert_allclose(attention[2], (attention[0] + attention[1]) / 2, atol=1e-5)
-    # Logarithms that are averaged are divided by what is then their sum.
-    geometric = Translator.load(small_run, other, average="log_probability")
-    for first, second, both in zip(*(forced_by(member, pairs) for member in (one, two, geometric))):
-        ratio = both / np.sqrt(first * second)
+    # Geometric means are divided by their sum, which is at most 1.
+    geometric = Translator.load(small_run, second_run, average="log_probability")
+    translators = (*members, geometric)
+    probabilities = [token_probabilities(translator, pairs) for translator in translators]
+    for first, second, mean in zip(*probabilities):
+        ratio = mean / np.sqrt(first * second)
         assert np.all(ratio >= 1.0 - 1e-5)
-    means, others = (forced_by(member, pairs)[0] for member in (together, geometric))
-    assert np.abs(means - others).max() > 1e-4
+    means = [token_probabilities(ensemble, pairs)[0] for ensemble in (arithmetic, geometric)]
+    assert np.abs(means[0] - means[1]).max() > 1e-4
 
 
 @pytest.mark.slow
-def test_an_ensemble_of_one_model_twice_is_that_model(small_run, translator):
+def test_an_ensemble_of_a_model_with_itself_gives_the_same_results(small_run, translator):
     for average in ("probability", "log_probability"):
         twice = Translator.load(small_run, small_run, average=average)
-        for one, two in zip(translator.translate(SENTENCES, 3), twice.translate(SENTENCES, 3)):
-            assert one.text == two.text
-            np.testing.assert_allclose(one.score, two.score, atol=1e-4)
-            np.testing.assert_allclose(one.attention, two.attention, atol=1e-4)
+        results = translator.translate(SENTENCES, 3), twice.translate(SENTENCES, 3)
+        for expected, result in zip(*results):
+            assert result.text == expected.text
+            np.testing.assert_allclose(result.score, expected.score, atol=1e-4)
+            np.testing.assert_allclose(result.attention, expected.attention, atol=1e-4)
 
 
 @pytest.mark.slow
-def test_an_ensemble_searches_evaluates_and_exports(small_run, other, small_corpus, tmp_path):
-    together = Translator.load(small_run, other)
-    results = together.translate(SENTENCES, 3, n_best=2)
+def test_an_ensemble_searches_evaluates_and_exports(small_run, second_run, small_corpus, tmp_path):
+    ensemble = Translator.load(small_run, second_run)
+    results = ensemble.translate(SENTENCES, 3, n_best=2)
     assert all(len(hypotheses) == 2 for hypotheses in results)
-    assert together.evaluate(list(small_corpus.test)[:20])["sentences"] == 20
-    export(together, tmp_path / "model", beam_size=3, n_best=2)
+    assert ensemble.evaluate(list(small_corpus.test)[:20])["sentences"] == 20
+    export(ensemble, tmp_path / "model", beam_size=3, n_best=2)
     serve = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
     outputs = serve(text=tf.constant(SENTENCES))
     for row, hypotheses in enumerate(results):
@@ -347,24 +352,24 @@ def test_an_ensemble_searches_evaluates_and_exports(small_run, other, small_corp
 
 
 @pytest.mark.slow
-def test_an_ensemble_of_three_counts_each_once(small_run, other, mode):
+def test_an_ensemble_gives_each_of_three_runs_the_same_weight(small_run, second_run, mode):
     pairs = [(SENTENCES[0], "Le chat est petit.")]
-    runs = (small_run, other, small_run)
-    one, two, _ = (forced_by(Translator.load(run), pairs)[0] for run in runs)
-    together = forced_by(Translator.load(*runs), pairs)[0]
-    np.testing.assert_allclose(together, (2 * one + two) / 3, atol=1e-6)
+    runs = (small_run, second_run, small_run)
+    first, second, _ = (token_probabilities(Translator.load(run), pairs)[0] for run in runs)
+    mean = token_probabilities(Translator.load(*runs), pairs)[0]
+    np.testing.assert_allclose(mean, (2 * first + second) / 3, atol=1e-6)
 
 
-def test_models_that_cannot_be_averaged(small_run, tmp_path):
+def test_models_that_cannot_be_averaged_are_errors(small_run, tmp_path):
     for name, settings, message in (
         ("vocabulary", [], r"vocabulary: an ensemble needs one target vocabulary; this one has"),
         ("lower", ["case=lower"], "lower: expected a model that reads the source like the first"),
     ):
-        other = untrained(settings, ["the"], ["le"])
+        translator = untrained_translator(settings, ["the"], ["le"])
         folder = tmp_path / name
         folder.mkdir()
-        write_description(folder, other.config, other.codecs, other.record)
-        save_weights(other.model, folder / WEIGHTS)
+        write_description(folder, translator.config, translator.codecs, translator.record)
+        save_weights(translator.model, folder / WEIGHTS)
         with pytest.raises(ValueError, match=message):
             Translator.load(small_run, folder)
     with pytest.raises(ValueError, match="average must be 'probability' or 'log_prob.*'mean'"):
@@ -375,25 +380,25 @@ def test_models_that_cannot_be_averaged(small_run, tmp_path):
 
 
 @pytest.mark.slow
-def test_options_travel_with_an_export(ignorant, tmp_path):
-    """Rules, copied words and their dictionary, in a process that has no kseq in it."""
+def test_an_export_includes_its_options(unk_translator, tmp_path):
+    """Rules, copied words and the dictionary, whose file is no longer needed."""
     path = tmp_path / "words.tsv"
     path.write_text("small\tpetit\n")
     options = {"maximum_length": 3, "alpha": 0.4, "dictionary": str(path)}
-    export(ignorant, tmp_path / "model", beam_size=2, **options)
+    export(unk_translator, tmp_path / "model", beam_size=2, **options)
     path.unlink()
     serve = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
     outputs = serve(text=tf.constant(SENTENCES))
     path.write_text("small\tpetit\n")
-    for row, result in enumerate(ignorant.translate(SENTENCES, 2, **options)):
+    for row, result in enumerate(unk_translator.translate(SENTENCES, 2, **options)):
         assert outputs["translation"][row].numpy().decode() == result.text
         np.testing.assert_allclose(outputs["score"][row], result.score, atol=1e-4)
 
 
-# === What cannot be done ===
+# === Invalid requests ===
 
 
-def test_a_beam_may_be_as_wide_as_the_vocabulary_and_no_wider(translator):
+def test_a_beam_may_be_as_wide_as_the_vocabulary_but_no_wider(translator):
     size = translator.codecs.target.size
     for name, kind in (("beam_size", BeamSearch), ("top_k", Sampling)):
         assert translator.resolve(kind(**{name: size})) == ((), None)
@@ -451,7 +456,7 @@ def test_impossible_requests_are_errors(translator, call, message):
         (b"caf\xe9\tx\n", r"words.tsv, line 1: not valid UTF-8"),
     ],
 )
-def test_a_dictionary_with_a_bad_line(translator, tmp_path, content, message):
+def test_a_dictionary_with_a_bad_line_is_an_error(translator, tmp_path, content, message):
     path = tmp_path / "words.tsv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(ValueError, match=message):
@@ -460,8 +465,8 @@ def test_a_dictionary_with_a_bad_line(translator, tmp_path, content, message):
         translator.translate(["a"], dictionary=str(tmp_path / "none.tsv"))
 
 
-def untrained(settings, source, target):
-    """A translator with new weights that knows these words."""
+def untrained_translator(settings, source, target):
+    """An untrained translator whose vocabularies contain these words."""
     config = Config().with_settings(["units=8", "embedding_dim=4", *settings])
     codecs = CodecPair.of([*SPECIAL_TOKENS, *source], [*SPECIAL_TOKENS, *target], config.text)
     model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
@@ -470,7 +475,7 @@ def untrained(settings, source, target):
 
 
 def test_options_that_need_attention_are_errors_without_it():
-    translator = untrained(["attention=none"], ["a", "b"], ["x", "y"])
+    translator = untrained_translator(["attention=none"], ["a", "b"], ["x", "y"])
     with pytest.raises(ValueError, match="beta needs attention to the source; the model has none"):
         translator.translate(["a"], beta=0.1)
     with pytest.raises(ValueError, match="replace_unknown needs a model with attention over sou"):
@@ -482,7 +487,7 @@ def test_options_that_need_attention_are_errors_without_it():
 
 
 def test_available_lines_are_translated_while_the_next_one_is_awaited(translator):
-    """A pipe that has two sentences and waits for the answer before it gives more."""
+    """A pipe provides two sentences and waits for an answer before it provides more."""
 
     class Conversation:
         yielded = 0
@@ -502,8 +507,8 @@ def test_available_lines_are_translated_while_the_next_one_is_awaited(translator
     assert len(list(results)) == 2
 
 
-def test_sentences_whose_lengths_differ_a_hundredfold_are_translated_as_alone(translator):
-    """Each as if it were alone, in the order in which they came."""
+def test_sentences_of_very_different_lengths_are_translated_as_if_each_were_alone(translator):
+    """The results are in the order of the sentences."""
     sentences = ["The cat.", "I see the red car and " * 100 + "him.", "Where is he?"] * 3
     results = translator.translate(sentences, 2)
     assert [result.source for result in results] == sentences
@@ -514,16 +519,16 @@ def test_sentences_whose_lengths_differ_a_hundredfold_are_translated_as_alone(tr
 
 
 @pytest.mark.slow
-def test_json_of_strategies_is_finite(translator):
-    """Nothing that is returned is an infinity, so it can be written down."""
+def test_scores_of_every_strategy_are_finite(translator):
+    """They can be written as JSON."""
     for strategy in (BeamSearch(beam_size=5, n_best=5), Sampling(samples=5)):
         for results in translator.stream([*SENTENCES, ""], strategy):
             assert results
             json.dumps([result.score for result in results], allow_nan=False)
 
 
-def test_a_line_without_a_possible_output_is_named_after_the_results_before_it(translator):
-    """The sentences before it are translated, whatever batch it is in."""
+def test_a_source_without_a_possible_output_is_an_error_after_earlier_results(translator):
+    """The sentences before it are translated, even if they share a batch with it."""
     short, long = "The cat.", "I see the house and the big red car and the cat and the dog."
     bounds = {"no_repeat_ngram": 1, "maximum_ratio": 200.0, "minimum_ratio": 100.0}
     size = translator.codecs.target.size
@@ -534,11 +539,11 @@ def test_a_line_without_a_possible_output_is_named_after_the_results_before_it(t
         next(results)
 
 
-def test_numpy_numbers_are_numbers(translator):
+def test_options_may_be_numpy_numbers(translator):
     options = {"beam_size": np.int64(3), "alpha": np.float32(0.5), "n_best": np.int32(2)}
-    plain = translator.translate(SENTENCES, beam_size=3, alpha=0.5, n_best=2)
-    for one, other in zip(translator.translate(SENTENCES, **options), plain):
-        assert [result.text for result in one] == [result.text for result in other]
+    expected = translator.translate(SENTENCES, beam_size=3, alpha=0.5, n_best=2)
+    for results, expected_results in zip(translator.translate(SENTENCES, **options), expected):
+        assert [result.text for result in results] == [result.text for result in expected_results]
     with pytest.raises(TypeError, match="beam_size must be a whole number; received np.float64"):
         translator.translate(SENTENCES, beam_size=np.float64(3))
 
@@ -552,12 +557,12 @@ def test_numpy_numbers_are_numbers(translator):
         (lambda t: next(t.stream(["a"], "beam")), "strategy must be a BeamSearch or a Sampling"),
     ],
 )
-def test_arguments_of_another_kind(translator, call, message):
+def test_arguments_of_the_wrong_type_are_errors(translator, call, message):
     with pytest.raises(TypeError, match=message):
         call(translator)
 
 
-def test_arguments_that_have_no_meaning(translator):
+def test_arguments_without_a_meaning_are_errors(translator):
     with pytest.raises(ValueError, match="evaluate compares the best translations; n_best is for"):
         translator.evaluate([("a", "b")], beam_size=3, n_best=2)
     with pytest.raises(ValueError, match="read_ahead must be a whole number, at least 1; received"):
@@ -565,20 +570,20 @@ def test_arguments_that_have_no_meaning(translator):
 
 
 @pytest.mark.slow
-def test_an_export_with_rules_takes_no_sentence_at_all(translator, tmp_path):
+def test_an_export_with_rules_accepts_an_empty_batch(translator, tmp_path):
     export(translator, tmp_path / "model", beam_size=3, no_repeat_ngram=2, repetition_penalty=1.2)
     serve = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
     assert serve(text=tf.constant([], tf.string))["translation"].shape == (0,)
 
 
 def prefer(translator, id_):
-    """Makes a model write a token wherever it may."""
+    """Makes a model write one token wherever the rules allow it."""
     bias = translator.model.get_layer("decoder").get_layer("logits").bias
     bias.assign(np.where(np.arange(bias.shape[0]) == id_, 1e4, 0.0))
 
 
-def test_a_lowered_run_lowers_dictionaries_and_forbidden_tokens(tmp_path):
-    translator = untrained(["case=lower"], ["paris"], ["le", "la"])
+def test_a_lower_case_run_lowercases_dictionaries_and_forbidden_tokens(tmp_path):
+    translator = untrained_translator(["case=lower"], ["paris"], ["le", "la"])
     prefer(translator, 1)
     (tmp_path / "words.tsv").write_text("Paris\tVille\nPARIS\tanders\n")
     options = {"dictionary": str(tmp_path / "words.tsv"), "maximum_length": 1}

@@ -14,14 +14,14 @@ ONE_EPOCH = {"epochs": 1, "batch_size": 128, "warmup_steps": 0, "learning_rate":
 
 @pytest.fixture
 def vectors(tmp_path):
-    """Vectors of three words of the corpus and one other word."""
+    """A file with vectors of three words of the corpus and of a word not in it; their values."""
     path = tmp_path / "vectors.txt"
     rows = {"the": [1, 2, 3, 4], "cat": [5, 6, 7, 8], "dog": [0, -1, 0, 1], "zebu": [9, 9, 9, 9]}
     path.write_text("".join(f"{word} {' '.join(map(str, row))}\n" for word, row in rows.items()))
     return path, rows
 
 
-def embeddings(translator, part, name):
+def embedding_matrix(translator, part, name):
     return translator.model.get_layer(part).get_layer(name).embeddings.numpy()
 
 
@@ -32,7 +32,7 @@ def embeddings(translator, part, name):
         pytest.param(False, id="trained", marks=pytest.mark.slow),
     ],
 )
-def test_vectors_of_a_file_become_rows_of_the_embedding(
+def test_vectors_from_a_file_become_rows_of_the_embedding(
     small_corpus, vectors, tmp_path, capsys, frozen
 ):
     path, rows = vectors
@@ -44,15 +44,15 @@ def test_vectors_of_a_file_become_rows_of_the_embedding(
     # "The" has the vector of "the".
     count = translator.codecs.source.size - 4
     assert re.search(f"^source: vectors for [4-9] of {count} tokens; missing: ", output, re.M)
-    path.unlink()  # a run does not need it any more
-    again = Translator.load(out)
-    matrix = embeddings(again, "encoder", "source_embedding")
+    path.unlink()  # a run no longer needs it
+    loaded = Translator.load(out)
+    matrix = embedding_matrix(loaded, "encoder", "source_embedding")
     for word in ("the", "cat", "dog"):
-        row = matrix[again.codecs.source.vocabulary.index(word)]
+        row = matrix[loaded.codecs.source.vocabulary.index(word)]
         assert np.array_equal(row, rows[word]) == frozen
         np.testing.assert_allclose(row, rows[word], atol=0.5)
-    # Words without a vector begin below 0.05 and are learnt, even if the others are frozen.
-    frequent = matrix[[again.codecs.source.vocabulary.index(word) for word in ("is", "in", "not")]]
+    # Words without a vector start below 0.05 and are learnt, even if the others are frozen.
+    frequent = matrix[[loaded.codecs.source.vocabulary.index(word) for word in ("is", "in", "not")]]
     assert (np.abs(frequent).max(axis=1) > 0.05).all() and np.abs(frequent).max() < 1
 
 
@@ -67,7 +67,7 @@ def test_vectors_of_a_file_become_rows_of_the_embedding(
         (None, "target_vectors: file not found: .*vectors.txt"),
     ],
 )
-def test_invalid_vectors_stop_the_training_with_one_line(
+def test_invalid_vectors_are_an_error_in_one_line(
     small_files, vectors, tmp_path, capsys, content, message
 ):
     path, _ = vectors
@@ -98,9 +98,9 @@ def test_both_sides_can_share_a_vocabulary_and_a_matrix(small_corpus, tmp_path, 
     assert matrices == ["shared_embedding/embeddings"]
     logits = [weight.path for weight in translator.model.weights if "logits" in weight.path]
     assert bool(logits) != tie
-    again = Translator.load(tmp_path / "run")
-    for one, two in zip(translator.model.get_weights(), again.model.get_weights()):
-        np.testing.assert_array_equal(one, two)
+    loaded = Translator.load(tmp_path / "run")
+    for weight, loaded_weight in zip(translator.model.get_weights(), loaded.model.get_weights()):
+        np.testing.assert_array_equal(weight, loaded_weight)
     texts = ["The cat is small.", "Where is he?"]
-    for one, two in zip(translator.translate(texts), again.translate(texts)):
-        assert (one.text, one.score) == (two.text, two.score)
+    for expected, result in zip(translator.translate(texts), loaded.translate(texts)):
+        assert (result.text, result.score) == (expected.text, expected.score)

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 SENTENCES = ["The cat is small.", "", "Where is he?", "xyzzy 👍 !"]
 
-# Loads and runs in a process that does not import kseq, with two batch sizes.
-ELSEWHERE = """
+# Loads and runs a model without importing kseq, with two batch sizes.
+PROGRAM = """
 import json, sys
 import tensorflow as tf, tensorflow_text
 model = tf.saved_model.load(sys.argv[1])
@@ -23,7 +23,6 @@ print(json.dumps({name: tensor.numpy().tolist() for name, tensor in outputs.item
                  default=lambda value: value.decode()))
 """
 
-
 ALPHA = 0.4
 
 
@@ -34,10 +33,10 @@ def exported(request, translator, tmp_path_factory):
     return folder, request.param
 
 
-def test_a_fresh_process_gives_the_same_translations(exported, translator):
+def test_a_new_process_gives_the_same_translations(exported, translator):
     folder, beam_size = exported
     process = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, folder, json.dumps(SENTENCES)],
+        [sys.executable, "-c", PROGRAM, folder, json.dumps(SENTENCES)],
         capture_output=True,
         text=True,
         check=True,
@@ -73,7 +72,7 @@ def test_saved_model_cli_shows_the_signature(exported):
     assert "unknown_rank" not in output
 
 
-def test_a_codec_is_saved_without_its_functions_for_this_process(exported):
+def test_a_codec_is_saved_without_its_compiled_functions(exported):
     saved = tf.saved_model.load(exported[0])
     assert len(saved._tables) == 2
     assert not any(hasattr(codec, "_tokenize_compiled") for codec in saved._tables)
@@ -84,14 +83,14 @@ def test_an_empty_batch_has_an_empty_result(exported):
     assert serve(text=tf.constant([], tf.string))["translation"].shape == (0,)
 
 
-def test_a_saved_model_is_replaced_and_nothing_else(translator, exported, tmp_path):
+def test_only_a_saved_model_is_replaced(translator, exported, tmp_path):
     translator.export(exported[0], beam_size=exported[1])
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(FileExistsError, match="exists and is not a SavedModel; choose another"):
         translator.export(tmp_path)
 
 
-def test_a_beam_that_is_too_large_is_an_error(translator, tmp_path):
+def test_an_invalid_beam_size_is_an_error(translator, tmp_path):
     with pytest.raises(
         ValueError, match="beam_size must be at least 1 and at most 1,000; received 0"
     ):

@@ -1,6 +1,6 @@
 """Combinations as SavedModels, used by one process that does not import kseq.
 
-`make test` exports combinations that have all signatures between them, `make test-all` all.
+`make test` exports combinations that together have all signatures, `make test-all` exports all.
 """
 
 import pathlib
@@ -21,10 +21,10 @@ from kseq.text.codec import TextCodec
 LETTERS = "abcdefghijk"
 SENTENCES = ["a b c d e f", "k", "x b"]
 STEPS = 3
-EXPORTED = combinations.with_slow_ones(combinations.COMBINATIONS, combinations.signature_of)
+EXPORTED = combinations.parameters_of(combinations.COMBINATIONS, combinations.signature_of)
 
 # Loads and runs every model, with two batch sizes, and saves the results.
-ELSEWHERE = """
+PROGRAM = """
 import pathlib, sys
 import numpy as np
 import tensorflow as tf, tensorflow_text
@@ -44,7 +44,7 @@ assert not [name for name in sys.modules if name.partition(".")[0] == "kseq"]
 
 
 def translator_of(config):
-    """An untrained model and its codecs."""
+    """An untrained translator for a combination."""
     model = combinations.build(config)
     sides = []
     for features, scale in ((config.source_features, 0.5), (config.target_features, 2.0)):
@@ -81,7 +81,7 @@ def inputs_of(translator, sources):
 
 @pytest.fixture(scope="module")
 def exported(request, tmp_path_factory):
-    """The results of the combinations for a few sources, by kseq and by the SavedModels."""
+    """The results of kseq and of the SavedModels for a few sources, by name of combination."""
     folder = tmp_path_factory.mktemp("exported")
     expected = {}
     tests = [item for item in request.session.items if item.path == request.path]
@@ -96,7 +96,7 @@ def exported(request, tmp_path_factory):
             expected[name] = translator.predict(sources, STEPS)
         else:
             expected[name] = translator.translate(sources)
-    subprocess.run([sys.executable, "-c", ELSEWHERE, folder], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", PROGRAM, folder], check=True, capture_output=True)
     return {
         name: (results, dict(np.load(pathlib.Path(folder, name, "outputs.npz"))))
         for name, results in expected.items()
@@ -104,7 +104,7 @@ def exported(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("config", EXPORTED, ids=combinations.name_of)
-def test_export_then_load_gives_the_same(exported, config):
+def test_a_loaded_export_gives_the_same_results(exported, config):
     results, outputs = exported[combinations.name_of(config)]
     for row, result in enumerate(results):
         if config.target_features:

@@ -11,7 +11,7 @@ from kseq.special_tokens import START
 from kseq.translation.sources import Sequences
 
 TEXT_OUT = [config for config in combinations.COMBINATIONS if not config.target_features]
-PARAMETERS = combinations.with_slow_ones(TEXT_OUT, combinations.graph_traits_of)
+PARAMETERS = combinations.parameters_of(TEXT_OUT, combinations.graph_traits_of)
 
 
 @pytest.mark.parametrize("config", PARAMETERS, ids=combinations.name_of)

@@ -1,4 +1,4 @@
-"""Teacher forcing: training steps and their figures."""
+"""Teacher forcing: training steps and metrics."""
 
 import keras
 import numpy as np
@@ -23,7 +23,7 @@ ATTENTIONS = [
     *("luong_dot", "luong_scaled_dot", "luong_general", "luong_concat"),
 ]
 SIZE = 11
-# Of 3 rows: all, 1 and 2, none and one each.
+# Of 3 rows, 1 part has 3; 2 parts have 1 and 2; 4 parts have 0, 1, 1 and 1.
 PARTS = [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow)]
 LABELS = np.array([[4, 5, 3, 0], [6, 3, 0, 0], [7, 8, 9, 3]], "int32")
 WEIGHTS = (LABELS != 0).astype("float32")
@@ -35,12 +35,12 @@ INPUTS = {
 
 
 def batch(rows=slice(None), length=None):
-    cut = (rows, slice(None, length))
-    inputs = {"source_ids": INPUTS["source_ids"][rows], "target_ids": INPUTS["target_ids"][cut]}
-    return inputs, LABELS[cut], WEIGHTS[cut]
+    index = (rows, slice(None, length))
+    inputs = {"source_ids": INPUTS["source_ids"][rows], "target_ids": INPUTS["target_ids"][index]}
+    return inputs, LABELS[index], WEIGHTS[index]
 
 
-def teaching(settings, smoothing=0.0, parts=1, optimizer="sgd"):
+def make_teacher(settings, smoothing=0.0, parts=1, optimizer="sgd"):
     keras.utils.set_random_seed(1)
     model = build_seq2seq(ModelConfig(**{**SMALL, **settings}), SIZE, SIZE)
     teacher = TextTeacher(model, smoothing, parts)
@@ -48,7 +48,7 @@ def teaching(settings, smoothing=0.0, parts=1, optimizer="sgd"):
     return teacher
 
 
-def teaching_values(activation, parts):
+def make_value_teacher(activation, parts):
     keras.utils.set_random_seed(1)
     settings = {**SMALL, "target_features": 2, "target_activation": activation}
     teacher = ValueTeacher(build_seq2seq(ModelConfig(**settings), SIZE), parts)
@@ -63,7 +63,7 @@ def value_errors(activation, labels, outputs):
     return -tf.reduce_mean(labels * log(outputs) + (1 - labels) * log(1 - outputs), axis=-1)
 
 
-def takes_a_step(teacher, loss_of, data):
+def check_step(teacher, loss_of, data):
     """Checks a step against autodiff of `loss_of`: same loss, same new weights."""
     weights = teacher.model.trainable_weights
     before = [weight.numpy() for weight in weights]
@@ -80,7 +80,7 @@ def takes_a_step(teacher, loss_of, data):
 @pytest.mark.parametrize("parts", PARTS, ids="{} parts".format)
 @pytest.mark.parametrize("settings", KINDS, ids=str)
 def test_a_step_follows_the_gradient_of_the_logits(settings, parts, mode):
-    teacher = teaching(settings, smoothing=0.1, parts=parts)
+    teacher = make_teacher(settings, smoothing=0.1, parts=parts)
     model = teacher.model
     inputs, labels, weights = batch()
     distribution = 0.9 * tf.one_hot(labels, SIZE) + 0.1 / SIZE
@@ -90,7 +90,7 @@ def test_a_step_follows_the_gradient_of_the_logits(settings, parts, mode):
         rows = -tf.reduce_sum(distribution * tf.nn.log_softmax(logits), axis=-1)
         return tf.reduce_sum(rows * weights) / weights.sum() + sum(model.losses)
 
-    takes_a_step(teacher, loss, (inputs, labels, weights))
+    check_step(teacher, loss, (inputs, labels, weights))
 
 
 @pytest.mark.parametrize("mode", ["graph"], indirect=True)
@@ -101,19 +101,19 @@ def test_a_step_in_a_graph_follows_the_gradient_of_the_logits(mode):
 
 @pytest.mark.parametrize("parts", PARTS, ids="{} parts".format)
 @pytest.mark.parametrize("activation", ["linear", "sigmoid"])
-def test_a_step_follows_the_gradient_of_the_error_of_values(activation, parts, mode):
-    teacher = teaching_values(activation, parts)
+def test_a_step_follows_the_gradient_of_the_value_errors(activation, parts, mode):
+    teacher = make_value_teacher(activation, parts)
     inputs = {"source_ids": INPUTS["source_ids"], "target": VALUES[0]}
 
     def loss():
         errors = value_errors(activation, VALUES[1], teacher.model(inputs, training=True))
         return tf.reduce_sum(errors * WEIGHTS) / WEIGHTS.sum()
 
-    takes_a_step(teacher, loss, (inputs, VALUES[1], WEIGHTS))
+    check_step(teacher, loss, (inputs, VALUES[1], WEIGHTS))
 
 
-def dataset(batches):
-    """Batches of any numbers of rows and target positions."""
+def make_dataset(batches):
+    """A dataset of batches, whose numbers of rows and target positions may differ."""
     signature = tf.nest.map_structure(
         lambda array: tf.TensorSpec([None, None, *array.shape[2:]], array.dtype), batches[0]
     )
@@ -121,17 +121,17 @@ def dataset(batches):
     return stream.apply(tf.data.experimental.assert_cardinality(len(batches)))
 
 
-def of_shapes(*shapes):
-    """Batches of the given numbers of rows and target positions."""
-    return dataset([batch(slice(rows), length) for rows, length in shapes])
+def batches_of_shapes(*shapes):
+    """A dataset of batches with these numbers of rows and target positions."""
+    return make_dataset([batch(slice(rows), length) for rows, length in shapes])
 
 
 @pytest.mark.parametrize("parts", [1, 2], ids="{} parts".format)
-def test_figures_weigh_tokens_not_batches(parts, mode):
+def test_metrics_are_means_over_tokens_not_over_batches(parts, mode):
     """Batches of different lengths and padding count as if all tokens were in one batch."""
-    teacher = teaching({}, smoothing=0.1, parts=parts)
+    teacher = make_teacher({}, smoothing=0.1, parts=parts)
     shapes = (1, 3), (3, 4)
-    metrics = teacher.evaluate(of_shapes(*shapes), return_dict=True, verbose=0)
+    metrics = teacher.evaluate(batches_of_shapes(*shapes), return_dict=True, verbose=0)
     expected = {name: [] for name in metrics}
     for rows, length in shapes:
         inputs, labels, weights = batch(slice(rows), length)
@@ -147,8 +147,8 @@ def test_figures_weigh_tokens_not_batches(parts, mode):
 
 @pytest.mark.parametrize("parts", [1, 2], ids="{} parts".format)
 @pytest.mark.parametrize("activation", ["linear", "sigmoid"])
-def test_errors_of_values_weigh_steps_not_batches(activation, parts, mode):
-    teacher = teaching_values(activation, parts)
+def test_value_metrics_are_means_over_steps_not_over_batches(activation, parts, mode):
+    teacher = make_value_teacher(activation, parts)
     batches, expected = [], []
     for rows, length in [(1, 3), (3, 4)]:
         target, labels = VALUES[:, :rows, :length]
@@ -156,7 +156,7 @@ def test_errors_of_values_weigh_steps_not_batches(activation, parts, mode):
         inputs = {"source_ids": INPUTS["source_ids"][:rows], "target": target}
         batches.append((inputs, labels, weights))
         expected += [*value_errors(activation, labels, teacher.model(inputs)).numpy()[weights > 0]]
-    metrics = teacher.evaluate(dataset(batches), return_dict=True, verbose=0)
+    metrics = teacher.evaluate(make_dataset(batches), return_dict=True, verbose=0)
     name = "mean_squared_error" if activation == "linear" else "binary_cross_entropy"
     assert metrics == pytest.approx(dict.fromkeys(("loss", name), np.mean(expected)), rel=1e-5)
 
@@ -171,19 +171,19 @@ def test_errors_of_values_weigh_steps_not_batches(activation, parts, mode):
     ],
 )
 def test_a_batch_of_one_sentence_can_be_split(attention, cell, mode):
-    """In every model: the first of its two parts has no rows."""
+    """Its first part has no rows, which every model must accept."""
     settings = {"attention": attention, "cell": cell, "encoder_layers": 2}
-    whole, cut = (teaching(settings, parts=parts) for parts in (1, 2))
-    for teacher in (whole, cut):
+    whole_batch, split_batch = (make_teacher(settings, parts=parts) for parts in (1, 2))
+    for teacher in (whole_batch, split_batch):
         teacher.train_on_batch(*batch(slice(1)))
-    for one, other in zip(whole.model.weights, cut.model.weights, strict=True):
-        assert np.isfinite(other.numpy()).all()
-        np.testing.assert_allclose(one, other, atol=1e-6, err_msg=one.path)
+    for expected, weight in zip(whole_batch.model.weights, split_batch.model.weights, strict=True):
+        assert np.isfinite(weight.numpy()).all()
+        np.testing.assert_allclose(expected, weight, atol=1e-6, err_msg=expected.path)
 
 
 def test_a_batch_of_padding_changes_no_weights(mode):
     inputs, labels, weights = batch()
-    teacher = teaching({})
+    teacher = make_teacher({})
     before = teacher.model.get_weights()
     teacher.train_on_batch(inputs, labels, 0 * weights)
     for old, new in zip(before, teacher.model.get_weights(), strict=True):
@@ -191,24 +191,25 @@ def test_a_batch_of_padding_changes_no_weights(mode):
 
 
 def test_validation_changes_no_weights(mode):
-    teacher = teaching({})
+    teacher = make_teacher({})
     before = teacher.model.get_weights()
-    teacher.evaluate(of_shapes((3, 4)), verbose=0)
+    teacher.evaluate(batches_of_shapes((3, 4)), verbose=0)
     for old, new in zip(before, teacher.model.get_weights()):
         np.testing.assert_array_equal(old, new)
 
 
 def test_no_graph_is_traced_again_after_the_first_epoch():
-    teacher = teaching({})
-    loss_of, traces, epochs = teacher._batch_loss, [], []
-    teacher._batch_loss = lambda *data, **options: traces.append(1) or loss_of(*data, **options)
+    teacher = make_teacher({})
+    batch_loss, traces, traces_before_epoch = teacher._batch_loss, [], []
+    teacher._batch_loss = lambda *data, **options: traces.append(1) or batch_loss(*data, **options)
     teacher.fit(
-        of_shapes((3, 4), (3, 3), (2, 4), (1, 2)),
-        validation_data=of_shapes((2, 3), (1, 4)),
+        batches_of_shapes((3, 4), (3, 3), (2, 4), (1, 2)),
+        validation_data=batches_of_shapes((2, 3), (1, 4)),
         epochs=3,
-        callbacks=[keras.callbacks.LambdaCallback(lambda *_: epochs.append(len(traces)))],
+        callbacks=[
+            keras.callbacks.LambdaCallback(lambda *_: traces_before_epoch.append(len(traces)))
+        ],
         shuffle=False,
         verbose=0,
     )
-    traced_before_epoch = epochs
-    assert traced_before_epoch[1:] == [2, 2] and len(traces) == 2
+    assert traces_before_epoch[1:] == [2, 2] and len(traces) == 2

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import LEARNT, SMALL
+from conftest import LEARNING, SMALL
 
 import kseq.kernels.precision
 import kseq.training.teacher
@@ -46,7 +46,7 @@ FILES = [
 
 
 @pytest.fixture
-def tiny(tmp_path):
+def tiny_corpus(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("".join(f"a{n % 7} b{n % 5} c{n}\tx{n % 7} y{n % 5}\n" for n in range(120)))
     return load_corpus(path)
@@ -57,7 +57,7 @@ CONFIG = Config().with_settings([*SMALL, "units=8", "minimum_frequency=1", "bidi
 
 def test_a_run_directory_is_complete(small_run):
     assert sorted(path.name for path in small_run.iterdir()) == FILES
-    assert Config.load(small_run / "config.json") == Config().with_settings([*SMALL, *LEARNT])
+    assert Config.load(small_run / "config.json") == Config().with_settings([*SMALL, *LEARNING])
     record = json.loads((small_run / "run.json").read_text())
     assert record["train"]["kept"] == 2000 and record["valid"]["kept"] == 200
     assert not list(small_run.parent.glob(".*"))
@@ -75,25 +75,26 @@ def test_the_history_shows_that_the_loss_falls(small_run):
     )
 
 
-def test_validation_perplexity_is_that_of_the_kept_weights(small_run, small_corpus):
+def test_the_best_validation_loss_belongs_to_the_saved_weights(small_run, small_corpus):
     """`fit` reports it for batches, `score` for single sentences."""
     with open(small_run / "history.csv") as file:
         best = min(float(row["val_cross_entropy"]) for row in csv.DictReader(file))
-    forced = Translator.load(small_run).score(small_corpus.valid)
-    total = sum(result.log_probability for result in forced)
-    tokens = sum(len(result.tokens) for result in forced)
+    results = Translator.load(small_run).score(small_corpus.valid)
+    total = sum(result.log_probability for result in results)
+    tokens = sum(len(result.tokens) for result in results)
     np.testing.assert_allclose(-total / tokens, best, rtol=1e-4)
 
 
-def test_the_same_seed_gives_the_same_model(tiny, tmp_path, mode):
-    """And any other seed, 0 too, another one."""
-    results = []
+def test_the_same_seed_gives_the_same_model(tiny_corpus, tmp_path, mode):
+    """A different seed, including 0, gives a different model."""
+    log_probabilities = []
     for name, seed in (("one", 3), ("same", 3), ("other", 0)):
         config = CONFIG.with_settings([f"seed={seed}", "epochs=1", "batch_size=128"])
-        translator = train(tiny, config, out=tmp_path / name, verbose=False)
-        results.append(translator.score(tiny.valid)[0].log_probability)
-    np.testing.assert_allclose(results[0], results[1], rtol=1e-4)
-    assert abs(results[0] - results[2]) > 1e-3
+        translator = train(tiny_corpus, config, out=tmp_path / name, verbose=False)
+        log_probabilities.append(translator.score(tiny_corpus.valid)[0].log_probability)
+    first, repeated, different = log_probabilities
+    np.testing.assert_allclose(first, repeated, rtol=1e-4)
+    assert abs(first - different) > 1e-3
 
 
 @pytest.mark.parametrize("parts", [pytest.param(1, marks=pytest.mark.slow), 2])
@@ -102,50 +103,52 @@ def test_steps_are_traced_once_for_batches_of_all_shapes(parts, tmp_path, monkey
     path, traces, shapes = tmp_path / "pairs.tsv", [], set()
     lines = (f"{'a ' * (n % 9 + 1)}b\t{'x ' * (n % 7 + 1)}y\n" for n in range(250))
     path.write_text("".join(lines))
-    loss_of = kseq.training.teacher.Teacher._batch_loss
+    batch_loss = kseq.training.teacher.Teacher._batch_loss
 
-    def watched(self, data, training):
+    def record_and_call(self, data, training):
         traces.append(training)
         tf.py_function(lambda labels: shapes.add(labels.shape), [data[1]], [])
-        return loss_of(self, data, training)
+        return batch_loss(self, data, training)
 
-    monkeypatch.setattr(kseq.training.teacher.Teacher, "_batch_loss", watched)
+    monkeypatch.setattr(kseq.training.teacher.Teacher, "_batch_loss", record_and_call)
     monkeypatch.setattr("kseq.training.setup._number_of_parts", lambda *_: parts)
     train(load_corpus(path), Config().with_settings(SMALL), out=tmp_path / "run", verbose=False)
     assert len(shapes) > 3 and traces == [True, False]
 
 
-def test_training_stops_when_the_loss_rises_and_keeps_the_best_weights(tiny, tmp_path, monkeypatch):
-    """With a far too high learning rate the validation loss rises sooner or later.
+def test_training_stops_when_the_loss_rises_and_keeps_the_best_weights(
+    tiny_corpus, tmp_path, monkeypatch
+):
+    """If the learning rate is far too high, the validation loss rises sooner or later.
 
-    The curves are drawn less often than epochs end, and show all of them.
+    The curves are not drawn after every epoch, but finally show all epochs.
     """
-    drawn = []
+    drawn_epochs = []
     monkeypatch.setattr(
         "kseq.training.run_writer.save_curves",
-        lambda rows, path: drawn.append(len(rows)) or save_curves(rows, path),
+        lambda rows, path: drawn_epochs.append(len(rows)) or save_curves(rows, path),
     )
     config = CONFIG.with_settings(["epochs=40", "patience=2", "learning_rate=0.3", "dropout=0"])
-    returned = train(tiny, config, out=tmp_path / "run", verbose=False)
+    trained = train(tiny_corpus, config, out=tmp_path / "run", verbose=False)
     with open(tmp_path / "run" / "history.csv") as file:
         losses = [float(row["val_cross_entropy"]) for row in csv.DictReader(file)]
-    assert drawn[0] == 1 and drawn[-1] == len(losses) > len(drawn)
+    assert drawn_epochs[0] == 1 and drawn_epochs[-1] == len(losses) > len(drawn_epochs)
     assert len(losses) < 40 and np.argmin(losses) == len(losses) - 3
-    for translator in (returned, Translator.load(tmp_path / "run")):
-        forced = translator.score(tiny.valid)
-        total = sum(result.log_probability for result in forced)
-        tokens = sum(len(result.tokens) for result in forced)
+    for translator in (trained, Translator.load(tmp_path / "run")):
+        results = translator.score(tiny_corpus.valid)
+        total = sum(result.log_probability for result in results)
+        tokens = sum(len(result.tokens) for result in results)
         np.testing.assert_allclose(-total / tokens, min(losses), rtol=1e-4)
 
 
-def test_a_model_config_keeps_the_settings_of_the_corpus(tiny, tmp_path, eagerly):
-    tiny.config = CONFIG.with_settings(["epochs=1"])
+def test_a_model_config_keeps_the_settings_of_the_corpus(tiny_corpus, tmp_path, eager_mode):
+    tiny_corpus.config = CONFIG.with_settings(["epochs=1"])
     model = dataclasses.replace(CONFIG.model, cell="lstm")
-    translator = train(tiny, model, out=tmp_path / "run", verbose=False)
-    assert translator.config == dataclasses.replace(tiny.config, model=model)
+    translator = train(tiny_corpus, model, out=tmp_path / "run", verbose=False)
+    assert translator.config == dataclasses.replace(tiny_corpus.config, model=model)
 
 
-def test_pairs_that_are_left_out_are_reported(tmp_path, capsys, eagerly):
+def test_pairs_that_are_left_out_are_reported(tmp_path, capsys, eager_mode):
     path = tmp_path / "pairs.tsv"
     lines = [f"a{n % 7} b\tx{n % 7}\n" for n in range(60)] + ["\tx\n", "a " * 200 + "\tx\n"]
     path.write_text("".join(lines))
@@ -156,28 +159,30 @@ def test_pairs_that_are_left_out_are_reported(tmp_path, capsys, eagerly):
     assert "best epoch: 1" in output
 
 
-def test_an_existing_run_is_replaced_only_with_overwrite(tiny, small_run, tmp_path, eagerly):
+def test_an_existing_run_is_replaced_only_with_overwrite(
+    tiny_corpus, small_run, tmp_path, eager_mode
+):
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     with pytest.raises(FileExistsError, match="already holds a run; .*--overwrite"):
-        train(tiny, CONFIG, out=run, verbose=False)
+        train(tiny_corpus, CONFIG, out=run, verbose=False)
     assert Config.load(run / "config.json") == Config.load(small_run / "config.json")
     config = CONFIG.with_settings(["epochs=1"])
-    train(tiny, config, out=run, overwrite=True, verbose=False)
+    train(tiny_corpus, config, out=run, overwrite=True, verbose=False)
     assert Config.load(run / "config.json") == config
     assert sorted(path.name for path in run.iterdir()) == FILES
 
 
-def test_a_folder_that_is_not_a_run_is_never_replaced(tiny, tmp_path):
+def test_a_folder_that_is_not_a_run_is_never_replaced(tiny_corpus, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(FileExistsError, match="exists and is not a run; choose another place"):
-        train(tiny, CONFIG, out=tmp_path, overwrite=True, verbose=False)
+        train(tiny_corpus, CONFIG, out=tmp_path, overwrite=True, verbose=False)
     with pytest.raises(FileExistsError, match="exists and is not a run"):
-        train(tiny, CONFIG, out=tmp_path / "thesis.tex", overwrite=True, verbose=False)
+        train(tiny_corpus, CONFIG, out=tmp_path / "thesis.tex", overwrite=True, verbose=False)
 
 
 def test_a_loss_that_is_not_finite_is_an_error_and_leaves_no_run(
-    tiny, tmp_path, monkeypatch, eagerly
+    tiny_corpus, tmp_path, monkeypatch, eager_mode
 ):
     losses = kseq.training.teacher.output_losses
     monkeypatch.setattr(
@@ -186,7 +191,7 @@ def test_a_loss_that_is_not_finite_is_an_error_and_leaves_no_run(
         lambda hidden, *arguments, **options: losses(hidden * np.nan, *arguments, **options),
     )
     with pytest.raises(TrainingFailed, match="not a finite number in any epoch; lower learning"):
-        train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
+        train(tiny_corpus, CONFIG, out=tmp_path / "run", verbose=False)
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
 
@@ -199,22 +204,22 @@ def test_a_damaged_file_leaves_no_run(tmp_path):
 
 
 def test_a_failure_in_the_second_epoch_leaves_the_run_of_the_first(
-    tiny, tmp_path, monkeypatch, eagerly
+    tiny_corpus, tmp_path, monkeypatch, eager_mode
 ):
-    """The disk is full."""
+    """For example because the disk is full."""
     copyfile = shutil.copyfile
     calls = []
 
-    def fail_the_second_time(source, path):
+    def fail_on_the_second_call(source, path):
         calls.append(path)
         if len(calls) == 2:
             path.write_bytes(b"half of it")
             raise OSError(28, "No space left on device")
         copyfile(source, path)
 
-    monkeypatch.setattr(shutil, "copyfile", fail_the_second_time)
+    monkeypatch.setattr(shutil, "copyfile", fail_on_the_second_call)
     with pytest.raises(OSError, match="No space left"):
-        train(tiny, CONFIG.with_settings(["epochs=5"]), out=tmp_path / "run", verbose=False)
+        train(tiny_corpus, CONFIG.with_settings(["epochs=5"]), out=tmp_path / "run", verbose=False)
     assert is_run(tmp_path / "run")
     assert Translator.load(tmp_path / "run").translate(["a1 b1"])
     assert not list((tmp_path / "run").glob(".*"))
@@ -225,7 +230,7 @@ def test_settings_reach_the_optimizer_and_the_loss():
     config = TrainingConfig(
         epochs=4, learning_rate=0.01, warmup_steps=10, gradient_clip=0.5, label_smoothing=0.1
     )
-    teacher = compile_teacher(model, config, survey(batches=100))
+    teacher = compile_teacher(model, config, make_survey(batches=100))
     assert teacher.optimizer.global_clipnorm == 0.5
     assert teacher.label_smoothing == 0.1
     rates = [float(teacher.optimizer._learning_rate(step)) for step in (0, 5, 10, 205, 400)]
@@ -252,11 +257,12 @@ def test_large_batches_are_split_in_two_where_cores_are_shared(
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: gpus)
     model = build_seq2seq(CONFIG.model, 20, 15)
     training = TrainingConfig(**settings)
-    assert compile_teacher(model, training, survey(100, training.batch_size, tokens)).parts == parts
+    survey = make_survey(100, training.batch_size, tokens)
+    assert compile_teacher(model, training, survey).parts == parts
 
 
-def survey(batches, batch_size=128, tokens=16):
-    """A survey of pairs that make a number of batches, with a number of tokens each."""
+def make_survey(batches, batch_size=128, tokens=16):
+    """A survey of enough pairs for `batches` batches, with `tokens` tokens in each pair."""
     pairs = batches * batch_size
     return Survey(kept=pairs, blank=0, overlong=0, length_ratio=1.0, tokens=pairs * tokens)
 
@@ -267,8 +273,8 @@ def survey(batches, batch_size=128, tokens=16):
     ["ties", "learning_rate"],
     [("false", 0.01), ("true", 0.006)],
 )
-def test_mixed_precision_trains_and_leaves_a_model_of_float32(
-    tiny, tmp_path, monkeypatch, capsys, ties, learning_rate
+def test_mixed_precision_trains_and_leaves_a_float32_model(
+    tiny_corpus, tmp_path, monkeypatch, capsys, ties, learning_rate
 ):
     models = []
     build = kseq.training.train.build_seq2seq
@@ -285,7 +291,7 @@ def test_mixed_precision_trains_and_leaves_a_model_of_float32(
             f"learning_rate={learning_rate}",
         ]
     )
-    translator = train(tiny, config, out=tmp_path / "run")
+    translator = train(tiny_corpus, config, out=tmp_path / "run")
     trained, final = models
     assert final is translator.model and keras.config.dtype_policy().name == "float32"
     for model, dtype in ((trained, "bfloat16"), (final, "float32")):
@@ -298,7 +304,7 @@ def test_mixed_precision_trains_and_leaves_a_model_of_float32(
     assert min(losses) < 0.5 * losses[0] and losses[-1] == min(losses)
     np.testing.assert_array_equal(final.get_weights()[0], trained.get_weights()[0])
     # The results of both models agree up to rounding.
-    perplexity = translator.evaluate(tiny.valid)["perplexity"]
+    perplexity = translator.evaluate(tiny_corpus.valid)["perplexity"]
     np.testing.assert_allclose(np.log(perplexity), min(losses), atol=0.05)
 
 
@@ -328,7 +334,7 @@ def test_a_validation_file_with_swapped_sides_is_reported(tmp_path, capsys, monk
 @pytest.mark.parametrize(
     "before, after, settings",
     [
-        # Pairs are counted before they are put into batches: one kind of them at a time will do.
+        # The count of pairs does not depend on batches: `make test` tries each kind of batch once.
         pytest.param(before, after, settings, marks=[pytest.mark.slow] * (row - column != 1))
         for row, (before, after) in enumerate(
             [(60, 59), (60, 20), (60, 61), (64, 65), (64, 300), (60, 300)]
@@ -343,7 +349,7 @@ def test_a_file_that_changed_after_the_survey_is_an_error(
     before, after, settings, tmp_path, monkeypatch
 ):
     """Pools and chunks are small, so that an added pair can be the first of one."""
-    change_before_training(tmp_path, monkeypatch, before, pairs_in_lines(after))
+    change_before_training(tmp_path, monkeypatch, before, pair_lines(after))
     monkeypatch.setattr(TextSide, "pairs_per_pool", 16)
     monkeypatch.setattr(TextSide, "pairs_per_chunk", 8)
     with pytest.raises(ValueError, match="can no longer be read: expected .* pairs; received"):
@@ -368,7 +374,7 @@ def test_a_file_that_changed_after_the_survey_is_an_error(
 def test_a_file_that_can_no_longer_be_read_is_named_in_one_line(
     content, error, message, tmp_path, monkeypatch
 ):
-    """Even if the name of the file has two."""
+    """Even if the path of the file contains a line break."""
     folder = tmp_path / "two\nlines"
     folder.mkdir()
     change_before_training(folder, monkeypatch, 60, content)
@@ -376,27 +382,29 @@ def test_a_file_that_can_no_longer_be_read_is_named_in_one_line(
         train_from_files(folder, [])
 
 
-def test_an_error_of_the_model_is_not_reported_as_one_of_the_data(tiny, tmp_path, monkeypatch):
+def test_an_error_of_the_model_is_not_reported_as_one_of_the_data(
+    tiny_corpus, tmp_path, monkeypatch
+):
     losses = kseq.training.teacher.output_losses
 
-    def failing(*arguments, **options):
-        with tf.control_dependencies([tf.debugging.Assert(False, ["a fault of ours"])]):
+    def fail(*arguments, **options):
+        with tf.control_dependencies([tf.debugging.Assert(False, ["a bug in the model"])]):
             return losses(*arguments, **options)
 
-    monkeypatch.setattr(kseq.training.teacher, "output_losses", failing)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="a fault of ours"):
-        train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
+    monkeypatch.setattr(kseq.training.teacher, "output_losses", fail)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a bug in the model"):
+        train(tiny_corpus, CONFIG, out=tmp_path / "run", verbose=False)
 
 
-def pairs_in_lines(count):
+def pair_lines(count):
     return b"".join(b"a%d\tx%d\n" % (n % 7, n % 7) for n in range(count))
 
 
 def change_before_training(folder, monkeypatch, before, content):
-    """Writes a file of pairs, and changes or deletes it once it has been surveyed."""
+    """Writes a file of pairs, and changes or deletes it after its survey."""
     path = folder / "pairs.tsv"
-    path.write_bytes(pairs_in_lines(before))
-    (folder / "valid.tsv").write_bytes(pairs_in_lines(before))
+    path.write_bytes(pair_lines(before))
+    (folder / "valid.tsv").write_bytes(pair_lines(before))
 
     def survey_and_change(*arguments):
         if content is None:
@@ -415,31 +423,33 @@ def train_from_files(folder, settings):
     train(corpus, CONFIG.with_settings(settings), **options)
 
 
-def test_a_full_folder_for_temporary_files_is_named(tiny, tmp_path, monkeypatch, eagerly):
+def test_the_error_of_a_full_temporary_folder_names_it(
+    tiny_corpus, tmp_path, monkeypatch, eager_mode
+):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=0))
-    with pytest.raises(OSError, match="No space left on device") as caught:
-        train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
-    assert caught.value.filename.startswith(tempfile.gettempdir())
-    assert "model.weights" not in caught.value.filename
+    with pytest.raises(OSError, match="No space left on device") as error_info:
+        train(tiny_corpus, CONFIG, out=tmp_path / "run", verbose=False)
+    assert error_info.value.filename.startswith(tempfile.gettempdir())
+    assert "model.weights" not in error_info.value.filename
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
 
-def test_a_place_that_another_training_writes_to_is_an_error(tiny, tmp_path):
+def test_a_folder_that_another_process_is_writing_to_is_an_error(tiny_corpus, tmp_path):
     error = pytest.raises(FileExistsError, match="another process is writing to")
     with files.lock(tmp_path / "run"), error:
-        train(tiny, CONFIG, out=tmp_path / "run", verbose=False)
+        train(tiny_corpus, CONFIG, out=tmp_path / "run", verbose=False)
 
 
-def test_arguments_of_other_types_are_an_error(tiny, tmp_path):
+def test_arguments_of_the_wrong_type_are_errors(tiny_corpus, tmp_path):
     with pytest.raises(TypeError, match="a corpus from kseq.load_corpus; received 'pairs.tsv'"):
         train("pairs.tsv", out=tmp_path / "run")
     with pytest.raises(TypeError, match="expected a Config or a ModelConfig; received {'units'"):
-        train(tiny, {"units": 3}, out=tmp_path / "run")
+        train(tiny_corpus, {"units": 3}, out=tmp_path / "run")
 
 
 @pytest.mark.slow
 def test_copying_is_learnt_exactly_and_attention_is_diagonal(tmp_path):
-    """A task whose alignment is known: the output is the input."""
+    """A task whose alignment is known: the output equals the input."""
     rng = np.random.default_rng(0)
     letters = "abcdefghijkl"
     sentences = {" ".join(rng.choice(list(letters), size=rng.integers(3, 9))) for _ in range(6000)}
@@ -459,7 +469,7 @@ def test_copying_is_learnt_exactly_and_attention_is_diagonal(tmp_path):
     assert np.mean(on_diagonal) > 0.95
 
 
-def test_a_corpus_is_reopened_with_the_same_splits(tmp_path, eagerly):
+def test_a_corpus_is_reopened_with_the_same_splits(tmp_path, eager_mode):
     path = tmp_path / "pairs.tsv"
     path.write_text("".join(f"a{n % 90} b\tx{n % 130} y\n" for n in range(400)))
     corpus = load_corpus(path, swap=True, apart="both")
@@ -474,23 +484,25 @@ def test_a_corpus_is_reopened_with_the_same_splits(tmp_path, eagerly):
     assert list(reopen_corpus(record["corpus"]).test) == list(corpus.test)
 
 
-def test_a_corpus_with_nothing_left_to_train_on_is_an_error(tiny, tmp_path):
-    (path,) = tiny.train.files
+def test_a_corpus_with_nothing_left_to_train_on_is_an_error(tiny_corpus, tmp_path):
+    (path,) = tiny_corpus.train.files
     corpus = load_corpus(path, valid=path, apart="both")
     with pytest.raises(ValueError, match="none of 120 pairs can be used; .*120 have a side that"):
         train(corpus, CONFIG, out=tmp_path / "run", verbose=False)
 
 
-def measure_ratio(monkeypatch, ratio):
-    """Has products in bfloat16 measured as so many times as fast as in float32."""
+def set_measured_ratio(monkeypatch, ratio):
+    """Makes products in bfloat16 appear `ratio` times as fast as in float32."""
     seconds = {tf.float32: ratio, tf.bfloat16: 1.0}
     monkeypatch.setattr(kseq.kernels.precision, "_seconds", lambda units, dtype: seconds[dtype])
 
 
-def test_the_faster_precision_is_used_and_reported(tiny, tmp_path, monkeypatch, capsys, eagerly):
-    measure_ratio(monkeypatch, 2.0)
+def test_the_faster_precision_is_used_and_reported(
+    tiny_corpus, tmp_path, monkeypatch, capsys, eager_mode
+):
+    set_measured_ratio(monkeypatch, 2.0)
     config = CONFIG.with_settings(["precision=auto", "epochs=1"])
-    translator = train(tiny, config, out=tmp_path / "run")
+    translator = train(tiny_corpus, config, out=tmp_path / "run")
     line = "precision: mixed_bfloat16 (products in bfloat16 are 2.0 times as fast here)"
     assert line in capsys.readouterr().out
     assert Translator.load(tmp_path / "run").config.training.precision == "mixed_bfloat16"
@@ -504,8 +516,8 @@ def test_the_faster_precision_is_used_and_reported(tiny, tmp_path, monkeypatch, 
     "ratio, precision",
     [(0.5, "float32"), (1.0, "float32"), (1.29, "float32"), (1.3, "mixed_bfloat16")],
 )
-def test_bfloat16_must_be_worth_its_conversions(ratio, precision, monkeypatch):
-    measure_ratio(monkeypatch, ratio)
+def test_bfloat16_must_be_fast_enough_to_pay_for_its_conversions(ratio, precision, monkeypatch):
+    set_measured_ratio(monkeypatch, ratio)
     assert kseq.kernels.precision.fastest_precision(units=64) == (precision, ratio)
 
 

@@ -355,7 +355,7 @@ def test_invalid_calls_are_errors(folder, call, kind, message):
         call(translator, np.load(folder / "walk0.npy"))
 
 
-def test_a_model_without_attention_has_nothing_to_draw(small_files, tmp_path, eagerly):
+def test_a_model_without_attention_has_nothing_to_draw(small_files, tmp_path, eager_mode):
     config = ModelConfig(attention="none", units=8, embedding_dim=4)
     config = Config(config, training=TrainingConfig(epochs=1, batch_size=256))
     corpus = load_corpus(small_files / "valid.tsv", valid=small_files / "test.tsv")
