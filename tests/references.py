@@ -1,4 +1,4 @@
-"""Plain NumPy implementations of the papers' equations, which the tests compare with."""
+"""Plain NumPy implementations of the papers' equations, as references for the tests."""
 
 import dataclasses
 import itertools
@@ -91,7 +91,7 @@ def dense(weights, name, inputs):
 
 
 def part_of(weights, name):
-    """The weights below a name, by the rest of their paths."""
+    """The weights whose paths start with a name, by the rest of their paths."""
     return {
         path.removeprefix(f"{name}/"): array
         for path, array in weights.items()
@@ -107,7 +107,7 @@ def attention_weights(kind, window, weights, query, keys, step=0, coverage=None)
 
     Args:
         kind: The attention of a recurrent model.
-        window: D of local attention, the half width of the window.
+        window: D of local attention, the half-width of the window.
         weights: Weights of the mechanism by name.
         query: The decoder state `[H]`.
         keys: `U h_j` for every source position, or `h_j` itself for the dot products.
@@ -141,8 +141,8 @@ def attention_weights(kind, window, weights, query, keys, step=0, coverage=None)
         hidden = np.tanh(query @ weights["position/kernel"])
         center = length * sigmoid(hidden @ weights["position_energy"][:, 0])
     in_window = [
-        not kind.startswith("local") or center - window <= place <= center + window
-        for place in range(length)
+        not kind.startswith("local") or center - window <= position <= center + window
+        for position in range(length)
     ]
     highest = max(energy for energy, is_inside in zip(energies, in_window) if is_inside)
     exponentials = [
@@ -161,13 +161,16 @@ def attention_weights(kind, window, weights, query, keys, step=0, coverage=None)
 
 
 def recurrent_encoder(config, weights, sequence):
-    """Memory `[S, D]`, in the order of the source, and summary of embeddings `[S, E]`."""
+    """The memory `[S, D]`, in the order of the source, and the summary.
+
+    `sequence` holds the embeddings `[S, E]`.
+    """
     if config.reverse_source:
         sequence = sequence[::-1]
     for number in range(1, config.encoder_layers + 1):
         inputs = sequence
         if config.pyramid and number > 1:
-            inputs = pairs(sequence)
+            inputs = join_pairs(sequence)
         name = f"encoder_layer_{number}"
         if config.bidirectional:
             forward, forward_last = keras_cell(config.cell, weights, f"{name}/forward").run(inputs)
@@ -176,7 +179,7 @@ def recurrent_encoder(config, weights, sequence):
             )
             merge = np.add if config.merge == "sum" else concatenate
             sequence = merge(forward, backward[::-1])
-            last = [merge(*sides) for sides in zip(forward_last, backward_last)]
+            last = [merge(*states) for states in zip(forward_last, backward_last)]
         else:
             sequence, last = keras_cell(config.cell, weights, name).run(inputs)
         if config.residual and number > 1:
@@ -192,8 +195,8 @@ def concatenate(*vectors):
     return np.concatenate(vectors, axis=-1)
 
 
-def pairs(sequence):
-    """Chan et al. 2016, equation 5: `[h_2i; h_2i+1]`, with zeros after an odd last one."""
+def join_pairs(sequence):
+    """Chan et al. 2016, equation 5: `[h_2i; h_2i+1]`, with zeros after an odd last vector."""
     zeros = np.zeros_like(sequence[0])
     return np.array(
         [
@@ -423,7 +426,7 @@ def seq2seq(config, weights, inputs):
         config: Any `ModelConfig`.
         weights: `{"encoder": ..., "decoder": ...}`, each a mapping from the path of a weight,
             without the automatic names of Keras, to its array.
-        inputs: Arrays as the model takes them.
+        inputs: The arrays that the model takes.
 
     Returns:
         Logits or values `[B, T, V]`, attention `[B, T, S]` (None without attention), and for
@@ -470,7 +473,7 @@ def seq2seq(config, weights, inputs):
 
 
 def pad_weights(weights, length):
-    """Weights over the positions of a sentence, followed by 0 on its padding."""
+    """Weights over the positions of a sentence, followed by zeros for its padding."""
     padding = np.zeros((*weights.shape[:-1], length - weights.shape[-1]))
     return np.concatenate([weights, padding], axis=-1)
 
@@ -553,7 +556,7 @@ class SearchProblem:
     repetition: float = 1.0
 
     def may_follow(self, ids, token):
-        """Whether a token may be written after ids."""
+        """Whether a token may be written after `ids`."""
         if len(ids) < len(self.prefix):
             return token == self.prefix[len(ids)]
         if token == self.end:
@@ -561,7 +564,7 @@ class SearchProblem:
         if token not in self.allowed or len(ids) + 1 >= self.longest:
             return False
         ids = (*ids, token)
-        ngrams = [ids[place : place + self.ngram] for place in range(len(ids))]
+        ngrams = [ids[start : start + self.ngram] for start in range(len(ids))]
         return not self.ngram or len(ids) < self.ngram or ngrams.count(ids[-self.ngram :]) == 1
 
     def gain(self, ids, token):
@@ -570,9 +573,9 @@ class SearchProblem:
 
     def score(self, ids):
         """Score, log-probability and ids of a sequence that has ended."""
-        total = sum(self.gain(ids[:place], token) for place, token in enumerate(ids))
+        total = sum(self.gain(ids[:length], token) for length, token in enumerate(ids))
         log_probability = sum(
-            self.log_probabilities(ids[:place])[token] for place, token in enumerate(ids)
+            self.log_probabilities(ids[:length])[token] for length, token in enumerate(ids)
         )
         return total / self.penalty(len(ids)) + self.coverage(ids), log_probability, ids
 
@@ -589,7 +592,7 @@ class SearchProblem:
             (
                 self.score(ids)
                 for ids in sequences
-                if all(self.may_follow(ids[:place], token) for place, token in enumerate(ids))
+                if all(self.may_follow(ids[:length], token) for length, token in enumerate(ids))
             ),
             reverse=True,
         )
@@ -678,14 +681,14 @@ def attention_behaviour(attention):
 
 
 def suspicion(sentences):
-    """Mean over the columns of the share of other sentences that are better; ties count half.
+    """The share of other sentences that are better, averaged over the columns; ties count half.
 
     Args:
         sentences: Three numbers for each sentence; larger is worse.
     """
     scores = []
-    for place, sentence in enumerate(sentences):
-        others = sentences[:place] + sentences[place + 1 :]
+    for index, sentence in enumerate(sentences):
+        others = sentences[:index] + sentences[index + 1 :]
         shares = [
             sum(1.0 if other[i] < value else 0.5 if other[i] == value else 0.0 for other in others)
             / len(others)

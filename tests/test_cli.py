@@ -1,4 +1,4 @@
-"""The command as a person uses it; in real processes where standard streams or signals count."""
+"""The command as a user runs it; in separate processes where standard streams matter."""
 
 import json
 import os
@@ -16,21 +16,21 @@ from conftest import SMALL
 
 from kseq.cli.main import _parse, main
 
-# What a person has: these would hide TensorFlow's greeting, and flush what the command does not.
-HIDDEN = ("TF_CPP_MIN_LOG_LEVEL", "PYTHONUNBUFFERED")
-ENVIRONMENT = {name: os.environ[name] for name in os.environ if name not in HIDDEN}
+# Not set on a user's machine: they silence TensorFlow's messages, and flush all output.
+UNSET = ("TF_CPP_MIN_LOG_LEVEL", "PYTHONUNBUFFERED")
+ENVIRONMENT = {name: os.environ[name] for name in os.environ if name not in UNSET}
 KSEQ = [sys.executable, "-c", "import sys; from kseq.cli.main import main; sys.exit(main())"]
 
 
 def read_line(stream, seconds=120):
-    """The next line of a pipe; none where it does not come in time."""
-    is_there, *_ = select.select([stream], [], [], seconds)
-    assert is_there, "no answer"
+    """The next line of a pipe; fails if none comes in time."""
+    readable, *_ = select.select([stream], [], [], seconds)
+    assert readable, "no answer"
     return stream.readline().decode()
 
 
-def kseq(*words, data=b""):
-    """Runs the command in a process of its own; returns exit code, output, errors."""
+def run_process(*words, data=b""):
+    """Runs the command in a separate process; returns exit code, output, errors."""
     process = subprocess.run(
         [*KSEQ, *map(str, words)], input=data, capture_output=True, env=ENVIRONMENT
     )
@@ -38,8 +38,8 @@ def kseq(*words, data=b""):
 
 
 @pytest.fixture
-def complains(capsys, load_once):
-    """Asserts that a command ends with exit code 2 and one line that matches."""
+def expect_error(capsys, load_once):
+    """Checks that a command ends with exit code 2 and one line that matches a message."""
 
     def check(words, message):
         assert main([str(word) for word in words]) == 2
@@ -50,14 +50,15 @@ def complains(capsys, load_once):
     return check
 
 
-def sets():
-    return ["--set", SMALL[0], "--set", *SMALL[1:]]  # one or several, and more than once
+def small_options():
+    """Options `--set`, which take one or several settings each."""
+    return ["--set", SMALL[0], "--set", *SMALL[1:]]
 
 
-def test_a_run_can_be_trained_evaluated_drawn_and_exported(small_files, tmp_path, command):
+def test_a_model_is_trained_evaluated_plotted_and_exported(small_files, tmp_path, command):
     run, test = tmp_path / "run", small_files / "test.tsv"
-    settings = [word.replace("epochs=2", "epochs=1") for word in sets()]
-    code, output, errors = kseq(
+    settings = [word.replace("epochs=2", "epochs=1") for word in small_options()]
+    code, output, errors = run_process(
         "train", "--train", small_files / "valid.tsv", "--out", run, *settings
     )
     assert (code, errors) == (0, "")
@@ -90,7 +91,7 @@ def test_each_input_line_gives_one_output_line(small_run, command):
     assert output.split("\n")[1] == "" and output.split("\n")[3] == ""
 
 
-def test_json_has_the_source_and_one_translation_or_the_n_best(
+def test_json_has_the_source_and_the_best_or_the_n_best_translations(
     small_run, tmp_path, capsys, load_once
 ):
     (tmp_path / "text").write_text("The cat is small.\nWhere is he?\n")
@@ -100,9 +101,9 @@ def test_json_has_the_source_and_one_translation_or_the_n_best(
     assert [line["source"] for line in plain] == ["The cat is small.", "Where is he?"]
     assert main([str(word) for word in [*words, "--n-best", "2"]]) == 0
     n_best = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    for one, many in zip(plain, n_best):
-        assert len(many["hypotheses"]) == 2
-        assert many["hypotheses"][0]["text"] == one["text"]
+    for line, n_best_line in zip(plain, n_best):
+        assert len(n_best_line["hypotheses"]) == 2
+        assert n_best_line["hypotheses"][0]["text"] == line["text"]
 
 
 def test_evaluate_uses_the_test_split_of_the_corpus(small_run, capsys, load_once):
@@ -113,7 +114,7 @@ def test_evaluate_uses_the_test_split_of_the_corpus(small_run, capsys, load_once
     assert "exact match" in table and re.search(r"^sentences +200$", table, re.MULTILINE)
 
 
-def test_a_reader_that_leaves_early_is_no_error(small_run, tmp_path):
+def test_a_reader_that_closes_the_pipe_early_causes_no_message(small_run, tmp_path):
     (tmp_path / "text").write_text("The cat is small.\n" * 3000)
     command = [*KSEQ, "translate", str(small_run), str(tmp_path / "text")]
     with subprocess.Popen(
@@ -170,8 +171,8 @@ def test_an_incomplete_command_shows_the_usage(words, capsys):
     assert capsys.readouterr().err.startswith("usage: kseq")
 
 
-def bad_files():
-    """Name, content and message of files that cannot be trained on."""
+def unusable_files():
+    """Names and contents of files that cannot be trained on, and the error messages."""
     yield "empty.tsv", b"", "empty.tsv: no pair of two non-empty sides"
     yield "blank.tsv", b"\t\n\n \t \n", "blank.tsv: no pair of two non-empty sides"
     yield "column.tsv", b"a\tb\nonly one\n" * 9, "column.tsv, line 2: expected source, tab"
@@ -182,33 +183,36 @@ def bad_files():
 
 
 @pytest.mark.parametrize(
-    "name, content, message", list(bad_files()), ids=lambda value: str(value)[:9]
+    "name, content, message", list(unusable_files()), ids=lambda value: str(value)[:9]
 )
 def test_unusable_training_data_is_reported_in_one_line(
-    tmp_path, complains, name, content, message
+    tmp_path, expect_error, name, content, message
 ):
     path = tmp_path / name
     path.write_bytes(content)
     words = ["train", "--train", path, "--valid", path, "--out", tmp_path / "run"]
-    complains(words, message)
+    expect_error(words, message)
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
 
 
-def test_options_of_the_corpus_reach_the_training(tmp_path, monkeypatch):
-    monkeypatch.setattr("kseq.training.train.train", lambda corpus, *_, **__: seen.append(corpus))
+def test_corpus_options_reach_the_training(tmp_path, monkeypatch):
+    def record(corpus, *_, **__):
+        corpora.append(corpus)
+
+    monkeypatch.setattr("kseq.training.train.train", record)
     (tmp_path / "pairs.tsv").write_text("".join(f"a{n % 9} b\tx{n % 7}\n" for n in range(90)))
     words = ["train", "--train", tmp_path / "pairs.tsv", "--out", tmp_path / "run"]
     for options, expected in (
         ([], {"swap": False, "apart": "source"}),
         (["--swap", "--apart", "both"], {"swap": True, "apart": "both"}),
     ):
-        seen = []
+        corpora = []
         assert main([str(word) for word in [*words, *options]]) == 0
-        assert {name: seen[0].origin[name] for name in expected} == expected
+        assert {name: corpora[0].origin[name] for name in expected} == expected
 
 
 def test_a_mistake_is_reported_in_one_line_and_changes_nothing(
-    small_run, small_files, tmp_path, complains
+    small_run, small_files, tmp_path, expect_error
 ):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.tex").write_text("years of work")
@@ -253,19 +257,19 @@ def test_a_mistake_is_reported_in_one_line_and_changes_nothing(
         (["export", small_run, tmp_path / "thesis"], "exists and is not a SavedModel"),
         (["export", tmp_path, tmp_path / "model"], "not a run directory"),
     ]:
-        complains(words, message)
+        expect_error(words, message)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["config.yaml", "short", "thesis"]
     assert os.listdir(tmp_path / "thesis") == ["thesis.tex"]
 
 
-def test_a_run_whose_corpus_is_missing_names_the_file(small_run, tmp_path, complains):
-    """A run that moved to another machine, without the files it was trained on."""
+def test_a_missing_corpus_file_of_a_run_is_named(small_run, tmp_path, expect_error):
+    """The run was moved to another machine without the files it was trained on."""
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     record = json.loads((run / "run.json").read_text())
     record["corpus"]["test"] = ["/elsewhere/test.tsv"]
     (run / "run.json").write_text(json.dumps(record))
-    complains(["evaluate", run], "file not found: /elsewhere/test.tsv")
+    expect_error(["evaluate", run], "file not found: /elsewhere/test.tsv")
 
 
 def test_lines_before_a_damaged_one_are_translated(small_run, command):
@@ -278,32 +282,32 @@ def test_lines_before_a_damaged_one_are_translated(small_run, command):
     )
 
 
-@pytest.mark.parametrize("epochs, left", [(0, "was not written"), (1, "holds the best epoch")])
-def test_an_interrupted_training_says_what_it_leaves(
-    small_files, tmp_path, monkeypatch, capsys, eager_mode, epochs, left
+@pytest.mark.parametrize("epochs, message", [(0, "was not written"), (1, "holds the best epoch")])
+def test_an_interrupted_training_reports_what_it_wrote(
+    small_files, tmp_path, monkeypatch, capsys, eager_mode, epochs, message
 ):
-    """Ctrl-C before and after the first epoch is over."""
+    """Ctrl-C during the first epoch, and after it."""
     from kseq.training.run_writer import RunWriter
 
-    def stop(self, epoch, logs=None):
+    def interrupt(self, epoch, logs=None):
         if epoch == epochs:
             raise KeyboardInterrupt
-        begin(self, epoch, logs)
+        on_epoch_begin(self, epoch, logs)
 
-    begin = RunWriter.on_epoch_begin
-    monkeypatch.setattr(RunWriter, "on_epoch_begin", stop)
-    words = ["train", "--train", small_files / "valid.tsv", "--out", tmp_path / "run", *sets()]
-    assert main([str(word) for word in words]) == 1
-    assert left in capsys.readouterr().err
+    on_epoch_begin = RunWriter.on_epoch_begin
+    monkeypatch.setattr(RunWriter, "on_epoch_begin", interrupt)
+    words = ["train", "--train", small_files / "valid.tsv", "--out", tmp_path / "run"]
+    assert main([str(word) for word in [*words, *small_options()]]) == 1
+    assert message in capsys.readouterr().err
     assert os.listdir(tmp_path) == ["run"] * epochs
 
 
-def test_a_closed_standard_input_is_reported(small_run, monkeypatch, complains):
+def test_a_closed_standard_input_is_reported(small_run, monkeypatch, expect_error):
     monkeypatch.setattr("sys.stdin", None)
-    complains(["translate", small_run], "standard input is closed; name a file")
+    expect_error(["translate", small_run], "standard input is closed; name a file")
 
 
-def test_pairs_without_tokens_are_left_out_of_figures_with_a_warning(
+def test_pairs_without_tokens_are_left_out_of_the_figures_with_a_warning(
     small_run, tmp_path, capsys, load_once
 ):
     (tmp_path / "test.tsv").write_text("The cat.\tLe chat.\nThe cat.\t\x01\n\tLe chat.\n")
@@ -318,7 +322,7 @@ def test_pairs_without_tokens_are_left_out_of_figures_with_a_warning(
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("verb", [pytest.param("translate", marks=pytest.mark.slow), "models"])
 def test_a_full_disk_is_reported_in_one_line(small_run, verb):
-    """Whether each line is flushed or only the last of all."""
+    """Whether output is flushed after each line (translate) or at the end (models)."""
     words = [verb, str(small_run)] if verb == "translate" else [verb]
     with open("/dev/full", "wb") as full:
         process = subprocess.run(
@@ -332,18 +336,18 @@ def test_a_full_disk_is_reported_in_one_line(small_run, verb):
     assert process.stderr == b"kseq: No space left on device\n"
 
 
-def test_a_place_that_cannot_be_written_to_is_reported(small_files, command):
+def test_an_unwritable_output_folder_is_reported(small_files, command):
     """/proc is read-only even to root."""
     code, _, errors = command(
-        "train", "--train", small_files / "train.tsv", "--out", "/proc/run", *sets()
+        "train", "--train", small_files / "train.tsv", "--out", "/proc/run", *small_options()
     )
     assert code == 2
     assert errors.startswith("kseq: /proc/.run.lock: ") and errors.count("\n") == 1
 
 
-@pytest.mark.slow  # test_an_answer_comes_before_the_pipe_ends has a pipe instead
+@pytest.mark.slow  # with a pipe: test_each_line_from_a_pipe_is_answered_at_once
 def test_each_line_typed_at_a_terminal_is_answered_at_once(small_run, translator):
-    """No reading ahead on a terminal: the answer comes before the input ends."""
+    """The command does not read ahead: the answer comes before the input ends."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         [*KSEQ, "translate", str(small_run)],

@@ -1,4 +1,4 @@
-"""Searches, scores, alignments and pictures of the command."""
+"""The command's searches, scores, alignments and pictures."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import SMALL
-from test_cli import ENVIRONMENT, KSEQ, complains, read_line  # noqa: F401
+from test_cli import ENVIRONMENT, KSEQ, expect_error, read_line  # noqa: F401
 
 from kseq import (
     BeamSearch,
@@ -41,7 +41,7 @@ def text(tmp_path):
 
 @pytest.fixture
 def output(capsys, load_once):
-    """Runs a command that must go well; returns its output lines."""
+    """Runs a command that must succeed; returns its output lines."""
 
     def run(*words):
         assert main([str(word) for word in words]) == 0, capsys.readouterr().err
@@ -73,7 +73,7 @@ def output(capsys, load_once):
         ),
     ],
 )
-def test_options_are_fields_of_the_strategy(small_run, translator, text, output, words, strategy):
+def test_options_set_fields_of_the_strategy(small_run, translator, text, output, words, strategy):
     lines = output("translate", small_run, text, *words)
     expected = translator.stream(SENTENCES, strategy)
     assert lines == ["\t".join(result.text for result in results) for results in expected]
@@ -97,8 +97,8 @@ def test_options_may_come_before_the_file(small_run, text, output, capsys):
         pytest.param("train next to records", marks=pytest.mark.slow),
     ],
 )
-def test_an_operation_uses_one_core_of_two(task, small_run, text, tmp_path):
-    """As the command sets it in a process of its own, before TensorFlow has threads."""
+def test_an_operation_uses_one_of_two_cores(task, small_run, text, tmp_path):
+    """In a separate process: the command sets this before TensorFlow starts its threads."""
     (tmp_path / "pairs.tsv").write_text("a b\tc d\n" * 40)
     values = np.zeros([3, 2], np.float32)
     write_records(tmp_path / "pairs.tfrecord", [(values, "a b")] * 40)
@@ -123,8 +123,8 @@ def test_an_operation_uses_one_core_of_two(task, small_run, text, tmp_path):
     )
     command = [sys.executable, "-c", program, verb, *arguments[verb]]
     environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": ""}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert int(done.stdout.splitlines()[-1]) == (1 if usable_cores() == 2 else 0)
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert int(process.stdout.splitlines()[-1]) == (1 if usable_cores() == 2 else 0)
 
 
 def test_an_ensemble_starts_its_outputs_with_the_prefix(small_run, text, output):
@@ -133,10 +133,10 @@ def test_an_ensemble_starts_its_outputs_with_the_prefix(small_run, text, output)
 
 
 @pytest.mark.slow
-def test_bfloat16_halves_an_exported_model(small_run, text, tmp_path, output):
-    half = Translator.load(small_run, precision="bfloat16").translate(SENTENCES)
+def test_bfloat16_halves_the_size_of_an_exported_model(small_run, text, tmp_path, output):
+    results = Translator.load(small_run, precision="bfloat16").translate(SENTENCES)
     lines = output("translate", small_run, text, "--precision", "bfloat16", "--json")
-    assert [json.loads(line)["score"] for line in lines] == [result.score for result in half]
+    assert [json.loads(line)["score"] for line in lines] == [result.score for result in results]
     perplexities = []
     for precision in ("float32", "bfloat16"):
         output("export", small_run, tmp_path / precision, "--precision", precision)
@@ -150,19 +150,19 @@ def test_bfloat16_halves_an_exported_model(small_run, text, tmp_path, output):
     assert sizes[1] < 0.6 * sizes[0]
     serve = tf.saved_model.load(tmp_path / "bfloat16").signatures["serving_default"]
     texts = serve(text=tf.constant(SENTENCES))["translation"].numpy()
-    assert [text.decode() for text in texts] == [result.text for result in half]
+    assert [text.decode() for text in texts] == [result.text for result in results]
 
 
 def test_json_has_a_log_probability_for_each_token(small_run, text, output):
     for line in output("translate", small_run, text, "--samples", 2, "--json"):
-        for one in json.loads(line)["hypotheses"]:
-            assert len(one["token_log_probabilities"]) == len(one["tokens"])
-            total = sum(one["token_log_probabilities"])
-            assert total == pytest.approx(one["log_probability"], abs=1e-4)
+        for hypothesis in json.loads(line)["hypotheses"]:
+            assert len(hypothesis["token_log_probabilities"]) == len(hypothesis["tokens"])
+            total = sum(hypothesis["token_log_probabilities"])
+            assert total == pytest.approx(hypothesis["log_probability"], abs=1e-4)
 
 
 def test_score_prints_a_line_for_each_pair(small_run, translator, tmp_path, output):
-    """A line for every line of the file, those with an empty side among them."""
+    """Including the pairs with an empty side."""
     pairs = [("The cat is small.", "Le chat est petit."), ("", "Non."), ("Where?", "")]
     path = tmp_path / "pairs.tsv"
     path.write_text("".join(f"{source}\t{target}\n" for source, target in pairs))
@@ -207,8 +207,8 @@ def test_report_and_heatmap_write_their_files(small_run, tmp_path, output):
 
 
 @pytest.fixture(scope="module")
-def checkpointed(small_files, tmp_path_factory):
-    """A run that has kept its last two epochs of three."""
+def checkpointed_run(small_files, tmp_path_factory):
+    """A run of three epochs with checkpoints of the last two."""
     out = tmp_path_factory.mktemp("runs") / "checkpointed"
     settings = [*SMALL, "epochs=3", "checkpoints=2"]
     corpus = load_corpus(small_files / "valid.tsv", test=small_files / "test.tsv")
@@ -216,23 +216,23 @@ def checkpointed(small_files, tmp_path_factory):
     return out
 
 
-def test_average_writes_a_run_with_the_mean_of_the_checkpoints(checkpointed, tmp_path, output):
-    """The weights are the mean of what was kept, and the run is one like any other."""
-    names = sorted(path.name for path in (checkpointed / "checkpoints").iterdir())
+def test_average_writes_a_run_with_the_mean_of_the_checkpoints(checkpointed_run, tmp_path, output):
+    """The new run can be used like any other."""
+    names = sorted(path.name for path in (checkpointed_run / "checkpoints").iterdir())
     assert names == ["epoch-0002.weights.h5", "epoch-0003.weights.h5"]
     out = tmp_path / "averaged"
-    assert "averaged epochs 2, 3" in output("average", checkpointed, "--out", out)[0]
+    assert "averaged epochs 2, 3" in output("average", checkpointed_run, "--out", out)[0]
     weights_of_epochs = []
     for name in names:
         run = tmp_path / name
-        shutil.copytree(checkpointed, run)
-        shutil.copy(checkpointed / "checkpoints" / name, run / "model.weights.h5")
+        shutil.copytree(checkpointed_run, run)
+        shutil.copy(checkpointed_run / "checkpoints" / name, run / "model.weights.h5")
         weights_of_epochs.append(Translator.load(run).model.get_weights())
     for mean, *weights in zip(Translator.load(out).model.get_weights(), *weights_of_epochs):
         np.testing.assert_allclose(mean, np.mean(weights, axis=0), atol=1e-6)
     assert (
         "averaged epochs 3;"
-        in output("average", checkpointed, "--last", 1, "--out", out, "--overwrite")[0]
+        in output("average", checkpointed_run, "--last", 1, "--out", out, "--overwrite")[0]
     )
     for mean, last in zip(Translator.load(out).model.get_weights(), weights_of_epochs[1]):
         np.testing.assert_array_equal(mean, last)
@@ -241,10 +241,10 @@ def test_average_writes_a_run_with_the_mean_of_the_checkpoints(checkpointed, tmp
 
 def test_unsuitable_options_are_errors(
     small_run,
-    checkpointed,
+    checkpointed_run,
     text,
     tmp_path,
-    complains,  # noqa: F811
+    expect_error,  # noqa: F811
     eager_mode,
 ):
     (tmp_path / "words.tsv").write_text("a\tb\nno tab\n")
@@ -274,12 +274,12 @@ def test_unsuitable_options_are_errors(
         ([*translate, "--forbid", "xyzzy"], "'xyzzy' is not in the target vocabulary"),
         (["average", small_run, "--out", tmp_path / "x"], "has no checkpoints; train with check"),
         (
-            ["average", checkpointed, "--last", 3, "--out", tmp_path / "x"],
+            ["average", checkpointed_run, "--last", 3, "--out", tmp_path / "x"],
             "--last must be from 1 to 2, the number of checkpoints in .*checkpointed",
         ),
-        (["average", checkpointed, "--out", small_run], "already holds a run"),
+        (["average", checkpointed_run, "--out", small_run], "already holds a run"),
         (
-            ["average", checkpointed, "--out", checkpointed, "--overwrite"],
+            ["average", checkpointed_run, "--out", checkpointed_run, "--overwrite"],
             "out must not be the directory of the run that is averaged",
         ),
         (["heatmap", small_run, "a", "--target", "b", "--beam", 2, *picture], "--beam is for a se"),
@@ -308,7 +308,7 @@ def test_unsuitable_options_are_errors(
         (["heatmap", small_run, "a", "b", "--target", "x", *picture], "--target is for one senten"),
         (["heatmap", small_run, "a", "--colormap", "virides", *picture], "virides.*viridis"),
     ]:
-        complains(words, message)
+        expect_error(words, message)
     assert not (tmp_path / "x").exists() and not (tmp_path / "a.png").exists()
 
 
@@ -316,8 +316,8 @@ def test_unsuitable_options_are_errors(
 
 
 @pytest.mark.slow
-def test_ten_thousand_lines_need_no_more_memory_than_a_thousand(small_run, tmp_path):
-    """The results come in order, and the process needs little more RAM than for a tenth of them.
+def test_ten_thousand_lines_need_hardly_more_ram_than_a_thousand(small_run, tmp_path):
+    """The results come in order, and the process does not store them all.
 
     The results of all lines, with their attention, would need many times the limit.
     """
@@ -340,7 +340,7 @@ def test_ten_thousand_lines_need_no_more_memory_than_a_thousand(small_run, tmp_p
     lines = [" ".join(rng.choice(words, size=rng.integers(1, 12))) for _ in range(10_000)]
     (tmp_path / "text").write_text("".join(line + "\n" for line in lines))
 
-    def peak(count):
+    def outputs_and_peak(count):
         text = "".join(line + "\n" for line in lines[:count])
         program = (
             "import resource, sys; from kseq.cli.main import main; code = main();"
@@ -356,14 +356,14 @@ def test_ten_thousand_lines_need_no_more_memory_than_a_thousand(small_run, tmp_p
         assert process.returncode == 0, process.stderr
         return process.stdout.decode().splitlines(), int(process.stderr.split()[-1])
 
-    outputs, kilobytes = peak(10_000)
-    some, fewer = peak(1_000)
+    outputs, kilobytes = outputs_and_peak(10_000)
+    first_outputs, fewer_kilobytes = outputs_and_peak(1_000)
     assert len(outputs) == 10_000
-    assert outputs[:1000] == some
-    assert kilobytes < fewer + 150_000
+    assert outputs[:1000] == first_outputs
+    assert kilobytes < fewer_kilobytes + 150_000
 
 
-def test_an_answer_comes_before_the_pipe_ends(small_run, translator):
+def test_each_line_from_a_pipe_is_answered_at_once(small_run, translator):
     """A program that talks to kseq through pipes and waits for every answer."""
     expected = [result.text for result in translator.translate(SENTENCES)]
     with subprocess.Popen(
@@ -382,7 +382,7 @@ def test_an_answer_comes_before_the_pipe_ends(small_run, translator):
 
 
 def read_all(descriptor):
-    """What comes out of a terminal until it is closed."""
+    """Everything written to a terminal until it is closed."""
     parts = []
     while select.select([descriptor], [], [], 60)[0]:
         try:

@@ -51,7 +51,7 @@ def case(request):
     return Case(request.param)
 
 
-# What is saved depends on the parts of a model, not on their settings.
+# The contents of a file depend on the parts of a model, not on their settings.
 WITH_ALL_PARTS = pytest.mark.parametrize(
     "case",
     parameters_of(COMBINATIONS, graph_traits_of),
@@ -72,8 +72,8 @@ def values_of_fields():
 @pytest.mark.parametrize("field, value", list(values_of_fields()))
 def test_every_setting_is_among_the_combinations(field, value):
     """For a number, a value other than the default."""
-    listed = {getattr(config, field.name) for config in COMBINATIONS}
-    assert value in listed if value is not None else listed - {field.default}
+    values = {getattr(config, field.name) for config in COMBINATIONS}
+    assert value in values if value is not None else values - {field.default}
 
 
 def test_every_combination_has_a_unique_name():
@@ -129,7 +129,7 @@ def check_attention(config, encoded, decoded):
     for row, length in enumerate(lengths):
         assert np.all(weights[row, :, length:] == 0.0)
         for step, row_weights in enumerate(weights[row]):
-            places = np.flatnonzero(row_weights)
+            positions = np.flatnonzero(row_weights)
             expected = range(length)
             if config.attention == "local_m":
                 center = min(step, length - 1)
@@ -137,9 +137,9 @@ def check_attention(config, encoded, decoded):
                     max(center - config.window, 0), min(center + config.window + 1, length)
                 )
             elif config.attention == "local_p":
-                assert len(places) <= 2 * config.window + 1
-                expected = range(places[0], places[-1] + 1)
-            assert places.tolist() == list(expected)
+                assert len(positions) <= 2 * config.window + 1
+                expected = range(positions[0], positions[-1] + 1)
+            assert positions.tolist() == list(expected)
     if "attention_heads" in decoded:
         heads = decoded["attention_heads"]
         np.testing.assert_allclose(heads.sum(axis=-1), 1.0, atol=1e-6)
@@ -168,7 +168,7 @@ def assert_same_except_for_padding(first, second):
 
 
 def test_padding_does_not_change_the_result(case):
-    """The padding has three more columns; with real values, it holds large numbers."""
+    """Three more columns of padding; for real values, all padding holds large numbers."""
     inputs = dict(case.inputs)
     for name in source_of(inputs):
         array = inputs[name]

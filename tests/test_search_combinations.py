@@ -10,13 +10,13 @@ from kseq import BeamSearch, Sampling
 from kseq.special_tokens import START
 from kseq.translation.sources import Sequences
 
-TEXT_OUT = [config for config in combinations.COMBINATIONS if not config.target_features]
-PARAMETERS = combinations.parameters_of(TEXT_OUT, combinations.graph_traits_of)
+WITH_TEXT_TARGETS = [config for config in combinations.COMBINATIONS if not config.target_features]
+PARAMETERS = combinations.parameters_of(WITH_TEXT_TARGETS, combinations.graph_traits_of)
 
 
 @pytest.mark.parametrize("config", PARAMETERS, ids=combinations.name_of)
 def test_teacher_forcing_gives_the_log_probabilities_and_attention_of_the_search(config, mode):
-    """For each id of every hypothesis and of every sample."""
+    """For every id of each hypothesis and each sample."""
     translator = translator_of(config)
     sources = Sequences([translator.codecs.source], sources_of(translator))
     inputs = sources.inputs(np.arange(3))
@@ -36,6 +36,6 @@ def test_teacher_forcing_gives_the_log_probabilities_and_attention_of_the_search
                 tf.where(real, -losses, 0.0), result.token_log_probabilities[:, rank], atol=1e-4
             )
             for name, weights in attention.items():
-                searched = result.attention[name][:, rank]
+                search_weights = tf.boolean_mask(result.attention[name][:, rank], real)
                 weights = tf.boolean_mask(weights, real)
-                np.testing.assert_allclose(tf.boolean_mask(searched, real), weights, atol=1e-4)
+                np.testing.assert_allclose(search_weights, weights, atol=1e-4)

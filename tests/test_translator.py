@@ -1,4 +1,4 @@
-"""The translator: contracts that hold for every sentence."""
+"""Properties of the translator that hold for every sentence."""
 
 import copy
 import functools
@@ -27,16 +27,16 @@ SENTENCES = [
 ]
 
 
-def same(one, other):
-    assert one.text == other.text and one.tokens == other.tokens
-    assert one.source_tokens == other.source_tokens
-    np.testing.assert_allclose(one.score, other.score, atol=1e-5)
-    np.testing.assert_allclose(one.attention, other.attention, atol=1e-5)
+def require_same(result, expected):
+    assert result.text == expected.text and result.tokens == expected.tokens
+    assert result.source_tokens == expected.source_tokens
+    np.testing.assert_allclose(result.score, expected.score, atol=1e-5)
+    np.testing.assert_allclose(result.attention, expected.attention, atol=1e-5)
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])
-def test_translations_are_those_of_plain_numpy(translator, beam_size):
-    """The trained model in float64 loops, searched with lists: the same, token by token."""
+def test_translations_agree_with_plain_numpy(translator, beam_size):
+    """The trained model is computed in float64 loops, and searched with plain lists."""
     codecs, weights = translator.codecs, weights_of(translator.model)
     results = translator.translate(SENTENCES, beam_size, maximum_length=12)
     for result, source in zip(results, codecs.source.encode(tf.constant(SENTENCES)).to_list()):
@@ -57,7 +57,7 @@ def test_translations_are_those_of_plain_numpy(translator, beam_size):
 
 
 @pytest.mark.parametrize("beam_size", [1, 4])
-def test_the_parts_of_a_translation_agree(translator, beam_size):
+def test_the_fields_of_a_translation_are_consistent(translator, beam_size):
     for result in translator.translate(SENTENCES, beam_size):
         assert result.attention.shape == (len(result.tokens), len(result.source_tokens))
         np.testing.assert_allclose(result.attention.sum(axis=1), 1.0, atol=1e-5)
@@ -73,73 +73,75 @@ def test_the_parts_of_a_translation_agree(translator, beam_size):
 def test_a_copy_has_its_own_models(small_run, members):
     translator = Translator.load(*[small_run] * members, average="log_probability")
 
-    def texts_and_scores(used):
-        (translation,) = used.translate(SENTENCES[:1])
-        (scored,) = used.score([(SENTENCES[0], "Le chat est petit.")])
+    def text_and_scores(translator):
+        (translation,) = translator.translate(SENTENCES[:1])
+        (scored,) = translator.score([(SENTENCES[0], "Le chat est petit.")])
         return translation.text, translation.score, scored.score
 
-    before = texts_and_scores(translator)
+    before = text_and_scores(translator)
     copied = copy.deepcopy(translator)
-    np.testing.assert_allclose(texts_and_scores(copied)[1:], before[1:], rtol=1e-5)
+    np.testing.assert_allclose(text_and_scores(copied)[1:], before[1:], rtol=1e-5)
     for member in copied.members:
         member.model.set_weights([0.1 * weight for weight in member.model.get_weights()])
-    changed = texts_and_scores(copy.deepcopy(copied))
+    changed = text_and_scores(copy.deepcopy(copied))
     assert abs(changed[1] - before[1]) > 0.1 and abs(changed[2] - before[2]) > 0.1
-    np.testing.assert_allclose(texts_and_scores(copied)[1:], changed[1:], rtol=1e-5)
-    assert texts_and_scores(translator) == before
+    np.testing.assert_allclose(text_and_scores(copied)[1:], changed[1:], rtol=1e-5)
+    assert text_and_scores(translator) == before
 
 
 @pytest.fixture
 def batch_sizes(monkeypatch):
-    """Numbers of sentences of the batches, in order."""
-    sizes, cut = [], batches._batches
+    """The number of sentences in each batch, in order."""
+    sizes, cut_batches = [], batches._batches
 
-    def watched(*arguments):
-        for rows in cut(*arguments):
+    def cut_and_record(*arguments):
+        for rows in cut_batches(*arguments):
             sizes.append(len(rows))
             yield rows
 
-    monkeypatch.setattr(batches, "_batches", watched)
+    monkeypatch.setattr(batches, "_batches", cut_and_record)
     return sizes
 
 
-@pytest.mark.parametrize("least", [1, pytest.param(MIN_LOGITS, marks=pytest.mark.slow)])
-def test_the_logits_of_a_batch_are_limited(small_run, translator, least, batch_sizes, monkeypatch):
-    """Those of one step in a search, of all steps with given targets; of every member."""
+@pytest.mark.parametrize("minimum", [1, pytest.param(MIN_LOGITS, marks=pytest.mark.slow)])
+def test_the_logits_of_a_batch_are_limited(
+    small_run, translator, minimum, batch_sizes, monkeypatch
+):
+    """Of one step in a search, or of all steps with given targets; summed over the members."""
     monkeypatch.setattr(batches, "usable_cores", lambda: 1)
     vocabulary = translator.codecs.target.size
     assert 1 < 2 * vocabulary < MIN_LOGITS
     targets = [result.text for result in translator.translate(SENTENCES, beam_size=3)]
     scored = translator.score(zip(SENTENCES, targets))
-    monkeypatch.setattr("kseq.translation.chunks.MIN_LOGITS", least)
-    monkeypatch.setattr(batches, "LOGITS_AT_ONCE", 2 * 3 * max(vocabulary, least))
-    for members, expected in ((1, [2, 2, 1]), (2, [1] * 5 if least == 1 else [2, 2, 1])):
+    monkeypatch.setattr("kseq.translation.chunks.MIN_LOGITS", minimum)
+    monkeypatch.setattr(batches, "LOGITS_AT_ONCE", 2 * 3 * max(vocabulary, minimum))
+    for members, expected_sizes in ((1, [2, 2, 1]), (2, [1] * 5 if minimum == 1 else [2, 2, 1])):
         batch_sizes.clear()
-        several = Translator.load(*[small_run] * members)
-        again = several.translate(SENTENCES, beam_size=3)
-        assert batch_sizes == expected and [result.text for result in again] == targets
+        ensemble = Translator.load(*[small_run] * members)
+        results = ensemble.translate(SENTENCES, beam_size=3)
+        assert batch_sizes == expected_sizes and [result.text for result in results] == targets
     monkeypatch.setattr(batches, "LOGITS_AT_ONCE", 2 * 3 * vocabulary)
     batch_sizes.clear()
-    for one, other in zip(translator.score(zip(SENTENCES, targets)), scored, strict=True):
-        np.testing.assert_allclose(one.score, other.score, atol=1e-5)
+    for result, expected in zip(translator.score(zip(SENTENCES, targets)), scored, strict=True):
+        np.testing.assert_allclose(result.score, expected.score, atol=1e-5)
     assert batch_sizes == [1] * 5
 
 
 def test_bfloat16_gives_similar_results(small_run, translator):
-    """A bfloat16 number has 8 bits, an error of 0.4%; of logits under 10 that is 0.04."""
-    half = Translator.load(small_run, precision="bfloat16")
-    assert {weight.dtype for weight in half.model.weights} == {"bfloat16"}
+    """A bfloat16 number has 8 significant bits: an error of 0.4%, or 0.04 for logits below 10."""
+    rounded = Translator.load(small_run, precision="bfloat16")
+    assert {weight.dtype for weight in rounded.model.weights} == {"bfloat16"}
     assert keras.config.dtype_policy().name == "float32"
     pairs = [(result.source, result.text) for result in translator.translate(SENTENCES)]
     errors = [
-        np.abs(one.token_log_probabilities - other.token_log_probabilities).max()
-        for one, other in zip(half.score(pairs), translator.score(pairs), strict=True)
+        np.abs(result.token_log_probabilities - expected.token_log_probabilities).max()
+        for result, expected in zip(rounded.score(pairs), translator.score(pairs), strict=True)
     ]
     assert 0.0 < max(errors) < 0.1
-    for one in half.translate(SENTENCES):
-        (forced,) = half.score([(one.source, one.text)])
-        np.testing.assert_allclose(forced.log_probability, one.log_probability, atol=0.1)
-    library = half.inference.search_function(BeamSearch(), (), None).graph.as_graph_def().library
+    for result in rounded.translate(SENTENCES):
+        (forced,) = rounded.score([(result.source, result.text)])
+        np.testing.assert_allclose(forced.log_probability, result.log_probability, atol=0.1)
+    library = rounded.inference.search_function(BeamSearch(), (), None).graph.as_graph_def().library
     nodes = [node for function in library.function for node in function.node_def]
     products = [node for node in nodes if node.op == "MatMul"]
     # Energies are always float32.
@@ -152,10 +154,10 @@ def test_bfloat16_gives_similar_results(small_run, translator):
 def test_other_sentences_in_the_batch_change_nothing(translator):
     together = translator.translate(SENTENCES, beam_size=3)
     for sentence, result in zip(SENTENCES, together):
-        same(translator.translate([sentence], beam_size=3)[0], result)
+        require_same(translator.translate([sentence], beam_size=3)[0], result)
 
 
-def test_order_is_kept_over_many_batches(translator):
+def test_order_is_kept_across_batches(translator):
     sentences = [f"{word} " * count for count in (9, 1, 4) for word in ("a", "the", "car")] * 30
     results = translator.translate(sentences)
     assert [result.source for result in results] == sentences
@@ -170,11 +172,11 @@ def test_n_best_translations_are_in_order_of_their_scores(translator):
         for hypothesis in hypotheses:
             assert hypothesis.text.replace(" ", "") == "".join(hypothesis.tokens[:-1])
     best = translator.translate(SENTENCES, beam_size=4)
-    same(translator.translate(SENTENCES, beam_size=4, n_best=1)[0][0], best[0])
+    require_same(translator.translate(SENTENCES, beam_size=4, n_best=1)[0][0], best[0])
 
 
-def test_a_given_target_has_the_score_of_the_search(translator):
-    """With the output of a search as the target, teacher forcing gives the same figures."""
+def test_teacher_forcing_gives_the_score_of_the_search(translator):
+    """With the output of the search as the target."""
     results = [
         result
         for result in translator.translate(SENTENCES, beam_size=4)
@@ -182,15 +184,15 @@ def test_a_given_target_has_the_score_of_the_search(translator):
     ]
     assert results
     forced = translator.score([(result.source, result.text) for result in results])
-    for one, other in zip(results, forced):
-        assert one.tokens == other.tokens
-        np.testing.assert_allclose(one.log_probability, other.log_probability, atol=1e-4)
-        np.testing.assert_allclose(one.attention, other.attention, atol=1e-4)
-        np.testing.assert_allclose(other.score, other.log_probability / len(other.tokens))
+    for expected, result in zip(results, forced):
+        assert result.tokens == expected.tokens
+        np.testing.assert_allclose(result.log_probability, expected.log_probability, atol=1e-4)
+        np.testing.assert_allclose(result.attention, expected.attention, atol=1e-4)
+        np.testing.assert_allclose(result.score, result.log_probability / len(result.tokens))
 
 
 def test_scores_are_in_the_order_of_the_pairs(translator):
-    """However they were sorted by length: each with its source, and as if scored alone."""
+    """Although they are sorted by length; each result is that of the pair alone."""
     targets = [
         "Oui.",
         "Le chat est petit et le chien est grand.",
@@ -201,7 +203,7 @@ def test_scores_are_in_the_order_of_the_pairs(translator):
     pairs = list(zip(SENTENCES, targets))
     for pair, result in zip(pairs, translator.score(pairs), strict=True):
         assert (result.source, result.text) == pair
-        same(translator.score([pair])[0], result)
+        require_same(translator.score([pair])[0], result)
 
 
 @pytest.mark.parametrize("sentence", ["", "   ", "\x00", "\ufeff"])
@@ -209,7 +211,7 @@ def test_an_empty_sentence_has_an_empty_translation(translator, sentence):
     before, result, after = translator.translate([SENTENCES[0], sentence, SENTENCES[1]], 2)
     assert (result.text, result.tokens, result.source_tokens) == ("", [], ["<end>"])
     assert result.log_probability == 0.0
-    same(before, translator.translate([SENTENCES[0]], 2)[0])
+    require_same(before, translator.translate([SENTENCES[0]], 2)[0])
     assert translator.translate([sentence])[0].text == ""
 
 
@@ -229,7 +231,7 @@ def test_a_very_long_sentence_is_translated(translator):
     assert 0 < len(result.tokens) <= 1000
 
 
-def test_an_endless_stream_is_translated_as_it_comes(translator):
+def test_an_endless_stream_is_translated_as_it_arrives(translator):
     def endless():
         while True:
             yield SENTENCES[0]
@@ -239,19 +241,21 @@ def test_an_endless_stream_is_translated_as_it_comes(translator):
 
 
 def test_a_reloaded_run_gives_the_same_translations(translator, small_run):
-    again = Translator.load(small_run)
-    for one, other in zip(translator.translate(SENTENCES, 2), again.translate(SENTENCES, 2)):
-        same(one, other)
-        assert one.score == other.score
+    reloaded = Translator.load(small_run)
+    for expected, result in zip(
+        translator.translate(SENTENCES, 2), reloaded.translate(SENTENCES, 2)
+    ):
+        require_same(result, expected)
+        assert result.score == expected.score
 
 
-def test_unknown_target_words_are_visible(translator):
+def test_unknown_target_words_keep_their_spelling(translator):
     forced = translator.score([("The cat is small.", "Le xyzzy est petit.")])[0]
     assert forced.tokens[:2] == ["Le", "xyzzy"]
     assert SPECIAL_TOKENS[1] not in forced.tokens
 
 
-def test_no_sentences_have_no_translations(translator):
+def test_an_empty_list_gives_an_empty_list(translator):
     assert translator.translate([]) == [] and translator.score([]) == []
 
 
@@ -280,8 +284,8 @@ def test_the_length_penalty_reaches_the_search(translator):
             np.testing.assert_allclose(result.score, result.log_probability / penalty, rtol=1e-5)
 
 
-def test_the_length_of_outputs_is_limited_by_that_of_the_training_split(translator):
-    """A model that never writes END: twice the usual ratio, and ten tokens."""
+def test_output_length_is_limited_by_the_length_ratio_of_the_training_split(translator):
+    """A model that never writes END stops at twice the usual ratio plus ten tokens."""
     inference = Inference([translator.model], [translator.codecs], length_ratio=1.5)
     ids = tf.constant([[4, 5, END, 0], [4, 5, 6, END], [END, 0, 0, 0]])
     bias = translator.model.get_layer("decoder").get_layer("logits").bias
@@ -324,7 +328,7 @@ def test_a_folder_that_is_not_a_run_is_an_error(tmp_path):
         Translator.load(tmp_path / "none")
 
 
-def test_a_config_that_was_changed_is_noticed(small_run, tmp_path):
+def test_an_edited_config_is_an_error(small_run, tmp_path):
     """Keras would skip the surplus layers, and the model would write nonsense."""
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
@@ -335,8 +339,8 @@ def test_a_config_that_was_changed_is_noticed(small_run, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["reordered", "renamed", "longer", "shorter"])
-def test_a_vocabulary_that_was_edited_is_noticed(small_run, tmp_path, change):
-    """Its lines are the ids: in another order they would mean other words, without an error."""
+def test_an_edited_vocabulary_is_an_error(small_run, tmp_path, change):
+    """Line numbers are ids: in another order, they would silently mean other words."""
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     path = run / "target_vocabulary.txt"

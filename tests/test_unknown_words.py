@@ -1,4 +1,4 @@
-"""Replacing unknown words, with and without a dictionary; without a model."""
+"""Replacing unknown words, with and without a dictionary; no model is needed."""
 
 import gzip
 import os
@@ -27,7 +27,7 @@ def replace(attention, ids=((UNK, 4, UNK, END), (UNK, UNK, END, 0)), entries=Non
 
 
 def test_an_unknown_word_becomes_the_source_word_with_the_most_attention():
-    """And not END or padding of the source, however much attention they have."""
+    """Never END or padding of the source, however much attention they receive."""
     attention = [
         [[0.1, 0.3, 0.2, 0.4], [1, 0, 0, 0], [0.1, 0.1, 0.2, 0.6], [0, 0, 1, 0]],
         [[0.1, 0.9, 0.0, 0.0], [0.0, 0.2, 0.3, 0.5], [0, 1, 0, 0], [0, 0, 0, 0]],
@@ -35,7 +35,7 @@ def test_an_unknown_word_becomes_the_source_word_with_the_most_attention():
     assert replace(attention) == [["￭b", "known", "c", "known"], ["d", "d", "known", "known"]]
 
 
-def test_a_token_is_looked_up_as_a_person_sees_it():
+def test_a_token_is_looked_up_without_its_joiner():
     attention = np.eye(4)[[[1, 1, 2, 3], [0, 0, 0, 0]]]
     result = replace(attention, entries={"b": "B", "d": "D D", "￭c": "never"})
     assert result == [["B", "known", "c", "known"], ["D D", "D D", "known", "known"]]
@@ -58,7 +58,7 @@ def test_sources_without_words_are_not_an_error():
     assert result.numpy().tolist() == [[[b"<pad>"]]] * 2
 
 
-def test_words_of_any_shape_are_translated_and_others_stay():
+def test_words_in_the_dictionary_are_translated_and_others_stay():
     dictionary = Dictionary({"cat": "chat", "dog": "chien"})
     words = tf.constant([["cat", "cow"], ["", "dog￭"]])
     expected = [["chat", "cow"], ["", "chien"]]
@@ -91,7 +91,7 @@ def test_a_file_is_read_again_only_when_it_has_changed(tmp_path):
     first = load_dictionary(path, CODEC)
     assert load_dictionary(path, CODEC) is first
     before = path.stat().st_mtime_ns
-    for word, moment in (("longer", before), ("shorts", before + 1)):
+    for word, modified in (("longer", before), ("shorts", before + 1)):
         path.write_text(f"a\t{word}\n")
-        os.utime(path, ns=(moment, moment))
+        os.utime(path, ns=(modified, modified))
         assert load_dictionary(path, CODEC).translate(tf.constant("a")) == word.encode()

@@ -1,4 +1,4 @@
-"""Real-valued sequences from files to a run, its predictions and pictures."""
+"""Real-valued sequences: from files to a run, its predictions and pictures."""
 
 import json
 import pathlib
@@ -24,10 +24,10 @@ from kseq.cli.main import main
 FEATURES, TARGET_FEATURES = 3, 2
 
 
-def walks(folder, count=120):
-    """Random walks far from 0, their mirror images, and the words that tell of every step.
+def write_walks(folder, count=120):
+    """Writes random walks far from 0, functions of each walk in reverse, and values from 0 to 1.
 
-    Returns the pairs (words, walk, mirrored) by name of the walk.
+    Returns `(words, walk, mirrored)` by number of the walk; a word describes each step.
     """
     rng = np.random.default_rng(0)
     walks = {}
@@ -45,12 +45,12 @@ def walks(folder, count=120):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("walks")
-    data = walks(folder)
+    walks = write_walks(folder)
     lines = {
-        "speech": ((f"walk{n}.npy", words) for n, (words, *_) in data.items()),
-        "series": ((f"walk{n}.npy", f"mirror{n}.npy") for n in data),
-        "from_text": ((words, f"mirror{n}.npy") for n, (words, *_) in data.items()),
-        "probabilities": ((words, f"share{n}.npy") for n, (words, *_) in data.items()),
+        "speech": ((f"walk{n}.npy", words) for n, (words, *_) in walks.items()),
+        "series": ((f"walk{n}.npy", f"mirror{n}.npy") for n in walks),
+        "from_text": ((words, f"mirror{n}.npy") for n, (words, *_) in walks.items()),
+        "probabilities": ((words, f"share{n}.npy") for n, (words, *_) in walks.items()),
     }
     for name, pairs in lines.items():
         text = "".join(f"{source}\t{target}\n" for source, target in pairs)
@@ -74,7 +74,7 @@ MODELS = {
     ],
 )
 def run(request, folder):
-    """A run directory, and the corpus that it was trained with."""
+    """A run directory, its corpus and the trained translator."""
     corpus = load_corpus(folder / f"{request.param}.tsv")
     config = Config(
         ModelConfig(units=16, embedding_dim=8, **MODELS[request.param]),
@@ -88,14 +88,14 @@ def run(request, folder):
 
 def test_a_reloaded_run_gives_the_same_results(run):
     out, corpus, trained = run
-    again = Translator.load(out)
+    reloaded = Translator.load(out)
     sources = [source for source, _ in corpus.test]
-    for one, two in zip(results(trained, sources), results(again, sources)):
-        np.testing.assert_array_equal(one.attention, two.attention)
+    for expected, result in zip(results(trained, sources), results(reloaded, sources)):
+        np.testing.assert_array_equal(result.attention, expected.attention)
         if trained.predicts_values:
-            np.testing.assert_array_equal(one.values, two.values)
+            np.testing.assert_array_equal(result.values, expected.values)
         else:
-            assert (one.text, one.score) == (two.text, two.score)
+            assert (result.text, result.score) == (expected.text, expected.score)
 
 
 def results(translator, sources):
@@ -104,7 +104,7 @@ def results(translator, sources):
     return translator.translate(sources, beam_size=2)
 
 
-def test_widths_come_from_the_data(run):
+def test_widths_and_scales_come_from_the_data(run):
     out, corpus, trained = run
     config = json.loads((out / "config.json").read_text())["model"]
     assert (config["source_features"], config["target_features"]) == corpus.train.features
@@ -131,15 +131,12 @@ def test_attention_has_the_shape_of_the_sequences(run):
         np.testing.assert_allclose(result.attention.sum(axis=1), 1.0, atol=1e-5)
         axes = plot_attention(result)
         np.testing.assert_array_equal(axes.images[0].get_array(), result.attention)
-        assert len(axes.child_axes) == [result.source_tokens, *sides(result)].count(None)
+        tokens_of_sides = [result.source_tokens, getattr(result, "tokens", None)]
+        assert len(axes.child_axes) == tokens_of_sides.count(None)
         if result.attention_heads is not None:
             heads = result.attention_heads
             assert heads.shape == (1, 2, height, width)
             np.testing.assert_allclose(heads.mean(axis=(0, 1)), result.attention, atol=1e-6)
-
-
-def sides(result):
-    return [getattr(result, "tokens", None)]
 
 
 def test_a_free_run_reads_its_own_predictions(run):
@@ -148,17 +145,17 @@ def test_a_free_run_reads_its_own_predictions(run):
     if not translator.predicts_values:
         pytest.skip("the target is text")
     sources = [source for source, _ in corpus.test]
-    free = translator.predict(sources, 6)
-    forced = translator.score([(result.source, result.values) for result in free])
-    for one, two in zip(free, forced):
-        np.testing.assert_allclose(one.values, two.values, rtol=1e-3, atol=1e-3)
-        np.testing.assert_allclose(one.attention, two.attention, atol=1e-4)
-        assert one.error is None
-        # The cross-entropy of a prediction with itself is its entropy; squared, it is 0.
+    predicted = translator.predict(sources, 6)
+    scored = translator.score([(result.source, result.values) for result in predicted])
+    for free, forced in zip(predicted, scored):
+        np.testing.assert_allclose(free.values, forced.values, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(free.attention, forced.attention, atol=1e-4)
+        assert free.error is None
+        # The cross-entropy of a prediction with itself is its entropy; its squared error is 0.
         is_binary = translator.config.model.target_activation == "sigmoid"
-        share = one.values if is_binary else np.zeros(1)
+        share = free.values if is_binary else np.zeros(1)
         entropy = -(share * np.log(share + 1e-9) + (1 - share) * np.log(1 - share + 1e-9)).mean()
-        np.testing.assert_allclose(two.error, entropy, atol=1e-4)
+        np.testing.assert_allclose(forced.error, entropy, atol=1e-4)
 
 
 def test_other_sources_in_the_batch_change_nothing(run):
@@ -225,7 +222,7 @@ def test_the_command_reads_and_writes_values(run, folder, capsys):
 
 @pytest.mark.slow
 def test_a_model_of_values_learns(tmp_path):
-    """Every step is twice that of the source: the error falls far below the variance, 4."""
+    """Targets are twice their sources: the error falls far below the variance of the targets, 4."""
     rng = np.random.default_rng(1)
     for number in range(300):
         values = rng.normal(size=(rng.integers(3, 7), 1)).astype("float32")
@@ -246,7 +243,7 @@ def test_a_model_of_values_learns(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, change, message",
+    "name, settings, message",
     [
         ("speech", {"source_features": 5}, "source_features is 5, but the corpus has 3 values"),
         ("speech", {"target_features": 5}, "target_features is 5, but the corpus has text"),
@@ -257,10 +254,10 @@ def test_a_model_of_values_learns(tmp_path):
         ),
     ],
 )
-def test_unsuitable_data_are_errors(folder, tmp_path, name, change, message):
+def test_unsuitable_data_are_errors(folder, tmp_path, name, settings, message):
     corpus = load_corpus(folder / f"{name}.tsv")
     with pytest.raises(ValueError, match=message):
-        train(corpus, ModelConfig(units=8, **change), out=tmp_path / "run", verbose=False)
+        train(corpus, ModelConfig(units=8, **settings), out=tmp_path / "run", verbose=False)
     assert not list(tmp_path.iterdir())
 
 
@@ -271,10 +268,10 @@ def test_unsuitable_data_are_errors(folder, tmp_path, name, change, message):
         ({"target_activation": "sigmoid"}, "target_activation=sigmoid needs real-valued targets"),
     ],
 )
-def test_settings_that_depend_on_the_data_are_checked_with_them(
+def test_settings_that_depend_on_the_data_are_checked_against_them(
     small_corpus, tmp_path, settings, message
 ):
-    """They are accepted before the data are read, and refused afterwards."""
+    """They are accepted before the data are read, and rejected afterwards."""
     config = ModelConfig(**settings)
     with pytest.raises(ValueError, match=message):
         train(small_corpus, config, out=tmp_path / "run", verbose=False)
@@ -283,28 +280,29 @@ def test_settings_that_depend_on_the_data_are_checked_with_them(
     assert not list(tmp_path.iterdir())
 
 
-def test_evaluation_refuses_data_of_another_kind(run, folder, capsys):
+def test_evaluation_rejects_data_of_another_kind(run, folder, capsys):
     out, corpus, _ = run
-    other = "series.tsv" if corpus.train.features != (FEATURES, TARGET_FEATURES) else "speech.tsv"
-    assert main(["evaluate", str(out), "--test", str(folder / other)]) == 2
+    is_series = corpus.train.features == (FEATURES, TARGET_FEATURES)
+    wrong_file = "speech.tsv" if is_series else "series.tsv"
+    assert main(["evaluate", str(out), "--test", str(folder / wrong_file)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "as in the training of the run; received 3 values" in error
 
 
-def test_evaluation_reads_names_of_files(folder):
+def test_evaluation_accepts_names_of_files(folder):
     translator = Translator.load(folder / "runs" / "series")
     names = [(str(folder / "walk0.npy"), str(folder / "mirror0.npy"))]
     arrays = [tuple(map(np.load, pair)) for pair in names]
     assert translator.evaluate(names) == translator.evaluate(arrays)
 
 
-def test_a_header_above_an_index_is_noticed(folder, tmp_path):
+def test_a_header_in_an_index_is_an_error(folder, tmp_path):
     (tmp_path / "index.tsv").write_text("source\ttarget\nwalk0.npy\tup down\n")
     with pytest.raises(ValueError, match="received the file walk0.npy after text.*the header"):
         load_corpus(tmp_path / "index.tsv")
 
 
-def test_an_error_names_the_line_that_names_no_array(folder, tmp_path, capsys):
+def test_an_error_names_the_input_line_without_an_array(folder, tmp_path, capsys):
     for content, message in (("", "received an empty line"), ("no.npy", "file not found: no.npy")):
         (tmp_path / "lines").write_text(f"{folder / 'walk0.npy'}\n{content}\n")
         code = main(["translate", str(folder / "runs" / "speech"), str(tmp_path / "lines")])
@@ -318,7 +316,7 @@ def test_splits_of_different_widths_are_an_error(folder):
         load_corpus(folder / "speech.tsv", valid=folder / "series.tsv")
 
 
-def test_a_missing_file_in_an_index_stops_a_training_with_one_line(folder, tmp_path, capsys):
+def test_a_missing_file_in_an_index_stops_training_with_a_one_line_error(folder, tmp_path, capsys):
     text = (folder / "speech.tsv").read_text()
     lines = text.splitlines()
     broken = folder / "broken.tsv"
@@ -330,7 +328,7 @@ def test_a_missing_file_in_an_index_stops_a_training_with_one_line(folder, tmp_p
 
 
 @pytest.mark.parametrize(
-    "call, kind, message",
+    "call, error, message",
     [
         (lambda t, x: t.translate([x]), TypeError, r"use predict\(sources, steps\)"),
         (lambda t, x: t.predict([x], 0), ValueError, "steps must be whole numbers from 1 to"),
@@ -349,9 +347,9 @@ def test_a_missing_file_in_an_index_stops_a_training_with_one_line(folder, tmp_p
         (lambda t, x: t.score([(x, x)]), ValueError, "a target of real values: expected 2 values"),
     ],
 )
-def test_invalid_calls_are_errors(folder, call, kind, message):
+def test_invalid_calls_are_errors(folder, call, error, message):
     translator = Translator.load(folder / "runs" / "series")
-    with pytest.raises(kind, match=message):
+    with pytest.raises(error, match=message):
         call(translator, np.load(folder / "walk0.npy"))
 
 
@@ -368,8 +366,8 @@ def test_a_model_without_attention_has_nothing_to_draw(small_files, tmp_path, ea
     assert "bleu" in translator.evaluate(list(corpus.valid)[:20])
 
 
-def test_a_fresh_process_gives_the_same_predictions(folder):
-    """With the SavedModel of a model of values, without kseq."""
+def test_an_exported_model_gives_the_same_predictions_without_kseq(folder):
+    """In a separate process."""
     translator = Translator.load(folder / "runs" / "series")
     source = np.load(folder / "walk0.npy")
     translator.export(folder / "exported")
