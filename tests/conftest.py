@@ -1,5 +1,6 @@
-"""Fixtures for all tests: a small corpus, a small trained run; which worker runs which test."""
+"""Fixtures for all tests: a small corpus, a small trained run; and the order of the tests."""
 
+import contextlib
 import gc
 import os
 import pathlib
@@ -42,15 +43,33 @@ value_strips values vectors
 
 
 # The slowest files start first, so that the workers finish at about the same time.
-LONGEST = ["training", "value_models", "export_combinations", "decoding", "cli", "cli_search"]
+LONGEST = [
+    "training",
+    "value_models",
+    "decoding",
+    "combinations",
+    "search",
+    "translator",
+    "cli_search",
+    "cli",
+    "pipeline",
+    "export_combinations",
+    "teacher",
+    "export",
+    "embeddings",
+    "encoded",
+    "search_combinations",
+    "decoders",
+    "report",
+    "models",
+]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Assigns the tests of a file or an expensive parameter to one worker; marks quick tests."""
+    """Puts the slowest files first, and marks quick tests."""
     items.sort(key=_rank_of)
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
         if item.path.stem.removeprefix("test_") in QUICK.split():
             item.add_marker("quick")
 
@@ -58,15 +77,6 @@ def pytest_collection_modifyitems(items):
 def _rank_of(item):
     name = item.path.stem.removeprefix("test_")
     return LONGEST.index(name) if name in LONGEST else len(LONGEST)
-
-
-def _group_of(item):
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    if "case" not in parameters:
-        return item.path.stem
-    from combinations import name_of
-
-    return f"{item.path.stem}-{name_of(parameters['case'])}"
 
 
 @pytest.fixture(scope="session")
@@ -98,14 +108,23 @@ def disable_tensor_float_32():
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
-@pytest.fixture
-def eager_mode():
-    """Runs TensorFlow functions eagerly: tracing a graph takes longer than a few steps."""
+@contextlib.contextmanager
+def run_eagerly():
+    """Runs TensorFlow functions eagerly in a context: tracing takes longer than a few steps."""
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def eager_mode():
+    """Runs TensorFlow functions eagerly."""
+    with run_eagerly():
+        yield
 
 
 @pytest.fixture(params=["eager", pytest.param("graph", marks=pytest.mark.slow)])

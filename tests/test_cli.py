@@ -101,7 +101,7 @@ def test_json_has_the_source_and_the_best_or_the_n_best_translations(
     assert [line["source"] for line in plain] == ["The cat is small.", "Where is he?"]
     assert main([str(word) for word in [*words, "--n-best", "2"]]) == 0
     n_best = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    for line, n_best_line in zip(plain, n_best):
+    for line, n_best_line in zip(plain, n_best, strict=True):
         assert len(n_best_line["hypotheses"]) == 2
         assert n_best_line["hypotheses"][0]["text"] == line["text"]
 

@@ -51,7 +51,7 @@ def case(request):
     return Case(request.param)
 
 
-# The contents of a file depend on the parts of a model, not on their settings.
+# The contents of a file and the types in a graph depend on the parts of a model only.
 WITH_ALL_PARTS = pytest.mark.parametrize(
     "case",
     parameters_of(COMBINATIONS, graph_traits_of),
@@ -81,7 +81,7 @@ def test_every_combination_has_a_unique_name():
 
 
 @pytest.mark.parametrize(
-    "case", parameters_of(COMBINATIONS, every=4), ids=name_of, indirect=True, scope="module"
+    "case", parameters_of(COMBINATIONS, every=6), ids=name_of, indirect=True, scope="module"
 )
 def test_a_model_agrees_with_the_papers(case):
     """Compared with plain NumPy in float64, one sentence at a time and without padding."""
@@ -281,6 +281,7 @@ def test_names_do_not_depend_on_models_built_earlier(case):
         assert paths[0] == paths[1]
 
 
+@WITH_ALL_PARTS
 @pytest.mark.parametrize(
     "policy, weight_dtype",
     [

@@ -7,27 +7,20 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from untrained import untrained_reader, untrained_translator, write_run
 
-from kseq import BeamSearch, Config, Sampling, Translator, train
-from kseq.models.factory import build_seq2seq
-from kseq.pipeline.codecs import CodecPair
-from kseq.runs.directory import WEIGHTS, write_description
-from kseq.runs.record import RunRecord
-from kseq.runs.weights import save_weights
-from kseq.special_tokens import SPECIAL_TOKENS
+from kseq import BeamSearch, Sampling, Translator
 from kseq.translation.export import export
 
 SENTENCES = ["The cat is small.", "I see the house and the big red car.", "They do not eat."]
 
 
 @pytest.fixture(scope="module")
-def second_run(small_corpus, tmp_path_factory):
-    """A second run on the same pairs, with different sizes, an LSTM and a different seed."""
-    out = tmp_path_factory.mktemp("runs") / "other"
-    settings = ["units=24", "embedding_dim=12", "cell=lstm", "epochs=1", "seed=9"]
-    config = Config().with_settings([*settings, "batch_size=32", "warmup_steps=0"])
-    train(small_corpus, config, out=out, verbose=False)
-    return out
+def second_run(translator, tmp_path_factory):
+    """An untrained run with the vocabularies of the small run, an LSTM and different sizes."""
+    settings = ["units=24", "embedding_dim=12", "cell=lstm"]
+    second = untrained_reader(settings, *translator.codecs.descriptions)
+    return write_run(second, tmp_path_factory.mktemp("runs") / "second")
 
 
 def word_count(result):
@@ -81,9 +74,9 @@ def test_no_ngram_occurs_twice(translator, n):
 
 
 def test_forbidden_tokens_are_never_written(translator):
-    unrestricted = translator.translate(SENTENCES, 2)
+    unrestricted = translator.translate(SENTENCES, 3)
     words = sorted({token for result in unrestricted for token in result.tokens if token.isalpha()})
-    restricted = translator.translate(SENTENCES, 2, forbid=words)
+    restricted = translator.translate(SENTENCES, 3, forbid=words)
     assert not {token for result in restricted for token in result.tokens} & set(words)
     for samples in translator.sample(SENTENCES, 20, temperature=5.0, forbid="<unk>"):
         assert not any("<unk>" in result.tokens for result in samples)
@@ -218,10 +211,11 @@ def test_samples_are_repeatable_and_differ(translator):
 
 def test_neighbours_do_not_change_a_sample(translator):
     """The random numbers of a sentence depend only on its place in the input."""
-    together = translator.sample([SENTENCES[0], SENTENCES[1] * 5], 3, seed=1)[0]
-    alone = translator.sample([SENTENCES[0]], 3, seed=1)[0]
+    options = {"samples": 3, "seed": 1, "temperature": 2.0}
+    together = translator.sample([SENTENCES[0], SENTENCES[1] * 5], **options)[0]
+    alone = translator.sample([SENTENCES[0]], **options)[0]
     assert [result.text for result in together] == [result.text for result in alone]
-    twice = translator.sample([SENTENCES[0]] * 2, 3, seed=1, temperature=2.0)
+    twice = translator.sample([SENTENCES[0]] * 2, **options)
     assert [result.text for result in twice[0]] != [result.text for result in twice[1]]
 
 
@@ -366,10 +360,7 @@ def test_models_that_cannot_be_averaged_are_errors(small_run, tmp_path):
         ("lower", ["case=lower"], "lower: expected a model that reads the source like the first"),
     ):
         translator = untrained_translator(settings, ["the"], ["le"])
-        folder = tmp_path / name
-        folder.mkdir()
-        write_description(folder, translator.config, translator.codecs, translator.record)
-        save_weights(translator.model, folder / WEIGHTS)
+        folder = write_run(translator, tmp_path / name)
         with pytest.raises(ValueError, match=message):
             Translator.load(small_run, folder)
     with pytest.raises(ValueError, match="average must be 'probability' or 'log_prob.*'mean'"):
@@ -463,15 +454,6 @@ def test_a_dictionary_with_a_bad_line_is_an_error(translator, tmp_path, content,
         translator.translate(["a"], dictionary=str(path))
     with pytest.raises(FileNotFoundError, match=r"file not found: .*none\.tsv"):
         translator.translate(["a"], dictionary=str(tmp_path / "none.tsv"))
-
-
-def untrained_translator(settings, source, target):
-    """An untrained translator whose vocabularies contain these words."""
-    config = Config().with_settings(["units=8", "embedding_dim=4", *settings])
-    codecs = CodecPair.of([*SPECIAL_TOKENS, *source], [*SPECIAL_TOKENS, *target], config.text)
-    model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
-    record = RunRecord(length_ratio=1.0, parameters=model.count_params())
-    return Translator(model, codecs, config, record)
 
 
 def test_options_that_need_attention_are_errors_without_it():

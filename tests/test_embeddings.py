@@ -5,18 +5,24 @@ import re
 import numpy as np
 import pytest
 
-from kseq import Config, ModelConfig, TextConfig, TrainingConfig, Translator, train
+from kseq import Config, ModelConfig, TextConfig, TrainingConfig, Translator, load_corpus, train
 from kseq.cli.main import main
 
 SMALL = {"units": 16, "embedding_dim": 4}
-ONE_EPOCH = {"epochs": 1, "batch_size": 128, "warmup_steps": 0, "learning_rate": 0.02}
+TWO_STEPS = {"epochs": 1, "batch_size": 128, "warmup_steps": 0, "learning_rate": 0.2}
+
+
+@pytest.fixture
+def few_pairs(small_files):
+    """A corpus of two hundred pairs."""
+    return load_corpus(small_files / "valid.tsv", valid=small_files / "test.tsv")
 
 
 @pytest.fixture
 def vectors(tmp_path):
     """A file with vectors of three words of the corpus and of a word not in it; their values."""
     path = tmp_path / "vectors.txt"
-    rows = {"the": [1, 2, 3, 4], "cat": [5, 6, 7, 8], "dog": [0, -1, 0, 1], "zebu": [9, 9, 9, 9]}
+    rows = {"the": [1, 2, 3, 4], "my": [5, 6, 7, 8], "he": [0, -1, 0, 1], "zebu": [9, 9, 9, 9]}
     path.write_text("".join(f"{word} {' '.join(map(str, row))}\n" for word, row in rows.items()))
     return path, rows
 
@@ -33,26 +39,26 @@ def embedding_matrix(translator, part, name):
     ],
 )
 def test_vectors_from_a_file_become_rows_of_the_embedding(
-    small_corpus, vectors, tmp_path, capsys, frozen
+    few_pairs, vectors, tmp_path, capsys, eager_mode, frozen
 ):
     path, rows = vectors
-    training = TrainingConfig(**ONE_EPOCH, source_vectors=str(path), freeze_vectors=frozen)
+    training = TrainingConfig(**TWO_STEPS, source_vectors=str(path), freeze_vectors=frozen)
     config = Config(ModelConfig(**SMALL), training=training)
     out = tmp_path / "run"
-    translator = train(small_corpus, config, out=out)
+    translator = train(few_pairs, config, out=out)
     output = capsys.readouterr().out
-    # "The" has the vector of "the".
+    # "The" has the vector of "the", and so on.
     count = translator.codecs.source.size - 4
     assert re.search(f"^source: vectors for [4-9] of {count} tokens; missing: ", output, re.M)
     path.unlink()  # a run no longer needs it
     loaded = Translator.load(out)
     matrix = embedding_matrix(loaded, "encoder", "source_embedding")
-    for word in ("the", "cat", "dog"):
+    for word in ("the", "my", "he"):
         row = matrix[loaded.codecs.source.vocabulary.index(word)]
         assert np.array_equal(row, rows[word]) == frozen
         np.testing.assert_allclose(row, rows[word], atol=0.5)
     # Words without a vector start below 0.05 and are learnt, even if the others are frozen.
-    frequent = matrix[[loaded.codecs.source.vocabulary.index(word) for word in ("is", "in", "not")]]
+    frequent = matrix[[loaded.codecs.source.vocabulary.index(word) for word in ("is", "in", "are")]]
     assert (np.abs(frequent).max(axis=1) > 0.05).all() and np.abs(frequent).max() < 1
 
 
@@ -83,13 +89,13 @@ def test_invalid_vectors_are_an_error_in_one_line(
 
 
 @pytest.mark.parametrize("tie", [True, pytest.param(False, marks=pytest.mark.slow)])
-def test_both_sides_can_share_a_vocabulary_and_a_matrix(small_corpus, tmp_path, tie):
+def test_both_sides_can_share_a_vocabulary_and_a_matrix(few_pairs, tmp_path, eager_mode, tie):
     config = Config(
         ModelConfig(**SMALL, share_embeddings=True, tie_output=tie),
-        TextConfig(minimum_frequency=5),
-        TrainingConfig(**ONE_EPOCH),
+        TextConfig(minimum_frequency=2),
+        TrainingConfig(**TWO_STEPS),
     )
-    translator = train(small_corpus, config, out=tmp_path / "run", verbose=False)
+    translator = train(few_pairs, config, out=tmp_path / "run", verbose=False)
     source, target = translator.codecs.sides
     assert source.vocabulary == target.vocabulary
     assert {"the", "le"} <= set(source.vocabulary)

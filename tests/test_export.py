@@ -26,7 +26,10 @@ print(json.dumps({name: tensor.numpy().tolist() for name, tensor in outputs.item
 ALPHA = 0.4
 
 
-@pytest.fixture(scope="module", params=[1, 4], ids=["greedy", "beam"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(1, id="greedy", marks=pytest.mark.slow), pytest.param(4, id="beam")],
+)
 def exported(request, translator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "model"
     assert translator.export(folder, beam_size=request.param, alpha=ALPHA) == folder

@@ -10,13 +10,11 @@ import shutil
 import numpy as np
 import pytest
 from references import attention_behaviour
+from untrained import untrained_reader, untrained_translator
 
-from kseq import Config, Translator, alignment_error_rate, build_seq2seq, hard_alignment
+from kseq import alignment_error_rate, hard_alignment
 from kseq.analysis.report import _pairs_and_gold, attention_report
 from kseq.corpora.corpus import load_corpus
-from kseq.pipeline.codecs import CodecPair
-from kseq.runs.record import RunRecord
-from kseq.special_tokens import SPECIAL_TOKENS
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror=alert(1)>"
 MANY = [
@@ -150,19 +148,10 @@ def test_the_page_is_written_completely_or_not_at_all(translator, tmp_path, monk
     assert [entry.read_text() for entry in tmp_path.iterdir()] == ["the old page"]
 
 
-def untrained(settings, translator):
-    """A translator with random weights, and with the codecs of a given translator."""
-    config = Config().with_settings(["units=16", "embedding_dim=8", *settings])
-    codecs = CodecPair.of(*translator.codecs.descriptions, config.text)
-    model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
-    record = RunRecord(length_ratio=1.0, parameters=model.count_params())
-    return Translator(model, codecs, config, record)
-
-
 @pytest.fixture(scope="module")
 def transformer(translator):
     settings = ["architecture=transformer", "heads=2", "encoder_layers=1", "decoder_layers=2"]
-    return untrained(settings, translator)
+    return untrained_reader(settings, *translator.codecs.descriptions)
 
 
 def test_every_head_is_measured_and_can_be_drawn(transformer, gold_pairs, tmp_path):
@@ -202,7 +191,9 @@ def test_unsuitable_models_pairs_and_options_are_rejected(
     pairs, gold = zip(*gold_pairs)
     path = tmp_path / "page.html"
     with pytest.raises(ValueError, match="expected a run with attention; the model has none"):
-        attention_report(untrained(["attention=none"], translator), pairs, path)
+        attention_report(
+            untrained_reader(["attention=none"], *translator.codecs.descriptions), pairs, path
+        )
     with pytest.raises(ValueError, match="only a Transformer has heads"):
         attention_report(translator, pairs, path, head=(1, 1))
     with pytest.raises(ValueError, match="a layer from 1 to 2 and a head from 1 to 2; received"):
@@ -496,10 +487,6 @@ def test_a_head_can_be_selected(driver, transformer, tmp_path):
 )
 def test_gold_alignments_of_words_are_not_compared_with_marks_of_capitals(letter_case, has_gold):
     """Such marks are tokens, so they shift the positions of words."""
-    config = Config().with_settings([f"case={letter_case}"])
-    words = [*SPECIAL_TOKENS, "a"]
-    codecs = CodecPair.of(words, words, config.text)
-    model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
-    translator = Translator(model, codecs, config, RunRecord(length_ratio=1.0, parameters=1))
+    translator = untrained_translator([f"case={letter_case}"], ["a"], ["a"])
     _, gold = _pairs_and_gold(translator, load_corpus("en-fr"), None)
     assert (gold is not None) == has_gold

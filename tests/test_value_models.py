@@ -1,5 +1,6 @@
 """Real-valued sequences: from files to a run, its predictions and pictures."""
 
+import functools
 import json
 import pathlib
 import subprocess
@@ -7,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from untrained import untrained_reader
 
 from kseq import (
     Config,
@@ -66,6 +68,24 @@ MODELS = {
 }
 
 
+@pytest.fixture(scope="module")
+def run_of(folder):
+    """Trains a model, once for each kind; returns the run directory, its corpus and translator."""
+
+    @functools.cache
+    def train_once(name):
+        corpus = load_corpus(folder / f"{name}.tsv")
+        config = Config(
+            ModelConfig(units=16, embedding_dim=8, **MODELS[name]),
+            TextConfig(minimum_frequency=1),
+            TrainingConfig(epochs=2, batch_size=16, warmup_steps=0),
+        )
+        out = folder / "runs" / name
+        return out, corpus, train(corpus, config, out=out, verbose=False)
+
+    return train_once
+
+
 @pytest.fixture(
     scope="module",
     params=[
@@ -73,24 +93,16 @@ MODELS = {
         for name in MODELS
     ],
 )
-def run(request, folder):
+def run(request, run_of):
     """A run directory, its corpus and the trained translator."""
-    corpus = load_corpus(folder / f"{request.param}.tsv")
-    config = Config(
-        ModelConfig(units=16, embedding_dim=8, **MODELS[request.param]),
-        TextConfig(minimum_frequency=1),
-        TrainingConfig(epochs=2, batch_size=16, warmup_steps=0),
-    )
-    out = folder / "runs" / request.param
-    trained = train(corpus, config, out=out, verbose=False)
-    return out, corpus, trained
+    return run_of(request.param)
 
 
 def test_a_reloaded_run_gives_the_same_results(run):
     out, corpus, trained = run
     reloaded = Translator.load(out)
     sources = [source for source, _ in corpus.test]
-    for expected, result in zip(results(trained, sources), results(reloaded, sources)):
+    for expected, result in zip(results(trained, sources), results(reloaded, sources), strict=True):
         np.testing.assert_array_equal(result.attention, expected.attention)
         if trained.predicts_values:
             np.testing.assert_array_equal(result.values, expected.values)
@@ -147,7 +159,7 @@ def test_a_free_run_reads_its_own_predictions(run):
     sources = [source for source, _ in corpus.test]
     predicted = translator.predict(sources, 6)
     scored = translator.score([(result.source, result.values) for result in predicted])
-    for free, forced in zip(predicted, scored):
+    for free, forced in zip(predicted, scored, strict=True):
         np.testing.assert_allclose(free.values, forced.values, rtol=1e-3, atol=1e-3)
         np.testing.assert_allclose(free.attention, forced.attention, atol=1e-4)
         assert free.error is None
@@ -289,23 +301,24 @@ def test_evaluation_rejects_data_of_another_kind(run, folder, capsys):
     assert error.count("\n") == 1 and "as in the training of the run; received 3 values" in error
 
 
-def test_evaluation_accepts_names_of_files(folder):
-    translator = Translator.load(folder / "runs" / "series")
+def test_evaluation_accepts_names_of_files(folder, run_of):
+    *_, translator = run_of("series")
     names = [(str(folder / "walk0.npy"), str(folder / "mirror0.npy"))]
     arrays = [tuple(map(np.load, pair)) for pair in names]
     assert translator.evaluate(names) == translator.evaluate(arrays)
 
 
-def test_a_header_in_an_index_is_an_error(folder, tmp_path):
+def test_a_header_in_an_index_is_an_error(tmp_path):
     (tmp_path / "index.tsv").write_text("source\ttarget\nwalk0.npy\tup down\n")
     with pytest.raises(ValueError, match="received the file walk0.npy after text.*the header"):
         load_corpus(tmp_path / "index.tsv")
 
 
-def test_an_error_names_the_input_line_without_an_array(folder, tmp_path, capsys):
+def test_an_error_names_the_input_line_without_an_array(folder, run_of, tmp_path, capsys):
+    run, *_ = run_of("speech")
     for content, message in (("", "received an empty line"), ("no.npy", "file not found: no.npy")):
         (tmp_path / "lines").write_text(f"{folder / 'walk0.npy'}\n{content}\n")
-        code = main(["translate", str(folder / "runs" / "speech"), str(tmp_path / "lines")])
+        code = main(["translate", str(run), str(tmp_path / "lines")])
         error = capsys.readouterr().err
         assert code == 2 and error.count("\n") == 1
         assert "line 2 of the input: " in error and message in error
@@ -347,28 +360,26 @@ def test_a_missing_file_in_an_index_stops_training_with_a_one_line_error(folder,
         (lambda t, x: t.score([(x, x)]), ValueError, "a target of real values: expected 2 values"),
     ],
 )
-def test_invalid_calls_are_errors(folder, call, error, message):
-    translator = Translator.load(folder / "runs" / "series")
+def test_invalid_calls_are_errors(folder, run_of, call, error, message):
+    *_, translator = run_of("series")
     with pytest.raises(error, match=message):
         call(translator, np.load(folder / "walk0.npy"))
 
 
-def test_a_model_without_attention_has_nothing_to_draw(small_files, tmp_path, eager_mode):
-    config = ModelConfig(attention="none", units=8, embedding_dim=4)
-    config = Config(config, training=TrainingConfig(epochs=1, batch_size=256))
-    corpus = load_corpus(small_files / "valid.tsv", valid=small_files / "test.tsv")
-    translator = train(corpus, config, out=tmp_path / "run", verbose=False)
+def test_a_model_without_attention_has_nothing_to_draw(translator, small_corpus, tmp_path):
+    translator = untrained_reader(["attention=none"], *translator.codecs.descriptions)
     result = translator.translate(["The cat is small."], beam_size=2)[0]
     assert result.attention is None and translator.score([("a", "b")])[0].attention is None
     with pytest.raises(ValueError, match="the model has none .attention=none., so there is noth"):
         save_heatmap(result, tmp_path / "picture.png")
     assert not (tmp_path / "picture.png").exists()
-    assert "bleu" in translator.evaluate(list(corpus.valid)[:20])
+    assert "bleu" in translator.evaluate(list(small_corpus.valid)[:20])
 
 
-def test_an_exported_model_gives_the_same_predictions_without_kseq(folder):
+@pytest.mark.slow
+def test_an_exported_model_gives_the_same_predictions_without_kseq(folder, run_of):
     """In a separate process."""
-    translator = Translator.load(folder / "runs" / "series")
+    *_, translator = run_of("series")
     source = np.load(folder / "walk0.npy")
     translator.export(folder / "exported")
     program = """

@@ -99,7 +99,7 @@ def _failing_test(copy, arguments, options):
     if options.tier == "default":
         command += ["-m", "not slow"]
     if options.workers:
-        command += ["-n", str(options.workers), "--dist", "loadgroup"]
+        command += ["-n", str(options.workers), "--dist", "loadfile"]
     environment = {
         **os.environ,
         "PYTHONPATH": str(copy),
