@@ -135,6 +135,12 @@ def mode(request):
     return request.param
 
 
+def write_tiny_pairs(path):
+    """Writes 120 pairs of two or three words to a file; returns its path."""
+    path.write_text("".join(f"a{n % 7} b{n % 5} c{n}\tx{n % 7} y{n % 5}\n" for n in range(120)))
+    return path
+
+
 @pytest.fixture(scope="session")
 def small_files(common_folder):
     """A folder with 2,000 pairs for training, 200 for validation and 200 for testing."""

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import SMALL
+from conftest import SMALL, write_tiny_pairs
 
 from kseq.cli.main import _parse, main
 
@@ -284,7 +284,7 @@ def test_lines_before_a_damaged_one_are_translated(small_run, command):
 
 @pytest.mark.parametrize("epochs, message", [(0, "was not written"), (1, "holds the best epoch")])
 def test_an_interrupted_training_reports_what_it_wrote(
-    small_files, tmp_path, monkeypatch, capsys, eager_mode, epochs, message
+    tmp_path, monkeypatch, capsys, eager_mode, epochs, message
 ):
     """Ctrl-C during the first epoch, and after it."""
     from kseq.training.run_writer import RunWriter
@@ -296,10 +296,11 @@ def test_an_interrupted_training_reports_what_it_wrote(
 
     on_epoch_begin = RunWriter.on_epoch_begin
     monkeypatch.setattr(RunWriter, "on_epoch_begin", interrupt)
-    words = ["train", "--train", small_files / "valid.tsv", "--out", tmp_path / "run"]
-    assert main([str(word) for word in [*words, *small_options()]]) == 1
+    pairs = write_tiny_pairs(tmp_path / "pairs.tsv")
+    words = ["train", "--train", pairs, "--out", tmp_path / "run"]
+    assert main([str(word) for word in [*words, *small_options(), "batch_size=128"]]) == 1
     assert message in capsys.readouterr().err
-    assert os.listdir(tmp_path) == ["run"] * epochs
+    assert sorted(os.listdir(tmp_path)) == ["pairs.tsv"] + ["run"] * epochs
 
 
 def test_a_closed_standard_input_is_reported(small_run, monkeypatch, expect_error):
@@ -316,7 +317,7 @@ def test_pairs_without_tokens_are_left_out_of_the_figures_with_a_warning(
     captured = capsys.readouterr()
     assert json.loads(captured.out)["sentences"] == 1
     assert "left out 1 of 2 pairs: a side has no token" in captured.err
-    assert "1 pairs with an empty side were left out" in captured.err
+    assert "test.tsv: left out 1 with an empty side" in captured.err
 
 
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")

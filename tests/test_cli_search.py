@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import SMALL, run_eagerly
+from conftest import SMALL, run_eagerly, write_tiny_pairs
 from test_cli import ENVIRONMENT, KSEQ, expect_error, read_line  # noqa: F401
 from untrained import untrained_translator, write_run
 
@@ -89,13 +89,14 @@ def test_options_may_come_before_the_file(small_run, text, output, capsys):
     assert "unrecognized arguments: more" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "task",
     [
         "translate",
-        pytest.param("train", marks=pytest.mark.slow),
-        pytest.param("train from records", marks=pytest.mark.slow),
-        pytest.param("train next to records", marks=pytest.mark.slow),
+        "train",
+        "train from records",
+        "train next to records",
     ],
 )
 def test_an_operation_uses_one_of_two_cores(task, small_run, text, tmp_path):
@@ -208,11 +209,11 @@ def test_report_and_heatmap_write_their_files(small_run, tmp_path, output):
 
 
 @pytest.fixture(scope="module")
-def checkpointed_run(small_files, tmp_path_factory):
+def checkpointed_run(tmp_path_factory):
     """A run of three epochs with checkpoints of the last two."""
     out = tmp_path_factory.mktemp("runs") / "checkpointed"
-    settings = [*SMALL, "epochs=3", "checkpoints=2", "batch_size=256"]
-    corpus = load_corpus(small_files / "valid.tsv", test=small_files / "test.tsv")
+    settings = [*SMALL, "epochs=3", "checkpoints=2", "batch_size=128", "minimum_frequency=1"]
+    corpus = load_corpus(write_tiny_pairs(out.parent / "pairs.tsv"))
     with run_eagerly():
         train(corpus, Config().with_settings(settings), out=out, verbose=False)
     return out

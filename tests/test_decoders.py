@@ -38,10 +38,21 @@ def make(kind=BahdanauDecoder, cell="gru", **settings):
 
 
 KINDS = pytest.mark.parametrize("kind", [BahdanauDecoder, InputFeedingDecoder])
+# The kind of decoder does not depend on the cell: `make test` combines each with some.
+KINDS_AND_CELLS = pytest.mark.parametrize(
+    "kind, cell",
+    [
+        (BahdanauDecoder, "gru"),
+        (BahdanauDecoder, "rnn"),
+        (InputFeedingDecoder, "lstm"),
+        pytest.param(BahdanauDecoder, "lstm", marks=pytest.mark.slow),
+        pytest.param(InputFeedingDecoder, "gru", marks=pytest.mark.slow),
+        pytest.param(InputFeedingDecoder, "rnn", marks=pytest.mark.slow),
+    ],
+)
 
 
-@KINDS
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@KINDS_AND_CELLS
 def test_gradients_reach_all_inputs_of_a_decoder_in_a_graph(kind, cell):
     layer, (embedded, state, memory, keys, mask) = make(kind, cell, layers=2)
     sources = as_tensors((embedded, state, memory, keys))

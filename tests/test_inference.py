@@ -11,7 +11,7 @@ from kseq import BeamSearch, Config
 from kseq.models.factory import build_seq2seq
 from kseq.pipeline.codecs import CodecPair
 from kseq.special_tokens import END, SPECIAL_TOKENS, START
-from kseq.translation.graphs import LONGEST_OUTPUT, Inference
+from kseq.translation.graphs import LONGEST_BY_DEFAULT, Inference
 
 WORDS = [0, 1, 3, 10, 29, 30, 70, 400, 900]
 PREFIXES = [0, 4, 0, 60, 0, 2, 1, 0, 0]
@@ -87,7 +87,7 @@ def expected_bounds(words, prefix, options):
     if "maximum_ratio" in options:
         maxima.append(1 + math.floor(ratios["maximum_ratio"] * words))
     # For the usual length, END is a token of the source, too.
-    usual = min(10 + math.floor(2 * Fraction("1.5") * (words + 1)), LONGEST_OUTPUT)
+    usual = min(10 + math.floor(2 * Fraction("1.5") * (words + 1)), LONGEST_BY_DEFAULT)
     maximum = max(min(maxima) if maxima else max(usual, minimum), prefix + 1)
     return maximum, min(minimum, maximum)
 

@@ -500,8 +500,8 @@ assert not {"tensorflow", "matplotlib"} & set(sys.modules)
 @pytest.mark.parametrize(
     "names, expected",
     [
-        (["tatoeba/spa-eng.zip"], (118_964, 0, {"Latin"})),
-        (["tatoeba/cmn-eng.zip"], (26_388, 0, {"Han"})),
+        pytest.param(*(["tatoeba/spa-eng.zip"], (118_964, 0, {"Latin"})), marks=pytest.mark.slow),
+        pytest.param(*(["tatoeba/cmn-eng.zip"], (26_388, 0, {"Han"})), marks=pytest.mark.slow),
         (["multi30k/train.de.gz", "multi30k/train.en.gz"], (29_000, 3, {"Latin"})),
     ],
 )

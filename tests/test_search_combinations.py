@@ -20,7 +20,7 @@ def test_teacher_forcing_gives_the_log_probabilities_and_attention_of_the_search
     translator = translator_of(config)
     sources = Sequences([translator.codecs.source], sources_of(translator))
     inputs = sources.inputs(np.arange(3))
-    lengths = {"maximum_length": 6, "minimum_length": 2}
+    lengths = {"maximum_length": 4, "minimum_length": 2}
     beta = 0.3 if config.attention != "none" else 0.0
     for strategy in (
         BeamSearch(beam_size=3, n_best=3, beta=beta, no_repeat_ngram=2, **lengths),

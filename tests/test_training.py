@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import LEARNING, SMALL
+from conftest import LEARNING, SMALL, write_tiny_pairs
 
 import kseq.kernels.precision
 import kseq.training.teacher
@@ -47,9 +47,7 @@ FILES = [
 
 @pytest.fixture
 def tiny_corpus(tmp_path):
-    path = tmp_path / "pairs.tsv"
-    path.write_text("".join(f"a{n % 7} b{n % 5} c{n}\tx{n % 7} y{n % 5}\n" for n in range(120)))
-    return load_corpus(path)
+    return load_corpus(write_tiny_pairs(tmp_path / "pairs.tsv"))
 
 
 CONFIG = Config().with_settings([*SMALL, "units=8", "minimum_frequency=1", "bidirectional=false"])

@@ -69,7 +69,7 @@ def test_the_fields_of_a_translation_are_consistent(translator, beam_size):
         assert isinstance(result.score, float)
 
 
-@pytest.mark.parametrize("members", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("members", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_copy_has_its_own_models(small_run, members):
     translator = Translator.load(*[small_run] * members, average="log_probability")
 

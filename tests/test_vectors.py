@@ -118,7 +118,7 @@ def test_the_description_counts_the_words_and_names_the_first_missing_ones(load)
 @pytest.mark.parametrize("width", [2, 4])
 def test_vectors_of_another_width_are_an_error_that_names_the_width(load, content, width):
     message = (
-        rf"vectors\.txt, line 1: expected vectors of width {width} \(embedding_dim\), "
+        rf"vectors\.txt, line 1: expected vectors of width {width} \(embedding_dim\); "
         r"received 3; set embedding_dim=3$"
     )
     with pytest.raises(ValueError, match=message):
@@ -127,7 +127,7 @@ def test_vectors_of_another_width_are_an_error_that_names_the_width(load, conten
 
 def test_a_line_that_is_cut_short_is_named(load):
     message = (
-        r"vectors\.txt, line 3: expected 3 numbers, received 2; the file is cut short or "
+        r"vectors\.txt, line 3: expected 3 numbers; received 2; the file is cut short or "
         "damaged: copy or download it again"
     )
     with pytest.raises(ValueError, match=message):
@@ -136,7 +136,7 @@ def test_a_line_that_is_cut_short_is_named(load):
 
 @pytest.mark.parametrize("line, word, number", [(1, "the", "-1"), (2, "cat", "2")])
 def test_a_column_that_is_not_a_number_is_named(load, line, word, number):
-    message = rf"vectors\.txt, line {line}: expected numbers after '{word}', received 'x'; fix or"
+    message = rf"vectors\.txt, line {line}: expected numbers after '{word}'; received 'x'; fix or"
     with pytest.raises(ValueError, match=message):
         load(GLOVE.replace(f" {number} ", " x "), "the", "cat")
 
@@ -144,7 +144,7 @@ def test_a_column_that_is_not_a_number_is_named(load, line, word, number):
 @pytest.mark.parametrize("number", ["nan", "-inf", "1e39"])
 def test_a_number_that_is_not_finite_is_named(load, number):
     message = (
-        r"vectors\.txt, line 2: expected finite numbers in the range of float32 after 'cat', "
+        r"vectors\.txt, line 2: expected finite numbers in the range of float32 after 'cat'; "
         f"received {number}; fix or remove the line"
     )
     with pytest.raises(ValueError, match=message):

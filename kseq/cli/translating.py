@@ -241,7 +241,7 @@ def evaluate(options):
     reject_search(translator, options)
     metrics = translator.evaluate(pairs, alignments, **search)
     if pairs.blank:
-        show_warning(f"{pairs}: {pairs.blank:,} pairs with an empty side were left out")
+        show_warning(f"{pairs}: left out {pairs.blank:,} with an empty side")
     if options.json:
         print(json.dumps(metrics))
     else:

@@ -157,7 +157,7 @@ def _check_entry(where, line, width):
 
 def _width_error(where, width, received):
     return ValueError(
-        f"{where}: expected vectors of width {width} (embedding_dim), received {received}; "
+        f"{where}: expected vectors of width {width} (embedding_dim); received {received}; "
         f"set embedding_dim={received}"
     )
 
@@ -166,7 +166,7 @@ def _parse_vector(where, word, columns, width):
     """Returns the vector of an entry, `[E]`."""
     if len(columns) < width:
         raise ValueError(
-            f"{where}: expected {width} numbers, received {len(columns)}; the file is cut short "
+            f"{where}: expected {width} numbers; received {len(columns)}; the file is cut short "
             "or damaged: copy or download it again"
         )
     try:
@@ -175,14 +175,14 @@ def _parse_vector(where, word, columns, width):
     except ValueError:
         wrong = next(column for column in columns if not _is_number(column))
         raise ValueError(
-            f"{where}: expected numbers after {reprlib.repr(word)}, received "
+            f"{where}: expected numbers after {reprlib.repr(word)}; received "
             f"{reprlib.repr(wrong)}; fix or remove the line"
         ) from None
     if not np.isfinite(vector).all():
         wrong = columns[np.flatnonzero(~np.isfinite(vector))[0]]
         raise ValueError(
             f"{where}: expected finite numbers in the range of float32 after "
-            f"{reprlib.repr(word)}, received {wrong}; fix or remove the line"
+            f"{reprlib.repr(word)}; received {wrong}; fix or remove the line"
         )
     return vector
 

@@ -18,7 +18,7 @@ from kseq.search.rules import Requirements
 from kseq.text.display import strip_marks
 from kseq.translation.unknown_words import replace_unknown
 
-LONGEST_OUTPUT = 1000  # tokens, unless more are requested
+LONGEST_BY_DEFAULT = 1000  # tokens in an output
 AVERAGES = ("probability", "log_probability")
 _ATTENTION = ("attention", "attention_heads")
 _CACHED_GRAPHS = 16  # one for each strategy
@@ -53,8 +53,8 @@ class Inference:
     def search(self, inputs, strategy, forbidden=(), prefix=None, seeds=None):
         """Searches for translations.
 
-        Without a maximum length in the strategy, an output may be twice as long as expected from
-        the length of the source and the training split, plus ten tokens.
+        Without a maximum length or ratio in the strategy, an output may be twice as long as
+        expected from the length of the source and the training split, plus ten tokens.
 
         Args:
             inputs: Inputs of the encoder of each model.
@@ -214,7 +214,7 @@ class Inference:
         if strategy.maximum_ratio is not None:
             limits.append(1 + tf.cast(strategy.maximum_ratio * words + _ROUNDING, tf.int32))
         default = 10 + tf.cast(2.0 * self._length_ratio * lengths, tf.int32)
-        default = tf.maximum(tf.minimum(default, LONGEST_OUTPUT), minimum)
+        default = tf.maximum(tf.minimum(default, LONGEST_BY_DEFAULT), minimum)
         maximum = functools.reduce(tf.minimum, limits) if limits else default
         prefix_lengths = tf.math.count_nonzero(prefix, axis=1, dtype=tf.int32)
         maximum = tf.maximum(maximum, prefix_lengths + 1)
