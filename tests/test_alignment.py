@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from references import grow_diag_final_and
 from results import make_translation
+from untrained import untrained_translator
 
-from kseq import Config, TextConfig, alignment_error_rate, hard_alignment, to_pharaoh
+from kseq import Config, TextConfig, Translator, alignment_error_rate, hard_alignment, to_pharaoh
 from kseq.analysis.alignment import align
-from kseq.analysis.attention import attention_of
+from kseq.analysis.attention import attention_of, check_word_attention
 from kseq.analysis.links import METHODS, symmetrize
 from kseq.pipeline.codecs import CodecPair
 from kseq.pipeline.value_codec import ValueCodec
@@ -54,7 +55,9 @@ def test_one_head_can_be_aligned_alone():
     for head in ((0, 1), (3, 1), (1, 4)):
         with pytest.raises(ValueError, match="a layer from 1 to 2 and a head from 1 to 3; receive"):
             hard_alignment(result, head)
-    with pytest.raises(ValueError, match=r"only a Transformer has heads; received head=\(1, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"only a single Transformer has heads; received head=\(1, 1\)"
+    ):
         hard_alignment(make_translation([[0.5, 0.5]], ["a"], ["b", "<end>"]), (1, 1))
 
 
@@ -136,6 +139,8 @@ class Aligner:
         self.codecs = CodecPair.of(
             [*SPECIAL_TOKENS, *words], [*SPECIAL_TOKENS, *target_words], config.text
         )
+        self.has_attention = config.model.attention != "none"
+        self.has_heads = config.model.architecture == "transformer"
         self.seed = seed
         self.chunks = []
 
@@ -225,6 +230,20 @@ def test_agreement_reads_the_product_of_both_models_in_both_directions():
     assert default == both != forward_only
 
 
+def test_all_models_of_an_ensemble_count():
+    """Attention may come from any of them; heads of different models cannot be averaged."""
+
+    def ensemble(*settings):
+        first, *partners = (untrained_translator(words, ["a"], ["x"]) for words in settings)
+        return Translator(first.model, first.codecs, first.config, first.record, partners)
+
+    check_word_attention(ensemble(["attention=none"], ["attention=bahdanau"]))
+    transformers = ensemble(*[["architecture=transformer", "heads=2"]] * 2)
+    check_word_attention(transformers)
+    with pytest.raises(ValueError, match="only a single Transformer has heads; received head="):
+        check_word_attention(transformers, head=(1, 1))
+
+
 def test_models_without_attention_between_words_cannot_align():
     without_attention = aligner(settings=["attention=none"])
     for arguments in ((without_attention, PAIRS), (aligner(), PAIRS, without_attention)):
@@ -234,7 +253,9 @@ def test_models_without_attention_between_words_cannot_align():
     values.codecs = CodecPair(ValueCodec.plain(3), values.codecs.target)
     with pytest.raises(ValueError, match="between words; the run reads or writes real values"):
         align(values, PAIRS)
-    with pytest.raises(ValueError, match=r"only a Transformer has heads; received head=\(1, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"only a single Transformer has heads; received head=\(1, 1\)"
+    ):
         align(aligner(), PAIRS, head=(1, 1))
     heads = aligner(settings=["architecture=transformer", "decoder_layers=2", "heads=4"])
     with pytest.raises(ValueError, match="a layer from 1 to 2 and a head from 1 to 4; received"):

@@ -322,7 +322,7 @@ def test_unsuitable_options_of_reports_and_pictures_are_errors(
         ),
         (
             ["align", small_run, "--head", 1, 1],
-            r"only a Transformer has heads; received head=\(1, 1\)",
+            r"only a single Transformer has heads; received head=\(1, 1\)",
         ),
         (["report", small_run, "--out", tmp_path / "page.pdf"], "--out must end in .html"),
         (

@@ -56,6 +56,21 @@ def test_functions_take_few_positional_parameters(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_calls_have_few_positional_arguments(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            # A starred tuple is the arguments in it.
+            count = sum(
+                len(argument.value.elts)
+                if isinstance(argument, ast.Starred) and isinstance(argument.value, ast.Tuple)
+                else 1
+                for argument in node.args
+            )
+            where = f"{name_of(path)}:{node.lineno}: {ast.unparse(node.func)}"
+            assert count <= MOST_POSITIONAL, where
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_public_methods_have_docstrings(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):

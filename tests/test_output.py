@@ -126,3 +126,16 @@ def test_half_precision_stays_close_to_float32(has_bias, transposed, smoothing):
     np.testing.assert_allclose(results[1][0], results[0][0], rtol=0.02)
     for near, exact in zip(results[1][1:], results[0][1:]):
         np.testing.assert_allclose(tf.cast(near, tf.float32), exact, atol=0.02)
+
+
+def test_only_the_loss_has_a_gradient():
+    """A gradient of the entropies would not be computed, so none is given."""
+    hidden = tf.constant(np.ones([2, 3], np.float32))
+    kernel = tf.Variable(np.eye(3, 5, dtype=np.float32))
+    with tf.GradientTape(persistent=True) as tape:
+        loss, entropies, _ = output_losses(
+            *(hidden, kernel, None, tf.constant([1, 2]), tf.constant([0.5, 0.5])), training=True
+        )
+        total = tf.reduce_sum(entropies)
+    assert tape.gradient(loss, kernel) is not None
+    assert tape.gradient(total, kernel) is None

@@ -121,7 +121,7 @@ def test_a_picture_holds_at_most_100_panels():
         (FRENCH, {"panels": "head"}, ValueError,
          "panels must be 'mean', 'layers' or 'heads'; received 'head'"),
         (FRENCH, {"panels": "heads"}, ValueError,
-         "only a Transformer has heads; received panels='heads'"),
+         "only a single Transformer has heads; received panels='heads'"),
         (FRENCH, {"panels": "heads", "head": (1, 1)}, ValueError,
          r"head=\(1, 1\) draws one head, panels='heads' draws several: use only one of them"),
         (transformer(), {"head": 3}, ValueError, "a head from 1 to 3; received 3"),
@@ -144,7 +144,7 @@ def test_a_picture_holds_at_most_100_panels():
          "result 2 of 2: expected a Translation or a Prediction; received 'text'"),
         ([[FRENCH, FRENCH]], {}, TypeError, "result 1 of 1: .*; choose one of n-best results"),
         ([transformer(), FRENCH], {"panels": "heads"}, ValueError,
-         "result 2 of 2: only a Transformer has heads"),
+         "result 2 of 2: only a single Transformer has heads"),
         ([transformer(2, 3), transformer(1, 3)], {"panels": "layers"}, ValueError,
          "Transformers with the same number of layers and heads"),
         (make_translation(None, ["a"], ["b"]), {}, ValueError,
@@ -178,5 +178,5 @@ def test_one_head_can_be_drawn_alone():
     for head in ((0, 1), (3, 1), (1, 4)):
         with pytest.raises(ValueError, match="a layer from 1 to 2 and a head from 1 to 3; receive"):
             plot_attention(result, head=head)
-    with pytest.raises(ValueError, match="only a Transformer has heads"):
+    with pytest.raises(ValueError, match="only a single Transformer has heads"):
         plot_attention(FRENCH, head=(1, 1))

@@ -194,7 +194,7 @@ def test_unsuitable_models_pairs_and_options_are_rejected(
         attention_report(
             untrained_reader(["attention=none"], *translator.codecs.descriptions), pairs, path
         )
-    with pytest.raises(ValueError, match="only a Transformer has heads"):
+    with pytest.raises(ValueError, match="only a single Transformer has heads"):
         attention_report(translator, pairs, path, head=(1, 1))
     with pytest.raises(ValueError, match="a layer from 1 to 2 and a head from 1 to 2; received"):
         attention_report(transformer, pairs, path, head=(1, 3))

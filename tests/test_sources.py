@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+from kseq.corpora.lines import chunks
 from kseq.corpora.sources import open_sources
 
 
@@ -31,9 +32,10 @@ def test_a_line_that_names_no_array_is_reported_with_its_number(tmp_path, line, 
     np.save(tmp_path / "values.npy", np.zeros([2, 1]))
     (tmp_path / "names").write_text(f"{tmp_path / 'values.npy'}\n{line}\n")
     with open_sources(tmp_path / "names", is_text=False) as sources:
-        assert next(sources).shape == (2, 1)
+        arrays = iter(sources)
+        assert next(arrays).shape == (2, 1)
         with pytest.raises(ValueError, match=f"line 2 of the input: .*{message}"):
-            next(sources)
+            next(arrays)
 
 
 def test_standard_input_is_read_while_it_is_open(monkeypatch):
@@ -48,6 +50,18 @@ def test_standard_input_is_read_while_it_is_open(monkeypatch):
             writer.write(b"two")
             writer.close()
             assert list(lines) == ["two"]
+
+
+def test_the_first_array_need_not_wait_for_the_second(tmp_path, monkeypatch):
+    np.save(tmp_path / "values.npy", np.zeros([2, 1]))
+    read, write = os.pipe()
+    with open(read, "rb") as stdin, open(write, "wb", buffering=0) as writer:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(stdin))
+        with open_sources(is_text=False) as sources:
+            writer.write(f"{tmp_path / 'values.npy'}\n".encode())
+            (array,) = next(chunks(sources, 64, sources.is_waiting))
+            assert array.shape == (2, 1)
+            writer.close()
 
 
 def test_a_closed_standard_input_is_an_error(monkeypatch):

@@ -34,8 +34,8 @@ def test_vectors_are_in_the_order_of_the_vocabulary_and_0_for_missing_words(load
     assert vectors.matrix.dtype == np.float32
     expected = [[0, 0, 0]] * 4 + [[1, 2, 3], [0, 0, 0], [0.5, -1, 0.2]]
     np.testing.assert_array_equal(vectors.matrix, np.array(expected, np.float32))
-    assert vectors.found.dtype == bool
-    assert vectors.found.tolist() == [False] * 4 + [True, False, True]
+    assert vectors.has_vector.dtype == bool
+    assert vectors.has_vector.tolist() == [False] * 4 + [True, False, True]
     assert vectors.missing == ["dog"]
 
 
@@ -73,7 +73,7 @@ def test_the_first_of_two_lines_counts(load):
 def test_special_tokens_are_not_looked_up(load):
     vectors = load("<unk> 1 1\na 2 2\n", "a", width=2)
     assert not vectors.matrix[: len(SPECIAL_TOKENS)].any()
-    assert vectors.found.tolist() == [False] * 4 + [True]
+    assert vectors.has_vector.tolist() == [False] * 4 + [True]
     assert vectors.missing == []
 
 
@@ -211,7 +211,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_lines_of_other_words_are_not_parsed(load):
     """Most of two million words are not in the vocabulary."""
-    assert load("the 1 2 3\nother x\ncat 1 2 3\n", "cat").found.sum() == 1
+    assert load("the 1 2 3\nother x\ncat 1 2 3\n", "cat").has_vector.sum() == 1
 
 
 def test_the_import_does_not_load_tensorflow():

@@ -21,7 +21,7 @@ def attention_of(result, head=None):
     if head is None:
         return np.asarray(result.attention)
     if result.attention_heads is None:
-        raise ValueError(f"only a Transformer has heads; received head={head}")
+        raise ValueError(f"only a single Transformer has heads; received head={head}")
     heads = np.asarray(result.attention_heads)
     return heads[head_index(head, *heads.shape[:2])]
 
@@ -82,10 +82,10 @@ def check_word_attention(translator, head=None):
     """
     if not all(codec.is_text for codec in translator.codecs.sides):
         raise ValueError("expected attention between words; the run reads or writes real values")
-    model = translator.config.model
-    if model.attention == "none":
+    if not translator.has_attention:
         raise ValueError("expected a run with attention; the model has none (attention=none)")
     if head is not None:
-        if model.architecture != "transformer":
-            raise ValueError(f"only a Transformer has heads; received head={head}")
+        if not translator.has_heads:
+            raise ValueError(f"only a single Transformer has heads; received head={head}")
+        model = translator.config.model
         head_index(head, model.decoder_layers, model.heads)

@@ -150,7 +150,13 @@ def _make_panels_of_one(result, options, gold):
     panels = np.empty(titles.shape, object)
     for index in np.ndindex(titles.shape):
         matrix = _check_weights(weights[index], rows, columns)
-        panels[index] = Panel(matrix, rows, columns, titles[index], gold, unlikely, is_sharp)
+        panels[index] = Panel(
+            *(matrix, rows, columns),
+            title=titles[index],
+            gold=gold,
+            unlikely=unlikely,
+            is_sharp=is_sharp,
+        )
     _check_panel_count([panels])
     return panels
 
@@ -167,7 +173,7 @@ def _select_weights(result, options):
         return np.asarray(result.attention), no_title
     if result.attention_heads is None:
         option = f"head={options.head}" if options.head else f"panels={options.panels!r}"
-        raise ValueError(f"only a Transformer has heads; received {option}")
+        raise ValueError(f"only a single Transformer has heads; received {option}")
     weights = np.asarray(result.attention_heads)
     layers, heads = weights.shape[:2]
     if options.head is not None:

@@ -47,7 +47,7 @@ def _explain_tensorflow(error):
     from tensorflow import errors
 
     if isinstance(error, errors.ResourceExhaustedError):
-        return "out of memory; a shorter source or a smaller --beam needs less", FAILED
+        return "out of memory; shorter sequences, small batches or a small beam need less", FAILED
     if isinstance(error, errors.OpError):
         # The first paragraphs describe where the graph failed.
         *_, last = error.message.strip().split("\n\n")

@@ -234,6 +234,6 @@ def require_suffix(path, suffixes, name="out"):
         ValueError: The file has another suffix.
     """
     if pathlib.Path(path).suffix.lower() not in suffixes:
-        *others, last = suffixes
-        expected = f"{', '.join(others)} or {last}" if others else last
+        *first, last = suffixes
+        expected = f"{', '.join(first)} or {last}" if first else last
         raise ValueError(f"{flag(name)} must end in {expected}; received {path}")

@@ -27,7 +27,7 @@ def add_train(subparsers):
         subparsers, "train", train, "train a model and write a run directory", _TRAIN_EXAMPLES
     )
     data = command.add_mutually_exclusive_group(required=True)
-    data.add_argument("--corpus", metavar="NAME", help="built-in corpus: en-fr or dates")
+    data.add_argument("--corpus", metavar="NAME", help="embedded corpus: en-fr or dates")
     data.add_argument("--train", nargs="+", metavar="FILE", help="training pairs")
     data.add_argument(
         "--recipe", metavar="NAME", help="recipe for a public corpus; kseq recipes lists them"

@@ -24,7 +24,7 @@ def open_sources(file=None, is_text=True):
         ValueError: Standard input is closed, a line is not UTF-8, or an array cannot be read.
     """
     with _open_lines(file) as lines:
-        yield lines if is_text else _read_arrays(lines)
+        yield lines if is_text else _Arrays(lines)
 
 
 @contextlib.contextmanager
@@ -41,12 +41,23 @@ def _open_lines(file):
         yield BackgroundLines(line for _, line in decode_lines(stream, "standard input"))
 
 
-def _read_arrays(lines):
-    """Yields the arrays in the files named by the lines; errors include the line number."""
-    for number, line in enumerate(lines, start=1):
-        try:
-            if not line.strip():
-                raise ValueError("expected the name of a .npy file; received an empty line")
-            yield read_values(line.strip())
-        except (ValueError, OSError) as error:
-            raise ValueError(f"line {number} of the input: {error}") from error
+class _Arrays:
+    """The arrays in the files named by the lines.
+
+    Args:
+        lines: Iterable of lines, perhaps `BackgroundLines`.
+    """
+
+    def __init__(self, lines):
+        self._lines = lines
+        self.is_waiting = getattr(lines, "is_waiting", lambda: False)
+
+    def __iter__(self):
+        """Yields the arrays; errors include the line number."""
+        for number, line in enumerate(self._lines, start=1):
+            try:
+                if not line.strip():
+                    raise ValueError("expected the name of a .npy file; received an empty line")
+                yield read_values(line.strip())
+            except (ValueError, OSError) as error:
+                raise ValueError(f"line {number} of the input: {error}") from error

@@ -33,7 +33,7 @@ def output_losses(
     Returns:
         The smoothed cross-entropy, summed with the shares as weights, a scalar; and for each row,
         float32 `[N]`, the cross-entropy in nats without smoothing, and 1 where the label has the
-        highest logit.
+        highest logit. Only the sum has a gradient, and only with `training`.
     """
     # Read here: eagerly, a custom gradient cannot have variables among its arguments.
     parameters = [tf.convert_to_tensor(kernel)]
@@ -65,7 +65,8 @@ def output_losses(
 
         return (losses.loss, losses.entropies, losses.correct), gradient
 
-    return run(hidden, *parameters)
+    loss, *figures = run(hidden, *parameters)
+    return loss, *map(tf.stop_gradient, figures)
 
 
 def output_logits(hidden, kernel, bias, transposed=False):

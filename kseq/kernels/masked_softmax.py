@@ -1,4 +1,4 @@
-"""The softmax of every attention: float32, and exactly 0 on padding."""
+"""The softmax of attention over source positions: float32, and exactly 0 on padding."""
 
 import tensorflow as tf
 from keras import ops

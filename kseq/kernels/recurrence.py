@@ -19,6 +19,8 @@ from kseq.kernels.recording import Operands, Recording, Replay, Survey
 def recur(step, inputs, state, constants, *, dtypes, training):
     """Runs a step over all inputs.
 
+    The loop has first derivatives; a derivative of its gradient would be wrong.
+
     Args:
         step: A function of `Parameters`, inputs (a list of `[N, ...]`), a state and the constants,
             which returns outputs (a tuple of tensors `[N, ...]`) and the new state. It reads every

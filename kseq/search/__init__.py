@@ -1,1 +1,1 @@
-"""From a trained model to outputs: beam search, sampling, free runs."""
+"""From a step function to outputs, without a model: beam search, sampling, free runs."""

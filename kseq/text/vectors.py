@@ -25,18 +25,18 @@ class Vectors:
 
     Args:
         matrix: Vectors in the order of the ids, float32 `[V, E]`; 0 for tokens without a vector.
-        found: Which tokens have a vector, boolean `[V]`.
+        has_vector: Which tokens have a vector, boolean `[V]`.
         missing: Tokens without a vector, in the order of their ids. Special tokens are not among
             them, because they are never looked up.
     """
 
     matrix: np.ndarray
-    found: np.ndarray
+    has_vector: np.ndarray
     missing: list
 
     def describe(self):
         """Returns a line of text: how many tokens have a vector, and some that have none."""
-        count = np.count_nonzero(self.found)
+        count = np.count_nonzero(self.has_vector)
         text = f"vectors for {count:,} of {count + len(self.missing):,} tokens"
         if not self.missing:
             return text

@@ -29,7 +29,7 @@ def load_embeddings(model, codecs, training, report):
         vectors = _load_vectors(path, codec, model.config.embedding_dim, f"{side}_vectors")
         name = "shared" if model.config.share_embeddings else side
         layer = model.get_layer(part).get_layer(f"{name}_embedding")
-        keep_rows = _KeepRows(vectors.matrix, vectors.found)
+        keep_rows = _KeepRows(vectors.matrix, vectors.has_vector)
         layer.embeddings.assign(keep_rows(layer.embeddings))
         if training.freeze_vectors:
             layer.embeddings.constraint = keep_rows

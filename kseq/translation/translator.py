@@ -32,7 +32,7 @@ class Translator:
         codecs: `CodecPair`.
         config: `Config` of the run.
         record: `RunRecord` of the run.
-        others: `Translator`s that make an ensemble with this one.
+        partners: `Translator`s that make an ensemble with this one.
         average: What an ensemble averages at every step: `"probability"`, or
             `"log_probability"`, which is then normalised again.
 
@@ -44,20 +44,20 @@ class Translator:
         ValueError: The models cannot make an ensemble.
     """
 
-    def __init__(self, model, codecs, config, record, others=(), average="probability"):
+    def __init__(self, model, codecs, config, record, partners=(), average="probability"):
         self.model = model
         self.codecs = codecs
         self.config = config
         self.record = record
-        self.members = self, *others
+        self.members = self, *partners
         self.has_attention = any(member.config.model.attention != "none" for member in self.members)
         if average not in AVERAGES:
             raise ValueError(
                 f"average must be {' or '.join(map(repr, AVERAGES))}; received {average!r}"
                 f"{suggestion(average, AVERAGES)}"
             )
-        for number, other in enumerate(others, start=2):
-            check_member(self, other, f"model {number} of the ensemble")
+        for number, partner in enumerate(partners, start=2):
+            check_member(self, partner, f"model {number} of the ensemble")
         models = [member.model for member in self.members]
         pairs = [member.codecs for member in self.members]
         self.inference = Inference(models, pairs, record.length_ratio, average)
@@ -65,7 +65,7 @@ class Translator:
 
     def __deepcopy__(self, memo):
         """Returns a translator with its own models; its graphs are made when they are used."""
-        first, *others = (
+        first, *partners = (
             Translator(
                 copy.deepcopy(member.model, memo),
                 member.codecs,
@@ -74,15 +74,15 @@ class Translator:
             )
             for member in self.members
         )
-        return first._ensemble(others, self.inference.average)
+        return first._ensemble(partners, self.inference.average)
 
     @classmethod
-    def load(cls, run, *others, average="probability", precision="float32"):
+    def load(cls, run, *further_runs, average="probability", precision="float32"):
         """Reads a run directory, or several with one target vocabulary as an ensemble.
 
         Args:
             run: Run directory.
-            *others: Further run directories, which form an ensemble with the first.
+            *further_runs: Run directories, which form an ensemble with the first.
             average: As in `Translator`.
             precision: Precision of weights and products. `"bfloat16"` takes half the RAM, is faster
                 on processors and GPUs with bfloat16 products, and changes some results.
@@ -92,16 +92,16 @@ class Translator:
             ValueError: A directory is not a run, or is damaged; the runs cannot make an ensemble;
                 or the precision does not exist.
         """
-        first, *members = (cls(*load_model(folder, precision)) for folder in (run, *others))
-        for name, member in zip(others, members):
+        first, *members = (cls(*load_model(folder, precision)) for folder in (run, *further_runs))
+        for name, member in zip(further_runs, members):
             check_member(first, member, name)
         return first._ensemble(members, average)
 
-    def _ensemble(self, others, average):
-        """The ensemble with `others`; the translator itself if there are none."""
-        if not others:
+    def _ensemble(self, partners, average):
+        """The ensemble with `partners`; the translator itself if there are none."""
+        if not partners:
             return self
-        return Translator(self.model, self.codecs, self.config, self.record, others, average)
+        return Translator(self.model, self.codecs, self.config, self.record, partners, average)
 
     @property
     def read_ahead(self):
