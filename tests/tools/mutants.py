@@ -292,7 +292,7 @@ MUTANTS = [
         "        if checksums.get(name) != expected:",
         "        if name not in checksums:",
         "a run whose vocabulary was edited is loaded",
-        "training translator",
+        "translator training",
     ),
     # search
     Mutant(
