@@ -281,10 +281,10 @@ def test_the_backward_pass_computes_no_product_of_the_forward_pass_again(monkeyp
     with tf.GradientTape() as tape:
         outputs, *_ = layer(*arguments, tf.ones([ROWS, LENGTH], tf.bool), training=True)
         loss = tf.reduce_sum(outputs)
-    surveyed = 3  # products with kernels; those with the memory take another function
-    forward = len(products) - surveyed
+    listed = 3  # products with kernels; those with the memory take another function
+    forward = len(products) - listed
     tape.gradient(loss, [weight.value for weight in layer.weights])
-    assert forward == STEPS * 4 and len(products) == surveyed + 2 * forward
+    assert forward == STEPS * 4 and len(products) == listed + 2 * forward
 
 
 def test_saved_activations_grow_with_the_length_alone(monkeypatch):

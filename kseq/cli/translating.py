@@ -158,7 +158,8 @@ examples:
   kseq score runs/de-en --test test.de.gz test.en.gz --json
 
 Targets are read with teacher forcing. Each output line holds the log-probability of a target, its
-log-probability per token, and the target, separated by tabs, in the order of the pairs.
+log-probability per token, and the target, separated by tabs, in the order of the pairs. For targets
+of real values, each output line holds the mean error of a step.
 """
 
 

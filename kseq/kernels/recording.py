@@ -39,7 +39,7 @@ class Product(typing.NamedTuple):
     transpose: bool = False
 
 
-class Survey(Parameters):
+class Listing(Parameters):
     """Lists the products of a step in their order, and the variables that the step reads.
 
     Every variable is replaced by zeros. A product with a tensor that is not among the constants is
@@ -80,21 +80,21 @@ class Recording(Parameters):
     """Multiplies in a step of the forward pass, and records each product's inputs and outputs.
 
     Args:
-        survey: The `Survey` of the step.
+        listing: The `Listing` of the step.
         operands: `Operands` of this step.
     """
 
-    def __init__(self, survey, operands):
-        self._survey, self._operands = survey, operands
+    def __init__(self, listing, operands):
+        self._listing, self._operands = listing, operands
         self.inputs, self.outputs = [], []
 
     def value(self, variable):
         """Returns the tensor that the loop read before its first step."""
-        return self._operands.vectors[_index_of(variable, self._survey.vectors)]
+        return self._operands.vectors[_index_of(variable, self._listing.vectors)]
 
     def multiply(self, inputs, kernel):
         """Multiplies `[..., I]` by a kernel `[I, O]`: see `Parameters`."""
-        index = _index_of(kernel, self._survey.kernels)
+        index = _index_of(kernel, self._listing.kernels)
         matrix = self._operands.kernels[index]
         return precise(self._multiply(inputs, matrix, Product(True, index)))
 
@@ -114,12 +114,12 @@ class Recording(Parameters):
         return self.outputs[-1]
 
     def _next_number(self, product):
-        """The index of the next product, which must be the one that the survey listed."""
+        """The index of the next product, which must be the one that was listed."""
         number = len(self.inputs)
-        if self._survey.products[number : number + 1] != [product]:
+        if self._listing.products[number : number + 1] != [product]:
             raise ValueError(
                 "expected a step that multiplies in the same order whenever it is called; "
-                f"received {product} as number {number} of {self._survey.products}"
+                f"received {product} as number {number} of {self._listing.products}"
             )
         return number
 
@@ -128,13 +128,13 @@ class Replay(Recording):
     """Returns the products of the forward pass again, and records their gradients.
 
     Args:
-        survey: The `Survey` of the step.
+        listing: The `Listing` of the step.
         operands: `Operands` of this step, kernels transposed.
         outputs: Outputs of the products in the forward pass.
     """
 
-    def __init__(self, survey, operands, outputs):
-        super().__init__(survey, operands)
+    def __init__(self, listing, operands, outputs):
+        super().__init__(listing, operands)
         self.outputs = outputs
         self._upstream = [None] * len(outputs)
 

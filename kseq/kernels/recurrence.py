@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from kseq.kernels.lists import choose, make_arrays, split, spread, write
 from kseq.kernels.parameters import precise
-from kseq.kernels.recording import Operands, Recording, Replay, Survey
+from kseq.kernels.recording import Listing, Operands, Recording, Replay
 
 
 def recur(step, inputs, state, constants, *, dtypes, training):
@@ -60,14 +60,14 @@ class _Loop:
 
     def __init__(self, step, inputs, state, constants, dtypes):
         self._step, self._state, self._dtypes = step, state, dtypes
-        self._survey_step(inputs, constants)
+        self._list_products(inputs, constants)
         self.operands = Operands(
             inputs=list(inputs),
             state=keras.tree.flatten(state),
-            # Copies, so that one tensor passed twice is two constants, as it is for the survey.
+            # Copies, so that one tensor passed twice is two constants, as it is for the listing.
             constants=[tf.identity(tensor) for tensor in constants],
-            kernels=[kernel.value for kernel in self._survey.kernels],
-            vectors=[variable.value for variable in self._survey.vectors],
+            kernels=[kernel.value for kernel in self._listing.kernels],
+            vectors=[variable.value for variable in self._listing.vectors],
         )
 
     def run_with_gradient(self):
@@ -103,14 +103,14 @@ class _Loop:
         def body(time, state, arrays):
             inputs = [tensor[time] for tensor in operands.inputs]
             step = operands._replace(inputs=inputs, state=state, kernels=kernels)
-            recording = Recording(self._survey, step)
+            recording = Recording(self._listing, step)
             outputs, new_state = self._run_step(recording, step)
             saved = [*state, *recording.inputs, *recording.outputs] if saves else []
             return time + 1, new_state, write(arrays, time, [*outputs, *saved])
 
         dtypes, counts = list(self._dtypes), [0, 0, 0]
         if saves:
-            counts = [len(operands.state), *2 * [len(self._survey.products)]]
+            counts = [len(operands.state), *2 * [len(self._listing.products)]]
             dtypes += [tensor.dtype for tensor in operands.state]
             dtypes += 2 * self._product_dtypes(operands)
         length = tf.shape(operands.inputs[0])[0]
@@ -150,7 +150,7 @@ class _Loop:
                 [tf.identity(tensor) for tensor in operands.vectors],
             )
             outputs = [array.read(time) for array in saved.product_outputs]
-            replay = Replay(self._survey, step, outputs)
+            replay = Replay(self._listing, step, outputs)
             input_gradients, state_gradients, summed_gradients = self._differentiate(
                 replay, step, [tensor[time] for tensor in upstream], upstream_state
             )
@@ -175,7 +175,7 @@ class _Loop:
         )
         totals = [tf.cast(total, tensor.dtype) for total, tensor in zip(totals, summed)]
         inputs, product_upstream = split(
-            [array.stack() for array in arrays], len(operands.inputs), len(self._survey.products)
+            [array.stack() for array in arrays], len(operands.inputs), len(self._listing.products)
         )
         product_inputs = [array.stack() for array in saved.product_inputs]
         constants, kernels, vectors = self._add_up(
@@ -183,16 +183,16 @@ class _Loop:
         )
         return Operands(inputs, spread(is_real, first), constants, kernels, vectors)
 
-    def _survey_step(self, inputs, constants):
+    def _list_products(self, inputs, constants):
         """Lists everything that the step reads, by tracing it once on tensors without values."""
 
         def trace(inputs, state, constants):
-            self._survey = Survey(constants)
+            self._listing = Listing(constants)
             step = Operands(inputs, keras.tree.flatten(state), constants, [], [])
             floating = [tensor for tensor in constants if tensor.dtype.is_floating]
             with tf.GradientTape() as tape:
                 tape.watch(floating)
-                outputs, new_state = self._run_step(self._survey, step)
+                outputs, new_state = self._run_step(self._listing, step)
             results = [tensor for tensor in (*outputs, *new_state) if tensor.dtype.is_floating]
             gradients = iter(tape.gradient(results, floating))
             self._is_summed = [
@@ -259,7 +259,7 @@ class _Loop:
         summed_constants, vectors = split(totals, sum(self._is_summed), len(operands.vectors))
         constants = spread(self._is_summed, summed_constants)
         kernels = [None] * len(operands.kernels)
-        for product, (inputs, upstream) in zip(self._survey.products, factors):
+        for product, (inputs, upstream) in zip(self._listing.products, factors):
             if product.is_kernel:
                 matrices, gradients = operands.kernels, kernels
                 gradient = _kernel_gradient(inputs, upstream)
@@ -277,7 +277,7 @@ class _Loop:
             operands.inputs[0].dtype
             if product.is_kernel
             else operands.constants[product.index].dtype
-            for product in self._survey.products
+            for product in self._listing.products
         ]
 
 

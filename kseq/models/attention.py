@@ -208,14 +208,14 @@ class MultiplicativeAttention(Attention):
 
 @keras.saving.register_keras_serializable("kseq")
 class LocalAttention(MultiplicativeAttention):
-    """Attention within a window of the source, `[p - D, p + D]`; weights outside it are exactly 0.
+    """Attention within `window` positions of a centre `p`; weights farther away are exactly 0.
 
     Luong et al. 2015 (arXiv 1508.04025), section 3.2, with the score "general". In monotonic
     attention (local-m) the centre `p` is the number of the step, from 0, and stays at the last
     real position once it gets there. The attention state is that number, one int32 tensor `[N]`.
 
     Args:
-        window: The half width D.
+        window: Half width of the window, which the paper calls D.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
@@ -268,8 +268,9 @@ class PredictiveLocalAttention(LocalAttention):
     """Local attention around a predicted position (local-p).
 
     Luong et al. 2015 (arXiv 1508.04025), equations 9 and 10: `p = S sigmoid(v · tanh(W s))`,
-    and every weight is multiplied by `exp(-(j - p)² / (2σ²))`, `σ = D/2`. As in the paper, the
-    products are not normalised again, so weights sum to at most 1. There is no attention state.
+    and every weight is multiplied by `exp(-(j - p)² / (2σ²))`, `σ = window / 2`. As in the paper,
+    the products are not normalised again, so weights sum to at most 1. There is no attention
+    state.
 
     Args:
         units: Width of the layer that predicts the position.

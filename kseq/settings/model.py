@@ -42,7 +42,7 @@ class ModelConfig(Section):
         input_feeding: Whether the attentional state of a step is an input of the next step
             (Luong et al. 2015). Without it, attention is computed for all steps of a target at
             once.
-        window: Half width D of the window of local attention, in source positions.
+        window: Half width of the window of local attention, in source positions.
         coverage_loss: Weight of the coverage loss (See et al. 2017), with `"coverage"`. A weight
             of 1 from the first step on prevents a model from learning, as section 5 of the paper
             also reports.
