@@ -28,11 +28,6 @@ class SettingError(ValueError):
         settings = (names.get(field, field) for field in fields if not field.isdecimal())
         self.settings = tuple(dict.fromkeys(settings))
 
-    @property
-    def setting(self):
-        """Name of the setting at fault."""
-        return self.settings[0]
-
     def spell(self, spelling):
         """Returns the message with `spelling(name)` in place of the name of every setting."""
         template, *values = self.args

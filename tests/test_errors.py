@@ -17,7 +17,7 @@ def test_the_message_names_the_settings_as_fields():
     with pytest.raises(SettingError) as caught:
         BeamSearch(beam_size=3, n_best=4)
     assert str(caught.value) == "n_best must be at most beam_size (3); received 4"
-    assert caught.value.setting == "n_best"
+    assert caught.value.settings[0] == "n_best"
     assert caught.value.settings == ("n_best", "beam_size")
 
 
@@ -38,7 +38,7 @@ def test_a_wrong_type_is_a_type_error_too():
     with pytest.raises(TypeError, match="units must be a whole number; received 'many'") as caught:
         ModelConfig(units="many")
     assert isinstance(caught.value, SettingTypeError)
-    assert caught.value.setting == "units"
+    assert caught.value.settings[0] == "units"
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])

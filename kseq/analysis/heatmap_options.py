@@ -42,9 +42,9 @@ class HeatmapOptions:
                 reprlib.repr(self.panels),
             )
         if self.head is not None and self.panels != "mean":
-            raise ValueError(
-                f"head={self.head} draws one head, panels={self.panels!r} draws several: use only "
-                "one of them"
+            raise SettingError(
+                "{head} draws one head, {panels}={0} draws several: use only one of them",
+                self.panels,
             )
         threshold = self.low_probability
         # Written so that NaN, for which all comparisons are false, is rejected too.

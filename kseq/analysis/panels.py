@@ -7,6 +7,7 @@ import reprlib
 import numpy as np
 
 from kseq.analysis.attention import head_index
+from kseq.errors import SettingError
 from kseq.text.scripts import label, reads_right_to_left
 from kseq.translation.results import Attended, Prediction
 
@@ -20,8 +21,8 @@ class Panel:
 
     Args:
         weights: Attention weights `[T, S]`; with a pyramid, columns span several source steps.
-        rows: `Side` of the output.
-        columns: `Side` of the source.
+        rows: `PanelAxis` of the output.
+        columns: `PanelAxis` of the source.
         title: Layer and head of the panel; may be empty.
         gold: (source, target) positions to outline.
         unlikely: Positions of output tokens to mark.
@@ -29,15 +30,15 @@ class Panel:
     """
 
     weights: np.ndarray
-    rows: "Side"
-    columns: "Side"
+    rows: "PanelAxis"
+    columns: "PanelAxis"
     title: str
     gold: frozenset
     unlikely: tuple
     is_sharp: bool
 
 
-class Side:
+class PanelAxis:
     """The tokens, or the real values `[length, F]`, along one axis of a heatmap.
 
     Args:
@@ -139,8 +140,8 @@ def _make_panels_of_one(result, options, gold):
             f"expected a Translation or a Prediction; received {reprlib.repr(result)}{hint}"
         )
     predicts_values = isinstance(result, Prediction)
-    rows = Side(None, result.values) if predicts_values else Side(result.tokens)
-    columns = Side(result.source_tokens, result.source)
+    rows = PanelAxis(None, result.values) if predicts_values else PanelAxis(result.tokens)
+    columns = PanelAxis(result.source_tokens, result.source)
     weights, titles = _select_weights(result, options)
     gold = _check_gold(gold, rows, columns)
     unlikely = _find_unlikely(
@@ -232,9 +233,9 @@ def _find_unlikely(log_probabilities, rows, options):
     """Positions of the output tokens whose probability is below the threshold."""
     if log_probabilities is None:
         if options.low_probability:
-            raise ValueError(
-                f"low_probability={options.low_probability} marks output words, but this result "
-                "has no token_log_probabilities"
+            raise SettingError(
+                "{low_probability} marks output words, but this result has no "
+                "token_log_probabilities"
             )
         return ()
     log_probabilities = np.asarray(log_probabilities)

@@ -14,8 +14,8 @@ def draw_values(axes, rows, columns):
 
     Args:
         axes: The Axes of the heatmap.
-        rows: `kseq.analysis.panels.Side` of the output.
-        columns: `Side` of the source.
+        rows: `kseq.analysis.panels.PanelAxis` of the output.
+        columns: `PanelAxis` of the source.
     """
     if not columns.is_text:
         # Below the heatmap, as the numbers of the steps are above it.
