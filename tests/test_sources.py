@@ -59,7 +59,7 @@ def test_the_first_array_need_not_wait_for_the_second(tmp_path, monkeypatch):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(stdin))
         with open_sources(is_text=False) as sources:
             writer.write(f"{tmp_path / 'values.npy'}\n".encode())
-            (array,) = next(chunks(sources, 64, sources.is_waiting))
+            (array,) = next(chunks(sources, 64))
             assert array.shape == (2, 1)
             writer.close()
 

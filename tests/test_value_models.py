@@ -1,10 +1,13 @@
 """Real-valued sequences: from files to a run, its predictions and pictures."""
 
 import functools
+import io
 import json
+import os
 import pathlib
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -230,6 +233,33 @@ def test_the_command_reads_and_writes_values(run, folder, capsys):
         assert [row["text"] for row in rows] == [r.text for r in translator.translate(sources)]
         assert main([*arguments, "--steps", "2"]) == 2
         assert "--steps is for real-valued targets" in capsys.readouterr().err
+
+
+def test_the_command_predicts_each_sequence_from_a_pipe_at_once(
+    folder, run_of, capsys, monkeypatch
+):
+    """The second line is written only when the first one has been predicted."""
+    run, *_ = run_of("series")
+    predict, counts = Translator.predict, []
+    read, write = os.pipe()
+    with open(read, "rb") as stdin, open(write, "wb", buffering=0) as writer:
+
+        def predict_and_write(self, sources, steps):
+            counts.append(len(sources))
+            if len(counts) == 1:
+                writer.write(f"{folder / 'walk1.npy'}\n".encode())
+                writer.close()
+            return predict(self, sources, steps)
+
+        monkeypatch.setattr(Translator, "predict", predict_and_write)
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(stdin))
+        writer.write(f"{folder / 'walk0.npy'}\n".encode())
+        # Ends the input of a command that waits for more lines, so that the test fails.
+        timer = threading.Timer(20, writer.close)
+        timer.start()
+        assert main(["translate", str(run), "--steps", "2"]) == 0
+        timer.cancel()
+    assert counts == [1, 1] and capsys.readouterr().out.count("\n") == 2
 
 
 @pytest.mark.slow

@@ -152,7 +152,9 @@ def _make_panels_of_one(result, options, gold):
     for index in np.ndindex(titles.shape):
         matrix = _check_weights(weights[index], rows, columns)
         panels[index] = Panel(
-            *(matrix, rows, columns),
+            matrix,
+            rows,
+            columns,
             title=titles[index],
             gold=gold,
             unlikely=unlikely,

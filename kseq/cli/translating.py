@@ -131,8 +131,7 @@ def _predict(translator, options):
 
     reject_search(translator, options)
     with _open_sources(options, translator) as sources, show_count("sequences") as count:
-        is_waiting = getattr(sources, "is_waiting", lambda: False)
-        for chunk in chunks(sources, translator.read_ahead, is_waiting):
+        for chunk in chunks(sources, translator.read_ahead):
             for prediction in translator.predict(chunk, options.steps):
                 print(json.dumps(prediction.values.tolist()), flush=options.file is None)
                 count()

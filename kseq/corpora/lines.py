@@ -78,15 +78,17 @@ def read_columns(path, expected="source, tab, target"):
             yield number, "", ""
 
 
-def chunks(iterable, size, is_waiting=lambda: False):
+def chunks(iterable, size, is_waiting=None):
     """Yields lists of `size` items; the last one, or one before an error, may be shorter.
 
     Args:
         iterable: Iterable of the items.
         size: Maximum number of items in a list.
         is_waiting: Function that returns whether the next item has not arrived yet; a list that
-            is not empty is then yielded without waiting.
+            is not empty is then yielded without waiting. By default the method of this name of
+            the iterable, if it has one.
     """
+    is_waiting = is_waiting or getattr(iterable, "is_waiting", lambda: False)
     chunk = []
     try:
         for item in iterable:

@@ -184,7 +184,7 @@ class Translator:
         _check_read_ahead(read_ahead)
         refuse_single_source(texts)
         function = self.inference.search_function(strategy, *self.resolve(strategy))
-        is_waiting = getattr(texts, "is_waiting", lambda: False)
+        is_waiting = getattr(texts, "is_waiting", None)
         pairs = with_prefixes(
             map(self._check_source, texts), prefix, self.codecs.target, strategy.maximum_length
         )
