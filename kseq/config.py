@@ -80,8 +80,13 @@ class Config:
         return dataclasses.asdict(self)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path, absent=None):
         """Reads a `.json`, `.yaml` or `.yml` file.
+
+        Args:
+            path: Path of the file.
+            absent: Values of fields that the file does not have, if they are not the defaults: a
+                dict of sections, each a dict of fields.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -90,7 +95,12 @@ class Config:
         path = pathlib.Path(path)
         try:
             values = _parse(path.read_text(encoding="utf-8"), path.suffix)
-            return cls.from_dict({} if values is None else values)
+            values = {} if values is None else values
+            check_names(values, cls, "section")
+            for section, fields in (absent or {}).items():
+                if isinstance(given := values.get(section, {}), dict):
+                    values[section] = fields | given
+            return cls.from_dict(values)
         except FileNotFoundError:
             raise FileNotFoundError(f"config file not found: {path}") from None
         except (ValueError, TypeError) as error:

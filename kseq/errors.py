@@ -1,6 +1,10 @@
-"""Errors about settings, which keep the names of the settings separate from the message."""
+"""Errors about settings, whose names are separate from the message; and the class of warnings."""
 
 import string
+
+
+class KseqWarning(UserWarning):
+    """Base class of the warnings that the command shows, each on one line."""
 
 
 class SettingError(ValueError):

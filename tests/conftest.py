@@ -35,10 +35,10 @@ LEARNING = ["units=48", "embedding_dim=32", "epochs=6", "learning_rate=0.01", "d
 
 # Files of unit tests: they train no model and trace few graphs.
 QUICK = """
-arrays attention batches catalogue cells cleaning config corpora dense dropout encoders errors files
-fingerprints house_rules letter_case lines measures optimizer output pair_files panels
-process_memory processor pronunciations record records rules scripts sides sources strategies text
-value_strips values vectors
+arrays attention batches catalogue cells cleaning config corpora dense doubts dropout encoders
+errors files fingerprints house_rules in_memory letter_case lines measures optimizer output
+pair_files panels process_memory processor pronunciations record records rules scripts sides
+sources strategies tables text value_strips values vectors
 """
 
 

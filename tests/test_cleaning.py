@@ -148,7 +148,7 @@ def test_pairs_are_dropped_because_of_the_lengths_of_their_sides(pair, settings,
 
 def test_the_first_of_equal_pairs_is_kept():
     pairs = [("a", "b"), ("a", "c"), ("a ", "b\u200f"), ("Ａ", "x"), ("A", "x"), ("b", "a")]
-    assert reasons(pairs) == [None, None, "duplicate", None, "duplicate", None]
+    assert reasons(pairs) == [None, None, "duplicate", None, None, None]
     assert reasons(pairs, deduplicate=False) == [None] * 6
 
 
@@ -258,13 +258,21 @@ def test_tabs_in_aligned_files_become_spaces(tmp_path):
 def test_an_error_leaves_existing_files_unchanged(raw, tmp_path):
     out, dropped = tmp_path / "out.tsv", tmp_path / "dropped.tsv.gz"
     out.write_text("old")
-    raw.write_bytes(raw.read_bytes() + b"caf\xe9\tx\n")
-    with pytest.raises(
-        ValueError, match="raw.tsv, line 6: not valid UTF-8, unlike lines before it"
-    ):
-        clean_files(raw, out, dropped=dropped)
+    damaged = tmp_path / "raw.tsv.gz"
+    damaged.write_bytes(gzip.compress(raw.read_bytes())[:-8])
+    with pytest.raises(ValueError, match="raw.tsv.gz: damaged after line 5"):
+        clean_files(damaged, out, dropped=dropped)
     assert out.read_text() == "old"
-    assert sorted(os.listdir(tmp_path)) == ["out.tsv", "raw.tsv"]
+    assert sorted(os.listdir(tmp_path)) == ["out.tsv", "raw.tsv", "raw.tsv.gz"]
+
+
+def test_faulty_lines_are_dropped_with_their_fault(raw, tmp_path):
+    raw.write_bytes(b"caf\xe9\tx\none\n" + raw.read_bytes())
+    report = clean_files(raw, tmp_path / "out.tsv", dropped=tmp_path / "dropped.tsv")
+    assert report.dropped["faulty"] == 2
+    reason, place, fault, _ = (tmp_path / "dropped.tsv").read_text().splitlines()[1].split("\t")
+    assert (reason, place) == ("faulty", f"{raw}, line 2")
+    assert "expected source, tab, target; received one column: 'one'" in fault
 
 
 def test_nothing_is_written_if_no_pair_is_left(raw, tmp_path):
@@ -305,9 +313,10 @@ def test_the_command_prints_the_report_and_writes_both_files(raw, tmp_path, caps
     assert main([*words, "--maximum-words", "1", "--no-deduplicate", "--leakage", "pair"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "kept 2 of 5 pairs, 1 of them tidied" and lines[-1] == "out.tsv"
-    assert lines[1].split(maxsplit=2) == ["empty", "1", "raw.tsv, line 2: '', 'b'"]
-    assert lines[3].split(maxsplit=2) == ["overlong", "2", "raw.tsv, line 1: 'a a', 'b'"]
-    assert lines[6].split() == ["duplicate", "0"]
+    assert lines[1].split() == ["faulty", "0"]
+    assert lines[2].split(maxsplit=2) == ["empty", "1", "raw.tsv, line 2: '', 'b'"]
+    assert lines[4].split(maxsplit=2) == ["overlong", "2", "raw.tsv, line 1: 'a a', 'b'"]
+    assert lines[7].split() == ["duplicate", "0"]
     rows = gzip.decompress((tmp_path / "dropped.tsv.gz").read_bytes()).decode().splitlines()
     assert [row.split("\t")[0] for row in rows] == ["overlong", "empty", "overlong"]
     tests = ["--test", "raw.tsv", "--test", "raw.tsv", "raw.tsv"]

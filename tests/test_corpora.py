@@ -12,7 +12,7 @@ import pytest
 
 from kseq import Corpus, Pairs, clean
 from kseq.corpora.corpus import embedded_corpora, load_corpus, reopen_corpus
-from kseq.corpora.lines import read_lines
+from kseq.corpora.lines import LineEndWarning, read_lines
 
 LINES = "".join(f"source {n}\ttarget {n}\n" for n in range(200))
 
@@ -64,10 +64,63 @@ def test_pairs_are_streamed(tsv):
 
 def test_line_endings_may_be_mixed_and_a_byte_order_mark_is_dropped(tmp_path):
     path = tmp_path / "pairs.tsv"
-    path.write_bytes(b"\xef\xbb\xbfa\tb\r\nc\td\re\tf\n\ng\x00\th\n")
+    path.write_bytes(b"\xef\xbb\xbfa\tb\r\nc\td\n\ng\x00\th\n")
     pairs = Pairs.open([path])
-    assert list(pairs) == [("a", "b"), ("c", "d"), ("e", "f"), ("g\x00", "h")]
+    assert list(pairs) == [("a", "b"), ("c", "d"), ("g\x00", "h")]
     assert pairs.blank == 1
+
+
+def test_stray_carriage_returns_do_not_shift_aligned_files(shared_data):
+    """One in each file; every pair between them would be wrong."""
+    sides = [shared_data / "field" / f"cr_both.{side}" for side in ("src", "tgt")]
+    with pytest.warns(LineEndWarning):
+        pairs = list(Pairs.open(sides))
+    lines = (side.read_bytes().decode().replace("\r", " ").split("\n") for side in sides)
+    assert pairs == list(zip(*lines))[:-1] and len(pairs) == 400
+
+
+def test_faulty_lines_are_left_out_and_counted_on_request(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_bytes(LINES.encode() + b"one column\ncaf\xe9\tx\nlast\tpair\n")
+    corpus = load_corpus(path, skip_faulty=True)
+    splits = (corpus.train, corpus.valid, corpus.test)
+    assert sum(len(list(split)) for split in splits) == 201
+    assert [split.faulty for split in splits] == [2, 0, 0]
+    assert "line 201: expected source, tab, target" in str(corpus.train.first_faults[0])
+    reopened = reopen_corpus(corpus.origin)
+    assert list(reopened.train) == list(corpus.train) and reopened.train.faulty == 2
+    with pytest.raises(ValueError, match="line 201: expected source, tab, target"):
+        list(load_corpus(path).train)
+
+
+def test_a_faulty_line_of_one_side_leaves_out_its_pair(tmp_path):
+    (tmp_path / "de").write_bytes(b"eins\n\xff\ndrei\nvier\n")
+    (tmp_path / "en").write_bytes(b"one\ntwo\nthree\n\xff\n")
+    pairs = Pairs.open([tmp_path / "de", tmp_path / "en"], skip_faulty=True)
+    assert list(pairs) == [("eins", "one"), ("drei", "three")]
+    assert pairs.faulty == 2
+
+
+def test_columns_are_chosen_in_all_splits_and_recorded(tmp_path):
+    rows = [f"{n}\tsource {n}\tx\ttarget {n}\n" for n in range(60)]
+    for name, part in (("train", rows[:50]), ("valid", rows[50:55]), ("test", rows[55:])):
+        (tmp_path / f"{name}.tsv").write_text("".join(part))
+    names = {name: tmp_path / f"{name}.tsv" for name in ("valid", "test")}
+    corpus = load_corpus(tmp_path / "train.tsv", **names, columns=(2, 4))
+    for opened in (corpus, reopen_corpus(json.loads(json.dumps(corpus.origin)))):
+        assert list(opened.train)[0] == ("source 0", "target 0")
+        assert list(opened.test)[-1] == ("source 59", "target 59")
+
+
+def test_gold_alignments_belong_to_the_lines_of_the_test_pairs(tsv, tmp_path):
+    gold = tmp_path / "gold.align"
+    gold.write_text("0-0 1-1\n\n1-0\n")
+    corpus = load_corpus(tsv, test=tsv, alignments=gold)
+    expected = [{(0, 0), (1, 1)}, set(), {(1, 0)}]
+    for opened in (corpus, reopen_corpus(json.loads(json.dumps(corpus.origin)))):
+        assert list(opened.alignments("test")) == expected
+    with pytest.raises(ValueError, match="alignments are those of the pairs in test; name both"):
+        load_corpus(tsv, alignments=gold)
 
 
 def test_pairs_with_an_empty_side_are_counted(tmp_path):
@@ -148,7 +201,7 @@ def test_a_pipe_cannot_be_trained_on():
 
 
 def test_the_splits_of_an_embedded_corpus_cannot_be_replaced(tsv):
-    with pytest.raises(ValueError, match="en-fr has its own valid and test splits"):
+    with pytest.raises(ValueError, match="en-fr is an embedded corpus, which takes no valid"):
         load_corpus("en-fr", valid=tsv)
 
 
@@ -376,7 +429,7 @@ def test_the_test_split_is_opened_without_reading_the_others(tsv, tmp_path):
 def test_contradictory_arguments_are_errors(tsv, index):
     with pytest.raises(ValueError, match="apart must be 'source' or 'both'; received 'target'"):
         load_corpus(tsv, apart="target")
-    with pytest.raises(ValueError, match="swap and apart are for files; en-fr is an embedded"):
+    with pytest.raises(ValueError, match="en-fr is an embedded corpus, which takes no swap"):
         load_corpus("en-fr", swap=True)
     with pytest.raises(ValueError, match="index.tsv: swap is for text; put the column of the"):
         load_corpus(index, swap=True)

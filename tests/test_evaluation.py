@@ -32,10 +32,10 @@ class FakeTranslator:
     predicts_values = False
     has_attention = True
 
-    def __init__(self, answers, case="keep", tokenizer="word"):
+    def __init__(self, answers, tokenizer="word", **options):
         self.answers = answers
-        self.config = Config(text=TextConfig(tokenizer, tokenizer, case))
-        codec = TextCodec([*SPECIAL_TOKENS, "a"], tokenizer, case)
+        self.config = Config(text=TextConfig(tokenizer, tokenizer, **options))
+        codec = TextCodec([*SPECIAL_TOKENS, "a"], tokenizer, **options)
         self.codecs = CodecPair(codec, codec)
         self.searches = []
 
@@ -54,6 +54,14 @@ class FakeTranslator:
             )
             for _ in pairs
         ]
+
+
+def test_references_are_compared_as_they_are():
+    """Even if the run's own normalisation would make them equal to the output."""
+    translator = FakeTranslator({"1": "e sh", "2": "\u00e9"}, normalization="nfkc")
+    figures = evaluate(translator, [("1", "e sʰ"), ("2", "e\u0301")])
+    assert figures["exact_match"] == 0.0
+    assert figures["token_error_rate"] == pytest.approx(100 * 2 / 3)
 
 
 PAIRS = [("1", "The cat sat on the mat."), ("2", "A dog barks loudly today.")]
@@ -109,6 +117,8 @@ def test_gold_alignments_add_the_alignment_error_rate():
         evaluate(translator, PAIRS, gold[:1])
     with pytest.raises(ValueError, match="gold alignments link words, but the run reads or"):
         evaluate(FakeTranslator({"1": "a", "2": "b"}, tokenizer="character"), PAIRS, gold)
+    with pytest.raises(ValueError, match="alignment 2: it links target token 2, but the target ha"):
+        evaluate(translator, PAIRS, [{(1, 0)}, {(0, 1), (1, 2)}])
 
 
 def test_pairs_without_tokens_or_with_too_many_are_left_out_with_a_warning():

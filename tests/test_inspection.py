@@ -8,6 +8,7 @@ import re
 import statistics
 import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -394,6 +395,42 @@ def test_suggestions_differ_from_the_defaults_and_have_reasons(inspect_pairs, cl
         assert f"  {setting.field}: {setting.value}  # {setting.reason}\n" in text
 
 
+def test_faulty_lines_are_counted_and_shown(inspect_pairs, clean, tmp_path):
+    path = write(tmp_path / "faulty.tsv", clean[:100])
+    path.write_bytes(b"one column\n" + path.read_bytes() + b"caf\xe9\tx\n")
+    inspection = inspect(path, test=path, verbose=False)
+    assert (inspection.pairs, inspection.faulty, inspection.splits[0].faulty) == (100, 2, 2)
+    text = str(inspection)
+    assert "2 faulty lines, which training does not accept" in text
+    assert "line 1: expected source, tab, target" in text and "line 102: not valid UTF-8" in text
+
+
+def test_pairs_in_memory_are_inspected_like_files(inspect_pairs, clean):
+    from_file, in_memory = inspect_pairs(clean[:200]), inspect(clean[:200], verbose=False)
+    assert in_memory.source == from_file.source and in_memory.target == from_file.target
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        (lambda text: re.sub(r"([.,?!])", r" \1", text), "separated by spaces"),
+        (lambda text: re.sub(r"(\w\w)(\w\w)", r"\1@@ \2", text), "parts of words"),
+        (lambda text: " ".join(text.replace(" ", "_")), "short symbols between spaces"),
+    ],
+)
+def test_text_that_is_tokenised_already_keeps_its_tokens(inspect_pairs, clean, change, reason):
+    suggestion = suggest_config(inspect_pairs([(change(s), t) for s, t in clean[:500]]))
+    reasons = {setting.field: setting.reason for setting in suggestion.settings}
+    assert suggestion.config().text.tokenizers == ("space", "word")
+    assert reason in reasons["source_tokenizer"]
+
+
+def test_targets_in_another_unicode_form_are_not_normalised(inspect_pairs, clean):
+    decomposed = [(s, unicodedata.normalize("NFD", t)) for s, t in clean[:500]]
+    assert settings(inspect_pairs(decomposed))["normalization"] == "none"
+    assert "normalization" not in settings(inspect_pairs([(t, s) for s, t in decomposed]))
+
+
 def test_a_suggestion_can_be_loaded_as_a_config(inspect_pairs, clean, tmp_path):
     suggestion = suggest_config(inspect_pairs(clean))
     (tmp_path / "settings.yaml").write_text(suggestion.to_yaml())
@@ -405,7 +442,8 @@ def test_single_words_are_split_into_characters_but_phonemes_are_not(inspect_pai
     sounds = [" ".join(random.choice(["AA", "B", "K", "IY", "S"], 6)) for _ in range(2000)]
     words = ["".join(random.choice(list("abcdefgh"), 7)) for _ in range(2000)]
     suggested = settings(inspect_pairs(list(zip(words, sounds))))
-    assert suggested["source_tokenizer"] == "character" and "target_tokenizer" not in suggested
+    assert suggested["source_tokenizer"] == "character"
+    assert suggested["target_tokenizer"] == "space"
     assert suggested["minimum_frequency"] == 1 and suggested["batch_size"] == 32
 
 

@@ -1,4 +1,4 @@
-"""Chunks of items, lines that are read in the background, columns, and encodings."""
+"""Chunks of items, lines that are read in the background, line ends, and encodings."""
 
 import io
 import itertools
@@ -9,10 +9,11 @@ import pytest
 
 from kseq.corpora.lines import (
     BackgroundLines,
+    LineEndWarning,
     NotUtf8Error,
+    _decode_lines,
     chunks,
     decode_lines,
-    read_columns,
     read_lines,
 )
 
@@ -108,21 +109,6 @@ def test_endless_lines_fill_the_queue_and_no_more():
     assert [next(iterator), next(iterator)] == [0, 1]
 
 
-def test_columns_of_a_blank_line_are_empty_and_a_single_column_is_an_error(tmp_path):
-    path = tmp_path / "pairs.tsv"
-    path.write_text("a\tb\n\n \nc\td\te\n\t\n")
-    assert list(read_columns(path)) == [
-        (1, "a", "b"),
-        (2, "", ""),
-        (3, "", ""),
-        (4, "c", "d"),
-        (5, "", ""),
-    ]
-    path.write_text("a\tb\n" + "x" * 100 + "\n")
-    with pytest.raises(ValueError, match=r"pairs.tsv, line 2: expected source, tab.*'x{59}…'$"):
-        list(read_columns(path))
-
-
 @pytest.mark.parametrize(
     "content, message",
     [
@@ -160,3 +146,25 @@ def test_unsupported_archives_are_refused_rather_than_read_as_text(tmp_path, nam
     (tmp_path / name).write_bytes(b"\x1f\x8b\x08 whatever it holds")
     with pytest.raises(ValueError, match=f"{name}: expected a plain file, a .gz or a .zip; unpack"):
         next(read_lines(tmp_path / name))
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_file_with_one_kind_of_line_end_has_the_same_lines_whatever_it_is(mark, end):
+    content = mark + end.join([b"a\x0bb", "c\u2028d\x85e".encode(), b"", b"f"]) + end
+    lines = decode_lines(io.BytesIO(content), "x")
+    assert [line for _, line in lines][:4] == ["a\x0bb", "c\u2028d\x85e", "", "f"]
+
+
+def test_a_stray_carriage_return_is_a_space_and_is_reported():
+    content = b"one\r\ntwo \rand\r\rthree\n\rfour\r"
+    with pytest.warns(LineEndWarning, match="x: carriage returns .* 4 in all, the first in line 2"):
+        lines = list(decode_lines(io.BytesIO(content), "x"))
+    assert lines == [(1, "one"), (2, "two  and  three"), (3, " four")]
+
+
+def test_every_line_comes_in_its_place_whatever_its_fault():
+    content = b"a\n\xff\nb\n"
+    numbered = list(_decode_lines(io.BytesIO(content), "x"))
+    assert numbered[::2] == [(1, "a"), (3, "b")]
+    assert numbered[1][0] == 2 and isinstance(numbered[1][1], NotUtf8Error)

@@ -72,9 +72,9 @@ def test_sides_of_several_files_are_paired_in_order(folder):
 
 
 def test_every_line_comes_with_its_file_and_number(folder):
-    places = [(str(path), number) for path, number, _, _ in PairFiles("*.tsv")]
+    places = [(str(path), number) for path, number, _ in PairFiles("*.tsv").scan()]
     assert places == [("1.tsv", 1), ("10.tsv", 1), ("2.tsv", 1)]
-    assert [number for _, number, _, _ in PairFiles(["train.de", "train.en"])] == [1, 2, 3, 4]
+    assert [number for _, number, _ in PairFiles(["train.de", "train.en"]).scan()] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(

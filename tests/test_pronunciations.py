@@ -6,12 +6,13 @@ import re
 
 import pytest
 
-from kseq.corpora.pronunciations import read_pronunciations
+from kseq.corpora.lines import raise_faults
+from kseq.corpora.pronunciations import scan_pronunciations
 
 
 def read(path, text):
     path.write_text(text, encoding="utf-8")
-    return list(read_pronunciations(path))
+    return [(number, *pair) for number, pair in raise_faults(scan_pronunciations(path))]
 
 
 def test_words_with_one_pronunciation_are_read_without_stress(tmp_path):
@@ -40,7 +41,7 @@ def test_the_real_dictionary_agrees_with_a_plain_reading_of_it(shared_data):
         word, *phonemes = re.sub("#.*", "", line).split()
         variants.setdefault(re.sub(r"\(\d\)$", "", word), []).append(phonemes)
     expected = {word: lists[0] for word, lists in variants.items() if len(lists) == 1}
-    pairs = {word: phonemes for _, word, phonemes in read_pronunciations(path)}
+    pairs = {word: phonemes for _, (word, phonemes) in scan_pronunciations(path)}
     assert pairs == {
         word: re.sub(r"\d", "", " ".join(phonemes)) for word, phonemes in expected.items()
     }

@@ -34,6 +34,16 @@ def test_the_test_split_of_a_run_cannot_be_swapped(small_run):
         open_test_pairs(small_run, swap=True)
 
 
+def test_named_files_may_have_gold_alignments(small_run, tmp_path):
+    (tmp_path / "pairs.tsv").write_text("a\tb\tc\n\t\n")
+    (tmp_path / "gold.align").write_text("0-0\n\n")
+    options = {"columns": (3, 1), "alignments": tmp_path / "gold.align"}
+    pairs, gold = open_test_pairs(small_run, [tmp_path / "pairs.tsv"], **options)
+    assert list(pairs) == [("c", "a")] and list(gold) == [{(0, 0)}, set()]
+    with pytest.raises(SettingError, match="alignments is for the files of test"):
+        open_test_pairs(small_run, alignments=tmp_path / "gold.align")
+
+
 def test_a_run_without_a_record_of_its_corpus_needs_files(run):
     record = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(record | {"corpus": None}))

@@ -28,10 +28,10 @@ def model(request, sentences):
     return train_subwords(sentences, SIZE, request.param)
 
 
-@given(texts=st.lists(st.text(max_size=30), max_size=5))
+@given(texts=st.lists(st.text(max_size=30) | st.text(st.sampled_from("a▁ ")), max_size=5))
 def test_decoding_restores_any_text(model, texts):
-    """Even with characters that were never seen; except ▁, which means a space."""
-    texts = [text.replace("▁", "_").encode("utf-8", "ignore") for text in texts]
+    """Even with characters that were never seen."""
+    texts = [text.encode("utf-8", "ignore") for text in texts]
     texts = normalize(tf.constant(texts, tf.string))
     codec = TextCodec(model, "subword")
     ids = codec.encode(texts).to_tensor()
@@ -41,7 +41,7 @@ def test_decoding_restores_any_text(model, texts):
 def test_the_character_that_begins_words_is_not_read_as_a_space(model):
     tokenizer = SubwordTokenizer(model)
     tokens = tokenizer.tokenize(tf.constant(["a▁b a b"]))
-    assert tokenizer.detokenize(tokens).numpy().tolist() == [b"a_b a b"]
+    assert tokenizer.detokenize(tokens).numpy().tolist() == ["a▁b a b".encode()]
 
 
 def test_the_graph_splits_text_as_the_library_does(model, sentences):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
 from kseq.text.codec import TextCodec, normalize
-from kseq.text.display import strip_marks
-from kseq.text.tokenizers import CharacterTokenizer, WordTokenizer
+from kseq.text.reserved import RESERVED
+from kseq.text.tokenizers import CharacterTokenizer, SpaceTokenizer, WordTokenizer
 from kseq.text.vocabulary import load_vocabulary, select_vocabulary
 
 SCRIPTS = {
@@ -35,29 +35,39 @@ def words(text):
     return [token.decode() for token in tokens]
 
 
-@pytest.mark.parametrize("tokenizer", [WordTokenizer(), CharacterTokenizer()])
+@pytest.mark.parametrize("tokenizer", [WordTokenizer(), CharacterTokenizer(), SpaceTokenizer()])
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_script_survives_tokenizing_and_joining(script, tokenizer):
     text = normalize(tf.constant([SCRIPTS[script]]))
     assert tokenizer.detokenize(tokenizer.tokenize(text)) == text
 
 
-@given(st.lists(st.text(max_size=30), min_size=1, max_size=10))
-def test_any_text_survives_tokenizing_and_joining(texts):
-    texts = normalize(tf.constant([text.encode("utf-8", "ignore") for text in texts]))
-    tokenizer = WordTokenizer()
-    assert tokenizer.detokenize(tokenizer.tokenize(texts)).numpy().tolist() == (
-        texts.numpy().tolist()
-    )
+CODECS = [
+    (tokenizer, case, form)
+    for tokenizer in ("word", "character", "space")
+    for case in ("keep", "mark")
+    for form in ("nfc", "none")
+]
+
+
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=10), st.sampled_from(CODECS))
+def test_any_text_survives_tokenizing_and_joining(texts, options):
+    codec = TextCodec(SPECIAL_TOKENS, *options)
+    texts = codec.normalize(tf.constant([text.encode("utf-8", "ignore") for text in texts]))
+    tokens = codec._tokenizer.tokenize(texts)
+    assert codec._tokenizer.detokenize(tokens).numpy().tolist() == texts.numpy().tolist()
 
 
 @given(
     st.lists(
-        st.text(st.sampled_from("a l's 3.-?!中 ไ’é你 \"…👍"), max_size=12), min_size=1, max_size=20
-    )
+        st.text(st.sampled_from("aA l's 3.-?!中 ไ’é你 \"…👍\u00a0ϴͅ" + RESERVED), max_size=12),
+        min_size=1,
+        max_size=20,
+    ),
+    st.sampled_from(CODECS),
 )
-def test_difficult_mixtures_survive_tokenizing_and_joining(texts):
-    test_any_text_survives_tokenizing_and_joining.hypothesis.inner_test(texts)
+def test_difficult_mixtures_survive_tokenizing_and_joining(texts, options):
+    test_any_text_survives_tokenizing_and_joining.hypothesis.inner_test(texts, options)
 
 
 @pytest.mark.parametrize(
@@ -89,15 +99,27 @@ def test_text_is_split_into_words(text, tokens):
     assert words(text) == tokens.split()
 
 
-def test_normalisation_unifies_spaces_and_characters():
-    texts = ["ﬁne１２", "a\u00a0 b\t\u3000c", "\ufeffx\x00y\r\nz", "e\u0301", "  "]
-    assert [t.decode() for t in normalize(tf.constant(texts)).numpy()] == [
-        "fine12",
-        "a b c",
-        "x y z",
-        "é",
-        "",
-    ]
+TEXTS = [
+    "ﬁne１２ sʰ",
+    "a\u00a0 b\t\u3000c",
+    "\ufeffx\x00y\r\nz\ufdd0",
+    "e\u0301",
+    "  ",
+    b"\xff\xc3",
+]
+
+
+@pytest.mark.parametrize(
+    "form, expected",
+    [
+        ("nfc", ["ﬁne１２ sʰ", "a b c", "x y z", "é", "", "��"]),
+        ("nfkc", ["fine12 sh", "a b c", "x y z", "é", "", "��"]),
+        ("none", ["ﬁne１２ sʰ", "a\u00a0 b \u3000c", "\ufeffx y z", "e\u0301", "", "��"]),
+    ],
+)
+def test_each_unicode_form_changes_only_what_it_unifies(form, expected):
+    normalized = normalize(tf.constant(TEXTS), form).numpy()
+    assert [text.decode() for text in normalized] == expected
 
 
 def test_lower_case_covers_accents_and_other_scripts():
@@ -131,12 +153,33 @@ def test_text_that_looks_like_special_tokens_stays_text():
     assert not {token.decode() for token in tokens} & set(SPECIAL_TOKENS)
 
 
-def test_displayed_tokens_have_no_joiners():
-    assert strip_marks(tf.constant(["￭-￭", "l'￭", "＿"])).numpy().tolist() == [
-        b"-",
-        b"l'",
-        b" ",
-    ]
+def test_tokens_between_spaces_that_look_like_special_tokens_get_ids_of_their_own():
+    spaced = codec("a", "<unk>\ufdef", tokenizer="space")
+    ids = spaced.encode(tf.constant(["a <unk> <end> <pad>"])).to_list()
+    assert ids == [[4, 5, UNK, UNK, END]]
+    assert spaced.decode(tf.constant([[4, 5, END]])).numpy()[0] == b"a <unk>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["t͡s aː ˧˥ sʰ", "ge@@ hen &apos;s @-@", "<num_1> C1=CC=CC=C1 ｟ent｠", '￭, ▁the ＿ "a"'],
+)
+def test_given_tokens_are_kept_and_displayed_as_they_are(text):
+    spaced = TextCodec(SPECIAL_TOKENS, "space")
+    tokens = spaced.tokenize(tf.constant([text]))
+    assert [token.decode() for token in tokens.to_list()[0]] == text.split(" ")
+    assert spaced.displayed_tokens(tokens) == [[*text.split(" "), "<end>"]]
+    assert spaced._tokenizer.detokenize(tokens).numpy()[0].decode() == text
+
+
+def test_displayed_tokens_have_no_marks_but_the_characters_of_the_text():
+    text = "￪A'b-c ＿ ▁ 你 好"
+    for tokenizer, shown in (
+        ("word", ["￪", "↑", "a'", "b", "-", "c", "＿", "▁", " ", "你", " ", "好", "<end>"]),
+        ("character", [*"￪↑ a'b-c ＿ ▁ 你 好", "<end>"]),
+    ):
+        marking = TextCodec(SPECIAL_TOKENS, tokenizer, "mark")
+        assert marking.displayed_tokens(marking.tokenize(tf.constant([text]))) == [shown]
 
 
 def test_a_saved_vocabulary_is_read_unchanged(tmp_path):

@@ -21,7 +21,7 @@ def replace(attention, ids=((UNK, 4, UNK, END), (UNK, UNK, END, 0)), entries=Non
     tokens = tf.where(ids == UNK, "<unk>", "known")
     attention = tf.constant(attention, tf.float32)[:, None]
     result = replace_unknown(
-        ids, tokens, attention, tf.constant(SOURCES), Dictionary(entries or {})
+        ids, tokens, attention, tf.constant(SOURCES), Dictionary(entries or {}, CODEC)
     )
     return [[token.decode() for token in row[0]] for row in result.numpy()]
 
@@ -45,7 +45,9 @@ def test_each_hypothesis_of_a_source_has_its_own_attention():
     ids = tf.fill([1, 2, 1], UNK)
     attention = tf.constant([[[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]]])
     tokens = tf.fill([1, 2, 1], "<unk>")
-    result = replace_unknown(ids, tokens, attention, tf.constant([["a", "b"]]), Dictionary({}))
+    result = replace_unknown(
+        ids, tokens, attention, tf.constant([["a", "b"]]), Dictionary({}, CODEC)
+    )
     assert result.numpy().tolist() == [[[b"a"], [b"b"]]]
 
 
@@ -54,12 +56,12 @@ def test_sources_without_words_are_not_an_error():
     ids = tf.zeros([2, 1, 1], tf.int32)
     tokens = tf.fill([2, 1, 1], "<pad>")
     no_words = tf.zeros([2, 0], tf.string)
-    result = replace_unknown(ids, tokens, tf.ones([2, 1, 1, 1]), no_words, Dictionary({}))
+    result = replace_unknown(ids, tokens, tf.ones([2, 1, 1, 1]), no_words, Dictionary({}, CODEC))
     assert result.numpy().tolist() == [[[b"<pad>"]]] * 2
 
 
 def test_words_in_the_dictionary_are_translated_and_others_stay():
-    dictionary = Dictionary({"cat": "chat", "dog": "chien"})
+    dictionary = Dictionary({"cat": "chat", "dog": "chien"}, CODEC)
     words = tf.constant([["cat", "cow"], ["", "dog￭"]])
     expected = [["chat", "cow"], ["", "chien"]]
     assert dictionary.translate(words).numpy().astype(str).tolist() == expected

@@ -120,7 +120,10 @@ def test_an_array_that_cannot_be_opened_is_an_error(index, monkeypatch):
     [
         ("", "no pair of two non-empty sides"),
         ("\n a.npy\t\n", "no pair of two non-empty sides"),
-        ("a\tb\n", "line 1: expected values on at least one side, .*; received text on both"),
+        (
+            "a\tb\n",
+            "expected values on at least one side of the first pair, .*; received text on both",
+        ),
     ],
 )
 def test_files_without_pairs_of_values_are_errors(tmp_path, content, message):

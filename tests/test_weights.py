@@ -1,9 +1,11 @@
 """The weights of a run: written, read, and averaged over epochs, without any training."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
+from untrained import untrained_translator, write_run
 
 from kseq import Config
 from kseq.models.factory import build_seq2seq
@@ -119,3 +121,15 @@ def test_weights_of_another_model_are_refused(run, tmp_path):
     larger_model = build_seq2seq(config.model, 5, 6)
     with pytest.raises(ValueError, match=r"cannot be read into the model that config.json descr"):
         load_weights(larger_model, run / run_directory.WEIGHTS)
+
+
+def test_a_run_whose_config_has_no_unicode_form_keeps_the_one_it_was_trained_with(tmp_path):
+    """Runs were trained with NFKC before there was a setting."""
+    run = write_run(untrained_translator([], ["sh"], ["sh"]), tmp_path / "run")
+    for form, tokens in (("nfc", "sʰ"), ("nfkc", "sh")):
+        _, codecs, config, _ = load_model(run)
+        assert config.text.normalization == form
+        assert codecs.source.tokenize(["sʰ"]).to_list() == [[tokens.encode()]]
+        settings = json.loads((run / run_directory.CONFIG).read_text())
+        settings["text"].pop("normalization", None)
+        (run / run_directory.CONFIG).write_text(json.dumps(settings))

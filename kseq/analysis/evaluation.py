@@ -8,11 +8,12 @@ import numpy as np
 
 from kseq.analysis.alignment import hard_alignment
 from kseq.analysis.links import GROW_DIAG_FINAL_AND, alignment_error_rate
+from kseq.errors import KseqWarning
 
 LONGEST = 1000  # tokens per side; pairs with more are left out
 
 
-class LeftOutWarning(UserWarning):
+class LeftOutWarning(KseqWarning):
     """Some pairs could not be evaluated and were left out."""
 
 
@@ -21,7 +22,8 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
 
     BLEU and chrF compare the unchanged outputs and references; if the run lowercases its text,
     letter case is ignored. sacreBLEU tokenises for BLEU (13a). Exact match and token error rate
-    compare tokens, after the run's own normalisation of both.
+    compare tokens; all kinds of characters count, so a reference that the run's normalisation
+    would change is compared as it is.
 
     Args:
         translator: A `Translator`.
@@ -76,6 +78,8 @@ def _evaluate_text(translator, pairs, alignments, options):
         "sentences": len(pairs),
         "signature": str(bleu.get_signature()),
     }
+    if alignments is not None:
+        _check_positions(alignments, forced)
     if alignments is not None and translator.has_attention:
         metrics["alignment_error_rate"] = alignment_error_rate(
             [hard_alignment(result, method=GROW_DIAG_FINAL_AND) for result in forced], alignments
@@ -137,6 +141,19 @@ def _check_alignments(translator, alignments, count):
         )
 
 
+def _check_positions(alignments, results):
+    """Checks that the links of each pair refer to tokens that it has."""
+    for number, (links, result) in enumerate(zip(alignments, results), start=1):
+        counts = len(result.source_tokens) - 1, len(result.tokens) - 1
+        for side, positions, count in zip(("source", "target"), zip(*links), counts):
+            if max(positions) >= count:
+                raise ValueError(
+                    f"gold alignment {number}: it links {side} token {max(positions)}, but the "
+                    f"{side} has {count} tokens; positions count the run's own tokens from 0, "
+                    "source before target"
+                )
+
+
 def _token_counts(codec, sequences):
     """Number of tokens of each sequence; real values of any length count as one."""
     if not codec.is_text:
@@ -152,7 +169,9 @@ def _token_metrics(codec, outputs, references):
     """
     from rapidfuzz.distance import Levenshtein
 
-    outputs, references = (codec.tokenize(list(texts)).to_list() for texts in (outputs, references))
+    outputs, references = (
+        codec.tokenize_as_written(list(texts)).to_list() for texts in (outputs, references)
+    )
     errors = sum(map(Levenshtein.distance, outputs, references))
     return {
         "exact_match": 100.0 * sum(map(list.__eq__, outputs, references)) / len(references),

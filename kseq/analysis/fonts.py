@@ -3,6 +3,7 @@
 import functools
 import warnings
 
+from kseq.errors import KseqWarning
 from kseq.text.scripts import graphemes, is_visible
 
 # Tried first, which avoids opening hundreds of font files.
@@ -32,7 +33,7 @@ _WIDE_FONTS = (
 _FONT_OF_BOXES = "Last Resort High-Efficiency"
 
 
-class MissingFontWarning(UserWarning):
+class MissingFontWarning(KseqWarning):
     """No installed font has a character of the text."""
 
 

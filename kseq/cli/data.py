@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-from kseq.cli.options import add_command, add_fields, add_swap, given_fields, require_suffix
+from kseq.cli.options import add_command, add_fields, add_order, given_fields, require_suffix
 from kseq.console import import_tensorflow_quietly
 from kseq.corpora.cleaning import Cleaning, clean_files
 from kseq.files import require_folder_of, write_text
@@ -71,6 +71,7 @@ examples:
   kseq inspect pairs.tsv
   kseq inspect train.de.gz train.en.gz --valid val.de.gz val.en.gz --out picture.png
   kseq inspect pairs.tsv --suggest settings.yaml
+  kseq inspect sentences.tsv --columns 2 4
   kseq train --train pairs.tsv --config settings.yaml --out runs/mine
 
 Words are the tokens of the word tokenizer. The files are not changed: suspicious pairs are
@@ -92,7 +93,7 @@ def add_inspect(subparsers):
         "--valid", nargs="+", metavar="FILE", help="validation pairs to compare with"
     )
     command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs to compare with")
-    add_swap(command)
+    add_order(command)
     command.add_argument("--out", metavar="PICTURE", help="picture to write: .png, .svg or .pdf")
     command.add_argument(
         "--suggest", metavar="SETTINGS", help="write the suggested settings to this .yaml file"
@@ -111,7 +112,8 @@ def inspect(options):
     from kseq.inspection.inspection import inspect
     from kseq.inspection.suggestion import suggest_config
 
-    inspection = inspect(*options.files, valid=options.valid, test=options.test, swap=options.swap)
+    order = {"swap": options.swap, "columns": options.columns}
+    inspection = inspect(*options.files, valid=options.valid, test=options.test, **order)
     suggestion = suggest_config(inspection)
     if options.out:
         from kseq.inspection.plots import save_inspection
@@ -161,7 +163,7 @@ def add_clean(subparsers):
         metavar="FILE",
         help="held-out pairs; pairs that match one of them are dropped (may be repeated)",
     )
-    add_swap(command)
+    add_order(command)
     add_fields(command, "what to drop", Cleaning)
 
 
@@ -176,6 +178,7 @@ def clean(options):
         test=options.test,
         dropped=options.dropped,
         swap=options.swap,
+        columns=options.columns,
     )
     print(report)
     print(options.out)

@@ -101,7 +101,7 @@ def heatmap(options):
 
 def _read_drawing_options(options):
     """Returns the options of `kseq.plot_attention`, by name."""
-    from kseq.corpora.corpus import read_links
+    from kseq.corpora.gold_alignments import read_links
 
     if options.gold is not None and options.target is None:
         raise ValueError("--gold requires --target: its links refer to the words of that target")

@@ -12,6 +12,7 @@ from kseq.cli.looking import add_align, add_heatmap, add_report
 from kseq.cli.training import add_average, add_models, add_recipes, add_train
 from kseq.cli.translating import add_evaluate, add_score, add_translate
 from kseq.console import show_warning
+from kseq.errors import KseqWarning
 
 _EXAMPLES = """
 a first run in four commands:
@@ -95,10 +96,6 @@ def _make_parser():
 
 
 def _show_only_our_warnings():
-    from kseq.analysis.evaluation import LeftOutWarning
-    from kseq.analysis.fonts import MissingFontWarning
-
     warnings.simplefilter("ignore")
-    for category in (LeftOutWarning, MissingFontWarning):
-        warnings.simplefilter("default", category)
+    warnings.simplefilter("default", KseqWarning)
     warnings.showwarning = show_warning

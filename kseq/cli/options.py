@@ -59,15 +59,33 @@ def add_test_files(command):
         metavar="FILE",
         help="test pairs (default: those of the run's own corpus)",
     )
-    add_swap(command, "of --test")
+    add_order(command, "of --test")
+    add_alignments(command)
 
 
-def add_swap(command, scope="in all files"):
-    """Adds the option that swaps the sides of pairs."""
+def add_order(command, scope="in all files"):
+    """Adds the options that say which columns, or which of two files, hold the sources."""
+    command.add_argument(
+        "--columns",
+        nargs=2,
+        metavar=("SOURCE", "TARGET"),
+        help="columns of a TSV or CSV, by number or by the names in the first line, or fields of "
+        f"JSON objects ({scope}; default: 1 2)",
+    )
     command.add_argument(
         "--swap",
         action="store_true",
         help=f"take the second column, or the second of two files, as the source ({scope})",
+    )
+
+
+def add_alignments(command):
+    """Adds the option for gold alignments of the test pairs."""
+    command.add_argument(
+        "--alignments",
+        metavar="FILE",
+        help="gold word alignments of --test, a line for each of its lines: 0-0 1-2, source before "
+        "target, positions from 0",
     )
 
 

@@ -1,6 +1,6 @@
 """Commands that make runs, or list recipes and mechanisms: train, average, recipes, models."""
 
-from kseq.cli.options import add_command, add_run, add_swap
+from kseq.cli.options import add_alignments, add_command, add_order, add_run, flag
 from kseq.cli.runs import start_tensorflow
 from kseq.console import import_tensorflow_quietly
 
@@ -11,6 +11,7 @@ examples:
   kseq train --train train.de.gz train.en.gz --valid val.de.gz val.en.gz --out runs/de-en
   kseq train --train parts/*.tsv --config settings.yaml --out runs/mine --overwrite
   kseq train --train 'de/*.gz' 'en/*.gz' --out runs/de-en
+  kseq train --train sentences.csv --columns english french --out runs/mine
   kseq train --train spa-eng.zip --swap --apart both --out runs/es-en
   kseq train --recipe multi30k-de-en --data data --out runs/de-en
 
@@ -19,6 +20,10 @@ several files of pairs. Without --valid, one source sentence in twenty is held o
 and another one in twenty for testing. Training can be stopped at any time with Ctrl-C: the best
 epoch so far is kept.
 """
+
+
+# Options of `load_corpus` by which files of pairs are read.
+_DATA_OPTIONS = ("valid", "test", "swap", "columns", "apart", "skip_faulty", "alignments")
 
 
 def add_train(subparsers):
@@ -37,7 +42,13 @@ def add_train(subparsers):
     )
     command.add_argument("--valid", nargs="+", metavar="FILE", help="validation pairs")
     command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs, for kseq evaluate")
-    add_swap(command)
+    add_alignments(command)
+    add_order(command)
+    command.add_argument(
+        "--skip-faulty",
+        action="store_true",
+        help="leave out lines that cannot be used, and report their number (default: stop)",
+    )
     command.add_argument(
         "--apart",
         default="source",
@@ -94,10 +105,9 @@ def _open_corpus(options):
 
     if not options.train:
         name = options.corpus or options.recipe
-        if options.valid or options.test or options.swap or options.apart != "source":
-            raise ValueError(
-                f"--valid, --test, --swap and --apart require --train; {name} has its own splits"
-            )
+        for option in _DATA_OPTIONS:
+            if getattr(options, option) not in (None, False, "source"):
+                raise ValueError(f"{flag(option)} requires --train; {name} has its own splits")
     if options.recipe:
         if options.config:
             raise ValueError(
@@ -116,7 +126,8 @@ def _open_corpus(options):
     if any(map(holds_records, [*files, *(options.valid or ()), *(options.test or ())])):
         start_tensorflow()  # only TFRecord files need it to be checked
     splits = {"valid": options.valid, "test": options.test}
-    return load_corpus(*files, **splits, swap=options.swap, apart=options.apart)
+    given = {name: getattr(options, name) for name in _DATA_OPTIONS if name not in splits}
+    return load_corpus(*files, **splits, **given)
 
 
 _AVERAGE_EXAMPLES = """

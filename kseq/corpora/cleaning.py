@@ -6,13 +6,14 @@ import dataclasses
 import gzip
 import itertools
 import pathlib
-import unicodedata
 from typing import Literal, NamedTuple
 
 import regex
 
-from kseq.corpora.corpus import open_pairs
 from kseq.corpora.fingerprints import PairSet
+from kseq.corpora.in_memory import check_pair, iterate_pairs
+from kseq.corpora.lines import FaultyLineError
+from kseq.corpora.opening import open_pairs
 from kseq.corpora.pairs import Pairs
 from kseq.corpora.tidying import holds_tag, tidy
 from kseq.fields import Section, number
@@ -20,6 +21,7 @@ from kseq.files import replaced_file
 from kseq.text.scripts import shorten
 
 REASONS = {
+    "faulty": "the line cannot be read as a pair",
     "empty": "a side is empty, or holds invisible characters only",
     "markup": "a side holds an HTML tag",
     "overlong": "a side has too many words or characters",
@@ -122,7 +124,7 @@ def clean(pairs, cleaning=None, test=(), report=None):
     a test pair.
 
     Args:
-        pairs: `Pairs`, or any iterable of (source, target).
+        pairs: `Pairs`, or any object that `load_corpus` accepts as pairs.
         cleaning: `Cleaning`; None for the defaults.
         test: Test pairs; pairs that leak into them are dropped.
         report: `CleaningReport` that counts the pairs.
@@ -134,7 +136,7 @@ def clean(pairs, cleaning=None, test=(), report=None):
             yield verdict.tidied
 
 
-def clean_files(files, out, cleaning=None, test=(), dropped=None, swap=False):
+def clean_files(files, out, cleaning=None, test=(), dropped=None, *, swap=False, columns=None):
     """Writes the kept pairs to a TSV file, completely or not at all.
 
     Args:
@@ -145,6 +147,7 @@ def clean_files(files, out, cleaning=None, test=(), dropped=None, swap=False):
         dropped: File for the dropped pairs (reason, location, and source and target as read); None
             for no such file.
         swap: Whether the second column, or the second of two files, is the source.
+        columns: The columns of source and target, as for `load_corpus`.
 
     Returns:
         A `CleaningReport`.
@@ -153,7 +156,7 @@ def clean_files(files, out, cleaning=None, test=(), dropped=None, swap=False):
         FileNotFoundError: A file is missing.
         ValueError: A file cannot be read or must not be written, or no pair is left.
     """
-    pairs, *tests = (_open_text(names, swap) for names in (files, *test))
+    pairs, *tests = (_open_text(names, swap, columns) for names in (files, *test))
     outputs = [pathlib.Path(path) for path in (out, dropped) if path is not None]
     inputs = [path.resolve() for split in (pairs, *tests) for path in split.files]
     _check_outputs(outputs, inputs)
@@ -180,26 +183,29 @@ def examine(pairs, cleaning=None, test=()):
     """Yields a `Verdict` on every pair, in order; the arguments are those of `clean`."""
     cleaning = cleaning or Cleaning()
     tidied_test = (tuple(tidy(side, cleaning.markup) for side in pair) for pair in test)
-    test_set = PairSet(cleaning.leakage, map(_normalize, tidied_test))
+    test_set = PairSet(cleaning.leakage, tidied_test)
     earlier = PairSet("pair")
-    for place, *pair in _locate(pairs):
+    for place, pair in _locate(pairs):
+        if isinstance(pair, FaultyLineError):
+            yield Verdict("faulty", place, (str(pair), ""), ("", ""))
+            continue
         tidied = tuple(tidy(side, cleaning.markup) for side in pair)
         reason = _find_fault(tidied, cleaning)
-        if reason is None and len(test_set) and _normalize(tidied) in test_set:
+        if reason is None and len(test_set) and tidied in test_set:
             reason = "leakage"
-        if reason is None and cleaning.deduplicate and not earlier.add(_normalize(tidied)):
+        if reason is None and cleaning.deduplicate and not earlier.add(tidied):
             reason = "duplicate"
         yield Verdict(reason, place, tuple(pair), tidied)
 
 
 def _locate(pairs):
-    """Yields the location, the source and the target of every pair."""
+    """Yields the location of every pair, and the pair or a `FaultyLineError`."""
     if isinstance(pairs, Pairs):
-        for path, number, source, target in pairs.with_places():
-            yield f"{path}, line {number}", source, target
+        for path, line, pair in pairs.scan():
+            yield f"{path}, line {line}", pair
     else:
-        for number, (source, target) in enumerate(pairs, start=1):
-            yield f"pair {number}", source, target
+        for line, pair in enumerate(iterate_pairs(pairs), start=1):
+            yield f"pair {line}", check_pair(pair, line)
 
 
 def _find_fault(tidied, cleaning):
@@ -231,14 +237,9 @@ _JAPANESE_OR_KOREAN = regex.compile(r"[\p{Hiragana}\p{Katakana}\p{Hangul}]")
 _MARK = regex.compile(r"\p{M}")
 
 
-def _normalize(pair):
-    """Returns a pair in NFKC, as a model reads it."""
-    return tuple(unicodedata.normalize("NFKC", side) for side in pair)
-
-
-def _open_text(files, swap):
+def _open_text(files, swap, columns):
     """Opens files of pairs of strings; real values raise ValueError."""
-    pairs = open_pairs(files, swap)
+    pairs = open_pairs(files, swap, columns, skip_faulty=True)
     if any(pairs.features):
         raise ValueError(f"{pairs}: expected text to clean; received real values")
     return pairs

@@ -1,13 +1,17 @@
 """A corpus in three splits: from files, held out from the training files, or embedded."""
 
+import os
 import pathlib
 import zlib
 
 from kseq.config import Config, ModelConfig
-from kseq.corpora.lines import read_lines
-from kseq.corpora.pair_files import PairFiles, is_pattern
+from kseq.corpora.gold_alignments import read_alignments
+from kseq.corpora.in_memory import PairsInMemory, splits_of
+from kseq.corpora.opening import describe_features, open_pairs, open_source
+from kseq.corpora.pair_files import is_pattern
 from kseq.corpora.pairs import Pairs
-from kseq.corpora.values import ValuePairs, is_value_file
+from kseq.corpora.values import ValuePairs
+from kseq.errors import SettingError
 
 HELD_OUT_SHARE = 20  # one source in twenty for validation, one in twenty for testing
 
@@ -70,7 +74,7 @@ class Corpus:
         return self._test
 
     def alignments(self, split):
-        """Yields the gold alignment of each pair, a set of (source, target) token positions.
+        """Yields the gold alignment of each line, a set of (source, target) token positions.
 
         Args:
             split: `"train"`, `"valid"` or `"test"`.
@@ -80,37 +84,38 @@ class Corpus:
         """
         if split not in self._alignments:
             raise ValueError(f"the corpus {self.name} has no gold alignments for {split!r}")
-        path = self._alignments[split]
-        for number, line in read_lines(path):
-            yield read_links(line, f"{path}, line {number}")
+        yield from read_alignments(self._alignments[split])
 
     def has_alignments(self, split):
         """Returns whether a split has gold alignments."""
         return split in self._alignments
 
 
-def load_corpus(*train, valid=None, test=None, swap=False, apart="source"):
-    """Opens a corpus.
+def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, **options):
+    """Opens a corpus, from files or from objects.
 
-    Without `valid`, pairs are held out from the training files: one source sentence in twenty for
+    Without `valid`, pairs are held out from the training pairs: one source sentence in twenty for
     validation and, if there is no `test` either, one in twenty for testing. The choice depends on
     the source sentence only, so that equal sources are always in the same split; equal targets may
     be in different ones, unless `apart` is `"both"`.
 
     Args:
-        *train: The name of an embedded corpus (`"en-fr"`, `"dates"`), files of pairs such as
-            TSVs, or two line-aligned files. A name may be a pattern such as `"parts/*.tsv"`; see
-            `kseq.corpora.pair_files.PairFiles` for all kinds of files. A TSV may name `.npy`
-            files of real values instead of text, and a `.tfrecord` may hold them; such a split is
-            one file: see `kseq.corpora.values.ValuePairs`.
-        valid: File for validation, or a list of files, as for `train`.
-        test: File for testing, or a list of files, as for `train`.
-        swap: Whether the second column, or the second of two files, is the source; in all splits.
-        apart: Which sentences occur in only one split. `"source"`: sources, if pairs are held out
-            from the training files. `"both"`: sources and targets, also in named files. Pairs
-            that share a side with the test split are left out of validation, and pairs that share
-            a side with either split are left out of training. Each held-out pair takes 24 to 96
-            bytes of RAM.
+        *train: The name of an embedded corpus (`"en-fr"`, `"dates"`); files of pairs, or two
+            line-aligned files, by name or pattern (`kseq.corpora.pair_files.PairFiles`); a file of
+            real values (`kseq.corpora.values.ValuePairs`); or pairs in RAM, such as a list of
+            pairs, two lists, a `DataFrame`, a generator or a dataset
+            (`kseq.corpora.in_memory.PairsInMemory`). A dict of splits, such as a Hugging Face
+            `DatasetDict`, may hold validation and test pairs as well.
+        valid: The same for validation: one argument, or a list of files.
+        test: The same for testing.
+        apart: Which sentences occur in only one split. `"source"`: sources, if pairs are held out.
+            `"both"`: sources and targets, whatever the splits are. Pairs that share a side with
+            the test split are left out of validation, and pairs that share a side with either
+            split are left out of training. Each held-out pair takes 24 to 96 bytes of RAM.
+        alignments: File of gold alignments of the test pairs, with a line for each line of `test`,
+            in Pharaoh format: `0-0 1-2`, source before target; positions count tokens from 0.
+        **options: How all splits are read: `swap`, `columns` and `skip_faulty` of
+            `kseq.corpora.opening.open_pairs`.
 
     Returns:
         A `Corpus`.
@@ -118,32 +123,61 @@ def load_corpus(*train, valid=None, test=None, swap=False, apart="source"):
     Raises:
         FileNotFoundError: A file is missing, or no embedded corpus has this name.
         ValueError: A split holds no pairs, or arguments contradict each other.
+        TypeError: An object is not pairs of strings.
+
+    Warns:
+        DoubtfulColumnsWarning: The columns of a table look wrong.
     """
     if apart not in ("source", "both"):
         raise ValueError(f"apart must be 'source' or 'both'; received {apart!r}")
-    if len(train) == 1 and str(train[0]) in embedded_corpora():
-        if valid or test:
-            raise ValueError(f"the embedded corpus {train[0]} has its own valid and test splits")
-        if swap or apart != "source":
-            raise ValueError(f"swap and apart are for files; {train[0]} is an embedded corpus")
-        return _load_embedded(str(train[0]))
-    if len(train) == 1 and isinstance(train[0], (str, pathlib.PurePath)):
+    if len(train) == 1 and isinstance(train[0], (str, os.PathLike)):
+        if str(train[0]) in embedded_corpora():
+            options |= {"valid": valid, "test": test, "alignments": alignments}
+            _refuse_options(train[0], apart=apart != "source", **options)
+            return _load_embedded(str(train[0]))
         _require_file_or_corpus(train[0])
-    files = {"train": train, "valid": valid, "test": test}
-    files = {name: None if names is None else PairFiles(names) for name, names in files.items()}
-    train_pairs, valid_pairs, test_pairs = (
-        split and open_pairs(split, swap) for split in files.values()
+    if alignments is not None and test is None:
+        raise SettingError("{alignments} are those of the pairs in {test}; name both")
+    splits = {"valid": None, "test": None, **(splits_of(*train) if len(train) == 1 else {})}
+    splits = {"train": train} | splits
+    splits |= {name: data for name, data in (("valid", valid), ("test", test)) if data is not None}
+    return _open_splits(splits, apart, alignments, options)
+
+
+def _open_splits(splits, apart, alignments, options):
+    """Opens a corpus from the data of its splits by name, None for those that are held out."""
+    columns = options.get("columns")
+    sources = {
+        name: None if data is None else open_source(data, columns) for name, data in splits.items()
+    }
+    train, valid, test = (
+        sources[name] and open_pairs(sources[name], **options)
+        for name in ("train", "valid", "test")
     )
-    splits = train_pairs, valid_pairs, test_pairs
-    if valid_pairs is None:
-        splits = _hold_out(train_pairs, test_pairs)
+    opened = (train, valid, test) if valid else _hold_out(train, test)
     if apart == "both":
-        splits = _separate_sides(*splits)
-    source_features, target_features = train_pairs.features
+        opened = _separate_sides(*opened)
+    source_features, target_features = train.features
     model = ModelConfig(source_features=source_features, target_features=target_features)
-    origin = {name: split and split.arguments for name, split in files.items()}
-    origin |= {"swap": swap, "apart": apart}
-    return Corpus(str(train_pairs), *splits, config=Config(model), origin=origin)
+    origin = None
+    if not any(isinstance(source, PairsInMemory) for source in sources.values()):
+        origin = {name: source and source.arguments for name, source in sources.items()}
+        origin |= {"apart": apart, **{name: value for name, value in options.items() if value}}
+        if alignments is not None:
+            origin["alignments"] = str(pathlib.Path(alignments).resolve())
+    return Corpus(
+        str(train),
+        *opened,
+        alignments=alignments and {"test": pathlib.Path(alignments)},
+        config=Config(model),
+        origin=origin,
+    )
+
+
+def _refuse_options(name, **options):
+    for option, value in options.items():
+        if value is not None and value is not False:
+            raise ValueError(f"{name} is an embedded corpus, which takes no {option}")
 
 
 def reopen_corpus(origin):
@@ -157,29 +191,6 @@ def reopen_corpus(origin):
     """
     options = {name: value for name, value in origin.items() if name != "train"}
     return load_corpus(*origin["train"], **options)
-
-
-def read_links(line, name):
-    """Reads an alignment in Pharaoh format, `"0-0 1-2"`, source before target.
-
-    Args:
-        line: Links separated by spaces.
-        name: Name of the line in error messages.
-
-    Returns:
-        A set of (source, target) positions.
-
-    Raises:
-        ValueError: The line holds something other than links.
-    """
-    links = [link.partition("-") for link in line.split()]
-    for source, dash, target in links:
-        if not (source.isdecimal() and target.isdecimal()):
-            raise ValueError(
-                f"{name}: expected links such as 0-0 1-2, source before target; received "
-                f"{source}{dash}{target}"
-            )
-    return {(int(source), int(target)) for source, _, target in links}
 
 
 def embedded_corpora():
@@ -232,8 +243,8 @@ def _hold_out(pairs, test):
         )
     return (
         pairs.select(lambda key: _share(key) not in held_out),
-        pairs.select(lambda key: _share(key) == held_out[0]),
-        test or pairs.select(lambda key: _share(key) == held_out[1]),
+        pairs.select(lambda key: _share(key) == held_out[0], counts_faulty=False),
+        test or pairs.select(lambda key: _share(key) == held_out[1], counts_faulty=False),
     )
 
 
@@ -252,42 +263,6 @@ def _separate_sides(train, valid, test):
 def _share(key):
     """Returns the number of the share that a source, a string or bytes, belongs to."""
     return zlib.crc32(key.strip().encode() if isinstance(key, str) else key) % HELD_OUT_SHARE
-
-
-def open_pairs(files, swap=False):
-    """Opens files of pairs, or one file of real values.
-
-    Args:
-        files: Names that `kseq.corpora.pair_files.PairFiles` accepts.
-        swap: Whether the second column, or the second of two files, is the source.
-
-    Returns:
-        `Pairs` or `ValuePairs`.
-
-    Raises:
-        FileNotFoundError: A file is missing.
-        ValueError: No pair can be read.
-    """
-    files = files if isinstance(files, PairFiles) else PairFiles(files)
-    value_file = None if files.are_aligned else next(filter(is_value_file, files.paths), None)
-    if value_file is None:
-        return Pairs.open(files, swap)
-    if len(files.paths) > 1:
-        raise ValueError(
-            f"{value_file}: expected a single file of real values; received {files}; join them"
-        )
-    if swap:
-        raise ValueError(f"{value_file}: swap is for text; put the column of the source first")
-    return ValuePairs.open(value_file)
-
-
-def describe_features(features):
-    """Describes source and target in words.
-
-    Args:
-        features: Values per step of source and target; 0 for text.
-    """
-    return " and ".join(f"{width} values per step" if width else "text" for width in features)
 
 
 def _require_file_or_corpus(name):

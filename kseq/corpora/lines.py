@@ -6,18 +6,20 @@ import io
 import pathlib
 import queue
 import threading
+import warnings
 import zipfile
 
 from kseq.corpora.archives import DAMAGES, only_member
+from kseq.errors import KseqWarning
 
 
-class NotUtf8Error(ValueError):
-    """A text file is not in UTF-8.
+class FaultyLineError(ValueError):
+    """A line of a file cannot be used; the lines after it can.
 
     Args:
         message: Error message.
         file: Name of the file, as in the message.
-        line: Number of the first line that is not UTF-8, counted from 1.
+        line: Number of the line, counted from 1.
     """
 
     def __init__(self, message, file=None, line=None):
@@ -26,10 +28,20 @@ class NotUtf8Error(ValueError):
         self.line = line
 
 
+class NotUtf8Error(FaultyLineError):
+    """A text file is not in UTF-8; `line` is the number of the first such line."""
+
+
+class LineEndWarning(KseqWarning):
+    """Carriage returns inside lines were read as spaces."""
+
+
 def read_lines(path, member=None):
     """Yields the number of each line of a text file, from 1, and the line without its ending.
 
-    Line endings may be any mixture of `\\n`, `\\r\\n` and `\\r`; a byte-order mark is dropped.
+    A line ends with `\\n` or `\\r\\n`; a carriage return inside a line becomes a space. In a file
+    without any `\\n`, as old Macs wrote them, carriage returns end the lines. A byte-order mark is
+    dropped.
 
     Args:
         path: A plain, `.gz` or `.zip` file in UTF-8.
@@ -39,7 +51,24 @@ def read_lines(path, member=None):
         FileNotFoundError: The file is missing.
         NotUtf8Error: A line is not UTF-8.
         ValueError: An archive is damaged or holds several files.
+
+    Warns:
+        LineEndWarning: There were carriage returns inside lines.
     """
+    return raise_faults(scan_lines(path, member))
+
+
+def raise_faults(items):
+    """Yields numbered items, tuples `(number, item)`; raises those that are `FaultyLineError`s."""
+    with contextlib.closing(items):
+        for number, item in items:
+            if isinstance(item, FaultyLineError):
+                raise item
+            yield number, item
+
+
+def scan_lines(path, member=None):
+    """Yields the same as `read_lines`, with a `FaultyLineError` in place of each faulty line."""
     path = pathlib.Path(path)
     require_file(path)
     _reject_other_archives(path)
@@ -47,35 +76,12 @@ def read_lines(path, member=None):
     name = path if member is None else f"{path}: {member}"
     try:
         with open_bytes(path, member) as file:
-            for number, line in decode_lines(file, name):
+            for number, line in _decode_lines(file, name):
                 yield number, line
     except (*DAMAGES, OSError) as error:
         if isinstance(error, OSError) and error.filename is not None:
             raise  # The file could not be opened; errors from damaged files have no filename.
         raise ValueError(f"{name}: damaged after line {number}: {error}") from error
-
-
-def read_columns(path, expected="source, tab, target"):
-    """Yields the number of each line and its first two columns; those of a blank line are empty.
-
-    Args:
-        path: A TSV in any form that `read_lines` accepts; further columns are ignored.
-        expected: Description of the columns for the error message.
-
-    Raises:
-        FileNotFoundError: The file is missing.
-        ValueError: A line has only one column, or cannot be read.
-    """
-    for number, line in read_lines(path):
-        columns = line.split("\t")
-        if len(columns) > 1:
-            yield number, columns[0], columns[1]
-        elif line.strip():
-            raise ValueError(
-                f"{path}, line {number}: expected {expected}; received one column: {_excerpt(line)}"
-            )
-        else:
-            yield number, "", ""
 
 
 def chunks(iterable, size, is_waiting=None):
@@ -148,11 +154,19 @@ def decode_lines(file, name):
 
     Raises:
         NotUtf8Error: A line is not UTF-8.
+
+    Warns:
+        LineEndWarning: There were carriage returns inside lines.
     """
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape")
+    return raise_faults(_decode_lines(file, name))
+
+
+def _decode_lines(file, name):
+    """Yields the same as `decode_lines`, with an error in place of each faulty line."""
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="\n")
     holds_utf8 = False
     try:
-        for number, line in enumerate(text, start=1):
+        for number, line in enumerate(_split_at_line_ends(text, name), start=1):
             if number == 1 and _is_utf16(line):
                 raise NotUtf8Error(
                     f"{name}: expected UTF-8; received UTF-16; convert the file, such as with "
@@ -163,11 +177,35 @@ def decode_lines(file, name):
             if not line.isascii():
                 if _holds_surrogates(line):
                     fault = _describe_fault(line, holds_utf8)
-                    raise NotUtf8Error(f"{name}, line {number}: {fault}", name, number)
-                holds_utf8 = True
-            yield number, line.removesuffix("\n")
+                    line = NotUtf8Error(f"{name}, line {number}: {fault}", name, number)
+                else:
+                    holds_utf8 = True
+            yield number, line
     finally:
         text.detach()  # The caller closes the file.
+
+
+def _split_at_line_ends(text, name):
+    """Yields the lines of a text file that is split at `\\n`; warns about carriage returns."""
+    strays, first_stray = 0, None
+    for number, line in enumerate(text, start=1):
+        is_whole_file = number == 1 and not line.endswith("\n")
+        line = line.removesuffix("\n").removesuffix("\r")
+        if "\r" not in line:
+            yield line
+        elif is_whole_file:
+            yield from line.split("\r")
+        else:
+            strays += line.count("\r")
+            first_stray = first_stray or number
+            yield line.replace("\r", " ")
+    if strays:
+        warnings.warn(
+            f"{name}: carriage returns inside lines were read as spaces: {strays:,} in all, the "
+            f"first in line {first_stray:,}",
+            LineEndWarning,
+            stacklevel=1,  # the same place for every pass over the file, so it is shown once
+        )
 
 
 @contextlib.contextmanager
@@ -238,7 +276,7 @@ def _describe_fault(line, follows_utf8):
     as_latin = line.encode("utf-8", "surrogateescape").decode("latin1").strip()
     return (
         "not valid UTF-8, unlike lines before it: the file mixes encodings; convert only this "
-        f"line (in Latin-1 it is {_excerpt(as_latin)}), or drop everything that is not UTF-8 with "
+        f"line (in Latin-1 it is {excerpt(as_latin)}), or drop everything that is not UTF-8 with "
         "iconv -c -f utf-8 -t utf-8"
     )
 
@@ -252,5 +290,6 @@ def _holds_surrogates(line):
     return False
 
 
-def _excerpt(line, length=60):
+def excerpt(line, length=60):
+    """Returns the beginning of a line, in quotes."""
     return repr(line if len(line) <= length else line[: length - 1] + "…")

@@ -7,8 +7,11 @@ import os
 import pathlib
 
 from kseq.corpora.archives import aligned_members
-from kseq.corpora.lines import read_columns, read_lines, require_lasting_file
-from kseq.corpora.pronunciations import is_pronouncing_dictionary, read_pronunciations
+from kseq.corpora.doubts import warn_about_columns
+from kseq.corpora.lines import FaultyLineError, require_lasting_file, scan_lines
+from kseq.corpora.pronunciations import is_pronouncing_dictionary, scan_pronunciations
+from kseq.corpora.tables import check_columns, holds_objects, is_table, read_head, scan_pairs
+from kseq.errors import SettingError
 
 _CHECKED_LINES = 10  # lines that decide whether a file holds pairs
 
@@ -20,17 +23,20 @@ class PairFiles:
         files: One or several names. A name may be a pattern such as `"parts/*.tsv"`, for all files
             that match it, in the order of their names. Exactly two names are one side each if
             most of the first lines of both have no tab. Each of the two may also be a list or a
-            pattern, whose files are paired in order. All other files hold pairs: a TSV, a `.zip`
-            of two line-aligned files as OPUS packs them, or a pronouncing dictionary (`.dict`);
-            plain, `.gz` or `.zip`.
+            pattern, whose files are paired in order. All other files hold pairs: a TSV, a CSV
+            (`.csv`), JSON lines (`.jsonl`), a `.zip` of two line-aligned files as OPUS packs them,
+            or a pronouncing dictionary (`.dict`); plain, `.gz` or `.zip`.
+        columns: The columns of source and target in a TSV or CSV, by number, from 1, or by name;
+            the names of the fields in JSON lines.
 
     Raises:
         FileNotFoundError: A file is missing, or a pattern matches no file.
-        ValueError: No name is given; the sides have different numbers of files; or only one of two
-            files holds pairs.
+        ValueError: No name is given; the sides have different numbers of files; only one of two
+            files holds pairs; or files have no columns.
     """
 
-    def __init__(self, files):
+    def __init__(self, files, columns=None):
+        self.columns = check_columns(columns)
         names = _flatten_names(files)
         lists = [_find_files(name) for name in names]
         if len(lists) == 2 and _are_sides(lists):
@@ -42,12 +48,31 @@ class PairFiles:
             self._groups = list(zip(*lists))
         else:
             self._groups = [(path,) for path in itertools.chain(*lists)]
+        if self.columns:
+            self._require_columns()
 
-    def __iter__(self):
-        """Yields the file, the line number, the source and the target of every line."""
+    def scan(self):
+        """Yields the file, the number and the pair of every line.
+
+        A pair is a tuple of two strings, or a `FaultyLineError`.
+        """
         for group in self._groups:
-            for number, source, target in _read(*group):
-                yield group[0], number, source, target
+            for number, pair in _scan(*group, columns=self.columns):
+                yield group[0], number, pair
+
+    def warn_about_columns(self):
+        """Warns if the columns of a table look wrong, as `kseq.corpora.doubts` does."""
+        for group in self._groups:
+            if len(group) == 1 and _has_columns(group[0]):
+                warn_about_columns(group[0], self.columns)
+
+    def _require_columns(self):
+        for group in self._groups:
+            if len(group) == 2 or not (_has_columns(group[0]) or holds_objects(group[0])):
+                raise SettingError(
+                    "{columns} is for files with columns; {0} has none",
+                    " and ".join(map(str, group)),
+                )
 
     @property
     def are_aligned(self):
@@ -135,42 +160,47 @@ def _are_sides(lists):
 
 def _holds_pairs(path):
     """Returns whether a file holds both sides of its pairs: most of its first lines have a tab."""
-    if is_pronouncing_dictionary(path) or aligned_members(path):
+    if is_pronouncing_dictionary(path) or aligned_members(path) or is_table(path):
         return True
-    with contextlib.closing(read_lines(path)) as lines:
-        first = itertools.islice((line for _, line in lines if line.strip()), _CHECKED_LINES)
-        has_tab = ["\t" in line for line in first]
-        return sum(has_tab) * 2 > len(has_tab)
+    has_tab = ["\t" in line for line in read_head(path) if line.strip()][:_CHECKED_LINES]
+    return sum(has_tab) * 2 > len(has_tab)
 
 
-def _read(path, target_path=None):
-    """Yields the number, the source and the target of every line."""
+def _has_columns(path):
+    """Returns whether a file is a TSV or a CSV."""
+    is_other = is_pronouncing_dictionary(path) or aligned_members(path) or holds_objects(path)
+    return not is_other
+
+
+def _scan(path, target_path=None, columns=None):
+    """Yields the number and the pair of every line."""
     if target_path is not None:
-        return _read_aligned((path,), (target_path,))
+        return _scan_aligned((path,), (target_path,))
     if is_pronouncing_dictionary(path):
-        return read_pronunciations(path)
+        return scan_pronunciations(path)
     if members := aligned_members(path):
-        return _read_aligned(*((path, member) for member in members))
-    return read_columns(path)
+        return _scan_aligned(*((path, member) for member in members))
+    return scan_pairs(path, columns)
 
 
-def _read_aligned(source_file, target_file):
-    """Yields the number, the source and the target of every line of two files.
+def _scan_aligned(source_file, target_file):
+    """Yields the number and the pair of every line of two files.
 
     Args:
-        source_file, target_file: Arguments of `read_lines`.
+        source_file, target_file: Arguments of `scan_lines`.
     """
     with (
-        contextlib.closing(read_lines(*source_file)) as sources,
-        contextlib.closing(read_lines(*target_file)) as targets,
+        contextlib.closing(scan_lines(*source_file)) as sources,
+        contextlib.closing(scan_lines(*target_file)) as targets,
     ):
         number = 0
         for number, source in sources:
-            target = next(targets, None)
+            _, target = next(targets, (number, None))
             if target is None:
                 source_count = number + sum(1 for _ in sources)
                 raise _unequal_error(source_file, source_count, target_file, number - 1)
-            yield number, source, target[1]
+            faults = [side for side in (source, target) if isinstance(side, FaultyLineError)]
+            yield number, faults[0] if faults else (source, target)
         remaining = sum(1 for _ in targets)
         if remaining:
             raise _unequal_error(source_file, number, target_file, number + remaining)

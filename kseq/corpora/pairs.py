@@ -1,58 +1,74 @@
-"""The pairs of one split: strings, streamed from files."""
+"""The pairs of one split: strings, streamed from files or held in RAM."""
 
 import functools
 import itertools
 
 from kseq.corpora.fingerprints import PairSet
+from kseq.corpora.in_memory import PairsInMemory
+from kseq.corpora.lines import FaultyLineError
 from kseq.corpora.pair_files import PairFiles
 
 _CHECKED_PAIRS = 10  # pairs that must be text for a file to be opened as text
+_REPORTED_FAULTS = 3
 
 
 class Pairs:
     """The pairs of one split, read from disk again by every iteration.
 
     Pairs with an empty side are left out; any other fault of the data is an error that names the
-    file and the line.
+    file and the line, unless faulty lines are skipped.
 
     Args:
         files: Names that `kseq.corpora.pair_files.PairFiles` accepts: one or several TSVs (source,
-            tab, target; further columns are ignored), or two line-aligned files.
+            tab, target; further columns are ignored), or two line-aligned files; or a `PairFiles`
+            or `PairsInMemory`.
         keeps: Function of a source sentence that returns whether it belongs to the split; all do
             by default.
         swap: Whether the second column, or the second file, is the source.
+        skip_faulty: Whether lines that cannot be used are left out and counted.
 
     Attributes:
         features: Values per frame of source and target, as `ValuePairs` has them: 0 for text.
         blank: Number of pairs left out because a side is empty; None until an iteration has reached
             the end.
         shared: Number of pairs left out by `apart_from`; None until then, too.
+        faulty: Number of faulty lines left out; None until then, too.
+        first_faults: The first `FaultyLineError`s among them.
     """
 
     features = (0, 0)
 
-    def __init__(self, files, keeps=None, swap=False):
-        self._files = files if isinstance(files, PairFiles) else PairFiles(files)
-        self.blank = self.shared = None
+    def __init__(self, files, keeps=None, swap=False, skip_faulty=False):
+        is_open = isinstance(files, (PairFiles, PairsInMemory))
+        self._files = files if is_open else PairFiles(files)
+        self.blank = self.shared = self.faulty = None
+        self.first_faults = ()
         self._keeps = keeps or (lambda source: True)
         self._swap = swap
+        self._skip_faulty = skip_faulty
+        self._counts_faulty = True
         self._excluded = None
 
     @classmethod
-    def open(cls, files, swap=False):
+    def open(cls, files, swap=False, skip_faulty=False):
         """Opens files of pairs, and checks that they hold at least one.
 
         Args:
-            files, swap: As for `Pairs`.
+            files, swap, skip_faulty: As for `Pairs`.
 
         Raises:
             FileNotFoundError: A file is missing.
             ValueError: No pair can be read.
+
+        Warns:
+            DoubtfulColumnsWarning: The columns of a table look wrong.
         """
-        pairs = cls(files, swap=swap)
+        pairs = cls(files, swap=swap, skip_faulty=skip_faulty)
+        pairs._files.warn_about_columns()
         first = list(itertools.islice(pairs, _CHECKED_PAIRS))
         if not first:
-            raise ValueError(f"{pairs}: no pair of two non-empty sides")
+            faults = "".join(f"; {fault}" for fault in pairs.first_faults[:1])
+            raise ValueError(f"{pairs}: no pair of two non-empty sides{faults}")
         for side in itertools.chain(*first):
             if side.lower().endswith(".npy") and " " not in side:
                 raise ValueError(
@@ -84,15 +100,31 @@ class Pairs:
 
     def with_places(self):
         """Yields the file, the line number, the source and the target of every line."""
+        faulty, self.first_faults = 0, ()
+        for path, number, pair in self.scan():
+            if not isinstance(pair, FaultyLineError):
+                yield path, number, *pair
+            elif self._skip_faulty:
+                faulty += 1
+                self.first_faults = (*self.first_faults, pair)[:_REPORTED_FAULTS]
+            else:
+                raise pair
+        self.faulty = faulty if self._counts_faulty else 0
+
+    def scan(self):
+        """Yields the file, the line number and the pair, or a `FaultyLineError`, of every line."""
         shared = 0
-        for path, number, *pair in self._files:
-            source, target = reversed(pair) if self._swap else pair
-            if self._keeps(source):
-                stripped = _strip_sides((source, target))
+        for path, number, pair in self._files.scan():
+            if isinstance(pair, FaultyLineError):
+                yield path, number, pair
+                continue
+            pair = pair[::-1] if self._swap else pair
+            if self._keeps(pair[0]):
+                stripped = _strip_sides(pair)
                 if self._excluded is not None and all(stripped) and stripped in self._excluded:
                     shared += 1
                 else:
-                    yield path, number, source, target
+                    yield path, number, pair
         self.shared = shared
 
     def keys(self):
@@ -100,16 +132,15 @@ class Pairs:
         for source, _ in self:
             yield source
 
-    def select(self, keeps):
+    def select(self, keeps, counts_faulty=True):
         """Returns a split of the pairs for whose source `keeps` returns true.
 
         Args:
             keeps: Function of a source sentence.
+            counts_faulty: Whether faulty lines, which have no source, count as part of the split.
         """
-        selected = Pairs(
-            self._files, lambda source: self._keeps(source) and keeps(source), self._swap
-        )
-        selected._excluded = self._excluded
+        selected = self._split(lambda source: self._keeps(source) and keeps(source), self._excluded)
+        selected._counts_faulty = counts_faulty
         return selected
 
     def apart_from(self, *splits):
@@ -119,9 +150,13 @@ class Pairs:
             *splits: `Pairs`, which are read when an iteration begins; each of their pairs takes 24
                 to 96 bytes of RAM.
         """
-        pairs = Pairs(self._files, self._keeps, self._swap)
         excluded = () if self._excluded is None else self._excluded.splits
-        pairs._excluded = _LazyPairSet((*excluded, *splits))
+        return self._split(self._keeps, _LazyPairSet((*excluded, *splits)))
+
+    def _split(self, keeps, excluded):
+        pairs = Pairs(self._files, keeps, self._swap, self._skip_faulty)
+        pairs._excluded = excluded
+        pairs._counts_faulty = self._counts_faulty
         return pairs
 
     def __str__(self):

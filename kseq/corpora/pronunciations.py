@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-from kseq.corpora.lines import read_lines
+from kseq.corpora.lines import FaultyLineError, scan_lines
 
 _VARIANT = re.compile(r"(.+)\(\d+\)")
 
@@ -13,8 +13,8 @@ def is_pronouncing_dictionary(path):
     return pathlib.Path(path).name.lower().endswith((".dict", ".dict.gz"))
 
 
-def read_pronunciations(path):
-    """Yields the line number, the word and the phonemes of every word with one pronunciation.
+def scan_pronunciations(path):
+    """Yields the number of each line, and a word and its phonemes.
 
     A line holds a word and its phonemes, separated by spaces; `#` begins a comment. A word with a
     variant, `word(2)`, is left out together with its variants, because no single answer would be
@@ -26,28 +26,38 @@ def read_pronunciations(path):
     Args:
         path: A file that `kseq.corpora.lines.read_lines` accepts.
 
+    Yields:
+        The number of a line; and a tuple of two strings, or a `FaultyLineError` if a line has no
+        phonemes or cannot be read.
+
     Raises:
         FileNotFoundError: The file is missing.
-        ValueError: A line has no phonemes, or cannot be read.
     """
     words, words_with_variants = set(), set()
-    for _, word, _ in _read_entries(path):
-        (words_with_variants if word in words else words).add(word)
+    for _, entry in _scan_entries(path):
+        if not isinstance(entry, FaultyLineError):
+            (words_with_variants if entry[0] in words else words).add(entry[0])
     del words
-    for number, word, phonemes in _read_entries(path):
-        if word not in words_with_variants:
-            yield number, word, " ".join(phoneme.rstrip("012") for phoneme in phonemes)
+    for number, entry in _scan_entries(path):
+        if isinstance(entry, FaultyLineError):
+            yield number, entry
+        elif entry[0] not in words_with_variants:
+            yield number, (entry[0], " ".join(phoneme.rstrip("012") for phoneme in entry[1]))
 
 
-def _read_entries(path):
-    """Yields the line number, the word and the list of phonemes of every entry."""
-    for number, line in read_lines(path):
+def _scan_entries(path):
+    """Yields the line number, and the word and the list of phonemes of every entry or its fault."""
+    for number, line in scan_lines(path):
+        if isinstance(line, FaultyLineError):
+            yield number, line
+            continue
         words = line.partition("#")[0].split()
         if len(words) == 1:
-            raise ValueError(
+            fault = (
                 f"{path}, line {number}: expected a word and its phonemes, such as cat K AE1 T; "
                 f"received {words[0]!r} alone"
             )
-        if words:
+            yield number, FaultyLineError(fault, str(path), number)
+        elif words:
             variant = _VARIANT.fullmatch(words[0])
-            yield number, variant[1] if variant else words[0], words[1:]
+            yield number, (variant[1] if variant else words[0], words[1:])

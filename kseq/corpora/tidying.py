@@ -12,8 +12,7 @@ _MAXIMUM_PASSES = 10
 def tidy(text, markup):
     """Returns a text in NFC without invisible characters, with single spaces between words.
 
-    NFC does not replace characters by others. NFKC does: it turns `½` into three characters. A
-    model reads NFKC, but that is not what a person wrote.
+    NFC does not replace characters by others. NFKC does: it turns `½` into three characters.
 
     Args:
         text: A string.

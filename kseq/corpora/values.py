@@ -6,6 +6,8 @@ import pathlib
 
 from kseq.corpora import lines
 from kseq.corpora.arrays import check_values, read_values
+from kseq.corpora.lines import FaultyLineError
+from kseq.corpora.tables import scan_pairs
 
 _SIDES = ("source", "target")
 _RECORDS = (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz")
@@ -24,32 +26,38 @@ class ValuePairs:
             gzipped (`.gz`).
         keeps: Function that returns whether a source belongs to the split; all do by default. Its
             argument is the column of the index, a string, or the source in a TFRecord, bytes.
+        columns: The columns of an index: result of `kseq.corpora.tables.check_columns`.
+        skip_faulty: Whether pairs that cannot be used are left out and counted.
 
     Attributes:
         blank: Number of pairs left out because a text is empty; None until an iteration has reached
             the end.
         shared: 0; `Pairs` counts the pairs that share a side with another split.
+        faulty: Number of faulty pairs left out; None until then, too.
     """
 
     shared = 0
 
-    def __init__(self, file, keeps=None):
+    def __init__(self, file, keeps=None, columns=None, skip_faulty=False):
         self.files = (pathlib.Path(file),)
-        self.blank = None
+        self.blank = self.faulty = None
         self._keeps = keeps or (lambda key: True)
+        self._columns = columns
+        self._skip_faulty = skip_faulty
+        self._counts_faulty = True
 
     @classmethod
-    def open(cls, file):
+    def open(cls, file, columns=None, skip_faulty=False):
         """Opens a file, and checks that its first pair can be read.
 
         Args:
-            file: As for `ValuePairs`.
+            file, columns, skip_faulty: As for `ValuePairs`.
 
         Raises:
             FileNotFoundError: The file, or a file named in its first pair, is missing.
             ValueError: No pair can be read.
         """
-        pairs = cls(file)
+        pairs = cls(file, columns=columns, skip_faulty=skip_faulty)
         lines.require_lasting_file(pairs.files[0])
         _ = pairs.features
         return pairs
@@ -57,65 +65,97 @@ class ValuePairs:
     @functools.cached_property
     def features(self):
         """Values per frame of source and target in the first pair; 0 for text."""
-        for where, _, sides in _read_sides(self.files[0]):
-            if not _is_blank(sides):
-                features = _features(_load(where, sides))
-                if not any(features):
-                    raise ValueError(
-                        f"{where}: expected values on at least one side, such as the name of a "
-                        ".npy file; received text on both"
-                    )
-                return features
+        for pair in self._load_pairs(self._scan(), None):
+            features = _features(pair)
+            if not any(features):
+                raise ValueError(
+                    f"{self}: expected values on at least one side of the first pair, such as the "
+                    "name of a .npy file; received text on both"
+                )
+            return features
         raise ValueError(f"{self}: no pair of two non-empty sides")
 
     def __iter__(self):
         """Yields the source and the target of each pair."""
-        blank = 0
-        for where, _, sides in self._read():
-            if _is_blank(sides):
-                blank += 1
+        return self._load_pairs(self._read(), self.features)
+
+    def _load_pairs(self, scanned, features):
+        """Yields the pairs that are not blank; loads arrays, and counts what is left out."""
+        blank = faulty = 0
+        for where, _, sides in scanned:
+            try:
+                if isinstance(sides, FaultyLineError):
+                    raise sides
+                if _is_blank(sides):
+                    blank += 1
+                    continue
+                pair = _load(where, sides, features)
+            except (ValueError, OSError):
+                if not self._skip_faulty:
+                    raise
+                faulty += 1
             else:
-                yield _load(where, sides, self.features)
-        self.blank = blank
+                yield pair
+        self.blank, self.faulty = blank, faulty if self._counts_faulty else 0
 
     def keys(self):
         """Yields the argument of `keeps` for every pair, without reading the arrays of an index."""
-        return (key for _, key, sides in self._read() if not _is_blank(sides))
+        return (
+            key
+            for _, key, sides in self._read()
+            if not isinstance(sides, FaultyLineError) and not _is_blank(sides)
+        )
 
-    def select(self, keeps):
+    def select(self, keeps, counts_faulty=True):
         """Returns a split of the pairs for whose source `keeps` returns true.
 
         Args:
             keeps: Function of a source, as for `ValuePairs`.
+            counts_faulty: Whether faulty lines, which have no source, count as part of the split.
         """
-        return ValuePairs(self.files[0], lambda key: self._keeps(key) and keeps(key))
+        selected = ValuePairs(
+            self.files[0],
+            lambda key: self._keeps(key) and keeps(key),
+            self._columns,
+            self._skip_faulty,
+        )
+        selected._counts_faulty = counts_faulty
+        return selected
 
     def __str__(self):
         return str(self.files[0])
 
     def _read(self):
-        """Yields the same as `_read_sides`, for the pairs of this split."""
-        for where, key, sides in _read_sides(self.files[0]):
-            if self._keeps(key):
+        """Yields the same as `_scan`, for the pairs of this split."""
+        for where, key, sides in self._scan():
+            if key is None or self._keeps(key):
                 yield where, key, sides
 
+    def _scan(self):
+        return _scan_sides(self.files[0], self._columns)
 
-def is_value_file(path):
+
+def is_value_file(path, columns=None):
     """Returns whether a file is for `ValuePairs`: a TFRecord, or an index of `.npy` files.
 
     For an index, the first pair decides. A file that cannot be read is not a value file.
+
+    Args:
+        path: Path of the file.
+        columns: The columns of an index, as for `ValuePairs`.
     """
     path = pathlib.Path(path)
     try:
         if not path.is_file() or holds_records(path):
             return path.is_file()
-        with contextlib.closing(lines.read_lines(path)) as numbered:
-            first = next((line for _, line in numbered if line.strip()), "")
+        with contextlib.closing(scan_pairs(path, columns)) as numbered:
+            pairs = (pair for _, pair in numbered if not isinstance(pair, FaultyLineError))
+            first = next((pair for pair in pairs if any(map(str.strip, pair))), ())
     except (OSError, ValueError):
         return False
-    columns = filter(_names_array, first.split("\t")[:2])
+    names = filter(_names_array, first)
     # A sentence may look like the name of a file.
-    return any(" " not in name.strip() or (path.parent / name.strip()).exists() for name in columns)
+    return any(" " not in name.strip() or (path.parent / name.strip()).exists() for name in names)
 
 
 def write_records(path, pairs):
@@ -165,8 +205,11 @@ def _names_array(column):
     return column.strip().lower().endswith(".npy")
 
 
-def _read_sides(path):
-    """Yields the location of each pair, the argument of `keeps`, and strings, arrays or paths."""
+def _scan_sides(path, columns):
+    """Yields the location of each pair, the argument of `keeps`, and its sides.
+
+    The sides are strings, arrays or paths; or a `FaultyLineError`, with None as the argument.
+    """
     if holds_records(path):
         from kseq.corpora.records import read_examples
 
@@ -174,9 +217,15 @@ def _read_sides(path):
             key = source.encode() if isinstance(source, str) else source.tobytes()
             yield f"{path}, record {number}", key, (source, target)
     else:
-        for number, *columns in lines.read_columns(path):
-            sides = [path.parent / side.strip() if _names_array(side) else side for side in columns]
-            yield f"{path}, line {number}", columns[0], sides
+        for number, pair in scan_pairs(path, columns):
+            where = f"{path}, line {number}"
+            if isinstance(pair, FaultyLineError):
+                yield where, None, pair
+            else:
+                sides = [
+                    path.parent / name.strip() if _names_array(name) else name for name in pair
+                ]
+                yield where, pair[0], sides
 
 
 def _is_blank(sides):

@@ -66,6 +66,7 @@ class SplitFigures:
         name: `"valid"` or `"test"`.
         pairs: Number of its pairs.
         blank: Number of its pairs with an empty side.
+        faulty: Number of its lines that cannot be read as pairs.
         shared_sources: Number of its pairs whose source also occurs in the corpus.
         shared_pairs: Number of its pairs that also occur in the corpus, source and target.
         swapped: Number of its pairs that look swapped compared with the corpus.
@@ -75,6 +76,7 @@ class SplitFigures:
     name: str
     pairs: int
     blank: int
+    faulty: int
     shared_sources: int
     shared_pairs: int
     swapped: int
@@ -98,6 +100,8 @@ class Inspection:
         different_sources: Number of different sources.
         several_targets: Number of sources that occur with several different targets.
         most_repeated: Number of occurrences of the most frequent pair.
+        faulty: Number of lines that cannot be read as pairs; they are left out.
+        faults: What is wrong with the first of them, a tuple of strings.
         suspicions: A `Suspicion` for every reason that applies to a pair, in the order of
             `kseq.inspection.suspicions.KINDS`.
         swapped_lines: Lines of pairs that look swapped, a tuple of `LineRange`.
@@ -115,6 +119,8 @@ class Inspection:
     different_sources: int
     several_targets: int
     most_repeated: int
+    faulty: int
+    faults: tuple
     suspicions: tuple
     swapped_lines: tuple
     splits: tuple

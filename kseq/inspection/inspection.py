@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 
 from kseq.console import show_count
-from kseq.corpora.corpus import describe_features, open_pairs
 from kseq.corpora.lines import chunks
+from kseq.corpora.opening import describe_features, open_pairs
 from kseq.inspection.findings import Example, Inspection, SplitFigures, Suspicion
 from kseq.inspection.passes import FirstPass, SecondPass, have_both_sides
 from kseq.inspection.places import Places
@@ -18,17 +18,19 @@ _CHUNK = 1024  # pairs
 _EXAMPLES = 3  # per reason
 
 
-def inspect(*files, valid=None, test=None, swap=False, verbose=True):
+def inspect(*files, valid=None, test=None, swap=False, columns=None, verbose=True):
     """Inspects a text corpus: computes statistics, and finds the pairs that look wrong.
 
     The files are read twice, and a third time up to the last example. RAM use grows with the number
     of different words, and by about 120 bytes per pair.
 
     Args:
-        *files: Files of pairs, or two line-aligned files, as `kseq.load_corpus` takes them.
-        valid: Validation file, or a list of files, to compare with the corpus.
+        *files: Files of pairs, two line-aligned files, or pairs in RAM, as `kseq.load_corpus`
+            takes them. Faulty lines are left out and counted.
+        valid: Validation pairs to compare with the corpus: one argument, or a list of files.
         test: The same for testing.
         swap: Whether the second column, or the second of two files, is the source.
+        columns: The columns of source and target, as for `kseq.load_corpus`.
         verbose: Whether to show progress on the terminal.
 
     Returns:
@@ -38,9 +40,12 @@ def inspect(*files, valid=None, test=None, swap=False, verbose=True):
         FileNotFoundError: A file is missing.
         ValueError: A file cannot be read, has no pairs, or has real values.
     """
-    split_files = {name: split for name, split in (("valid", valid), ("test", test)) if split}
-    pairs = _open(files, swap)
-    splits = {name: _open(split, swap) for name, split in split_files.items()}
+    pairs = _open(files, swap, columns)
+    splits = {
+        name: _open(split, swap, columns)
+        for name, split in (("valid", valid), ("test", test))
+        if split is not None
+    }
     first = FirstPass()
     with show_count("pairs read", verbose) as count:
         for places, sources, targets in _pair_chunks(pairs):
@@ -58,8 +63,8 @@ def inspect(*files, valid=None, test=None, swap=False, verbose=True):
     )
 
 
-def _open(files, swap):
-    pairs = open_pairs(files, swap)
+def _open(files, swap, columns):
+    pairs = open_pairs(files, swap, columns, skip_faulty=True)
     if any(pairs.features):
         raise ValueError(
             f"{pairs}: expected text on both sides; received {describe_features(pairs.features)}"
@@ -94,6 +99,7 @@ def _compare(name, pairs, second):
         name=name,
         pairs=int((~blank).sum()),
         blank=int(blank.sum()),
+        faulty=pairs.faulty,
         shared_sources=shared_sources,
         shared_pairs=shared_pairs,
         swapped=int(swapped.sum()),
@@ -116,6 +122,8 @@ def _make_inspection(pairs, first, second, splits):
         different_sources=len(repetitions.sources),
         several_targets=repetitions.several_targets,
         most_repeated=repetitions.most_repeated,
+        faulty=pairs.faulty,
+        faults=tuple(map(str, pairs.first_faults)),
         suspicions=_make_suspicions(pairs, first.places, second),
         swapped_lines=first.places.ranges(second.flagged("swapped"), blank),
         splits=splits,

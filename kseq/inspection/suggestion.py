@@ -2,6 +2,8 @@
 
 - If the lines of a side are single words (names, dates, codes), it is split into characters. So is
   the other side, unless it has few different words, such as phonemes.
+- A side that is tokenised already (phones, BPE, Moses) keeps its tokens, unless more than 5% of its
+  words occur only once.
 - A side with more than 8,000 different words is split into subwords: 4,000 for fewer than 10,000
   pairs, 16,000 from a million pairs, otherwise 8,000. Other sides are split into words; in Chinese,
   Japanese and Thai these are characters.
@@ -21,6 +23,8 @@ import dataclasses
 from kseq.config import Config
 
 _ONE_WORD = 0.9  # minimum share of one-word lines on a side of single words
+_COVERAGE = 0.95
+_DECOMPOSED = 0.1
 _FEW_TYPES = 1_000
 _MANY_TYPES = 8_000
 _LONGEST = 400
@@ -117,6 +121,8 @@ def _tokenizer_settings(inspection):
         if is_single:
             reason = f"{side.one_word_lines:.0%} of its lines are single words"
             yield _tokenizer_setting(name, "character", reason)
+        elif side.tokenization and side.coverage_twice >= _COVERAGE:
+            yield _tokenizer_setting(name, "space", side.tokenization)
         elif opposite_is_single and side.types > _FEW_TYPES:
             yield _tokenizer_setting(name, "character", "the other side is split into characters")
         elif side.types > _MANY_TYPES:
@@ -160,6 +166,10 @@ def _model_settings(inspection, kinds, is_small):
 
 
 def _vocabulary_settings(inspection, kinds, is_small):
+    decomposed = inspection.target.decomposed_lines
+    if decomposed >= _DECOMPOSED:
+        reason = f"NFC would change {decomposed:.0%} of the target lines"
+        yield Setting("text", "normalization", "none", reason)
     if is_small:
         yield Setting(
             "text", "minimum_frequency", 1, "few different tokens, so all are in the vocabulary"

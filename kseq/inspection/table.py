@@ -26,11 +26,11 @@ def inspection_table(inspection, width=100):
     parts = (
         _side_table(inspection),
         _suspicion_table(inspection),
-        *_swap_and_split_notes(inspection),
+        *_notes(inspection),
     )
     for part in parts:
         console.print()
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, str))
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
@@ -81,7 +81,7 @@ def _format_percent(share):
 
 
 def _suspicion_table(inspection):
-    if not inspection.suspicions:
+    if not (inspection.suspicions or inspection.faulty):
         return "nothing suspicious"
     table = _make_table("suspicious", ("pairs", "right"), ("line", "right"), ("example", "left"))
     with_file = len(inspection.files) > 1
@@ -111,8 +111,11 @@ def _escape_invisible(text):
     return "".join(letter if letter.isprintable() else f"<U+{ord(letter):04X}>" for letter in text)
 
 
-def _swap_and_split_notes(inspection):
-    """Paragraphs about swapped lines and about the other splits."""
+def _notes(inspection):
+    """Paragraphs about faulty lines, about swapped lines and about the other splits."""
+    if inspection.faulty:
+        faults = "\n".join(f"  {_escape_invisible(fault)}" for fault in inspection.faults)
+        yield f"{inspection.faulty:,} faulty lines, which training does not accept:\n{faults}"
     if inspection.swapped_lines:
         yield f"{_format_ranges(inspection.swapped_lines)} look swapped"
     for split in inspection.splits:
@@ -123,6 +126,8 @@ def _split_lines(split):
     yield f"{split.name}: {split.pairs:,} pairs"
     if split.blank:
         yield f"  {split.blank:,} more with an empty side"
+    if split.faulty:
+        yield f"  {split.faulty:,} faulty lines"
     yield f"  {split.shared_sources:,} have a source that also occurs in the corpus"
     yield f"  {split.shared_pairs:,} have a source and a target that occur there together"
     if 2 * split.swapped > split.pairs:

@@ -4,13 +4,16 @@ import bisect
 import collections
 import dataclasses
 import itertools
+import unicodedata
 
 import numpy as np
 import tensorflow as tf
 
+from kseq.inspection.spacing import SpacingTally
 from kseq.sides.text_side import as_bytes
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text.codec import TextCodec
+from kseq.text.scripts import script_of
 
 _POINTS = 200  # maximum number of points of a curve
 _UNSPACED = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar")
@@ -62,6 +65,9 @@ class SideFigures:
         words: `Lengths` in words.
         characters: `Lengths` in characters (code points).
         one_word_lines: Share of lines without a space; 0 if the script is written without spaces.
+        tokenization: How the lines are tokenised already, as text for the user; empty if they are
+            not.
+        decomposed_lines: Share of lines that the Unicode form NFC would change.
         tokens: Number of words.
         types: Number of different words.
         types_twice: Number of different words that occur at least twice, which is the size of the
@@ -78,6 +84,8 @@ class SideFigures:
     words: Lengths
     characters: Lengths
     one_word_lines: float
+    tokenization: str
+    decomposed_lines: float
     tokens: int
     types: int
     types_twice: int
@@ -107,7 +115,8 @@ class SideTally:
         self._letters = collections.Counter()
         self._words = collections.Counter()
         self._characters = collections.Counter()
-        self._without_space = 0
+        self._without_space = self._decomposed = 0
+        self._spacing = SpacingTally()
         self._growth = Growth()
         codec = TextCodec(SPECIAL_TOKENS, "word")
         self._tokenize = tf.function(
@@ -134,6 +143,8 @@ class SideTally:
         self._characters.update(map(len, texts))
         self._letters.update("".join(texts))
         self._without_space += sum(" " not in text for text in texts)
+        self._decomposed += sum(not unicodedata.is_normalized("NFC", text) for text in texts)
+        self._spacing.add(texts)
         return lengths
 
     @property
@@ -154,6 +165,8 @@ class SideTally:
             words=Lengths.of(self._words),
             characters=Lengths.of(self._characters),
             one_word_lines=self._without_space / lines if spaced else 0.0,
+            tokenization=self._spacing.tokenization(),
+            decomposed_lines=self._decomposed / lines,
             tokens=tokens,
             types=len(counts),
             types_twice=len(twice),
@@ -204,13 +217,6 @@ def characters_by_script(letters):
         if not letter.isspace():
             counts[script_of(letter)] += count
     return dict(counts.most_common())
-
-
-def script_of(character):
-    """Returns the Unicode script of a character, such as `"Latin"`."""
-    from fontTools import unicodedata
-
-    return unicodedata.script_name(unicodedata.script(character))
 
 
 def own_letters(letters):

@@ -34,7 +34,7 @@ class CodecPair:
             *(
                 description
                 if isinstance(description, ValueCodec)
-                else TextCodec(description, tokenizer, config.case)
+                else TextCodec(description, tokenizer, config.case, config.normalization)
                 for description, tokenizer in zip((source, target), config.tokenizers)
             )
         )
@@ -52,7 +52,7 @@ class CodecPair:
             *(
                 ValueCodec.load(folder / STATISTICS[number])
                 if width
-                else _load_text(folder, number, tokenizer, config.text.case)
+                else _load_text(folder, number, tokenizer, config.text)
                 for number, (width, tokenizer) in enumerate(zip(widths, config.text.tokenizers))
             )
         )
@@ -93,7 +93,7 @@ class CodecPair:
         return tuple(codec.side.vocabulary_size for codec in self.sides)
 
 
-def _load_text(folder, number, tokenizer, case):
+def _load_text(folder, number, tokenizer, text):
     if tokenizer == "subword":
         path = folder / SUBWORDS[number]
         description = path.read_bytes()
@@ -101,6 +101,6 @@ def _load_text(folder, number, tokenizer, case):
         path = folder / VOCABULARIES[number]
         description = load_vocabulary(path)
     try:
-        return TextCodec(description, tokenizer, case)
+        return TextCodec(description, tokenizer, text.case, text.normalization)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

@@ -22,7 +22,7 @@ from kseq.sides.text_side import TextSide
 from kseq.special_tokens import END
 
 SMALLEST = 32 * 2**20  # bytes of a corpus that is encoded into files; smaller corpora stay in RAM
-_VERSION = 1  # of the format of these files
+_VERSION = 2  # of the format of these files
 _RECORD = "encoded.json"
 _SPLITS = ("train", "valid")
 _PARTS = ("source_ids", "source_lengths", "target_ids", "target_lengths")
@@ -193,7 +193,7 @@ def _key(corpus, config):
         *(_VERSION, kseq.__version__, *versions),
         *(dataclasses.asdict(config.text), config.shares_vocabulary),
         *(config.training.maximum_length, config.training.subword_sampling > 0),
-        *(corpus.origin.get(name) for name in ("swap", "apart")),
+        *(corpus.origin.get(name) for name in ("swap", "columns", "apart", "skip_faulty")),
     ]
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
     for name in ("train", "valid", "test"):

@@ -25,6 +25,7 @@ class Survey:
         length_ratio: Target tokens (or steps) per source token (or step).
         tokens: Sum over the pairs of the tokens (or steps) of the longer side, END included.
         shared: Pairs left out because one of their sides is in a held-out split.
+        faulty: Lines left out because they cannot be used.
     """
 
     kept: int
@@ -33,12 +34,14 @@ class Survey:
     length_ratio: float
     tokens: int
     shared: int = 0
+    faulty: int = 0
 
     def __str__(self):
         counts = (
             (self.blank, "with an empty side"),
             (self.overlong, "too long"),
             (self.shared, "with a side that is held out"),
+            (self.faulty, "faulty"),
         )
         reasons = [f"{count:,} {reason}" for count, reason in counts if count]
         return f"{self.kept:,} pairs" + (f" (left out: {', '.join(reasons)})" if reasons else "")
@@ -132,7 +135,9 @@ def _survey(pairs, codecs, readers, training, store):
     if not kept:
         _raise_nothing_usable(pairs, pairs.blank + blank + overlong + pairs.shared, training)
     ratio = max(round(total_lengths[1] / total_lengths[0], 4), 1e-4)
-    return Survey(kept, pairs.blank + blank, overlong, ratio, tokens, pairs.shared)
+    return Survey(
+        kept, pairs.blank + blank, overlong, ratio, tokens, shared=pairs.shared, faulty=pairs.faulty
+    )
 
 
 def _raise_nothing_usable(pairs, count, training):

@@ -8,8 +8,7 @@ from kseq.corpora.lines import chunks
 from kseq.sides.text_side import TextSide, as_bytes
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text.codec import normalize
-from kseq.text.letter_case import mark_case
-from kseq.text.subwords import train_subwords
+from kseq.text.subwords import prepare_for_subwords, train_subwords
 from kseq.text.vocabulary import select_vocabulary
 
 _LARGEST_SAMPLE = 250_000  # pairs to learn subwords from; more take RAM and change little
@@ -40,7 +39,7 @@ def learn_subwords(pairs, config):
     for group in groups:
         try:
             model = train_subwords(
-                _normalized_sentences(pairs, group, text.case),
+                _normalized_sentences(pairs, group, text),
                 text.subword_vocabulary_size,
                 text.subword_algorithm,
                 text.case == "mark",
@@ -52,12 +51,12 @@ def learn_subwords(pairs, config):
     return models
 
 
-def _normalized_sentences(pairs, numbers, case):
-    """Yields sentences of one side or both, as a codec passes them to its subword tokenizer."""
+def _normalized_sentences(pairs, numbers, text):
+    """Yields sentences of one side or both, as a codec passes them to SentencePiece."""
 
     def prepare(texts):
-        texts = normalize(texts, lowercase=case == "lower")
-        return mark_case(texts) if case == "mark" else texts
+        texts = normalize(texts, text.normalization, lowercase=text.case == "lower")
+        return prepare_for_subwords(texts, text.case == "mark")
 
     spec = tf.TensorSpec([None], tf.string)
     prepare = tf.function(prepare, autograph=False).get_concrete_function(spec)

@@ -21,6 +21,8 @@ SUBWORDS = ("source_subwords.model", "target_subwords.model")  # of a side with 
 STATISTICS = ("source_values.json", "target_values.json")  # of a real-valued side
 
 _REQUIRED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
+# Of runs whose `config.json` does not have these fields yet.
+_OLD_SETTINGS = {"text": {"normalization": "nfkc"}}
 _ALTERNATIVES = {names[0]: names for names in zip(VOCABULARIES, SUBWORDS, STATISTICS)}
 
 
@@ -64,7 +66,7 @@ def read_run(folder):
         ValueError: It is not a run, or a file in it is damaged.
     """
     path = require_run(folder)
-    return path, Config.load(path / CONFIG), RunRecord.load(path / RECORD)
+    return path, Config.load(path / CONFIG, _OLD_SETTINGS), RunRecord.load(path / RECORD)
 
 
 def write_description(folder, config, codecs, record):

@@ -14,8 +14,14 @@ class TextConfig(Section):
     """How strings become ids.
 
     Args:
-        source_tokenizer: `"word"`, `"character"` or `"subword"`.
-        target_tokenizer: `"word"`, `"character"` or `"subword"`.
+        source_tokenizer: `"word"`, `"character"`, `"subword"`; or `"space"` for text that is
+            tokenised already, where a token is what stands between two spaces (phones, BPE with
+            `@@`, SMILES).
+        target_tokenizer: The same for the target; tokens of `"space"` are joined by spaces.
+        normalization: The Unicode form of the text. `"nfc"` unifies characters that look and mean
+            the same; `"nfkc"` also replaces characters by similar ones (`ʰ` by `h`, full-width
+            letters by ordinary ones), so that they are never written; `"none"` changes nothing,
+            and keeps no-break and other special spaces, too.
         case: How capitals are treated: `"keep"`; `"lower"`, so that translations are in lower
             case; or `"mark"`, where a token before a word says that it begins with a capital, so
             that `The` and `the` are the same word, yet translations have capitals.
@@ -34,8 +40,9 @@ class TextConfig(Section):
         TypeError: A value has the wrong type.
     """
 
-    source_tokenizer: Literal["word", "character", "subword"] = "word"
-    target_tokenizer: Literal["word", "character", "subword"] = "word"
+    source_tokenizer: Literal["word", "character", "subword", "space"] = "word"
+    target_tokenizer: Literal["word", "character", "subword", "space"] = "word"
+    normalization: Literal["nfc", "nfkc", "none"] = "nfc"
     case: Literal["keep", "lower", "mark"] = "keep"
     minimum_frequency: int = number(2, minimum=1, maximum=1_000_000)
     maximum_vocabulary_size: int = number(50_000, minimum=5, maximum=10_000_000)
@@ -64,7 +71,7 @@ class TextConfig(Section):
     @property
     def reads_words(self):
         """Whether the tokens of both sides are words, as in gold alignments."""
-        return self.tokenizers == ("word", "word") and self.case != "mark"
+        return set(self.tokenizers) <= {"word", "space"} and self.case != "mark"
 
 
 def require_same_tokenizers(name, text):

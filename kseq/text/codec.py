@@ -10,34 +10,53 @@ import tensorflow_text
 from kseq.runs.directory import SUBWORDS, VOCABULARIES
 from kseq.sides.text_side import TextSide
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
-from kseq.text.display import as_typed, strip_marks, to_str
+from kseq.text.display import as_typed, replace_marks, to_str
+from kseq.text.reserved import NONCHARACTERS
 from kseq.text.subwords import SubwordTokenizer
-from kseq.text.tokenizers import CharacterTokenizer, WordTokenizer
+from kseq.text.tokenizers import CharacterTokenizer, SpaceTokenizer, WordTokenizer
 from kseq.text.vocabulary import check_vocabulary
 
 
-def normalize(texts, lowercase=False):
-    """Brings strings into Unicode NFKC form, with single spaces between words.
+def normalize(texts, form="nfc", lowercase=False):
+    """Brings strings into a Unicode form, with single spaces between words.
 
-    Control characters (NUL among them) count as spaces; a byte-order mark is dropped.
+    Control characters (NUL among them) count as spaces, and so do noncharacters. Invalid
+    UTF-8 becomes U+FFFD.
 
     Args:
         texts: Strings in UTF-8, `[N]`.
+        form: `"nfc"`, which unifies characters that look and mean the same; `"nfkc"`, which also
+            replaces characters by similar ones, such as `ʰ` by `h`; or `"none"`. With the first
+            two, all kinds of spaces are the same, and byte-order marks are dropped.
         lowercase: Whether to convert them to lower case as well.
 
     Returns:
         Strings `[N]`.
     """
-    texts = tensorflow_text.normalize_utf8(texts, "NFKC")
-    texts = tf.strings.regex_replace(texts, r"\x{FEFF}", "")
-    texts = tf.strings.regex_replace(texts, r"[\s\p{Z}\p{Cc}]+", " ")
-    texts = tf.strings.strip(texts)
+    texts = _replace_invalid(texts)
+    if form == "none":
+        spaces = rf"[\s\p{{Cc}}{NONCHARACTERS}]+"
+    else:
+        texts = tensorflow_text.normalize_utf8(texts, form.upper())
+        texts = tf.strings.regex_replace(texts, r"\x{FEFF}", "")
+        spaces = rf"[\s\p{{Z}}\p{{Cc}}{NONCHARACTERS}]+"
+    texts = tf.strings.strip(tf.strings.regex_replace(texts, spaces, " "))
     return tf.strings.lower(texts, encoding="utf-8") if lowercase else texts
+
+
+def _replace_invalid(texts):
+    """Replaces bytes that are not UTF-8 by U+FFFD; texts without any are only read once."""
+    is_valid = tf.strings.regex_full_match(texts, r"[\x00-\x{D7FF}\x{E000}-\x{10FFFF}]*")
+    return tf.cond(
+        tf.reduce_all(is_valid),
+        lambda: tf.identity(texts),
+        lambda: tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8"),
+    )
 
 
 _CONTINUATION = "x"  # a placeholder for the text after a prefix
 
-_TOKENIZERS = {"word": WordTokenizer, "character": CharacterTokenizer}
+_TOKENIZERS = {"word": WordTokenizer, "character": CharacterTokenizer, "space": SpaceTokenizer}
 
 
 class TextCodec(tf.Module):
@@ -46,8 +65,9 @@ class TextCodec(tf.Module):
     Args:
         description: The vocabulary: tokens in the order of their ids, beginning with the special
             tokens. For subwords a SentencePiece model, bytes, which contains its vocabulary.
-        tokenizer: `"word"`, `"character"` or `"subword"`.
+        tokenizer: `"word"`, `"character"`, `"subword"` or `"space"`.
         case: How capitals are handled: `"keep"`, `"lower"` or `"mark"`.
+        normalization: The Unicode form of the text: see `normalize`.
         sampling: How subwords are sampled: see `SubwordTokenizer`.
 
     Attributes:
@@ -63,10 +83,13 @@ class TextCodec(tf.Module):
 
     is_text = True
 
-    def __init__(self, description, tokenizer="word", case="keep", sampling=0.0):
+    def __init__(
+        self, description, tokenizer="word", case="keep", normalization="nfc", sampling=0.0
+    ):
         super().__init__()
         self.tokenizer = tokenizer
         self._case = case
+        self._normalization = normalization
         if tokenizer == "subword":
             self.description = description
             self._tokenizer = SubwordTokenizer(description, case == "mark", sampling)
@@ -94,7 +117,7 @@ class TextCodec(tf.Module):
     @property
     def reading(self):
         """How text is split: codecs with the same reading split a text into the same tokens."""
-        return self.tokenizer, self._case
+        return self.tokenizer, self._case, self._normalization
 
     @property
     def is_complete(self):
@@ -113,7 +136,9 @@ class TextCodec(tf.Module):
         """
         if not sampling or self.tokenizer != "subword":
             return None
-        return TextCodec(self.description, self.tokenizer, self._case, sampling)
+        return TextCodec(
+            self.description, self.tokenizer, self._case, self._normalization, sampling
+        )
 
     @property
     def size(self):
@@ -122,11 +147,15 @@ class TextCodec(tf.Module):
 
     def normalize(self, texts):
         """Returns strings `[N]`, normalised as this codec reads them."""
-        return normalize(texts, lowercase=self._case == "lower")
+        return normalize(texts, self._normalization, lowercase=self._case == "lower")
 
     def tokenize(self, texts):
         """Returns the tokens of strings `[N]`, unknown ones included: ragged `[N, (T)]`."""
         return self._tokenizer.tokenize(self.normalize(texts))
+
+    def tokenize_as_written(self, texts):
+        """Returns the tokens of strings `[N]` whose Unicode form is kept: ragged `[N, (T)]`."""
+        return self._tokenizer.tokenize(normalize(texts, "none", lowercase=self._case == "lower"))
 
     def encode(self, texts):
         """Returns the ids of strings `[N]`, END included: ragged int32 `[N, (T)]`."""
@@ -190,9 +219,13 @@ class TextCodec(tf.Module):
         """Returns the ids of tokens, ragged `[N, (T)]`, END after the last: `[N, (T+1)]`."""
         return self._with_end_compiled(tokens)
 
+    def display(self, tokens):
+        """Returns tokens of any shape in their displayed form."""
+        return replace_marks(tokens, self._tokenizer.marks)
+
     def displayed_tokens(self, tokens):
         """Returns tokens, ragged `[N, (T)]`, in their displayed form: N lists, END included."""
-        displayed = to_str(tokens.with_flat_values(strip_marks(tokens.flat_values)))
+        displayed = to_str(tokens.with_flat_values(self.display(tokens.flat_values)))
         return [[*row, SPECIAL_TOKENS[END]] for row in displayed]
 
     def token_matrix(self, tokens, rows):
@@ -223,7 +256,7 @@ class TextCodec(tf.Module):
                 return ids
         unknown = next(token for token in alone if token.decode() not in self._known)
         raise ValueError(
-            f"the prefix {text!r} cannot be written: {strip_marks(unknown).numpy().decode()!r} "
+            f"the prefix {text!r} cannot be written: {self._as_typed(unknown.decode())!r} "
             "is not in the target vocabulary"
         )
 
@@ -237,10 +270,16 @@ class TextCodec(tf.Module):
             raise ValueError(f"{token} is not a token that a model writes as text")
         if token not in SPECIAL_TOKENS:
             (token,) = to_str(self.normalize([token]))
-        ids = [number for number, entry in enumerate(self.vocabulary) if as_typed(entry) == token]
+        entries = enumerate(map(self._as_typed, self.vocabulary))
+        ids = [number for number, entry in entries if entry == token]
         if not ids:
             raise ValueError(f"{token!r} is not in the target vocabulary, so it is never written")
         return ids
+
+    def _as_typed(self, token):
+        """Returns a token as a person would type it: without the space before a subword."""
+        token = token.removeprefix("▁") if self.tokenizer == "subword" else token
+        return as_typed(token, self._tokenizer.marks)
 
     def save(self, path):
         """Writes the vocabulary, one token per line, or the SentencePiece model."""

@@ -2,24 +2,31 @@
 
 import tensorflow as tf
 
-from kseq.text.letter_case import CAPITAL, CAPITALS, LOWER
-from kseq.text.tokenizers import JOINER, SPACE
-
-_DISPLAYED_MARKS = {JOINER: "", SPACE: " ", CAPITAL: "↑", CAPITALS: "⇑", LOWER: "↓"}
+from kseq.text.reserved import unescape, unescape_str
 
 
-def strip_marks(tokens):
-    """Returns tokens, a string tensor of any shape, in their displayed form."""
-    for mark, replacement in _DISPLAYED_MARKS.items():
+def replace_marks(tokens, marks):
+    """Returns tokens, a string tensor of any shape, in their displayed form.
+
+    Args:
+        tokens: The tokens.
+        marks: The displayed form of each mark, a dict.
+    """
+    for mark, replacement in marks.items():
         tokens = tf.strings.regex_replace(tokens, mark, replacement)
-    return tokens
+    return unescape(tokens)
 
 
-def as_typed(token):
-    """Returns a token, a str, as a person would type it: without the space before a subword."""
-    for mark, replacement in _DISPLAYED_MARKS.items():
+def as_typed(token, marks):
+    """Returns a token, a str, in the form in which a person would type it.
+
+    Args:
+        token: The token.
+        marks: The displayed form of each mark, a dict.
+    """
+    for mark, replacement in marks.items():
         token = token.replace(mark, replacement)
-    return token.removeprefix("▁")
+    return unescape_str(token)
 
 
 def to_str(strings):

@@ -2,12 +2,14 @@
 
 import tensorflow as tf
 
-# Normalised text never contains these characters: NFKC replaces them by others.
+# `kseq.text.reserved` replaces these characters where a text contains them.
 CAPITAL = "￪"  # the next letter is a capital
 CAPITALS = "＾"  # all letters up to the end of the word, or up to LOWER, are capitals
 LOWER = "￬"
 
-_UPPER = r"[^\P{Lu}İẞ]"  # not İ and ẞ: their lower-case letters have other capitals
+# Not İ, ẞ and four symbols (theta, ohm, kelvin, ångström): their lower-case letters have other
+# capitals.
+_UPPER = r"[^\P{Lu}İẞ\x{03F4}\x{2126}\x{212A}\x{212B}]"
 _MARKING = (
     (rf"({_UPPER}+)", rf"{CAPITALS}\1{LOWER}"),
     (rf"{CAPITALS}({_UPPER}){LOWER}", rf"{CAPITAL}\1"),
@@ -16,13 +18,18 @@ _MARKING = (
 _BEFORE_WORD = rf"(^|[^\p{{L}}\p{{M}}\p{{N}}])([{CAPITAL}{CAPITALS}])"
 
 
+def displayed_case_marks(marks_case=True):
+    """Returns the displayed form of each mark, a dict; it is empty if case is not marked."""
+    return {CAPITAL: "↑", CAPITALS: "⇑", LOWER: "↓"} if marks_case else {}
+
+
 def mark_case(texts):
     """Replaces capitals by marks and lower-case letters; a mark before a word is a separate word.
 
     `The NATO` is `￪ the ＾ nato`, and `McDonald` is `￪ mc￪donald`.
 
     Args:
-        texts: Normalised strings `[N]`.
+        texts: Normalised strings `[N]` without reserved characters.
 
     Returns:
         Strings `[N]`.

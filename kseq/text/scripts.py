@@ -26,6 +26,13 @@ def is_visible(character):
     return is_printed and not regex.match(r"\p{Default_Ignorable_Code_Point}", character)
 
 
+def script_of(character):
+    """Returns the Unicode script of a character, such as `"Latin"`."""
+    from fontTools import unicodedata
+
+    return unicodedata.script_name(unicodedata.script(character))
+
+
 def is_short(text):
     """Returns whether a text has at most two visible graphemes, such as two Chinese characters."""
     return sum(any(map(is_visible, grapheme)) for grapheme in graphemes(text)) <= 2

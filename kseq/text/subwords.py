@@ -1,8 +1,6 @@
 """Subwords: SentencePiece models, trained by the library and run inside TensorFlow graphs."""
 
 import io
-import pathlib
-import tempfile
 
 import tensorflow as tf
 import tensorflow_text
@@ -10,14 +8,26 @@ import tensorflow_text
 from kseq.errors import SettingError
 from kseq.settings.text import MIN_SUBWORDS
 from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, START, UNK
-from kseq.text.letter_case import CAPITAL, CAPITALS, LOWER, mark_case, restore_case
+from kseq.text.letter_case import (
+    CAPITAL,
+    CAPITALS,
+    LOWER,
+    displayed_case_marks,
+    mark_case,
+    restore_case,
+)
+from kseq.text.reserved import escape, unescape
 
 _IDS = {"pad": PAD, "unk": UNK, "bos": START, "eos": END}
 _LONGEST_SENTENCE = 16_384  # bytes; SentencePiece skips longer ones
 _UNLIMITED = 2**24  # more than there are characters
-# SentencePiece writes the space before a word as ▁, and would read that character as a space.
 _MARKS = [f"▁{CAPITAL}", f"▁{CAPITALS}", CAPITAL, CAPITALS, LOWER]
-_RULES = f"{ord('▁'):X}\t{ord('_'):X}\n"
+
+
+def prepare_for_subwords(texts, marks_case=False):
+    """Returns normalised strings `[N]` in the form in which subwords are learnt and read."""
+    # SentencePiece writes the space before a word as ▁, and would read that character as a space.
+    return mark_case(escape(texts)) if marks_case else escape(texts)
 
 
 def train_subwords(sentences, size, algorithm="unigram", marks_case=False):
@@ -26,11 +36,12 @@ def train_subwords(sentences, size, algorithm="unigram", marks_case=False):
     Characters that are too rare for the vocabulary are written as bytes, so that no text is lost.
 
     Args:
-        sentences: Iterable of normalised sentences, bytes or str; all are held in RAM.
+        sentences: Iterable of sentences from `prepare_for_subwords`, bytes or str; all are held
+            in RAM.
         size: Vocabulary size V, special tokens and the 256 bytes included.
         algorithm: `"unigram"` (Kudo 2018, arXiv 1804.10959) or `"bpe"` (Sennrich et al. 2016,
             arXiv 1508.07909).
-        marks_case: Whether the sentences come from `mark_case`; its marks become subwords.
+        marks_case: Whether capitals are marked in the sentences; the marks become subwords.
 
     Returns:
         The model, bytes.
@@ -64,36 +75,29 @@ def _as_bytes(sentence):
 
 
 def _run_trainer(sentences, size, algorithm, marks_case):
-    """Runs SentencePiece; returns its model, which is smaller than `size` if the data are few.
-
-    The path of the rules is removed, so the model does not depend on where it was trained.
-    """
+    """Runs SentencePiece; returns its model, which is smaller than `size` if the data are few."""
     import sentencepiece
     from sentencepiece import sentencepiece_model_pb2
 
     model = io.BytesIO()
     sentencepiece.set_random_generator_seed(1)
-    with tempfile.TemporaryDirectory() as folder:
-        rules = pathlib.Path(folder) / "rules.tsv"
-        rules.write_text(_RULES)
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(sentences),
-            model_writer=model,
-            model_type=algorithm,
-            vocab_size=size,
-            hard_vocab_limit=False,
-            byte_fallback=True,
-            max_sentence_length=_LONGEST_SENTENCE,
-            normalization_rule_tsv=str(rules),
-            remove_extra_whitespaces=False,
-            user_defined_symbols=_MARKS if marks_case else (),
-            unk_surface=SPECIAL_TOKENS[UNK],
-            minloglevel=2,
-            **{f"{name}_id": number for name, number in _IDS.items()},
-            **{f"{name}_piece": SPECIAL_TOKENS[number] for name, number in _IDS.items()},
-        )
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences),
+        model_writer=model,
+        model_type=algorithm,
+        vocab_size=size,
+        hard_vocab_limit=False,
+        byte_fallback=True,
+        max_sentence_length=_LONGEST_SENTENCE,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        user_defined_symbols=_MARKS if marks_case else (),
+        unk_surface=SPECIAL_TOKENS[UNK],
+        minloglevel=2,
+        **{f"{name}_id": number for name, number in _IDS.items()},
+        **{f"{name}_piece": SPECIAL_TOKENS[number] for name, number in _IDS.items()},
+    )
     proto = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
-    proto.normalizer_spec.ClearField("normalization_rule_tsv")
     proto.trainer_spec.ClearField("hard_vocab_limit")
     return proto
 
@@ -126,6 +130,9 @@ class SubwordTokenizer(tf.Module):
             1804.10959, section 3.2; the smaller, the more uniform), for a BPE model the
             probability of leaving out a merge (Provilkov et al. 2020, arXiv 1910.13267).
 
+    Attributes:
+        marks: The displayed form of each mark of capitals in a token.
+
     Raises:
         ValueError: The bytes are not such a model.
     """
@@ -134,6 +141,7 @@ class SubwordTokenizer(tf.Module):
         super().__init__()
         self.vocabulary = _pieces(model)
         self._marks_case = marks_case
+        self.marks = displayed_case_marks(marks_case)
         self._tokenizer = tensorflow_text.SentencepieceTokenizer(
             model,
             out_type=tf.string,
@@ -143,12 +151,12 @@ class SubwordTokenizer(tf.Module):
 
     def tokenize(self, texts):
         """Splits normalised strings `[N]`; returns tokens, ragged `[N, (T)]`."""
-        return self._tokenizer.tokenize(mark_case(texts) if self._marks_case else texts)
+        return self._tokenizer.tokenize(prepare_for_subwords(texts, self._marks_case))
 
     def detokenize(self, tokens):
         """Joins tokens, ragged `[N, (T)]`; returns strings `[N]`."""
         texts = self._tokenizer.detokenize(tokens)
-        return restore_case(texts) if self._marks_case else texts
+        return unescape(restore_case(texts) if self._marks_case else texts)
 
 
 def _pieces(model):

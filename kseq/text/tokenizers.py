@@ -1,13 +1,16 @@
-"""From normalised strings to words or characters, and back without loss."""
+"""From normalised strings to words, characters or given tokens, and back without loss."""
 
 import tensorflow as tf
 
-from kseq.text.letter_case import mark_case, restore_case
+from kseq.special_tokens import SPECIAL_TOKENS
+from kseq.text.letter_case import displayed_case_marks, mark_case, restore_case
+from kseq.text.reserved import escape, unescape
 
-# Normalised text never contains these characters: NFKC replaces them by others. They preserve
-# where the text has spaces, which would otherwise be lost.
+# These characters preserve where the text has spaces, which would otherwise be lost.
+# `kseq.text.reserved` replaces them where a text contains them.
 JOINER = "￭"  # there is no space on this side of the token
 SPACE = "＿"  # a space next to a script that is written without spaces
+TEXT = "\ufdef"  # after a token of text that is spelt like a special token
 
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\x{30FC}]\p{M}*"
 _WORD = r"[\p{L}\p{M}\p{N}\x{200C}\x{200D}]"
@@ -44,6 +47,7 @@ _JOINING = (
     (f" ?{SPACE} ?", " "),
     (r"^\s+|\s+$", ""),
 )
+_SPECIAL = f"^({'|'.join(SPECIAL_TOKENS)})$"
 
 
 class WordTokenizer:
@@ -55,14 +59,18 @@ class WordTokenizer:
     Args:
         marks_case: Whether capitals become lower-case letters, with a token before the word that
             marks them.
+
+    Attributes:
+        marks: The displayed form of each mark in a token.
     """
 
     def __init__(self, marks_case=False):
         self._marks_case = marks_case
+        self.marks = {JOINER: "", SPACE: " ", **displayed_case_marks(marks_case)}
 
     def tokenize(self, texts):
         """Splits normalised strings `[N]`; returns tokens, ragged `[N, (T)]`."""
-        texts = tf.strings.regex_replace(tf.strings.join(["＿", texts, "＿"]), " ", "＿")
+        texts = tf.strings.regex_replace(tf.strings.join(["＿", escape(texts), "＿"]), " ", "＿")
         for pattern, rewrite in _SPLITTING:
             texts = tf.strings.regex_replace(texts, pattern, rewrite)
         return tf.strings.split(mark_case(texts) if self._marks_case else texts)
@@ -73,7 +81,7 @@ class WordTokenizer:
         texts = restore_case(texts) if self._marks_case else texts
         for pattern, rewrite in _JOINING:
             texts = tf.strings.regex_replace(texts, pattern, rewrite)
-        return texts
+        return unescape(texts)
 
 
 class CharacterTokenizer:
@@ -82,17 +90,54 @@ class CharacterTokenizer:
     Args:
         marks_case: Whether capitals become lower-case letters, with a character before them that
             marks them.
+
+    Attributes:
+        marks: As in `WordTokenizer`.
     """
 
     def __init__(self, marks_case=False):
         self._marks_case = marks_case
+        self.marks = displayed_case_marks(marks_case)
 
     def tokenize(self, texts):
         """Splits normalised strings `[N]`; returns tokens, ragged `[N, (T)]`."""
-        texts = mark_case(texts) if self._marks_case else texts
+        texts = mark_case(escape(texts)) if self._marks_case else texts
         return tf.strings.unicode_split(texts, "UTF-8")
 
     def detokenize(self, tokens):
         """Joins tokens, ragged `[N, (T)]`; returns strings `[N]`."""
         texts = tf.strings.reduce_join(tokens, axis=-1)
-        return restore_case(texts) if self._marks_case else texts
+        return unescape(restore_case(texts) if self._marks_case else texts)
+
+
+class SpaceTokenizer:
+    """Splits text that is tokenised already: a token is what stands between two spaces.
+
+    A token that is spelt like a special token, such as `<unk>`, is text; it is marked so that it
+    does not get the id of the special token.
+
+    Args:
+        marks_case: Whether capitals become lower-case letters, with a token before the word that
+            marks them.
+
+    Attributes:
+        marks: As in `WordTokenizer`.
+    """
+
+    def __init__(self, marks_case=False):
+        self._marks_case = marks_case
+        self.marks = {TEXT: "", **displayed_case_marks(marks_case)}
+
+    def tokenize(self, texts):
+        """Splits normalised strings `[N]`; returns tokens, ragged `[N, (T)]`."""
+        texts = mark_case(escape(texts)) if self._marks_case else texts
+        tokens = tf.strings.split(texts)
+        return tokens.with_flat_values(
+            tf.strings.regex_replace(tokens.flat_values, _SPECIAL, rf"\0{TEXT}")
+        )
+
+    def detokenize(self, tokens):
+        """Joins tokens, ragged `[N, (T)]`; returns strings `[N]`."""
+        texts = tf.strings.reduce_join(tokens, axis=-1, separator=" ")
+        texts = tf.strings.regex_replace(texts, TEXT, "")
+        return unescape(restore_case(texts) if self._marks_case else texts)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import kseq
 from kseq.config import Config, ModelConfig
-from kseq.corpora.corpus import Corpus
+from kseq.corpora.corpus import Corpus, load_corpus
 from kseq.errors import SettingError
 from kseq.inspection.swapped_sides import look_swapped
 from kseq.kernels.precision import fastest_precision
@@ -38,7 +38,8 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
     kill), the directory holds the best weights of the completed epochs.
 
     Args:
-        corpus: `Corpus` from `load_corpus`.
+        corpus: `Corpus` from `load_corpus`, or any other single argument of `load_corpus`, such as
+            a list of pairs or the name of a file.
         config: `Config`; or `ModelConfig`, with the text and training settings that come with
             the corpus; or None, for all settings that come with the corpus.
         out: Run directory to create.
@@ -59,6 +60,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
         TypeError: `corpus` or `config` has the wrong type.
         TrainingFailed: The loss was not a finite number in any epoch.
     """
+    corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
     config = _complete_config(corpus, config)
     run = run_directory.NewRun(out, overwrite)
     report = print if verbose else lambda *_: None
@@ -80,8 +82,6 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
 
 def _complete_config(corpus, config):
     """Checks the arguments of `train`; returns the config with the widths of real-valued sides."""
-    if not isinstance(corpus, Corpus):
-        raise TypeError(f"expected a corpus from kseq.load_corpus; received {corpus!r}")
     if config is None or isinstance(config, ModelConfig):
         config = dataclasses.replace(corpus.config, model=config or corpus.config.model)
     if not isinstance(config, Config):

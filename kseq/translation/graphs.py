@@ -15,7 +15,6 @@ from kseq.search.continuations import padding_of
 from kseq.search.free_run import free_run
 from kseq.search.loop import search
 from kseq.search.rules import Requirements
-from kseq.text.display import strip_marks
 from kseq.translation.unknown_words import replace_unknown
 
 LONGEST_BY_DEFAULT = 1000  # tokens in an output
@@ -273,7 +272,7 @@ class Inference:
             tokens = replace_unknown(result.ids, tokens, attention, source_tokens, dictionary)
         flat = [-1, tf.shape(result.ids)[-1]]
         texts = self._target_codec.join(tf.reshape(result.ids, flat), tf.reshape(tokens, flat))
-        return tf.reshape(texts, tf.shape(result.lengths)), strip_marks(tokens)
+        return tf.reshape(texts, tf.shape(result.lengths)), self._target_codec.display(tokens)
 
     @functools.cached_property
     def predict_function(self):

@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 from kseq.special_tokens import END, PAD
-from kseq.text.display import strip_marks
 
 
 class TextSource:
@@ -36,7 +35,7 @@ class TextSource:
     def _displayed(self, tokens):
         ends = tf.repeat(self._codecs[0].tokens([[END]]), tokens.nrows(), axis=0)
         tokens = tf.concat([tokens, tf.RaggedTensor.from_tensor(ends)], axis=1)
-        return strip_marks(tokens.to_tensor(""))
+        return self._codecs[0].display(tokens.to_tensor(""))
 
 
 class ValueSource:

@@ -34,4 +34,5 @@ def resolve_strategy(strategy, codecs, has_attention):
     if not strategy.replace_unknown:
         return forbidden, None
     path = strategy.dictionary
-    return forbidden, load_dictionary(path, codecs.source) if path else Dictionary({})
+    source = codecs.source
+    return forbidden, load_dictionary(path, source) if path else Dictionary({}, source)

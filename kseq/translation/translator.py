@@ -6,7 +6,9 @@ import reprlib
 
 import numpy as np
 
+from kseq.corpora.in_memory import iterate_pairs
 from kseq.corpora.lines import chunks
+from kseq.corpora.pairs import Pairs
 from kseq.errors import SettingError
 from kseq.fields import suggestion
 from kseq.runs.weights import load_model
@@ -224,7 +226,8 @@ class Translator:
         """Reads given targets with the model, by teacher forcing.
 
         Args:
-            pairs: (source, target) sentences, or real values.
+            pairs: (source, target) sentences, in any form that `kseq.load_corpus` accepts except
+                files; or real values.
 
         Returns:
             A list of `Translation`, in the order of `pairs`, with the tokens of the target, END
@@ -233,7 +236,7 @@ class Translator:
             step is predicted from the true steps before it.
         """
         results = []
-        for chunk in chunks(map(self._check_pair, pairs), self.read_ahead):
+        for chunk in chunks(map(self._check_pair, self._pairs_of(pairs)), self.read_ahead):
             results.extend(self._runner.force(*zip(*chunk)))
         return results
 
@@ -244,7 +247,10 @@ class Translator:
         make_strategy(BeamSearch, beam_size=beam_size, **options)
         if "n_best" in options:
             raise SettingError("evaluate compares the best translations; {n_best} is for translate")
-        return evaluate(self, list(map(self._check_pair, pairs)), alignments, beam_size, **options)
+        if alignments is not None and isinstance(pairs, Pairs):
+            pairs = pairs.with_blank()  # as gold alignments have a line for each line of the files
+        pairs = map(self._check_pair, self._pairs_of(pairs))
+        return evaluate(self, list(pairs), alignments, beam_size, **options)
 
     def plot(self, text, beam_size=1, axes=None, **options):
         """Translates one sentence and draws its attention; returns the matplotlib Axes.
@@ -264,6 +270,12 @@ class Translator:
     def resolve(self, strategy):
         """Returns forbidden ids and a `Dictionary` or None; see `resolve_strategy`."""
         return resolve_strategy(strategy, self.codecs, self.has_attention)
+
+    def _pairs_of(self, data):
+        """Returns an iterable of pairs; the rows of tables and datasets become pairs of strings."""
+        return (
+            data if not all(codec.is_text for codec in self.codecs.sides) else iterate_pairs(data)
+        )
 
     def _check_source(self, source):
         return self.codecs.source.check(source, "source")

@@ -5,9 +5,9 @@ import os
 
 import tensorflow as tf
 
-from kseq.corpora.lines import read_columns
+from kseq.corpora.tables import read_pairs
 from kseq.special_tokens import UNK
-from kseq.text.display import strip_marks, to_str
+from kseq.text.display import to_str
 
 
 class Dictionary(tf.Module):
@@ -15,10 +15,12 @@ class Dictionary(tf.Module):
 
     Args:
         entries: Mapping from source word to its translation; may be empty.
+        codec: `TextCodec` of the source.
     """
 
-    def __init__(self, entries):
+    def __init__(self, entries, codec):
         super().__init__()
+        self._codec = codec
         # A table cannot be empty, and the empty string is not a word.
         words, translations = ["", *entries], ["", *entries.values()]
         self._table = tf.lookup.StaticHashTable(
@@ -30,7 +32,7 @@ class Dictionary(tf.Module):
 
     def translate(self, words):
         """Returns the translations of words of any shape; words without one are unchanged."""
-        translations = self._table.lookup(strip_marks(words))
+        translations = self._table.lookup(self._codec.display(words))
         return tf.where(translations == "", words, translations)
 
 
@@ -58,8 +60,8 @@ def load_dictionary(path, codec):
 @functools.lru_cache(maxsize=4)
 def _load(path, codec, _):
     entries = {}
-    for number, word, translation in read_columns(path, "a word, tab, its translation"):
-        word, translation = word.strip(), translation.strip()
+    for number, pair in read_pairs(path, expected="a word, tab, its translation"):
+        word, translation = map(str.strip, pair)
         if bool(word) != bool(translation):
             raise ValueError(
                 f"{path}, line {number}: expected a word, a tab and its translation; one is empty"
@@ -67,7 +69,7 @@ def _load(path, codec, _):
         if word:
             entries.setdefault(word, translation)
     words = to_str(codec.normalize(list(entries))) if entries else []
-    return Dictionary(dict(reversed(list(zip(words, entries.values())))))
+    return Dictionary(dict(reversed(list(zip(words, entries.values())))), codec)
 
 
 def replace_unknown(ids, tokens, attention, source_tokens, dictionary):

@@ -1,0 +1,247 @@
+"""Pairs in RAM: lists, arrays, tables of pandas, datasets of Hugging Face or TensorFlow."""
+
+import itertools
+import os
+import reprlib
+import sys
+from collections.abc import Mapping, Sized
+
+from kseq.corpora.lines import FaultyLineError
+from kseq.corpora.tables import check_columns, find_field
+from kseq.errors import SettingError
+
+_NAME = "pairs in memory"
+_SPLITS = {"valid": ("valid", "validation", "dev"), "test": ("test",)}
+_FIELDS = ("source", "target")
+_CHECKED = 100  # strings that decide whether lists hold names of files
+
+
+class PairsInMemory:
+    """Pairs of strings from an object, read again by every iteration.
+
+    Args:
+        *data: An iterable of pairs, such as a list of tuples, a list of dicts or an array of
+            strings `[N, 2]`; a table with named columns: a dict of lists, a pandas `DataFrame`, a
+            Hugging Face `Dataset`, a `tf.data.Dataset`; or two iterables of strings, sources and
+            targets. What can be read only once, such as a generator, is kept in RAM.
+        columns: The columns of source and target, by number, from 1, or by name; by default the
+            first two columns, or, in a table, those named `source` and `target`.
+
+    Raises:
+        TypeError: The object is not of such a kind.
+        ValueError: It has no such columns, or sources and targets differ in number.
+    """
+
+    paths = ()
+    are_aligned = False
+    arguments = columns = None
+
+    def __init__(self, *data, columns=None):
+        self._open = _two_columns(*data) if len(data) == 2 else _open_rows(*data, columns)
+
+    def scan(self):
+        """Yields the name of the data, the number and the pair of every item.
+
+        A pair is a tuple of two strings, or a `FaultyLineError`.
+        """
+        for number, pair in enumerate(self._open(), start=1):
+            yield _NAME, number, check_pair(pair, number)
+
+    def warn_about_columns(self):
+        """Does nothing: whoever passes an object has chosen its columns."""
+
+    def __str__(self):
+        return _NAME
+
+
+def are_names(data):
+    """Returns whether arguments are names of files, rather than data.
+
+    Strings in nested lists are names if all of them look like paths.
+
+    Args:
+        data: A tuple of arguments.
+    """
+    if not data or any(map(_is_name, data)):
+        return True
+    if not all(isinstance(item, (list, tuple)) for item in data):
+        return False
+    if len(data) == 1 and all(map(_is_name, data[0])):
+        return True
+    strings = list(itertools.islice(_flatten(data), _CHECKED))
+    return all(_is_name(item) and _looks_like_path(item) for item in strings)
+
+
+def iterate_pairs(data):
+    """Yields the pairs in any object that `PairsInMemory` accepts, unchecked and not kept."""
+    return _open_rows(data, None, keeps=False)()
+
+
+def splits_of(data):
+    """Returns the splits in a mapping such as a Hugging Face `DatasetDict`, by kseq's names.
+
+    Args:
+        data: Any object.
+
+    Returns:
+        A dict that has `train`; empty if the object is not a mapping with such a key.
+    """
+    if not (isinstance(data, Mapping) and "train" in data):
+        return {}
+    splits = {"train": data["train"]}
+    for split, names in _SPLITS.items():
+        for name in filter(data.__contains__, names):
+            splits[split] = data[name]
+    return splits
+
+
+def _is_name(item):
+    return isinstance(item, (str, os.PathLike))
+
+
+def _flatten(items):
+    for item in items:
+        if isinstance(item, (list, tuple)):
+            yield from _flatten(item)
+        else:
+            yield item
+
+
+def _looks_like_path(name):
+    """Returns whether a string is the name of a file, or has a folder or a suffix like one."""
+    if not isinstance(name, str) or os.path.exists(name):
+        return True
+    stem, suffix = os.path.splitext(name)
+    has_suffix = bool(stem) and 2 <= len(suffix) <= 10 and suffix[1:].isalnum()
+    return not any(map(str.isspace, name)) and (has_suffix or os.sep in name)
+
+
+def _two_columns(sources, targets):
+    """Returns a function that iterates over pairs from two iterables of strings."""
+    columns = [data if isinstance(data, Sized) else list(data) for data in (sources, targets)]
+    counts = list(map(len, columns))
+    if counts[0] != counts[1]:
+        raise ValueError(
+            f"expected as many sources as targets; received {counts[0]:,} and {counts[1]:,}"
+        )
+    return lambda: zip(*columns)
+
+
+def _open_rows(data, columns, keeps=True):
+    """Returns a function that iterates over pairs from one object.
+
+    Args:
+        data: The object.
+        columns: The columns of source and target, or None.
+        keeps: Whether to keep in RAM what can be read only once; if not, the function can be called
+            only once as well.
+    """
+    columns = check_columns(columns)
+    if isinstance(data, Mapping):
+        return _two_columns(*(data[name] for name in _choose_names(list(data), columns)))
+    if hasattr(data, "columns") and hasattr(data, "__getitem__"):  # of pandas or polars
+        return _two_columns(*(data[name] for name in _choose_names(list(data.columns), columns)))
+    data = _without_tensors(data)
+    if isinstance(data, (str, bytes)) or not hasattr(data, "__iter__"):
+        raise TypeError(
+            "expected names of files, or pairs of strings such as [('I eat.', 'Je mange.')]; "
+            f"received {reprlib.repr(data)}"
+        )
+    first, rows = _look_at_first(data, keeps)
+    if isinstance(first, Mapping):
+        names = _choose_names(list(first), columns)
+        return lambda: (_find_fields(row, names) for row in rows)
+    if columns and isinstance(columns[0], str):
+        raise SettingError(
+            "{columns} must be numbers for rows without names; received {0}", columns
+        )
+    source, target = (number - 1 for number in columns or (1, 2))
+    return lambda: (_find_cells(row, source, target) for row in rows)
+
+
+def _look_at_first(data, keeps):
+    """Returns the first row, None if there is none, and an iterable of all rows."""
+    rows = iter(data)
+    if rows is not data:
+        return next(rows, None), data
+    if keeps:
+        rows = list(rows)
+        return next(iter(rows), None), rows
+    beginning = list(itertools.islice(rows, 1))
+    return next(iter(beginning), None), itertools.chain(beginning, rows)
+
+
+def _without_tensors(data):
+    """Returns an iterable of NumPy values for a `tf.data.Dataset`; other objects unchanged."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None or not isinstance(data, tensorflow.data.Dataset):
+        return data
+    specs = tensorflow.nest.flatten(data.element_spec)
+    if any(spec.shape.rank == 1 for spec in specs):
+        data = data.unbatch()
+    return _NumpyRows(data)
+
+
+class _NumpyRows:
+    def __init__(self, dataset):
+        self._dataset = dataset
+
+    def __iter__(self):
+        return self._dataset.as_numpy_iterator()
+
+
+def _choose_names(names, columns):
+    """Returns the names of the columns of source and target."""
+    if columns is None and len(names) == 2:
+        return names
+    if columns is None and set(_FIELDS) <= set(names):
+        return _FIELDS
+    chosen = columns or ()
+    if columns and isinstance(columns[0], int):
+        chosen = [names[number - 1] for number in columns if number <= len(names)]
+    known = {str(name) for name in names}
+    if len(chosen) < 2 or not all(str(name).partition(".")[0] in known for name in chosen):
+        raise SettingError(
+            "{columns} must name the columns of source and target, of {0}; received {1}",
+            ", ".join(map(str, names)) or "none",
+            "none" if columns is None else columns,
+        )
+    return tuple(chosen)
+
+
+def _find_fields(row, names):
+    try:
+        return tuple(row[name] if name in row else find_field(row, name) for name in names)
+    except (ValueError, TypeError):
+        return row
+
+
+def _find_cells(row, source, target):
+    try:
+        return row if isinstance(row, (str, bytes)) else (row[source], row[target])
+    except (IndexError, TypeError, KeyError):
+        return row
+
+
+def check_pair(pair, number):
+    """Returns a pair as a tuple of two strings, or a `FaultyLineError`.
+
+    Args:
+        pair: Any object.
+        number: Its number among the pairs, for the message.
+    """
+    if isinstance(pair, tuple) and len(pair) == 2:
+        try:
+            sides = [side.decode() if isinstance(side, bytes) else side for side in pair]
+        except UnicodeDecodeError:
+            sides = []
+        if sides and all(isinstance(side, str) for side in sides):
+            return tuple(map(str, sides))  # NumPy has strings of its own
+    fault = f"expected two strings, source and target; received {reprlib.repr(pair)}"
+    if isinstance(pair, tuple) and any(getattr(side, "ndim", 0) for side in pair):
+        fault += "; write arrays with kseq.write_records"
+    if isinstance(pair, tuple) and any(isinstance(side, Mapping) for side in pair):
+        fault += (
+            "; name fields inside another one as in columns=('translation.en', 'translation.fr')"
+        )
+    return FaultyLineError(f"{_NAME}, pair {number}: {fault}", _NAME, number)

@@ -1,0 +1,61 @@
+"""Opening pairs: files of text or of real values, or objects in RAM."""
+
+from kseq.corpora.in_memory import PairsInMemory, are_names
+from kseq.corpora.pair_files import PairFiles
+from kseq.corpora.pairs import Pairs
+from kseq.corpora.values import ValuePairs, is_value_file
+
+
+def open_pairs(files, swap=False, columns=None, skip_faulty=False):
+    """Opens pairs: files, one file of real values, or an object in RAM.
+
+    Args:
+        files: Names that `kseq.corpora.pair_files.PairFiles` accepts, or an object that
+            `kseq.corpora.in_memory.PairsInMemory` accepts; a tuple for several arguments.
+        swap: Whether the second column, or the second of two files, is the source.
+        columns: The columns of source and target, as for `load_corpus`.
+        skip_faulty: Whether faulty lines are left out.
+
+    Returns:
+        `Pairs` or `ValuePairs`.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: No pair can be read.
+        TypeError: The object is not pairs of strings.
+    """
+    files = open_source(files, columns)
+    paths = () if files.are_aligned else files.paths
+    value_file = next((path for path in paths if is_value_file(path, files.columns)), None)
+    if value_file is None:
+        return Pairs.open(files, swap, skip_faulty)
+    if len(files.paths) > 1:
+        raise ValueError(
+            f"{value_file}: expected a single file of real values; received {files}; join them"
+        )
+    if swap:
+        raise ValueError(f"{value_file}: swap is for text; put the column of the source first")
+    return ValuePairs.open(value_file, files.columns, skip_faulty)
+
+
+def open_source(data, columns):
+    """Returns `PairFiles` or `PairsInMemory` for an argument, or a tuple of several."""
+    if isinstance(data, (PairFiles, PairsInMemory)):
+        return data
+    arguments = data if isinstance(data, tuple) else (data,)
+    if are_names(arguments):
+        return PairFiles(data, columns)
+    if len(arguments) > 2:
+        raise TypeError(
+            f"expected pairs, or sources and targets; received {len(arguments)} objects"
+        )
+    return PairsInMemory(*arguments, columns=columns)
+
+
+def describe_features(features):
+    """Describes source and target in words.
+
+    Args:
+        features: Values per step of source and target; 0 for text.
+    """
+    return " and ".join(f"{width} values per step" if width else "text" for width in features)

@@ -1,0 +1,153 @@
+"""Pairs in RAM are corpora, in every form in which people have them."""
+
+import importlib
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kseq import Cleaning, Pairs, clean, load_corpus
+from kseq.corpora.in_memory import PairsInMemory, are_names, splits_of
+
+SOURCES = [f"source {n}" for n in range(40)]
+TARGETS = [f"target {n}" for n in range(40)]
+PAIRS = list(zip(SOURCES, TARGETS))
+ROWS = [{"id": n, "source": s, "target": t} for n, (s, t) in enumerate(PAIRS)]
+
+
+class Column(list):
+    """A column of a table, like a pandas `Series`."""
+
+
+class Table(types.SimpleNamespace):
+    """A table with the two operations of pandas and polars that are used."""
+
+    def __getitem__(self, name):
+        return self.values[name]
+
+
+TABLE = Table(
+    columns=["id", "source", "target"],
+    values={"id": range(40), "source": Column(SOURCES), "target": Column(TARGETS)},
+)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (PAIRS,),
+        ([list(pair) for pair in PAIRS],),
+        (np.array(PAIRS),),
+        (np.array(PAIRS, object),),
+        (iter(PAIRS),),
+        (((source, target, "more") for source, target in PAIRS),),
+        (SOURCES, TARGETS),
+        (np.array(SOURCES), iter(TARGETS)),
+        ({"source": SOURCES, "target": TARGETS},),
+        ({"en": SOURCES, "fr": TARGETS},),
+        (ROWS,),
+        (iter(ROWS),),
+        (TABLE,),
+        (tf.data.Dataset.from_tensor_slices((SOURCES, TARGETS)),),
+        (tf.data.Dataset.from_tensor_slices((SOURCES, TARGETS)).batch(7),),
+        (tf.data.Dataset.from_tensor_slices({"source": SOURCES, "target": TARGETS}),),
+        (Pairs(PairsInMemory(PAIRS)),),
+    ],
+)
+def test_pairs_in_any_form_are_read_as_often_as_needed(data):
+    corpus = load_corpus(*data)
+    for _ in range(2):
+        splits = [*corpus.train, *corpus.valid, *corpus.test]
+        assert sorted(splits) == sorted(PAIRS)
+        assert {type(side) for pair in splits for side in pair} == {str}
+    assert corpus.origin is None
+
+
+def test_columns_are_chosen_by_name_or_number():
+    reverse = [(target, source) for source, target in PAIRS]
+    nested = [{"translation": {"en": source, "fr": target}} for source, target in PAIRS]
+    for data, columns in (
+        (TABLE, ("target", "source")),
+        (TABLE, (3, 2)),
+        (ROWS, (3, 2)),
+        (PAIRS, (2, 1)),
+        (nested, ("translation.fr", "translation.en")),
+    ):
+        assert list(Pairs(PairsInMemory(data, columns=columns))) == reverse
+
+
+@pytest.mark.parametrize("library, table", [("pandas", "DataFrame"), ("polars", "DataFrame")])
+def test_real_tables_are_read(library, table):
+    module = pytest.importorskip(library)
+    frame = getattr(module, table)({"en": SOURCES, "fr": TARGETS, "id": range(40)})
+    assert list(Pairs(PairsInMemory(frame, columns=("en", "fr")))) == PAIRS
+
+
+def test_hugging_face_datasets_are_read_with_their_splits():
+    datasets = pytest.importorskip("datasets")
+    rows = datasets.Dataset.from_list(ROWS)
+    assert list(Pairs(PairsInMemory(rows))) == PAIRS
+    splits = datasets.DatasetDict({"train": rows, "validation": rows.select(range(9))})
+    assert len(list(load_corpus(splits).valid)) == 9
+
+
+def test_a_dict_of_splits_is_a_corpus():
+    corpus = load_corpus({"train": PAIRS, "validation": PAIRS[:3], "test": ROWS[:5], "other": 1})
+    assert [len(list(split)) for split in (corpus.train, corpus.valid, corpus.test)] == [40, 3, 5]
+    assert list(load_corpus({"train": PAIRS}, valid=PAIRS[:2]).valid) == PAIRS[:2]
+    assert splits_of(PAIRS) == splits_of({"source": SOURCES}) == {}
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        ([*PAIRS, ("a", None)], r"pair 41: expected two strings, source and target; received \('a"),
+        ([*PAIRS, ("a", float("nan"))], "pair 41: expected two strings, .* received .*nan"),
+        ([*PAIRS, ("a",)], "pair 41: expected two strings"),
+        ([*PAIRS, ("a", b"\xff")], "pair 41: expected two strings"),
+        ([("a", np.zeros([3, 2]))], "pair 1: .* write arrays with kseq.write_records"),
+        (["abc", "def"], "file not found: abc"),
+        (3, "expected names of files, or pairs of strings such as .* received 3"),
+        ({"a": SOURCES, "b": TARGETS, "c": TARGETS}, "columns must name .* of a, b, c; received n"),
+        ((SOURCES, TARGETS[:-1]), "expected as many sources as targets; received 40 and 39"),
+    ],
+)
+def test_what_is_not_pairs_of_strings_is_an_error(data, message):
+    with pytest.raises((ValueError, TypeError, FileNotFoundError), match=message):
+        list(load_corpus(*data if isinstance(data, tuple) else (data,)).train)
+
+
+def test_faulty_pairs_are_left_out_and_counted_on_request():
+    corpus = load_corpus([("a", None), *PAIRS, ("a",)], skip_faulty=True)
+    assert len([*corpus.train, *corpus.valid, *corpus.test]) == len(PAIRS)
+    assert [split.faulty for split in (corpus.train, corpus.valid, corpus.test)] == [2, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "data, expected",
+    [
+        (("a.tsv",), True),
+        (("a b.tsv",), True),
+        ((["a", "b"],), True),
+        ((["de/a", "de/b"], ["en/a", "en/b"]), True),
+        ((["train.de", "valid.de"], ["train.en", "valid.en"]), True),
+        ((["I eat.", "You eat."], ["Je mange.", "Tu manges."]), False),
+        ((["cat", "dog"], ["chat", "chien"]), False),
+        (([("cat", "chat"), ("dog", "chien")],), False),
+        (([("a.tsv", "b.tsv")],), True),
+        ((np.array(["a", "b"]), np.array(["c", "d"])), False),
+        ((), True),
+    ],
+)
+def test_strings_in_lists_are_names_only_if_they_look_like_paths(data, expected):
+    assert are_names(data) == expected
+
+
+def test_pairs_in_memory_are_cleaned():
+    cleaned = clean(iter([("a", "b"), ("a ", "b"), ("c", "")]), Cleaning())
+    assert list(cleaned) == [("a", "b")]
+
+
+def test_reading_pairs_in_memory_imports_no_library_of_tables():
+    assert not {"pandas", "datasets", "polars"} & set(importlib.sys.modules)

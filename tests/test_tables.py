@@ -1,0 +1,127 @@
+"""Rows of tables, as spreadsheets and programs write them."""
+
+import csv
+import gzip
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kseq.corpora.lines import FaultyLineError
+from kseq.corpora.tables import check_columns, is_quoted, read_pairs, scan_pairs
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def pairs(path, columns=None):
+    return [pair for _, pair in read_pairs(path, columns)]
+
+
+def test_columns_of_a_blank_line_are_empty_and_a_single_column_is_a_fault(tmp_path):
+    path = write(tmp_path / "pairs.tsv", "a\tb\n\n \nc\td\te\n\t\n")
+    expected = [("a", "b"), ("", ""), ("", ""), ("c", "d"), ("", "")]
+    assert list(read_pairs(path)) == list(enumerate(expected, start=1))
+    write(path, "a\tb\n" + "x" * 100 + "\nc\td\n")
+    first, fault, last = [pair for _, pair in scan_pairs(path)]
+    assert (first, last) == (("a", "b"), ("c", "d"))
+    with pytest.raises(ValueError, match=r"pairs.tsv, line 2: expected source, tab.*'x{59}…'$"):
+        raise fault
+
+
+def test_columns_are_chosen_by_number_or_by_name(tmp_path):
+    path = write(tmp_path / "pairs.tsv", "id\ten\tno\tfr\n1\tone\tx\tun\n2\ttwo\tx\tdeux\n")
+    by_name = [("one", "un"), ("two", "deux")]
+    assert pairs(path, check_columns(["en", "fr"])) == by_name
+    assert pairs(path, check_columns([2, 4])) == [("en", "fr"), *by_name]
+    assert pairs(path, check_columns(("4", "2")))[1] == ("un", "one")
+    path.write_text("a\tb\tc\n")
+    with pytest.raises(ValueError, match="line 1: expected at least 4 columns; received 3 columns"):
+        pairs(path, (2, 4))
+    with pytest.raises(ValueError, match="columns must be names .*pairs.tsv, which has 'a, b, c'"):
+        pairs(path, ("a", "d"))
+
+
+@pytest.mark.parametrize("columns", ["12", [1], [1, 1], [0, 1], ["a", 2], [1.0, 2], [1, 2, 3]])
+def test_other_choices_of_columns_are_errors(columns):
+    with pytest.raises(ValueError, match="columns must be two different columns, source and"):
+        check_columns(columns)
+
+
+FIELDS = st.text(st.sampled_from("ab,;\t\"' \nß"), min_size=1).filter(str.strip)
+
+
+@given(st.lists(st.tuples(FIELDS, FIELDS), min_size=1), st.sampled_from(",;\t"))
+def test_what_a_csv_writer_wrote_is_read_again(tmp_path_factory, rows, delimiter):
+    path = tmp_path_factory.getbasetemp() / "pairs.csv"
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+        writer.writerow(("first", "second"))
+        writer.writerows(rows)
+    expected = [tuple(side.replace("\n", " ") for side in row) for row in rows]
+    assert pairs(path, ("first", "second")) == expected
+
+
+def test_a_field_in_quotes_may_go_on_in_the_next_line(tmp_path):
+    path = write(tmp_path / "pairs.csv", 'a,"b\nc"\n"d ""e""",f\n')
+    assert list(read_pairs(path)) == [(1, ("a", "b c")), (3, ('d "e"', "f"))]
+    write(path, 'a,b\nc,"d\ne,f\n')
+    with pytest.raises(
+        ValueError, match="line 2: a field begins with a quote that is never closed"
+    ):
+        pairs(path)
+    write(path, 'a,b\nc,"d"e\nf,g\n')
+    first, fault, last = [pair for _, pair in scan_pairs(path)]
+    assert isinstance(fault, FaultyLineError) and "line 2: expected fields in quotes" in str(fault)
+    assert (first, last) == (("a", "b"), ("f", "g"))
+
+
+def test_a_tsv_that_a_spreadsheet_wrote_is_read_without_its_quotes(shared_data):
+    path = shared_data / "field" / "excel_quoted.tsv"
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file, delimiter="\t"))
+    assert pairs(path) == [tuple(side.replace("\n", " ") for side in row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "head, expected",
+    [
+        (['"He said ""no"""\tx'], True),
+        (['a\t"b', 'c"'], True),
+        (['"No," he said.\tx', '"a ""b"""\tx'], False),  # not written by a spreadsheet
+        (['"Hello."\t"Bonjour."'], False),  # quotes of the text
+        (['5" or 6"\tx'], False),
+        (["a\tb"], False),
+    ],
+)
+def test_quotes_of_the_text_are_not_those_of_a_spreadsheet(head, expected):
+    assert is_quoted(head) == expected
+
+
+def test_json_lines_are_read_by_the_names_of_their_fields(tmp_path):
+    rows = [{"source": "a\nb", "target": "ß"}, {"source": "c", "target": "d", "id": 3}]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    path = tmp_path / "pairs.jsonl.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    assert pairs(path) == [("a\nb", "ß"), ("c", "d")]
+    path = write(tmp_path / "pairs.jsonl", '{"translation": {"en": "a", "fr": "b"}}\n\n')
+    assert pairs(path, ("translation.fr", "translation.en")) == [("b", "a"), ("", "")]
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("{", "line 1: Expecting property name"),
+        ('["a", "b"]', "expected an object with the field 'source'; received"),
+        ('{"source": "a"}', "expected an object with the field 'target'; received"),
+        ('{"source": "a", "target": null}', "expected a string in the field 'target'; received No"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_line_without_both_fields_is_a_fault(tmp_path, line, message):
+    path = write(tmp_path / "pairs.jsonl", f'{line}\n{{"source": "a", "target": "b"}}\n')
+    fault, pair = [pair for _, pair in scan_pairs(path)]
+    assert message in str(fault) and pair == ("a", "b")
