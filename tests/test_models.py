@@ -25,6 +25,7 @@ from kseq.models import (
     recurrent_layers,
     transformer,
 )
+from kseq.models import inputs as model_inputs
 from kseq.models.factory import use_dtype_policy
 from kseq.training import teacher
 
@@ -220,6 +221,48 @@ def test_coverage_loss_agrees_with_a_computation_by_hand():
     assert [float(loss) for loss in layer.losses] == [2.0 * 0.25 / 2]
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"context": "mean"},
+        {"attention": "none", "context": "mean", "context_every_step": True},
+        {"attention": "coverage", "coverage_loss": 1.0},
+        {"attention": "luong_general", "input_feeding": False},
+        {"attention": "local_m"},
+        TRANSFORMER,
+    ],
+    ids=lambda settings: "-".join(map(str, settings.values())),
+)
+def test_a_source_of_padding_alone_keeps_the_weights_finite(settings, eager_mode):
+    model = plain_model(**settings)
+    inputs = {name: np.array(tensor) for name, tensor in inputs_of(model).items()}
+    inputs["source_ids"][1] = 0
+    labels = inputs["target_ids"]
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert np.isfinite(model.train_on_batch(inputs, labels, sample_weight=labels != 0))
+    for weight in model.weights:
+        assert np.isfinite(weight.numpy()).all(), weight.path
+
+
+@ALL_KINDS
+@pytest.mark.parametrize("row", [[0, 4, 5, 3], [4, 0, 5, 3], [0, 0, 0, 3]], ids=str)
+def test_padding_before_a_token_is_an_error(settings, row):
+    model = plain_model(**settings)
+    ids = {"source_ids": np.array([[4, 5, 3, 0], row]), "target_ids": np.array([[2, 5], [2, 6]])}
+    message = r"padding on the right only; .*row 1, counted from 0.*pad_sequences\(.*\"post\"\)"
+    with pytest.raises(ValueError, match=message):
+        model(ids)
+    with pytest.raises(ValueError, match=message):
+        split_for_inference(model)[0]({"source_ids": ids["source_ids"]})
+
+
+def test_a_mask_with_padding_before_a_step_is_an_error():
+    model = build_seq2seq(ModelConfig(**SMALL, source_features=2), None, SIZE)
+    inputs = {"source": np.zeros([1, 3, 2]), "source_mask": np.array([[False, True, True]])}
+    with pytest.raises(ValueError, match="padding before a token or step .row 0"):
+        model(as_tensors({**inputs, "target_ids": np.array([[2, 5]])}))
+
+
 def test_a_saved_model_keeps_its_precision(tmp_path):
     with use_dtype_policy("mixed_bfloat16"):
         model = plain_model()
@@ -298,6 +341,7 @@ LAYERS = [
     *((layer, {"units": 5}) for layer in recurrent_layers.LAYERS.values()),
     (encoders.Halve, {}),
     (encoders.Reverse, {}),
+    (model_inputs.RightPadding, {}),
     (coverage_loss.CoverageLoss, {"weight": 0.5}),
     (recurrent.RepeatContext, {}),
     (
@@ -319,8 +363,8 @@ def test_a_layer_is_rebuilt_from_its_config(kind, settings):
 
 
 def test_the_config_of_every_layer_is_tested():
-    modules = [attention, cells, coverage_loss, decoders, encoders, factory, recurrent]
-    modules += [recurrent_layers, teacher, transformer]
+    modules = [attention, cells, coverage_loss, decoders, encoders, factory, model_inputs]
+    modules += [recurrent, recurrent_layers, teacher, transformer]
     defined = {
         value
         for module in modules

@@ -8,7 +8,7 @@ from keras import ops
 
 from kseq.config import ModelConfig
 from kseq.models import recurrent, transformer
-from kseq.models.inputs import make_inputs
+from kseq.models.inputs import RightPadding, make_inputs
 from kseq.sides.make_side import make_source_side, make_target_side
 
 _ARCHITECTURES = {"recurrent": recurrent, "transformer": transformer}
@@ -34,6 +34,10 @@ def build_encoder(config, source_vocabulary_size=None):
 
         Without attention there is only the `state`. With a pyramid, S of the memory, the keys
         and the mask is smaller than that of the source.
+
+        Padding must be on the right. Called eagerly, the encoder raises a ValueError for any
+        other padding; inside a graph, as in `fit` and `predict`, it cannot see the values, and
+        padding on the left changes its results.
 
     Raises:
         ValueError: The vocabulary size is missing, or given for real values.
@@ -78,8 +82,9 @@ def build_seq2seq(config, source_vocabulary_size=None, target_vocabulary_size=No
 
     Returns:
         A functional `keras.Model` whose inputs are the source and the target. Ids are int32 with
-        PAD on the right, targets begin with START; a real-valued target begins with a step of
-        zeros. The output is float32: logits `[B, T, V]`, or values `[B, T, F]`.
+        PAD on the right (see `build_encoder`), targets begin with START; a real-valued target
+        begins with a step of zeros. The output is float32: logits `[B, T, V]`, or values
+        `[B, T, F]`.
 
     Raises:
         ValueError: A vocabulary size is missing, or given for real values; or both sizes differ
@@ -198,8 +203,9 @@ def _shared_embedding(config, source, target):
 def _build_encoder(config, side, embedding=None):
     inputs = make_inputs(side.source_specs)
     embedding = embedding or side.make_embedding("source", config.embedding_dim)
+    mask = RightPadding(name="source_padding")(side.source_mask(inputs))
     outputs = _ARCHITECTURES[config.architecture].encode(
-        config, embedding(inputs[side.source_name]), side.source_mask(inputs)
+        config, embedding(inputs[side.source_name]), mask
     )
     return keras.Model(inputs, outputs, name="encoder")
 
