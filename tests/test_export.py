@@ -7,6 +7,9 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from untrained import untrained_reader
+
+from kseq.pipeline.value_codec import ValueCodec
 
 SENTENCES = ["The cat is small.", "", "Where is he?", "xyzzy 👍 !"]
 
@@ -99,3 +102,54 @@ def test_an_invalid_beam_size_is_an_error(translator, tmp_path):
     ):
         translator.export(tmp_path / "model", beam_size=0)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def serve_values(tmp_path_factory):
+    """The signature of a model from sequences of two values to sequences of one."""
+    settings = ["source_features=2", "target_features=1"]
+    translator = untrained_reader(settings, ValueCodec.plain(2), ValueCodec.plain(1))
+    folder = translator.export(tmp_path_factory.mktemp("values") / "model")
+    return tf.saved_model.load(folder).signatures["serving_default"]
+
+
+def call(serve, lengths, steps=2, place=None, value=np.nan):
+    """Calls the signature with two sources of three steps, one value of which may be replaced."""
+    source = np.ones([2, 3, 2], "float32")
+    if place is not None:
+        source[place] = value
+    return serve(
+        source=tf.constant(source), lengths=tf.constant(lengths, tf.int32), steps=tf.constant(steps)
+    )
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"lengths": [3, 4]}, "lengths must be at most the number of steps of the source"),
+        ({"lengths": [3, 0]}, "lengths must be at least 1"),
+        ({"lengths": [-1, 3]}, "lengths must be at least 1"),
+        ({"lengths": [3, 3, 3]}, "lengths must hold one length for each source"),
+        ({"lengths": [3]}, "lengths must hold one length for each source"),
+        ({"lengths": [3, 3], "steps": 0}, "steps must be at least 1"),
+        ({"lengths": [3, 3], "steps": 100_001}, "steps must be at most 100,000"),
+        (
+            {"lengths": [3, 3], "place": (1, 2, 0)},
+            r"finite numbers; others are at .row, step, feature., counted from 0:\] \[\[1 2 0\]\]",
+        ),
+        ({"lengths": [3, 3], "place": (1, 2, 0), "value": -np.inf}, "finite numbers"),
+    ],
+    ids=str,
+)
+def test_unsuitable_values_are_errors_of_the_signature(serve_values, options, message):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        call(serve_values, **options)
+
+
+def test_values_beyond_a_length_may_be_anything(serve_values):
+    expected = call(serve_values, [3, 2])["values"]
+    np.testing.assert_array_equal(call(serve_values, [3, 2], place=(1, 2))["values"], expected)
+    empty = serve_values(
+        source=tf.zeros([0, 0, 2]), lengths=tf.zeros([0], tf.int32), steps=tf.constant(1)
+    )
+    assert empty["values"].shape == (0, 1, 1)

@@ -27,8 +27,9 @@ def export(translator, folder, beam_size=1, n_best=None, **options):
       Transformer also `attention_heads`, float32 `[N, T, layers, heads, S]`.
 
     For a real-valued source it takes `source`, float32 `[N, S, F]`, and `lengths`, int32 `[N]`,
-    and returns no `source_tokens`. For a real-valued target it also takes `steps`, int32, and
-    returns `values`, float32 `[N, T, F]`, and the attention.
+    from 1 to S, and returns no `source_tokens`. Values beyond a length are ignored; within it, a
+    number that is not finite is an error. For a real-valued target it also takes `steps`, int32,
+    from 1 to 100,000, and returns `values`, float32 `[N, T, F]`, and the attention.
 
     Args:
         translator: A `Translator`.
