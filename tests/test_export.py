@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from untrained import untrained_reader
+from untrained import untrained_reader, untrained_translator
 
 from kseq.pipeline.value_codec import ValueCodec
 
@@ -49,6 +49,7 @@ def test_a_new_process_gives_the_same_translations(exported, translator):
         cwd=folder,
     )
     outputs = json.loads(process.stdout)
+    assert outputs["hypothesis_count"] == [1] * len(SENTENCES)
     for row, result in enumerate(translator.translate(SENTENCES, beam_size, alpha=ALPHA)):
         assert outputs["translation"][row] == result.text
         np.testing.assert_allclose(outputs["score"][row], result.score, atol=1e-5)
@@ -75,6 +76,7 @@ def test_saved_model_cli_shows_the_signature(exported):
     assert "inputs['text'] tensor_info:\n      dtype: DT_STRING\n      shape: (-1)" in output
     for name in ("translation", "score", "source_tokens", "output_tokens", "attention"):
         assert f"outputs['{name}']" in output
+    assert "outputs['hypothesis_count'] tensor_info:\n      dtype: DT_INT32" in output
     assert "unknown_rank" not in output
 
 
@@ -102,6 +104,21 @@ def test_an_invalid_beam_size_is_an_error(translator, tmp_path):
     ):
         translator.export(tmp_path / "model", beam_size=0)
     assert not list(tmp_path.iterdir())
+
+
+def test_outputs_are_json_and_count_the_translations(tmp_path):
+    """With at most one word, and no `<unk>`, there are three outputs; an empty source has one."""
+    translator = untrained_translator(["attention=none"], ["a"], ["x", "y"])
+    options = {"beam_size": 5, "n_best": 5, "maximum_length": 1, "forbid": ["<unk>"]}
+    folder = translator.export(tmp_path / "model", **options)
+    outputs = tf.saved_model.load(folder).signatures["serving_default"](text=tf.constant(["a", ""]))
+    lists = {name: tensor.numpy().tolist() for name, tensor in outputs.items()}
+    outputs = json.loads(json.dumps(lists, default=bytes.decode, allow_nan=False))
+    assert outputs["hypothesis_count"] == [3, 1]
+    texts, scores = outputs["translation"], outputs["score"]
+    assert sorted(texts[0][:3]) == ["", "x", "y"] and texts[0][3:] == ["", ""]
+    assert all(score < 0.0 for score in scores[0][:3]) and scores[0][3:] == [0.0, 0.0]
+    assert texts[1] == 5 * [""] and scores[1] == 5 * [0.0]
 
 
 @pytest.fixture(scope="module")

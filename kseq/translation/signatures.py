@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from kseq.search.hypotheses import is_possible
 from kseq.special_tokens import END, PAD
 from kseq.text.display import strip_marks
 from kseq.translation.graphs import LONGEST_PREDICTION
@@ -133,15 +134,18 @@ class TextTarget:
         """
         result = self._inference.search(encoder_inputs, self._strategy, self._forbidden)
         texts, tokens = self._inference.texts_and_tokens(result, source_tokens, self._dictionary)
+        # JSON has no -inf, so missing hypotheses have a score of 0; the count says which are real.
+        is_real = is_possible(result.scores)
         outputs = {
             "translation": texts,
-            "score": result.scores,
+            "score": tf.where(is_real, result.scores, 0.0),
             "output_tokens": tf.where(result.ids == PAD, "", tokens),
             **result.attention,
         }
         if self._squeezed:
             outputs = {name: tensor[:, 0] for name, tensor in outputs.items()}
-        return outputs
+        count = tf.math.count_nonzero(is_real, axis=1, dtype=tf.int32)
+        return {**outputs, "hypothesis_count": count}
 
 
 class ValueTarget:
