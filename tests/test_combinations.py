@@ -188,6 +188,16 @@ def test_a_longer_sentence_in_the_batch_changes_no_other_row(case):
     assert_same_except_for_padding(run(case.model, inputs), together)
 
 
+def test_a_row_of_padding_alone_has_finite_outputs_and_changes_no_other_row(case):
+    inputs = {name: array.copy() for name, array in case.inputs.items()}
+    for name in source_of(inputs):
+        inputs[name][-1] = 0
+    encoded, decoded = run(case.model, inputs)
+    for array in keras.tree.flatten((encoded, decoded)):
+        assert np.isfinite(array).all()
+    np.testing.assert_allclose(outputs_of(decoded)[:-1], case.outputs[:-1], atol=1e-5)
+
+
 def step_input(targets, time):
     """The input of the decoder step at a position of the targets."""
     (array,) = targets.values()

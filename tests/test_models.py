@@ -1,5 +1,6 @@
 """The factory functions: inputs and outputs, errors, names, serialisation."""
 
+import functools
 import inspect
 import pathlib
 import subprocess
@@ -25,6 +26,7 @@ from kseq.models import (
     recurrent_layers,
     transformer,
 )
+from kseq.models import inputs as model_inputs
 from kseq.models.factory import use_dtype_policy
 from kseq.training import teacher
 
@@ -220,6 +222,48 @@ def test_coverage_loss_agrees_with_a_computation_by_hand():
     assert [float(loss) for loss in layer.losses] == [2.0 * 0.25 / 2]
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"context": "mean"},
+        {"attention": "none", "context": "mean", "context_every_step": True},
+        {"attention": "coverage", "coverage_loss": 1.0},
+        {"attention": "luong_general", "input_feeding": False},
+        {"attention": "local_m"},
+        TRANSFORMER,
+    ],
+    ids=lambda settings: "-".join(map(str, settings.values())),
+)
+def test_a_source_of_padding_alone_keeps_the_weights_finite(settings, eager_mode):
+    model = plain_model(**settings)
+    inputs = {name: np.array(tensor) for name, tensor in inputs_of(model).items()}
+    inputs["source_ids"][1] = 0
+    labels = inputs["target_ids"]
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert np.isfinite(model.train_on_batch(inputs, labels, sample_weight=labels != 0))
+    for weight in model.weights:
+        assert np.isfinite(weight.numpy()).all(), weight.path
+
+
+@ALL_KINDS
+@pytest.mark.parametrize("row", [[0, 4, 5, 3], [4, 0, 5, 3], [0, 0, 0, 3]], ids=str)
+def test_padding_before_a_token_is_an_error(settings, row):
+    model = plain_model(**settings)
+    ids = {"source_ids": np.array([[4, 5, 3, 0], row]), "target_ids": np.array([[2, 5], [2, 6]])}
+    message = r"padding on the right only; .*row 1, counted from 0.*pad_sequences\(.*\"post\"\)"
+    with pytest.raises(ValueError, match=message):
+        model(ids)
+    with pytest.raises(ValueError, match=message):
+        split_for_inference(model)[0]({"source_ids": ids["source_ids"]})
+
+
+def test_a_mask_with_padding_before_a_step_is_an_error():
+    model = build_seq2seq(ModelConfig(**SMALL, source_features=2), None, SIZE)
+    inputs = {"source": np.zeros([1, 3, 2]), "source_mask": np.array([[False, True, True]])}
+    with pytest.raises(ValueError, match="padding before a token or step .row 0"):
+        model(as_tensors({**inputs, "target_ids": np.array([[2, 5]])}))
+
+
 def test_a_saved_model_keeps_its_precision(tmp_path):
     with use_dtype_policy("mixed_bfloat16"):
         model = plain_model()
@@ -251,8 +295,189 @@ kseq.models.factory.split_for_inference(model)
 
 def test_a_model_of_another_kind_cannot_be_split():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    with pytest.raises(ValueError, match="encoder"):
+    with pytest.raises(ValueError, match="from build_seq2seq, .* encoder .* received Sequential"):
         split_for_inference(model)
+
+
+def probabilities_model(**settings):
+    keras.utils.set_random_seed(1)
+    return build_seq2seq(ModelConfig(**{**SMALL, **settings}), SIZE, SIZE, output="probabilities")
+
+
+@ALL_KINDS
+def test_probabilities_are_the_softmax_of_the_logits(settings, tmp_path):
+    model, expected = probabilities_model(**settings), plain_model(**settings)
+    logits = expected(inputs_of(model))
+    probabilities = model(inputs_of(model))
+    assert probabilities.dtype == tf.float32
+    np.testing.assert_allclose(probabilities, tf.nn.softmax(logits), atol=1e-6)
+    _, step = split_for_inference(model)
+    assert "logits" in step.output and "probabilities" not in step.output
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded(inputs_of(model)), probabilities, atol=1e-6)
+
+
+def test_probabilities_are_float32_in_a_model_of_low_precision():
+    with use_dtype_policy("mixed_bfloat16"):
+        model = probabilities_model()
+    probabilities = model(inputs_of(model))
+    assert probabilities.dtype == tf.float32
+    np.testing.assert_allclose(tf.reduce_sum(probabilities, axis=-1), 1.0, atol=1e-6)
+
+
+LOGITS_LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def test_the_line_of_the_tutorials_trains_like_the_loss_of_the_logits(eager_mode):
+    """`loss="categorical_crossentropy"` on probabilities and one-hot labels."""
+    models = plain_model(dropout=0.0), probabilities_model(dropout=0.0)
+    inputs = inputs_of(models[0])
+    labels = np.roll(inputs["target_ids"], -1, axis=1)
+    models[0].compile(optimizer="rmsprop", loss=LOGITS_LOSS)
+    models[1].compile(optimizer="rmsprop", loss="categorical_crossentropy")
+    losses = [
+        models[0].train_on_batch(inputs, labels),
+        models[1].train_on_batch(inputs, keras.utils.to_categorical(labels, SIZE)),
+    ]
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+    for weights in zip(*(model.get_weights() for model in models)):
+        np.testing.assert_allclose(*weights, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"loss": "categorical_crossentropy"},
+        {"loss": "sparse_categorical_crossentropy"},
+        {"loss": "crossentropy"},
+        {"loss": keras.losses.categorical_crossentropy},
+        {"loss": keras.losses.CategoricalCrossentropy()},
+        {"loss": [keras.losses.SparseCategoricalCrossentropy()]},
+        {"loss": LOGITS_LOSS, "metrics": [keras.metrics.SparseCategoricalCrossentropy()]},
+        {"loss": LOGITS_LOSS, "weighted_metrics": ["accuracy", "ce"]},
+    ],
+)
+def test_a_loss_of_probabilities_on_logits_is_an_error(arguments):
+    with pytest.raises(
+        ValueError,
+        match=r"expects probabilities, but the model returns logits. For ids as labels use "
+        r"loss=keras.losses.SparseCategoricalCrossentropy\(from_logits=True\), for one-hot labels "
+        r'loss=keras.*; or build the model with output="probabilities"',
+    ):
+        plain_model().compile("rmsprop", **arguments)
+
+
+def test_a_loss_of_logits_on_probabilities_is_an_error():
+    with pytest.raises(
+        ValueError,
+        match="SparseCategoricalCrossentropy expects logits, but the model returns probabilities"
+        '. For ids as labels use loss="sparse_categorical_crossentropy", for one-hot labels '
+        'loss="categorical_crossentropy"; or build the model with output="logits"',
+    ):
+        probabilities_model().compile("rmsprop", LOGITS_LOSS)
+
+
+def test_other_losses_and_metrics_are_left_to_keras():
+    def own_loss(labels, outputs):
+        return keras.ops.mean(outputs, axis=-1)
+
+    model = plain_model()
+    model.compile("sgd", own_loss, metrics=["accuracy", keras.metrics.Mean()])
+    model.compile("sgd", functools.partial(keras.losses.binary_crossentropy, from_logits=True))
+    model.compile("sgd", "nonsense")  # an error of `fit`
+    model.compile("sgd")
+    values = build_seq2seq(ModelConfig(**SMALL, target_features=2), SIZE)
+    values.compile("sgd", "binary_crossentropy")
+
+
+@pytest.mark.parametrize(
+    "output, loss, one_hot, message",
+    [
+        (
+            *("probabilities", "categorical_crossentropy", False),
+            r"categorical_crossentropy expects one-hot labels \[B, T, V\]; received ids of shape "
+            r'.*\b4\). For these labels .* loss="sparse_categorical_crossentropy"',
+        ),
+        (
+            *("probabilities", "sparse_categorical_crossentropy", True),
+            r"expects ids \[B, T\] as labels; received one-hot labels of shape .*"
+            'with loss="categorical_crossentropy"',
+        ),
+        (
+            *("logits", keras.losses.CategoricalCrossentropy(from_logits=True), False),
+            r"one-hot .*loss=keras.losses.SparseCategoricalCrossentropy\(from_logits=True\)",
+        ),
+        (
+            *("logits", LOGITS_LOSS, True),
+            r"ids .*with loss=keras.losses.CategoricalCrossentropy\(from_logits=True\)",
+        ),
+    ],
+)
+def test_labels_that_do_not_fit_the_loss_are_an_error(output, loss, one_hot, message):
+    model = build_seq2seq(ModelConfig(**SMALL), SIZE, SIZE, output)
+    model.compile("rmsprop", loss)
+    labels = np.array(inputs_of(model)["target_ids"])
+    with pytest.raises(ValueError, match=message):
+        model.fit(inputs_of(model), keras.utils.to_categorical(labels, SIZE) if one_hot else labels)
+
+
+def test_a_compiled_model_is_read_with_its_loss_and_optimizer(tmp_path, eager_mode):
+    model = plain_model()
+    model.compile("adam", LOGITS_LOSS, metrics=["accuracy"])
+    inputs = inputs_of(model)
+    model.train_on_batch(inputs, inputs["target_ids"])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.loss.from_logits and loaded.optimizer.iterations == 1
+    losses = [other.evaluate(inputs, inputs["target_ids"], verbose=0) for other in (model, loaded)]
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.hdf5"])
+def test_a_format_that_cannot_be_read_again_is_not_written(tmp_path, name):
+    model = plain_model()
+    for path in (tmp_path / name, str(tmp_path / name)):
+        with pytest.raises(ValueError, match=f"ends in .keras; received .*{name}"):
+            model.save(path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "output, settings, message",
+    [
+        ("softmax", {}, "output must be 'logits' or 'probabilities'; received 'softmax'"),
+        ("probabilities", {"target_features": 2}, "output='probabilities' is for text"),
+    ],
+)
+def test_an_unsuitable_output_is_an_error(output, settings, message):
+    with pytest.raises(ValueError, match=message):
+        build_seq2seq(ModelConfig(**SMALL, **settings), SIZE, None if settings else SIZE, output)
+
+
+@ALL_KINDS
+@pytest.mark.filterwarnings("ignore:The structure of `inputs` doesn't match")
+def test_a_clone_by_keras_computes_the_same_and_cannot_be_split(settings):
+    model = plain_model(**settings)
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    np.testing.assert_allclose(clone(inputs_of(model)), model(inputs_of(model)), atol=1e-6)
+    with pytest.raises(ValueError, match="received Functional 'seq2seq' .copy .* copy.deepcopy"):
+        split_for_inference(clone)
+
+
+@pytest.mark.filterwarnings("ignore:The structure of `inputs` doesn't match")
+def test_a_decoder_is_read_from_its_own_file(tmp_path):
+    inputs = as_tensors(batch(ModelConfig(**SMALL)))
+    encoded = build_encoder(ModelConfig(**SMALL), SIZE)({"source_ids": inputs["source_ids"]})
+    decoder = build_decoder(ModelConfig(**SMALL), SIZE)
+    decoder.save(tmp_path / "decoder.keras")
+    loaded = keras.models.load_model(tmp_path / "decoder.keras")
+    logits = [
+        part({"target_ids": inputs["target_ids"], **encoded})["logits"]
+        for part in (decoder, loaded)
+    ]
+    np.testing.assert_allclose(*logits, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -298,6 +523,7 @@ LAYERS = [
     *((layer, {"units": 5}) for layer in recurrent_layers.LAYERS.values()),
     (encoders.Halve, {}),
     (encoders.Reverse, {}),
+    (model_inputs.RightPadding, {}),
     (coverage_loss.CoverageLoss, {"weight": 0.5}),
     (recurrent.RepeatContext, {}),
     (
@@ -319,8 +545,8 @@ def test_a_layer_is_rebuilt_from_its_config(kind, settings):
 
 
 def test_the_config_of_every_layer_is_tested():
-    modules = [attention, cells, coverage_loss, decoders, encoders, factory, recurrent]
-    modules += [recurrent_layers, teacher, transformer]
+    modules = [attention, cells, coverage_loss, decoders, encoders, factory, model_inputs]
+    modules += [recurrent, recurrent_layers, teacher, transformer]
     defined = {
         value
         for module in modules

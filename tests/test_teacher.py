@@ -7,6 +7,7 @@ import references
 import tensorflow as tf
 
 from kseq import ModelConfig, build_seq2seq
+from kseq.models.factory import use_dtype_policy
 from kseq.training.teacher import TextTeacher, ValueTeacher
 
 SMALL = {"units": 8, "embedding_dim": 6, "dropout": 0.0}
@@ -97,6 +98,20 @@ def test_a_step_follows_the_gradient_of_the_logits(settings, parts, mode):
 def test_a_step_in_a_graph_follows_the_gradient_of_the_logits(mode):
     """With coverage, whose loss is added, and two parts."""
     test_a_step_follows_the_gradient_of_the_logits(KINDS[-1], 2, mode)
+
+
+def test_a_precision_set_by_the_user_does_not_change_a_step(eager_mode):
+    model = build_seq2seq(ModelConfig(**SMALL), SIZE, SIZE)
+    with use_dtype_policy("mixed_float16"):
+        teacher = TextTeacher(model)
+        teacher.compile("sgd")
+    inputs, labels, weights = batch()
+
+    def loss():
+        rows = model.target_side.losses(labels, model(inputs, training=True))
+        return tf.reduce_sum(rows * weights) / weights.sum()
+
+    check_step(teacher, loss, (inputs, labels, weights))
 
 
 @pytest.mark.parametrize("parts", PARTS, ids="{} parts".format)

@@ -29,6 +29,7 @@ from kseq import (
 )
 from kseq.analysis.curves import save_curves
 from kseq.corpora.corpus import reopen_corpus
+from kseq.models.factory import use_dtype_policy
 from kseq.pipeline.survey import Survey, survey_pairs
 from kseq.runs.directory import is_run
 from kseq.sides.text_side import TextSide
@@ -308,6 +309,15 @@ def test_mixed_precision_trains_and_leaves_a_float32_model(
     # The results of both models agree up to rounding.
     perplexity = translator.evaluate(tiny_corpus.valid)["perplexity"]
     np.testing.assert_allclose(np.log(perplexity), min(losses), atol=0.05)
+
+
+def test_a_precision_set_by_the_user_does_not_reach_the_run(tiny_corpus, tmp_path, eager_mode):
+    with use_dtype_policy("mixed_float16"):
+        translator = train(tiny_corpus, ONE_STEP, out=tmp_path / "run", verbose=False)
+        translators = translator, Translator.load(tmp_path / "run")
+    for (models,) in (translator.inference._members for translator in translators):
+        layers = [layer for model in models for layer in model._flatten_layers()]
+        assert {layer.dtype_policy.name for layer in layers} == {"float32"}
 
 
 def test_a_validation_file_with_swapped_sides_is_reported(tmp_path, capsys, monkeypatch):

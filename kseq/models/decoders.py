@@ -12,7 +12,7 @@ from kseq.kernels.recurrence import recur
 from kseq.models.attention import make_attention
 from kseq.models.cells import CELLS
 from kseq.models.recurrent_layers import LAYERS
-from kseq.models.state import decoder_cell
+from kseq.models.state import DecoderState, decoder_cell
 
 
 class LoopDecoder(keras.layers.Layer):
@@ -79,6 +79,9 @@ class LoopDecoder(keras.layers.Layer):
             Outputs of the top layer `[N, T, H]`, contexts `[N, T, D]`, attention weights,
             float32 `[N, T, S]`, and the `DecoderState` after the last step.
         """
+        state = DecoderState(
+            *state
+        )  # a list in a decoder that Keras has cloned or read from a file
         # The dropout factors of all steps are drawn at once, outside the loop.
         shape = (*ops.shape(embedded)[:2], self.units)
         dropouts = self.dropouts if training else []

@@ -90,7 +90,8 @@ def _summary(config, memory, mask, states):
     total = ops.sum(memory, axis=1)
     if config.context == "sum":
         return [total]
-    return [total / ops.sum(ops.cast(mask, total.dtype), axis=1, keepdims=True)]
+    count = ops.sum(ops.cast(mask, total.dtype), axis=1, keepdims=True)
+    return [total / ops.maximum(count, 1.0)]  # the mean of no outputs is 0
 
 
 @keras.saving.register_keras_serializable("kseq")

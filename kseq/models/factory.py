@@ -7,8 +7,10 @@ import keras
 from keras import ops
 
 from kseq.config import ModelConfig
+from kseq.fields import suggestion
 from kseq.models import recurrent, transformer
-from kseq.models.inputs import make_inputs
+from kseq.models.inputs import RightPadding, make_inputs
+from kseq.models.losses import OUTPUTS, check_labels, check_losses
 from kseq.sides.make_side import make_source_side, make_target_side
 
 _ARCHITECTURES = {"recurrent": recurrent, "transformer": transformer}
@@ -34,6 +36,10 @@ def build_encoder(config, source_vocabulary_size=None):
 
         Without attention there is only the `state`. With a pyramid, S of the memory, the keys
         and the mask is smaller than that of the source.
+
+        Padding must be on the right. Called eagerly, the encoder raises a ValueError for any
+        other padding; inside a graph, as in `fit` and `predict`, it cannot see the values, and
+        padding on the left changes its results.
 
     Raises:
         ValueError: The vocabulary size is missing, or given for real values.
@@ -68,36 +74,53 @@ def build_decoder(config, target_vocabulary_size=None):
     return _build_decoder(config, make_target_side(config, target_vocabulary_size))
 
 
-def build_seq2seq(config, source_vocabulary_size=None, target_vocabulary_size=None):
+def build_seq2seq(
+    config, source_vocabulary_size=None, target_vocabulary_size=None, output="logits"
+):
     """Composes encoder and decoder for training with teacher forcing.
+
+    To train it with Keras' own `compile` and `fit`, the loss must fit the output; another one is
+    an error of `compile`. With labels that are ids `[B, T]`:
+
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+
+    With `output="probabilities"`, also the line of most tutorials, for one-hot labels `[B, T, V]`:
+
+        model.compile(optimizer="rmsprop", loss="categorical_crossentropy")
 
     Args:
         config: `ModelConfig`.
         source_vocabulary_size: Number of source ids; None if the source is real-valued.
         target_vocabulary_size: Number of target ids V; None if the target is real-valued.
+        output: What the model returns for text: `"logits"`, or `"probabilities"`, their softmax.
+            Its decoder, and the step of `split_for_inference`, return logits in either case.
 
     Returns:
         A functional `keras.Model` whose inputs are the source and the target. Ids are int32 with
-        PAD on the right, targets begin with START; a real-valued target begins with a step of
-        zeros. The output is float32: logits `[B, T, V]`, or values `[B, T, F]`.
+        PAD on the right (see `build_encoder`), targets begin with START; a real-valued target
+        begins with a step of zeros. The output is float32: logits or probabilities `[B, T, V]`,
+        or values `[B, T, F]`. The model can be saved as a `.keras` file.
 
     Raises:
-        ValueError: A vocabulary size is missing, or given for real values; or both sizes differ
-            although the sides share their embeddings.
+        ValueError: A vocabulary size is missing, or given for real values; both sizes differ
+            although the sides share their embeddings; or there is no such output.
     """
-    return Seq2Seq(config, source_vocabulary_size, target_vocabulary_size)
+    return Seq2Seq(config, source_vocabulary_size, target_vocabulary_size, output)
 
 
 @keras.saving.register_keras_serializable("kseq")
 class Seq2Seq(keras.Model):
     """The functional model of `build_seq2seq`; its file holds the settings, not the graph.
 
-    Keras would write an embedding that encoder and decoder share twice.
+    Keras would write an embedding that encoder and decoder share twice. For the same reason,
+    `copy.deepcopy` makes a copy, and `keras.models.clone_model` does not: its result has two
+    embeddings, and is a plain functional model.
 
     Args:
         config: `ModelConfig`.
         source_vocabulary_size: Number of source ids, or None.
         target_vocabulary_size: Number of target ids V, or None.
+        output: `"logits"` or `"probabilities"`.
 
     Attributes:
         config: `ModelConfig`.
@@ -105,8 +128,11 @@ class Seq2Seq(keras.Model):
         target_side: `Side` of the target.
     """
 
-    def __init__(self, config, source_vocabulary_size=None, target_vocabulary_size=None):
+    def __init__(
+        self, config, source_vocabulary_size=None, target_vocabulary_size=None, output="logits"
+    ):
         config.check_sides()
+        _check_output(config, output)
         source = make_source_side(config, source_vocabulary_size)
         target = make_target_side(config, target_vocabulary_size)
         shared = _shared_embedding(config, source, target)
@@ -114,13 +140,16 @@ class Seq2Seq(keras.Model):
         decoder = _build_decoder(config, target, shared)
         inputs = make_inputs(source.source_specs)
         target_inputs = make_inputs(target.target_specs)
-        outputs = decoder({**target_inputs, **encoder(inputs)})
-        super().__init__({**inputs, **target_inputs}, outputs[target.output_name], name="seq2seq")
+        result = decoder({**target_inputs, **encoder(inputs)})[target.output_name]
+        if output == "probabilities":
+            result = keras.layers.Softmax(dtype="float32", name="probabilities")(result)
+        super().__init__({**inputs, **target_inputs}, result, name="seq2seq")
         self.config = config
         self.source_side, self.target_side = source, target
         self._settings = {
             "source_vocabulary_size": source_vocabulary_size,
             "target_vocabulary_size": target_vocabulary_size,
+            "output": output,
             "dtype_policy": keras.config.dtype_policy().name,
         }
 
@@ -134,6 +163,54 @@ class Seq2Seq(keras.Model):
         settings = dict(config)
         with use_dtype_policy(settings.pop("dtype_policy")):
             return cls(ModelConfig(**settings.pop("config")), **settings)
+
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics=None,
+        **options,
+    ):
+        """Prepares for `fit` as Keras does; a ValueError if a loss does not fit the output."""
+        if self.target_side.is_text:
+            check_losses([loss, metrics, weighted_metrics], self._settings["output"])
+        super().compile(optimizer, loss, loss_weights, metrics, weighted_metrics, **options)
+
+    def compile_from_config(self, config):
+        """Compiles a model that is read from a file; Keras leaves this to a custom `compile`."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Computes the loss as Keras does; a ValueError if the labels do not fit it."""
+        if self.target_side.is_text and y is not None:
+            check_labels(y, self.loss, self._settings["output"])
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def save(self, filepath, *args, **kwargs):
+        """Saves a `.keras` file; a ValueError for HDF5, which could not be read again."""
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                f"expected a file name that ends in .keras; received {filepath}: Keras could not "
+                "read this model from HDF5 (for the weights alone, use save_weights)"
+            )
+        super().save(filepath, *args, **kwargs)
+
+
+def _check_output(config, output):
+    if output not in OUTPUTS:
+        raise ValueError(
+            f"output must be {' or '.join(map(repr, OUTPUTS))}; received {output!r}"
+            f"{suggestion(output, OUTPUTS)}"
+        )
+    if config.target_features and output != "logits":
+        raise ValueError(
+            f"output={output!r} is for text; the target is real-valued (target_features="
+            f"{config.target_features}): leave it out"
+        )
 
 
 @contextlib.contextmanager
@@ -161,10 +238,21 @@ def split_for_inference(model):
         logits. The step is the decoder on targets of length 1, not a second definition.
 
     Raises:
-        ValueError: The model has no layers named `encoder` and `decoder`.
+        ValueError: The model is another one, or a clone by Keras.
     """
+    if not isinstance(model, Seq2Seq):
+        raise ValueError(
+            "expected a model from build_seq2seq, which has an encoder and a decoder; received "
+            f"{type(model).__name__} {model.name!r} (copy a model with copy.deepcopy: "
+            "keras.models.clone_model makes a plain functional model)"
+        )
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
-    side = model.target_side
+    with use_dtype_policy(model.dtype_policy):
+        return encoder, _make_step(decoder, model.target_side)
+
+
+def _make_step(decoder, side):
+    """One step of a decoder whose targets are of this side."""
     inputs = {name: _copy_inputs(tensors) for name, tensors in decoder.input.items()}
     del inputs[side.target_name]
     step = make_inputs(side.step_specs)
@@ -174,7 +262,7 @@ def split_for_inference(model):
         name: tensor if name == "state" else ops.squeeze(tensor, 1)
         for name, tensor in outputs.items()
     }
-    return encoder, keras.Model({**step, **inputs}, outputs, name="step")
+    return keras.Model({**step, **inputs}, outputs, name="step")
 
 
 def _copy_inputs(tensors):
@@ -198,8 +286,9 @@ def _shared_embedding(config, source, target):
 def _build_encoder(config, side, embedding=None):
     inputs = make_inputs(side.source_specs)
     embedding = embedding or side.make_embedding("source", config.embedding_dim)
+    mask = RightPadding(name="source_padding")(side.source_mask(inputs))
     outputs = _ARCHITECTURES[config.architecture].encode(
-        config, embedding(inputs[side.source_name]), side.source_mask(inputs)
+        config, embedding(inputs[side.source_name]), mask
     )
     return keras.Model(inputs, outputs, name="encoder")
 

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from kseq.kernels.cross_entropy import output_losses
-from kseq.models.factory import output_layer
+from kseq.models.factory import output_layer, use_dtype_policy
 
 
 class Teacher(keras.Model):
@@ -20,7 +20,9 @@ class Teacher(keras.Model):
     """
 
     def __init__(self, model, parts=1):
-        super().__init__(name="teacher")
+        # Under a user's policy, such as mixed_float16, Keras would wrap the optimizer in another
+        # that divides the gradients.
+        super().__init__(name="teacher", dtype="float32")
         self.model = model
         self.parts = parts
         self._metrics_by_name = {"loss": keras.metrics.Mean("loss")}
@@ -96,7 +98,8 @@ class TextTeacher(Teacher):
         self._target_name = model.target_side.target_name
         outputs = model.target_side.step_outputs(decoder)
         del outputs[model.target_side.output_name]
-        self._below_logits = keras.Model(decoder.input, outputs)
+        with use_dtype_policy(model.dtype_policy):
+            self._below_logits = keras.Model(decoder.input, outputs)
         self._metrics_by_name |= {
             "cross_entropy": keras.metrics.Mean("cross_entropy"),
             "accuracy": keras.metrics.Mean("accuracy"),

@@ -74,7 +74,8 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
         writer = RunWriter(run, model, config.training.checkpoints)
         _fit(model, corpus, prepared, config.training, writer, verbose=verbose)
         # In float32, as in a loaded run, whatever the precision of training.
-        model = build_seq2seq(config.model, *prepared.codecs.vocabulary_sizes)
+        with use_dtype_policy("float32"):
+            model = build_seq2seq(config.model, *prepared.codecs.vocabulary_sizes)
         load_weights(model, run.folder / run_directory.WEIGHTS)
     report(f"best epoch: {writer.best_epoch}")
     return Translator(model, prepared.codecs, config, record)

@@ -23,20 +23,23 @@ def export(translator, folder, beam_size=1, n_best=None, **options):
     - `score`: log-probability over the length penalty, plus the coverage penalty, float32 `[N]`,
     - `source_tokens`: string `[N, S]`, END included, padded with empty strings,
     - `output_tokens`: string `[N, T]`, likewise,
+    - `hypothesis_count`: number of translations of each source, int32 `[N]`: `n_best`, or fewer if
+      the rules allow no more,
     - `attention`: float32 `[N, T, S]`, 0 on padding, if the model has attention; for a
       Transformer also `attention_heads`, float32 `[N, T, layers, heads, S]`.
 
     For a real-valued source it takes `source`, float32 `[N, S, F]`, and `lengths`, int32 `[N]`,
-    and returns no `source_tokens`. For a real-valued target it also takes `steps`, int32, and
-    returns `values`, float32 `[N, T, F]`, and the attention.
+    from 1 to S, and returns no `source_tokens`. Values beyond a length are ignored; within it, a
+    number that is not finite is an error. For a real-valued target it also takes `steps`, int32,
+    from 1 to 100,000, and returns `values`, float32 `[N, T, F]`, and the attention.
 
     Args:
         translator: A `Translator`.
         folder: Where to write; a SavedModel that is already there is replaced.
         beam_size: Hypotheses K that the search follows; 1 is greedy search.
         n_best: Number of translations of each source to return, best first: all outputs except
-            `source_tokens` then have an axis `[N, n_best, ...]`. If there are fewer, the `score`
-            of the missing ones is -inf.
+            `source_tokens` and `hypothesis_count` then have an axis `[N, n_best, ...]`. After the
+            first `hypothesis_count`, scores and attention are 0 and strings are empty.
         **options: Other options of `kseq.BeamSearch`.
 
     Returns:

@@ -2,7 +2,9 @@
 
 import tensorflow as tf
 
+from kseq.search.hypotheses import is_possible
 from kseq.special_tokens import END, PAD
+from kseq.translation.graphs import LONGEST_PREDICTION
 
 
 class TextSource:
@@ -49,9 +51,14 @@ class ValueSource:
         self._codecs = codecs
 
     def read(self, inputs):
-        """Reads the inputs of the SavedModel; results as in `TextSource.read`, without tokens."""
-        source = _with_a_column(inputs["source"])
-        mask = tf.sequence_mask(inputs["lengths"], tf.shape(source)[1])
+        """Reads the inputs of the SavedModel; results as in `TextSource.read`, without tokens.
+
+        A length that is not from 1 to S, another number of lengths than of sources, or a number
+        that is not finite within a length stops the graph with an error.
+        """
+        lengths = _check_lengths(inputs["lengths"], inputs["source"])
+        source = _check_finite(_with_a_column(inputs["source"]), lengths)
+        mask = tf.sequence_mask(lengths, tf.shape(source)[1])
         encoder_inputs = [
             {
                 "source": tf.where(mask[:, :, None], codec.standardize(source), 0.0),
@@ -60,6 +67,32 @@ class ValueSource:
             for codec in self._codecs
         ]
         return encoder_inputs, tf.zeros([tf.shape(mask)[0], 0], tf.string), {}
+
+
+def _check_lengths(lengths, source):
+    """Returns the lengths `[N]` of sources `[N, S, F]`, after checking them in the graph."""
+    count, longest = tf.shape(source)[0], tf.shape(source)[1]
+    checks = [
+        tf.debugging.assert_equal(
+            tf.size(lengths), count, "lengths must hold one length for each source"
+        ),
+        tf.debugging.assert_positive(lengths, "lengths must be at least 1"),
+        tf.debugging.assert_less_equal(
+            lengths, longest, "lengths must be at most the number of steps of the source"
+        ),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(lengths)
+
+
+def _check_finite(source, lengths):
+    """Returns sources `[N, S, F]`, after checking their values in the graph; padding may be NaN."""
+    is_real = tf.sequence_mask(lengths, tf.shape(source)[1])[:, :, None]
+    places = tf.where(is_real & ~tf.math.is_finite(source))
+    message = "source must hold finite numbers; others are at (row, step, feature), counted from 0:"
+    check = tf.debugging.Assert(tf.equal(tf.size(places), 0), [message, places[:1]])
+    with tf.control_dependencies([check]):
+        return tf.identity(source)
 
 
 def make_source(codecs):
@@ -100,15 +133,18 @@ class TextTarget:
         """
         result = self._inference.search(encoder_inputs, self._strategy, self._forbidden)
         texts, tokens = self._inference.texts_and_tokens(result, source_tokens, self._dictionary)
+        # JSON has no -inf, so missing hypotheses have a score of 0; the count says which are real.
+        is_real = is_possible(result.scores)
         outputs = {
             "translation": texts,
-            "score": result.scores,
+            "score": tf.where(is_real, result.scores, 0.0),
             "output_tokens": tf.where(result.ids == PAD, "", tokens),
             **result.attention,
         }
         if self._squeezed:
             outputs = {name: tensor[:, 0] for name, tensor in outputs.items()}
-        return outputs
+        count = tf.math.count_nonzero(is_real, axis=1, dtype=tf.int32)
+        return {**outputs, "hypothesis_count": count}
 
 
 class ValueTarget:
@@ -125,8 +161,13 @@ class ValueTarget:
 
     def write(self, encoder_inputs, source_tokens, inputs):
         """Predicts values; arguments and results as in `TextTarget.write`."""
-        check = tf.debugging.assert_positive(inputs["steps"], "steps must be at least 1")
-        with tf.control_dependencies([check]):
+        checks = [
+            tf.debugging.assert_positive(inputs["steps"], "steps must be at least 1"),
+            tf.debugging.assert_less_equal(
+                inputs["steps"], LONGEST_PREDICTION, f"steps must be at most {LONGEST_PREDICTION:,}"
+            ),
+        ]
+        with tf.control_dependencies(checks):
             steps = tf.identity(inputs["steps"])
         values, attention = self._inference.predict(encoder_inputs, steps)
         return {"values": values, **attention}

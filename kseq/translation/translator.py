@@ -15,12 +15,10 @@ from kseq.runs.weights import load_model
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 from kseq.translation.chunks import ChunkRunner
 from kseq.translation.ensembles import check_member
-from kseq.translation.graphs import AVERAGES, Inference
+from kseq.translation.graphs import AVERAGES, LONGEST_PREDICTION, Inference
 from kseq.translation.prefixes import with_prefixes
 from kseq.translation.sources import refuse_single_source
 from kseq.translation.strategies import resolve_strategy
-
-LONGEST_PREDICTION = 100_000  # steps
 
 
 class Translator:
