@@ -8,7 +8,7 @@ import numpy as np
 
 from kseq.corpora.lines import chunks
 from kseq.errors import SettingError
-from kseq.fields import suggestion
+from kseq.fields import check_names, field_names, suggestion
 from kseq.runs.weights import load_model
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 from kseq.translation.chunks import ChunkRunner
@@ -246,14 +246,33 @@ class Translator:
             raise SettingError("evaluate compares the best translations; {n_best} is for translate")
         return evaluate(self, list(map(self._check_pair, pairs)), alignments, beam_size, **options)
 
-    def plot(self, text, beam_size=1, axes=None, **options):
-        """Translates one sentence and draws its attention; returns the matplotlib Axes.
+    def plot(self, text, beam_size=1, ax=None, **options):
+        """Translates one sentence and draws its attention; see `kseq.plot_attention`.
 
         A `Prediction` of real values is drawn with `kseq.plot_attention`.
-        """
-        from kseq.analysis.heatmap import plot_attention
 
-        return plot_attention(self.translate([text], beam_size, **options)[0], axes)
+        Args:
+            text: A sentence, or a real-valued source.
+            beam_size: As in `translate`.
+            ax: matplotlib Axes to draw on; by default those of a new figure of pyplot.
+            **options: Other options of `translate` and of `kseq.plot_attention`, such as `prefix`,
+                `alpha`, `head`, `colormap`.
+
+        Returns:
+            The matplotlib Axes.
+
+        Raises:
+            TypeError, ValueError: As in `translate` and `kseq.plot_attention`.
+        """
+        from kseq.analysis.heatmap import check_options, plot_attention
+        from kseq.analysis.heatmap_options import HeatmapOptions
+
+        picture, search = field_names(HeatmapOptions), field_names(BeamSearch)
+        check_names(options, ["ax", "prefix", *picture, *search], "option of plot")
+        drawing = {name: options.pop(name) for name in picture if name in options}
+        check_options(**drawing)
+        (result,) = self.translate([text], beam_size, **options)
+        return plot_attention(result, ax, **drawing)
 
     def export(self, folder, beam_size=1, **options):
         """Writes a SavedModel; see `kseq.translation.export.export`."""
