@@ -1,7 +1,6 @@
 """`train`: from a corpus to a run directory, with Keras' own `fit`."""
 
 import dataclasses
-import sys
 
 import keras
 import tensorflow as tf
@@ -21,6 +20,7 @@ from kseq.runs import directory as run_directory
 from kseq.runs.record import RunRecord
 from kseq.runs.weights import load_weights
 from kseq.training.pretrained import load_embeddings
+from kseq.training.progress import choose_progress
 from kseq.training.run_writer import RunWriter
 from kseq.training.setup import compile_teacher
 from kseq.translation.translator import Translator
@@ -166,6 +166,7 @@ def _fit(model, corpus, prepared, training, writer, *, verbose):
         )
     )
     stop = keras.callbacks.EarlyStopping(writer.monitor, patience=training.patience, mode="min")
+    verbose, callbacks = choose_progress(verbose)
     try:
         with keep_freed_memory():
             teacher.fit(
@@ -173,8 +174,8 @@ def _fit(model, corpus, prepared, training, writer, *, verbose):
                 validation_data=valid_batches,
                 epochs=training.epochs,
                 shuffle=False,
-                callbacks=[writer, stop],
-                verbose=0 if not verbose else 1 if sys.stdout.isatty() else 2,
+                callbacks=[writer, stop, *callbacks],
+                verbose=verbose,
             )
     except tf.errors.OpError:
         for split, recorder in zip((corpus.train, corpus.valid), recorders):
