@@ -1,5 +1,8 @@
 """Pictures and pyplot: whose figure it is, what is drawn where, and what remains open."""
 
+import subprocess
+import sys
+
 import matplotlib.image
 import matplotlib.pyplot as plt
 import numpy as np
@@ -80,6 +83,14 @@ def test_a_figure_in_which_something_is_drawn_is_left_alone(draw):
     plt.plot([1, 2])
     before = plt.gcf()
     assert np.ravel(draw())[0].figure is not before and len(before.axes) == 1
+
+
+def test_importing_the_plotting_functions_does_not_import_pyplot():
+    """(Keras imports it.)"""
+    program = "import sys; from kseq import plot_attention, plot_inspection, save_heatmap"
+    program += "; assert 'matplotlib.figure' in sys.modules; print([*sys.modules])"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == 0 and "matplotlib.pyplot" not in run.stdout, run.stderr
 
 
 def test_given_axes_need_no_pyplot(translator):

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from kseq.config import ModelConfig
+from kseq.kernels.forks import claim_tensorflow
 from kseq.models import recurrent, transformer
 from kseq.models.inputs import make_inputs
 from kseq.sides.make_side import make_source_side, make_target_side
@@ -106,6 +107,7 @@ class Seq2Seq(keras.Model):
     """
 
     def __init__(self, config, source_vocabulary_size=None, target_vocabulary_size=None):
+        claim_tensorflow()
         config.check_sides()
         source = make_source_side(config, source_vocabulary_size)
         target = make_target_side(config, target_vocabulary_size)

@@ -10,6 +10,7 @@ from kseq.config import Config, ModelConfig
 from kseq.corpora.corpus import Corpus
 from kseq.errors import SettingError
 from kseq.inspection.swapped_sides import look_swapped
+from kseq.kernels.forks import claim_tensorflow
 from kseq.kernels.precision import fastest_precision
 from kseq.kernels.process_memory import keep_freed_memory
 from kseq.models.factory import build_seq2seq, use_dtype_policy
@@ -60,6 +61,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
         TrainingFailed: The loss was not a finite number in any epoch.
     """
     config = _complete_config(corpus, config)
+    claim_tensorflow()
     run = run_directory.NewRun(out, overwrite)
     report = print if verbose else lambda *_: None
     config = _choose_precision(config, report)
