@@ -40,6 +40,7 @@ _HOMES = {
     "Translation": "translation.results",
     "Prediction": "translation.results",
     "plot_attention": "analysis.heatmap",
+    "save_heatmap": "analysis.heatmap",
     "hard_alignment": "analysis.alignment",
     "align": "analysis.alignment",
     "symmetrize": "analysis.links",

@@ -7,7 +7,7 @@ import reprlib
 import typing
 
 from kseq.errors import SettingError
-from kseq.fields import check_names, suggestion
+from kseq.fields import check_names, field_names, suggestion
 from kseq.settings.model import ModelConfig
 from kseq.settings.text import TextConfig, require_same_tokenizers
 from kseq.settings.training import TrainingConfig
@@ -67,11 +67,11 @@ class Config:
             ValueError: A section or a field is unknown, or a value is out of range.
             TypeError: A value has the wrong type.
         """
-        check_names(values, cls, "section")
+        check_names(values, field_names(cls), "section")
         sections = {}
         for name, section_type in typing.get_type_hints(cls).items():
             fields = values.get(name, {})
-            check_names(fields, section_type, f"field of {name}")
+            check_names(fields, field_names(section_type), f"field of {name}")
             sections[name] = section_type(**fields)
         return cls(**sections)
 

@@ -43,22 +43,26 @@ class Section:
             object.__setattr__(self, field.name, value)
 
 
-def check_names(values, dataclass, noun):
-    """Checks that `values` is a mapping whose keys are the names of fields.
+def field_names(dataclass):
+    """Returns the names of the fields of a dataclass, a list."""
+    return [field.name for field in dataclasses.fields(dataclass)]
+
+
+def check_names(values, names, noun):
+    """Checks that `values` is a mapping whose keys are among the names.
 
     Args:
         values: The mapping.
-        dataclass: The dataclass that has the fields.
-        noun: What a field is called in messages, such as "option".
+        names: The names, a list.
+        noun: What a name stands for in messages, such as "option".
 
     Raises:
-        ValueError: It is not a mapping, or a key is not the name of a field.
+        ValueError: It is not a mapping, or a key is not one of the names.
     """
     if not isinstance(values, dict):
         raise ValueError(
             f"expected a mapping of each {noun} to its value; received {reprlib.repr(values)}"
         )
-    names = [field.name for field in dataclasses.fields(dataclass)]
     for key in values:
         if key not in names:
             raise ValueError(

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import pathlib
+import sys
 import tempfile
 
 import filelock
@@ -37,8 +38,8 @@ LEARNING = ["units=48", "embedding_dim=32", "epochs=6", "learning_rate=0.01", "d
 QUICK = """
 arrays attention batches catalogue cells cleaning config corpora dense doubts dropout encoders
 errors files fingerprints house_rules in_memory letter_case lines measures optimizer output
-pair_files panels process_memory processor pronunciations record records rules scripts sides
-sources strategies tables text value_strips values vectors
+pair_files panels process_memory processor pronunciations pyplot record records rules scripts
+sides sources strategies tables text value_strips values vectors
 """
 
 
@@ -77,6 +78,14 @@ def pytest_collection_modifyitems(items):
 def _rank_of(item):
     name = item.path.stem.removeprefix("test_")
     return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    """Closes the figures of pyplot after a test that has drawn some."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")

@@ -137,13 +137,18 @@ kseq.Translation(**options)
 """
 
 
+def run_cells(cells, folder):
+    """Runs cells, separated by lines of dashes, in a notebook; returns the outputs of each."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells.split("-----")]
+    )
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
+    return [cell.outputs for cell in notebook.cells]
+
+
 def test_a_notebook_shows_a_result_as_texts_and_picture_and_a_list_as_a_list(tmp_path):
     """Nothing else is printed."""
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in CELLS.split("-----")]
-    )
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    single, several, no_attention = (cell.outputs for cell in notebook.cells)
+    single, several, no_attention = run_cells(CELLS, tmp_path)
     assert [len(outputs) for outputs in (single, several, no_attention)] == [1, 1, 1]
     data = single[0].data
     assert base64.b64decode(data["image/png"]) == picture(data["text/html"])
@@ -154,3 +159,29 @@ def test_a_notebook_shows_a_result_as_texts_and_picture_and_a_list_as_a_list(tmp
         "no attention" in no_attention[0].data["text/html"]
         and "image/png" not in no_attention[0].data
     )
+
+
+PLOTTING_CELLS = """
+import numpy as np, kseq
+options = dict(score=-0.5, log_probability=-1.5, tokens=["x", "y", "<end>"])
+options |= dict(source="a b", source_tokens=["a", "b", "<end>"], text="x y")
+result = kseq.Translation(attention=np.eye(3, dtype="float32"), **options)
+-----
+kseq.plot_attention(result)
+-----
+import matplotlib.pyplot as plt
+kseq.plot_attention([result, result])
+plt.title("a title")
+plt.show()
+-----
+for _ in range(2):
+    kseq.plot_attention(result)
+"""
+
+
+def test_a_notebook_shows_each_picture_that_is_drawn_once(tmp_path):
+    _, *outputs = run_cells(PLOTTING_CELLS, tmp_path)
+    pictures = [[output for output in cell if "image/png" in output.data] for cell in outputs]
+    assert [len(cell) for cell in pictures] == [1, 1, 2]
+    for cell in pictures:
+        assert all(size(base64.b64decode(output.data["image/png"])) > (100, 100) for output in cell)

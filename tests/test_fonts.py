@@ -75,3 +75,22 @@ def test_a_font_with_a_letter_and_its_marks_is_preferred_to_two_fonts(monkeypatc
     configured = list(matplotlib.rcParams["font.family"])
     assert families_for("ax\u0301") == [*configured, "both"]
     assert families_for("ax\u0302\u200d") == [*configured, "marks", "both"]
+
+
+@pytest.mark.parametrize(
+    "text, advice",
+    [
+        ("ሰላም", "Ethiopic (on Debian and Ubuntu, fonts-noto-core)"),
+        ("สวัสดี", "Thai (on Debian and Ubuntu, fonts-noto-core)"),
+        ("नमस्ते", "Devanagari (on Debian and Ubuntu, fonts-noto-core)"),
+        ("안녕", "Hangul (on Debian and Ubuntu, fonts-noto-cjk)"),
+        ("東カひ", "Hiragana and Katakana and Han (on Debian and Ubuntu, fonts-noto-cjk)"),
+        ("👍", "symbols (on Debian and Ubuntu, fonts-symbola)"),
+        ("ก京", "Thai and Han (on Debian and Ubuntu, fonts-noto-core and fonts-noto-cjk)"),
+    ],
+)
+def test_the_warning_names_only_the_packages_of_the_missing_scripts(monkeypatch, text, advice):
+    monkeypatch.setattr("kseq.analysis.fonts._list_installed", list)
+    with pytest.warns(MissingFontWarning) as caught:
+        families_for(text)
+    assert f"Install a font for {advice} and try again" in str(caught[0].message)

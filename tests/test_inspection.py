@@ -357,7 +357,9 @@ def test_a_nearly_blank_file_is_inspected_but_not_a_missing_or_real_valued_one(
     inspection = inspect_pairs([("", ""), ("a", "b"), ("\u200b", "…"), ("", "c")])
     assert inspection.pairs == 2 and counts(inspection)["blank"] == 2
     assert (
-        plot_inspection(inspection) and inspection_table(inspection) and suggest_config(inspection)
+        plot_inspection(inspection).size
+        and inspection_table(inspection)
+        and suggest_config(inspection)
     )
     with pytest.raises(ValueError, match="expected text on both sides; received 3 values per step"):
         inspect(index, verbose=False)
@@ -465,7 +467,7 @@ def test_a_large_vocabulary_gets_subwords(inspect_pairs, tmp_path):
 
 def test_the_picture_has_six_panels_in_every_format(inspect_pairs, clean, tmp_path):
     inspection = inspect_pairs([*clean, ("&amp;", "&amp;")])
-    assert len([axes for axes in plot_inspection(inspection).axes if axes.get_title()]) == 6
+    assert all(axes.get_title() for axes in plot_inspection(inspection).flat)
     for suffix, magic in ((".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")):
         save_inspection(inspection, tmp_path / f"picture{suffix}")
         assert (tmp_path / f"picture{suffix}").read_bytes().startswith(magic)

@@ -108,7 +108,7 @@ def test_a_picture_holds_at_most_100_panels():
     "result, options, error, message",
     [
         (FRENCH, {"colour_map": "x"}, ValueError, "unknown option of a heatmap: 'colour_map'; did "
-         r"you mean 'colormap'\? \(known: head, panels, gold, low_probability, colormap\)"),
+         r"you mean 'colormap'\? \(known: ax, head, panels, gold, low_probability, colormap\)"),
         (FRENCH, {"colormap": "virids"}, ValueError,
          "matplotlib has no colormap 'virids'; did you mean one of viridis, "),
         (FRENCH, {"colormap": 3}, TypeError, "name of a matplotlib colormap.* received int"),

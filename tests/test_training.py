@@ -150,6 +150,13 @@ def test_a_model_config_keeps_the_settings_of_the_corpus(tiny_corpus, tmp_path, 
     assert translator.config == dataclasses.replace(tiny_corpus.config, model=model)
 
 
+def test_a_pipe_receives_lines_without_control_characters(tiny_corpus, tmp_path, capfd, eager_mode):
+    train(tiny_corpus, ONE_STEP, out=tmp_path / "run")
+    lines = capfd.readouterr().out.splitlines(keepends=True)
+    assert len([line for line in lines if "val_loss" in line]) == 1
+    assert all(line[:-1].isprintable() and line.endswith("\n") for line in lines)
+
+
 def test_pairs_that_are_left_out_are_reported(tmp_path, capsys, eager_mode):
     path = tmp_path / "pairs.tsv"
     lines = [f"a{n % 7} b\tx{n % 7}\n" for n in range(60)] + ["\tx\n", "a " * 200 + "\tx\n"]

@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 
-from kseq.analysis.heatmap import plot_attention
+from kseq.analysis.heatmap import draw_figure
 from kseq.text.scripts import shorten
 from kseq.translation.results import Prediction
 
@@ -27,7 +27,7 @@ def to_png(result):
     if result.attention is None:
         return None
     picture = io.BytesIO()
-    plot_attention(_crop(result)).figure.savefig(picture, format="png")
+    draw_figure(_crop(result)).savefig(picture, format="png")
     return picture.getvalue()
 
 

@@ -29,6 +29,12 @@ _WIDE_FONTS = (
     "Segoe UI Symbol",
 )
 
+# Packages of Debian and Ubuntu, by script; fonts-noto-core has almost all other scripts.
+_CJK_SCRIPTS = ("Bopomofo", "Han", "Hangul", "Hiragana", "Katakana")
+_PACKAGES = dict.fromkeys(_CJK_SCRIPTS, "fonts-noto-cjk") | {"symbols": "fonts-symbola"}
+_OTHER_PACKAGE = "fonts-noto-core"
+_SHOWN_CHARACTERS = 8  # in a warning
+
 # Part of matplotlib, with a box for every character.
 _FONT_OF_BOXES = "Last Resort High-Efficiency"
 
@@ -63,14 +69,27 @@ def families_for(text):
     characters = {frozenset(character) for character in frozenset().union(*incomplete)}
     missing = _add_fonts(fonts, characters)
     if missing:
-        warnings.warn(
-            f"no installed font has {' '.join(sorted(map(min, missing))[:8])}: boxes are shown "
-            "instead. Install a font (on Debian and Ubuntu, fonts-noto-cjk for Chinese, Japanese "
-            "and Korean, fonts-symbola for emoji, fonts-noto-core for other scripts) and try again",
-            MissingFontWarning,
-            stacklevel=3,
-        )
+        warnings.warn(_explain(sorted(map(min, missing))), MissingFontWarning, stacklevel=4)
     return configured + [name for name in fonts if name is not None]
+
+
+def _explain(missing):
+    """The text of the warning about characters that no installed font has."""
+    scripts = dict.fromkeys(map(_script_of, missing))
+    packages = dict.fromkeys(_PACKAGES.get(script, _OTHER_PACKAGE) for script in scripts)
+    return (
+        f"no installed font has {' '.join(missing[:_SHOWN_CHARACTERS])}: boxes are shown instead. "
+        f"Install a font for {' and '.join(scripts)} (on Debian and Ubuntu, "
+        f"{' and '.join(packages)}) and try again"
+    )
+
+
+def _script_of(character):
+    """The English name of a character's script; `"symbols"` if it belongs to no single script."""
+    from fontTools import unicodedata
+
+    name = unicodedata.script_name(unicodedata.script(character))
+    return "symbols" if name in ("Common", "Inherited") else name
 
 
 def text_width(text, families, size):

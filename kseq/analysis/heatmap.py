@@ -1,32 +1,41 @@
 """Attention as a picture: the source along the top, the output down the side."""
 
+import reprlib
+
 import numpy as np
+from matplotlib.axes import Axes
 
 from kseq.analysis import value_strips
+from kseq.analysis.figures import TextFigure, make_pyplot_figure, undrawn_axes
 from kseq.analysis.fonts import families_for, text_width
 from kseq.analysis.heatmap_layout import CELL, FONT_SIZE, Grid
 from kseq.analysis.heatmap_options import HeatmapOptions
 from kseq.analysis.panels import make_panels
+from kseq.fields import check_names, field_names
 from kseq.files import replaced_file
 from kseq.text.scripts import is_short
 
 _UNLIKELY = {"facecolor": "#ffe3c2", "edgecolor": "#d55e00", "linewidth": 0.8}
 
 
-def plot_attention(result, axes=None, head=None, **options):
+def plot_attention(result, ax=None, head=None, **options):
     """Draws the attention of translations or predictions as heatmaps.
 
     If the source is read from right to left, as Arabic and Hebrew are, its first word is at the
     right. Real values are drawn along their side of the heatmap: as curves, or as an image if
     they have more than four features.
 
+    Without `ax`, the figure belongs to `matplotlib.pyplot`: `plt.savefig` and `plt.show` work, and
+    a notebook shows it. Close it with `plt.close()` if you draw many; `save_heatmap` needs no
+    pyplot.
+
     Args:
         result: `Translation` or `Prediction`, or a list of several to draw in a grid. Its
             `attention` is `[T, S]`: a row for each output token (END included) or step, a column
             for each source token or step; with a pyramid, a column covers several steps.
-        axes: matplotlib Axes to draw on, one for each panel. By default, the Axes of a new figure
-            that is large enough for the sentences. It has no window and is not managed by pyplot:
-            `axes.figure.savefig(...)` writes it, and a notebook shows `axes.figure`.
+        ax: matplotlib Axes to draw on, an array of them for several panels. By default, the Axes
+            of a new figure that is large enough for the sentences. A single panel is drawn on the
+            current Axes of pyplot if these are empty, as after `plt.figure()` or `plt.subplot()`.
         head: Layer and head of a Transformer, both from 1; the mean over all by default.
         **options: Further options of `kseq.analysis.heatmap_options.HeatmapOptions`: `panels`
             (one per layer or head), `gold` (an alignment to outline), `low_probability` (output
@@ -37,7 +46,7 @@ def plot_attention(result, axes=None, head=None, **options):
         layers, or two for layers and heads, if each has a panel.
 
     Raises:
-        TypeError: A result has the wrong type.
+        TypeError: A result or an option has the wrong type.
         ValueError: The model has no attention or no such head; the attention does not have a row
             and a column for each token; there are no tokens; or an option is unknown, out of
             range, or does not fit the result.
@@ -45,23 +54,12 @@ def plot_attention(result, axes=None, head=None, **options):
     Warns:
         kseq.analysis.fonts.MissingFontWarning: No installed font has some of the characters.
     """
+    check_names(options, ["ax", *field_names(HeatmapOptions)], "option of a heatmap")
     options = HeatmapOptions.of({"head": head, **options})
-    colormap = options.find_colormap()
     panels = make_panels(result, options)
-    sides = [side for panel in panels.flat for side in (panel.rows, panel.columns)]
-    families = families_for("\n".join(text for side in sides for text in side.labels))
-    grid = Grid(panels, families) if axes is None else None
-    axes = grid.axes if grid else _check_axes(axes, panels.shape)
-    # Weights over the steps of a signal, and means over heads, are far below 1.
-    is_sharp = any(panel.is_sharp for panel in panels.flat)
-    scale = {"cmap": colormap, "vmin": 0.0, "vmax": 1.0 if is_sharp else _largest_weight(panels)}
-    for panel, panel_axes in zip(panels.flat, axes.flat):
-        image = _draw_panel(panel, panel_axes, scale, families)
-    if grid:
-        grid.hide_repeated_labels()
-    _draw_scale(image, axes)
-    _explain_marks(panels, axes, options, grid)
-    return axes[()]
+    if ax is None and panels.size == 1:
+        ax = undrawn_axes()
+    return _draw(panels, options, make_pyplot_figure, ax)[()]
 
 
 def check_options(**options):
@@ -74,8 +72,25 @@ def check_options(**options):
     HeatmapOptions.of(options).find_colormap()
 
 
+def draw_figure(result, head=None, **options):
+    """Draws heatmaps in a figure of its own, which pyplot does not know.
+
+    Args:
+        result: As in `plot_attention`, and so are the others.
+        head: Layer and head of a Transformer.
+        **options: Further options.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
+    options = HeatmapOptions.of({"head": head, **options})
+    return _draw(make_panels(result, options), options, TextFigure).flat[0].figure
+
+
 def save_heatmap(result, path, head=None, **options):
     """Writes the heatmap of one or several results to a picture file, completely or not at all.
+
+    It does not use pyplot, so nothing has to be closed, however many pictures are written.
 
     In SVG and PDF files, words are text that can be selected and searched. An SVG holds the words
     themselves, which the viewer shapes. A PDF holds shaped glyphs with the letters that they
@@ -88,13 +103,38 @@ def save_heatmap(result, path, head=None, **options):
         head: As in `plot_attention`.
         **options: As in `plot_attention`.
     """
-    axes = np.asarray(plot_attention(result, head=head, **options), object)
+    figure = draw_figure(result, head, **options)
     with replaced_file(path) as unfinished:
-        axes.flat[0].figure.savefig(unfinished)
+        figure.savefig(unfinished)
+
+
+def _draw(panels, options, make_figure, axes=None):
+    """Draws panels on given Axes, or on those of a new figure; returns an array of Axes."""
+    colormap = options.find_colormap()
+    sides = [side for panel in panels.flat for side in (panel.rows, panel.columns)]
+    families = families_for("\n".join(text for side in sides for text in side.labels))
+    grid = Grid(panels, families, make_figure) if axes is None else None
+    axes = grid.axes if grid else _check_axes(axes, panels.shape)
+    # Weights over the steps of a signal, and means over heads, are far below 1.
+    is_sharp = any(panel.is_sharp for panel in panels.flat)
+    scale = {"cmap": colormap, "vmin": 0.0, "vmax": 1.0 if is_sharp else _largest_weight(panels)}
+    for panel, panel_axes in zip(panels.flat, axes.flat):
+        image = _draw_panel(panel, panel_axes, scale, families)
+    if grid:
+        grid.hide_repeated_labels()
+    _draw_scale(image, axes)
+    _explain_marks(panels, axes, options, grid)
+    return axes
 
 
 def _check_axes(axes, shape):
     axes = np.asarray(axes, object)
+    for each in axes.flat:
+        if not isinstance(each, Axes):
+            raise TypeError(
+                "ax must be matplotlib Axes, or an array of them for several panels; received "
+                f"{reprlib.repr(each)}"
+            )
     if axes.size != np.prod(shape, dtype=int):
         raise ValueError(
             f"expected Axes for {np.prod(shape, dtype=int)} panels; received {axes.size}"
@@ -183,7 +223,7 @@ def _draw_scale(image, axes):
     thickness = min(0.04 * width, 0.2)
     bar = image.figure.colorbar(
         image,
-        ax=list(axes.flat),
+        ax=axes.item() if axes.size == 1 else list(axes.flat),
         fraction=thickness / width,
         pad=0.02,
         aspect=max(15.0, 1.2 * height / thickness),

@@ -20,14 +20,13 @@ class Grid:
     Args:
         panels: Array of `Panel`; if it has several axes, the last one becomes the columns.
         families: Font families of the labels.
+        make_figure: Function that makes a figure from arguments of `matplotlib.figure.Figure`.
 
     Attributes:
         axes: Array of matplotlib Axes, of the same shape as `panels`.
     """
 
-    def __init__(self, panels, families):
-        from kseq.analysis.figures import TextFigure
-
+    def __init__(self, panels, families, make_figure):
         cells = np.array([_heatmap_size(panel) for panel in panels.flat])
         margins = np.array([_margin_size(panel, families) for panel in panels.flat])
         columns = panels.shape[-1] if panels.ndim > 1 else _choose_columns(cells + margins)
@@ -41,7 +40,7 @@ class Grid:
             max(2.0, 0.2 + (heights + margin_heights).sum()),
         )
         dpi = min(_DPI, _LARGEST / max(size))
-        figure = TextFigure(figsize=size, dpi=dpi, layout="constrained")
+        figure = make_figure(figsize=size, dpi=dpi, layout="constrained")
         # The layout reserves too little room for the label of a strip next to the heatmap.
         figure.get_layout_engine().set(w_pad=0.1)
         axes = figure.subplots(

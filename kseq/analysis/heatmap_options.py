@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from kseq.errors import SettingError
-from kseq.fields import check_names
+from kseq.fields import check_names, field_names
 
 Panels = Literal["mean", "layers", "heads"]
 _DEFAULT_THRESHOLD = 0.5  # less likely than not
@@ -66,7 +66,7 @@ class HeatmapOptions:
             ValueError: A name is unknown (the message suggests the nearest one), a value is out of
                 range, or two options contradict each other.
         """
-        check_names(options, cls, "option of a heatmap")
+        check_names(options, field_names(cls), "option of a heatmap")
         return cls(**options)
 
     def find_colormap(self):

@@ -12,6 +12,7 @@ from kseq.inspection.passes import FirstPass, SecondPass, have_both_sides
 from kseq.inspection.places import Places
 from kseq.inspection.suspicions import KINDS
 from kseq.inspection.swapped_sides import swapped_states
+from kseq.kernels.forks import claim_tensorflow
 
 _PARTS = 50  # of the corpus, in which suspicious pairs are counted
 _CHUNK = 1024  # pairs
@@ -46,6 +47,7 @@ def inspect(*files, valid=None, test=None, swap=False, columns=None, verbose=Tru
         for name, split in (("valid", valid), ("test", test))
         if split is not None
     }
+    claim_tensorflow()
     first = FirstPass()
     with show_count("pairs read", verbose) as count:
         for places, sources, targets in _pair_chunks(pairs):

@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 
+from kseq.analysis.figures import TextFigure, make_pyplot_figure
 from kseq.analysis.fonts import families_for
 from kseq.inspection.suspicions import PAIR_BINS, SOFTENING
 from kseq.text.scripts import shorten
@@ -20,18 +21,41 @@ _MIN_ROWS = 6  # in the panel of suspicious pairs, so that a single row does not
 def plot_inspection(inspection):
     """Draws an inspection: lengths, vocabulary, scripts, and the positions of suspicious pairs.
 
+    The figure belongs to `matplotlib.pyplot`, as that of `kseq.plot_attention` does.
+
     Args:
         inspection: An `Inspection`.
 
     Returns:
-        The matplotlib `Figure`, with panels for lengths in words, lengths of pairs, the positions
-        of suspicious pairs in the file, vocabulary growth, coverage, and scripts.
+        An array of matplotlib Axes, `[2, 3]`: lengths in words, lengths of pairs, the positions
+        of suspicious pairs in the file; vocabulary growth, coverage, and scripts.
     """
+    return _draw(inspection, make_pyplot_figure)
+
+
+def save_inspection(inspection, path):
+    """Writes the picture of an `Inspection` to a `.png`, `.svg` or `.pdf` file, without pyplot."""
+    from kseq.files import replaced_file
+
+    figure = _draw(inspection, TextFigure)[0, 0].figure
+    with replaced_file(path) as unfinished:
+        figure.savefig(unfinished, dpi=120)
+
+
+def to_png(inspection):
+    """Returns the picture of an `Inspection` for a notebook, the bytes of a PNG."""
+    picture = io.BytesIO()
+    _draw(inspection, TextFigure)[0, 0].figure.savefig(picture, format="png")
+    return picture.getvalue()
+
+
+def _draw(inspection, make_figure):
+    """Draws the six panels in a new figure; returns their Axes `[2, 3]`."""
     from matplotlib.patches import Patch
 
-    from kseq.analysis.figures import TextFigure
-
-    figure = TextFigure(figsize=(13, 7.5), layout="constrained")
+    title = shorten(f"{inspection.pairs:,} pairs of {inspection.name}", _TITLE_WIDTH)
+    families = families_for(title)
+    figure = make_figure(figsize=(13, 7.5), layout="constrained")
     panels = figure.subplots(2, 3)
     draw_functions = (
         _draw_lengths,
@@ -45,27 +69,10 @@ def plot_inspection(inspection):
         draw(axes, inspection)
         for edge in ("top", "right"):
             axes.spines[edge].set_visible(False)
-    title = shorten(f"{inspection.pairs:,} pairs of {inspection.name}", _TITLE_WIDTH)
-    figure.suptitle(title, x=0.01, ha="left", family=families_for(title), parse_math=False)
+    figure.suptitle(title, x=0.01, ha="left", family=families, parse_math=False)
     sides = [Patch(color=colour, label=name) for name, colour in _COLOURS.items()]
     figure.legend(handles=sides, loc="upper right", ncols=2, frameon=False)
-    return figure
-
-
-def save_inspection(inspection, path):
-    """Writes the picture of an `Inspection` to a `.png`, `.svg` or `.pdf` file."""
-    from kseq.files import replaced_file
-
-    figure = plot_inspection(inspection)
-    with replaced_file(path) as unfinished:
-        figure.savefig(unfinished, dpi=120)
-
-
-def to_png(inspection):
-    """Returns the picture of an `Inspection` for a notebook, the bytes of a PNG."""
-    picture = io.BytesIO()
-    plot_inspection(inspection).savefig(picture, format="png")
-    return picture.getvalue()
+    return panels
 
 
 def _sides_and_colours(inspection):

@@ -8,6 +8,7 @@ from keras import ops
 
 from kseq.config import ModelConfig
 from kseq.fields import suggestion
+from kseq.kernels.forks import claim_tensorflow
 from kseq.models import recurrent, transformer
 from kseq.models.inputs import RightPadding, make_inputs
 from kseq.models.losses import OUTPUTS, check_labels, check_losses
@@ -131,6 +132,7 @@ class Seq2Seq(keras.Model):
     def __init__(
         self, config, source_vocabulary_size=None, target_vocabulary_size=None, output="logits"
     ):
+        claim_tensorflow()
         config.check_sides()
         _check_output(config, output)
         source = make_source_side(config, source_vocabulary_size)

@@ -6,7 +6,7 @@ import reprlib
 from typing import Literal
 
 from kseq.errors import SettingError, SettingTypeError
-from kseq.fields import Section, check_names, number
+from kseq.fields import Section, check_names, field_names, number
 
 LONGEST_OUTPUT = 10_000  # upper bound of the options for lengths, in tokens
 _LARGEST_SEED = 2**31 - 1
@@ -174,7 +174,7 @@ def make_strategy(kind, **options):
         ValueError: There is no such option, or its value is out of range.
         TypeError: A value has the wrong type.
     """
-    check_names(options, kind, "option")
+    check_names(options, field_names(kind), "option")
     return kind(**options)
 
 

@@ -1,7 +1,6 @@
 """`train`: from a corpus to a run directory, with Keras' own `fit`."""
 
 import dataclasses
-import sys
 
 import keras
 import tensorflow as tf
@@ -11,6 +10,7 @@ from kseq.config import Config, ModelConfig
 from kseq.corpora.corpus import Corpus, load_corpus
 from kseq.errors import SettingError
 from kseq.inspection.swapped_sides import look_swapped
+from kseq.kernels.forks import claim_tensorflow
 from kseq.kernels.precision import fastest_precision
 from kseq.kernels.process_memory import keep_freed_memory
 from kseq.models.factory import build_seq2seq, use_dtype_policy
@@ -21,6 +21,7 @@ from kseq.runs import directory as run_directory
 from kseq.runs.record import RunRecord
 from kseq.runs.weights import load_weights
 from kseq.training.pretrained import load_embeddings
+from kseq.training.progress import choose_progress
 from kseq.training.run_writer import RunWriter
 from kseq.training.setup import compile_teacher
 from kseq.translation.translator import Translator
@@ -62,6 +63,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
     """
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
     config = _complete_config(corpus, config)
+    claim_tensorflow()
     run = run_directory.NewRun(out, overwrite)
     report = print if verbose else lambda *_: None
     config = _choose_precision(config, report)
@@ -167,6 +169,7 @@ def _fit(model, corpus, prepared, training, writer, *, verbose):
         )
     )
     stop = keras.callbacks.EarlyStopping(writer.monitor, patience=training.patience, mode="min")
+    verbose, callbacks = choose_progress(verbose)
     try:
         with keep_freed_memory():
             teacher.fit(
@@ -174,8 +177,8 @@ def _fit(model, corpus, prepared, training, writer, *, verbose):
                 validation_data=valid_batches,
                 epochs=training.epochs,
                 shuffle=False,
-                callbacks=[writer, stop],
-                verbose=0 if not verbose else 1 if sys.stdout.isatty() else 2,
+                callbacks=[writer, stop, *callbacks],
+                verbose=verbose,
             )
     except tf.errors.OpError:
         for split, recorder in zip((corpus.train, corpus.valid), recorders):

@@ -1,6 +1,5 @@
 """The `Translator`: translate, sample, predict, score, evaluate and plot with trained models."""
 
-import copy
 import numbers
 import reprlib
 
@@ -10,12 +9,14 @@ from kseq.corpora.in_memory import iterate_pairs
 from kseq.corpora.lines import chunks
 from kseq.corpora.pairs import Pairs
 from kseq.errors import SettingError
-from kseq.fields import suggestion
+from kseq.fields import check_names, field_names, suggestion
+from kseq.kernels.forks import claim_tensorflow
 from kseq.runs.weights import load_model
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 from kseq.translation.chunks import ChunkRunner
 from kseq.translation.ensembles import check_member
 from kseq.translation.graphs import AVERAGES, LONGEST_PREDICTION, Inference
+from kseq.translation.packing import pack, unpack
 from kseq.translation.prefixes import with_prefixes
 from kseq.translation.sources import refuse_single_source
 from kseq.translation.strategies import resolve_strategy
@@ -63,18 +64,28 @@ class Translator:
         self.inference = Inference(models, pairs, record.length_ratio, average)
         self._runner = ChunkRunner(self.inference, pairs, config.model)
 
-    def __deepcopy__(self, memo):
-        """Returns a translator with its own models; its graphs are made when they are used."""
-        first, *partners = (
-            Translator(
-                copy.deepcopy(member.model, memo),
-                member.codecs,
-                member.config,
-                copy.deepcopy(member.record, memo),
-            )
-            for member in self.members
-        )
-        return first._ensemble(partners, self.inference.average)
+    def __getstate__(self):
+        """Returns plain data for pickle and copy: a copy has its own models, and needs no run."""
+        if "_packed" in self.__dict__:
+            return self._packed
+        return [pack(member) for member in self.members], self.inference.average
+
+    def __setstate__(self, packed):
+        """Keeps the data until the translator is used: building it may fail in a forked worker.
+
+        The worker would not report an error that occurs while it receives a task.
+        """
+        self._packed = packed
+
+    def __getattr__(self, name):
+        """Builds a translator that was pickled or copied when it is first used."""
+        if "_packed" not in self.__dict__ or name.startswith("__"):
+            raise AttributeError(f"'Translator' object has no attribute {name!r}")
+        members, average = self._packed
+        first, *partners = map(unpack, members)
+        self.__init__(*first, [Translator(*partner) for partner in partners], average)
+        del self._packed
+        return getattr(self, name)
 
     @classmethod
     def load(cls, run, *further_runs, average="probability", precision="float32"):
@@ -182,6 +193,7 @@ class Translator:
         if not isinstance(strategy, (BeamSearch, Sampling)):
             raise TypeError(f"strategy must be a BeamSearch or a Sampling; received {strategy!r}")
         _check_read_ahead(read_ahead)
+        claim_tensorflow()
         refuse_single_source(texts)
         function = self.inference.search_function(strategy, *self.resolve(strategy))
         is_waiting = getattr(texts, "is_waiting", None)
@@ -212,6 +224,7 @@ class Translator:
         """
         if not self.predicts_values:
             raise TypeError("this model writes text: use translate(texts)")
+        claim_tensorflow()
         refuse_single_source(sources)
         sources = list(sources)
         steps = _steps_by_source(steps, len(sources))
@@ -233,6 +246,7 @@ class Translator:
             writes nothing, not even END.) For real-valued targets a list of `Prediction`: every
             step is predicted from the true steps before it.
         """
+        claim_tensorflow()
         results = []
         for chunk in chunks(map(self._check_pair, self._pairs_of(pairs)), self.read_ahead):
             results.extend(self._runner.force(*zip(*chunk)))
@@ -250,19 +264,39 @@ class Translator:
         pairs = map(self._check_pair, self._pairs_of(pairs))
         return evaluate(self, list(pairs), alignments, beam_size, **options)
 
-    def plot(self, text, beam_size=1, axes=None, **options):
-        """Translates one sentence and draws its attention; returns the matplotlib Axes.
+    def plot(self, text, beam_size=1, ax=None, **options):
+        """Translates one sentence and draws its attention; see `kseq.plot_attention`.
 
         A `Prediction` of real values is drawn with `kseq.plot_attention`.
-        """
-        from kseq.analysis.heatmap import plot_attention
 
-        return plot_attention(self.translate([text], beam_size, **options)[0], axes)
+        Args:
+            text: A sentence, or a real-valued source.
+            beam_size: As in `translate`.
+            ax: matplotlib Axes to draw on; by default those of a new figure of pyplot.
+            **options: Other options of `translate` and of `kseq.plot_attention`, such as `prefix`,
+                `alpha`, `head`, `colormap`.
+
+        Returns:
+            The matplotlib Axes.
+
+        Raises:
+            TypeError, ValueError: As in `translate` and `kseq.plot_attention`.
+        """
+        from kseq.analysis.heatmap import check_options, plot_attention
+        from kseq.analysis.heatmap_options import HeatmapOptions
+
+        picture, search = field_names(HeatmapOptions), field_names(BeamSearch)
+        check_names(options, ["ax", "prefix", *picture, *search], "option of plot")
+        drawing = {name: options.pop(name) for name in picture if name in options}
+        check_options(**drawing)
+        (result,) = self.translate([text], beam_size, **options)
+        return plot_attention(result, ax, **drawing)
 
     def export(self, folder, beam_size=1, **options):
         """Writes a SavedModel; see `kseq.translation.export.export`."""
         from kseq.translation.export import export
 
+        claim_tensorflow()
         return export(self, folder, beam_size, **options)
 
     def resolve(self, strategy):

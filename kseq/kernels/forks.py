@@ -1,0 +1,24 @@
+"""TensorFlow after a fork: it does not work there, and says so instead of hanging."""
+
+import os
+
+_process = None  # the id of the process in which TensorFlow is used
+
+
+def claim_tensorflow():
+    """Notes that this process uses TensorFlow, or refuses if it is a fork of one that does.
+
+    A fork has a copy of TensorFlow's state, but not the threads that do the work: it would wait
+    for them for ever.
+
+    Raises:
+        RuntimeError: The process is such a fork.
+    """
+    global _process
+    if _process not in (None, os.getpid()):
+        raise RuntimeError(
+            "this process is a fork of one in which TensorFlow was in use, and TensorFlow cannot "
+            'work in a fork: start processes with multiprocessing.get_context("spawn"), or load '
+            "the model only in the new processes"
+        )
+    _process = os.getpid()
