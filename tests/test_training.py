@@ -4,8 +4,8 @@ import csv
 import dataclasses
 import itertools
 import json
+import os
 import shutil
-import tempfile
 import types
 
 import keras
@@ -15,6 +15,7 @@ import tensorflow as tf
 from conftest import LEARNING, SMALL, write_tiny_pairs
 
 import kseq.kernels.precision
+import kseq.training.run_writer
 import kseq.training.teacher
 import kseq.training.train
 from kseq import (
@@ -23,8 +24,8 @@ from kseq import (
     TrainingFailed,
     Translator,
     build_seq2seq,
-    files,
     load_corpus,
+    locks,
     train,
 )
 from kseq.analysis.curves import save_curves
@@ -208,24 +209,25 @@ def test_a_failure_in_the_second_epoch_leaves_the_run_of_the_first(
     tiny_corpus, tmp_path, monkeypatch, eager_mode
 ):
     """For example because the disk is full."""
-    copyfile = shutil.copyfile
+    save_weights = kseq.training.run_writer.save_weights
     calls = []
 
-    def fail_on_the_second_call(source, path):
+    def fail_on_the_second_call(model, path):
         calls.append(path)
         if len(calls) == 2:
             path.write_bytes(b"half of it")
             raise OSError(28, "No space left on device")
-        copyfile(source, path)
+        save_weights(model, path)
 
-    monkeypatch.setattr(shutil, "copyfile", fail_on_the_second_call)
+    monkeypatch.setattr(kseq.training.run_writer, "save_weights", fail_on_the_second_call)
     with pytest.raises(OSError, match="No space left"):
         train(
             tiny_corpus, ONE_STEP.with_settings(["epochs=5"]), out=tmp_path / "run", verbose=False
         )
     assert is_run(tmp_path / "run")
     assert Translator.load(tmp_path / "run").translate(["a1 b1"])
-    assert not list((tmp_path / "run").glob(".*"))
+    assert sorted(os.listdir(tmp_path)) == ["pairs.tsv", "run"]
+    assert sorted(os.listdir(tmp_path / "run")) == FILES
 
 
 def test_settings_reach_the_optimizer_and_the_loss():
@@ -425,20 +427,18 @@ def train_from_files(folder, settings):
     train(corpus, CONFIG.with_settings(settings), **options)
 
 
-def test_the_error_of_a_full_temporary_folder_names_it(
-    tiny_corpus, tmp_path, monkeypatch, eager_mode
-):
+def test_the_error_of_a_full_disk_names_its_folder(tiny_corpus, tmp_path, monkeypatch, eager_mode):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=0))
     with pytest.raises(OSError, match="No space left on device") as error_info:
         train(tiny_corpus, ONE_STEP, out=tmp_path / "run", verbose=False)
-    assert error_info.value.filename.startswith(tempfile.gettempdir())
+    assert error_info.value.filename.startswith(str(tmp_path))
     assert "model.weights" not in error_info.value.filename
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
 
 def test_a_folder_that_another_process_is_writing_to_is_an_error(tiny_corpus, tmp_path):
     error = pytest.raises(FileExistsError, match="another process is writing to")
-    with files.lock(tmp_path / "run"), error:
+    with locks.lock(tmp_path / "run"), error:
         train(tiny_corpus, CONFIG, out=tmp_path / "run", verbose=False)
 
 

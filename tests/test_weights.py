@@ -1,11 +1,12 @@
 """The weights of a run: written, read, and averaged over epochs, without any training."""
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
 
-from kseq import Config
+from kseq import Config, locks
 from kseq.models.factory import build_seq2seq
 from kseq.pipeline.codecs import CodecPair
 from kseq.runs import directory as run_directory
@@ -64,6 +65,39 @@ def test_checkpoints_are_in_the_order_of_their_epochs_however_many_digits_these_
     assert list(run_directory.checkpoint_paths(run)) == [*EPOCHS, 9999, 10_000, 100_000]
 
 
+def test_overwriting_keeps_files_that_kseq_did_not_write(run, tmp_path):
+    out = tmp_path / "mean"
+    average_checkpoints(run, out)
+    (out / "checkpoints").mkdir()
+    for name in ("notes.txt", "checkpoints/best.weights.h5"):
+        (out / name).write_text("mine")
+    for name in (".123.model.weights.h5", "checkpoints/.123.epoch-0001.weights.h5"):
+        (out / name).write_text("left behind by an older version")
+    average_checkpoints(run, out, overwrite=True)
+    assert (out / "notes.txt").read_text() == "mine"
+    assert os.listdir(out / "checkpoints") == ["best.weights.h5"]
+    assert not [name for name in os.listdir(out) if name.startswith(".")]
+    assert sorted(os.listdir(tmp_path)) == ["mean", "run"]
+
+
+def test_a_run_that_was_about_to_be_replaced_is_read_and_nothing_is_written(run, tmp_path):
+    """The kill came between the two moves."""
+    hidden = locks.hidden_folder(run)
+    hidden.mkdir()
+    (hidden / locks.MARK).write_text("kseq")
+    run.rename(hidden / "old")
+    assert run_directory.require_run(run) == hidden / "old"
+    assert os.listdir(tmp_path) == [hidden.name]
+
+
+def test_looking_for_a_run_follows_no_link_and_writes_nothing(tmp_path):
+    (tmp_path / ".run.lock").symlink_to(tmp_path / "missing")
+    locks.hidden_folder(tmp_path / "run").symlink_to(tmp_path / "missing")
+    with pytest.raises(FileNotFoundError, match="run directory not found"):
+        run_directory.require_run(tmp_path / "run")
+    assert sorted(os.listdir(tmp_path)) == [".run.kseq", ".run.lock"]
+
+
 def test_checkpoints_that_cannot_be_averaged_are_an_error(run, tmp_path):
     for last in (0, 4, -1):
         with pytest.raises(ValueError, match="last must be from 1 to 3, the number of checkpoi"):
@@ -80,21 +114,6 @@ def test_checkpoints_that_cannot_be_averaged_are_an_error(run, tmp_path):
     with pytest.raises(FileNotFoundError, match="run directory not found"):
         average_checkpoints(tmp_path / "none", tmp_path / "other")
     assert not (tmp_path / "other").exists()
-
-
-def test_a_failed_copy_leaves_the_old_weights(run, monkeypatch):
-    model, *_ = load_model(run)
-    path = run / run_directory.WEIGHTS
-    before = path.read_bytes()
-
-    def fail(*_):
-        raise OSError("the disk is full")
-
-    monkeypatch.setattr("shutil.copyfile", fail)
-    with pytest.raises(OSError, match="the disk is full"):
-        save_weights(model, path)
-    assert path.read_bytes() == before
-    assert not [name for name in run.iterdir() if "unfinished" in name.name]
 
 
 def test_the_state_of_the_optimizer_is_not_written(run, tmp_path):

@@ -1,8 +1,11 @@
 """The `kseq` command: its parser, its warnings, and its exit codes."""
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
+import threading
 import warnings
 
 from kseq.cli.data import add_clean, add_fetch, add_inspect
@@ -38,7 +41,8 @@ def main(arguments=None):
     options = _parse(arguments)
     _show_only_our_warnings()
     try:
-        options.run(options)
+        with _end_like_ctrl_c():
+            options.run(options)
         print(end="", flush=True)
     except BrokenPipeError:
         # The reader of the output has stopped reading, as `head` does.
@@ -53,6 +57,19 @@ def main(arguments=None):
         _discard_output()
         return code
     return 0
+
+
+@contextlib.contextmanager
+def _end_like_ctrl_c():
+    """A context in which SIGTERM ends the command as Ctrl-C does: it cleans up, and says so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Only the main thread receives signals.
+        return
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)
 
 
 def _discard_output():

@@ -1,9 +1,8 @@
 """The run directory: which files it holds, and how a new run replaces an old one."""
 
-import contextlib
 import dataclasses
 import pathlib
-import shutil
+import re
 import zlib
 
 from kseq import files
@@ -24,6 +23,10 @@ _REQUIRED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
 _ALTERNATIVES = {names[0]: names for names in zip(VOCABULARIES, SUBWORDS, STATISTICS)}
 
 
+# Files that older versions began to write, and could not remove because they were killed.
+_UNFINISHED = re.compile(r"^\.\d+\.")
+
+
 def is_run(folder):
     """Returns whether a folder holds all files that a translator needs."""
     folder = pathlib.Path(folder)
@@ -40,11 +43,7 @@ def require_run(folder):
         FileNotFoundError: The folder is missing.
         ValueError: It is not a run.
     """
-    path = pathlib.Path(folder).resolve()
-    if not path.exists() and path.parent.is_dir():
-        # A process may have been killed while it replaced an old run.
-        with contextlib.suppress(OSError), files.lock(path):
-            pass
+    path = files.find_folder(pathlib.Path(folder).resolve())
     if not path.exists():
         raise FileNotFoundError(f"run directory not found: {folder}")
     if not is_run(path):
@@ -113,7 +112,19 @@ def checkpoint_paths(folder):
     return dict(sorted((int(path.name[6:].partition(".")[0]), path) for path in paths))
 
 
-class NewRun:
+def _owns(path):
+    """Returns whether a path relative to a run directory is one of the files that kseq writes."""
+    folder, name = path.parent.as_posix(), _UNFINISHED.sub("", path.name)
+    if folder == CHECKPOINTS:
+        return re.fullmatch(r"epoch-\d+\.weights\.h5", name) is not None
+    names = {*_REQUIRED, *SUBWORDS, *STATISTICS, HISTORY, CURVES, CHECKPOINTS}
+    return folder == "." and name in names
+
+
+RUN = files.FolderKind("a run", is_run, _owns)
+
+
+class NewRun(files.NewFolder):
     """A context manager that writes a new run, in a hidden folder until it is complete.
 
     While it is open, no other process can write a run to the same destination. An incomplete run
@@ -121,7 +132,8 @@ class NewRun:
 
     Args:
         folder: Destination of the run.
-        overwrite: Whether an existing run may be replaced.
+        overwrite: Whether an existing run may be replaced. Files in its directory that kseq did
+            not write are kept.
 
     Attributes:
         folder: Folder to write to: the hidden folder and, after `publish`, the destination.
@@ -131,30 +143,20 @@ class NewRun:
     """
 
     def __init__(self, folder, overwrite=False):
-        self._destination = files.require_replaceable(folder, "a run", is_run)
-        self.folder = None
+        super().__init__(files.require_replaceable(folder, RUN), RUN)
         self._overwrite = overwrite
-        self._lock = contextlib.ExitStack()
 
     def __enter__(self):
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(files.lock(self._destination))
-            if is_run(self._destination) and not self._overwrite:
-                raise FileExistsError(
-                    f"{self._destination} already holds a run; choose another place, or replace it "
-                    "with --overwrite (overwrite=True)"
-                )
-            self.folder = files.make_successor(self._destination)
-            self._lock = stack.pop_all()
+        super().__enter__()
+        if is_run(self.destination) and not self._overwrite:
+            self.__exit__()
+            raise FileExistsError(
+                f"{self.destination} already holds a run; choose another place, or replace it "
+                "with --overwrite (overwrite=True)"
+            )
         return self
-
-    def __exit__(self, *_):
-        with self._lock:
-            if self.folder != self._destination:
-                shutil.rmtree(self.folder, ignore_errors=True)
 
     def publish(self):
         """Moves the run to its destination, if it is complete, and removes the run it replaces."""
-        if self.folder != self._destination and is_run(self.folder):
-            files.move_into_place(self.folder, self._destination)
-            self.folder = self._destination
+        if not self.is_published and is_run(self.folder):
+            super().publish()

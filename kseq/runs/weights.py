@@ -1,8 +1,5 @@
 """The weights of a run: reading them, and writing them atomically."""
 
-import pathlib
-import shutil
-import tempfile
 import textwrap
 
 import keras
@@ -66,16 +63,13 @@ def load_weights(model, path):
 
 
 def save_weights(model, path):
-    """Writes the weights to a temporary file, and copies it to `path`.
+    """Writes the weights to a file whose name ends in `.weights.h5`.
 
-    The HDF5 library crashes the process when a disk is full; a copy raises an error.
+    Raises:
+        OSError: The disk is too full; the HDF5 library would crash the process.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        files.require_room(folder, 2 * 4 * model.count_params())
-        temporary = pathlib.Path(folder) / run_directory.WEIGHTS
-        without_optimizer(model).save_weights(temporary)
-        with files.replaced_file(path) as unfinished:
-            shutil.copyfile(temporary, unfinished)
+    files.require_room(path.parent, 2 * 4 * model.count_params())
+    without_optimizer(model).save_weights(path)
 
 
 def without_optimizer(model):

@@ -2,7 +2,6 @@
 
 import io
 import pathlib
-import tempfile
 
 import tensorflow as tf
 import tensorflow_text
@@ -15,9 +14,10 @@ from kseq.text.letter_case import CAPITAL, CAPITALS, LOWER, mark_case, restore_c
 _IDS = {"pad": PAD, "unk": UNK, "bos": START, "eos": END}
 _LONGEST_SENTENCE = 16_384  # bytes; SentencePiece skips longer ones
 _UNLIMITED = 2**24  # more than there are characters
-# SentencePiece writes the space before a word as ▁, and would read that character as a space.
 _MARKS = [f"▁{CAPITAL}", f"▁{CAPITALS}", CAPITAL, CAPITALS, LOWER]
-_RULES = f"{ord('▁'):X}\t{ord('_'):X}\n"
+# SentencePiece writes the space before a word as ▁, and would read that character as a space. The
+# only rule replaces it by _.
+_RULES = pathlib.Path(__file__).with_name("subword_rules.tsv")
 
 
 def train_subwords(sentences, size, algorithm="unigram", marks_case=False):
@@ -73,25 +73,22 @@ def _run_trainer(sentences, size, algorithm, marks_case):
 
     model = io.BytesIO()
     sentencepiece.set_random_generator_seed(1)
-    with tempfile.TemporaryDirectory() as folder:
-        rules = pathlib.Path(folder) / "rules.tsv"
-        rules.write_text(_RULES)
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(sentences),
-            model_writer=model,
-            model_type=algorithm,
-            vocab_size=size,
-            hard_vocab_limit=False,
-            byte_fallback=True,
-            max_sentence_length=_LONGEST_SENTENCE,
-            normalization_rule_tsv=str(rules),
-            remove_extra_whitespaces=False,
-            user_defined_symbols=_MARKS if marks_case else (),
-            unk_surface=SPECIAL_TOKENS[UNK],
-            minloglevel=2,
-            **{f"{name}_id": number for name, number in _IDS.items()},
-            **{f"{name}_piece": SPECIAL_TOKENS[number] for name, number in _IDS.items()},
-        )
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences),
+        model_writer=model,
+        model_type=algorithm,
+        vocab_size=size,
+        hard_vocab_limit=False,
+        byte_fallback=True,
+        max_sentence_length=_LONGEST_SENTENCE,
+        normalization_rule_tsv=str(_RULES),
+        remove_extra_whitespaces=False,
+        user_defined_symbols=_MARKS if marks_case else (),
+        unk_surface=SPECIAL_TOKENS[UNK],
+        minloglevel=2,
+        **{f"{name}_id": number for name, number in _IDS.items()},
+        **{f"{name}_piece": SPECIAL_TOKENS[number] for name, number in _IDS.items()},
+    )
     proto = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
     proto.normalizer_spec.ClearField("normalization_rule_tsv")
     proto.trainer_spec.ClearField("hard_vocab_limit")
