@@ -14,7 +14,7 @@ from kseq.cli.exporting import add_export
 from kseq.cli.looking import add_align, add_heatmap, add_report
 from kseq.cli.training import add_average, add_models, add_recipes, add_train
 from kseq.cli.translating import add_evaluate, add_score, add_translate
-from kseq.console import show_warning
+from kseq.console import printable, show_warning
 
 _EXAMPLES = """
 a first run in four commands:
@@ -53,7 +53,7 @@ def main(arguments=None):
         if explanation is None:
             raise
         message, code = explanation
-        print(f"kseq: {' '.join(message.split())}", file=sys.stderr)
+        print(f"kseq: {printable(' '.join(message.split()))}", file=sys.stderr)
         _discard_output()
         return code
     return 0
@@ -92,8 +92,14 @@ def _parse(arguments):
     return options
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """Ends the command with a message, which may name files."""
+        super().error(printable(message))
+
+
 def _make_parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="kseq",
         description="Train, run and analyse sequence-to-sequence models with attention.",
         epilog=_EXAMPLES,
