@@ -89,14 +89,25 @@ class Config:
         """
         path = pathlib.Path(path)
         try:
-            values = _parse(path.read_text(encoding="utf-8"), path.suffix)
-            return cls.from_dict({} if values is None else values)
+            return cls.loads(path.read_text(encoding="utf-8"), path.suffix)
         except FileNotFoundError:
             raise FileNotFoundError(f"config file not found: {path}") from None
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path}: {error}") from error
+
+    @classmethod
+    def loads(cls, text, suffix=".json"):
+        """Reads settings from text, in JSON or (for `".yaml"`) in YAML.
+
+        Raises:
+            ValueError: The text is not a config, or a value is out of range.
+            TypeError: A value has the wrong type.
+        """
+        try:
+            values = _parse(text, suffix)
         except RecursionError as error:
-            raise ValueError(f"{path}: nested too deeply to be a config") from error
+            raise ValueError("nested too deeply to be a config") from error
+        return cls.from_dict({} if values is None else values)
 
     def dumps(self, suffix=".json"):
         """Returns the settings as text, in JSON or (for `".yaml"`) in YAML."""

@@ -34,10 +34,18 @@ def test_the_test_split_of_a_run_cannot_be_swapped(small_run):
         open_test_pairs(small_run, swap=True)
 
 
-def test_a_run_without_a_record_of_its_corpus_needs_files(run):
+def test_a_run_keeps_its_test_split_when_it_is_moved(run, small_corpus):
+    assert list(open_test_pairs(run)[0]) == list(small_corpus.test)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_run_without_a_known_corpus_needs_files(run, small_files, is_known):
+    """The corpus is unknown, or a stranger has named files that exist."""
+    splits = {name: [str(small_files / f"{name}.tsv")] for name in ("train", "valid", "test")}
     record = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps(record | {"corpus": None}))
-    with pytest.raises(SettingError, match="test must name files of pairs: .*run has no record"):
+    (run / "run.json").write_text(json.dumps(record | {"corpus": splits if is_known else None}))
+    message = "test must name files of pairs, such as test.tsv: the corpus of .*run is known only t"
+    with pytest.raises(SettingError, match=message):
         open_test_pairs(run)
 
 

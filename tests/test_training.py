@@ -29,9 +29,9 @@ from kseq import (
     train,
 )
 from kseq.analysis.curves import save_curves
-from kseq.corpora.corpus import reopen_corpus
 from kseq.pipeline.survey import Survey, survey_pairs
 from kseq.runs.directory import is_run
+from kseq.runs.known_corpora import recall_corpus
 from kseq.sides.text_side import TextSide
 from kseq.training.setup import compile_teacher
 
@@ -483,7 +483,8 @@ def test_a_corpus_is_reopened_with_the_same_splits(tmp_path, eager_mode):
     plain = load_corpus(path, swap=True)
     assert counts == {split: len(list(getattr(plain, split))) for split in counts}
     assert record["train"]["shared"] > 0
-    assert list(reopen_corpus(record["corpus"]).test) == list(corpus.test)
+    assert list(recall_corpus(record["corpus"]).test) == list(corpus.test)
+    assert str(tmp_path) not in (tmp_path / "run" / "run.json").read_text()
 
 
 def test_a_corpus_with_nothing_left_to_train_on_is_an_error(tiny_corpus, tmp_path):

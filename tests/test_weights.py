@@ -3,9 +3,11 @@
 import dataclasses
 import os
 
+import h5py
 import numpy as np
 import pytest
 
+import kseq.runs.weights
 from kseq import Config, locks
 from kseq.models.factory import build_seq2seq
 from kseq.pipeline.codecs import CodecPair
@@ -42,6 +44,12 @@ def run(tmp_path):
     return tmp_path / "run"
 
 
+def forget_checksums(run):
+    """Makes a run look as if an older version had trained it."""
+    path = run / run_directory.RECORD
+    dataclasses.replace(RunRecord.load(path), checksums={}).save(path)
+
+
 @pytest.mark.parametrize("last", [None, 1, 2, 3])
 def test_averaging_gives_the_mean_of_the_last_epochs_and_leaves_the_run_unchanged(
     run, tmp_path, last
@@ -56,7 +64,11 @@ def test_averaging_gives_the_mean_of_the_last_epochs_and_leaves_the_run_unchange
     for weight, expected in zip(old_model.get_weights(), random_weights(old_model, 0)):
         np.testing.assert_array_equal(weight, expected)
     assert config == old_config and codecs.descriptions == old_codecs.descriptions
-    assert record == dataclasses.replace(old_record, averaged=averaged)
+    assert dataclasses.replace(record, averaged=[], checksums={}) == dataclasses.replace(
+        old_record, checksums={}
+    )
+    assert record.averaged == averaged
+    assert set(record.checksums) == {*run_directory.VOCABULARIES, run_directory.WEIGHTS}
 
 
 def test_checkpoints_are_in_the_order_of_their_epochs_however_many_digits_these_have(run):
@@ -103,6 +115,9 @@ def test_checkpoints_that_cannot_be_averaged_are_an_error(run, tmp_path):
         with pytest.raises(ValueError, match="last must be from 1 to 3, the number of checkpoi"):
             average_checkpoints(run, tmp_path / "mean", last)
     run_directory.checkpoint_path(run, 10).write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"epoch-0010.*: has been changed since the run was tr"):
+        average_checkpoints(run, tmp_path / "mean")
+    forget_checksums(run)
     with pytest.raises(ValueError, match=r"epoch-0010.*: cannot be read into the model"):
         average_checkpoints(run, tmp_path / "mean")
     assert average_checkpoints(run, tmp_path / "mean", last=1) == [11]
@@ -138,3 +153,90 @@ def test_weights_of_another_model_are_refused(run, tmp_path):
     larger_model = build_seq2seq(config.model, 5, 6)
     with pytest.raises(ValueError, match=r"cannot be read into the model that config.json descr"):
         load_weights(larger_model, run / run_directory.WEIGHTS)
+
+
+def test_changed_weights_are_refused_and_those_of_older_runs_are_not(run):
+    path = run / run_directory.WEIGHTS
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(
+        ValueError, match=r"weights\.h5: has been changed since .*its checksum from"
+    ):
+        load_model(run)
+    forget_checksums(run)
+    load_model(run)
+
+
+def test_the_record_of_a_run_gets_the_checksums_of_weights_and_checkpoints(run):
+    """When the training has ended: until then the weights change."""
+    checksums = RunRecord.load(run / run_directory.RECORD).checksums
+    checkpoints = {f"checkpoints/epoch-{epoch:04d}.weights.h5" for epoch in EPOCHS}
+    vocabularies = set(run_directory.VOCABULARIES)
+    assert set(checksums) == {*vocabularies, run_directory.WEIGHTS, *checkpoints}
+    assert sorted(os.listdir(run)) == sorted(
+        ["checkpoints", "config.json", run_directory.WEIGHTS, "run.json", *vocabularies]
+    )
+
+
+def test_a_run_can_be_loaded_before_its_training_has_ended(run):
+    with run_directory.NewRun(run, overwrite=True) as new_run:
+        model, codecs, config, record = load_model(run)
+        run_directory.write_description(new_run.folder, config, codecs, record)
+        save_weights(model, new_run.folder / run_directory.WEIGHTS)
+        new_run.publish()
+        model.set_weights(random_weights(model, 1))
+        with new_run.replaced_file(run / run_directory.WEIGHTS) as path:
+            save_weights(model, path)
+        load_model(run)
+    load_model(run)
+
+
+@pytest.mark.parametrize("setting", ["units=60000", "embedding_dim=60000", "encoder_layers=90"])
+def test_a_model_much_larger_than_its_weights_is_not_built(run, monkeypatch, setting):
+    config = Config.load(run / run_directory.CONFIG).with_settings([setting])
+    (run / run_directory.CONFIG).write_text(config.dumps())
+    monkeypatch.setattr(kseq.runs.weights, "build_seq2seq", None)
+    message = "config.json: describes a model of [0-9,]+ parameters or more, but the run was"
+    with pytest.raises(ValueError, match=message):
+        load_model(run)
+
+
+def test_the_number_of_parameters_is_compared_with_the_weights_before_the_model_is_built(
+    run, monkeypatch
+):
+    path = run / run_directory.RECORD
+    record = RunRecord.load(path)
+    dataclasses.replace(record, parameters=10**12).save(path)
+    monkeypatch.setattr(kseq.runs.weights, "build_seq2seq", None)
+    message = r"weights\.h5: holds [0-9,]+ parameters, but the run was trained with 1,000,000,000,0"
+    with pytest.raises(ValueError, match=message):
+        load_model(run)
+
+
+def test_arrays_larger_than_their_file_are_damage(run):
+    """HDF5 does not store parts of an array that were never written."""
+    forget_checksums(run)
+    with h5py.File(run / run_directory.WEIGHTS, "w") as file:
+        file.create_dataset("a", (10**9,), "float32", chunks=True)
+    with pytest.raises(ValueError, match="weights.h5: damaged: it is smaller than the arrays in"):
+        load_model(run)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_refused(run, number):
+    model, *_ = load_model(run)
+    weights = model.get_weights()
+    weights[3].flat[-1] = number
+    model.set_weights(weights)
+    save_weights(model, run / run_directory.WEIGHTS)
+    forget_checksums(run)
+    with pytest.raises(ValueError, match=r"weights\.h5: \S+ holds numbers that are not finite"):
+        load_model(run)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"units": 3}', b"[" * 100_000])
+def test_a_damaged_config_is_called_damaged(run, content):
+    (run / run_directory.CONFIG).write_bytes(content)
+    with pytest.raises(ValueError, match="config.json: damaged: "):
+        load_model(run)

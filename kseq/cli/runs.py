@@ -51,7 +51,7 @@ def read_test_pairs(options):
     _, config, _ = read_run(options.run_directory)
     if config.model.source_features or config.model.target_features:
         start_tensorflow()  # TensorFlow reads TFRecord files
-    return open_test_pairs(options.run_directory, options.test, options.swap)
+    return open_test_pairs(options.run_directory, options.test, options.swap, options.allow_outside)
 
 
 def pair_every_line(pairs):

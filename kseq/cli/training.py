@@ -1,8 +1,8 @@
 """Commands that make runs, or list recipes and mechanisms: train, average, recipes, models."""
 
-from kseq.cli.options import add_command, add_run, add_swap
+from kseq.cli.options import add_allow_outside, add_command, add_run, add_swap
 from kseq.cli.runs import start_tensorflow
-from kseq.console import import_tensorflow_quietly
+from kseq.console import import_tensorflow_quietly, show
 
 _TRAIN_EXAMPLES = """
 examples:
@@ -38,6 +38,7 @@ def add_train(subparsers):
     command.add_argument("--valid", nargs="+", metavar="FILE", help="validation pairs")
     command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs, for kseq evaluate")
     add_swap(command)
+    add_allow_outside(command)
     command.add_argument(
         "--apart",
         default="source",
@@ -83,7 +84,7 @@ def train(options):
     except KeyboardInterrupt:
         state = "holds the best epoch so far" if is_run(options.out) else "was not written"
         raise KeyboardInterrupt(f"stopped; {options.out} {state}") from None
-    print(f"the run is in {options.out}; next: kseq evaluate {options.out}")
+    show(f"the run is in {options.out}; next: kseq evaluate {options.out}")
 
 
 def _open_corpus(options):
@@ -94,9 +95,11 @@ def _open_corpus(options):
 
     if not options.train:
         name = options.corpus or options.recipe
-        if options.valid or options.test or options.swap or options.apart != "source":
+        choices = options.valid, options.test, options.swap, options.allow_outside
+        if any(choices) or options.apart != "source":
             raise ValueError(
-                f"--valid, --test, --swap and --apart require --train; {name} has its own splits"
+                "--allow-outside, --valid, --test, --swap and --apart require --train; "
+                f"{name} has its own splits"
             )
     if options.recipe:
         if options.config:
@@ -116,7 +119,8 @@ def _open_corpus(options):
     if any(map(holds_records, [*files, *(options.valid or ()), *(options.test or ())])):
         start_tensorflow()  # only TFRecord files need it to be checked
     splits = {"valid": options.valid, "test": options.test}
-    return load_corpus(*files, **splits, swap=options.swap, apart=options.apart)
+    choices = {name: getattr(options, name) for name in ("swap", "apart", "allow_outside")}
+    return load_corpus(*files, **splits, **choices)
 
 
 _AVERAGE_EXAMPLES = """
@@ -157,7 +161,7 @@ def average(options):
     epochs = average_checkpoints(
         options.run_directory, options.out, options.last, options.overwrite
     )
-    print(f"averaged epochs {', '.join(map(str, epochs))}; the run is in {options.out}")
+    show(f"averaged epochs {', '.join(map(str, epochs))}; the run is in {options.out}")
 
 
 _RECIPES_EXAMPLES = """

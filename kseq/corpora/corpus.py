@@ -89,7 +89,7 @@ class Corpus:
         return split in self._alignments
 
 
-def load_corpus(*train, valid=None, test=None, swap=False, apart="source"):
+def load_corpus(*train, valid=None, test=None, swap=False, apart="source", allow_outside=False):
     """Opens a corpus.
 
     Without `valid`, pairs are held out from the training files: one source sentence in twenty for
@@ -111,6 +111,7 @@ def load_corpus(*train, valid=None, test=None, swap=False, apart="source"):
             that share a side with the test split are left out of validation, and pairs that share
             a side with either split are left out of training. Each held-out pair takes 24 to 96
             bytes of RAM.
+        allow_outside: Whether a TSV may name `.npy` files outside its folder.
 
     Returns:
         A `Corpus`.
@@ -132,7 +133,7 @@ def load_corpus(*train, valid=None, test=None, swap=False, apart="source"):
     files = {"train": train, "valid": valid, "test": test}
     files = {name: None if names is None else PairFiles(names) for name, names in files.items()}
     train_pairs, valid_pairs, test_pairs = (
-        split and open_pairs(split, swap) for split in files.values()
+        split and open_pairs(split, swap, allow_outside) for split in files.values()
     )
     splits = train_pairs, valid_pairs, test_pairs
     if valid_pairs is None:
@@ -142,7 +143,7 @@ def load_corpus(*train, valid=None, test=None, swap=False, apart="source"):
     source_features, target_features = train_pairs.features
     model = ModelConfig(source_features=source_features, target_features=target_features)
     origin = {name: split and split.arguments for name, split in files.items()}
-    origin |= {"swap": swap, "apart": apart}
+    origin |= {"swap": swap, "apart": apart, "allow_outside": allow_outside}
     return Corpus(str(train_pairs), *splits, config=Config(model), origin=origin)
 
 
@@ -150,7 +151,7 @@ def reopen_corpus(origin):
     """Opens a corpus again, from its `origin`.
 
     Args:
-        origin: Arguments of `load_corpus` by name, from a `Corpus` or the record of a run.
+        origin: Arguments of `load_corpus` by name, as a `Corpus` has them.
 
     Returns:
         A `Corpus`.
@@ -254,12 +255,13 @@ def _share(key):
     return zlib.crc32(key.strip().encode() if isinstance(key, str) else key) % HELD_OUT_SHARE
 
 
-def open_pairs(files, swap=False):
+def open_pairs(files, swap=False, allow_outside=False):
     """Opens files of pairs, or one file of real values.
 
     Args:
         files: Names that `kseq.corpora.pair_files.PairFiles` accepts.
         swap: Whether the second column, or the second of two files, is the source.
+        allow_outside: Whether a TSV may name `.npy` files outside its folder.
 
     Returns:
         `Pairs` or `ValuePairs`.
@@ -278,7 +280,7 @@ def open_pairs(files, swap=False):
         )
     if swap:
         raise ValueError(f"{value_file}: swap is for text; put the column of the source first")
-    return ValuePairs.open(value_file)
+    return ValuePairs.open(value_file, allow_outside)
 
 
 def describe_features(features):

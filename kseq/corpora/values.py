@@ -2,10 +2,12 @@
 
 import contextlib
 import functools
+import os
 import pathlib
 
 from kseq.corpora import lines
 from kseq.corpora.arrays import check_values, read_values
+from kseq.errors import SettingError
 
 _SIDES = ("source", "target")
 _RECORDS = (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz")
@@ -24,6 +26,8 @@ class ValuePairs:
             gzipped (`.gz`).
         keeps: Function that returns whether a source belongs to the split; all do by default. Its
             argument is the column of the index, a string, or the source in a TFRecord, bytes.
+        allow_outside: Whether an index may name files outside its folder. An index from a stranger
+            could make kseq open any file, even on another machine. Links are followed.
 
     Attributes:
         blank: Number of pairs left out because a text is empty; None until an iteration has reached
@@ -33,23 +37,25 @@ class ValuePairs:
 
     shared = 0
 
-    def __init__(self, file, keeps=None):
+    def __init__(self, file, keeps=None, allow_outside=False):
         self.files = (pathlib.Path(file),)
         self.blank = None
         self._keeps = keeps or (lambda key: True)
+        self._allow_outside = allow_outside
 
     @classmethod
-    def open(cls, file):
+    def open(cls, file, allow_outside=False):
         """Opens a file, and checks that its first pair can be read.
 
         Args:
             file: As for `ValuePairs`.
+            allow_outside: As for `ValuePairs`.
 
         Raises:
             FileNotFoundError: The file, or a file named in its first pair, is missing.
             ValueError: No pair can be read.
         """
-        pairs = cls(file)
+        pairs = cls(file, allow_outside=allow_outside)
         lines.require_lasting_file(pairs.files[0])
         _ = pairs.features
         return pairs
@@ -57,7 +63,7 @@ class ValuePairs:
     @functools.cached_property
     def features(self):
         """Values per frame of source and target in the first pair; 0 for text."""
-        for where, _, sides in _read_sides(self.files[0]):
+        for where, _, sides in _read_sides(self.files[0], self._allow_outside):
             if not _is_blank(sides):
                 features = _features(_load(where, sides))
                 if not any(features):
@@ -88,14 +94,16 @@ class ValuePairs:
         Args:
             keeps: Function of a source, as for `ValuePairs`.
         """
-        return ValuePairs(self.files[0], lambda key: self._keeps(key) and keeps(key))
+        return ValuePairs(
+            self.files[0], lambda key: self._keeps(key) and keeps(key), self._allow_outside
+        )
 
     def __str__(self):
         return str(self.files[0])
 
     def _read(self):
         """Yields the same as `_read_sides`, for the pairs of this split."""
-        for where, key, sides in _read_sides(self.files[0]):
+        for where, key, sides in _read_sides(self.files[0], self._allow_outside):
             if self._keeps(key):
                 yield where, key, sides
 
@@ -115,7 +123,10 @@ def is_value_file(path):
         return False
     columns = filter(_names_array, first.split("\t")[:2])
     # A sentence may look like the name of a file.
-    return any(" " not in name.strip() or (path.parent / name.strip()).exists() for name in columns)
+    return any(
+        " " not in name.strip() or (_is_below(name) and (path.parent / name.strip()).exists())
+        for name in columns
+    )
 
 
 def write_records(path, pairs):
@@ -165,7 +176,13 @@ def _names_array(column):
     return column.strip().lower().endswith(".npy")
 
 
-def _read_sides(path):
+def _is_below(name):
+    """Returns whether the name of a file does not lead out of the folder that it starts from."""
+    path = pathlib.PurePath(os.path.normpath(name.strip()))
+    return not path.anchor and path.parts[0] != ".."
+
+
+def _read_sides(path, allow_outside):
     """Yields the location of each pair, the argument of `keeps`, and strings, arrays or paths."""
     if holds_records(path):
         from kseq.corpora.records import read_examples
@@ -175,8 +192,16 @@ def _read_sides(path):
             yield f"{path}, record {number}", key, (source, target)
     else:
         for number, *columns in lines.read_columns(path):
+            where = f"{path}, line {number}"
+            for name in filter(_names_array, columns):
+                if not allow_outside and not _is_below(name):
+                    raise SettingError(
+                        "{0}: {1} is outside the folder of the index; move it there, or trust the "
+                        "index and set {allow_outside}",
+                        *(where, name.strip()),
+                    )
             sides = [path.parent / side.strip() if _names_array(side) else side for side in columns]
-            yield f"{path}, line {number}", columns[0], sides
+            yield where, columns[0], sides
 
 
 def _is_blank(sides):

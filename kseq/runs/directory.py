@@ -1,5 +1,6 @@
 """The run directory: which files it holds, and how a new run replaces an old one."""
 
+import contextlib
 import dataclasses
 import pathlib
 import re
@@ -19,6 +20,8 @@ CHECKPOINTS = "checkpoints"
 SUBWORDS = ("source_subwords.model", "target_subwords.model")  # of a side with subwords
 STATISTICS = ("source_values.json", "target_values.json")  # of a real-valued side
 
+_CODECS = (*VOCABULARIES, *SUBWORDS, *STATISTICS)
+_BLOCK = 2**20  # bytes that are read at once
 _REQUIRED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
 _ALTERNATIVES = {names[0]: names for names in zip(VOCABULARIES, SUBWORDS, STATISTICS)}
 
@@ -63,7 +66,14 @@ def read_run(folder):
         ValueError: It is not a run, or a file in it is damaged.
     """
     path = require_run(folder)
-    return path, Config.load(path / CONFIG), RunRecord.load(path / RECORD)
+    return path, _load_config(path / CONFIG), RunRecord.load(path / RECORD)
+
+
+def _load_config(path):
+    try:
+        return Config.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: damaged: {error}") from error
 
 
 def write_description(folder, config, codecs, record):
@@ -73,7 +83,7 @@ def write_description(folder, config, codecs, record):
         folder: The run directory.
         config: `Config`.
         codecs: `CodecPair`.
-        record: `RunRecord`; it is written with the checksums of the codecs' files.
+        record: `RunRecord`; it is written with the checksums of all files that are there.
     """
     files.write_text(folder / CONFIG, config.dumps())
     codecs.save(folder)
@@ -86,19 +96,53 @@ def check_codecs(folder, record):
     Raises:
         ValueError: A file has changed since training, so that ids would mean other tokens.
     """
-    checksums = _checksums(folder)
-    for name, expected in record.checksums.items():
-        if checksums.get(name) != expected:
+    for name in _CODECS:
+        if not _has_checksum(folder / name, record.checksums.get(name)):
             raise ValueError(
                 f"{folder / name}: has been changed since the run was trained, so that ids no "
                 "longer mean what the model learnt; restore the file, or train again"
             )
 
 
+def check_weights(folder, record, path):
+    """Checks that weights have not changed; those of older runs have no checksums.
+
+    Args:
+        folder: The run directory.
+        record: `RunRecord`.
+        path: Path of the weights in the directory.
+
+    Raises:
+        ValueError: The file has changed since training.
+    """
+    name = path.relative_to(folder).as_posix()
+    if not _has_checksum(path, record.checksums.get(name)):
+        raise ValueError(
+            f"{path}: has been changed since the run was trained; restore the file, or train "
+            f"again. If you changed it on purpose, remove its checksum from {RECORD}"
+        )
+
+
+def _has_checksum(path, expected):
+    """Returns whether a file has a checksum, or none is expected."""
+    return expected is None or (path.is_file() and _checksum(path) == expected)
+
+
 def _checksums(folder):
-    """Returns the CRC-32 of the files that define the ids or values of both sides, by file name."""
-    paths = [folder / name for name in (*VOCABULARIES, *SUBWORDS, *STATISTICS)]
-    return {path.name: zlib.crc32(path.read_bytes()) for path in paths if path.is_file()}
+    """Returns the CRC-32 of codecs, weights and checkpoints, by name in the run directory."""
+    paths = [folder / name for name in (*_CODECS, WEIGHTS)]
+    paths += checkpoint_paths(folder).values()
+    return {
+        path.relative_to(folder).as_posix(): _checksum(path) for path in paths if path.is_file()
+    }
+
+
+def _checksum(path):
+    checksum = 0
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
 
 
 def checkpoint_path(folder, epoch):
@@ -109,7 +153,9 @@ def checkpoint_path(folder, epoch):
 def checkpoint_paths(folder):
     """Returns the paths of the checkpoints that exist, by epoch, in order."""
     paths = (pathlib.Path(folder) / CHECKPOINTS).glob("epoch-*.weights.h5")
-    return dict(sorted((int(path.name[6:].partition(".")[0]), path) for path in paths))
+    return dict(
+        sorted((int(path.name[6:].partition(".")[0]), path) for path in paths if path.is_file())
+    )
 
 
 def _owns(path):
@@ -128,7 +174,8 @@ class NewRun(files.NewFolder):
     """A context manager that writes a new run, in a hidden folder until it is complete.
 
     While it is open, no other process can write a run to the same destination. An incomplete run
-    is removed at the end.
+    is removed at the end; the record of a complete one gets the checksums of the weights, which
+    change until then.
 
     Args:
         folder: Destination of the run.
@@ -149,12 +196,25 @@ class NewRun(files.NewFolder):
     def __enter__(self):
         super().__enter__()
         if is_run(self.destination) and not self._overwrite:
-            self.__exit__()
+            super().__exit__()
             raise FileExistsError(
                 f"{self.destination} already holds a run; choose another place, or replace it "
                 "with --overwrite (overwrite=True)"
             )
         return self
+
+    def __exit__(self, *error):
+        # A run without the checksums of its weights is complete, too, even if the disk is full.
+        with contextlib.suppress(OSError):
+            self._write_checksums()
+        return super().__exit__(*error)
+
+    def _write_checksums(self):
+        path = self.folder / RECORD
+        if self.is_published and WEIGHTS not in (record := RunRecord.load(path)).checksums:
+            record = dataclasses.replace(record, checksums=_checksums(self.folder))
+            with self.replaced_file(path) as unfinished:
+                record.save(unfinished)
 
     def publish(self):
         """Moves the run to its destination, if it is complete, and removes the run it replaces."""
