@@ -12,7 +12,8 @@ import itertools
 
 import kseq
 from kseq.console import import_tensorflow_quietly
-from kseq.corpora.corpus import open_pairs, reopen_corpus
+from kseq.corpora.corpus import open_pairs
+from kseq.runs.known_corpora import recall_corpus
 
 NORMALISATIONS = (
     {"alpha": 1.0},
@@ -42,7 +43,7 @@ def held_out_pairs(translator, files):
     """The pairs of given files or, without files, of the held-out splits of the run's corpus."""
     if files:
         return open_pairs(files)
-    corpus = reopen_corpus(translator.record.corpus)
+    corpus = recall_corpus(translator.record.corpus)
     return itertools.chain(corpus.valid, corpus.test)
 
 

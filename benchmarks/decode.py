@@ -20,7 +20,8 @@ from tutorial_loop import make_python_loop
 
 import kseq
 from kseq.console import import_tensorflow_quietly
-from kseq.corpora.corpus import open_pairs, reopen_corpus
+from kseq.corpora.corpus import open_pairs
+from kseq.runs.known_corpora import recall_corpus
 
 BEAMS = (1, 5)
 BATCH = 64  # batch size for the SavedModel and the loop
@@ -98,7 +99,7 @@ def describe_lengths(texts):
 
 def read_sources(translator, test, number):
     """Reads sentences to translate, from a file or from the test split of the run's corpus."""
-    pairs = open_pairs(test) if test else reopen_corpus(translator.record.corpus).test
+    pairs = open_pairs(test) if test else recall_corpus(translator.record.corpus).test
     return [source for source, _ in pairs][:number]
 
 

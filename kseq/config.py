@@ -80,13 +80,8 @@ class Config:
         return dataclasses.asdict(self)
 
     @classmethod
-    def load(cls, path, absent=None):
+    def load(cls, path):
         """Reads a `.json`, `.yaml` or `.yml` file.
-
-        Args:
-            path: Path of the file.
-            absent: Values of fields that the file does not have, if they are not the defaults: a
-                dict of sections, each a dict of fields.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -94,19 +89,36 @@ class Config:
         """
         path = pathlib.Path(path)
         try:
-            values = _parse(path.read_text(encoding="utf-8"), path.suffix)
-            values = {} if values is None else values
-            check_names(values, cls, "section")
-            for section, fields in (absent or {}).items():
-                if isinstance(given := values.get(section, {}), dict):
-                    values[section] = fields | given
-            return cls.from_dict(values)
+            return cls.loads(path.read_text(encoding="utf-8"), path.suffix)
         except FileNotFoundError:
             raise FileNotFoundError(f"config file not found: {path}") from None
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path}: {error}") from error
+
+    @classmethod
+    def loads(cls, text, suffix=".json", absent=None):
+        """Reads settings from text, in JSON or (for `".yaml"`) in YAML.
+
+        Args:
+            text: The text.
+            suffix: `".json"`, `".yaml"` or `".yml"`.
+            absent: Values of fields that the text does not have, if they are not the defaults: a
+                dict of sections, each a dict of fields.
+
+        Raises:
+            ValueError: The text is not a config, or a value is out of range.
+            TypeError: A value has the wrong type.
+        """
+        try:
+            values = _parse(text, suffix)
         except RecursionError as error:
-            raise ValueError(f"{path}: nested too deeply to be a config") from error
+            raise ValueError("nested too deeply to be a config") from error
+        values = {} if values is None else values
+        check_names(values, field_names(cls), "section")
+        for section, fields in (absent or {}).items():
+            if isinstance(given := values.get(section, {}), dict):
+                values[section] = fields | given
+        return cls.from_dict(values)
 
     def dumps(self, suffix=".json"):
         """Returns the settings as text, in JSON or (for `".yaml"`) in YAML."""

@@ -1,10 +1,13 @@
-"""The terminal of a command: a quiet start, warnings on one line, and progress."""
+"""The terminal of a command: a quiet start, output that is safe to show, warnings and progress."""
 
 import contextlib
 import os
+import re
 import sys
 import tempfile
 import time
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def import_tensorflow_quietly():
@@ -33,9 +36,27 @@ def import_tensorflow_quietly():
             os.close(standard_error)
 
 
+def printable(text):
+    """Returns a text whose control characters are escapes such as `\\u001b`, as in JSON.
+
+    A terminal would obey them: tokens, texts and file names may come from strangers. Line feeds and
+    tabs are kept.
+    """
+    return _CONTROL.sub(lambda character: f"\\u{ord(character[0]):04x}", text)
+
+
+def show(*values, **options):
+    """Prints values as `print` does; on a terminal, without control characters.
+
+    Programs that read from a file or a pipe get all characters as they are.
+    """
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    print(*(printable(str(value)) if is_terminal else value for value in values), **options)
+
+
 def show_warning(message, *_, **__):
     """Prints a warning as one line; a replacement for `warnings.showwarning`."""
-    print(f"kseq: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"kseq: warning: {printable(' '.join(str(message).split()))}", file=sys.stderr)
 
 
 @contextlib.contextmanager

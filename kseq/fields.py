@@ -93,7 +93,8 @@ def _convert(name, value, kind):
         if isinstance(value, numbers.Integral) and kind is int:
             return int(value)  # NumPy has number types of its own
         if isinstance(value, numbers.Real) and kind is float:
-            return float(value)
+            with contextlib.suppress(OverflowError):  # A whole number may be as large as it likes.
+                return float(value)
     if kind is float and type(value) is str:
         # YAML reads 1e-3, which has no decimal point, as a string.
         with contextlib.suppress(ValueError, OverflowError):

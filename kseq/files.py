@@ -1,10 +1,16 @@
 """Files and folders that are written as a whole or not at all, even when the process is killed."""
 
 import contextlib
+import dataclasses
 import errno
 import os
 import pathlib
 import shutil
+from collections.abc import Callable
+
+from kseq import locks
+
+_NEW, _OLD = "new", "old"  # in the hidden folder: a folder to be published, and the one it replaces
 
 
 @contextlib.contextmanager
@@ -14,14 +20,24 @@ def replaced_file(path):
     After an error, `path` is unchanged.
 
     Raises:
+        FileExistsError: Another process is writing to `path`.
         OSError: The file could not be written; the error names `path`. An error about another
             file that was read in the meantime is passed on unchanged.
     """
     path = pathlib.Path(path)
-    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
+    require_folder_of(path)
+    with locks.lock(path) as hidden:
+        _remove_leftovers(hidden)
+        with _replaced(path, hidden / path.name) as unfinished:
+            yield unfinished
+
+
+@contextlib.contextmanager
+def _replaced(path, unfinished):
+    """The same as `replaced_file`, with the path of the file that is written."""
     try:
         yield unfinished
-        os.replace(unfinished, path)
+        move_finished(unfinished, path)
     except OSError as error:
         names = {str(name) for name in (error.filename, error.filename2) if name is not None}
         if str(unfinished) in names or (error.errno is not None and not names):
@@ -30,6 +46,13 @@ def replaced_file(path):
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink()
+
+
+def move_finished(unfinished, path):
+    """Moves a finished file to its path, once its content is on the disk."""
+    _write_to_disk(unfinished)
+    os.replace(unfinished, path)
+    _write_to_disk(path.parent)
 
 
 def write_text(path, text):
@@ -49,13 +72,24 @@ def require_folder_of(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
-def require_replaceable(folder, kind, is_of_kind):
-    """Resolves the path of a folder that does not exist, is empty, or holds the same kind.
+@dataclasses.dataclass(frozen=True)
+class FolderKind:
+    """What kseq writes as a folder, such as a run.
 
     Args:
-        folder: The folder.
-        kind: What will be written there, for the message: `"a run"`.
-        is_of_kind: Function that returns whether a folder holds one.
+        name: Name for messages: `"a run"`.
+        is_in: Function that returns whether a folder holds one.
+        owns: Function that returns whether a path relative to the folder, a `pathlib.PurePath`, is
+            one of its files or folders. All others belong to the user, and are never removed.
+    """
+
+    name: str
+    is_in: Callable
+    owns: Callable
+
+
+def require_replaceable(folder, kind):
+    """Resolves the path of a folder that does not exist, is empty, or holds the same kind.
 
     Raises:
         FileExistsError: Something else is there, or the folder cannot be moved.
@@ -66,53 +100,86 @@ def require_replaceable(folder, kind, is_of_kind):
             f"{folder} is a folder that cannot be replaced as a whole; choose one inside it, "
             f"such as {os.path.join(folder, 'new')}"
         )
-    if place.exists() and not (place.is_dir() and (is_of_kind(place) or not any(place.iterdir()))):
-        raise FileExistsError(f"{folder} exists and is not {kind}; choose another place")
+    if place.exists() and not (place.is_dir() and (kind.is_in(place) or not any(place.iterdir()))):
+        raise FileExistsError(f"{folder} exists and is not {kind.name}; choose another place")
     return place
 
 
-@contextlib.contextmanager
-def lock(place):
-    """Locks a file or folder to be written, so that only one process at a time writes to it.
+class NewFolder:
+    """A context manager that writes a folder, in a hidden folder until it is complete.
 
-    The lock is a hidden file next to `place`, and is removed at the end. The operating system
-    releases it when the process ends, however it ends; a lock file that a killed process leaves
-    behind locks nothing.
+    While it is open, no other process can write to the same destination. At first, it finishes
+    what a killed process began. At the end, an incomplete folder is removed.
+
+    Args:
+        destination: Resolved path of the folder.
+        kind: `FolderKind`.
+
+    Attributes:
+        destination: Its argument.
+        folder: Folder to write to: a hidden folder and, after `publish`, the destination.
 
     Raises:
-        FileExistsError: Another process has locked `place`.
+        FileExistsError: Another process is writing to the destination.
     """
-    from filelock import FileLock, Timeout  # takes 0.1 s; commands that lock nothing skip it
 
-    path = _sibling(place, "lock")
-    missing = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()  # raises the OSError that FileLock would mistake for a lock
-    # A soft lock is only a file, and would outlive a killed process.
-    file_lock = FileLock(path, fallback_to_soft=False)
-    try:
-        file_lock.acquire(timeout=0)
-    except Timeout:
-        raise FileExistsError(
-            f"another process is writing to {place}; wait for it or choose another place"
-        ) from None
-    try:
-        restore(place)
-        yield
-    finally:
-        # The file is removed while it is locked: a process that has already opened it gets a lock
-        # on a file without a name, which FileLock refuses. Windows cannot remove an open file;
-        # there FileLock removes it.
-        with contextlib.suppress(OSError):
-            path.unlink()
-        file_lock.release()
-        for folder in missing:
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # unless it is in use by now
+    def __init__(self, destination, kind):
+        self.folder = None
+        self.destination = destination
+        self._kind = kind
+        self._lock = contextlib.ExitStack()
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            self._hidden = stack.enter_context(locks.lock(self.destination))
+            _finish_replacement(self.destination, self._hidden, self._kind)
+            self.folder = self._hidden / _NEW
+            self.folder.mkdir()
+            self._lock = stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        with self._lock:
+            if not self.is_published:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def is_published(self):
+        """Whether the folder is at its destination."""
+        return self.folder == self.destination
+
+    def publish(self):
+        """Moves the folder to its destination.
+
+        The old folder that it replaces is removed, except for files that kseq did not write: they
+        move to the new folder.
+        """
+        for path in self.folder.rglob("*"):
+            _write_to_disk(path)
+        old = self._hidden / _OLD
+        if self.destination.exists():
+            self.destination.rename(old)
+        self.folder.rename(self.destination)
+        self.folder = self.destination
+        _write_to_disk(self._hidden)
+        _write_to_disk(self.destination.parent)
+        _finish_replacement(self.destination, self._hidden, self._kind)
+
+    @contextlib.contextmanager
+    def replaced_file(self, path):
+        """Yields a path to write to; at the end, that file replaces `path`, a file in the folder.
+
+        After an error, `path` is unchanged.
+
+        Raises:
+            OSError: The file could not be written; the error names `path`.
+        """
+        with _replaced(path, self._hidden / path.name) as unfinished:
+            yield unfinished
 
 
 @contextlib.contextmanager
-def replaced_folder(place):
+def replaced_folder(place, kind):
     """Yields a folder to fill; at the end, it replaces `place`.
 
     After an error, `place` is unchanged.
@@ -120,39 +187,78 @@ def replaced_folder(place):
     Raises:
         FileExistsError: Another process is writing to `place`.
     """
-    with lock(place):
-        unfinished = make_successor(place)
-        try:
-            yield unfinished
-            move_into_place(unfinished, place)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+    with NewFolder(place, kind) as new_folder:
+        yield new_folder.folder
+        new_folder.publish()
 
 
-def make_successor(place):
-    """Makes and returns the hidden folder next to `place` in which its successor is written."""
-    unfinished = _sibling(place, "new")
-    for leftover in (unfinished, _sibling(place, "old")):
-        if leftover.exists():
-            shutil.rmtree(leftover)
-    unfinished.mkdir(parents=True)
-    return unfinished
+def find_folder(place):
+    """Returns where a folder is: in its hidden folder if it was about to be replaced.
+
+    A killed process leaves it there between the two moves of `NewFolder.publish`, until the next
+    process writes to the same destination.
+    """
+    hidden = locks.hidden_folder(place)
+    old = hidden / _OLD
+    return old if not place.exists() and (hidden / locks.MARK).is_file() and old.is_dir() else place
 
 
-def move_into_place(unfinished, place):
-    """Moves a finished folder to `place`, and removes the old one."""
-    old = _sibling(place, "old")
-    if place.exists():
-        place.rename(old)
-    unfinished.rename(place)
-    shutil.rmtree(old, ignore_errors=True)
+def finish_replacement(place, kind):
+    """Finishes what a killed process began, unless another process is writing to `place`."""
+    if locks.hidden_folder(place).exists():
+        with contextlib.suppress(locks.Occupied), locks.lock(place) as hidden:
+            _finish_replacement(place, hidden, kind)
 
 
-def restore(place):
-    """Moves the old folder back if `move_into_place` was killed between its two moves."""
-    old = _sibling(place, "old")
-    if old.exists() and not place.exists():
-        old.rename(place)
+def _finish_replacement(place, hidden, kind):
+    """Moves the old folder back if nothing has replaced it, or else removes it."""
+    old = hidden / _OLD
+    if old.exists():
+        if place.exists():
+            _keep_foreign(old, place, kind)
+        else:
+            old.rename(place)
+    _remove_leftovers(hidden)
+
+
+def _keep_foreign(old, place, kind, inner=""):
+    """Moves all that kseq did not write from an old folder to the new one."""
+    for path in old.iterdir():
+        name = pathlib.PurePath(inner, path.name)
+        if not kind.owns(name):
+            place.mkdir(exist_ok=True)
+            if os.path.lexists(place / path.name):
+                raise FileExistsError(
+                    f"{path} cannot move to {place}, which has a file of that name; move one away"
+                )
+            path.rename(place / path.name)
+        elif path.is_dir() and not path.is_symlink():
+            _keep_foreign(path, place / path.name, kind, name)
+
+
+def _remove_leftovers(hidden):
+    """Removes what a killed process has left in a hidden folder, whose lock is held."""
+    for path in hidden.iterdir():
+        if path.name != locks.MARK:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _write_to_disk(path):
+    """Waits until a file or a folder is on the disk, so that it outlives a power failure."""
+    is_folder = path.is_dir()
+    if is_folder and os.name == "nt":
+        return  # Windows cannot open a folder.
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not is_folder:  # Some file systems cannot do this for a folder.
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def require_room(folder, size):
@@ -167,7 +273,3 @@ def require_room(folder, size):
     """
     if shutil.disk_usage(folder).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
-
-
-def _sibling(place, suffix):
-    return place.with_name(f".{place.name}.{suffix}")

@@ -19,6 +19,10 @@ if IS_WORKER:
     for variable in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
 
+if not IS_WORKER:  # Workers inherit it.
+    STATE = tempfile.TemporaryDirectory(prefix="kseq-tests-")
+    os.environ["XDG_STATE_HOME"] = STATE.name  # Nothing is written to the user's own folder.
+
 # Number of examples per property. `make test-all` uses the second profile.
 hypothesis.settings.register_profile("few", deadline=None, max_examples=20)
 hypothesis.settings.register_profile("many", deadline=None, max_examples=300)
@@ -36,10 +40,10 @@ LEARNING = ["units=48", "embedding_dim=32", "epochs=6", "learning_rate=0.01", "d
 
 # Files of unit tests: they train no model and trace few graphs.
 QUICK = """
-arrays attention batches catalogue cells cleaning config corpora dense doubts dropout encoders
-errors files fingerprints house_rules in_memory letter_case lines measures optimizer output
-pair_files panels process_memory processor pronunciations pyplot record records rules scripts
-sides sources strategies tables text value_strips values vectors
+arrays attention batches catalogue cells cleaning config console corpora dense doubts dropout
+encoders errors files fingerprints house_rules in_memory known_corpora letter_case lines locks
+measures optimizer output pair_files panels process_memory processor pronunciations pyplot record
+records rules scripts sides sources strategies tables text value_strips values vectors
 """
 
 

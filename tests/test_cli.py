@@ -262,14 +262,29 @@ def test_a_mistake_is_reported_in_one_line_and_changes_nothing(
     assert os.listdir(tmp_path / "thesis") == ["thesis.tex"]
 
 
-def test_a_missing_corpus_file_of_a_run_is_named(small_run, tmp_path, expect_error):
-    """The run was moved to another machine without the files it was trained on."""
+def test_a_missing_corpus_file_of_a_run_is_named(small_run, small_files, tmp_path, expect_error):
+    from kseq import load_corpus
+    from kseq.runs.known_corpora import remember_corpus
+
+    run, files = tmp_path / "run", tmp_path / "files"
+    shutil.copytree(small_run, run)
+    shutil.copytree(small_files, files)
+    corpus = load_corpus(files / "train.tsv", test=files / "test.tsv")
+    record = json.loads((run / "run.json").read_text())
+    record["corpus"] = remember_corpus(corpus)
+    (run / "run.json").write_text(json.dumps(record))
+    (files / "test.tsv").unlink()
+    expect_error(["evaluate", run], f"No such file or directory|file not found: {files}/test.tsv")
+
+
+def test_the_corpus_of_a_strangers_run_must_be_named(small_run, tmp_path, expect_error):
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     record = json.loads((run / "run.json").read_text())
-    record["corpus"]["test"] = ["/elsewhere/test.tsv"]
+    record["corpus"] = {"train": ["/dev/zero"], "valid": None, "test": ["/dev/zero"]}
     (run / "run.json").write_text(json.dumps(record))
-    expect_error(["evaluate", run], "file not found: /elsewhere/test.tsv")
+    for words in (["evaluate"], ["score"], ["align"], ["report", "--out", tmp_path / "a.html"]):
+        expect_error([words[0], run, *words[1:]], "--test must name files of pairs, such as test.t")
 
 
 def test_lines_before_a_damaged_one_are_translated(small_run, command):
@@ -343,7 +358,7 @@ def test_an_unwritable_output_folder_is_reported(small_files, command):
         "train", "--train", small_files / "train.tsv", "--out", "/proc/run", *small_options()
     )
     assert code == 2
-    assert errors.startswith("kseq: /proc/.run.lock: ") and errors.count("\n") == 1
+    assert errors.startswith("kseq: /proc/run: ") and errors.count("\n") == 1
 
 
 @pytest.mark.slow  # with a pipe: test_each_line_from_a_pipe_is_answered_at_once

@@ -91,7 +91,8 @@ def _read(terminal):
         return b""
 
 
-def test_a_stopped_download_is_resumed(spanish_arguments, server, tmp_path):
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_download_is_resumed(spanish_arguments, server, tmp_path, kind):
     # Ten times: on a busy machine, the process may time out and retry before it is stopped.
     server.faults = [("send_file", None, 1000, True)] * 10
     # A process in the background may ignore Ctrl-C, and its children would inherit this.
@@ -106,7 +107,7 @@ def test_a_stopped_download_is_resumed(spanish_arguments, server, tmp_path):
         text=True,
     )
     assert server.is_stalling.wait(60)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(kind)
     output, errors = process.communicate()
     assert (process.returncode, output) == (1, "")
     assert errors == "kseq: stopped; run the same command again to resume\n"

@@ -26,6 +26,8 @@ from combinations import (
 )
 
 from kseq import ModelConfig, split_for_inference
+from kseq.models.factory import least_parameters
+from kseq.runs.weights import count_parameters
 
 
 class Case:
@@ -278,6 +280,13 @@ def test_saved_weights_can_be_loaded_into_a_second_model(case, tmp_path):
     case.second_model.load_weights(tmp_path / "model.weights.h5")
     for weights in zip(case.second_model.weights, case.model.weights, strict=True):
         np.testing.assert_array_equal(*weights)
+    assert count_parameters(tmp_path / "model.weights.h5") == case.model.count_params()
+
+
+def test_the_number_of_parameters_is_bounded_without_building_a_model(case):
+    sides = case.model.source_side, case.model.target_side
+    least = least_parameters(case.config, *(side.vocabulary_size for side in sides))
+    assert least <= case.model.count_params() < 30 * least
 
 
 def test_names_do_not_depend_on_models_built_earlier(case):

@@ -145,6 +145,15 @@ def write_part(tmp_path, server, data, version=None):
     (tmp_path / "a.zip.part.json").write_text(json.dumps(note))
 
 
+def test_a_part_of_another_program_is_refused_and_not_touched(server, fetch, tmp_path):
+    """Browsers give the same names to unfinished downloads."""
+    (tmp_path / "a.zip.part").write_bytes(b"something")
+    with pytest.raises(FileExistsError, match=r"a\.zip\.part .*is not a download of kseq; move it"):
+        fetch()
+    assert (tmp_path / "a.zip.part").read_bytes() == b"something"
+    assert not server.requests
+
+
 def test_a_complete_part_is_not_downloaded_again(server, fetch, tmp_path):
     write_part(tmp_path, server, DATA)
     assert fetch() == DATA

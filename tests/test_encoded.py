@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from kseq import Config, files, load_corpus
+from kseq import Config, load_corpus, locks
 from kseq.pipeline import encoded
 from kseq.pipeline.batching import training_pipeline
 from kseq.pipeline.encoded import EncodedPairs, PairsInRam, default_cache, prepare
@@ -186,6 +186,25 @@ def test_the_cache_folder_comes_from_the_environment(monkeypatch, tmp_path):
     assert default_cache() == str(tmp_path / "mine")
 
 
+def test_a_file_in_the_place_of_the_cache_is_an_error(corpus, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(NotADirectoryError, match="expected a folder .*received a file: .*--cache"):
+        prepare(corpus, CONFIG, tmp_path / "file")
+    with pytest.raises(NotADirectoryError):
+        prepare(corpus, CONFIG, tmp_path / "file" / "cache")
+
+
+def test_what_a_kill_has_left_next_to_complete_files_is_removed(corpus, tmp_path):
+    prepare(corpus, CONFIG, tmp_path / "cache")
+    (folder,) = (tmp_path / "cache").iterdir()
+    hidden = locks.hidden_folder(folder)
+    hidden.mkdir()
+    (hidden / locks.MARK).write_text("kseq")
+    shutil.copytree(folder, hidden / "old")
+    prepare(corpus, CONFIG, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == [folder]
+
+
 def test_a_renamed_corpus_is_found_by_its_content(corpus, tmp_path, reports):
     prepare(corpus, CONFIG, tmp_path / "cache")
     moved = (tmp_path / "pairs.tsv").rename(tmp_path / "moved.tsv")
@@ -200,7 +219,7 @@ def test_a_second_training_waits_for_the_first_one_to_encode(
     (folder,) = (tmp_path / "cache").iterdir()
     shutil.rmtree(folder)
     first = contextlib.ExitStack()
-    first.enter_context(files.lock(folder))
+    first.enter_context(locks.lock(folder))
     monkeypatch.setattr(encoded.time, "sleep", lambda seconds: first.close())
     assert prepare(corpus, CONFIG, tmp_path / "cache", reports.append).surveys[0].kept
     assert reports[1] == "another training run is encoding it; waiting"

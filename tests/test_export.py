@@ -1,6 +1,7 @@
 """The SavedModel, in processes that do not import kseq."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -91,11 +92,21 @@ def test_an_empty_batch_has_an_empty_result(exported):
     assert serve(text=tf.constant([], tf.string))["translation"].shape == (0,)
 
 
-def test_only_a_saved_model_is_replaced(translator, exported, tmp_path):
-    translator.export(exported[0], beam_size=exported[1])
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(FileExistsError, match="exists and is not a SavedModel; choose another"):
-        translator.export(tmp_path)
+def test_only_a_saved_model_of_kseq_is_replaced_and_other_files_are_kept(
+    translator, exported, tmp_path
+):
+    folder, beam_size = exported
+    for path in (folder / "notes.txt", folder / "assets" / "words.txt"):
+        path.write_text("mine")
+    translator.export(folder, beam_size=beam_size)
+    assert (folder / "notes.txt").read_text() == (folder / "assets/words.txt").read_text() == "mine"
+    assert os.listdir(folder.parent) == ["model"]
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "thesis.tex").write_text("years of work")
+    tf.saved_model.save(tf.Module(), tmp_path / "model")
+    for name in ("folder", "model"):
+        with pytest.raises(FileExistsError, match=f"{name} exists and is not a SavedModel of ks"):
+            translator.export(tmp_path / name)
 
 
 def test_an_invalid_beam_size_is_an_error(translator, tmp_path):

@@ -14,7 +14,7 @@ import pytest
 from file_server import serving
 
 import kseq
-from kseq import DownloadFailed, fetch, files
+from kseq import DownloadFailed, fetch, locks
 from kseq.corpora import downloads, public_corpora
 from kseq.corpora.integrity import check_file
 
@@ -65,6 +65,15 @@ def test_existing_files_are_not_fetched_again(server, tmp_path):
         before = path.stat().st_mtime_ns, len(server.requests)
         assert fetch(name, tmp_path, base=server.address) == [path]
         assert (path.stat().st_mtime_ns, len(server.requests)) == before
+
+
+def test_the_next_call_removes_what_a_kill_has_left_of_a_complete_file(server, tmp_path):
+    """The kill came before the note, or the plain file, was removed."""
+    fetch("cmudict", tmp_path, base=server.address)
+    for suffix in ("part", "part.json"):
+        (tmp_path / f"cmudict.dict.gz.{suffix}").write_text("{}")
+    fetch("cmudict", tmp_path, base=server.address)
+    assert os.listdir(tmp_path) == ["cmudict.dict.gz"]
 
 
 def test_the_next_call_continues_an_interrupted_download(server, tmp_path):
@@ -295,7 +304,7 @@ except PermissionError as error:
 
 
 def test_only_one_process_at_a_time_fetches_a_corpus(server, tmp_path):
-    with files.lock(tmp_path / "spa-eng"):
+    with locks.lock(tmp_path / "spa-eng"):
         with pytest.raises(FileExistsError, match="another process is writing to .*spa-eng; wait"):
             fetch("spa-eng", tmp_path, base=server.address)
         fetch("cmudict", tmp_path, base=server.address)

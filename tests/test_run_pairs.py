@@ -37,17 +37,26 @@ def test_the_test_split_of_a_run_cannot_be_swapped(small_run):
 def test_named_files_may_have_gold_alignments(small_run, tmp_path):
     (tmp_path / "pairs.tsv").write_text("a\tb\tc\n\t\n")
     (tmp_path / "gold.align").write_text("0-0\n\n")
-    options = {"columns": (3, 1), "alignments": tmp_path / "gold.align"}
-    pairs, gold = open_test_pairs(small_run, [tmp_path / "pairs.tsv"], **options)
+    pairs, gold = open_test_pairs(
+        small_run, [tmp_path / "pairs.tsv"], tmp_path / "gold.align", columns=(3, 1)
+    )
     assert list(pairs) == [("c", "a")] and list(gold) == [{(0, 0)}, set()]
     with pytest.raises(SettingError, match="alignments is for the files of test"):
         open_test_pairs(small_run, alignments=tmp_path / "gold.align")
 
 
-def test_a_run_without_a_record_of_its_corpus_needs_files(run):
+def test_a_run_keeps_its_test_split_when_it_is_moved(run, small_corpus):
+    assert list(open_test_pairs(run)[0]) == list(small_corpus.test)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_run_without_a_known_corpus_needs_files(run, small_files, is_known):
+    """The corpus is unknown, or a stranger has named files that exist."""
+    splits = {name: [str(small_files / f"{name}.tsv")] for name in ("train", "valid", "test")}
     record = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps(record | {"corpus": None}))
-    with pytest.raises(SettingError, match="test must name files of pairs: .*run has no record"):
+    (run / "run.json").write_text(json.dumps(record | {"corpus": splits if is_known else None}))
+    message = "test must name files of pairs, such as test.tsv: the corpus of .*run is known only t"
+    with pytest.raises(SettingError, match=message):
         open_test_pairs(run)
 
 

@@ -11,6 +11,9 @@ from kseq.corpora.corpus import Pairs
 from kseq.pipeline.batching import training_pipeline
 from kseq.pipeline.codecs import CodecPair
 from kseq.pipeline.survey import build_codecs
+from kseq.runs.directory import write_description
+from kseq.runs.record import RunRecord
+from kseq.runs.weights import load_model
 from kseq.special_tokens import END, SPECIAL_TOKENS, START
 from kseq.text.codec import TextCodec, normalize
 from kseq.text.subwords import SubwordTokenizer, train_subwords
@@ -139,6 +142,16 @@ def test_each_side_learns_its_own_subwords(pairs):
     assert codecs.source.vocabulary != codecs.target.vocabulary
     assert "▁the" in codecs.source.vocabulary and "▁the" not in codecs.target.vocabulary
     assert survey.kept == sum(1 for _ in pairs)
+
+
+def test_a_changed_model_is_noticed_before_it_is_parsed(pairs, tmp_path):
+    codecs, survey = build_codecs(pairs, config())
+    record = RunRecord(length_ratio=1.0, parameters=1)
+    write_description(tmp_path, config(), codecs, record)
+    (tmp_path / "model.weights.h5").touch()
+    (tmp_path / "source_subwords.model").write_bytes(b"not a model")
+    with pytest.raises(ValueError, match="source_subwords.model: has been changed since the run"):
+        load_model(tmp_path)
 
 
 def test_shared_subwords_are_learnt_from_both_sides(pairs):

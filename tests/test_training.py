@@ -4,8 +4,8 @@ import csv
 import dataclasses
 import itertools
 import json
+import os
 import shutil
-import tempfile
 import types
 
 import keras
@@ -15,6 +15,7 @@ import tensorflow as tf
 from conftest import LEARNING, SMALL, write_tiny_pairs
 
 import kseq.kernels.precision
+import kseq.training.run_writer
 import kseq.training.teacher
 import kseq.training.train
 from kseq import (
@@ -23,15 +24,15 @@ from kseq import (
     TrainingFailed,
     Translator,
     build_seq2seq,
-    files,
     load_corpus,
+    locks,
     train,
 )
 from kseq.analysis.curves import save_curves
-from kseq.corpora.corpus import reopen_corpus
 from kseq.models.factory import use_dtype_policy
 from kseq.pipeline.survey import Survey, survey_pairs
 from kseq.runs.directory import is_run
+from kseq.runs.known_corpora import recall_corpus
 from kseq.sides.text_side import TextSide
 from kseq.training.setup import compile_teacher
 
@@ -216,24 +217,25 @@ def test_a_failure_in_the_second_epoch_leaves_the_run_of_the_first(
     tiny_corpus, tmp_path, monkeypatch, eager_mode
 ):
     """For example because the disk is full."""
-    copyfile = shutil.copyfile
+    save_weights = kseq.training.run_writer.save_weights
     calls = []
 
-    def fail_on_the_second_call(source, path):
+    def fail_on_the_second_call(model, path):
         calls.append(path)
         if len(calls) == 2:
             path.write_bytes(b"half of it")
             raise OSError(28, "No space left on device")
-        copyfile(source, path)
+        save_weights(model, path)
 
-    monkeypatch.setattr(shutil, "copyfile", fail_on_the_second_call)
+    monkeypatch.setattr(kseq.training.run_writer, "save_weights", fail_on_the_second_call)
     with pytest.raises(OSError, match="No space left"):
         train(
             tiny_corpus, ONE_STEP.with_settings(["epochs=5"]), out=tmp_path / "run", verbose=False
         )
     assert is_run(tmp_path / "run")
     assert Translator.load(tmp_path / "run").translate(["a1 b1"])
-    assert not list((tmp_path / "run").glob(".*"))
+    assert sorted(os.listdir(tmp_path)) == ["pairs.tsv", "run"]
+    assert sorted(os.listdir(tmp_path / "run")) == FILES
 
 
 def test_settings_reach_the_optimizer_and_the_loss():
@@ -442,20 +444,18 @@ def train_from_files(folder, settings):
     train(corpus, CONFIG.with_settings(settings), **options)
 
 
-def test_the_error_of_a_full_temporary_folder_names_it(
-    tiny_corpus, tmp_path, monkeypatch, eager_mode
-):
+def test_the_error_of_a_full_disk_names_its_folder(tiny_corpus, tmp_path, monkeypatch, eager_mode):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=0))
     with pytest.raises(OSError, match="No space left on device") as error_info:
         train(tiny_corpus, ONE_STEP, out=tmp_path / "run", verbose=False)
-    assert error_info.value.filename.startswith(tempfile.gettempdir())
+    assert error_info.value.filename.startswith(str(tmp_path))
     assert "model.weights" not in error_info.value.filename
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
 
 def test_a_folder_that_another_process_is_writing_to_is_an_error(tiny_corpus, tmp_path):
     error = pytest.raises(FileExistsError, match="another process is writing to")
-    with files.lock(tmp_path / "run"), error:
+    with locks.lock(tmp_path / "run"), error:
         train(tiny_corpus, CONFIG, out=tmp_path / "run", verbose=False)
 
 
@@ -500,7 +500,8 @@ def test_a_corpus_is_reopened_with_the_same_splits(tmp_path, eager_mode):
     plain = load_corpus(path, swap=True)
     assert counts == {split: len(list(getattr(plain, split))) for split in counts}
     assert record["train"]["shared"] > 0
-    assert list(reopen_corpus(record["corpus"]).test) == list(corpus.test)
+    assert list(recall_corpus(record["corpus"]).test) == list(corpus.test)
+    assert str(tmp_path) not in (tmp_path / "run" / "run.json").read_text()
 
 
 def test_a_corpus_with_nothing_left_to_train_on_is_an_error(tiny_corpus, tmp_path):

@@ -12,6 +12,7 @@ import tensorflow as tf
 from value_files import require_pairs
 
 from kseq.corpora.values import ValuePairs, is_value_file
+from kseq.errors import SettingError
 from kseq.pipeline.statistics import Statistics
 from kseq.pipeline.value_codec import ValueCodec
 
@@ -28,12 +29,40 @@ def test_an_index_pairs_values_with_texts(index, arrays, monkeypatch):
 
 
 def test_values_may_be_targets_or_both_sides(index, arrays, tmp_path):
-    index.write_text(f"speech/0.npy\t{tmp_path}/speech/1.npy\n")
+    index.write_text("speech/0.npy\tspeech/1.npy\n")
     assert all(ValuePairs.open(index).features)
     require_pairs(ValuePairs(index), [arrays[:2]])
     index.write_text("a text\tspeech/2.npy \n")
     assert ValuePairs.open(index).features == (0, 3)
     require_pairs(ValuePairs(index), [("a text", arrays[2])])
+
+
+@pytest.mark.parametrize("kind", ["absolute", "above", "hidden above", "network"])
+def test_an_index_names_files_outside_its_folder_only_if_this_is_allowed(
+    index, arrays, tmp_path, kind
+):
+    np.save(tmp_path / "other.npy", arrays[0])
+    name = {
+        "absolute": f"{tmp_path}/other.npy",
+        "above": "../other.npy",
+        "hidden above": "speech/../../other.npy",
+        "network": f"/{tmp_path}/other.npy",
+    }[kind]
+    inside = index.rename(tmp_path / "speech" / "index.tsv")
+    (tmp_path / "speech" / "speech").mkdir()
+    inside.write_text(f"0.npy\tfirst\n{name}\tsecond\n")
+    message = r"index.tsv, line 2: .*other.npy is outside the folder of the index; move it"
+    with pytest.raises(SettingError, match=message):
+        list(ValuePairs.open(inside))
+    pairs = ValuePairs.open(inside, allow_outside=True).select(lambda source: True)
+    np.testing.assert_array_equal(list(pairs)[1][0], arrays[0])
+
+
+def test_a_file_outside_the_folder_of_an_index_is_not_even_looked_for(index, tmp_path):
+    """On Windows, looking for a file on another machine tells it the name of the user."""
+    index.write_text(f"{tmp_path.parent}/a b.npy\ttext\n")
+    np.save(tmp_path.parent / "a b.npy", [[1.0]])
+    assert not is_value_file(index)
 
 
 def test_a_gzipped_index_is_read(index):

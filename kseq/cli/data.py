@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from kseq.cli.options import add_command, add_fields, add_order, given_fields, require_suffix
-from kseq.console import import_tensorflow_quietly
+from kseq.console import import_tensorflow_quietly, show
 from kseq.corpora.cleaning import Cleaning, clean_files
 from kseq.files import require_folder_of, write_text
 
@@ -60,10 +60,10 @@ def fetch(options):
         files = public_corpora.fetch(corpus.name, options.folder, options.base, options.timeout)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; run the same command again to resume") from None
-    print(*files, sep="\n")
+    show(*files, sep="\n")
     print(f"source: {corpus.source}")
     print(f"licence: {corpus.licence}; see {corpus.terms}")
-    print(f"next: {corpus.next_command(options.folder)}")
+    show(f"next: {corpus.next_command(options.folder)}")
 
 
 _INSPECT_EXAMPLES = """
@@ -123,9 +123,9 @@ def inspect(options):
         write_text(options.suggest, suggestion.to_yaml())
     if options.json:
         settings = [dataclasses.asdict(setting) for setting in suggestion.settings]
-        print(json.dumps({**inspection.to_dict(), "suggestion": settings}, ensure_ascii=False))
+        show(json.dumps({**inspection.to_dict(), "suggestion": settings}, ensure_ascii=False))
     else:
-        print(f"{inspection}\n\n{suggestion.to_yaml()}", end="")
+        show(f"{inspection}\n\n{suggestion.to_yaml()}", end="")
 
 
 _CLEAN_EXAMPLES = """
@@ -180,5 +180,5 @@ def clean(options):
         swap=options.swap,
         columns=options.columns,
     )
-    print(report)
-    print(options.out)
+    show(report)
+    show(options.out)

@@ -8,6 +8,7 @@ from kseq.cli.options import (
     add_search,
 )
 from kseq.cli.runs import load_translator, read_search, reject_search
+from kseq.console import show
 
 _EXPORT_EXAMPLES = """
 example:
@@ -41,4 +42,4 @@ def export(options):
     search = read_search(options)
     translator = load_translator(options)
     reject_search(translator, options)
-    print(f"exported to {translator.export(options.folder, **search)}")
+    show(f"exported to {translator.export(options.folder, **search)}")

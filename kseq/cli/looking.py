@@ -22,7 +22,7 @@ from kseq.cli.runs import (
     read_search,
     read_test_pairs,
 )
-from kseq.console import show_count
+from kseq.console import show, show_count
 from kseq.files import require_folder_of
 
 _HEATMAP_EXAMPLES = """
@@ -94,9 +94,9 @@ def heatmap(options):
         **search,
     )
     if options.target is None and not translator.predicts_values:
-        print(*(result.text for result in results), sep="\n")
+        show(*(result.text for result in results), sep="\n")
     save_heatmap(results if len(results) > 1 else results[0], options.out, **drawing)
-    print(options.out)
+    show(options.out)
 
 
 def _read_drawing_options(options):
@@ -208,4 +208,4 @@ def report(options):
     head = tuple(options.head) if options.head else None
     metrics = attention_report(translator, pairs, options.out, alignments, options.sentences, head)
     print_metrics(metrics)
-    print(options.out)
+    show(options.out)

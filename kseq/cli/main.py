@@ -1,8 +1,11 @@
 """The `kseq` command: its parser, its warnings, and its exit codes."""
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
+import threading
 import warnings
 
 from kseq.cli.data import add_clean, add_fetch, add_inspect
@@ -11,7 +14,7 @@ from kseq.cli.exporting import add_export
 from kseq.cli.looking import add_align, add_heatmap, add_report
 from kseq.cli.training import add_average, add_models, add_recipes, add_train
 from kseq.cli.translating import add_evaluate, add_score, add_translate
-from kseq.console import show_warning
+from kseq.console import printable, show_warning
 from kseq.errors import KseqWarning
 
 _EXAMPLES = """
@@ -39,7 +42,8 @@ def main(arguments=None):
     options = _parse(arguments)
     _show_only_our_warnings()
     try:
-        options.run(options)
+        with _end_like_ctrl_c():
+            options.run(options)
         print(end="", flush=True)
     except BrokenPipeError:
         # The reader of the output has stopped reading, as `head` does.
@@ -50,10 +54,23 @@ def main(arguments=None):
         if explanation is None:
             raise
         message, code = explanation
-        print(f"kseq: {' '.join(message.split())}", file=sys.stderr)
+        print(f"kseq: {printable(' '.join(message.split()))}", file=sys.stderr)
         _discard_output()
         return code
     return 0
+
+
+@contextlib.contextmanager
+def _end_like_ctrl_c():
+    """A context in which SIGTERM ends the command as Ctrl-C does: it cleans up, and says so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Only the main thread receives signals.
+        return
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)
 
 
 def _discard_output():
@@ -76,8 +93,14 @@ def _parse(arguments):
     return options
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """Ends the command with a message, which may name files."""
+        super().error(printable(message))
+
+
 def _make_parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="kseq",
         description="Train, run and analyse sequence-to-sequence models with attention.",
         epilog=_EXAMPLES,

@@ -57,10 +57,20 @@ def add_test_files(command):
         "--test",
         nargs="+",
         metavar="FILE",
-        help="test pairs (default: those of the run's own corpus)",
+        help="test pairs (default: those of the corpus that you trained the run on)",
     )
     add_order(command, "of --test")
     add_alignments(command)
+    add_allow_outside(command)
+
+
+def add_allow_outside(command):
+    """Adds the option that trusts an index of real values."""
+    command.add_argument(
+        "--allow-outside",
+        action="store_true",
+        help="let a TSV name .npy files outside its folder",
+    )
 
 
 def add_order(command, scope="in all files"):

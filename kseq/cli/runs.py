@@ -51,13 +51,9 @@ def read_test_pairs(options):
     _, config, _ = read_run(options.run_directory)
     if config.model.source_features or config.model.target_features:
         start_tensorflow()  # TensorFlow reads TFRecord files
-    return open_test_pairs(
-        options.run_directory,
-        options.test,
-        options.swap,
-        options.columns,
-        getattr(options, "alignments", None),
-    )
+    reading = {name: getattr(options, name) for name in ("swap", "columns", "allow_outside")}
+    alignments = getattr(options, "alignments", None)
+    return open_test_pairs(options.run_directory, options.test, alignments, **reading)
 
 
 def pair_every_line(pairs):

@@ -1,8 +1,15 @@
 """Commands that make runs, or list recipes and mechanisms: train, average, recipes, models."""
 
-from kseq.cli.options import add_alignments, add_command, add_order, add_run, flag
+from kseq.cli.options import (
+    add_alignments,
+    add_allow_outside,
+    add_command,
+    add_order,
+    add_run,
+    flag,
+)
 from kseq.cli.runs import start_tensorflow
-from kseq.console import import_tensorflow_quietly
+from kseq.console import import_tensorflow_quietly, show
 
 _TRAIN_EXAMPLES = """
 examples:
@@ -23,7 +30,16 @@ epoch so far is kept.
 
 
 # Options of `load_corpus` by which files of pairs are read.
-_DATA_OPTIONS = ("valid", "test", "swap", "columns", "apart", "skip_faulty", "alignments")
+_DATA_OPTIONS = (
+    "valid",
+    "test",
+    "swap",
+    "columns",
+    "apart",
+    "skip_faulty",
+    "alignments",
+    "allow_outside",
+)
 
 
 def add_train(subparsers):
@@ -44,6 +60,7 @@ def add_train(subparsers):
     command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs, for kseq evaluate")
     add_alignments(command)
     add_order(command)
+    add_allow_outside(command)
     command.add_argument(
         "--skip-faulty",
         action="store_true",
@@ -94,7 +111,7 @@ def train(options):
     except KeyboardInterrupt:
         state = "holds the best epoch so far" if is_run(options.out) else "was not written"
         raise KeyboardInterrupt(f"stopped; {options.out} {state}") from None
-    print(f"the run is in {options.out}; next: kseq evaluate {options.out}")
+    show(f"the run is in {options.out}; next: kseq evaluate {options.out}")
 
 
 def _open_corpus(options):
@@ -168,7 +185,7 @@ def average(options):
     epochs = average_checkpoints(
         options.run_directory, options.out, options.last, options.overwrite
     )
-    print(f"averaged epochs {', '.join(map(str, epochs))}; the run is in {options.out}")
+    show(f"averaged epochs {', '.join(map(str, epochs))}; the run is in {options.out}")
 
 
 _RECIPES_EXAMPLES = """

@@ -25,8 +25,13 @@ from kseq.cli.runs import (
     read_test_pairs,
     reject_search,
 )
-from kseq.console import show_count, show_warning
+from kseq.console import show, show_count, show_warning
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
+
+# A model may write any character, but each output line must belong to one input line, and each
+# column to one hypothesis.
+_LINE_BREAKS = str.maketrans("\n\r", "  ")
+_SEPARATORS = str.maketrans("\n\r\t", "   ")
 
 _TRANSLATE_EXAMPLES = """
 examples:
@@ -89,7 +94,7 @@ def translate(options):
     with _open_sources(options, translator) as sources, show_count("sentences") as count:
         for hypotheses in translator.stream(sources, strategy, options.prefix):
             line = _translation_line(hypotheses, is_single, options.json)
-            print(line, flush=options.file is None)
+            show(line, flush=options.file is None)
             count()
 
 
@@ -139,7 +144,8 @@ def _predict(translator, options):
 
 def _translation_line(hypotheses, is_single, as_json):
     if not as_json:
-        return "\t".join(hypothesis.text for hypothesis in hypotheses)
+        separators = _LINE_BREAKS if is_single else _SEPARATORS
+        return "\t".join(hypothesis.text.translate(separators) for hypothesis in hypotheses)
     best = hypotheses[0]
     line = {}
     if best.source_tokens is not None:
@@ -193,7 +199,7 @@ def score(options):
                 if translator.predicts_values:
                     print(_error_line(result, options.json))
                 else:
-                    print(_score_line(result, options.json))
+                    show(_score_line(result, options.json))
                 count()
 
 
@@ -203,7 +209,8 @@ def _error_line(prediction, as_json):
 
 def _score_line(translation, as_json):
     if not as_json:
-        return f"{translation.log_probability:.6f}\t{translation.score:.6f}\t{translation.text}"
+        text = translation.text.translate(_SEPARATORS)
+        return f"{translation.log_probability:.6f}\t{translation.score:.6f}\t{text}"
     line = {} if translation.source_tokens is None else {"source": translation.source}
     scores = translation.to_dict()
     line["target"] = scores.pop("text")

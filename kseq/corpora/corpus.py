@@ -114,7 +114,7 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
             split are left out of training. Each held-out pair takes 24 to 96 bytes of RAM.
         alignments: File of gold alignments of the test pairs, with a line for each line of `test`,
             in Pharaoh format: `0-0 1-2`, source before target; positions count tokens from 0.
-        **options: How all splits are read: `swap`, `columns` and `skip_faulty` of
+        **options: How all splits are read: `swap`, `columns`, `skip_faulty` and `allow_outside` of
             `kseq.corpora.opening.open_pairs`.
 
     Returns:
@@ -184,7 +184,7 @@ def reopen_corpus(origin):
     """Opens a corpus again, from its `origin`.
 
     Args:
-        origin: Arguments of `load_corpus` by name, from a `Corpus` or the record of a run.
+        origin: Arguments of `load_corpus` by name, as a `Corpus` has them.
 
     Returns:
         A `Corpus`.

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from kseq.files import require_room, write_text
+from kseq.files import move_finished, require_room, write_text
 
 PAUSES = (1, 2, 4)  # seconds before the second, third and fourth attempt
 _CHUNK = 1 << 16
@@ -52,10 +52,12 @@ def download(address, path, timeout=60.0, report=lambda done, total: None):
 
     Raises:
         DownloadFailed: The server refuses the file, or all attempts failed.
+        FileExistsError: kseq did not write `<path>.part`.
         OSError: The file could not be written.
         ValueError: The address is invalid.
     """
     part = Part(path)
+    part.require_own()
     for pause in (*PAUSES, None):
         try:
             _attempt(address, part, timeout, report)
@@ -113,25 +115,40 @@ class Part:
     def begin(self, address, version):
         """Starts again with no bytes.
 
-        The note is written last, because bytes without a note are never continued.
-
         Args:
             address: Address of the file.
             version: The server's identifier of its version, or None.
         """
         self.remove()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.touch()
         write_text(self._note, json.dumps({"address": address, "version": version}))
+        self.path.touch()
+
+    def require_own(self):
+        """Checks that no other program has written the bytes: browsers use the same names.
+
+        Raises:
+            FileExistsError: There are bytes without a note.
+        """
+        if self.size and not self._note.exists():
+            raise FileExistsError(
+                f"{self.path} already exists, and is not a download of kseq; move it away, or "
+                "choose another folder"
+            )
 
     def remove(self):
-        """Removes the bytes and the note."""
-        self._note.unlink(missing_ok=True)
-        self.path.unlink(missing_ok=True)
+        """Removes the bytes and the note, if there is a note.
+
+        The note is the first to be written and the last to be removed, so that it is there
+        whenever the bytes are, even after a kill.
+        """
+        if self._note.exists():
+            self.path.unlink(missing_ok=True)
+            self._note.unlink()
 
     def move_to(self, path):
         """Moves the complete file to its path."""
-        self.path.replace(path)
+        move_finished(self.path, path)
         self.remove()
 
 

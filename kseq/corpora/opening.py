@@ -6,7 +6,7 @@ from kseq.corpora.pairs import Pairs
 from kseq.corpora.values import ValuePairs, is_value_file
 
 
-def open_pairs(files, swap=False, columns=None, skip_faulty=False):
+def open_pairs(files, swap=False, columns=None, skip_faulty=False, allow_outside=False):
     """Opens pairs: files, one file of real values, or an object in RAM.
 
     Args:
@@ -15,6 +15,7 @@ def open_pairs(files, swap=False, columns=None, skip_faulty=False):
         swap: Whether the second column, or the second of two files, is the source.
         columns: The columns of source and target, as for `load_corpus`.
         skip_faulty: Whether faulty lines are left out.
+        allow_outside: Whether a TSV may name `.npy` files outside its folder.
 
     Returns:
         `Pairs` or `ValuePairs`.
@@ -35,7 +36,9 @@ def open_pairs(files, swap=False, columns=None, skip_faulty=False):
         )
     if swap:
         raise ValueError(f"{value_file}: swap is for text; put the column of the source first")
-    return ValuePairs.open(value_file, files.columns, skip_faulty)
+    return ValuePairs.open(
+        value_file, columns=files.columns, skip_faulty=skip_faulty, allow_outside=allow_outside
+    )
 
 
 def open_source(data, columns):

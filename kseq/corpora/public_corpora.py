@@ -11,10 +11,11 @@ import shutil
 from collections.abc import Callable
 
 from kseq.console import show_transfers
-from kseq.corpora.downloads import DownloadFailed, download, require_address
+from kseq.corpora.downloads import DownloadFailed, Part, download, require_address
 from kseq.corpora.integrity import check_dictionary, check_file, check_zip, sha256_check
 from kseq.errors import SettingError
-from kseq.files import lock, replaced_file
+from kseq.files import replaced_file
+from kseq.locks import lock
 
 _PAIRS_LIST = "https://www.manythings.org/anki/"
 
@@ -153,6 +154,7 @@ def _fetch_file(corpus, file, folder, base, timeout, report):
     address = f"{(base or file.home).rstrip('/')}/{file.path}"
     if path.exists():
         _require_complete(path, file, address)
+        Part(path).remove()  # A process may have been killed before it did so.
         return path
     try:
         part = download(address, path, timeout, functools.partial(report, file.name))

@@ -2,12 +2,14 @@
 
 import contextlib
 import functools
+import os
 import pathlib
 
 from kseq.corpora import lines
 from kseq.corpora.arrays import check_values, read_values
 from kseq.corpora.lines import FaultyLineError
 from kseq.corpora.tables import scan_pairs
+from kseq.errors import SettingError
 
 _SIDES = ("source", "target")
 _RECORDS = (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz")
@@ -28,6 +30,8 @@ class ValuePairs:
             argument is the column of the index, a string, or the source in a TFRecord, bytes.
         columns: The columns of an index: result of `kseq.corpora.tables.check_columns`.
         skip_faulty: Whether pairs that cannot be used are left out and counted.
+        allow_outside: Whether an index may name files outside its folder. An index from a stranger
+            could make kseq open any file, even on another machine. Links are followed.
 
     Attributes:
         blank: Number of pairs left out because a text is empty; None until an iteration has reached
@@ -38,26 +42,28 @@ class ValuePairs:
 
     shared = 0
 
-    def __init__(self, file, keeps=None, columns=None, skip_faulty=False):
+    def __init__(self, file, keeps=None, *, columns=None, skip_faulty=False, allow_outside=False):
         self.files = (pathlib.Path(file),)
         self.blank = self.faulty = None
         self._keeps = keeps or (lambda key: True)
         self._columns = columns
         self._skip_faulty = skip_faulty
+        self._allow_outside = allow_outside
         self._counts_faulty = True
 
     @classmethod
-    def open(cls, file, columns=None, skip_faulty=False):
+    def open(cls, file, **options):
         """Opens a file, and checks that its first pair can be read.
 
         Args:
-            file, columns, skip_faulty: As for `ValuePairs`.
+            file: As for `ValuePairs`.
+            **options: `columns`, `skip_faulty` and `allow_outside`, as for `ValuePairs`.
 
         Raises:
             FileNotFoundError: The file, or a file named in its first pair, is missing.
             ValueError: No pair can be read.
         """
-        pairs = cls(file, columns=columns, skip_faulty=skip_faulty)
+        pairs = cls(file, **options)
         lines.require_lasting_file(pairs.files[0])
         _ = pairs.features
         return pairs
@@ -116,8 +122,9 @@ class ValuePairs:
         selected = ValuePairs(
             self.files[0],
             lambda key: self._keeps(key) and keeps(key),
-            self._columns,
-            self._skip_faulty,
+            columns=self._columns,
+            skip_faulty=self._skip_faulty,
+            allow_outside=self._allow_outside,
         )
         selected._counts_faulty = counts_faulty
         return selected
@@ -132,7 +139,7 @@ class ValuePairs:
                 yield where, key, sides
 
     def _scan(self):
-        return _scan_sides(self.files[0], self._columns)
+        return _scan_sides(self.files[0], self._columns, self._allow_outside)
 
 
 def is_value_file(path, columns=None):
@@ -155,7 +162,10 @@ def is_value_file(path, columns=None):
         return False
     names = filter(_names_array, first)
     # A sentence may look like the name of a file.
-    return any(" " not in name.strip() or (path.parent / name.strip()).exists() for name in names)
+    return any(
+        " " not in name.strip() or (_is_below(name) and (path.parent / name.strip()).exists())
+        for name in names
+    )
 
 
 def write_records(path, pairs):
@@ -205,7 +215,13 @@ def _names_array(column):
     return column.strip().lower().endswith(".npy")
 
 
-def _scan_sides(path, columns):
+def _is_below(name):
+    """Returns whether the name of a file does not lead out of the folder that it starts from."""
+    path = pathlib.PurePath(os.path.normpath(name.strip()))
+    return not path.anchor and path.parts[0] != ".."
+
+
+def _scan_sides(path, columns, allow_outside):
     """Yields the location of each pair, the argument of `keeps`, and its sides.
 
     The sides are strings, arrays or paths; or a `FaultyLineError`, with None as the argument.
@@ -221,11 +237,16 @@ def _scan_sides(path, columns):
             where = f"{path}, line {number}"
             if isinstance(pair, FaultyLineError):
                 yield where, None, pair
-            else:
-                sides = [
-                    path.parent / name.strip() if _names_array(name) else name for name in pair
-                ]
-                yield where, pair[0], sides
+                continue
+            for name in filter(_names_array, pair):
+                if not allow_outside and not _is_below(name):
+                    raise SettingError(
+                        "{0}: {1} is outside the folder of the index; move it there, or trust the "
+                        "index and set {allow_outside}",
+                        *(where, name.strip()),
+                    )
+            sides = [path.parent / name.strip() if _names_array(name) else name for name in pair]
+            yield where, pair[0], sides
 
 
 def _is_blank(sides):

@@ -14,7 +14,7 @@ import zlib
 import numpy as np
 
 import kseq
-from kseq import files
+from kseq import files, locks
 from kseq.corpora.pairs import Pairs
 from kseq.pipeline.codecs import CodecPair
 from kseq.pipeline.survey import Survey, build_codecs, survey_pairs
@@ -27,6 +27,8 @@ _RECORD = "encoded.json"
 _SPLITS = ("train", "valid")
 _PARTS = ("source_ids", "source_lengths", "target_ids", "target_lengths")
 _BLOCK = 2**22
+# The name of the folder is a hash, so that everything in it is kseq's.
+_ENCODED = files.FolderKind("an encoded corpus", pathlib.Path.is_dir, lambda path: True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +156,8 @@ def prepare(corpus, config, cache=None, report=lambda _: None):
         return _prepare(corpus, config, PairsInRam(), PairsInRam())
     if cache == "off" or corpus.origin is None or not is_text:
         return _prepare(corpus, config)
-    folder = pathlib.Path(cache).expanduser().resolve() / _key(corpus, config)
+    folder = _require_folder(cache) / _key(corpus, config)
+    files.finish_replacement(folder, _ENCODED)
     prepared = _reopen(folder, config)
     if prepared is not None:
         report(f"using the corpus encoded in {folder}")
@@ -162,7 +165,7 @@ def prepare(corpus, config, cache=None, report=lambda _: None):
         report(f"encoding the corpus into {folder}")
         try:
             _write(folder, corpus, config)
-        except FileExistsError:
+        except locks.Occupied:
             report("another training run is encoding it; waiting")
             time.sleep(5)
         prepared = _reopen(folder, config)
@@ -184,6 +187,21 @@ def default_cache():
     """Returns the folder that `KSEQ_CACHE` names, or else `kseq` in the user's cache folder."""
     home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return os.environ.get("KSEQ_CACHE") or str(pathlib.Path(home) / "kseq")
+
+
+def _require_folder(cache):
+    """Returns the resolved path of the cache, which need not exist.
+
+    Raises:
+        NotADirectoryError: It is a file.
+    """
+    path = pathlib.Path(cache).expanduser().resolve()
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(
+            f"expected a folder for encoded corpora; received a file: {path}; choose a folder "
+            "(--cache DIR, or KSEQ_CACHE), or disable the cache (--cache off)"
+        )
+    return path
 
 
 def _key(corpus, config):
@@ -216,7 +234,7 @@ def _shape(files):
 
 def _write(folder, corpus, config):
     try:
-        with files.replaced_folder(folder) as unfinished:
+        with files.replaced_folder(folder, _ENCODED) as unfinished:
             train, valid = (_Writer(EncodedPairs(unfinished, split)) for split in _SPLITS)
             with train, valid:
                 prepared = _prepare(corpus, config, train, valid)

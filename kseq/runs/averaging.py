@@ -33,17 +33,19 @@ def average_checkpoints(run, out, last=None, overwrite=False):
     if pathlib.Path(run).resolve() == pathlib.Path(out).resolve():
         raise ValueError(f"out must not be the directory of the run that is averaged: {run}")
     model, codecs, config, record = load_model(run)
+    folder = run_directory.require_run(run)
     checkpoints = _last_checkpoints(run, last)
     sums = [np.zeros(weight.shape, np.float64) for weight in model.weights]
     for path in checkpoints.values():
+        run_directory.check_weights(folder, record, path)
         load_weights(model, path)
         for total, weight in zip(sums, model.get_weights()):
             total += weight
     model.set_weights([total / len(checkpoints) for total in sums])
     record = dataclasses.replace(record, averaged=[*checkpoints])
     with run_directory.NewRun(out, overwrite) as new_run:
-        run_directory.write_description(new_run.folder, config, codecs, record)
         save_weights(model, new_run.folder / run_directory.WEIGHTS)
+        run_directory.write_description(new_run.folder, config, codecs, record)
         new_run.publish()
     return [*checkpoints]
 

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import pathlib
-import shutil
+import re
 import zlib
 
 from kseq import files
@@ -20,10 +20,16 @@ CHECKPOINTS = "checkpoints"
 SUBWORDS = ("source_subwords.model", "target_subwords.model")  # of a side with subwords
 STATISTICS = ("source_values.json", "target_values.json")  # of a real-valued side
 
+_CODECS = (*VOCABULARIES, *SUBWORDS, *STATISTICS)
+_BLOCK = 2**20  # bytes that are read at once
 _REQUIRED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
 # Of runs whose `config.json` does not have these fields yet.
 _OLD_SETTINGS = {"text": {"normalization": "nfkc"}}
 _ALTERNATIVES = {names[0]: names for names in zip(VOCABULARIES, SUBWORDS, STATISTICS)}
+
+
+# Files that older versions began to write, and could not remove because they were killed.
+_UNFINISHED = re.compile(r"^\.\d+\.")
 
 
 def is_run(folder):
@@ -42,11 +48,7 @@ def require_run(folder):
         FileNotFoundError: The folder is missing.
         ValueError: It is not a run.
     """
-    path = pathlib.Path(folder).resolve()
-    if not path.exists() and path.parent.is_dir():
-        # A process may have been killed while it replaced an old run.
-        with contextlib.suppress(OSError), files.lock(path):
-            pass
+    path = files.find_folder(pathlib.Path(folder).resolve())
     if not path.exists():
         raise FileNotFoundError(f"run directory not found: {folder}")
     if not is_run(path):
@@ -66,7 +68,14 @@ def read_run(folder):
         ValueError: It is not a run, or a file in it is damaged.
     """
     path = require_run(folder)
-    return path, Config.load(path / CONFIG, _OLD_SETTINGS), RunRecord.load(path / RECORD)
+    return path, _load_config(path / CONFIG), RunRecord.load(path / RECORD)
+
+
+def _load_config(path):
+    try:
+        return Config.loads(path.read_text(encoding="utf-8"), absent=_OLD_SETTINGS)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: damaged: {error}") from error
 
 
 def write_description(folder, config, codecs, record):
@@ -76,7 +85,7 @@ def write_description(folder, config, codecs, record):
         folder: The run directory.
         config: `Config`.
         codecs: `CodecPair`.
-        record: `RunRecord`; it is written with the checksums of the codecs' files.
+        record: `RunRecord`; it is written with the checksums of all files that are there.
     """
     files.write_text(folder / CONFIG, config.dumps())
     codecs.save(folder)
@@ -89,19 +98,53 @@ def check_codecs(folder, record):
     Raises:
         ValueError: A file has changed since training, so that ids would mean other tokens.
     """
-    checksums = _checksums(folder)
-    for name, expected in record.checksums.items():
-        if checksums.get(name) != expected:
+    for name in _CODECS:
+        if not _has_checksum(folder / name, record.checksums.get(name)):
             raise ValueError(
                 f"{folder / name}: has been changed since the run was trained, so that ids no "
                 "longer mean what the model learnt; restore the file, or train again"
             )
 
 
+def check_weights(folder, record, path):
+    """Checks that weights have not changed; those of older runs have no checksums.
+
+    Args:
+        folder: The run directory.
+        record: `RunRecord`.
+        path: Path of the weights in the directory.
+
+    Raises:
+        ValueError: The file has changed since training.
+    """
+    name = path.relative_to(folder).as_posix()
+    if not _has_checksum(path, record.checksums.get(name)):
+        raise ValueError(
+            f"{path}: has been changed since the run was trained; restore the file, or train "
+            f"again. If you changed it on purpose, remove its checksum from {RECORD}"
+        )
+
+
+def _has_checksum(path, expected):
+    """Returns whether a file has a checksum, or none is expected."""
+    return expected is None or (path.is_file() and _checksum(path) == expected)
+
+
 def _checksums(folder):
-    """Returns the CRC-32 of the files that define the ids or values of both sides, by file name."""
-    paths = [folder / name for name in (*VOCABULARIES, *SUBWORDS, *STATISTICS)]
-    return {path.name: zlib.crc32(path.read_bytes()) for path in paths if path.is_file()}
+    """Returns the CRC-32 of codecs, weights and checkpoints, by name in the run directory."""
+    paths = [folder / name for name in (*_CODECS, WEIGHTS)]
+    paths += checkpoint_paths(folder).values()
+    return {
+        path.relative_to(folder).as_posix(): _checksum(path) for path in paths if path.is_file()
+    }
+
+
+def _checksum(path):
+    checksum = 0
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
 
 
 def checkpoint_path(folder, epoch):
@@ -112,18 +155,34 @@ def checkpoint_path(folder, epoch):
 def checkpoint_paths(folder):
     """Returns the paths of the checkpoints that exist, by epoch, in order."""
     paths = (pathlib.Path(folder) / CHECKPOINTS).glob("epoch-*.weights.h5")
-    return dict(sorted((int(path.name[6:].partition(".")[0]), path) for path in paths))
+    return dict(
+        sorted((int(path.name[6:].partition(".")[0]), path) for path in paths if path.is_file())
+    )
 
 
-class NewRun:
+def _owns(path):
+    """Returns whether a path relative to a run directory is one of the files that kseq writes."""
+    folder, name = path.parent.as_posix(), _UNFINISHED.sub("", path.name)
+    if folder == CHECKPOINTS:
+        return re.fullmatch(r"epoch-\d+\.weights\.h5", name) is not None
+    names = {*_REQUIRED, *SUBWORDS, *STATISTICS, HISTORY, CURVES, CHECKPOINTS}
+    return folder == "." and name in names
+
+
+RUN = files.FolderKind("a run", is_run, _owns)
+
+
+class NewRun(files.NewFolder):
     """A context manager that writes a new run, in a hidden folder until it is complete.
 
     While it is open, no other process can write a run to the same destination. An incomplete run
-    is removed at the end.
+    is removed at the end; the record of a complete one gets the checksums of the weights, which
+    change until then.
 
     Args:
         folder: Destination of the run.
-        overwrite: Whether an existing run may be replaced.
+        overwrite: Whether an existing run may be replaced. Files in its directory that kseq did
+            not write are kept.
 
     Attributes:
         folder: Folder to write to: the hidden folder and, after `publish`, the destination.
@@ -133,30 +192,33 @@ class NewRun:
     """
 
     def __init__(self, folder, overwrite=False):
-        self._destination = files.require_replaceable(folder, "a run", is_run)
-        self.folder = None
+        super().__init__(files.require_replaceable(folder, RUN), RUN)
         self._overwrite = overwrite
-        self._lock = contextlib.ExitStack()
 
     def __enter__(self):
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(files.lock(self._destination))
-            if is_run(self._destination) and not self._overwrite:
-                raise FileExistsError(
-                    f"{self._destination} already holds a run; choose another place, or replace it "
-                    "with --overwrite (overwrite=True)"
-                )
-            self.folder = files.make_successor(self._destination)
-            self._lock = stack.pop_all()
+        super().__enter__()
+        if is_run(self.destination) and not self._overwrite:
+            super().__exit__()
+            raise FileExistsError(
+                f"{self.destination} already holds a run; choose another place, or replace it "
+                "with --overwrite (overwrite=True)"
+            )
         return self
 
-    def __exit__(self, *_):
-        with self._lock:
-            if self.folder != self._destination:
-                shutil.rmtree(self.folder, ignore_errors=True)
+    def __exit__(self, *error):
+        # A run without the checksums of its weights is complete, too, even if the disk is full.
+        with contextlib.suppress(OSError):
+            self._write_checksums()
+        return super().__exit__(*error)
+
+    def _write_checksums(self):
+        path = self.folder / RECORD
+        if self.is_published and WEIGHTS not in (record := RunRecord.load(path)).checksums:
+            record = dataclasses.replace(record, checksums=_checksums(self.folder))
+            with self.replaced_file(path) as unfinished:
+                record.save(unfinished)
 
     def publish(self):
         """Moves the run to its destination, if it is complete, and removes the run it replaces."""
-        if self.folder != self._destination and is_run(self.folder):
-            files.move_into_place(self.folder, self._destination)
-            self.folder = self._destination
+        if not self.is_published and is_run(self.folder):
+            super().publish()

@@ -1,22 +1,22 @@
 """The pairs that a run is measured with: its own test split, or given files."""
 
-from kseq.corpora.corpus import reopen_corpus
 from kseq.corpora.gold_alignments import read_alignments
 from kseq.corpora.opening import describe_features, open_pairs
 from kseq.errors import SettingError
 from kseq.runs.directory import read_run
+from kseq.runs.known_corpora import recall_corpus
 
 
-def open_test_pairs(run, test=None, swap=False, columns=None, alignments=None):
+def open_test_pairs(run, test=None, alignments=None, **options):
     """Opens pairs to measure a run with, after checking that they fit it.
 
     Args:
         run: Run directory.
         test: Files of pairs as `kseq.load_corpus` takes them; by default, the test split of the
-            corpus that the run was trained on.
-        swap: Whether the second column of `test`, or the second file, is the source.
-        columns: The columns of `test`, as for `kseq.load_corpus`.
+            corpus that the run was trained on, if this user trained it on this machine.
         alignments: File of gold alignments of `test`, as for `kseq.load_corpus`.
+        **options: How `test` is read: `swap`, `columns` and `allow_outside` of
+            `kseq.corpora.opening.open_pairs`.
 
     Returns:
         The pairs, `Pairs` or `ValuePairs`; and an iterable with the gold alignment of each line, or
@@ -24,28 +24,30 @@ def open_test_pairs(run, test=None, swap=False, columns=None, alignments=None):
 
     Raises:
         FileNotFoundError: The run or a file is missing.
-        ValueError: The run is damaged or has no record of its corpus, or the pairs cannot be
-            read or do not fit the run.
+        ValueError: The run is damaged or its corpus is not known here, or the pairs cannot be read
+            or do not fit the run.
     """
     _, config, record = read_run(run)
     gold = None
+    given = [name for name, value in {**options, "alignments": alignments}.items() if value]
     if test is not None:
-        pairs = open_pairs(test, swap, columns)
+        pairs = open_pairs(test, **options)
         if alignments is not None:
             _require_words(config)
             gold = read_alignments(alignments)
-    elif swap or columns or alignments:
-        name = "swap" if swap else "columns" if columns else "alignments"
+    elif given:
         raise SettingError(
             "{name} is for the files of {test}; the run's own test split is read as in training",
-            name=name,
+            name=given[0],
         )
     else:
-        if record.corpus is None:
+        corpus = record.corpus and recall_corpus(record.corpus)
+        if corpus is None:
             raise SettingError(
-                "{test} must name files of pairs: {0} has no record of the files of its corpus", run
+                "{test} must name files of pairs, such as test.tsv: the corpus of {0} is known "
+                "only to the user who trained it from files, on the same machine",
+                run,
             )
-        corpus = reopen_corpus(record.corpus)
         pairs = corpus.test
         if config.text.reads_words and corpus.has_alignments("test"):
             gold = corpus.alignments("test")

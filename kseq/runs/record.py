@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import math
 import pathlib
 
 from kseq import files
 from kseq.fields import Section
 
 _SPLITS = ("train", "valid", "test")
+_LARGEST_RATIO = 100_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,13 +17,14 @@ class RunRecord(Section):
 
     Args:
         kseq: Version of kseq that trained the model.
-        corpus: Argument of `reopen_corpus`, which opens the corpus again; None if the files of the
-            corpus are unknown.
+        corpus: Argument of `recall_corpus`, which opens the corpus again; None if the files of the
+            corpus are unknown. Older runs have paths, which are never opened.
         train: Fields of the `Survey` of the training split.
         valid: Fields of the `Survey` of the validation split.
         length_ratio: Target tokens per source token in the training split.
         parameters: Number of the model's parameters.
-        checksums: CRC-32 of the vocabularies, or of the files that replace them, by file name.
+        checksums: CRC-32 of the vocabularies, or of the files that replace them, and of the weights
+            and the checkpoints, by name in the run directory. Older runs have none of weights.
         averaged: Numbers of the epochs whose weights were averaged.
         unknown: Fields from a newer version of kseq. They are kept when the record is written
             again.
@@ -45,13 +46,18 @@ class RunRecord(Section):
 
     def __post_init__(self):
         super().__post_init__()
-        if not (math.isfinite(self.length_ratio) and self.length_ratio > 0):
+        if not 0 < self.length_ratio <= _LARGEST_RATIO:
             raise ValueError(
-                f"length_ratio must be a finite number greater than 0; received {self.length_ratio}"
+                f"length_ratio must be greater than 0 and at most {_LARGEST_RATIO:,}; received "
+                f"{self.length_ratio}"
             )
-        if self.corpus is not None and not set(_SPLITS) <= set(self.corpus):
-            names = ", ".join(self.corpus) or "no split"
-            raise ValueError(f"corpus must have train, valid and test; received {names}")
+        for name, checksum in self.checksums.items():
+            if type(checksum) is not int:
+                raise ValueError(f"the checksum of {name} must be a whole number")
+        corpus = {"key"} if self.corpus is None else set(self.corpus)
+        if corpus != {"key"} and not set(_SPLITS) <= corpus:
+            names = ", ".join(self.corpus) or "nothing"
+            raise ValueError(f"corpus must have a key, or train, valid and test; received {names}")
 
     @classmethod
     def load(cls, path):

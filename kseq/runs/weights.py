@@ -1,15 +1,13 @@
 """The weights of a run: reading them, and writing them atomically."""
 
-import pathlib
-import shutil
-import tempfile
 import textwrap
 
 import keras
+import tensorflow as tf
 
 from kseq import files
 from kseq.fields import suggestion
-from kseq.models.factory import build_seq2seq, use_dtype_policy
+from kseq.models.factory import build_seq2seq, least_parameters, use_dtype_policy
 from kseq.pipeline.codecs import CodecPair
 from kseq.runs import directory as run_directory
 
@@ -36,46 +34,90 @@ def load_model(run, precision="float32"):
             f"{suggestion(precision, PRECISIONS)}"
         )
     folder, config, record = run_directory.read_run(run)
-    codecs = CodecPair.load(folder, config)
     run_directory.check_codecs(folder, record)
-    with use_dtype_policy(precision):
-        model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
-    if model.count_params() != record.parameters:
+    codecs = CodecPair.load(folder, config)
+    path = folder / run_directory.WEIGHTS
+    run_directory.check_weights(folder, record, path)
+    sizes = codecs.vocabulary_sizes
+    # A model that is far larger than its weights is not even built.
+    if count_parameters(path) != record.parameters:
         raise ValueError(
-            f"{folder / run_directory.CONFIG}: describes a model of {model.count_params():,} "
-            f"parameters, but the run was trained with {record.parameters:,}; restore the file, "
-            "or train again"
+            f"{path}: holds {count_parameters(path):,} parameters, but the run was trained with "
+            f"{record.parameters:,}; restore the file, or train again"
         )
-    load_weights(model, folder / run_directory.WEIGHTS)
+    model, parameters = None, least_parameters(config.model, *sizes)
+    if parameters <= record.parameters:
+        with use_dtype_policy(precision):
+            model = build_seq2seq(config.model, *sizes)
+        parameters = model.count_params()
+    if parameters != record.parameters:
+        raise ValueError(
+            f"{folder / run_directory.CONFIG}: describes a model of {parameters:,} parameters"
+            f"{'' if model else ' or more'}, but the run was trained with {record.parameters:,}; "
+            "restore the file, or train again"
+        )
+    load_weights(model, path)
     return model, codecs, config, record
+
+
+def count_parameters(path):
+    """Returns the number of parameters in a file that `save_weights` wrote.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
+    import h5py
+
+    shapes = []
+
+    def add(_, item):
+        if isinstance(item, h5py.Dataset):
+            shapes.append((item.size, item.dtype.itemsize))
+
+    try:
+        with h5py.File(path) as file:
+            file.visititems(add)
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        raise _make_reading_error(path, error) from error
+    if sum(size * width for size, width in shapes) > path.stat().st_size:
+        raise ValueError(f"{path}: damaged: it is smaller than the arrays in it")
+    return sum(size for size, _ in shapes)
 
 
 def load_weights(model, path):
     """Loads a file that `save_weights` wrote into a model.
 
     Raises:
-        ValueError: The file does not fit the model, or is damaged.
+        ValueError: The file does not fit the model, is damaged, or holds numbers that are not
+            finite.
     """
     try:
         model.load_weights(path)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = textwrap.shorten(str(error), 200, placeholder=" …")
-        raise ValueError(
-            f"{path}: cannot be read into the model that {run_directory.CONFIG} describes: {reason}"
-        ) from error
+        raise _make_reading_error(path, error) from error
+    for weight in model.weights:
+        if not tf.reduce_all(tf.math.is_finite(tf.cast(weight, weight.dtype))):
+            raise ValueError(
+                f"{path}: {weight.path} holds numbers that are not finite (NaN or infinity); "
+                "restore the file, or train again"
+            )
+
+
+def _make_reading_error(path, error):
+    reason = textwrap.shorten(str(error), 200, placeholder=" …")
+    return ValueError(
+        f"{path}: cannot be read into the model that {run_directory.CONFIG} describes: {reason}"
+    )
 
 
 def save_weights(model, path):
-    """Writes the weights to a temporary file, and copies it to `path`.
+    """Writes the weights to a file whose name ends in `.weights.h5`.
 
-    The HDF5 library crashes the process when a disk is full; a copy raises an error.
+    Raises:
+        OSError: The disk is too full; the HDF5 library would crash the process.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        files.require_room(folder, 2 * 4 * model.count_params())
-        temporary = pathlib.Path(folder) / run_directory.WEIGHTS
-        without_optimizer(model).save_weights(temporary)
-        with files.replaced_file(path) as unfinished:
-            shutil.copyfile(temporary, unfinished)
+    files.require_room(path.parent, 2 * 4 * model.count_params())
+    without_optimizer(model).save_weights(path)
 
 
 def without_optimizer(model):

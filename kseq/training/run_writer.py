@@ -4,7 +4,6 @@ import time
 
 import keras
 
-from kseq import files
 from kseq.analysis.curves import save_curves
 from kseq.runs import directory as run_directory
 from kseq.runs.weights import save_weights
@@ -50,7 +49,7 @@ class RunWriter(keras.callbacks.Callback):
         seconds = time.monotonic() - self._start
         if logs[self.monitor] < self._lowest_loss:
             self.best_epoch, self._lowest_loss = epoch + 1, logs[self.monitor]
-            save_weights(self._seq2seq, self._run.folder / run_directory.WEIGHTS)
+            self._write_weights(self._run.folder / run_directory.WEIGHTS)
         if self._checkpoints:
             self._write_checkpoint(epoch + 1)
         self._rows.append({"epoch": epoch + 1, "seconds": round(seconds, 1), **logs})
@@ -64,16 +63,20 @@ class RunWriter(keras.callbacks.Callback):
         if len(self._rows) == self._rows_drawn:
             return
         start = time.monotonic()
-        with files.replaced_file(self._run.folder / run_directory.CURVES) as path:
+        with self._run.replaced_file(self._run.folder / run_directory.CURVES) as path:
             save_curves(self._rows, path)
         self._rows_drawn = len(self._rows)
         end = time.monotonic()
         self._next_drawing = end + _TRAINING_PER_DRAWING * (end - start)
 
+    def _write_weights(self, path):
+        with self._run.replaced_file(path) as unfinished:
+            save_weights(self._seq2seq, unfinished)
+
     def _write_checkpoint(self, epoch):
         path = run_directory.checkpoint_path(self._run.folder, epoch)
         path.parent.mkdir(exist_ok=True)
-        save_weights(self._seq2seq, path)
+        self._write_weights(path)
         paths = list(run_directory.checkpoint_paths(self._run.folder).values())
         for old_path in paths[: -self._checkpoints]:
             old_path.unlink()
@@ -81,5 +84,6 @@ class RunWriter(keras.callbacks.Callback):
     def _write_history(self):
         lines = [",".join(self._rows[0])]
         lines += [",".join(f"{value:.6g}" for value in row.values()) for row in self._rows]
-        path = self._run.folder / run_directory.HISTORY
-        files.write_text(path, "".join(line + "\n" for line in lines))
+        text = "".join(line + "\n" for line in lines)
+        with self._run.replaced_file(self._run.folder / run_directory.HISTORY) as path:
+            path.write_text(text, encoding="utf-8", newline="\n")

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import kseq
 from kseq.config import Config, ModelConfig
+from kseq.console import show
 from kseq.corpora.corpus import Corpus, load_corpus
 from kseq.errors import SettingError
 from kseq.inspection.swapped_sides import look_swapped
@@ -18,6 +19,7 @@ from kseq.pipeline.batching import training_pipeline
 from kseq.pipeline.encoded import prepare
 from kseq.pipeline.reading import ErrorRecorder
 from kseq.runs import directory as run_directory
+from kseq.runs.known_corpora import remember_corpus
 from kseq.runs.record import RunRecord
 from kseq.runs.weights import load_weights
 from kseq.training.pretrained import load_embeddings
@@ -65,7 +67,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
     config = _complete_config(corpus, config)
     claim_tensorflow()
     run = run_directory.NewRun(out, overwrite)
-    report = print if verbose else lambda *_: None
+    report = show if verbose else lambda *_: None
     config = _choose_precision(config, report)
     keras.utils.set_random_seed(config.training.seed)
     with run:
@@ -145,7 +147,7 @@ def _make_record(corpus, surveys, model):
     train_survey, valid_survey = surveys
     return RunRecord(
         kseq=kseq.__version__,
-        corpus=corpus.origin,
+        corpus=remember_corpus(corpus),
         train=dataclasses.asdict(train_survey),
         valid=dataclasses.asdict(valid_survey),
         length_ratio=train_survey.length_ratio,

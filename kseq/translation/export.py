@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 
 import tensorflow as tf
 
@@ -35,7 +36,8 @@ def export(translator, folder, beam_size=1, n_best=None, **options):
 
     Args:
         translator: A `Translator`.
-        folder: Where to write; a SavedModel that is already there is replaced.
+        folder: Where to write. A SavedModel of kseq that is already there is replaced; files in its
+            folder that kseq did not write are kept.
         beam_size: Hypotheses K that the search follows; 1 is greedy search.
         n_best: Number of translations of each source to return, best first: all outputs except
             `source_tokens` and `hypothesis_count` then have an axis `[N, n_best, ...]`. After the
@@ -51,10 +53,10 @@ def export(translator, folder, beam_size=1, n_best=None, **options):
     """
     options |= {"beam_size": beam_size, "n_best": 1 if n_best is None else n_best}
     strategy = make_strategy(BeamSearch, **options)
-    place = files.require_replaceable(folder, "a SavedModel", _is_saved_model)
+    place = files.require_replaceable(folder, SAVED_MODEL)
     module = _Module(translator, strategy, squeezed=n_best is None)
     try:
-        with files.replaced_folder(place) as unfinished, _silence_notices():
+        with files.replaced_folder(place, SAVED_MODEL) as unfinished, _silence_notices():
             tf.saved_model.save(module, unfinished, signatures={"serving_default": module.serve})
     except tf.errors.ResourceExhaustedError as error:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
@@ -74,7 +76,29 @@ def _silence_notices():
 
 
 def _is_saved_model(folder):
-    return (folder / "saved_model.pb").is_file()
+    """Returns whether a folder holds a SavedModel with a signature that `export` gives it."""
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    try:
+        graphs = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
+    except (OSError, DecodeError):
+        return False
+    signatures = [graph.signature_def["serving_default"] for graph in graphs]
+    return any(
+        "output_tokens" in signature.outputs
+        or ("steps" in signature.inputs and "values" in signature.outputs)
+        for signature in signatures
+    )
+
+
+def _owns(path):
+    """Returns whether a path relative to a SavedModel is one that TensorFlow has written."""
+    pattern = r"saved_model\.pb|fingerprint\.pb|assets|variables(/variables\.[^/]+)?"
+    return re.fullmatch(pattern, path.as_posix()) is not None
+
+
+SAVED_MODEL = files.FolderKind("a SavedModel of kseq", _is_saved_model, _owns)
 
 
 class _Module(tf.Module):
