@@ -97,8 +97,10 @@ def _make_parser():
 def _show_only_our_warnings():
     from kseq.analysis.evaluation import LeftOutWarning
     from kseq.analysis.fonts import MissingFontWarning
+    from kseq.translation.doubtful_outputs import AlikeOutputsWarning, CutOutputsWarning
 
     warnings.simplefilter("ignore")
-    for category in (LeftOutWarning, MissingFontWarning):
+    ours = LeftOutWarning, MissingFontWarning, CutOutputsWarning, AlikeOutputsWarning
+    for category in ours:
         warnings.simplefilter("default", category)
     warnings.showwarning = show_warning
