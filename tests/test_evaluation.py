@@ -12,6 +12,7 @@ from kseq.analysis.evaluation import LeftOutWarning, evaluate
 from kseq.pipeline.codecs import CodecPair
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text.codec import TextCodec
+from kseq.translation.doubtful_outputs import AlikeOutputsWarning
 
 
 @functools.cache
@@ -89,6 +90,21 @@ def test_the_token_error_rate_is_the_edit_distance_per_reference_token(output, r
     figures = evaluate(FakeTranslator({"1": output}, tokenizer="character"), [("1", reference)])
     expected = 100 * edit_distance(output, reference) / len(reference)
     assert figures["token_error_rate"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("text, description", [("", "empty"), ("A dog.", "the same, 'A dog.'")])
+def test_outputs_that_are_all_the_same_give_a_warning(text, description):
+    with pytest.warns(AlikeOutputsWarning, match=f"all 2 outputs are {description}: the model"):
+        evaluate(FakeTranslator({"1": text, "2": text}), PAIRS)
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [PAIRS[:1], [("1", "A dog."), ("2", "A dog.")], [("1", "A dog."), ("1", "A cat.")]],
+    ids=["one pair", "one reference", "one source"],
+)
+def test_outputs_may_be_the_same_for_the_same_sources_or_references(pairs):
+    evaluate(FakeTranslator({"1": "A dog.", "2": "A dog."}), pairs)
 
 
 def test_a_run_in_lower_case_is_evaluated_in_lower_case():

@@ -99,6 +99,22 @@ def require_same(result, source, expected, count=None):
         )
 
 
+@pytest.mark.parametrize(
+    "strategy", [BeamSearch(), beam(3), Sampling(samples=2)], ids=["greedy", "beam", "sampling"]
+)
+def test_an_output_is_cut_if_nothing_but_the_maximum_length_ends_it(strategy):
+    """The model of the second source writes END at the maximum by itself; the third is empty."""
+    model = RandomModel(0, sources=3, steps=3)
+    model.table[..., END] = -20.0
+    has_two_ids = np.arange(1 + 6, 1 + 6 + 36)
+    model.table[1, has_two_ids, END] = 20.0
+    result = model.search(strategy, lengths=[3, 3, 0], mask=tf.ones([3, 3], tf.bool))
+    assert result.lengths[:2].numpy().tolist() == 2 * [strategy.returned * [3]]
+    assert result.is_cut[0].numpy().all() and not result.is_cut[1:].numpy().any()
+    longer = model.search(strategy, lengths=[3, 4, 0], mask=tf.ones([3, 3], tf.bool))
+    assert not longer.is_cut[1].numpy().any()
+
+
 @st.composite
 def search_options(draw):
     """Options that change scores or allowed ids, for the search and for the reference."""

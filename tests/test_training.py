@@ -34,6 +34,7 @@ from kseq.pipeline.survey import Survey, survey_pairs
 from kseq.runs.directory import is_run
 from kseq.runs.known_corpora import recall_corpus
 from kseq.sides.text_side import TextSide
+from kseq.training.examples import choose_examples, describe_failure
 from kseq.training.setup import compile_teacher
 
 FILES = [
@@ -327,6 +328,24 @@ def test_a_precision_set_by_the_user_does_not_reach_the_run(tiny_corpus, tmp_pat
     for (models,) in (translator.inference._members for translator in translators):
         layers = [layer for model in models for layer in model._flatten_layers()]
         assert {layer.dtype_policy.name for layer in layers} == {"float32"}
+
+
+def test_a_model_that_writes_the_same_for_all_sources_is_reported(tmp_path, capsys, eager_mode):
+    """All targets of the training split are the same, so there is nothing else to learn."""
+    for name, targets in (("train", 60 * ["x"]), ("valid", ["x", "x x", "x x x"])):
+        lines = (f"a{number} b\t{target}\n" for number, target in enumerate(targets))
+        (tmp_path / f"{name}.tsv").write_text("".join(lines))
+    corpus = load_corpus(tmp_path / "train.tsv", valid=tmp_path / "valid.tsv")
+    config = ONE_STEP.with_settings(["learning_rate=0.1", "epochs=2"])
+    train(corpus, config, out=tmp_path / "run")
+    last_line = capsys.readouterr().out.splitlines()[-1]
+    assert last_line.startswith("WARNING: for the first validation pairs, all 3 outputs are ")
+
+
+def test_a_model_whose_outputs_differ_is_not_reported(translator, small_corpus):
+    examples = choose_examples(small_corpus.valid)
+    assert len(examples) == 16
+    assert describe_failure(translator, examples) is None
 
 
 def test_a_validation_file_with_swapped_sides_is_reported(tmp_path, capsys, monkeypatch):

@@ -3,6 +3,7 @@
 import copy
 import functools
 import shutil
+import warnings
 
 import keras
 import numpy as np
@@ -10,12 +11,14 @@ import pytest
 import references
 import tensorflow as tf
 from combinations import weights_of
+from untrained import untrained_translator
 
 from kseq import Config, Translator
 from kseq.search.strategies import BeamSearch
 from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, START
 from kseq.translation import batches
 from kseq.translation.chunks import MIN_LOGITS
+from kseq.translation.doubtful_outputs import CutOutputsWarning
 from kseq.translation.graphs import Inference
 
 SENTENCES = [
@@ -295,6 +298,62 @@ def test_output_length_is_limited_by_the_length_ratio_of_the_training_split(tran
         assert result.lengths[:, 0].numpy().tolist() == [19, 22, 0]
     finally:
         bias.assign(before)
+
+
+@pytest.fixture(scope="module")
+def endless_translator():
+    """An untrained translator that never writes END by itself."""
+    translator = untrained_translator(["attention=none"], ["a"], ["x"])
+    bias = translator.model.get_layer("decoder").get_layer("logits").bias
+    bias.assign(np.where(np.arange(5) == END, -20.0, 0.0))
+    return translator
+
+
+def test_one_warning_names_the_sources_whose_outputs_were_cut(endless_translator):
+    texts = [f"{'a ' * number}".strip() for number in range(40)]
+    expected = (
+        r"cut at the maximum length, and so incomplete: the outputs for 39 sources: 2 \('a'\), "
+        r"3 \('a a'\), 4 \('a a a'\), ...; maximum_length .* allows up to 10,000 tokens"
+    )
+    for call in (
+        lambda: endless_translator.translate(texts, maximum_length=2),
+        lambda: endless_translator.sample(texts, maximum_length=2),
+        lambda: [
+            result
+            for results in endless_translator.stream(texts, BeamSearch(maximum_length=2), None, 8)
+            for result in results
+        ],
+    ):
+        with pytest.warns(CutOutputsWarning, match=expected) as warned:
+            results = call()
+        assert len(warned) == 1
+    assert [result.is_cut for result in results] == [False] + 39 * [True]
+    assert results[1].to_dict()["is_cut"] is True
+
+
+def test_an_interrupted_stream_still_warns(endless_translator):
+    results = endless_translator.stream(["a"] * 8, BeamSearch(maximum_length=2), None, 4)
+    next(results)
+    with pytest.warns(CutOutputsWarning, match=r"for 1 source: 1 \('a'\); maximum_length"):
+        results.close()
+
+
+def test_an_output_that_ends_by_itself_gives_no_warning(endless_translator):
+    translator = copy.deepcopy(endless_translator)
+    bias = translator.model.get_layer("decoder").get_layer("logits").bias
+    bias.assign(-bias)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (result,) = translator.translate(["a"])
+    assert not result.is_cut and result.tokens == ["<end>"]
+
+
+def test_the_default_limit_is_twice_the_expected_length_plus_ten_but_at_most_1000(
+    endless_translator,
+):
+    short, long = endless_translator.translate(["a a a", "a " * 500])
+    assert len(short.tokens) == 2 * 4 + 10
+    assert len(long.tokens) == 1000
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 from kseq.analysis.alignment import hard_alignment
 from kseq.analysis.links import GROW_DIAG_FINAL_AND, alignment_error_rate
 from kseq.errors import KseqWarning
+from kseq.translation.doubtful_outputs import AlikeOutputsWarning, describe_alike
 
 LONGEST = 1000  # tokens per side; pairs with more are left out
 
@@ -45,6 +46,8 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
 
     Warns:
         LeftOutWarning: Pairs were left out.
+        AlikeOutputsWarning: All outputs are the same, as those of a model that has learnt nothing.
+        CutOutputsWarning: Outputs were cut at their maximum length.
 
     Raises:
         ValueError: There are no pairs to evaluate, or the gold alignments do not fit them.
@@ -63,6 +66,8 @@ def _evaluate_text(translator, pairs, alignments, options):
 
     sources, references = zip(*pairs)
     outputs = [result.text for result in translator.translate(sources, **options)]
+    if doubt := describe_alike(outputs, pairs):
+        warnings.warn(doubt, AlikeOutputsWarning, stacklevel=4)
     lowercase = translator.config.text.case == "lower"
     bleu = sacrebleu.metrics.BLEU(lowercase=lowercase, force=True)
     forced = translator.score(pairs)

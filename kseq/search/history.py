@@ -1,14 +1,25 @@
 """Records of every step of a search, and how outputs are read from them at the end."""
 
 import collections
+import math
 
 import tensorflow as tf
 
 from kseq.search.hypotheses import is_possible
 
+_HALF = math.log(0.5)
+
 SearchResult = collections.namedtuple(
     "SearchResult",
-    ["ids", "lengths", "log_probabilities", "scores", "token_log_probabilities", "attention"],
+    [
+        "ids",
+        "lengths",
+        "log_probabilities",
+        "scores",
+        "is_cut",
+        "token_log_probabilities",
+        "attention",
+    ],
 )
 SearchResult.__doc__ = """The outputs of a search: hypotheses, best first, or samples as drawn.
 
@@ -17,6 +28,8 @@ Fields:
     lengths: Number of ids of a hypothesis, END included, int32 `[B, N]`.
     log_probabilities: Log-probability of a hypothesis under the model, float32 `[B, N]`.
     scores: Scores of the hypotheses, float32 `[B, N]`; -inf if there are fewer than N.
+    is_cut: Whether a hypothesis ends only because of its maximum length, boolean `[B, N]`: END is
+        its last possible id, and the model gave END a probability below one half.
     token_log_probabilities: Log-probability of each id under the model, float32 `[B, N, T]`, 0
         after END.
     attention: The attention of every step, such as float32 `[B, N, T, S]`, 0 after END; a nest
@@ -74,7 +87,7 @@ def record_step(history, time, records, sources, batch):
     )
 
 
-def read_result(history, time, totals, places):
+def read_result(history, time, totals, places, maximum_lengths):
     """Reads the outputs from the records.
 
     Args:
@@ -82,6 +95,7 @@ def read_result(history, time, totals, places):
         time: Number of steps T, int32.
         totals: `Totals`.
         places: Places of the hypotheses to return, in their order, int32 `[B, N]`.
+        maximum_lengths: Maximum number of ids of an output, int32 `[B]`.
 
     Returns:
         A `SearchResult`.
@@ -102,13 +116,16 @@ def read_result(history, time, totals, places):
         return tf.where(mask, tensor, tf.zeros([], tensor.dtype))
 
     stacked = tf.nest.map_structure(stack, history)
+    ends = tf.gather(stacked.log_probabilities, tf.maximum(lengths - 1, 0), batch_dims=2)
+    is_full = (lengths == maximum_lengths[:, None]) & (lengths > 0)
     return SearchResult(
-        stacked.ids,
-        lengths,
-        log_probabilities,
-        scores,
-        stacked.log_probabilities,
-        stacked.attention,
+        ids=stacked.ids,
+        lengths=lengths,
+        log_probabilities=log_probabilities,
+        scores=scores,
+        is_cut=is_full & (ends < _HALF),
+        token_log_probabilities=stacked.log_probabilities,
+        attention=stacked.attention,
     )
 
 

@@ -70,7 +70,8 @@ def search(step, state, constants, attention_spec, strategy, requirements, *, he
     history = start_history(attention_spec, strategy.width, has_parents=choice.compares)
     loop = _Loop(step, head, choice, requirements)
     time, totals, history = loop.run(sources, hypotheses, history)
-    return read_result(history, time, totals, choice.rank(totals.scores))
+    places = choice.rank(totals.scores)
+    return read_result(history, time, totals, places, requirements.maximum_lengths)
 
 
 class _Loop:

@@ -22,6 +22,7 @@ from kseq.runs import directory as run_directory
 from kseq.runs.known_corpora import remember_corpus
 from kseq.runs.record import RunRecord
 from kseq.runs.weights import load_weights
+from kseq.training.examples import choose_examples, describe_failure
 from kseq.training.pretrained import load_embeddings
 from kseq.training.progress import choose_progress
 from kseq.training.run_writer import RunWriter
@@ -72,6 +73,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
     keras.utils.set_random_seed(config.training.seed)
     with run:
         prepared = _prepare(corpus, config, cache, report)
+        examples = choose_examples(corpus.valid) if verbose else []
         model = _build_model(config, prepared.codecs, report)
         record = _make_record(corpus, prepared.surveys, model)
         run_directory.write_description(run.folder, config, prepared.codecs, record)
@@ -82,7 +84,10 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
             model = build_seq2seq(config.model, *prepared.codecs.vocabulary_sizes)
         load_weights(model, run.folder / run_directory.WEIGHTS)
     report(f"best epoch: {writer.best_epoch}")
-    return Translator(model, prepared.codecs, config, record)
+    translator = Translator(model, prepared.codecs, config, record)
+    if verbose and (failure := describe_failure(translator, examples)):
+        report(f"WARNING: for the first validation pairs, {failure}")
+    return translator
 
 
 def _complete_config(corpus, config):

@@ -61,6 +61,7 @@ class TranslationAssembler(Assembler):
                 log_probability=float(result.log_probabilities[index, rank]),
                 tokens=output_tokens[rank][:length],
                 token_log_probabilities=result.token_log_probabilities[index, rank, :length],
+                is_cut=bool(result.is_cut[index, rank]),
                 **self.attended_fields(source, tokens, length, attention),
             )
             translations.append(translation)

@@ -22,6 +22,7 @@ def export(translator, folder, beam_size=1, n_best=None, **options):
 
     - `translation`: string `[N]`,
     - `score`: log-probability over the length penalty, plus the coverage penalty, float32 `[N]`,
+    - `is_cut`: whether the translation was cut at its maximum length, boolean `[N]`,
     - `source_tokens`: string `[N, S]`, END included, padded with empty strings,
     - `output_tokens`: string `[N, T]`, likewise,
     - `hypothesis_count`: number of translations of each source, int32 `[N]`: `n_best`, or fewer if

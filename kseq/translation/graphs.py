@@ -54,7 +54,8 @@ class Inference:
         """Searches for translations.
 
         Without a maximum length or ratio in the strategy, an output may be twice as long as
-        expected from the length of the source and the training split, plus ten tokens.
+        expected from the length of the source and the training split, plus ten tokens, but not
+        longer than `LONGEST_BY_DEFAULT` (or the minimum length, if that is larger).
 
         Args:
             inputs: Inputs of the encoder of each model.

@@ -54,6 +54,7 @@ class Translation(Attended):
         log_probability: Sum of the log-probabilities of the output tokens, in nats.
         tokens: Output tokens, END included.
         token_log_probabilities: Log-probability of each output token, float32 `[T]`.
+        is_cut: Whether the output is incomplete: it was cut at its maximum length.
         **attended: Arguments of `Attended`.
     """
 
@@ -62,6 +63,7 @@ class Translation(Attended):
     log_probability: float
     tokens: list
     token_log_probabilities: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    is_cut: bool = dataclasses.field(default=False, repr=False)
 
     def to_dict(self):
         """Returns the text, its tokens and its scores, ready for JSON.
@@ -72,6 +74,7 @@ class Translation(Attended):
             "text": self.text,
             "score": self.score,
             "log_probability": self.log_probability,
+            "is_cut": self.is_cut,
             "tokens": self.tokens,
             "token_log_probabilities": [round(float(x), 6) for x in self.token_log_probabilities],
         }

@@ -138,6 +138,7 @@ class TextTarget:
         outputs = {
             "translation": texts,
             "score": tf.where(is_real, result.scores, 0.0),
+            "is_cut": result.is_cut,
             "output_tokens": tf.where(result.ids == PAD, "", tokens),
             **result.attention,
         }

@@ -14,6 +14,7 @@ from kseq.kernels.forks import claim_tensorflow
 from kseq.runs.weights import load_model
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 from kseq.translation.chunks import ChunkRunner
+from kseq.translation.doubtful_outputs import CutOutputs
 from kseq.translation.ensembles import check_member
 from kseq.translation.graphs import AVERAGES, LONGEST_PREDICTION, Inference
 from kseq.translation.packing import pack, unpack
@@ -143,14 +144,17 @@ class Translator:
         Returns:
             A list of `Translation`, or, with `n_best`, a list of lists, best first.
 
+        Warns:
+            CutOutputsWarning: Outputs were cut at their maximum length, and are incomplete.
+
         Raises:
             TypeError: `texts` is a single string, or the targets are real-valued.
             ValueError: An option does not exist, or is out of range; a source cannot be used; the
                 vocabulary does not have all words of a prefix; or no output satisfies all rules.
         """
         options |= {"beam_size": beam_size, "n_best": 1 if n_best is None else n_best}
-        results = self.stream(texts, make_strategy(BeamSearch, **options), prefix)
-        return [result if n_best is not None else result[0] for result in results]
+        results = list(self.stream(texts, make_strategy(BeamSearch, **options), prefix))
+        return results if n_best is not None else [result[0] for result in results]
 
     def sample(self, texts, samples=1, prefix=None, **options):
         """Draws translations at random, with the probabilities of the model.
@@ -184,6 +188,10 @@ class Translator:
             prefix: As in `translate`.
             read_ahead: Number of sources.
 
+        Warns:
+            CutOutputsWarning: Outputs were cut at their maximum length. There is one warning, at
+                the end of the stream.
+
         Raises:
             TypeError, ValueError: As in `translate`.
         """
@@ -200,13 +208,17 @@ class Translator:
         pairs = with_prefixes(
             map(self._check_source, texts), prefix, self.codecs.target, strategy.maximum_length
         )
-        first = 0
-        for chunk in chunks(pairs, read_ahead or self.read_ahead, is_waiting):
-            sources, prefixes = zip(*chunk)
-            results = self._runner.search(function, strategy.width, sources, prefixes, first)
-            for number, (translations, source) in enumerate(zip(results, sources), first + 1):
-                yield translations or _raise_nothing_written(number, source)
-            first += len(chunk)
+        first, cut = 0, CutOutputs()
+        try:
+            for chunk in chunks(pairs, read_ahead or self.read_ahead, is_waiting):
+                sources, prefixes = zip(*chunk)
+                results = self._runner.search(function, strategy.width, sources, prefixes, first)
+                for number, (translations, source) in enumerate(zip(results, sources), first + 1):
+                    cut.add(number, source, translations)
+                    yield translations or _raise_nothing_written(number, source)
+                first += len(chunk)
+        finally:
+            cut.warn()
 
     def predict(self, sources, steps):
         """Predicts real values, each step from the steps before it.

@@ -1,0 +1,40 @@
+"""A few examples, translated after training: they show whether the model has learnt anything."""
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from kseq.search.strategies import BeamSearch
+from kseq.translation.doubtful_outputs import describe_alike
+from kseq.translation.sources import Sequences
+
+_READ, _KEPT = 100, 16  # pairs
+_LONGEST = 20  # tokens of an output
+
+
+def choose_examples(pairs):
+    """Returns the shortest of the first pairs of a split, a list of pairs."""
+    return sorted(itertools.islice(pairs, _READ), key=lambda pair: len(pair[0]))[:_KEPT]
+
+
+def describe_failure(translator, examples):
+    """Describes what is wrong with a model that writes the same for all examples.
+
+    Args:
+        translator: `Translator`.
+        examples: Pairs from `choose_examples`.
+
+    Returns:
+        A sentence, or None if the model writes real values, or not always the same.
+    """
+    if translator.predicts_values:
+        return None
+    inference = translator.inference
+    sequences = Sequences([translator.codecs.source], [source for source, _ in examples])
+    # A few steps need no graph, which would take longer to trace.
+    inputs = sequences.inputs(np.arange(len(examples)))
+    result = inference.search(inputs, BeamSearch(maximum_length=_LONGEST))
+    texts, _ = inference.texts_and_tokens(result, tf.zeros([len(examples), 0], tf.string))
+    outputs = [text.decode() for text in texts[:, 0].numpy()]
+    return describe_alike(outputs, examples)
