@@ -104,7 +104,8 @@ def _write_mark(descriptor, folder):
             raise _make_refusal(folder)
         os.write(descriptor, _TEXT)
     except OSError:
-        (folder / MARK).unlink()
+        with contextlib.suppress(OSError):
+            (folder / MARK).unlink()
         raise
 
 

@@ -54,9 +54,10 @@ def forget_checksums(run):
 
 @pytest.mark.parametrize("last", [None, 1, 2, 3])
 def test_averaging_gives_the_mean_of_the_last_epochs_and_leaves_the_run_unchanged(
-    run, tmp_path, last
+    run, tmp_path, monkeypatch, last
 ):
-    averaged = average_checkpoints(run, tmp_path / "mean", last)
+    monkeypatch.chdir(tmp_path)
+    averaged = average_checkpoints("run", "mean", last)
     assert averaged == list(EPOCHS[-(last or 3) :])
     model, codecs, config, record = load_model(tmp_path / "mean")
     old_model, old_codecs, old_config, old_record = load_model(run)

@@ -45,9 +45,10 @@ examples:
   ls features/*.npy | kseq translate runs/digits
   kseq translate runs/sensors files.txt --steps 50 > predictions.jsonl
 
-With --n-best or --samples, each output line holds several translations separated by tabs. For
-real-valued sources, each input line is the name of a .npy file; for real-valued targets, each
-output line is a JSON list of steps.
+With --n-best or --samples, each output line holds several translations separated by tabs. A line
+break within a translation is written as a space; --json gives the exact text. For real-valued
+sources, each input line is the name of a .npy file; for real-valued targets, each output line is a
+JSON list of steps.
 """
 
 

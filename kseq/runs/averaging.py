@@ -34,7 +34,7 @@ def average_checkpoints(run, out, last=None, overwrite=False):
         raise ValueError(f"out must not be the directory of the run that is averaged: {run}")
     model, codecs, config, record = load_model(run)
     folder = run_directory.require_run(run)
-    checkpoints = _last_checkpoints(run, last)
+    checkpoints = _last_checkpoints(folder, last)
     sums = [np.zeros(weight.shape, np.float64) for weight in model.weights]
     for path in checkpoints.values():
         run_directory.check_weights(folder, record, path)

@@ -75,7 +75,10 @@ class Command:
     def find_leftovers(self):
         """Yields the files that should not be there after the command."""
         yield from set(os.listdir(self.folder)) ^ self.expected_names()
-        yield from self.temporary.iterdir()
+        for path in self.temporary.iterdir():
+            # TensorFlow removes these when a process exits, which a fork does not.
+            if not path.name.startswith("__autograph_generated_file"):
+                yield path
         yield from self.folder.rglob(".*")
 
     def find_damage(self):
@@ -201,15 +204,15 @@ class _WithTensorFlow(Command):
         return super().run()
 
     def find_faults(self, place):
-        import h5py
-
-        from kseq.runs import directory
+        from kseq.runs import directory, weights
 
         try:
             _, _, record = directory.read_run(place)
             directory.check_codecs(place, record)
             for path in (place / directory.WEIGHTS, *directory.checkpoint_paths(place).values()):
-                h5py.File(path).close()
+                directory.check_weights(place, record, path)
+                if weights.count_parameters(path) != record.parameters:
+                    yield f"{path.name} has the wrong number of parameters"
         except (OSError, ValueError) as error:
             yield str(error)
 
