@@ -1,11 +1,7 @@
 """The `Translator`: translate, sample, predict, score, evaluate and plot with trained models."""
 
-import numbers
 import reprlib
 
-import numpy as np
-
-from kseq.corpora.in_memory import iterate_pairs
 from kseq.corpora.lines import chunks
 from kseq.corpora.pairs import Pairs
 from kseq.errors import SettingError
@@ -13,10 +9,11 @@ from kseq.fields import check_names, field_names, suggestion
 from kseq.kernels.forks import claim_tensorflow
 from kseq.runs.weights import load_model
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
+from kseq.translation.arguments import check_pairs, check_read_ahead, steps_by_source
 from kseq.translation.chunks import ChunkRunner
 from kseq.translation.doubtful_outputs import CutOutputs
 from kseq.translation.ensembles import check_member
-from kseq.translation.graphs import AVERAGES, LONGEST_PREDICTION, Inference
+from kseq.translation.graphs import AVERAGES, Inference
 from kseq.translation.packing import pack, unpack
 from kseq.translation.prefixes import with_prefixes
 from kseq.translation.sources import refuse_single_source
@@ -200,7 +197,7 @@ class Translator:
             raise TypeError("this model predicts real values: use predict(sources, steps)")
         if not isinstance(strategy, (BeamSearch, Sampling)):
             raise TypeError(f"strategy must be a BeamSearch or a Sampling; received {strategy!r}")
-        _check_read_ahead(read_ahead)
+        check_read_ahead(read_ahead)
         claim_tensorflow()
         refuse_single_source(texts)
         function = self.inference.search_function(strategy, *self.resolve(strategy))
@@ -239,7 +236,7 @@ class Translator:
         claim_tensorflow()
         refuse_single_source(sources)
         sources = list(sources)
-        steps = _steps_by_source(steps, len(sources))
+        steps = steps_by_source(steps, len(sources))
         results = []
         for chunk in chunks(zip(map(self._check_source, sources), steps), self.read_ahead):
             results.extend(self._runner.predict(*zip(*chunk)))
@@ -260,7 +257,7 @@ class Translator:
         """
         claim_tensorflow()
         results = []
-        for chunk in chunks(map(self._check_pair, self._pairs_of(pairs)), self.read_ahead):
+        for chunk in chunks(self._check_pairs(pairs), self.read_ahead):
             results.extend(self._runner.force(*zip(*chunk)))
         return results
 
@@ -273,8 +270,8 @@ class Translator:
             raise SettingError("evaluate compares the best translations; {n_best} is for translate")
         if alignments is not None and isinstance(pairs, Pairs):
             pairs = pairs.with_blank()  # as gold alignments have a line for each line of the files
-        pairs = map(self._check_pair, self._pairs_of(pairs))
-        return evaluate(self, list(pairs), alignments, beam_size, **options)
+        pairs = list(self._check_pairs(pairs))
+        return evaluate(self, pairs, alignments, beam_size, **options)
 
     def plot(self, text, beam_size=1, ax=None, **options):
         """Translates one sentence and draws its attention; see `kseq.plot_attention`.
@@ -315,26 +312,11 @@ class Translator:
         """Returns forbidden ids and a `Dictionary` or None; see `resolve_strategy`."""
         return resolve_strategy(strategy, self.codecs, self.has_attention)
 
-    def _pairs_of(self, data):
-        """Returns an iterable of pairs; the rows of tables and datasets become pairs of strings."""
-        return (
-            data if not all(codec.is_text for codec in self.codecs.sides) else iterate_pairs(data)
-        )
-
     def _check_source(self, source):
         return self.codecs.source.check(source, "source")
 
-    def _check_pair(self, pair):
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            received = reprlib.repr(pair)
-            raise TypeError(f"expected pairs of source and target; received {received}")
-        source, target = pair
-        return self._check_source(source), self.codecs.target.check(target, "target")
-
-
-def _check_read_ahead(read_ahead):
-    if read_ahead is not None and (type(read_ahead) is not int or read_ahead < 1):
-        raise ValueError(f"read_ahead must be a whole number, at least 1; received {read_ahead!r}")
+    def _check_pairs(self, pairs):
+        return check_pairs(pairs, self.codecs.sides)
 
 
 def _raise_nothing_written(number, source):
@@ -343,18 +325,3 @@ def _raise_nothing_written(number, source):
         "{minimum_ratio}, {no_repeat_ngram}, {forbid})",
         *(number, reprlib.repr(source)),
     )
-
-
-def _steps_by_source(steps, count):
-    steps = list(steps) if np.ndim(steps) else [steps] * count
-    if len(steps) != count:
-        raise ValueError(
-            f"expected a number of steps for each of {count} sources; received {len(steps)}"
-        )
-    for number in steps:
-        is_whole = isinstance(number, numbers.Integral) and not isinstance(number, bool)
-        if not is_whole or not 1 <= number <= LONGEST_PREDICTION:
-            raise ValueError(
-                f"steps must be whole numbers from 1 to {LONGEST_PREDICTION:,}; received {number}"
-            )
-    return steps
