@@ -379,7 +379,7 @@ def test_a_loss_of_logits_on_probabilities_is_an_error():
 
 
 def test_other_losses_and_metrics_are_left_to_keras():
-    def own_loss(labels, outputs):
+    def own_loss(labels, outputs, from_logits=None):
         return keras.ops.mean(outputs, axis=-1)
 
     model = plain_model()

@@ -346,6 +346,8 @@ def test_a_model_whose_outputs_differ_is_not_reported(translator, small_corpus):
     examples = choose_examples(small_corpus.valid)
     assert len(examples) == 16
     assert describe_failure(translator, examples) is None
+    overlong = [("a " * length, "x" * length) for length in (101, 102)]
+    assert describe_failure(translator, overlong) is None
 
 
 def test_a_validation_file_with_swapped_sides_is_reported(tmp_path, capsys, monkeypatch):

@@ -215,6 +215,7 @@ def _score_line(translation, as_json):
     line = {} if translation.source_tokens is None else {"source": translation.source}
     scores = translation.to_dict()
     line["target"] = scores.pop("text")
+    del scores["is_cut"]  # of outputs only
     return json.dumps(line | scores, ensure_ascii=False)
 
 

@@ -79,9 +79,8 @@ class LoopDecoder(keras.layers.Layer):
             Outputs of the top layer `[N, T, H]`, contexts `[N, T, D]`, attention weights,
             float32 `[N, T, S]`, and the `DecoderState` after the last step.
         """
-        state = DecoderState(
-            *state
-        )  # a list in a decoder that Keras has cloned or read from a file
+        # Keras passes a list to a decoder that it has cloned, or read from the decoder's own file.
+        state = DecoderState(*state)
         # The dropout factors of all steps are drawn at once, outside the loop.
         shape = (*ops.shape(embedded)[:2], self.units)
         dropouts = self.dropouts if training else []

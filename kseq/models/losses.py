@@ -84,7 +84,8 @@ def _reads_logits(loss):
     if not callable(loss):
         return None
     parameter = inspect.signature(loss).parameters.get("from_logits")
-    return None if parameter is None else parameter.default
+    has_default = parameter is not None and isinstance(parameter.default, bool)
+    return parameter.default if has_default else None
 
 
 def _name(loss):

@@ -26,15 +26,19 @@ def describe_failure(translator, examples):
         examples: Pairs from `choose_examples`.
 
     Returns:
-        A sentence, or None if the model writes real values, or not always the same.
+        A sentence; None if the model writes real values, or not always the same, or if it was
+        trained on no sources as long as these.
     """
     if translator.predicts_values:
         return None
-    inference = translator.inference
     sequences = Sequences([translator.codecs.source], [source for source, _ in examples])
+    side, inference = translator.codecs.source.side, translator.inference
+    fits = side.content_lengths(sequences.lengths) <= side.limit(translator.config.training)
+    if not fits.any():
+        return None
     # A few steps need no graph, which would take longer to trace.
-    inputs = sequences.inputs(np.arange(len(examples)))
+    inputs = sequences.inputs(np.flatnonzero(fits))
     result = inference.search(inputs, BeamSearch(maximum_length=_LONGEST))
-    texts, _ = inference.texts_and_tokens(result, tf.zeros([len(examples), 0], tf.string))
+    texts, _ = inference.texts_and_tokens(result, tf.zeros([fits.sum(), 0], tf.string))
     outputs = [text.decode() for text in texts[:, 0].numpy()]
-    return describe_alike(outputs, examples)
+    return describe_alike(outputs, list(itertools.compress(examples, fits)))
