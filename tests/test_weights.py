@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 
 import h5py
 import numpy as np
@@ -176,11 +177,18 @@ def test_changed_weights_are_refused_and_those_of_older_runs_are_not(run):
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(
-        ValueError, match=r"weights\.h5: has been changed since .*its checksum from"
+        ValueError, match=r"weights\.h5: has been changed since .*remove the checks"
     ):
         load_model(run)
     forget_checksums(run)
     load_model(run)
+
+
+def test_a_checkpoint_may_take_the_place_of_the_best_weights(run):
+    shutil.copy(run_directory.checkpoint_path(run, EPOCHS[1]), run / run_directory.WEIGHTS)
+    model, *_ = load_model(run)
+    for weight, expected in zip(model.get_weights(), random_weights(model, EPOCHS[1])):
+        np.testing.assert_array_equal(weight, expected)
 
 
 def test_the_record_of_a_run_gets_the_checksums_of_weights_and_checkpoints(run):

@@ -37,7 +37,7 @@ def average_checkpoints(run, out, last=None, overwrite=False):
     checkpoints = _last_checkpoints(folder, last)
     sums = [np.zeros(weight.shape, np.float64) for weight in model.weights]
     for path in checkpoints.values():
-        run_directory.check_weights(folder, record, path)
+        run_directory.check_weights(path, record)
         load_weights(model, path)
         for total, weight in zip(sums, model.get_weights()):
             total += weight

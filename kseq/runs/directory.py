@@ -106,22 +106,24 @@ def check_codecs(folder, record):
             )
 
 
-def check_weights(folder, record, path):
+def check_weights(path, record):
     """Checks that weights have not changed; those of older runs have no checksums.
 
+    A checkpoint of the same run may take the place of the best weights.
+
     Args:
-        folder: The run directory.
+        path: Path of weights in the run directory.
         record: `RunRecord`.
-        path: Path of the weights in the directory.
 
     Raises:
         ValueError: The file has changed since training.
     """
-    name = path.relative_to(folder).as_posix()
-    if not _has_checksum(path, record.checksums.get(name)):
+    checksums = record.checksums.items()
+    written = {checksum for name, checksum in checksums if name.endswith(".weights.h5")}
+    if written and _checksum(path) not in written:
         raise ValueError(
             f"{path}: has been changed since the run was trained; restore the file, or train "
-            f"again. If you changed it on purpose, remove its checksum from {RECORD}"
+            f"again. If you changed it on purpose, remove the checksums of weights from {RECORD}"
         )
 
 

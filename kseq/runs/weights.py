@@ -37,7 +37,7 @@ def load_model(run, precision="float32"):
     run_directory.check_codecs(folder, record)
     codecs = CodecPair.load(folder, config)
     path = folder / run_directory.WEIGHTS
-    run_directory.check_weights(folder, record, path)
+    run_directory.check_weights(path, record)
     sizes = codecs.vocabulary_sizes
     # A model that is far larger than its weights is not even built.
     if count_parameters(path) != record.parameters:

@@ -210,7 +210,7 @@ class _WithTensorFlow(Command):
             _, _, record = directory.read_run(place)
             directory.check_codecs(place, record)
             for path in (place / directory.WEIGHTS, *directory.checkpoint_paths(place).values()):
-                directory.check_weights(place, record, path)
+                directory.check_weights(path, record)
                 if weights.count_parameters(path) != record.parameters:
                     yield f"{path.name} has the wrong number of parameters"
         except (OSError, ValueError) as error:
