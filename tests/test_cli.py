@@ -333,7 +333,7 @@ def test_a_full_disk_is_reported_in_one_line(small_run, verb):
             stderr=subprocess.PIPE,
             env=ENVIRONMENT,
         )
-    assert process.returncode == 2
+    assert process.returncode == 1
     assert process.stderr == b"kseq: No space left on device\n"
 
 

@@ -3,8 +3,11 @@
 import argparse
 import os
 import sys
+import traceback
 import warnings
 
+import kseq
+from kseq.backend import require_tensorflow_backend
 from kseq.cli.data import add_clean, add_fetch, add_inspect
 from kseq.cli.errors import explain
 from kseq.cli.exporting import add_export
@@ -22,7 +25,8 @@ a first run in four commands:
 
 Pairs are read from TSV files (source, tab, target; further columns are ignored), from two files
 whose lines correspond, or from a pronouncing dictionary whose name ends in .dict. Files are UTF-8,
-plain, .gz or .zip. Run "kseq COMMAND --help" for more.
+plain, .gz or .zip. Run "kseq COMMAND --help" for more. With KSEQ_DEBUG=1 in the environment, an
+error shows its traceback.
 """
 
 
@@ -38,6 +42,7 @@ def main(arguments=None):
     options = _parse(arguments)
     _show_only_our_warnings()
     try:
+        require_tensorflow_backend()
         options.run(options)
         print(end="", flush=True)
     except BrokenPipeError:
@@ -48,6 +53,8 @@ def main(arguments=None):
         explanation = explain(error, options)
         if explanation is None:
             raise
+        if os.environ.get("KSEQ_DEBUG"):
+            traceback.print_exception(error)
         message, code = explanation
         print(f"kseq: {' '.join(message.split())}", file=sys.stderr)
         _discard_output()
@@ -82,6 +89,7 @@ def _make_parser():
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"kseq {kseq.__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         *(add_fetch, add_inspect, add_clean),

@@ -146,7 +146,6 @@ def prepare(corpus, config, cache=None, report=lambda _: None):
         OSError: The files cannot be written.
     """
     splits = corpus.train, corpus.valid
-    cache = default_cache() if cache is None else cache
     paths = [path for split in splits for path in getattr(split, "files", ())]
     is_small = sum(map(os.path.getsize, set(paths))) < SMALLEST
     is_text = isinstance(splits[0], Pairs)
@@ -154,7 +153,8 @@ def prepare(corpus, config, cache=None, report=lambda _: None):
         return _prepare(corpus, config, PairsInRam(), PairsInRam())
     if cache == "off" or corpus.origin is None or not is_text:
         return _prepare(corpus, config)
-    folder = pathlib.Path(cache).expanduser().resolve() / _key(corpus, config)
+    cache = pathlib.Path(default_cache() if cache is None else cache).expanduser()
+    folder = cache.resolve() / _key(corpus, config)
     prepared = _reopen(folder, config)
     if prepared is not None:
         report(f"using the corpus encoded in {folder}")
@@ -181,9 +181,21 @@ def _prepare(corpus, config, train=None, valid=None):
 
 
 def default_cache():
-    """Returns the folder that `KSEQ_CACHE` names, or else `kseq` in the user's cache folder."""
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return os.environ.get("KSEQ_CACHE") or str(pathlib.Path(home) / "kseq")
+    """Returns the folder that `KSEQ_CACHE` names, or else `kseq` in the user's cache folder.
+
+    Raises:
+        ValueError: The user has no home directory, as in some containers.
+    """
+    if os.environ.get("KSEQ_CACHE"):
+        return os.environ["KSEQ_CACHE"]
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    except RuntimeError as error:
+        raise ValueError(
+            "there is no home directory for the encoded corpus: name a folder (--cache DIR, or "
+            "KSEQ_CACHE), or disable the cache (--cache off)"
+        ) from error
+    return str(pathlib.Path(home) / "kseq")
 
 
 def _key(corpus, config):
@@ -228,8 +240,9 @@ def _write(folder, corpus, config):
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise OSError(
+                errno.ENOSPC,
                 f"no space for the encoded corpus in {folder.parent}; free some space, choose "
-                "another folder (--cache DIR, or KSEQ_CACHE), or disable the cache (--cache off)"
+                "another folder (--cache DIR, or KSEQ_CACHE), or disable the cache (--cache off)",
             ) from error
         raise
 
