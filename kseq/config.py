@@ -7,7 +7,7 @@ import reprlib
 import typing
 
 from kseq.errors import SettingError
-from kseq.fields import check_names, field_names, suggestion
+from kseq.fields import Fields, check_names, field_names, suggestion
 from kseq.settings.model import ModelConfig
 from kseq.settings.text import TextConfig, require_same_tokenizers
 from kseq.settings.training import TrainingConfig
@@ -16,7 +16,7 @@ __all__ = ["Config", "ModelConfig", "TextConfig", "TrainingConfig"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Fields):
     """All settings of a run: the contents of its `config.json`.
 
     Args:

@@ -27,7 +27,23 @@ def number(default, minimum, maximum):
     return dataclasses.field(default=default, metadata={"minimum": minimum, "maximum": maximum})
 
 
-class Section:
+class Fields:
+    """Base class of dataclasses that answer an unknown argument with the nearest field.
+
+    Raises:
+        TypeError: There is no field of this name.
+    """
+
+    def __new__(cls, *_, **values):
+        """Checks the names of the values before `__init__` takes them."""
+        names = field_names(cls)
+        for name in values:
+            if name not in names:
+                raise TypeError(_describe_unknown(f"field of {cls.__name__}", name, names))
+        return super().__new__(cls)
+
+
+class Section(Fields):
     """Base class of dataclasses that check every field when an instance is made.
 
     Raises:
@@ -65,9 +81,11 @@ def check_names(values, names, noun):
         )
     for key in values:
         if key not in names:
-            raise ValueError(
-                f"unknown {noun}: {key!r}{suggestion(key, names)} (known: {', '.join(names)})"
-            )
+            raise ValueError(_describe_unknown(noun, key, names))
+
+
+def _describe_unknown(noun, name, names):
+    return f"unknown {noun}: {name!r}{suggestion(name, names)} (known: {', '.join(names)})"
 
 
 def suggestion(word, choices):

@@ -8,14 +8,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from kseq.errors import SettingError
-from kseq.fields import check_names, field_names
+from kseq.fields import Fields, check_names, field_names
 
 Panels = Literal["mean", "layers", "heads"]
 _DEFAULT_THRESHOLD = 0.5  # less likely than not
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class HeatmapOptions:
+class HeatmapOptions(Fields):
     """Options of `kseq.plot_attention`.
 
     Args:
