@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import itertools
 import pathlib
+import reprlib
 import unicodedata
 from typing import Literal, NamedTuple
 
@@ -178,7 +179,9 @@ def clean_files(files, out, cleaning=None, test=(), dropped=None, swap=False):
 
 def examine(pairs, cleaning=None, test=()):
     """Yields a `Verdict` on every pair, in order; the arguments are those of `clean`."""
-    cleaning = cleaning or Cleaning()
+    cleaning = Cleaning() if cleaning is None else cleaning
+    if not isinstance(cleaning, Cleaning):
+        raise TypeError(f"expected a Cleaning; received {reprlib.repr(cleaning)}")
     tidied_test = (tuple(tidy(side, cleaning.markup) for side in pair) for pair in test)
     test_set = PairSet(cleaning.leakage, map(_normalize, tidied_test))
     earlier = PairSet("pair")

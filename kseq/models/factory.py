@@ -2,11 +2,12 @@
 
 import contextlib
 import dataclasses
+import reprlib
 
 import keras
 from keras import ops
 
-from kseq.config import ModelConfig
+from kseq.config import Config, ModelConfig
 from kseq.kernels.forks import claim_tensorflow
 from kseq.models import recurrent, transformer
 from kseq.models.inputs import make_inputs
@@ -37,9 +38,10 @@ def build_encoder(config, source_vocabulary_size=None):
         and the mask is smaller than that of the source.
 
     Raises:
-        ValueError: The vocabulary size is missing, or given for real values.
+        TypeError: `config` is not a `ModelConfig`.
+        ValueError: The vocabulary size is missing or too small, or given for real values.
     """
-    config.check_sides()
+    _check_config(config)
     return _build_encoder(config, make_source_side(config, source_vocabulary_size))
 
 
@@ -63,9 +65,10 @@ def build_decoder(config, target_vocabulary_size=None):
         - `state`: the state after the last target position, like the initial one.
 
     Raises:
-        ValueError: The vocabulary size is missing, or given for real values.
+        TypeError: `config` is not a `ModelConfig`.
+        ValueError: The vocabulary size is missing or too small, or given for real values.
     """
-    config.check_sides()
+    _check_config(config)
     return _build_decoder(config, make_target_side(config, target_vocabulary_size))
 
 
@@ -83,8 +86,9 @@ def build_seq2seq(config, source_vocabulary_size=None, target_vocabulary_size=No
         zeros. The output is float32: logits `[B, T, V]`, or values `[B, T, F]`.
 
     Raises:
-        ValueError: A vocabulary size is missing, or given for real values; or both sizes differ
-            although the sides share their embeddings.
+        TypeError: `config` is not a `ModelConfig`.
+        ValueError: A vocabulary size is missing or too small, or given for real values; or both
+            sizes differ although the sides share their embeddings.
     """
     return Seq2Seq(config, source_vocabulary_size, target_vocabulary_size)
 
@@ -108,7 +112,7 @@ class Seq2Seq(keras.Model):
 
     def __init__(self, config, source_vocabulary_size=None, target_vocabulary_size=None):
         claim_tensorflow()
-        config.check_sides()
+        _check_config(config)
         source = make_source_side(config, source_vocabulary_size)
         target = make_target_side(config, target_vocabulary_size)
         shared = _shared_embedding(config, source, target)
@@ -163,8 +167,11 @@ def split_for_inference(model):
         logits. The step is the decoder on targets of length 1, not a second definition.
 
     Raises:
+        TypeError: `model` is not a model.
         ValueError: The model has no layers named `encoder` and `decoder`.
     """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"expected a model of build_seq2seq; received {reprlib.repr(model)}")
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
     side = model.target_side
     inputs = {name: _copy_inputs(tensors) for name, tensors in decoder.input.items()}
@@ -177,6 +184,13 @@ def split_for_inference(model):
         for name, tensor in outputs.items()
     }
     return encoder, keras.Model({**step, **inputs}, outputs, name="step")
+
+
+def _check_config(config):
+    if not isinstance(config, ModelConfig):
+        hint = "; a Config has one as its model" if isinstance(config, Config) else ""
+        raise TypeError(f"expected a ModelConfig; received {reprlib.repr(config)}{hint}")
+    config.check_sides()
 
 
 def _copy_inputs(tensors):

@@ -8,7 +8,7 @@ import textwrap
 import keras
 
 from kseq import files
-from kseq.fields import suggestion
+from kseq.fields import check_choice
 from kseq.models.factory import build_seq2seq, use_dtype_policy
 from kseq.pipeline.codecs import CodecPair
 from kseq.runs import directory as run_directory
@@ -30,11 +30,7 @@ def load_model(run, precision="float32"):
         FileNotFoundError: The directory is missing.
         ValueError: It is not a run, or it is damaged; or the precision is unknown.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"precision must be {' or '.join(map(repr, PRECISIONS))}; received {precision!r}"
-            f"{suggestion(precision, PRECISIONS)}"
-        )
+    check_choice("precision", precision, PRECISIONS)
     folder, config, record = run_directory.read_run(run)
     codecs = CodecPair.load(folder, config)
     run_directory.check_codecs(folder, record)

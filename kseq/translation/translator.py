@@ -1,16 +1,19 @@
 """The `Translator`: translate, sample, predict, score, evaluate and plot with trained models."""
 
-import numbers
-import reprlib
-
-import numpy as np
-
 from kseq.corpora.lines import chunks
 from kseq.errors import SettingError
-from kseq.fields import check_names, field_names, suggestion
+from kseq.fields import check_choice, check_names, field_names
 from kseq.kernels.forks import claim_tensorflow
 from kseq.runs.weights import load_model
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
+from kseq.translation.arguments import (
+    check_read_ahead,
+    raise_nothing_written,
+    refuse_search,
+    require_pairs,
+    split_pair,
+    steps_by_source,
+)
 from kseq.translation.chunks import ChunkRunner
 from kseq.translation.ensembles import check_member
 from kseq.translation.graphs import AVERAGES, Inference
@@ -18,8 +21,6 @@ from kseq.translation.packing import pack, unpack
 from kseq.translation.prefixes import with_prefixes
 from kseq.translation.sources import refuse_single_source
 from kseq.translation.strategies import resolve_strategy
-
-LONGEST_PREDICTION = 100_000  # steps
 
 
 class Translator:
@@ -52,11 +53,7 @@ class Translator:
         self.record = record
         self.members = self, *partners
         self.has_attention = any(member.config.model.attention != "none" for member in self.members)
-        if average not in AVERAGES:
-            raise ValueError(
-                f"average must be {' or '.join(map(repr, AVERAGES))}; received {average!r}"
-                f"{suggestion(average, AVERAGES)}"
-            )
+        check_choice("average", average, AVERAGES)
         for number, partner in enumerate(partners, start=2):
             check_member(self, partner, f"model {number} of the ensemble")
         models = [member.model for member in self.members]
@@ -101,18 +98,16 @@ class Translator:
         Raises:
             FileNotFoundError: A directory is missing.
             ValueError: A directory is not a run, or is damaged; the runs cannot make an ensemble;
-                or the precision does not exist.
+                or the average or the precision does not exist.
         """
+        check_choice("average", average, AVERAGES)
         first, *members = (cls(*load_model(folder, precision)) for folder in (run, *further_runs))
         for name, member in zip(further_runs, members):
             check_member(first, member, name)
-        return first._ensemble(members, average)
-
-    def _ensemble(self, partners, average):
-        """The ensemble with `partners`; the translator itself if there are none."""
-        if not partners:
-            return self
-        return Translator(self.model, self.codecs, self.config, self.record, partners, average)
+        if not members:
+            return first
+        parts = first.model, first.codecs, first.config, first.record
+        return cls(*parts, members, average)
 
     @property
     def read_ahead(self):
@@ -187,12 +182,12 @@ class Translator:
         Raises:
             TypeError, ValueError: As in `translate`.
         """
-        strategy = strategy or BeamSearch()
+        strategy = BeamSearch() if strategy is None else strategy
         if self.predicts_values:
             raise TypeError("this model predicts real values: use predict(sources, steps)")
         if not isinstance(strategy, (BeamSearch, Sampling)):
             raise TypeError(f"strategy must be a BeamSearch or a Sampling; received {strategy!r}")
-        _check_read_ahead(read_ahead)
+        check_read_ahead(read_ahead)
         claim_tensorflow()
         refuse_single_source(texts)
         function = self.inference.search_function(strategy, *self.resolve(strategy))
@@ -205,7 +200,7 @@ class Translator:
             sources, prefixes = zip(*chunk)
             results = self._runner.search(function, strategy.width, sources, prefixes, first)
             for number, (translations, source) in enumerate(zip(results, sources), first + 1):
-                yield translations or _raise_nothing_written(number, source)
+                yield translations or raise_nothing_written(number, source)
             first += len(chunk)
 
     def predict(self, sources, steps):
@@ -227,7 +222,7 @@ class Translator:
         claim_tensorflow()
         refuse_single_source(sources)
         sources = list(sources)
-        steps = _steps_by_source(steps, len(sources))
+        steps = steps_by_source(steps, len(sources))
         results = []
         for chunk in chunks(zip(map(self._check_source, sources), steps), self.read_ahead):
             results.extend(self._runner.predict(*zip(*chunk)))
@@ -246,6 +241,7 @@ class Translator:
             step is predicted from the true steps before it.
         """
         claim_tensorflow()
+        require_pairs(pairs)
         results = []
         for chunk in chunks(map(self._check_pair, pairs), self.read_ahead):
             results.extend(self._runner.force(*zip(*chunk)))
@@ -255,6 +251,8 @@ class Translator:
         """Measures results against references; see `kseq.analysis.evaluation.evaluate`."""
         from kseq.analysis.evaluation import evaluate
 
+        require_pairs(pairs)
+        refuse_search(self, beam_size, options)
         make_strategy(BeamSearch, beam_size=beam_size, **options)
         if "n_best" in options:
             raise SettingError("evaluate compares the best translations; {n_best} is for translate")
@@ -293,6 +291,7 @@ class Translator:
         from kseq.translation.export import export
 
         claim_tensorflow()
+        refuse_search(self, beam_size, options)
         return export(self, folder, beam_size, **options)
 
     def resolve(self, strategy):
@@ -303,36 +302,5 @@ class Translator:
         return self.codecs.source.check(source, "source")
 
     def _check_pair(self, pair):
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            received = reprlib.repr(pair)
-            raise TypeError(f"expected pairs of source and target; received {received}")
-        source, target = pair
+        source, target = split_pair(pair)
         return self._check_source(source), self.codecs.target.check(target, "target")
-
-
-def _check_read_ahead(read_ahead):
-    if read_ahead is not None and (type(read_ahead) is not int or read_ahead < 1):
-        raise ValueError(f"read_ahead must be a whole number, at least 1; received {read_ahead!r}")
-
-
-def _raise_nothing_written(number, source):
-    raise SettingError(
-        "source {0}: no output for {1} satisfies all rules; relax them ({minimum_length}, "
-        "{minimum_ratio}, {no_repeat_ngram}, {forbid})",
-        *(number, reprlib.repr(source)),
-    )
-
-
-def _steps_by_source(steps, count):
-    steps = list(steps) if np.ndim(steps) else [steps] * count
-    if len(steps) != count:
-        raise ValueError(
-            f"expected a number of steps for each of {count} sources; received {len(steps)}"
-        )
-    for number in steps:
-        is_whole = isinstance(number, numbers.Integral) and not isinstance(number, bool)
-        if not is_whole or not 1 <= number <= LONGEST_PREDICTION:
-            raise ValueError(
-                f"steps must be whole numbers from 1 to {LONGEST_PREDICTION:,}; received {number}"
-            )
-    return steps

@@ -1,0 +1,84 @@
+"""The arguments of a translator, checked before anything runs."""
+
+import numbers
+import reprlib
+
+import numpy as np
+
+from kseq.counts import counted
+from kseq.errors import SettingError
+
+LONGEST_PREDICTION = 100_000  # steps
+
+
+def require_pairs(pairs):
+    """Raises a TypeError unless `pairs` can be a list of pairs."""
+    if isinstance(pairs, str) or not np.iterable(pairs):
+        received = reprlib.repr(pairs)
+        raise TypeError(f"expected a list of pairs of source and target; received {received}")
+
+
+def split_pair(pair):
+    """Returns the source and the target of a pair.
+
+    Raises:
+        TypeError: It is not a pair.
+    """
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise TypeError(f"expected pairs of source and target; received {reprlib.repr(pair)}")
+    return pair
+
+
+def refuse_search(translator, beam_size, options):
+    """Raises a SettingError if a model of real values is given options of a search.
+
+    Args:
+        translator: `Translator`.
+        beam_size: Hypotheses K; 1 is the default.
+        options: Other options by name.
+    """
+    given = [*(["beam_size"] if beam_size != 1 else []), *options]
+    if translator.predicts_values and given:
+        raise SettingError(
+            "{name} is for text; real values are predicted without a search", name=given[0]
+        )
+
+
+def check_read_ahead(read_ahead):
+    """Raises a ValueError unless a number of sources to read ahead is None or at least 1."""
+    if read_ahead is not None and (type(read_ahead) is not int or read_ahead < 1):
+        raise ValueError(f"read_ahead must be a whole number, at least 1; received {read_ahead!r}")
+
+
+def steps_by_source(steps, count):
+    """Returns the number of steps to predict for each source, a list.
+
+    Args:
+        steps: One number for all sources, or one for each.
+        count: Number of sources.
+
+    Raises:
+        ValueError: There are more or fewer numbers than sources, or one is out of range.
+    """
+    steps = list(steps) if np.ndim(steps) else [steps] * count
+    if len(steps) != count:
+        raise ValueError(
+            f"expected a number of steps for each of {counted(count, 'source')}; received "
+            f"{len(steps)}"
+        )
+    for number in steps:
+        is_whole = isinstance(number, numbers.Integral) and not isinstance(number, bool)
+        if not is_whole or not 1 <= number <= LONGEST_PREDICTION:
+            raise ValueError(
+                f"steps must be whole numbers from 1 to {LONGEST_PREDICTION:,}; received {number}"
+            )
+    return steps
+
+
+def raise_nothing_written(number, source):
+    """Raises a SettingError: no output for a source satisfies all rules."""
+    raise SettingError(
+        "source {0}: no output for {1} satisfies all rules; relax them ({minimum_length}, "
+        "{minimum_ratio}, {no_repeat_ngram}, {forbid})",
+        *(number, reprlib.repr(source)),
+    )
