@@ -55,6 +55,7 @@ __all__ = sorted(_HOMES)
 def __getattr__(name):
     if name not in _HOMES:
         raise AttributeError(f"module 'kseq' has no attribute {name!r}")
+    importlib.import_module("kseq.backend").require_tensorflow_backend()
     value = getattr(importlib.import_module(f"kseq.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

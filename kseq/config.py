@@ -1,5 +1,6 @@
 """All settings of a run, read from and written to JSON, YAML and `field=value`."""
 
+import collections.abc
 import dataclasses
 import json
 import pathlib
@@ -7,7 +8,7 @@ import reprlib
 import typing
 
 from kseq.errors import SettingError
-from kseq.fields import check_names, field_names, suggestion
+from kseq.fields import Fields, check_names, field_names, suggestion
 from kseq.settings.model import ModelConfig
 from kseq.settings.text import TextConfig, require_same_tokenizers
 from kseq.settings.training import TrainingConfig
@@ -16,7 +17,7 @@ __all__ = ["Config", "ModelConfig", "TextConfig", "TrainingConfig"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Fields):
     """All settings of a run: the contents of its `config.json`.
 
     Args:
@@ -121,9 +122,14 @@ class Config:
         return cls.from_dict(values)
 
     def dumps(self, suffix=".json"):
-        """Returns the settings as text, in JSON or (for `".yaml"`) in YAML."""
-        if suffix == ".json":
+        """Returns the settings as text, in JSON or (for `".yaml"`) in YAML.
+
+        Raises:
+            ValueError: There is another suffix.
+        """
+        if isinstance(suffix, str) and suffix == ".json":
             return json.dumps(self.to_dict(), indent=2) + "\n"
+        _require_yaml(suffix)
         import yaml
 
         return yaml.safe_dump(self.to_dict(), sort_keys=False)
@@ -137,8 +143,15 @@ class Config:
         Raises:
             ValueError: A string is not `field=value`, the field is unknown, or the field cannot
                 have that value.
-            TypeError: A value has the wrong type.
+            TypeError: `settings` is not a list of strings, or a value has the wrong type.
         """
+        is_list = isinstance(settings, collections.abc.Iterable) and not isinstance(settings, str)
+        settings = list(settings) if is_list else settings
+        if not is_list or not all(isinstance(setting, str) for setting in settings):
+            raise TypeError(
+                'expected a list of strings, such as ["units=256", "epochs=20"]; received '
+                f"{reprlib.repr(settings)}"
+            )
         values = self.to_dict()
         for setting in settings:
             name, separator, text = setting.partition("=")
@@ -169,16 +182,22 @@ def _locate(name):
 
 
 def _parse(text, suffix):
-    if suffix in (".yaml", ".yml"):
-        import yaml
+    if suffix == ".json":
+        return json.loads(text)
+    _require_yaml(suffix)
+    import yaml
 
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from error
-    if suffix != ".json":
-        raise ValueError(f"expected a .json, .yaml or .yml file; received suffix {suffix!r}")
-    return json.loads(text)
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def _require_yaml(suffix):
+    if not isinstance(suffix, str) or suffix not in (".yaml", ".yml"):
+        raise ValueError(
+            f"expected a .json, .yaml or .yml file; received suffix {reprlib.repr(suffix)}"
+        )
 
 
 def _parse_value(text):

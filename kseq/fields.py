@@ -22,12 +22,29 @@ _DESCRIPTIONS = {
 }
 
 
-def number(default, minimum, maximum):
-    """A field for a number within bounds, both included."""
-    return dataclasses.field(default=default, metadata={"minimum": minimum, "maximum": maximum})
+def number(default, minimum, maximum, excludes_minimum=False):
+    """A field for a number within bounds, which are included, perhaps except for the minimum."""
+    bounds = {"minimum": minimum, "maximum": maximum, "excludes_minimum": excludes_minimum}
+    return dataclasses.field(default=default, metadata=bounds)
 
 
-class Section:
+class Fields:
+    """Base class of dataclasses that answer an unknown argument with the nearest field.
+
+    Raises:
+        TypeError: There is no field of this name.
+    """
+
+    def __new__(cls, *_, **values):
+        """Checks the names of the values before `__init__` takes them."""
+        names = field_names(cls)
+        for name in values:
+            if name not in names:
+                raise TypeError(_describe_unknown(f"field of {cls.__name__}", name, names))
+        return super().__new__(cls)
+
+
+class Section(Fields):
     """Base class of dataclasses that check every field when an instance is made.
 
     Raises:
@@ -65,9 +82,11 @@ def check_names(values, names, noun):
         )
     for key in values:
         if key not in names:
-            raise ValueError(
-                f"unknown {noun}: {key!r}{suggestion(key, names)} (known: {', '.join(names)})"
-            )
+            raise ValueError(_describe_unknown(noun, key, names))
+
+
+def _describe_unknown(noun, name, names):
+    return f"unknown {noun}: {name!r}{suggestion(name, names)} (known: {', '.join(names)})"
 
 
 def suggestion(word, choices):
@@ -88,7 +107,7 @@ def _convert(name, value, kind):
         if value is None:
             return value
     if typing.get_origin(kind) is Literal:
-        return _check_choice(name, value, typing.get_args(kind))
+        return check_choice(name, value, typing.get_args(kind))
     if isinstance(value, numbers.Number) and type(value) is not bool:
         if isinstance(value, numbers.Integral) and kind is int:
             return int(value)  # NumPy has number types of its own
@@ -108,8 +127,13 @@ def _convert(name, value, kind):
     return value
 
 
-def _check_choice(name, value, choices):
-    if value not in choices:
+def check_choice(name, value, choices):
+    """Returns a value that is one of the choices, which are strings.
+
+    Raises:
+        SettingError: It is not; the message names the nearest choice.
+    """
+    if not isinstance(value, str) or value not in choices:
         *first, last = map(repr, choices)
         raise SettingError(
             "{field} must be {0} or {1}; received {2}{3}",
@@ -123,9 +147,10 @@ def _check_range(field, value):
     if "minimum" not in field.metadata or value is None:
         return
     minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
-    if not minimum <= value <= maximum:
+    excludes_minimum = field.metadata["excludes_minimum"]
+    if not minimum <= value <= maximum or (excludes_minimum and value == minimum):
         raise SettingError(
-            "{field} must be at least {0:,} and at most {1:,}; received {2}",
-            *(minimum, maximum, value),
+            "{field} must be {0} {1:,} and at most {2:,}; received {3}",
+            *("greater than" if excludes_minimum else "at least", minimum, maximum, value),
             field=field.name,
         )

@@ -122,7 +122,7 @@ def test_the_alignment_error_rate_counts_shared_links():
 
 
 def test_an_error_rate_needs_links_and_a_gold_alignment_for_each_sentence():
-    with pytest.raises(ValueError, match="a gold alignment for each of 1 sentences; received 2"):
+    with pytest.raises(ValueError, match="a gold alignment for each of 1 sentence; received 2"):
         alignment_error_rate([{(0, 0)}], [{(0, 0)}, {(0, 0)}])
     with pytest.raises(ValueError, match="expected alignments with links"):
         alignment_error_rate([set()], [set()])

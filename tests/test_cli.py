@@ -172,7 +172,13 @@ def test_the_examples_in_the_help_are_commands_that_can_be_parsed(command, help_
         assert _parse(words).run.__name__ == words[0]
 
 
-@pytest.mark.parametrize("words", [[], ["fly"], ["train"], ["train", "--corpus", "en-fr"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([], ["fly"], ["train"], ["train", "--corpus", "en-fr"]),
+        *(["train", "--corpus", "en-fr", "--out", ""], ["translate", ""], ["export", "run", ""]),
+    ],
+)
 def test_an_incomplete_command_shows_the_usage(words, capsys):
     with pytest.raises(SystemExit) as stop:
         main(words)
@@ -250,6 +256,14 @@ def test_a_mistake_is_reported_in_one_line_and_changes_nothing(
         (["translate", tmp_path / "none"], "run directory not found: .*none"),
         (["translate", tmp_path / "thesis"], "not a run directory: .*thesis"),
         (["translate", small_run, tmp_path / "none"], "file not found: .*none"),
+        (
+            ["translate", small_run, "--forbid", "<unk>", tmp_path / "short"],
+            "--forbid would take .*short, which is a file.*: kseq translate .*short --forbid <unk>",
+        ),
+        (
+            ["evaluate", small_run, "--ensemble-average", "probability"],
+            "--ensemble-average is for an ensemble: add --ensemble RUN",
+        ),
         (
             ["translate", small_run, "--beam", "0"],
             "--beam must be at least 1 and at most 1,000; received 0",
@@ -357,7 +371,7 @@ def test_a_full_disk_is_reported_in_one_line(small_run, verb):
             stderr=subprocess.PIPE,
             env=ENVIRONMENT,
         )
-    assert process.returncode == 2
+    assert process.returncode == 1
     assert process.stderr == b"kseq: No space left on device\n"
 
 

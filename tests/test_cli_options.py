@@ -2,11 +2,14 @@
 
 import argparse
 import dataclasses
+import json
 from typing import Literal
 
+import numpy as np
 import pytest
 
-from kseq import BeamSearch, Cleaning, Sampling
+import kseq
+from kseq import BeamSearch, Cleaning, Config, Sampling
 from kseq.cli import options as cli_options
 from kseq.cli.errors import explain
 from kseq.cli.main import main
@@ -111,7 +114,10 @@ def test_errors_about_settings_of_a_model_show_the_names_of_the_settings():
             FileNotFoundError(2, "No such file or directory", "x"),
             ("x: No such file or directory", 2),
         ),
-        (OSError(28, "No space left on device"), ("No space left on device", 2)),
+        (OSError(28, "No space left on device"), ("No space left on device", 1)),
+        (OSError(5, "Input/output error", "x"), ("x: Input/output error", 1)),
+        (PermissionError(13, "Permission denied", "x"), ("x: Permission denied", 2)),
+        (IsADirectoryError(21, "Is a directory", "x"), ("x: Is a directory", 2)),
         (FileNotFoundError("file not found: x"), ("file not found: x", 2)),
         (MemoryError("8 GiB"), ("out of memory: 8 GiB", 1)),
         (RuntimeError("it failed"), ("it failed", 1)),
@@ -121,6 +127,44 @@ def test_errors_about_settings_of_a_model_show_the_names_of_the_settings():
 )
 def test_an_error_has_a_message_and_an_exit_code(error, explanation):
     assert explain(error, argparse.Namespace()) == explanation
+
+
+@pytest.mark.parametrize(
+    "fault, message",
+    [
+        (lambda: np.zeros(2) + np.zeros(3), "ValueError: operands could not be broadcast together"),
+        (lambda: int("x"), "ValueError: invalid literal for int"),
+        (lambda: len(3), "TypeError: object of type 'int' has no len"),
+        (lambda: json.loads("{"), "JSONDecodeError: Expecting property name"),
+    ],
+)
+def test_an_error_that_kseq_does_not_raise_itself_is_a_failure(fault, message):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        fault()
+    text, code = explain(caught.value, argparse.Namespace())
+    assert text.startswith(message) and text.endswith("(KSEQ_DEBUG=1 shows where)") and code == 1
+
+
+def test_an_error_that_kseq_raises_is_a_mistake_whatever_caused_it(tmp_path):
+    path = tmp_path / "settings.json"
+    for text in ("{", '{"model": {"units": "many"}}', '{"model": {"unitz": 1}}'):
+        path.write_text(text)
+        with pytest.raises(ValueError) as caught:
+            Config.load(path)
+        assert explain(caught.value, argparse.Namespace()) == (str(caught.value), 2)
+
+
+def test_the_traceback_is_shown_on_request(monkeypatch, capsys):
+    monkeypatch.setenv("KSEQ_DEBUG", "1")
+    assert main(["translate", "no-run"]) == 2
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("Traceback") and last == "kseq: run directory not found: no-run"
+
+
+def test_the_version_is_shown(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0 and capsys.readouterr().out == f"kseq {kseq.__version__}\n"
 
 
 def test_a_graph_without_enough_memory_is_explained():

@@ -231,3 +231,24 @@ def test_drawn_subwords_are_not_cached(corpus, tmp_path):
     assert drawing.splits[0] is corpus.train and isinstance(drawing.splits[1], EncodedPairs)
     fixed = prepare(corpus, CONFIG.with_settings(settings[:2]), tmp_path / "cache")
     assert len(batches(fixed, CONFIG, 0)) == len(batches(drawing, CONFIG, 0)) > 0
+
+
+def test_without_a_home_directory_a_large_corpus_needs_the_name_of_a_folder(
+    corpus, tmp_path, monkeypatch
+):
+    """As in a container for a user without an entry in /etc/passwd."""
+
+    def raise_key_error(uid):
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", raise_key_error)
+    for name in ("HOME", "XDG_CACHE_HOME", "KSEQ_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match=r"no home directory .*--cache DIR, or KSEQ_CACHE"):
+        prepare(corpus, CONFIG)
+    assert prepare(corpus, CONFIG, "off").splits == (corpus.train, corpus.valid)
+    monkeypatch.setattr(encoded, "SMALLEST", 2**25)
+    assert isinstance(prepare(corpus, CONFIG).splits[0], PairsInRam)
+    monkeypatch.setattr(encoded, "SMALLEST", 0)
+    monkeypatch.setenv("KSEQ_CACHE", str(tmp_path / "cache"))
+    assert isinstance(prepare(corpus, CONFIG).splits[0], EncodedPairs)

@@ -1,11 +1,21 @@
 """Errors about settings: the message, the names in it, and another spelling of the names."""
 
 import copy
+import dataclasses
 import pickle
 
 import pytest
 
-from kseq import BeamSearch, ModelConfig
+from kseq import (
+    BeamSearch,
+    Cleaning,
+    Config,
+    ModelConfig,
+    Sampling,
+    TextConfig,
+    TrainingConfig,
+)
+from kseq.analysis.heatmap_options import HeatmapOptions
 from kseq.errors import SettingError, SettingTypeError
 
 
@@ -39,6 +49,27 @@ def test_a_wrong_type_is_a_type_error_too():
         ModelConfig(units="many")
     assert isinstance(caught.value, SettingTypeError)
     assert caught.value.settings[0] == "units"
+
+
+@pytest.mark.parametrize(
+    "kind, name, nearest",
+    [
+        (ModelConfig, "unit", "units"),
+        (TextConfig, "source_tokeniser", "source_tokenizer"),
+        (TrainingConfig, "epoch", "epochs"),
+        (Config, "modle", "model"),
+        (BeamSearch, "beam", "beam_size"),
+        (Sampling, "temprature", "temperature"),
+        (Cleaning, "max_words", "maximum_words"),
+        (HeatmapOptions, "colourmap", "colormap"),
+    ],
+)
+def test_an_unknown_field_is_a_type_error_that_names_the_nearest(kind, name, nearest):
+    message = rf"unknown field of {kind.__name__}: '{name}'; did you mean '{nearest}'\? \(known: "
+    with pytest.raises(TypeError, match=message):
+        kind(**{name: 1})
+    with pytest.raises(TypeError, match=message):
+        dataclasses.replace(kind(), **{name: 1})
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])

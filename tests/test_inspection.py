@@ -465,6 +465,13 @@ def test_a_large_vocabulary_gets_subwords(inspect_pairs, tmp_path):
     assert text.subword_vocabulary_size == 4000
 
 
+def test_a_single_pair_is_one_pair(inspect_pairs):
+    inspection = inspect_pairs([("The cat is small.", "Le chat est petit.")])
+    assert ": 1 pair\n" in inspection_table(inspection) and "1 pair of" in repr(inspection)
+    reasons = suggest_config(inspection).to_yaml()
+    assert "only 1 pair" in reasons and "1 pairs" not in reasons
+
+
 def test_the_picture_has_six_panels_in_every_format(inspect_pairs, clean, tmp_path):
     inspection = inspect_pairs([*clean, ("&amp;", "&amp;")])
     assert all(axes.get_title() for axes in plot_inspection(inspection).flat)

@@ -28,7 +28,7 @@ from kseq.search.strategies import make_strategy
             r"minimum_ratio \(2\) must be at most maximum_ratio \(1.5\)",
         ),
         (Sampling, {"top_p": 0}, "top_p must be greater than 0 and at most 1; received 0"),
-        (Sampling, {"top_p": 1.1}, "top_p must be at least 0.0 and at most 1.0"),
+        (Sampling, {"top_p": 1.1}, "top_p must be greater than 0 and at most 1; received 1.1"),
         (Sampling, {"temperature": 0}, "temperature must be at least 0.01"),
         (Sampling, {"samples": 0}, "samples must be at least 1"),
         (Sampling, {"repetition_penalty": 0.5}, "repetition_penalty must be at least 1"),

@@ -6,6 +6,7 @@ from kseq.analysis.attention import check_word_attention, word_attention
 from kseq.analysis.links import GROW_DIAG_FINAL_AND, METHODS, check_method, symmetrize
 from kseq.corpora.lines import chunks
 from kseq.errors import SettingError
+from kseq.translation.arguments import require_pairs
 
 AGREEMENT = "agreement"
 
@@ -41,11 +42,13 @@ def align(translator, pairs, reverse=None, method=AGREEMENT, head=None, reverse_
         mean of the weights in both directions.
 
     Raises:
+        TypeError: An argument has the wrong type.
         ValueError: The model has no attention or no such head; a side is real-valued; the method
             is unknown; or `reverse` does not split sentences into the same tokens.
     """
     check_method(method, (AGREEMENT, *METHODS))
     check_word_attention(translator, head)
+    require_pairs(pairs)
     if reverse is None:
         if reverse_head is not None:
             raise SettingError("{reverse_head} is for the reverse run; received no reverse run")
@@ -76,6 +79,7 @@ def hard_alignment(result, head=None, method=None):
         A set of (source, target) token positions, from 0.
 
     Raises:
+        TypeError: An argument has the wrong type.
         ValueError: The model has no attention, or no such head; the method is unknown.
     """
     check_method(method)

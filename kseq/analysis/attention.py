@@ -1,6 +1,11 @@
 """The attention weights of a result: of all heads or one, between all tokens or words only."""
 
+import operator
+import reprlib
+
 import numpy as np
+
+from kseq.translation.results import Translation
 
 
 def attention_of(result, head=None):
@@ -21,7 +26,7 @@ def attention_of(result, head=None):
     if head is None:
         return np.asarray(result.attention)
     if result.attention_heads is None:
-        raise ValueError(f"only a single Transformer has heads; received head={head}")
+        raise ValueError(f"only a single Transformer has heads; received head={reprlib.repr(head)}")
     heads = np.asarray(result.attention_heads)
     return heads[head_index(head, *heads.shape[:2])]
 
@@ -37,8 +42,11 @@ def word_attention(result, head=None):
         Weights `[T - 1, S - 1]`; `[T, S - 1]` if the output was cut off before its END.
 
     Raises:
+        TypeError: `result` is not a `Translation`.
         ValueError: The model has no attention, or no such head.
     """
+    if not isinstance(result, Translation):
+        raise TypeError(f"expected a Translation; received {reprlib.repr(result)}")
     target_words = sum(token != "<end>" for token in result.tokens)
     attention = attention_of(result, head)
     return attention[:target_words, : attention.shape[1] - 1]
@@ -59,13 +67,14 @@ def head_index(head, layers, heads):
         ValueError: There is no such head.
     """
     try:
-        layer, number = head
+        layer, number = map(operator.index, head)
         exists = 1 <= layer <= layers and 1 <= number <= heads
     except (TypeError, ValueError):
         exists = False
     if not exists:
         raise ValueError(
-            f"head must be a layer from 1 to {layers} and a head from 1 to {heads}; received {head}"
+            f"head must be a layer from 1 to {layers} and a head from 1 to {heads}; received "
+            f"{reprlib.repr(head)}"
         )
     return layer - 1, number - 1
 
@@ -78,14 +87,19 @@ def check_word_attention(translator, head=None):
         head: Layer and head of a Transformer, both from 1, or None.
 
     Raises:
+        TypeError: `translator` is not a `Translator`.
         ValueError: The model has no attention or no such head, or a side is real-valued.
     """
+    if not hasattr(translator, "codecs"):  # `Translator` itself is made of this module
+        raise TypeError(f"expected a Translator; received {reprlib.repr(translator)}")
     if not all(codec.is_text for codec in translator.codecs.sides):
         raise ValueError("expected attention between words; the run reads or writes real values")
     if not translator.has_attention:
         raise ValueError("expected a run with attention; the model has none (attention=none)")
     if head is not None:
         if not translator.has_heads:
-            raise ValueError(f"only a single Transformer has heads; received head={head}")
+            raise ValueError(
+                f"only a single Transformer has heads; received head={reprlib.repr(head)}"
+            )
         model = translator.config.model
         head_index(head, model.decoder_layers, model.heads)

@@ -9,7 +9,7 @@ import numpy as np
 from kseq.analysis import measures
 from kseq.analysis.alignment import hard_alignment
 from kseq.analysis.attention import attention_of, word_attention
-from kseq.analysis.links import GROW_DIAG_FINAL_AND, alignment_error_rate
+from kseq.analysis.links import GROW_DIAG_FINAL_AND, alignment_error_rate, require_links
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -141,7 +141,7 @@ def _check_gold(sentence):
     source_words, target_words = (
         len(tokens) - 1 for tokens in (sentence.result.source_tokens, sentence.result.tokens)
     )
-    for source, target in sentence.gold:
+    for source, target in require_links(sentence.gold):
         if not (0 <= source < source_words and 0 <= target < target_words):
             raise ValueError(
                 f"the gold alignment of pair {sentence.number:,} links {source}-{target}, but the "

@@ -7,7 +7,8 @@ import warnings
 import numpy as np
 
 from kseq.analysis.alignment import hard_alignment
-from kseq.analysis.links import GROW_DIAG_FINAL_AND, alignment_error_rate
+from kseq.analysis.links import GROW_DIAG_FINAL_AND, alignment_error_rate, list_alignments
+from kseq.counts import counted
 from kseq.errors import KseqWarning
 from kseq.translation.doubtful_outputs import AlikeOutputsWarning, describe_alike
 
@@ -56,6 +57,8 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
     if not pairs:
         raise ValueError("expected pairs to evaluate; received none")
     if translator.predicts_values:
+        if alignments is not None:
+            raise ValueError("gold alignments link words, but the run predicts real values")
         return _evaluate_values(translator, pairs)
     options |= {"beam_size": beam_size}
     return _evaluate_text(translator, *_usable_pairs(translator, pairs, alignments), options)
@@ -114,7 +117,7 @@ def _mean_squared_error(results, references):
 def _usable_pairs(translator, pairs, alignments):
     """The pairs that can be evaluated, and their gold alignments or None."""
     if alignments is not None:
-        alignments = list(alignments)
+        alignments = list_alignments(alignments)
         _check_alignments(translator, alignments, len(pairs))
     lengths = [
         _token_counts(codec, sequences)
@@ -142,7 +145,8 @@ def _check_alignments(translator, alignments, count):
         raise ValueError("gold alignments link words, but the run reads or writes other tokens")
     if len(alignments) != count:
         raise ValueError(
-            f"expected a gold alignment for each of {count} pairs; received {len(alignments)}"
+            f"expected a gold alignment for each of {counted(count, 'pair')}; received "
+            f"{len(alignments)}"
         )
 
 

@@ -11,6 +11,7 @@ from kseq.analysis.fonts import families_for, text_width
 from kseq.analysis.heatmap_layout import CELL, FONT_SIZE, Grid
 from kseq.analysis.heatmap_options import HeatmapOptions
 from kseq.analysis.panels import make_panels
+from kseq.counts import counted
 from kseq.fields import check_names, field_names
 from kseq.files import replaced_file
 from kseq.text.scripts import is_short
@@ -137,7 +138,7 @@ def _check_axes(axes, shape):
             )
     if axes.size != np.prod(shape, dtype=int):
         raise ValueError(
-            f"expected Axes for {np.prod(shape, dtype=int)} panels; received {axes.size}"
+            f"expected Axes for {counted(np.prod(shape, dtype=int), 'panel')}; received {axes.size}"
         )
     return axes.reshape(shape)
 

@@ -2,20 +2,19 @@
 
 import dataclasses
 import difflib
-import reprlib
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from kseq.errors import SettingError
-from kseq.fields import check_names, field_names
+from kseq.fields import Fields, check_choice, check_names, field_names
 
 Panels = Literal["mean", "layers", "heads"]
 _DEFAULT_THRESHOLD = 0.5  # less likely than not
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class HeatmapOptions:
+class HeatmapOptions(Fields):
     """Options of `kseq.plot_attention`.
 
     Args:
@@ -36,11 +35,7 @@ class HeatmapOptions:
     colormap: str | Any = "viridis"
 
     def __post_init__(self):
-        if self.panels not in get_args(Panels):
-            raise SettingError(
-                "{panels} must be 'mean', 'layers' or 'heads'; received {0}",
-                reprlib.repr(self.panels),
-            )
+        check_choice("panels", self.panels, get_args(Panels))
         if self.head is not None and self.panels != "mean":
             raise SettingError(
                 "{head} draws one head, {panels}={0} draws several: use only one of them",

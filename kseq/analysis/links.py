@@ -1,6 +1,12 @@
 """Word alignments as sets of links: symmetrised, written as text, and compared with gold."""
 
 import collections.abc
+import numbers
+import reprlib
+
+import numpy as np
+
+from kseq.counts import counted
 
 METHODS = ("grow-diag-final-and", "intersection", "union")
 GROW_DIAG_FINAL_AND = METHODS[0]
@@ -28,12 +34,13 @@ def symmetrize(forward, backward, method=GROW_DIAG_FINAL_AND):
         A set of (source, target) positions.
 
     Raises:
+        TypeError: `forward` or `backward` does not hold links.
         ValueError: The method is unknown.
     """
     if method is None:
         raise ValueError(f"expected one of {', '.join(METHODS)}; received None")
     check_method(method)
-    forward, backward = set(forward), set(backward)
+    forward, backward = set(require_links(forward)), set(require_links(backward))
     if method == "intersection":
         return forward & backward
     if method == "union":
@@ -43,8 +50,30 @@ def symmetrize(forward, backward, method=GROW_DIAG_FINAL_AND):
 
 def check_method(method, methods=METHODS):
     """Raises ValueError unless a method is None or one of `methods`."""
-    if method is not None and method not in methods:
-        raise ValueError(f"unknown method {method!r}; expected {', '.join(methods)}")
+    if method is not None and not (isinstance(method, str) and method in methods):
+        raise ValueError(f"unknown method {reprlib.repr(method)}; expected {', '.join(methods)}")
+
+
+def is_link(value):
+    """Returns whether a value is a link: a tuple of two positions, from 0."""
+    is_pair = isinstance(value, tuple) and len(value) == 2
+    return is_pair and all(isinstance(end, numbers.Integral) and end >= 0 for end in value)
+
+
+def require_links(links):
+    """Returns the links of an alignment; a dict from links to weights remains one.
+
+    Raises:
+        TypeError: They are not links.
+    """
+    is_several = np.iterable(links)
+    links = links if isinstance(links, collections.abc.Mapping) or not is_several else list(links)
+    if not is_several or not all(map(is_link, links)):
+        raise TypeError(
+            "expected an alignment as (source, target) positions, such as {(0, 0), (1, 2)}; "
+            f"received {reprlib.repr(links)}"
+        )
+    return links
 
 
 def to_pharaoh(alignment):
@@ -55,7 +84,11 @@ def to_pharaoh(alignment):
 
     Returns:
         `"0-0 1-2"`, source before target; with weights `"0-0:0.93 1-2:0.58"`.
+
+    Raises:
+        TypeError: `alignment` does not hold links.
     """
+    alignment = require_links(alignment)
     weighted = isinstance(alignment, collections.abc.Mapping)
     return " ".join(
         f"{source}-{target}" + (f":{alignment[source, target]:.2f}" if weighted else "")
@@ -77,12 +110,13 @@ def alignment_error_rate(predicted, gold):
         The rate, from 0 (the same links) to 1 (no link in common).
 
     Raises:
+        TypeError: An alignment does not hold links.
         ValueError: The numbers of alignments differ, or there are no links at all.
     """
-    predicted, gold = ([set(links) for links in alignments] for alignments in (predicted, gold))
+    predicted, gold = map(list_alignments, (predicted, gold))
     if len(predicted) != len(gold):
         raise ValueError(
-            f"expected a gold alignment for each of {len(predicted)} sentences; "
+            f"expected a gold alignment for each of {counted(len(predicted), 'sentence')}; "
             f"received {len(gold)}"
         )
     total = sum(map(len, predicted)) + sum(map(len, gold))
@@ -90,6 +124,17 @@ def alignment_error_rate(predicted, gold):
         raise ValueError("expected alignments with links; received none")
     shared = sum(len(links & gold_links) for links, gold_links in zip(predicted, gold))
     return 1.0 - 2.0 * shared / total
+
+
+def list_alignments(alignments):
+    """Returns alignments as a list of sets of links.
+
+    Raises:
+        TypeError: They are not a list, or one of them does not hold links.
+    """
+    if not np.iterable(alignments):
+        raise TypeError(f"expected a list of alignments; received {reprlib.repr(alignments)}")
+    return [set(require_links(links)) for links in alignments]
 
 
 def _grow_diag_final_and(forward, backward):

@@ -7,6 +7,8 @@ import reprlib
 import numpy as np
 
 from kseq.analysis.attention import head_index
+from kseq.analysis.links import is_link
+from kseq.counts import counted
 from kseq.errors import SettingError
 from kseq.text.scripts import label, reads_right_to_left
 from kseq.translation.results import Attended, Prediction
@@ -120,7 +122,8 @@ def _list_golds(gold, count):
     golds = list(gold)
     if len(golds) != count:
         raise ValueError(
-            f"expected a gold alignment for each of {count} results; received {len(golds)}"
+            f"expected a gold alignment for each of {counted(count, 'result')}; received "
+            f"{len(golds)}"
         )
     return golds
 
@@ -175,7 +178,8 @@ def _select_weights(result, options):
     if options.head is None and options.panels == "mean":
         return np.asarray(result.attention), no_title
     if result.attention_heads is None:
-        option = f"head={options.head}" if options.head else f"panels={options.panels!r}"
+        option = "panels" if options.head is None else "head"
+        option = f"{option}={reprlib.repr(getattr(options, option))}"
         raise ValueError(f"only a single Transformer has heads; received {option}")
     weights = np.asarray(result.attention_heads)
     layers, heads = weights.shape[:2]
@@ -210,7 +214,7 @@ def _check_gold(gold, rows, columns):
         return frozenset()
     if not (rows.is_text and columns.is_text):
         raise ValueError("a gold alignment links words; this result has real values on a side")
-    if not np.iterable(gold) or not all(map(_is_link, gold := list(gold))):
+    if not np.iterable(gold) or not all(map(is_link, gold := list(gold))):
         raise ValueError(
             "expected a gold alignment as (source, target) positions, such as {(0, 0), (1, 2)}; "
             f"received {reprlib.repr(gold)}"
@@ -224,11 +228,6 @@ def _check_gold(gold, rows, columns):
                 "returns for the pair"
             )
     return frozenset(gold)
-
-
-def _is_link(link):
-    is_pair = isinstance(link, tuple) and len(link) == 2
-    return is_pair and all(isinstance(end, (int, np.integer)) and end >= 0 for end in link)
 
 
 def _find_unlikely(log_probabilities, rows, options):

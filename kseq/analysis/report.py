@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import reprlib
 
 import numpy as np
 
@@ -50,6 +51,7 @@ def attention_report(translator, data, path, alignments=None, sentences=200, hea
         source word.
 
     Raises:
+        TypeError: An argument has the wrong type.
         ValueError: The model has no attention or no such head, a side is real-valued, there is
             no pair to measure, or the gold alignments do not fit the pairs.
         OSError: The file could not be written.
@@ -94,6 +96,8 @@ def _measure(translator, pairs, alignments, count, head):
 
 def _pairs_and_gold(translator, data, alignments):
     """The pairs to read, those with an empty side included, and their gold alignments or None."""
+    if alignments is not None and not np.iterable(alignments):
+        raise TypeError(f"expected a list of alignments; received {reprlib.repr(alignments)}")
     if not isinstance(data, Corpus):
         return _include_blank(data), alignments
     if alignments is not None:

@@ -6,6 +6,7 @@ from kseq.cli.options import (
     add_precision,
     add_run,
     add_search,
+    path_name,
 )
 from kseq.cli.runs import load_translator, read_search, reject_search
 from kseq.console import show
@@ -31,7 +32,7 @@ def add_export(subparsers):
         _EXPORT_EXAMPLES,
     )
     add_run(command)
-    command.add_argument("folder", metavar="DIR", help="directory to create")
+    command.add_argument("folder", type=path_name, metavar="DIR", help="directory to create")
     add_ensemble(command)
     add_precision(command)
     add_search(command, " (fixed in the exported model)", n_best=True)

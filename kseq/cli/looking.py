@@ -12,6 +12,7 @@ from kseq.cli.options import (
     add_steps,
     add_test_files,
     given_fields,
+    path_name,
     require_suffix,
 )
 from kseq.cli.runs import (
@@ -52,7 +53,11 @@ def add_heatmap(subparsers):
         help="source sentence in quotes, or a .npy file; several are drawn in a grid",
     )
     command.add_argument(
-        "--out", required=True, metavar="PICTURE", help="file to write: .png, .svg or .pdf"
+        "--out",
+        type=path_name,
+        required=True,
+        metavar="PICTURE",
+        help="file to write: .png, .svg or .pdf",
     )
     add_head(command)
     command.add_argument(
@@ -134,7 +139,10 @@ def add_align(subparsers):
         "--weights", action="store_true", help="write the attention of each link too: 0-0:0.93"
     )
     command.add_argument(
-        "--reverse", metavar="RUN", help="run for the opposite direction, to symmetrise with"
+        "--reverse",
+        type=path_name,
+        metavar="RUN",
+        help="run for the opposite direction, to symmetrise with",
     )
     command.add_argument(
         "--method",
@@ -186,7 +194,9 @@ def add_report(subparsers):
     )
     add_run(command)
     add_test_files(command)
-    command.add_argument("--out", required=True, metavar="PAGE", help="file to write: .html")
+    command.add_argument(
+        "--out", type=path_name, required=True, metavar="PAGE", help="file to write: .html"
+    )
     command.add_argument(
         "--sentences",
         type=int,

@@ -6,8 +6,11 @@ import os
 import signal
 import sys
 import threading
+import traceback
 import warnings
 
+import kseq
+from kseq.backend import require_tensorflow_backend
 from kseq.cli.data import add_clean, add_fetch, add_inspect
 from kseq.cli.errors import explain
 from kseq.cli.exporting import add_export
@@ -26,7 +29,8 @@ a first run in four commands:
 
 Pairs are read from TSV files (source, tab, target; further columns are ignored), from two files
 whose lines correspond, or from a pronouncing dictionary whose name ends in .dict. Files are UTF-8,
-plain, .gz or .zip. Run "kseq COMMAND --help" for more.
+plain, .gz or .zip. Run "kseq COMMAND --help" for more. With KSEQ_DEBUG=1 in the environment, an
+error shows its traceback.
 """
 
 
@@ -42,6 +46,7 @@ def main(arguments=None):
     options = _parse(arguments)
     _show_only_our_warnings()
     try:
+        require_tensorflow_backend()
         with _end_like_ctrl_c():
             options.run(options)
         print(end="", flush=True)
@@ -53,6 +58,8 @@ def main(arguments=None):
         explanation = explain(error, options)
         if explanation is None:
             raise
+        if os.environ.get("KSEQ_DEBUG"):
+            traceback.print_exception(error)
         message, code = explanation
         print(f"kseq: {printable(' '.join(message.split()))}", file=sys.stderr)
         _discard_output()
@@ -106,6 +113,7 @@ def _make_parser():
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"kseq {kseq.__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         *(add_fetch, add_inspect, add_clean),

@@ -46,15 +46,33 @@ def add_command(subparsers, name, run, summary, examples):
     return command
 
 
+def path_name(text):
+    """Returns the name of a file or folder, as an argument of a command; it must not be empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected the name of a file or folder; received none")
+    return text
+
+
 def add_run(command):
     """Adds the argument for the run directory."""
-    command.add_argument("run_directory", metavar="RUN", help="run directory made by kseq train")
+    command.add_argument(
+        "run_directory", type=path_name, metavar="RUN", help="run directory made by kseq train"
+    )
+
+
+def add_new_run(command):
+    """Adds the options for a run directory to write."""
+    command.add_argument(
+        "--out", type=path_name, required=True, metavar="RUN", help="run directory to create"
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace an existing run")
 
 
 def add_test_files(command):
     """Adds the options for test pairs."""
     command.add_argument(
         "--test",
+        type=path_name,
         nargs="+",
         metavar="FILE",
         help="test pairs (default: those of the corpus that you trained the run on)",
@@ -103,6 +121,7 @@ def add_ensemble(command):
     """Adds the options for an ensemble."""
     command.add_argument(
         "--ensemble",
+        type=path_name,
         nargs="+",
         action="extend",
         default=[],
@@ -111,9 +130,8 @@ def add_ensemble(command):
     )
     command.add_argument(
         "--ensemble-average",
-        default="probability",
         choices=("probability", "log_probability"),
-        help="what to average (default: %(default)s)",
+        help="what an ensemble averages (default: probability)",
     )
 
 

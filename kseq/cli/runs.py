@@ -13,11 +13,18 @@ def start_tensorflow():
 
 
 def load_translator(options):
-    """Loads the run or the ensemble that a command is about."""
+    """Loads the run or the ensemble that a command is about.
+
+    Raises:
+        ValueError: There is an average, but no ensemble.
+    """
+    ensemble, average = (getattr(options, name, None) for name in ("ensemble", "ensemble_average"))
+    if average and not ensemble:
+        raise ValueError("--ensemble-average is for an ensemble: add --ensemble RUN")
     return load_runs(
         options.run_directory,
-        *getattr(options, "ensemble", ()),
-        average=getattr(options, "ensemble_average", "probability"),
+        *(ensemble or ()),
+        average=average or "probability",
         precision=getattr(options, "precision", "float32"),
     )
 

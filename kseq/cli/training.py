@@ -4,9 +4,11 @@ from kseq.cli.options import (
     add_alignments,
     add_allow_outside,
     add_command,
+    add_new_run,
     add_order,
     add_run,
     flag,
+    path_name,
 )
 from kseq.cli.runs import start_tensorflow
 from kseq.console import import_tensorflow_quietly, show
@@ -49,15 +51,18 @@ def add_train(subparsers):
     )
     data = command.add_mutually_exclusive_group(required=True)
     data.add_argument("--corpus", metavar="NAME", help="embedded corpus: en-fr or dates")
-    data.add_argument("--train", nargs="+", metavar="FILE", help="training pairs")
+    data.add_argument("--train", type=path_name, nargs="+", metavar="FILE", help="training pairs")
     data.add_argument(
         "--recipe", metavar="NAME", help="recipe for a public corpus; kseq recipes lists them"
     )
     command.add_argument(
-        "--data", metavar="DIR", help="where kseq fetch put the corpus of a recipe (default: data)"
+        "--data",
+        type=path_name,
+        metavar="DIR",
+        help="where kseq fetch put the corpus of a recipe (default: data)",
     )
-    command.add_argument("--valid", nargs="+", metavar="FILE", help="validation pairs")
-    command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs, for kseq evaluate")
+    for name, summary in (("valid", "validation pairs"), ("test", "test pairs, for kseq evaluate")):
+        command.add_argument(f"--{name}", type=path_name, nargs="+", metavar="FILE", help=summary)
     add_alignments(command)
     add_order(command)
     add_allow_outside(command)
@@ -74,7 +79,9 @@ def add_train(subparsers):
         "sides; pairs that share one with a held-out pair are then left out of training "
         "(default: %(default)s)",
     )
-    command.add_argument("--config", metavar="FILE", help="settings: a .json or .yaml file")
+    command.add_argument(
+        "--config", type=path_name, metavar="FILE", help="settings: a .json or .yaml file"
+    )
     command.add_argument(
         "--set",
         nargs="+",
@@ -83,10 +90,10 @@ def add_train(subparsers):
         metavar="FIELD=VALUE",
         help="change settings, such as units=256 epochs=20 (may be repeated)",
     )
-    command.add_argument("--out", required=True, metavar="RUN", help="run directory to create")
-    command.add_argument("--overwrite", action="store_true", help="replace an existing run")
+    add_new_run(command)
     command.add_argument(
         "--cache",
+        type=path_name,
         metavar="DIR",
         help="where to keep tokenised corpora of 32 MB or more (default: KSEQ_CACHE or "
         "~/.cache/kseq); off to keep none",
@@ -170,8 +177,7 @@ def add_average(subparsers):
         metavar="N",
         help="number of checkpoints to average (default: all that the run has kept)",
     )
-    command.add_argument("--out", required=True, metavar="RUN", help="run directory to create")
-    command.add_argument("--overwrite", action="store_true", help="replace an existing run")
+    add_new_run(command)
 
 
 def average(options):

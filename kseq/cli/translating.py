@@ -16,6 +16,7 @@ from kseq.cli.options import (
     add_test_files,
     flag,
     given_fields,
+    path_name,
 )
 from kseq.cli.runs import (
     load_translator,
@@ -63,7 +64,11 @@ def add_translate(subparsers):
     )
     add_run(command)
     command.add_argument(
-        "file", nargs="?", metavar="FILE", help="text to translate (default: standard input)"
+        "file",
+        type=path_name,
+        nargs="?",
+        metavar="FILE",
+        help="text to translate (default: standard input)",
     )
     command.add_argument(
         "--json",
@@ -83,6 +88,7 @@ def translate(options):
     from kseq.corpora.lines import require_file
 
     strategy = _make_strategy(options)
+    _check_last_token(options)
     for path in (options.file, strategy.dictionary):
         if path is not None:
             require_file(pathlib.Path(path))
@@ -97,6 +103,16 @@ def translate(options):
             line = _translation_line(hypotheses, is_single, options.json)
             show(line, flush=options.file is None)
             count()
+
+
+def _check_last_token(options):
+    """Rejects a FILE after the tokens of --forbid, where it would be one of them."""
+    *others, last = options.forbid or [""]
+    if options.file is None and others and pathlib.Path(last).is_file():
+        raise ValueError(
+            f"--forbid would take {last}, which is a file, for a token; put the file first: "
+            f"kseq translate {options.run_directory} {last} --forbid {' '.join(others)}"
+        )
 
 
 def _check_steps(translator, steps):

@@ -184,7 +184,7 @@ def examine(pairs, cleaning=None, test=()):
     """Yields a `Verdict` on every pair, in order; the arguments are those of `clean`."""
     cleaning = Cleaning() if cleaning is None else cleaning
     if not isinstance(cleaning, Cleaning):
-        raise TypeError(f"cleaning must be a Cleaning; received {reprlib.repr(cleaning)}")
+        raise TypeError(f"expected a Cleaning; received {reprlib.repr(cleaning)}")
     tidied_test = (tuple(tidy(side, cleaning.markup) for side in pair) for pair in test)
     test_set = PairSet(cleaning.leakage, tidied_test)
     earlier = PairSet("pair")

@@ -36,12 +36,12 @@ class Corpus:
     """
 
     def __init__(self, name, train, valid, test=None, *, alignments=None, config=None, origin=None):
-        for split in (train, valid, test):
-            if not isinstance(split, (Pairs, ValuePairs)) and not (split is None and test is None):
+        for split in (train, valid, *([] if test is None else [test])):
+            if not isinstance(split, (Pairs, ValuePairs)):
                 raise TypeError(
                     f"a split must be Pairs, such as Pairs.open(files); received {split!r}"
                 )
-            if split is not None and split.features != train.features:
+            if split.features != train.features:
                 expected, received = map(describe_features, (train.features, split.features))
                 raise ValueError(
                     f"{split}: expected {expected}, as in {train}; received {received}"

@@ -4,7 +4,9 @@ import base64
 import dataclasses
 import functools
 import html
+import reprlib
 
+from kseq.counts import counted
 from kseq.inspection.suspicions import UsualRatio
 from kseq.inspection.tally import SideFigures
 
@@ -135,7 +137,7 @@ class Inspection:
         return inspection_table(self)
 
     def __repr__(self):
-        return f"<kseq.Inspection of {self.pairs:,} pairs of {self.name}>"
+        return f"<kseq.Inspection of {counted(self.pairs, 'pair')} of {self.name}>"
 
     @functools.cached_property
     def _picture(self):
@@ -149,3 +151,9 @@ class Inspection:
     def _repr_html_(self):
         picture = base64.b64encode(self._picture).decode()
         return f'<pre>{html.escape(str(self))}</pre><img src="data:image/png;base64,{picture}">'
+
+
+def require_inspection(value):
+    """Raises a TypeError unless a value is an `Inspection`."""
+    if not isinstance(value, Inspection):
+        raise TypeError(f"expected the result of kseq.inspect; received {reprlib.repr(value)}")

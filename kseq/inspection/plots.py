@@ -7,6 +7,8 @@ import numpy as np
 
 from kseq.analysis.figures import TextFigure, make_pyplot_figure
 from kseq.analysis.fonts import families_for
+from kseq.counts import counted
+from kseq.inspection.findings import require_inspection
 from kseq.inspection.suspicions import PAIR_BINS, SOFTENING
 from kseq.text.scripts import shorten
 
@@ -29,6 +31,9 @@ def plot_inspection(inspection):
     Returns:
         An array of matplotlib Axes, `[2, 3]`: lengths in words, lengths of pairs, the positions
         of suspicious pairs in the file; vocabulary growth, coverage, and scripts.
+
+    Raises:
+        TypeError: `inspection` is something else.
     """
     return _draw(inspection, make_pyplot_figure)
 
@@ -53,7 +58,8 @@ def _draw(inspection, make_figure):
     """Draws the six panels in a new figure; returns their Axes `[2, 3]`."""
     from matplotlib.patches import Patch
 
-    title = shorten(f"{inspection.pairs:,} pairs of {inspection.name}", _TITLE_WIDTH)
+    require_inspection(inspection)
+    title = shorten(f"{counted(inspection.pairs, 'pair')} of {inspection.name}", _TITLE_WIDTH)
     families = families_for(title)
     figure = make_figure(figsize=(13, 7.5), layout="constrained")
     panels = figure.subplots(2, 3)

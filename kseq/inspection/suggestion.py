@@ -21,6 +21,8 @@ million pairs; there, the values are those usual in the literature.
 import dataclasses
 
 from kseq.config import Config
+from kseq.counts import counted
+from kseq.inspection.findings import require_inspection
 
 _ONE_WORD = 0.9  # minimum share of one-word lines on a side of single words
 _COVERAGE = 0.95
@@ -91,7 +93,11 @@ def suggest_config(inspection):
 
     Returns:
         A `Suggestion`.
+
+    Raises:
+        TypeError: `inspection` is something else.
     """
+    require_inspection(inspection)
     tokenizers = list(_tokenizer_settings(inspection))
     kinds = [setting.value for setting in tokenizers]
     is_small = _is_small(inspection, kinds)
@@ -159,10 +165,10 @@ def _model_settings(inspection, kinds, is_small):
     if is_small and "character" in kinds:
         yield Setting("model", "dropout", 0.1, "characters, as in dates")
     elif not is_small and pairs < 50_000:
-        yield Setting("model", "dropout", 0.4, f"only {pairs:,} pairs, as in Multi30k")
+        yield Setting("model", "dropout", 0.4, f"only {counted(pairs, 'pair')}, as in Multi30k")
         yield Setting("model", "tie_output", True, "fewer weights to train, as there are few pairs")
     elif pairs >= 1_000_000:
-        yield Setting("model", "dropout", 0.1, f"little overfitting with {pairs:,} pairs")
+        yield Setting("model", "dropout", 0.1, f"little overfitting with {counted(pairs, 'pair')}")
 
 
 def _vocabulary_settings(inspection, kinds, is_small):
@@ -177,12 +183,12 @@ def _vocabulary_settings(inspection, kinds, is_small):
     if "subword" in kinds:
         pairs = inspection.pairs
         size = 4_000 if pairs < 10_000 else 8_000 if pairs < 1_000_000 else 16_000
-        yield Setting("text", "subword_vocabulary_size", size, f"{pairs:,} pairs")
+        yield Setting("text", "subword_vocabulary_size", size, counted(pairs, "pair"))
 
 
 def _training_settings(inspection, kinds, is_small):
     pairs = inspection.pairs
-    few, many = f"only {pairs:,} pairs", f"{pairs:,} pairs"
+    few, many = f"only {counted(pairs, 'pair')}", counted(pairs, "pair")
     if pairs < 50_000:
         yield Setting("training", "epochs", 30 if pairs < 5_000 else 12, few)
         rate_reason = "fewer but larger steps, as for Multi30k and en-fr"

@@ -3,6 +3,7 @@
 import io
 import pathlib
 
+from kseq.counts import counted
 from kseq.inspection.suspicions import KINDS
 
 _LONGEST_SIDE = 60  # characters of an example
@@ -37,7 +38,7 @@ def inspection_table(inspection, width=100):
 def _headline(inspection):
     sources = f"{inspection.several_targets:,} of {inspection.different_sources:,} sources"
     lines = [
-        f"{inspection.name}: {inspection.pairs:,} pairs",
+        f"{inspection.name}: {counted(inspection.pairs, 'pair')}",
         f"{inspection.different_pairs:,} different pairs; {sources} have several targets",
     ]
     if inspection.most_repeated > 1:
@@ -123,7 +124,7 @@ def _notes(inspection):
 
 
 def _split_lines(split):
-    yield f"{split.name}: {split.pairs:,} pairs"
+    yield f"{split.name}: {counted(split.pairs, 'pair')}"
     if split.blank:
         yield f"  {split.blank:,} more with an empty side"
     if split.faulty:

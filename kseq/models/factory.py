@@ -2,11 +2,12 @@
 
 import contextlib
 import dataclasses
+import reprlib
 
 import keras
 from keras import ops
 
-from kseq.config import ModelConfig
+from kseq.config import Config, ModelConfig
 from kseq.fields import suggestion
 from kseq.kernels.forks import claim_tensorflow
 from kseq.models import recurrent, transformer
@@ -43,9 +44,10 @@ def build_encoder(config, source_vocabulary_size=None):
         padding on the left changes its results.
 
     Raises:
-        ValueError: The vocabulary size is missing, or given for real values.
+        TypeError: `config` is not a `ModelConfig`.
+        ValueError: The vocabulary size is missing or too small, or given for real values.
     """
-    config.check_sides()
+    _check_config(config)
     return _build_encoder(config, make_source_side(config, source_vocabulary_size))
 
 
@@ -69,9 +71,10 @@ def build_decoder(config, target_vocabulary_size=None):
         - `state`: the state after the last target position, like the initial one.
 
     Raises:
-        ValueError: The vocabulary size is missing, or given for real values.
+        TypeError: `config` is not a `ModelConfig`.
+        ValueError: The vocabulary size is missing or too small, or given for real values.
     """
-    config.check_sides()
+    _check_config(config)
     return _build_decoder(config, make_target_side(config, target_vocabulary_size))
 
 
@@ -103,8 +106,9 @@ def build_seq2seq(
         or values `[B, T, F]`. The model can be saved as a `.keras` file.
 
     Raises:
-        ValueError: A vocabulary size is missing, or given for real values; both sizes differ
-            although the sides share their embeddings; or there is no such output.
+        TypeError: `config` is not a `ModelConfig`.
+        ValueError: A vocabulary size is missing or too small, or given for real values; both sizes
+            differ although the sides share their embeddings; or there is no such output.
     """
     return Seq2Seq(config, source_vocabulary_size, target_vocabulary_size, output)
 
@@ -158,7 +162,7 @@ class Seq2Seq(keras.Model):
         self, config, source_vocabulary_size=None, target_vocabulary_size=None, output="logits"
     ):
         claim_tensorflow()
-        config.check_sides()
+        _check_config(config)
         _check_output(config, output)
         source = make_source_side(config, source_vocabulary_size)
         target = make_target_side(config, target_vocabulary_size)
@@ -265,8 +269,11 @@ def split_for_inference(model):
         logits. The step is the decoder on targets of length 1, not a second definition.
 
     Raises:
+        TypeError: `model` is not a model.
         ValueError: The model is another one, or a clone by Keras.
     """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"expected a model of build_seq2seq; received {reprlib.repr(model)}")
     if not isinstance(model, Seq2Seq):
         raise ValueError(
             "expected a model from build_seq2seq, which has an encoder and a decoder; received "
@@ -290,6 +297,13 @@ def _make_step(decoder, side):
         for name, tensor in outputs.items()
     }
     return keras.Model({**step, **inputs}, outputs, name="step")
+
+
+def _check_config(config):
+    if not isinstance(config, ModelConfig):
+        hint = "; a Config has one as its model" if isinstance(config, Config) else ""
+        raise TypeError(f"expected a ModelConfig; received {reprlib.repr(config)}{hint}")
+    config.check_sides()
 
 
 def _copy_inputs(tensors):

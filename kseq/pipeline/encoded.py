@@ -148,7 +148,6 @@ def prepare(corpus, config, cache=None, report=lambda _: None):
         OSError: The files cannot be written.
     """
     splits = corpus.train, corpus.valid
-    cache = default_cache() if cache is None else cache
     paths = [path for split in splits for path in getattr(split, "files", ())]
     is_small = sum(map(os.path.getsize, set(paths))) < SMALLEST
     is_text = isinstance(splits[0], Pairs)
@@ -156,6 +155,7 @@ def prepare(corpus, config, cache=None, report=lambda _: None):
         return _prepare(corpus, config, PairsInRam(), PairsInRam())
     if cache == "off" or corpus.origin is None or not is_text:
         return _prepare(corpus, config)
+    cache = default_cache() if cache is None else cache
     folder = _require_folder(cache) / _key(corpus, config)
     files.finish_replacement(folder, _ENCODED)
     prepared = _reopen(folder, config)
@@ -184,9 +184,21 @@ def _prepare(corpus, config, train=None, valid=None):
 
 
 def default_cache():
-    """Returns the folder that `KSEQ_CACHE` names, or else `kseq` in the user's cache folder."""
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return os.environ.get("KSEQ_CACHE") or str(pathlib.Path(home) / "kseq")
+    """Returns the folder that `KSEQ_CACHE` names, or else `kseq` in the user's cache folder.
+
+    Raises:
+        ValueError: The user has no home directory, as in some containers.
+    """
+    if os.environ.get("KSEQ_CACHE"):
+        return os.environ["KSEQ_CACHE"]
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    except RuntimeError as error:
+        raise ValueError(
+            "there is no home directory for the encoded corpus: name a folder (--cache DIR, or "
+            "KSEQ_CACHE), or disable the cache (--cache off)"
+        ) from error
+    return str(pathlib.Path(home) / "kseq")
 
 
 def _require_folder(cache):
@@ -246,8 +258,9 @@ def _write(folder, corpus, config):
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise OSError(
+                errno.ENOSPC,
                 f"no space for the encoded corpus in {folder.parent}; free some space, choose "
-                "another folder (--cache DIR, or KSEQ_CACHE), or disable the cache (--cache off)"
+                "another folder (--cache DIR, or KSEQ_CACHE), or disable the cache (--cache off)",
             ) from error
         raise
 

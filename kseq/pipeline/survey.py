@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from kseq.corpora.lines import chunks
+from kseq.counts import counted
 from kseq.pipeline.codecs import CodecPair
 from kseq.pipeline.readers import CountingReader, MeasuringReader, TextReader, make_reader
 from kseq.pipeline.value_codec import ValueCodec
@@ -44,7 +45,8 @@ class Survey:
             (self.faulty, "faulty"),
         )
         reasons = [f"{count:,} {reason}" for count, reason in counts if count]
-        return f"{self.kept:,} pairs" + (f" (left out: {', '.join(reasons)})" if reasons else "")
+        left_out = f" (left out: {', '.join(reasons)})" if reasons else ""
+        return counted(self.kept, "pair") + left_out
 
 
 def build_codecs(pairs, config, store=None):
@@ -142,7 +144,7 @@ def _survey(pairs, codecs, readers, training, store):
 
 def _raise_nothing_usable(pairs, count, training):
     raise ValueError(
-        f"{pairs}: none of {count:,} pairs can be used; each side must have 1 to "
+        f"{pairs}: none of {counted(count, 'pair')} can be used; each side must have 1 to "
         f"{training.maximum_length} tokens (maximum_length), real values 1 to "
         f"{training.maximum_frames} steps (maximum_frames)"
         + (f"; {pairs.shared:,} have a side that is held out" if pairs.shared else "")

@@ -57,8 +57,9 @@ def _last_checkpoints(run, last):
             f"{run} has no checkpoints; train with checkpoints=5, for instance, to keep those of "
             "the last five epochs (--set checkpoints=5)"
         )
-    if last is not None and not 1 <= last <= len(checkpoints):
+    if last is not None and not (type(last) is int and 1 <= last <= len(checkpoints)):
         raise SettingError(
-            "{last} must be from 1 to {0}, the number of checkpoints in {1}", len(checkpoints), run
+            "{last} must be from 1 to {0}, the number of checkpoints in {1}; received {2!r}",
+            *(len(checkpoints), run, last),
         )
     return dict(list(checkpoints.items())[-(last or len(checkpoints)) :])

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kseq import files
-from kseq.fields import suggestion
+from kseq.fields import check_choice
 from kseq.models.factory import build_seq2seq, least_parameters, use_dtype_policy
 from kseq.pipeline.codecs import CodecPair
 from kseq.runs import directory as run_directory
@@ -28,11 +28,7 @@ def load_model(run, precision="float32"):
         FileNotFoundError: The directory is missing.
         ValueError: It is not a run, or it is damaged; or the precision is unknown.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"precision must be {' or '.join(map(repr, PRECISIONS))}; received {precision!r}"
-            f"{suggestion(precision, PRECISIONS)}"
-        )
+    check_choice("precision", precision, PRECISIONS)
     folder, config, record = run_directory.read_run(run)
     run_directory.check_codecs(folder, record)
     codecs = CodecPair.load(folder, config)

@@ -144,14 +144,7 @@ class Sampling(Rules):
     seed: int = number(0, minimum=0, maximum=_LARGEST_SEED)
     temperature: float = number(1.0, minimum=0.01, maximum=100.0)
     top_k: int = number(0, minimum=0, maximum=10_000_000)
-    top_p: float = number(1.0, minimum=0.0, maximum=1.0)
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.top_p == 0.0:
-            raise SettingError(
-                "{top_p} must be greater than 0 and at most 1; received 0.0 ({top_k}=1 is greedy)"
-            )
+    top_p: float = number(1.0, minimum=0, maximum=1, excludes_minimum=True)
 
     @property
     def width(self):
@@ -162,6 +155,9 @@ class Sampling(Rules):
     def returned(self):
         """Number of outputs of each source that are returned, N."""
         return self.samples
+
+
+_PURPOSES = {BeamSearch: "beam search", Sampling: "sampling"}
 
 
 def make_strategy(kind, **options):
@@ -175,7 +171,15 @@ def make_strategy(kind, **options):
         ValueError: There is no such option, or its value is out of range.
         TypeError: A value has the wrong type.
     """
-    check_names(options, field_names(kind), "option")
+    names = field_names(kind)
+    (other,) = set(_PURPOSES) - {kind}
+    for name in options:
+        if name not in names and name in field_names(other):
+            raise ValueError(
+                f"unknown option: {name!r}, which is for {_PURPOSES[other]}, not for "
+                f"{_PURPOSES[kind]}"
+            )
+    check_names(options, names, "option")
     return kind(**options)
 
 

@@ -1,5 +1,8 @@
 """The side that a `ModelConfig` and the size of a vocabulary describe."""
 
+import numbers
+import reprlib
+
 from kseq.sides.text_side import TextSide
 from kseq.sides.value_side import ValueSide
 
@@ -12,7 +15,7 @@ def make_source_side(config, vocabulary_size=None):
         vocabulary_size: Number of source ids V; None if the source is real-valued.
 
     Raises:
-        ValueError: The size is missing, or real values cannot have one.
+        ValueError: The size is missing or not a number of ids, or real values cannot have one.
     """
     _check_size("source", config.source_features, vocabulary_size)
     if config.source_features:
@@ -38,4 +41,10 @@ def _check_size(name, features, vocabulary_size):
         raise ValueError(
             f"expected {name}_vocabulary_size; for a {name} of real values set "
             f"{name}_features in the config"
+        )
+    is_whole = isinstance(vocabulary_size, numbers.Integral) and vocabulary_size is not True
+    if not features and not (is_whole and 0 < vocabulary_size < 2**31):
+        raise ValueError(
+            f"{name}_vocabulary_size must be a whole number of ids, at least 1; received "
+            f"{reprlib.repr(vocabulary_size)}"
         )

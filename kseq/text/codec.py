@@ -245,7 +245,8 @@ class TextCodec(tf.Module):
         Raises:
             ValueError: A token is not in the vocabulary.
         """
-        alone, followed = self.tokenize([text, text + _CONTINUATION]).to_list()
+        texts = [start.encode("utf-8", "replace") for start in (text, text + _CONTINUATION)]
+        alone, followed = self.tokenize(texts).to_list()
         readings = [alone]
         if followed and followed[-1].decode() == _CONTINUATION:
             # For a character tokenizer, a space at the end is a token.
@@ -269,7 +270,7 @@ class TextCodec(tf.Module):
         if token in SPECIAL_TOKENS and token != SPECIAL_TOKENS[UNK]:
             raise ValueError(f"{token} is not a token that a model writes as text")
         if token not in SPECIAL_TOKENS:
-            (token,) = to_str(self.normalize([token]))
+            (token,) = to_str(self.normalize([token.encode("utf-8", "replace")]))
         entries = enumerate(map(self._as_typed, self.vocabulary))
         ids = [number for number, entry in entries if entry == token]
         if not ids:

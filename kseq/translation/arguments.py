@@ -1,4 +1,4 @@
-"""The arguments of a `Translator`'s methods, checked."""
+"""The arguments of a translator, checked before anything runs."""
 
 import numbers
 import reprlib
@@ -6,13 +6,22 @@ import reprlib
 import numpy as np
 
 from kseq.corpora.in_memory import iterate_pairs
+from kseq.counts import counted
+from kseq.errors import SettingError
 from kseq.translation.graphs import LONGEST_PREDICTION
 
 _SIDES = ("source", "target")
 
 
+def require_pairs(pairs):
+    """Raises a TypeError unless `pairs` can be a list of pairs."""
+    if isinstance(pairs, str) or not np.iterable(pairs):
+        received = reprlib.repr(pairs)
+        raise TypeError(f"expected a list of pairs of source and target; received {received}")
+
+
 def check_pairs(pairs, codecs):
-    """Yields pairs of source and target, checked.
+    """Checks pairs of source and target; returns an iterable of tuples.
 
     Args:
         pairs: Pairs in any form that `kseq.load_corpus` accepts except files; if a side is
@@ -20,41 +29,57 @@ def check_pairs(pairs, codecs):
         codecs: The codecs of source and target.
 
     Raises:
-        TypeError: An item is not a pair, or a side has the wrong type.
+        TypeError: It is not an iterable; or, while it is read, an item is not a pair, or a side
+            has the wrong type.
     """
+    require_pairs(pairs)
     if all(codec.is_text for codec in codecs):
         pairs = iterate_pairs(pairs)
-    for pair in pairs:
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            received = reprlib.repr(pair)
-            raise TypeError(f"expected pairs of source and target; received {received}")
-        yield tuple(codec.check(value, side) for codec, value, side in zip(codecs, pair, _SIDES))
+    return (_check_pair(pair, codecs) for pair in pairs)
+
+
+def _check_pair(pair, codecs):
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise TypeError(f"expected pairs of source and target; received {reprlib.repr(pair)}")
+    return tuple(codec.check(value, side) for codec, value, side in zip(codecs, pair, _SIDES))
+
+
+def refuse_search(translator, beam_size, options):
+    """Raises a SettingError if a model of real values is given options of a search.
+
+    Args:
+        translator: `Translator`.
+        beam_size: Hypotheses K; 1 is the default.
+        options: Other options by name.
+    """
+    given = [*(["beam_size"] if beam_size != 1 else []), *options]
+    if translator.predicts_values and given:
+        raise SettingError(
+            "{name} is for text; real values are predicted without a search", name=given[0]
+        )
 
 
 def check_read_ahead(read_ahead):
-    """Checks the number of sources that are read together: None, or at least 1.
-
-    Raises:
-        ValueError: It is something else.
-    """
+    """Raises a ValueError unless a number of sources to read ahead is None or at least 1."""
     if read_ahead is not None and (type(read_ahead) is not int or read_ahead < 1):
         raise ValueError(f"read_ahead must be a whole number, at least 1; received {read_ahead!r}")
 
 
 def steps_by_source(steps, count):
-    """Returns the number of steps to predict for each of `count` sources, a list.
+    """Returns the number of steps to predict for each source, a list.
 
     Args:
-        steps: A number for all sources, or one for each.
+        steps: One number for all sources, or one for each.
         count: Number of sources.
 
     Raises:
-        ValueError: A number is out of range, or there is not one for each source.
+        ValueError: There are more or fewer numbers than sources, or one is out of range.
     """
     steps = list(steps) if np.ndim(steps) else [steps] * count
     if len(steps) != count:
         raise ValueError(
-            f"expected a number of steps for each of {count} sources; received {len(steps)}"
+            f"expected a number of steps for each of {counted(count, 'source')}; received "
+            f"{len(steps)}"
         )
     for number in steps:
         is_whole = isinstance(number, numbers.Integral) and not isinstance(number, bool)
@@ -63,3 +88,12 @@ def steps_by_source(steps, count):
                 f"steps must be whole numbers from 1 to {LONGEST_PREDICTION:,}; received {number}"
             )
     return steps
+
+
+def raise_nothing_written(number, source):
+    """Raises a SettingError: no output for a source satisfies all rules."""
+    raise SettingError(
+        "source {0}: no output for {1} satisfies all rules; relax them ({minimum_length}, "
+        "{minimum_ratio}, {no_repeat_ngram}, {forbid})",
+        *(number, reprlib.repr(source)),
+    )

@@ -3,6 +3,8 @@
 import itertools
 import reprlib
 
+import numpy as np
+
 from kseq.errors import SettingError
 
 _MISSING = object()
@@ -27,7 +29,7 @@ def with_prefixes(sources, prefix, codec, maximum_length=None):
         for source in sources:
             yield source, ids
         return
-    if isinstance(prefix, bytes) or not hasattr(prefix, "__iter__"):
+    if isinstance(prefix, bytes) or not np.iterable(prefix):
         raise TypeError(f"a prefix must be a string; received {reprlib.repr(prefix)}")
     for source, text in itertools.zip_longest(sources, prefix, fillvalue=_MISSING):
         if source is _MISSING or text is _MISSING:

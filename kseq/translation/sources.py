@@ -1,7 +1,9 @@
 """Sequences of one side, checked and turned into numbers, and batches of them."""
 
 import os
+import reprlib
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -65,8 +67,10 @@ class Sequences:
 
 
 def refuse_single_source(sources):
-    """Raises a TypeError if `sources` is a single source instead of a list."""
+    """Raises a TypeError if `sources` is a single source, or not a list of sources."""
     if isinstance(sources, str):
         raise TypeError("expected a list of sentences, received one string; wrap it in [ ]")
     if isinstance(sources, os.PathLike) or getattr(sources, "ndim", None) == 2:
         raise TypeError("expected a list of real-valued sources, received one; wrap it in [ ]")
+    if not np.iterable(sources):
+        raise TypeError(f"expected a list of sources; received {reprlib.repr(sources)}")

@@ -1,15 +1,19 @@
 """The `Translator`: translate, sample, predict, score, evaluate and plot with trained models."""
 
-import reprlib
-
 from kseq.corpora.lines import chunks
 from kseq.corpora.pairs import Pairs
 from kseq.errors import SettingError
-from kseq.fields import check_names, field_names, suggestion
+from kseq.fields import check_choice, check_names, field_names
 from kseq.kernels.forks import claim_tensorflow
 from kseq.runs.weights import load_model
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
-from kseq.translation.arguments import check_pairs, check_read_ahead, steps_by_source
+from kseq.translation.arguments import (
+    check_pairs,
+    check_read_ahead,
+    raise_nothing_written,
+    refuse_search,
+    steps_by_source,
+)
 from kseq.translation.chunks import ChunkRunner
 from kseq.translation.doubtful_outputs import CutOutputs
 from kseq.translation.ensembles import check_member
@@ -50,11 +54,7 @@ class Translator:
         self.record = record
         self.members = self, *partners
         self.has_attention = any(member.config.model.attention != "none" for member in self.members)
-        if average not in AVERAGES:
-            raise ValueError(
-                f"average must be {' or '.join(map(repr, AVERAGES))}; received {average!r}"
-                f"{suggestion(average, AVERAGES)}"
-            )
+        check_choice("average", average, AVERAGES)
         for number, partner in enumerate(partners, start=2):
             check_member(self, partner, f"model {number} of the ensemble")
         models = [member.model for member in self.members]
@@ -99,18 +99,16 @@ class Translator:
         Raises:
             FileNotFoundError: A directory is missing.
             ValueError: A directory is not a run, or is damaged; the runs cannot make an ensemble;
-                or the precision does not exist.
+                or the average or the precision does not exist.
         """
+        check_choice("average", average, AVERAGES)
         first, *members = (cls(*load_model(folder, precision)) for folder in (run, *further_runs))
         for name, member in zip(further_runs, members):
             check_member(first, member, name)
-        return first._ensemble(members, average)
-
-    def _ensemble(self, partners, average):
-        """The ensemble with `partners`; the translator itself if there are none."""
-        if not partners:
-            return self
-        return Translator(self.model, self.codecs, self.config, self.record, partners, average)
+        if not members:
+            return first
+        parts = first.model, first.codecs, first.config, first.record
+        return cls(*parts, members, average)
 
     @property
     def read_ahead(self):
@@ -192,7 +190,7 @@ class Translator:
         Raises:
             TypeError, ValueError: As in `translate`.
         """
-        strategy = strategy or BeamSearch()
+        strategy = BeamSearch() if strategy is None else strategy
         if self.predicts_values:
             raise TypeError("this model predicts real values: use predict(sources, steps)")
         if not isinstance(strategy, (BeamSearch, Sampling)):
@@ -212,7 +210,7 @@ class Translator:
                 results = self._runner.search(function, strategy.width, sources, prefixes, first)
                 for number, (translations, source) in enumerate(zip(results, sources), first + 1):
                     cut.add(number, source, translations)
-                    yield translations or _raise_nothing_written(number, source)
+                    yield translations or raise_nothing_written(number, source)
                 first += len(chunk)
         finally:
             cut.warn()
@@ -265,6 +263,7 @@ class Translator:
         """Measures results against references; see `kseq.analysis.evaluation.evaluate`."""
         from kseq.analysis.evaluation import evaluate
 
+        refuse_search(self, beam_size, options)
         make_strategy(BeamSearch, beam_size=beam_size, **options)
         if "n_best" in options:
             raise SettingError("evaluate compares the best translations; {n_best} is for translate")
@@ -306,6 +305,7 @@ class Translator:
         from kseq.translation.export import export
 
         claim_tensorflow()
+        refuse_search(self, beam_size, options)
         return export(self, folder, beam_size, **options)
 
     def resolve(self, strategy):
@@ -317,11 +317,3 @@ class Translator:
 
     def _check_pairs(self, pairs):
         return check_pairs(pairs, self.codecs.sides)
-
-
-def _raise_nothing_written(number, source):
-    raise SettingError(
-        "source {0}: no output for {1} satisfies all rules; relax them ({minimum_length}, "
-        "{minimum_ratio}, {no_repeat_ngram}, {forbid})",
-        *(number, reprlib.repr(source)),
-    )
