@@ -26,7 +26,7 @@ from combinations import (
 )
 
 from kseq import ModelConfig, split_for_inference
-from kseq.models.factory import least_parameters
+from kseq.models.size import least_parameters
 from kseq.runs.weights import count_parameters
 
 

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from kseq import files
 from kseq.fields import check_choice
-from kseq.models.factory import build_seq2seq, least_parameters, use_dtype_policy
+from kseq.models.factory import build_seq2seq, use_dtype_policy
+from kseq.models.size import least_parameters
 from kseq.pipeline.codecs import CodecPair
 from kseq.runs import directory as run_directory
 

@@ -5,6 +5,8 @@ import tensorflow as tf
 from kseq.search.history import array_shapes, make_arrays, stack_batch_first
 from kseq.search.hypotheses import varying_shape
 
+LONGEST_PREDICTION = 100_000  # steps
+
 
 def free_run(step, state, constants, first, steps, attention_spec):
     """Predicts real values, each from those before it.

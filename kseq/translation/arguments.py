@@ -8,7 +8,7 @@ import numpy as np
 from kseq.corpora.in_memory import iterate_pairs
 from kseq.counts import counted
 from kseq.errors import SettingError
-from kseq.translation.graphs import LONGEST_PREDICTION
+from kseq.search.free_run import LONGEST_PREDICTION
 
 _SIDES = ("source", "target")
 

@@ -18,7 +18,6 @@ from kseq.search.rules import Requirements
 from kseq.translation.unknown_words import replace_unknown
 
 LONGEST_BY_DEFAULT = 1000  # tokens in an output
-LONGEST_PREDICTION = 100_000  # steps of real values
 AVERAGES = ("probability", "log_probability")
 _ATTENTION = ("attention", "attention_heads")
 _CACHED_GRAPHS = 16  # one for each strategy

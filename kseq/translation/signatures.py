@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
+from kseq.search.free_run import LONGEST_PREDICTION
 from kseq.search.hypotheses import is_possible
 from kseq.special_tokens import END, PAD
-from kseq.translation.graphs import LONGEST_PREDICTION
 
 
 class TextSource:
