@@ -481,8 +481,12 @@ def test_a_folder_that_another_process_is_writing_to_is_an_error(tiny_corpus, tm
 
 
 def test_arguments_of_the_wrong_type_are_errors(tiny_corpus, tmp_path):
-    with pytest.raises(TypeError, match="a corpus from kseq.load_corpus; received 'pairs.tsv'"):
+    with pytest.raises(FileNotFoundError, match="file not found: pairs.tsv"):
         train("pairs.tsv", out=tmp_path / "run")
+    with pytest.raises(
+        TypeError, match="expected names of files, or pairs of strings .* received 3"
+    ):
+        train(3, out=tmp_path / "run")
     with pytest.raises(TypeError, match="expected a Config or a ModelConfig; received {'units'"):
         train(tiny_corpus, {"units": 3}, out=tmp_path / "run")
 
