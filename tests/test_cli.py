@@ -193,7 +193,7 @@ def unusable_files():
     yield "column.tsv", b"a\tb\nonly one\n" * 9, "column.tsv, line 2: expected source, tab"
     yield "latin1.tsv", b"a\tb\ncaf\xe9\tx\n" * 9, "latin1.tsv, line 2: not valid UTF-8"
     yield "gone.gz", b"no gzip", "gone.gz: damaged after line 0"
-    yield "long.tsv", b"word " * 25_000 + b"\tx\n", "long.tsv: .*none of 1 pairs can be used"
+    yield "long.tsv", b"word " * 25_000 + b"\tx\n", "long.tsv: .*none of 1 pair can be used"
     yield "once.tsv", b"".join(b"a%d\tb%d\n" % (n, n) for n in range(99)), "vocabulary would be"
 
 
@@ -241,7 +241,10 @@ def test_a_mistake_is_reported_in_one_line_and_changes_nothing(
         ),
         (["train", "--corpus", "en-de", *out], "unknown corpus: 'en-de'.*en-fr"),
         (["train", "--train", "a", "b", "c", *out], "file not found: a"),
-        (["train", "--corpus", "en-fr", "--swap", *out], "--swap and --apart require --train"),
+        (
+            ["train", "--corpus", "en-fr", "--swap", *out],
+            "--swap requires --train; en-fr has its own splits",
+        ),
         (["evaluate", small_run, "--swap"], "--swap is for the files of --test"),
         (["train", *data, "--config", tmp_path / "no.yaml", *out], "config file not found"),
         (["train", *data, "--config", tmp_path / "config.yaml", *out], "did you mean 'units'"),

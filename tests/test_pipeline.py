@@ -201,7 +201,7 @@ def test_overlong_and_blank_pairs_are_left_out_and_counted(make_pairs):
     pairs = make_pairs([("a b c", "x"), ("a", "x y z"), ("", "x"), ("a b", "x"), ("\x0b", "x")])
     text, survey = build(pairs, 2)
     assert (survey.kept, survey.blank, survey.overlong) == (1, 2, 2)
-    assert str(survey) == "1 pairs (left out: 2 with an empty side, 2 too long)"
+    assert str(survey) == "1 pair (left out: 2 with an empty side, 2 too long)"
     assert survey.length_ratio == 0.5
     assert "c" not in text.source.vocabulary and "z" not in text.target.vocabulary
     assert survey_pairs(pairs, text, TrainingConfig(maximum_length=2)) == survey

@@ -269,7 +269,6 @@ def test_an_empty_list_gives_an_empty_list(translator):
         (lambda t: t.translate(["a"], beam_size=2.0), TypeError, "beam_size must be a whole num"),
         (lambda t: next(t.stream("one string")), TypeError, "expected a list of sentences"),
         (lambda t: t.score(["ab"]), TypeError, "expected pairs of source and target; received"),
-        (lambda t: t.score([("a", "b", "c")]), TypeError, "expected pairs of source and target"),
         (lambda t: t.translate(["a"], 2, n_best=3), ValueError, "n_best must be at most beam_size"),
         (lambda t: t.translate([3]), TypeError, "expected sentences as strings; received 3"),
     ],

@@ -162,7 +162,8 @@ def _open_splits(splits, apart, alignments, options):
     origin = None
     if not any(isinstance(source, PairsInMemory) for source in sources.values()):
         origin = {name: source and source.arguments for name, source in sources.items()}
-        origin |= {"apart": apart, **{name: value for name, value in options.items() if value}}
+        given = {name: value for name, value in options.items() if value}
+        origin |= {"swap": False, "apart": apart, **given}
         if alignments is not None:
             origin["alignments"] = str(pathlib.Path(alignments).resolve())
     return Corpus(

@@ -102,7 +102,7 @@ MUTANTS = [
     Mutant(
         "option-ignored",
         "for name in _DATA_OPTIONS if name not in splits}",
-        "for name in _DATA_OPTIONS if name not in (*splits, \"apart\")}",
+        'for name in _DATA_OPTIONS if name not in (*splits, "apart")}',
         "--apart is ignored",
         "cli",
     ),
