@@ -7,8 +7,8 @@ import html
 import reprlib
 
 from kseq.counts import counted
+from kseq.inspection.side_figures import SideFigures
 from kseq.inspection.suspicions import UsualRatio
-from kseq.inspection.tally import SideFigures
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,6 @@ import itertools
 
 import numpy as np
 
-from kseq.analysis.figures import TextFigure, make_pyplot_figure
 from kseq.analysis.fonts import families_for
 from kseq.counts import counted
 from kseq.inspection.findings import require_inspection
@@ -35,11 +34,14 @@ def plot_inspection(inspection):
     Raises:
         TypeError: `inspection` is something else.
     """
+    from kseq.analysis.figures import make_pyplot_figure
+
     return _draw(inspection, make_pyplot_figure)
 
 
 def save_inspection(inspection, path):
     """Writes the picture of an `Inspection` to a `.png`, `.svg` or `.pdf` file, without pyplot."""
+    from kseq.analysis.figures import TextFigure
     from kseq.files import replaced_file
 
     figure = _draw(inspection, TextFigure)[0, 0].figure
@@ -49,6 +51,8 @@ def save_inspection(inspection, path):
 
 def to_png(inspection):
     """Returns the picture of an `Inspection` for a notebook, the bytes of a PNG."""
+    from kseq.analysis.figures import TextFigure
+
     picture = io.BytesIO()
     _draw(inspection, TextFigure)[0, 0].figure.savefig(picture, format="png")
     return picture.getvalue()
