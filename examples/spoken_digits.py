@@ -21,7 +21,7 @@ import wave
 import numpy as np
 
 from kseq.console import import_tensorflow_quietly
-from kseq.files import replaced_folder, require_replaceable
+from kseq.files import FolderKind, replaced_folder, require_replaceable
 
 SPLITS = {"train": 2000, "valid": 150, "test": 200}
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -91,9 +91,9 @@ def make_corpus(folder, seed, sizes):
     Raises:
         FileExistsError: The folder exists and is not such a corpus.
     """
-    place = require_replaceable(folder, "a corpus of spoken digits", _is_corpus)
+    place = require_replaceable(folder, _CORPUS)
     rng, spoken, frames = np.random.default_rng(seed), set(), 0
-    with replaced_folder(place) as unfinished:
+    with replaced_folder(place, _CORPUS) as unfinished:
         (unfinished / "features").mkdir()
         for split, size in sizes.items():
             lines = []
@@ -111,6 +111,9 @@ def make_corpus(folder, seed, sizes):
 def _is_corpus(folder):
     names = {path.name for path in folder.iterdir()}
     return names == {"features", *(f"{split}.tsv" for split in SPLITS)}
+
+
+_CORPUS = FolderKind("a corpus of spoken digits", _is_corpus, lambda path: True)
 
 
 def _draw_digits(rng, spoken):
