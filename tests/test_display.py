@@ -146,21 +146,6 @@ def run_cells(cells, folder):
     return [cell.outputs for cell in notebook.cells]
 
 
-def test_a_notebook_shows_a_result_as_texts_and_picture_and_a_list_as_a_list(tmp_path):
-    """Nothing else is printed."""
-    single, several, no_attention = run_cells(CELLS, tmp_path)
-    assert [len(outputs) for outputs in (single, several, no_attention)] == [1, 1, 1]
-    data = single[0].data
-    assert base64.b64decode(data["image/png"]) == picture(data["text/html"])
-    assert data["text/plain"].startswith("Translation(source_tokens=")
-    assert set(several[0].data) == {"text/plain"}
-    assert several[0].data["text/plain"].count("Translation(") == 2
-    assert (
-        "no attention" in no_attention[0].data["text/html"]
-        and "image/png" not in no_attention[0].data
-    )
-
-
 PLOTTING_CELLS = """
 import numpy as np, kseq
 options = dict(score=-0.5, log_probability=-1.5, tokens=["x", "y", "<end>"])
@@ -179,8 +164,31 @@ for _ in range(2):
 """
 
 
-def test_a_notebook_shows_each_picture_that_is_drawn_once(tmp_path):
-    _, *outputs = run_cells(PLOTTING_CELLS, tmp_path)
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory):
+    """The outputs of all cells: three results, a cell without any, and three with pictures."""
+    return run_cells(
+        f"{CELLS.strip()}\n-----\n{PLOTTING_CELLS}", tmp_path_factory.mktemp("notebook")
+    )
+
+
+def test_a_notebook_shows_a_result_as_texts_and_picture_and_a_list_as_a_list(notebook):
+    """Nothing else is printed."""
+    single, several, no_attention, *_ = notebook
+    assert [len(outputs) for outputs in (single, several, no_attention)] == [1, 1, 1]
+    data = single[0].data
+    assert base64.b64decode(data["image/png"]) == picture(data["text/html"])
+    assert data["text/plain"].startswith("Translation(source_tokens=")
+    assert set(several[0].data) == {"text/plain"}
+    assert several[0].data["text/plain"].count("Translation(") == 2
+    assert (
+        "no attention" in no_attention[0].data["text/html"]
+        and "image/png" not in no_attention[0].data
+    )
+
+
+def test_a_notebook_shows_each_picture_that_is_drawn_once(notebook):
+    outputs = notebook[4:]
     pictures = [[output for output in cell if "image/png" in output.data] for cell in outputs]
     assert [len(cell) for cell in pictures] == [1, 1, 2]
     for cell in pictures:

@@ -4,6 +4,7 @@ import re
 import sys
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 from kseq.training.progress import choose_progress
@@ -33,6 +34,7 @@ class Recorder(NotebookClient):
         return super().process_message(message, *arguments)
 
 
+@pytest.mark.slow  # starts the kernel of a notebook
 def test_a_notebook_shows_progress_within_an_epoch_and_keeps_one_line_for_each(tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
     client = Recorder(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}})

@@ -72,25 +72,6 @@ def test_the_fields_of_a_translation_are_consistent(translator, beam_size):
         assert isinstance(result.score, float)
 
 
-@pytest.mark.parametrize("members", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_copy_has_its_own_models(small_run, members):
-    translator = Translator.load(*[small_run] * members, average="log_probability")
-
-    def text_and_scores(translator):
-        (translation,) = translator.translate(SENTENCES[:1])
-        (scored,) = translator.score([(SENTENCES[0], "Le chat est petit.")])
-        return translation.text, translation.score, scored.score
-
-    before = text_and_scores(translator)
-    copied = copy.deepcopy(translator)
-    np.testing.assert_allclose(text_and_scores(copied)[1:], before[1:], rtol=1e-5)
-    for member in copied.members:
-        member.model.set_weights([0.1 * weight for weight in member.model.get_weights()])
-    changed = text_and_scores(copy.deepcopy(copied))
-    assert abs(changed[1] - before[1]) > 0.1 and abs(changed[2] - before[2]) > 0.1
-    assert text_and_scores(translator) == before
-
-
 @pytest.fixture
 def batch_sizes(monkeypatch):
     """The number of sentences in each batch, in order."""
