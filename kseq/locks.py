@@ -39,7 +39,7 @@ def lock(place):
     try:
         descriptor = _acquire(folder, place)
     except OSError as error:
-        if error.filename is not None:
+        if error.errno is not None:  # The other errors name their files themselves.
             error.filename = str(place)
         raise
     try:

@@ -78,6 +78,7 @@ def test_averaging_gives_the_mean_of_the_last_epochs_and_leaves_the_run_unchange
 def test_checkpoints_are_in_the_order_of_their_epochs_however_many_digits_these_have(run):
     for epoch in (9999, 10_000, 100_000):
         run_directory.checkpoint_path(run, epoch).write_bytes(b"")
+    (run / "checkpoints" / "epoch-best.weights.h5").write_bytes(b"of the user")
     assert list(run_directory.checkpoint_paths(run)) == [*EPOCHS, 9999, 10_000, 100_000]
 
 
@@ -85,13 +86,13 @@ def test_overwriting_keeps_files_that_kseq_did_not_write(run, tmp_path):
     out = tmp_path / "mean"
     average_checkpoints(run, out)
     (out / "checkpoints").mkdir()
-    for name in ("notes.txt", "checkpoints/best.weights.h5"):
+    for name in ("notes.txt", "checkpoints/epoch-best.weights.h5"):
         (out / name).write_text("mine")
     for name in (".123.model.weights.h5", "checkpoints/.123.epoch-0001.weights.h5"):
         (out / name).write_text("left behind by an older version")
     average_checkpoints(run, out, overwrite=True)
     assert (out / "notes.txt").read_text() == "mine"
-    assert os.listdir(out / "checkpoints") == ["best.weights.h5"]
+    assert os.listdir(out / "checkpoints") == ["epoch-best.weights.h5"]
     assert not [name for name in os.listdir(out) if name.startswith(".")]
     assert sorted(os.listdir(tmp_path)) == ["mean", "run"]
 

@@ -28,6 +28,7 @@ _OLD_SETTINGS = {"text": {"normalization": "nfkc"}}
 _ALTERNATIVES = {names[0]: names for names in zip(VOCABULARIES, SUBWORDS, STATISTICS)}
 
 
+_CHECKPOINT = re.compile(r"epoch-(\d+)\.weights\.h5")
 # Files that older versions began to write, and could not remove because they were killed.
 _UNFINISHED = re.compile(r"^\.\d+\.")
 
@@ -157,16 +158,15 @@ def checkpoint_path(folder, epoch):
 def checkpoint_paths(folder):
     """Returns the paths of the checkpoints that exist, by epoch, in order."""
     paths = (pathlib.Path(folder) / CHECKPOINTS).glob("epoch-*.weights.h5")
-    return dict(
-        sorted((int(path.name[6:].partition(".")[0]), path) for path in paths if path.is_file())
-    )
+    names = ((_CHECKPOINT.fullmatch(path.name), path) for path in paths if path.is_file())
+    return dict(sorted((int(name[1]), path) for name, path in names if name))
 
 
 def _owns(path):
     """Returns whether a path relative to a run directory is one of the files that kseq writes."""
     folder, name = path.parent.as_posix(), _UNFINISHED.sub("", path.name)
     if folder == CHECKPOINTS:
-        return re.fullmatch(r"epoch-\d+\.weights\.h5", name) is not None
+        return _CHECKPOINT.fullmatch(name) is not None
     names = {*_REQUIRED, *SUBWORDS, *STATISTICS, HISTORY, CURVES, CHECKPOINTS}
     return folder == "." and name in names
 

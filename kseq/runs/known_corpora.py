@@ -34,9 +34,8 @@ def remember_corpus(corpus):
     with contextlib.suppress(OSError, RuntimeError):
         path = _path_of(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            with contextlib.suppress(locks.Occupied):  # by a training on the same corpus
-                files.write_text(path, text)
+        with contextlib.suppress(locks.Occupied):  # by a training on the same corpus
+            files.write_text(path, text)
         return {"key": key}
     return None
 

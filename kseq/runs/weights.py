@@ -13,6 +13,7 @@ from kseq.pipeline.codecs import CodecPair
 from kseq.runs import directory as run_directory
 
 PRECISIONS = ("float32", "bfloat16")
+_DAMAGE = (OSError, ValueError, KeyError, RuntimeError, TypeError)  # which HDF5 finds in a file
 
 
 def load_model(run, precision="float32"):
@@ -65,20 +66,21 @@ def count_parameters(path):
     """
     import h5py
 
-    shapes = []
+    sizes, bytes_of_arrays = [], []
 
     def add(_, item):
         if isinstance(item, h5py.Dataset):
-            shapes.append((item.size, item.dtype.itemsize))
+            sizes.append(item.size)
+            bytes_of_arrays.append(item.size * item.dtype.itemsize)
 
     try:
         with h5py.File(path) as file:
             file.visititems(add)
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except _DAMAGE as error:
         raise _make_reading_error(path, error) from error
-    if sum(size * width for size, width in shapes) > path.stat().st_size:
+    if sum(bytes_of_arrays) > path.stat().st_size:
         raise ValueError(f"{path}: damaged: it is smaller than the arrays in it")
-    return sum(size for size, _ in shapes)
+    return sum(sizes)
 
 
 def load_weights(model, path):
@@ -90,7 +92,7 @@ def load_weights(model, path):
     """
     try:
         model.load_weights(path)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise _make_reading_error(path, error) from error
     for weight in model.weights:
         if not tf.reduce_all(tf.math.is_finite(tf.cast(weight, weight.dtype))):
