@@ -77,9 +77,9 @@ def draw_figure(result, head=None, **options):
     """Draws heatmaps in a figure of its own, which pyplot does not know.
 
     Args:
-        result: As in `plot_attention`, and so are the others.
-        head: Layer and head of a Transformer.
-        **options: Further options.
+        result: As in `plot_attention`.
+        head: As in `plot_attention`.
+        **options: As in `plot_attention`.
 
     Returns:
         A matplotlib `Figure`.

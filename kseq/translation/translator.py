@@ -82,7 +82,7 @@ class Translator:
         members, average = self._packed
         first, *partners = map(unpack, members)
         self.__init__(*first, [Translator(*partner) for partner in partners], average)
-        del self._packed
+        self.__dict__.pop("_packed", None)  # another thread may have been faster
         return getattr(self, name)
 
     @classmethod
