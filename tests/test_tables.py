@@ -65,6 +65,13 @@ def test_what_a_csv_writer_wrote_is_read_again(tmp_path_factory, rows, delimiter
     assert pairs(path, ("first", "second")) == expected
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_the_delimiter_of_a_csv_is_the_one_that_makes_columns(tmp_path, delimiter):
+    rows = [("Yes, you;", "Oui, toi;"), ("a;b;c", "d,e,f"), ("g", "h")]
+    text = "".join(delimiter.join(f'"{side}"' for side in row) + "\n" for row in rows)
+    assert pairs(write(tmp_path / "pairs.csv", text)) == rows
+
+
 def test_a_field_in_quotes_may_go_on_in_the_next_line(tmp_path):
     path = write(tmp_path / "pairs.csv", 'a,"b\nc"\n"d ""e""",f\n')
     assert list(read_pairs(path)) == [(1, ("a", "b c")), (3, ('d "e"', "f"))]

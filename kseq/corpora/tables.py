@@ -183,9 +183,16 @@ class _Lines:
 
 
 def _find_delimiter(head):
-    """Returns what separates the fields of a CSV: the most frequent of `,` `;` and tab."""
-    first = next(filter(str.strip, head), "")
-    return max(",;\t", key=first.count)
+    """Returns what separates the fields of a CSV: the one of `,` `;` and tab in most rows."""
+
+    def count_rows(delimiter):
+        with contextlib.suppress(csv.Error):
+            rows = list(csv.reader((f"{line}\n" for line in head), delimiter=delimiter))
+            widths = [len(row) for row in rows if row]
+            return sum(width == widths[0] for width in widths) if widths and widths[0] > 1 else 0
+        return 0
+
+    return max(",;\t", key=count_rows)
 
 
 def _find_names(path, rows, names):
