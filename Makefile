@@ -28,7 +28,7 @@ lint: .venv/ready
 # starts again.
 .venv/ready: requirements.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
 	touch $@
 
 clean:

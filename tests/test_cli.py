@@ -323,7 +323,13 @@ def test_lines_before_a_damaged_one_are_translated(small_run, command):
     )
 
 
-@pytest.mark.parametrize("epochs, message", [(0, "was not written"), (1, "holds the best epoch")])
+@pytest.mark.parametrize(
+    "epochs, message",
+    [
+        pytest.param(0, "was not written", marks=pytest.mark.slow),
+        (1, "holds the best epoch"),
+    ],
+)
 def test_an_interrupted_training_reports_what_it_wrote(
     tmp_path, monkeypatch, capsys, eager_mode, epochs, message
 ):

@@ -57,6 +57,7 @@ def test_the_run_directory_is_not_needed_any_more(translator, tmp_path):
     assert score(pickle.loads(pickle.dumps(loaded))) == expected
 
 
+@pytest.mark.slow  # three models; each is copied as in the tests above
 def test_a_copy_of_an_ensemble_is_the_same_ensemble(translator, tmp_path):
     runs = [write_run(untrained_translator([], *WORDS), tmp_path / name) for name in ("one", "two")]
     ensemble = Translator.load(*runs, average="log_probability")

@@ -135,7 +135,13 @@ RECORDS = {
 }
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "missing", "vocabulary", *RECORDS])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *("cut", "changed", "missing", "vocabulary", "deep"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("empty", "list", "nothing")),
+    ],
+)
 def test_damaged_files_are_encoded_again(corpus, tmp_path, reports, damage):
     original = prepare(corpus, CONFIG, tmp_path / "cache")
     [folder] = (tmp_path / "cache").iterdir()

@@ -304,7 +304,11 @@ def probabilities_model(**settings):
     return build_seq2seq(ModelConfig(**{**SMALL, **settings}), SIZE, SIZE, output="probabilities")
 
 
-@ALL_KINDS
+@pytest.mark.parametrize(
+    "settings",
+    [{"attention": "luong_dot", "input_feeding": False}, TRANSFORMER],
+    ids=["luong", "transformer"],
+)
 def test_probabilities_are_the_softmax_of_the_logits(settings, tmp_path):
     model, expected = probabilities_model(**settings), plain_model(**settings)
     logits = expected(inputs_of(model))

@@ -152,6 +152,7 @@ def test_a_model_config_keeps_the_settings_of_the_corpus(tiny_corpus, tmp_path, 
     assert translator.config == dataclasses.replace(tiny_corpus.config, model=model)
 
 
+@pytest.mark.slow  # trains; tests/test_progress.py has the choice itself
 def test_a_pipe_receives_lines_without_control_characters(tiny_corpus, tmp_path, capfd, eager_mode):
     train(tiny_corpus, ONE_STEP, out=tmp_path / "run")
     lines = capfd.readouterr().out.splitlines(keepends=True)
@@ -321,6 +322,7 @@ def test_mixed_precision_trains_and_leaves_a_float32_model(
     np.testing.assert_allclose(np.log(perplexity), min(losses), atol=0.05)
 
 
+@pytest.mark.slow  # trains; tests/test_teacher.py has a step
 def test_a_precision_set_by_the_user_does_not_reach_the_run(tiny_corpus, tmp_path, eager_mode):
     with use_dtype_policy("mixed_float16"):
         translator = train(tiny_corpus, ONE_STEP, out=tmp_path / "run", verbose=False)
