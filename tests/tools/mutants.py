@@ -28,9 +28,16 @@ class Mutant(NamedTuple):
 MUTANTS = [
     # Files and settings
     Mutant(
+        "lock-of-a-removed-file",
+        "if is_free and _is_there(descriptor, folder / MARK):",
+        "if is_free:",
+        "two processes write to the same place at the same time",
+        "locks",
+    ),
+    Mutant(
         "restore-lost",
-        "    if old.exists() and not place.exists():\n        old.rename(place)",
-        "    if old.exists() and not place.exists():\n        pass",
+        "        else:\n            old.rename(place)",
+        "        else:\n            shutil.rmtree(old)",
         "a run that was being replaced when the process was killed is not restored",
         "files",
     ),
@@ -94,15 +101,15 @@ MUTANTS = [
     # cli
     Mutant(
         "answer-not-flushed",
-        "print(line, flush=options.file is None)",
-        "print(line)",
+        "show(line, flush=options.file is None)",
+        "show(line)",
         "a program that waits for an answer waits forever",
         "cli_search cli",
     ),
     Mutant(
         "option-ignored",
-        "**splits, swap=options.swap, apart=options.apart)",
-        "**splits, swap=options.swap)",
+        'for name in ("swap", "apart", "allow_outside")',
+        'for name in ("swap", "allow_outside")',
         "--apart is ignored",
         "cli",
     ),
@@ -281,6 +288,13 @@ MUTANTS = [
     ),
     # runs
     Mutant(
+        "changed-weights-accepted",
+        "if written and _checksum(path) not in written:",
+        "if False:",
+        "damaged weights are loaded",
+        "weights",
+    ),
+    Mutant(
         "average-of-weights",
         "model.set_weights([total / len(checkpoints) for total in sums])",
         "model.set_weights([total / (len(checkpoints) + 1) for total in sums])",
@@ -289,8 +303,8 @@ MUTANTS = [
     ),
     Mutant(
         "edited-vocabulary-accepted",
-        "        if checksums.get(name) != expected:",
-        "        if name not in checksums:",
+        "        if not _has_checksum(folder / name, record.checksums.get(name)):",
+        "        if name in record.checksums and not (folder / name).exists():",
         "a run whose vocabulary was edited is loaded",
         "translator training",
     ),
