@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 
+import filelock
 import pytest
 from conftest import ROOT
 
@@ -58,10 +59,30 @@ def test_no_two_processes_or_threads_hold_the_same_lock_at_the_same_time():
     """Each takes the lock many times, so that it is often removed while others wait for it."""
     tool = ROOT / "tests" / "tools" / "lock_stress.py"
     process = subprocess.run(
-        [sys.executable, tool, "--entries", "1000"], capture_output=True, text=True
+        [sys.executable, tool, "--entries", "500"], capture_output=True, text=True
     )
     assert process.stdout.endswith("0 overlaps; files left behind: none\n"), process.stderr
     assert process.returncode == 0
+
+
+def test_a_lock_on_a_file_that_was_removed_in_the_meantime_does_not_count(tmp_path, monkeypatch):
+    """Someone else takes the lock and releases it after the file was opened."""
+    place = tmp_path / "place"
+    lock_descriptor = filelock.lock_descriptor
+
+    someone_else = [locks.lock(place)]
+
+    def lock_after_someone_else(descriptor, blocking):
+        monkeypatch.setattr(filelock, "lock_descriptor", lock_descriptor)
+        if someone_else:
+            with someone_else.pop():
+                pass
+        return lock_descriptor(descriptor, blocking=blocking)
+
+    monkeypatch.setattr(filelock, "lock_descriptor", lock_after_someone_else)
+    with locks.lock(place), pytest.raises(locks.Occupied), locks.lock(place):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_kill_releases_the_lock(tmp_path):

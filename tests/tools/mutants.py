@@ -28,9 +28,16 @@ class Mutant(NamedTuple):
 MUTANTS = [
     # Files and settings
     Mutant(
+        "lock-of-a-removed-file",
+        "if is_free and _is_there(descriptor, folder / MARK):",
+        "if is_free:",
+        "two processes write to the same place at the same time",
+        "locks",
+    ),
+    Mutant(
         "restore-lost",
-        "            old.rename(place)\n    _remove_leftovers(hidden)",
-        "            pass\n    _remove_leftovers(hidden)",
+        "        else:\n            old.rename(place)",
+        "        else:\n            shutil.rmtree(old)",
         "a run that was being replaced when the process was killed is not restored",
         "files",
     ),
@@ -281,6 +288,13 @@ MUTANTS = [
     ),
     # runs
     Mutant(
+        "changed-weights-accepted",
+        "if written and _checksum(path) not in written:",
+        "if False:",
+        "damaged weights are loaded",
+        "weights",
+    ),
+    Mutant(
         "average-of-weights",
         "model.set_weights([total / len(checkpoints) for total in sums])",
         "model.set_weights([total / (len(checkpoints) + 1) for total in sums])",
@@ -290,7 +304,7 @@ MUTANTS = [
     Mutant(
         "edited-vocabulary-accepted",
         "        if not _has_checksum(folder / name, record.checksums.get(name)):",
-        "        if not name:",
+        "        if name in record.checksums and not (folder / name).exists():",
         "a run whose vocabulary was edited is loaded",
         "translator training",
     ),
