@@ -218,3 +218,8 @@ def test_the_import_does_not_load_tensorflow():
     program = "import sys, kseq.text.vectors; print({'tensorflow', 'keras'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.stdout == "set()\n", run.stderr
+
+
+def test_a_vocabulary_of_other_things_than_strings_is_an_error(tmp_path):
+    with pytest.raises(TypeError, match="expected tokens as strings; received None"):
+        load_vectors(tmp_path / "vectors.txt", [None], 2)

@@ -65,7 +65,11 @@ def load_vectors(path, vocabulary, width):
         FileNotFoundError: The file is missing.
         ValueError: The vectors have another width, no word is in the vocabulary, or the file is
             damaged.
+        TypeError: The vocabulary holds something other than strings.
     """
+    for token in vocabulary:
+        if not isinstance(token, str):
+            raise TypeError(f"expected tokens as strings; received {reprlib.repr(token)}")
     tokens_by_word = _spellings(vocabulary)
     matrix = np.zeros((len(vocabulary), width), np.float32)
     ranks = [np.inf] * len(vocabulary)
