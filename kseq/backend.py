@@ -7,7 +7,7 @@ import sys
 
 
 class ForeignBackendError(ImportError):
-    """Keras is set to another backend than TensorFlow."""
+    """Keras is set to a backend other than TensorFlow."""
 
 
 def require_tensorflow_backend():
@@ -19,7 +19,7 @@ def require_tensorflow_backend():
     name, origin = _find_backend()
     if name != "tensorflow":
         raise ForeignBackendError(
-            f"kseq needs Keras with the backend tensorflow, but {origin} sets it to {name!r}; set "
+            f"kseq requires the TensorFlow backend of Keras, but {origin} selects {name!r}; set "
             "the environment variable KERAS_BACKEND=tensorflow before Keras is imported"
         )
 

@@ -47,7 +47,7 @@ def main():
         print(f"{source}\n  kseq       {result.text}\n  reference  {reference}")
 
     _print_heading("4. Heatmaps of the attention")
-    (OUT / "heatmaps").mkdir()
+    (OUT / "heatmaps").mkdir(exist_ok=True)
     for number, result in enumerate(results[:HEATMAPS], start=1):
         path = OUT / "heatmaps" / f"{number}.png"
         save_heatmap(result, path)

@@ -101,7 +101,7 @@ def require_replaceable(folder, kind):
             f"such as {os.path.join(folder, 'new')}"
         )
     if place.exists() and not (place.is_dir() and (kind.is_in(place) or not any(place.iterdir()))):
-        raise FileExistsError(f"{folder} exists and is not {kind.name}; choose another place")
+        raise FileExistsError(f"{folder} exists and is not {kind.name}; choose another destination")
     return place
 
 
@@ -229,7 +229,8 @@ def _keep_foreign(old, place, kind, inner=""):
             place.mkdir(exist_ok=True)
             if os.path.lexists(place / path.name):
                 raise FileExistsError(
-                    f"{path} cannot move to {place}, which has a file of that name; move one away"
+                    f"cannot move {path} to {place}: a file of that name already exists there; "
+                    "rename or move one of them"
                 )
             path.rename(place / path.name)
         elif path.is_dir() and not path.is_symlink():
@@ -247,7 +248,7 @@ def _remove_leftovers(hidden):
 
 
 def _write_to_disk(path):
-    """Waits until a file or a folder is on the disk, so that it outlives a power failure."""
+    """Waits until a file or a folder is on the disk, so that it survives a power failure."""
     is_folder = path.is_dir()
     if is_folder and os.name == "nt":
         return  # Windows cannot open a folder.

@@ -73,7 +73,9 @@ def _acquire(folder, place):
         os.close(descriptor)
         if not is_free:
             break
-    raise Occupied(f"another process is writing to {place}; wait for it or choose another place")
+    raise Occupied(
+        f"another process is writing to {place}; wait for it or choose another destination"
+    )
 
 
 def _open_mark(folder):
@@ -118,7 +120,8 @@ def _require(path, is_kind):
 
 def _make_refusal(path):
     return FileExistsError(
-        f"{path} is in the way and was not made by kseq; move it away, or choose another place"
+        f"{path} already exists and was not created by kseq; move it elsewhere, or choose another "
+        "destination"
     )
 
 
@@ -138,6 +141,6 @@ def _release(descriptor, folder):
     os.close(descriptor)
     if is_empty:
         with contextlib.suppress(OSError):
-            if is_windows:  # Windows cannot remove an open file, so that nobody else has opened it.
+            if is_windows:  # Windows cannot remove a file that another process has open.
                 mark.unlink()
             folder.rmdir()

@@ -176,15 +176,14 @@ def representatives(configs, traits_of=traits_of):
     return [config for config in configs if config in chosen]
 
 
-def parameters_of(configs, traits_of=traits_of, every=None):
+def parameters_of(configs, traits_of=traits_of):
     """Test parameters: all of `configs`, marked slow unless they are among the representatives.
 
     Args:
         configs: Combinations.
         traits_of: Function that returns the traits of a combination.
-        every: A number n: every n-th combination is not slow either.
     """
-    chosen = [*representatives(configs, traits_of), *(configs[::every] if every else [])]
+    chosen = representatives(configs, traits_of)
     return [
         pytest.param(config, marks=[] if config in chosen else pytest.mark.slow)
         for config in configs

@@ -55,18 +55,20 @@ def output(capsys, load_once):
     "words, strategy",
     [
         ([], BeamSearch()),
-        (["--beam", 4, "--n-best", 3], BeamSearch(beam_size=4, n_best=3)),
         (
-            ["--beam", 3, "--alpha", 0.2, "--beta", 0.5, "--maximum-ratio", 1.5],
-            BeamSearch(beam_size=3, alpha=0.2, beta=0.5, maximum_ratio=1.5),
+            ["--beam", 4, "--n-best", 3, "--alpha", 0.2, "--beta", 0.5, "--maximum-ratio", 1.5],
+            BeamSearch(beam_size=4, n_best=3, alpha=0.2, beta=0.5, maximum_ratio=1.5),
         ),
         (
-            ["--length-penalty", "average", "--minimum-length", 4, "--no-repeat-ngram", 2],
-            BeamSearch(length_penalty="average", minimum_length=4, no_repeat_ngram=2),
-        ),
-        (
-            ["--forbid", "le", "Le", "--forbid", "<unk>", "--repetition-penalty", 2],
-            BeamSearch(forbid=("le", "Le", "<unk>"), repetition_penalty=2.0),
+            ["--length-penalty", "average", "--minimum-length", 4, "--no-repeat-ngram", 2]
+            + ["--forbid", "le", "Le", "--forbid", "<unk>", "--repetition-penalty", 2],
+            BeamSearch(
+                length_penalty="average",
+                minimum_length=4,
+                no_repeat_ngram=2,
+                forbid=("le", "Le", "<unk>"),
+                repetition_penalty=2.0,
+            ),
         ),
         (
             ["--samples", 3, "--seed", 5, "--temperature", 0.8, "--top-k", 9, "--top-p", 0.9],
@@ -219,6 +221,7 @@ def checkpointed_run(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow  # tests/test_weights.py has the means
 def test_average_writes_a_run_with_the_mean_of_the_checkpoints(checkpointed_run, tmp_path, output):
     """The new run can be used like any other."""
     names = sorted(path.name for path in (checkpointed_run / "checkpoints").iterdir())
@@ -377,6 +380,7 @@ def test_ten_thousand_lines_need_hardly_more_ram_than_a_thousand(small_run, tmp_
     assert kilobytes < fewer_kilobytes + 150_000
 
 
+@pytest.mark.slow  # tests/test_value_models.py has a pipe within this process
 def test_each_line_from_a_pipe_is_answered_at_once(small_run, translator):
     """A program that talks to kseq through pipes and waits for every answer."""
     expected = [result.text for result in translator.translate(SENTENCES)]

@@ -66,6 +66,7 @@ def test_a_copy_of_an_ensemble_is_the_same_ensemble(translator, tmp_path):
     assert score(copied) == score(ensemble) != score(Translator.load(*runs))
 
 
+@pytest.mark.slow  # traces two models
 def test_a_copy_keeps_the_precision(translator, tmp_path):
     run = write_run(translator, tmp_path / "run")
     loaded = Translator.load(run, precision="bfloat16")

@@ -129,8 +129,13 @@ def test_the_first_word_of_a_translation_as_its_prefix_changes_nothing(translato
         pytest.param({"alpha": 0.0}, marks=pytest.mark.slow),
         pytest.param({"length_penalty": "average"}, marks=pytest.mark.slow),
         {"beta": 0.4},
-        {"minimum_length": 8, "no_repeat_ngram": 2, "repetition_penalty": 1.3},
-        pytest.param({"maximum_length": 3}, marks=pytest.mark.slow),
+        *(
+            pytest.param(options, marks=pytest.mark.slow)
+            for options in (
+                {"minimum_length": 8, "no_repeat_ngram": 2, "repetition_penalty": 1.3},
+                {"maximum_length": 3},
+            )
+        ),
     ],
 )
 def test_a_score_can_be_computed_from_the_returned_numbers(translator, options):
@@ -296,6 +301,7 @@ def token_probabilities(translator, pairs):
     return [np.exp(result.token_log_probabilities) for result in translator.score(pairs)]
 
 
+@pytest.mark.slow  # tests/test_inference.py has untrained models
 def test_an_ensemble_averages_the_probabilities_of_its_models(small_run, second_run, mode):
     members = Translator.load(small_run), Translator.load(second_run)
     pairs = list(

@@ -172,6 +172,7 @@ def notebook(tmp_path_factory):
     )
 
 
+@pytest.mark.slow  # starts the kernel of a notebook
 def test_a_notebook_shows_a_result_as_texts_and_picture_and_a_list_as_a_list(notebook):
     """Nothing else is printed."""
     single, several, no_attention, *_ = notebook
@@ -187,6 +188,7 @@ def test_a_notebook_shows_a_result_as_texts_and_picture_and_a_list_as_a_list(not
     )
 
 
+@pytest.mark.slow  # starts the kernel of a notebook
 def test_a_notebook_shows_each_picture_that_is_drawn_once(notebook):
     outputs = notebook[4:]
     pictures = [[output for output in cell if "image/png" in output.data] for cell in outputs]

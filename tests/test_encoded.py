@@ -107,7 +107,14 @@ def test_a_second_training_uses_the_files_of_the_first(corpus, tmp_path, reports
     assert [line.split(" ")[0] for line in reports] == ["encoding", "using"]
 
 
-@pytest.mark.parametrize("change", ["content", "config", "length", "split"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "content",
+        "config",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("length", "split")),
+    ],
+)
 def test_a_changed_corpus_is_encoded_again(corpus, tmp_path, reports, change):
     path = tmp_path / "pairs.tsv"
     prepare(corpus, CONFIG, tmp_path / "cache")
@@ -138,8 +145,11 @@ RECORDS = {
 @pytest.mark.parametrize(
     "damage",
     [
-        *("cut", "changed", "missing", "vocabulary", "deep"),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("empty", "list", "nothing")),
+        *("changed", "missing", "vocabulary"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("cut", "deep", "empty", "list", "nothing")
+        ),
     ],
 )
 def test_damaged_files_are_encoded_again(corpus, tmp_path, reports, damage):

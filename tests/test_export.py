@@ -40,6 +40,7 @@ def exported(request, translator, tmp_path_factory):
     return folder, request.param
 
 
+@pytest.mark.slow  # tests/test_export_combinations.py has a new process, too
 def test_a_new_process_gives_the_same_translations(exported, translator):
     folder, beam_size = exported
     process = subprocess.run(

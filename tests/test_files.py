@@ -123,7 +123,9 @@ def test_a_file_of_the_user_is_not_overwritten_by_an_older_one(tmp_path):
     place = write_folder(tmp_path / "folder", "notes.txt", "newer")
     hidden = write_folder(locks.hidden_folder(place), locks.MARK, "kseq")
     write_folder(hidden / "old", "notes.txt", "older")
-    message = "notes.txt cannot move to .*folder, which has a file of that name; move one away"
+    message = (
+        "cannot move .*notes.txt to .*folder: a file of that name already exists there; rename"
+    )
     with pytest.raises(FileExistsError, match=message), files.replaced_folder(place, KIND):
         pass
     assert (place / "notes.txt").read_text() == "newer"

@@ -102,7 +102,7 @@ def test_a_link_in_the_place_of_the_mark_is_not_followed(tmp_path, target):
     hidden.mkdir()
     (hidden / locks.MARK).symlink_to(tmp_path / target)
     with (
-        pytest.raises(FileExistsError, match=r"\.run\.kseq/kseq\.lock is in the way and was not"),
+        pytest.raises(FileExistsError, match=r"\.run\.kseq/kseq\.lock already exists and was not"),
         locks.lock(tmp_path / "run"),
     ):
         pass
@@ -115,7 +115,9 @@ def test_a_link_in_the_place_of_the_hidden_folder_is_not_followed(tmp_path, targ
     (tmp_path / "thesis").mkdir()
     locks.hidden_folder(tmp_path / "run").symlink_to(target)
     with (
-        pytest.raises(FileExistsError, match=r"\.run\.kseq is in the way .*; move it away, or ch"),
+        pytest.raises(
+            FileExistsError, match=r"\.run\.kseq already exists .*; move it elsewhere, or ch"
+        ),
         locks.lock(tmp_path / "run"),
     ):
         pass
@@ -134,7 +136,9 @@ def test_what_kseq_did_not_make_is_refused_and_not_touched(tmp_path, kind):
     else:
         os.mkfifo(hidden)
     with (
-        pytest.raises(FileExistsError, match=r"\.run\.kseq is in the way and was not made by ks"),
+        pytest.raises(
+            FileExistsError, match=r"\.run\.kseq already exists and was not created by ks"
+        ),
         locks.lock(tmp_path / "run"),
     ):
         pass

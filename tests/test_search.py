@@ -408,11 +408,12 @@ def test_half_precision_logits_are_summed_in_single_precision():
 @pytest.mark.parametrize(
     "strategy",
     [
-        BeamSearch(),
-        BeamSearch(beam_size=3, n_best=3, beta=0.5, repetition_penalty=1.5),
-        Sampling(samples=3),
+        pytest.param(BeamSearch(), marks=pytest.mark.slow, id="greedy"),
+        pytest.param(
+            BeamSearch(beam_size=3, n_best=3, beta=0.5, repetition_penalty=1.5), id="beam"
+        ),
+        pytest.param(Sampling(samples=3), marks=pytest.mark.slow, id="sampling"),
     ],
-    ids=["greedy", "beam", "sampling"],
 )
 def test_sources_whose_search_has_ended_are_dropped(strategy):
     """Each source gets the outputs that it gets alone, while the number of rows falls."""

@@ -11,7 +11,7 @@ from kseq.special_tokens import START
 from kseq.translation.sources import Sequences
 
 WITH_TEXT_TARGETS = [config for config in combinations.COMBINATIONS if not config.target_features]
-PARAMETERS = combinations.parameters_of(WITH_TEXT_TARGETS, combinations.graph_traits_of)
+PARAMETERS = combinations.parameters_of(WITH_TEXT_TARGETS, combinations.signature_of)
 
 
 @pytest.mark.parametrize("config", PARAMETERS, ids=combinations.name_of)

@@ -79,7 +79,15 @@ def check_step(teacher, loss_of, data):
 
 
 @pytest.mark.parametrize("parts", PARTS, ids="{} parts".format)
-@pytest.mark.parametrize("settings", KINDS, ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    # A matrix that is shared and tied, a Transformer and an added loss include the other kinds.
+    [
+        pytest.param(kind, marks=[pytest.mark.slow] * (n in (0, 1, 3)))
+        for n, kind in enumerate(KINDS)
+    ],
+    ids=str,
+)
 def test_a_step_follows_the_gradient_of_the_logits(settings, parts, mode):
     teacher = make_teacher(settings, smoothing=0.1, parts=parts)
     model = teacher.model

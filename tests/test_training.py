@@ -102,7 +102,8 @@ def test_the_same_seed_gives_the_same_model(tiny_corpus, tmp_path, mode):
     assert abs(first - different) > 1e-3
 
 
-@pytest.mark.parametrize("parts", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow  # tests/test_teacher.py counts the graphs of its own batches
+@pytest.mark.parametrize("parts", [1, 2])
 def test_steps_are_traced_once_for_batches_of_all_shapes(parts, tmp_path, monkeypatch):
     """There is one graph for training and one for validation."""
     path, traces, shapes = tmp_path / "pairs.tsv", [], set()
@@ -186,7 +187,9 @@ def test_an_existing_run_is_replaced_only_with_overwrite(
 
 def test_a_folder_that_is_not_a_run_is_never_replaced(tiny_corpus, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(FileExistsError, match="exists and is not a run; choose another place"):
+    with pytest.raises(
+        FileExistsError, match="exists and is not a run; choose another destination"
+    ):
         train(tiny_corpus, CONFIG, out=tmp_path, overwrite=True, verbose=False)
     with pytest.raises(FileExistsError, match="exists and is not a run"):
         train(tiny_corpus, CONFIG, out=tmp_path / "thesis.tex", overwrite=True, verbose=False)
@@ -235,7 +238,7 @@ def test_a_failure_in_the_second_epoch_leaves_the_run_of_the_first(
             tiny_corpus, ONE_STEP.with_settings(["epochs=5"]), out=tmp_path / "run", verbose=False
         )
     assert is_run(tmp_path / "run")
-    assert Translator.load(tmp_path / "run").translate(["a1 b1"])
+    assert Translator.load(tmp_path / "run").score([("a1 b1", "x1")])
     assert sorted(os.listdir(tmp_path)) == ["pairs.tsv", "run"]
     assert sorted(os.listdir(tmp_path / "run")) == FILES
 
@@ -284,6 +287,7 @@ def make_survey(batches, batch_size=128, tokens=16):
 
 # With these rates the last epoch is the best, so that both models have its weights.
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:all .* outputs are the same")  # tied, it learns slowly
 @pytest.mark.parametrize(
     ["ties", "learning_rate"],
     [("false", 0.01), ("true", 0.006)],
@@ -332,6 +336,7 @@ def test_a_precision_set_by_the_user_does_not_reach_the_run(tiny_corpus, tmp_pat
         assert {layer.dtype_policy.name for layer in layers} == {"float32"}
 
 
+@pytest.mark.slow  # trains; tests/test_evaluation.py has the warning
 def test_a_model_that_writes_the_same_for_all_sources_is_reported(tmp_path, capsys, eager_mode):
     """All targets of the training split are the same, so there is nothing else to learn."""
     for name, targets in (("train", 60 * ["x"]), ("valid", ["x", "x x", "x x x"])):
@@ -341,7 +346,7 @@ def test_a_model_that_writes_the_same_for_all_sources_is_reported(tmp_path, caps
     config = ONE_STEP.with_settings(["learning_rate=0.1", "epochs=2"])
     train(corpus, config, out=tmp_path / "run")
     last_line = capsys.readouterr().out.splitlines()[-1]
-    assert last_line.startswith("WARNING: for the first validation pairs, all 3 outputs are ")
+    assert last_line.startswith("WARNING: for a few short validation pairs, all 3 outputs are ")
 
 
 def test_a_model_whose_outputs_differ_is_not_reported(translator, small_corpus):
@@ -378,8 +383,8 @@ def test_a_validation_file_with_swapped_sides_is_reported(tmp_path, capsys, monk
 @pytest.mark.parametrize(
     "before, after, settings",
     [
-        # The count of pairs does not depend on batches: `make test` tries each kind of batch once.
-        pytest.param(before, after, settings, marks=[pytest.mark.slow] * (row - column != 1))
+        # The count of pairs does not depend on batches.
+        pytest.param(before, after, settings, marks=[pytest.mark.slow] * ((row, column) != (1, 0)))
         for row, (before, after) in enumerate(
             [(60, 59), (60, 20), (60, 61), (64, 65), (64, 300), (60, 300)]
         )
@@ -404,10 +409,9 @@ def test_a_file_that_changed_after_the_survey_is_an_error(
     "content, error, message",
     [
         (None, OSError, "can no longer be read: file not found: .*two lines/pairs.tsv$"),
-        (
-            b"a\xff\tx\n" * 60,
-            ValueError,
-            "longer be read: .*pairs.tsv, line 1: not valid UTF-8",
+        pytest.param(
+            *(b"a\xff\tx\n" * 60, ValueError, "be read: .*pairs.tsv, line 1: not valid UTF-8"),
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             *(b"a x\n" * 60, ValueError, "can no longer be read: .*pairs.tsv, line 1: .*tab"),
@@ -427,7 +431,7 @@ def test_a_file_that_can_no_longer_be_read_is_named_in_one_line(
 
 
 def test_an_error_of_the_model_is_not_reported_as_one_of_the_data(
-    tiny_corpus, tmp_path, monkeypatch
+    tiny_corpus, tmp_path, monkeypatch, eager_mode
 ):
     losses = kseq.training.teacher.output_losses
 
@@ -544,6 +548,7 @@ def set_measured_ratio(monkeypatch, ratio):
     monkeypatch.setattr(kseq.kernels.precision, "_seconds", lambda units, dtype: seconds[dtype])
 
 
+@pytest.mark.slow  # trains; tests/test_progress.py has the choice itself
 def test_the_faster_precision_is_used_and_reported(
     tiny_corpus, tmp_path, monkeypatch, capsys, eager_mode
 ):

@@ -11,6 +11,7 @@ import threading
 
 import numpy as np
 import pytest
+from conftest import run_eagerly
 from untrained import untrained_reader
 
 from kseq import (
@@ -81,10 +82,11 @@ def run_of(folder):
         config = Config(
             ModelConfig(units=16, embedding_dim=8, **MODELS[name]),
             TextConfig(minimum_frequency=1),
-            TrainingConfig(epochs=2, batch_size=16, warmup_steps=0),
+            TrainingConfig(epochs=2, batch_size=64, warmup_steps=0),
         )
         out = folder / "runs" / name
-        return out, corpus, train(corpus, config, out=out, verbose=False)
+        with run_eagerly():
+            return out, corpus, train(corpus, config, out=out, verbose=False)
 
     return train_once
 

@@ -53,7 +53,9 @@ def forget_checksums(run):
     dataclasses.replace(RunRecord.load(path), checksums={}).save(path)
 
 
-@pytest.mark.parametrize("last", [None, 1, 2, 3])
+@pytest.mark.parametrize(
+    "last", [None, 2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 3))]
+)
 def test_averaging_gives_the_mean_of_the_last_epochs_and_leaves_the_run_unchanged(
     run, tmp_path, monkeypatch, last
 ):
@@ -126,7 +128,9 @@ def test_checkpoints_that_cannot_be_averaged_are_an_error(run, tmp_path):
     with pytest.raises(ValueError, match=r"epoch-0010.*: cannot be read into the model"):
         average_checkpoints(run, tmp_path / "mean")
     assert average_checkpoints(run, tmp_path / "mean", last=1) == [11]
-    with pytest.raises(FileExistsError, match="already holds a run; choose another place, or"):
+    with pytest.raises(
+        FileExistsError, match="already holds a run; choose another destination, or"
+    ):
         average_checkpoints(run, tmp_path / "mean", last=1)
     assert average_checkpoints(run, tmp_path / "mean", last=1, overwrite=True) == [11]
     with pytest.raises(ValueError, match="has no checkpoints; train with checkpoints=5, for"):

@@ -24,8 +24,8 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
 
     BLEU and chrF compare the unchanged outputs and references; if the run lowercases its text,
     letter case is ignored. sacreBLEU tokenises for BLEU (13a). Exact match and token error rate
-    compare tokens; all kinds of characters count, so a reference that the run's normalisation
-    would change is compared as it is.
+    compare tokens of the text before normalisation, so each reference is compared exactly as it
+    is given.
 
     Args:
         translator: A `Translator`.
@@ -47,7 +47,7 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
 
     Warns:
         LeftOutWarning: Pairs were left out.
-        AlikeOutputsWarning: All outputs are the same, as those of a model that has learnt nothing.
+        AlikeOutputsWarning: All outputs are the same although sources and references differ.
         CutOutputsWarning: Outputs were cut at their maximum length.
 
     Raises:
@@ -142,7 +142,10 @@ def _check_alignments(translator, alignments, count):
     if not all(codec.is_text for codec in translator.codecs.sides):
         raise ValueError("gold alignments link words, but the run reads or writes real values")
     if not translator.config.text.reads_words:
-        raise ValueError("gold alignments link words, but the run reads or writes other tokens")
+        raise ValueError(
+            "gold alignments require a run whose tokens are words: word or space as "
+            "source_tokenizer and target_tokenizer, and a case other than mark"
+        )
     if len(alignments) != count:
         raise ValueError(
             f"expected a gold alignment for each of {counted(count, 'pair')}; received "

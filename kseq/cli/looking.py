@@ -2,6 +2,7 @@
 
 from kseq.analysis.heatmap_options import HeatmapOptions
 from kseq.cli.options import (
+    add_alignments,
     add_command,
     add_ensemble,
     add_fields,
@@ -194,6 +195,7 @@ def add_report(subparsers):
     )
     add_run(command)
     add_test_files(command)
+    add_alignments(command)
     command.add_argument(
         "--out", type=path_name, required=True, metavar="PAGE", help="file to write: .html"
     )

@@ -27,9 +27,11 @@ a first run in four commands:
   kseq heatmap runs/en-fr "The red car is old." --out heatmap.png
   echo "The red car is old." | kseq translate runs/en-fr
 
-Pairs are read from TSV files (source, tab, target; further columns are ignored), from two files
-whose lines correspond, or from a pronouncing dictionary whose name ends in .dict. Files are UTF-8,
-plain, .gz or .zip. Run "kseq COMMAND --help" for more. With KSEQ_DEBUG=1 in the environment, an
+Pairs are read from TSV or CSV files (source and target; other columns are ignored, or chosen with
+--columns), from JSON lines (.jsonl), from two files whose lines correspond, or from a pronouncing
+dictionary whose name ends in .dict. Files are UTF-8, plain, .gz or .zip.
+
+Run "kseq COMMAND --help" for more. With KSEQ_DEBUG=1 in the environment, an
 error shows its traceback.
 """
 

@@ -78,7 +78,6 @@ def add_test_files(command):
         help="test pairs (default: those of the corpus that you trained the run on)",
     )
     add_order(command, "of --test")
-    add_alignments(command)
     add_allow_outside(command)
 
 

@@ -95,8 +95,8 @@ def add_train(subparsers):
         "--cache",
         type=path_name,
         metavar="DIR",
-        help="where to keep tokenised corpora of 32 MB or more (default: KSEQ_CACHE or "
-        "~/.cache/kseq); off to keep none",
+        help="where to keep tokenised corpora of 32 MB or more (default: KSEQ_CACHE, or "
+        "kseq in XDG_CACHE_HOME or ~/.cache); off to keep none",
     )
 
 

@@ -5,6 +5,7 @@ import pathlib
 import sys
 
 from kseq.cli.options import (
+    add_alignments,
     add_command,
     add_ensemble,
     add_precision,
@@ -253,6 +254,7 @@ def add_evaluate(subparsers):
     )
     add_run(command)
     add_test_files(command)
+    add_alignments(command)
     command.add_argument("--json", action="store_true", help="print a JSON object")
     add_ensemble(command)
     add_precision(command)

@@ -13,7 +13,7 @@ import regex
 
 from kseq.corpora.fingerprints import PairSet
 from kseq.corpora.in_memory import check_pair, iterate_pairs
-from kseq.corpora.lines import FaultyLineError
+from kseq.corpora.lines import FaultyLineError, raise_faults
 from kseq.corpora.opening import open_pairs
 from kseq.corpora.pairs import Pairs
 from kseq.corpora.tidying import holds_tag, tidy
@@ -127,7 +127,7 @@ def clean(pairs, cleaning=None, test=(), report=None):
     Args:
         pairs: `Pairs`, or any object that `load_corpus` accepts as pairs.
         cleaning: `Cleaning`; None for the defaults.
-        test: Test pairs; pairs that leak into them are dropped.
+        test: Test pairs, in the same forms; pairs that match one of them are dropped.
         report: `CleaningReport` that counts the pairs.
     """
     for verdict in examine(pairs, cleaning, test):
@@ -185,7 +185,7 @@ def examine(pairs, cleaning=None, test=()):
     cleaning = Cleaning() if cleaning is None else cleaning
     if not isinstance(cleaning, Cleaning):
         raise TypeError(f"expected a Cleaning; received {reprlib.repr(cleaning)}")
-    tidied_test = (tuple(tidy(side, cleaning.markup) for side in pair) for pair in test)
+    tidied_test = (tuple(tidy(side, cleaning.markup) for side in pair) for pair in _iterate(test))
     test_set = PairSet(cleaning.leakage, tidied_test)
     earlier = PairSet("pair")
     for place, pair in _locate(pairs):
@@ -209,6 +209,17 @@ def _locate(pairs):
     else:
         for line, pair in enumerate(iterate_pairs(pairs), start=1):
             yield f"pair {line}", check_pair(pair, line)
+
+
+def _iterate(pairs):
+    """Yields pairs of strings; a faulty one is an error."""
+    if isinstance(pairs, Pairs):
+        yield from pairs
+    else:
+        numbered = enumerate(iterate_pairs(pairs), start=1)
+        yield from (
+            pair for _, pair in raise_faults((n, check_pair(pair, n)) for n, pair in numbered)
+        )
 
 
 def _find_fault(tidied, cleaning):

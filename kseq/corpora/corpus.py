@@ -108,10 +108,11 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
             `DatasetDict`, may hold validation and test pairs as well.
         valid: The same for validation: one argument, or a list of files.
         test: The same for testing.
-        apart: Which sentences occur in only one split. `"source"`: sources, if pairs are held out.
-            `"both"`: sources and targets, whatever the splits are. Pairs that share a side with
-            the test split are left out of validation, and pairs that share a side with either
-            split are left out of training. Each held-out pair takes 24 to 96 bytes of RAM.
+        apart: Which sentences may appear in only one split. `"source"`: sources, when pairs are
+            held out. `"both"`: sentences of both sides, however the splits are made. Pairs that
+            share a side with the test split are left out of validation, and pairs that share a
+            side with either split are left out of training. Each held-out pair takes 24 to 96
+            bytes of RAM.
         alignments: File of gold alignments of the test pairs, with a line for each line of `test`,
             in Pharaoh format: `0-0 1-2`, source before target; positions count tokens from 0.
         **options: How all splits are read: `swap`, `columns`, `skip_faulty` and `allow_outside` of
@@ -127,6 +128,7 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
 
     Warns:
         DoubtfulColumnsWarning: The columns of a table look wrong.
+        LineEndWarning: A file has a carriage return inside a line.
     """
     if apart not in ("source", "both"):
         raise ValueError(f"apart must be 'source' or 'both'; received {apart!r}")
@@ -136,11 +138,11 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
             _refuse_options(train[0], apart=apart != "source", **options)
             return _load_embedded(str(train[0]))
         _require_file_or_corpus(train[0])
-    if alignments is not None and test is None:
-        raise SettingError("{alignments} are those of the pairs in {test}; name both")
     splits = {"valid": None, "test": None, **(splits_of(*train) if len(train) == 1 else {})}
     splits = {"train": train} | splits
     splits |= {name: data for name, data in (("valid", valid), ("test", test)) if data is not None}
+    if alignments is not None and splits["test"] is None:
+        raise SettingError("{alignments} requires {test}: its links belong to the test pairs")
     return _open_splits(splits, apart, alignments, options)
 
 
@@ -178,7 +180,7 @@ def _open_splits(splits, apart, alignments, options):
 def _refuse_options(name, **options):
     for option, value in options.items():
         if value is not None and value is not False:
-            raise ValueError(f"{name} is an embedded corpus, which takes no {option}")
+            raise ValueError(f"{option} does not apply to the embedded corpus {name}")
 
 
 def reopen_corpus(origin):

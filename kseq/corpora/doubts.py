@@ -64,7 +64,7 @@ def warn_about_columns(path, columns=None):
     reason = (
         f"its first line looks like a header ({', '.join(filter(None, header))})"
         if header
-        else "a column that would be read as text holds only different numbers"
+        else "a column that would be read as text contains only distinct numbers, like ids"
     )
     better = _choose(chosen, text_columns, header)
     _warn(f"{path}: {reason}{better and f'; to read the right columns, use {better}'}")

@@ -132,7 +132,7 @@ class Part:
         """
         if self.size and not self._note.exists():
             raise FileExistsError(
-                f"{self.path} already exists, and is not a download of kseq; move it away, or "
+                f"{self.path} already exists and is not a download of kseq; move it elsewhere, or "
                 "choose another folder"
             )
 

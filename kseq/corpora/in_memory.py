@@ -23,7 +23,7 @@ class PairsInMemory:
         *data: An iterable of pairs, such as a list of tuples, a list of dicts or an array of
             strings `[N, 2]`; a table with named columns: a dict of lists, a pandas `DataFrame`, a
             Hugging Face `Dataset`, a `tf.data.Dataset`; or two iterables of strings, sources and
-            targets. What can be read only once, such as a generator, is kept in RAM.
+            targets. Data that can be read only once, such as a generator, are kept in RAM.
         columns: The columns of source and target, by number, from 1, or by name; by default the
             first two columns, or, in a table, those named `source` and `target`.
 
@@ -73,8 +73,11 @@ def are_names(data):
 
 
 def iterate_pairs(data):
-    """Yields the pairs in any object that `PairsInMemory` accepts, unchecked and not kept."""
-    return _open_rows(data, None, keeps=False)()
+    """Yields the pairs in any object that `PairsInMemory` accepts, unchecked and not kept.
+
+    Bytes, such as the strings of TensorFlow, are decoded.
+    """
+    return map(_decode_sides, _open_rows(data, None, keeps=False)())
 
 
 def splits_of(data):
@@ -137,6 +140,11 @@ def _open_rows(data, columns, keeps=True):
             only once as well.
     """
     columns = check_columns(columns)
+    if splits := splits_of(data):
+        raise TypeError(
+            f"expected pairs; received splits ({', '.join(splits)}): pass one of them, such as "
+            "data['train']"
+        )
     if isinstance(data, Mapping):
         return _two_columns(*(data[name] for name in _choose_names(list(data), columns)))
     if hasattr(data, "columns") and hasattr(data, "__getitem__"):  # of pandas or polars
@@ -144,8 +152,8 @@ def _open_rows(data, columns, keeps=True):
     data = _without_tensors(data)
     if isinstance(data, (str, bytes)) or not hasattr(data, "__iter__"):
         raise TypeError(
-            "expected names of files, or pairs of strings such as [('I eat.', 'Je mange.')]; "
-            f"received {reprlib.repr(data)}"
+            "expected pairs of strings such as [('I eat.', 'Je mange.')]; received "
+            f"{reprlib.repr(data)}; open files with kseq.load_corpus"
         )
     first, rows = _look_at_first(data, keeps)
     if isinstance(first, Mapping):
@@ -202,7 +210,8 @@ def _choose_names(names, columns):
     known = {str(name) for name in names}
     if len(chosen) < 2 or not all(str(name).partition(".")[0] in known for name in chosen):
         raise SettingError(
-            "{columns} must name the columns of source and target, of {0}; received {1}",
+            "{columns} must name the source and target columns, two of: {0}; received {1}. "
+            "kseq.load_corpus(data, columns=(...)) opens such data for other functions",
             ", ".join(map(str, names)) or "none",
             "none" if columns is None else columns,
         )
@@ -230,13 +239,9 @@ def check_pair(pair, number):
         pair: Any object.
         number: Its number among the pairs, for the message.
     """
-    if isinstance(pair, tuple) and len(pair) == 2:
-        try:
-            sides = [side.decode() if isinstance(side, bytes) else side for side in pair]
-        except UnicodeDecodeError:
-            sides = []
-        if sides and all(isinstance(side, str) for side in sides):
-            return tuple(map(str, sides))  # NumPy has strings of its own
+    pair = _decode_sides(pair)
+    if isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(side, str) for side in pair):
+        return tuple(map(str, pair))  # NumPy has strings of its own
     fault = f"expected two strings, source and target; received {reprlib.repr(pair)}"
     if isinstance(pair, tuple) and any(getattr(side, "ndim", 0) for side in pair):
         fault += "; write arrays with kseq.write_records"
@@ -245,3 +250,13 @@ def check_pair(pair, number):
             "; name fields inside another one as in columns=('translation.en', 'translation.fr')"
         )
     return FaultyLineError(f"{_NAME}, pair {number}: {fault}", _NAME, number)
+
+
+def _decode_sides(pair):
+    """Returns a pair with strings for its bytes; unchanged if they are not UTF-8."""
+    if not (isinstance(pair, tuple) and any(isinstance(side, bytes) for side in pair)):
+        return pair
+    try:
+        return tuple(side.decode() if isinstance(side, bytes) else side for side in pair)
+    except UnicodeDecodeError:
+        return pair

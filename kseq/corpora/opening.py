@@ -4,6 +4,7 @@ from kseq.corpora.in_memory import PairsInMemory, are_names
 from kseq.corpora.pair_files import PairFiles
 from kseq.corpora.pairs import Pairs
 from kseq.corpora.values import ValuePairs, is_value_file
+from kseq.errors import SettingError
 
 
 def open_pairs(files, swap=False, columns=None, skip_faulty=False, allow_outside=False):
@@ -35,7 +36,7 @@ def open_pairs(files, swap=False, columns=None, skip_faulty=False, allow_outside
             f"{value_file}: expected a single file of real values; received {files}; join them"
         )
     if swap:
-        raise ValueError(f"{value_file}: swap is for text; put the column of the source first")
+        raise SettingError("{swap} is for text; for an index of arrays, use {columns} 2 1")
     return ValuePairs.open(
         value_file, columns=files.columns, skip_faulty=skip_faulty, allow_outside=allow_outside
     )

@@ -13,15 +13,14 @@ _REPORTED_FAULTS = 3
 
 
 class Pairs:
-    """The pairs of one split, read from disk again by every iteration.
+    """The pairs of one split, read again by every iteration.
 
     Pairs with an empty side are left out; any other fault of the data is an error that names the
     file and the line, unless faulty lines are skipped.
 
     Args:
-        files: Names that `kseq.corpora.pair_files.PairFiles` accepts: one or several TSVs (source,
-            tab, target; further columns are ignored), or two line-aligned files; or a `PairFiles`
-            or `PairsInMemory`.
+        files: Names that `kseq.corpora.pair_files.PairFiles` accepts; or a `PairFiles` or
+            `PairsInMemory`.
         keeps: Function of a source sentence that returns whether it belongs to the split; all do
             by default.
         swap: Whether the second column, or the second file, is the source.

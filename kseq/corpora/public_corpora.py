@@ -186,7 +186,7 @@ def _require_complete(path, file, address):
     except ValueError as error:
         raise FileExistsError(
             f"{path} already exists, but is not the file at {address}: {error}; "
-            "move it away, or choose another folder"
+            "move it elsewhere, or choose another folder"
         ) from error
 
 

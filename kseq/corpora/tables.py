@@ -51,7 +51,7 @@ def holds_objects(path):
     return _suffix(path) in _JSON_LINES
 
 
-def scan_pairs(path, columns=None, expected="source, tab, target"):
+def scan_pairs(path, columns=None, expected=None):
     """Yields the number of each line, and two of its columns.
 
     Args:
@@ -61,7 +61,7 @@ def scan_pairs(path, columns=None, expected="source, tab, target"):
         columns: Result of `check_columns`; by default the first two columns, or the fields
             `source` and `target`. By name, the first line holds the names. The name of a field
             inside another object has a dot: `translation.en`.
-        expected: Description of the columns for error messages.
+        expected: Description of the columns for error messages, if they are no sentences.
 
     Yields:
         The number of a line, or of the first line of a row; and a tuple of two strings, which are
@@ -90,7 +90,7 @@ def scan_pairs(path, columns=None, expected="source, tab, target"):
                 yield number, ("", "")
 
 
-def read_pairs(path, columns=None, expected="source, tab, target"):
+def read_pairs(path, columns=None, expected=None):
     """Yields the same as `scan_pairs`; a faulty line is an error.
 
     Raises:
@@ -215,6 +215,9 @@ def _short_row(path, number, row, fewest, expected):
     received = "one column" if len(row) == 1 else f"{len(row)} columns"
     if fewest > 2:
         expected = f"at least {fewest} columns"
+    elif expected is None:
+        is_csv = _suffix(path) == ".csv"
+        expected = "two columns, source and target" if is_csv else "source, tab, target"
     line = "\t".join(row)
     fault = f"expected {expected}; received {received}: {excerpt(line)}"
     return FaultyLineError(f"{path}, line {number}: {fault}", str(path), number)

@@ -51,8 +51,8 @@ class SideFigures:
         words: `Lengths` in words.
         characters: `Lengths` in characters (code points).
         one_word_lines: Share of lines without a space; 0 if the script is written without spaces.
-        tokenization: How the lines are tokenised already, as text for the user; empty if they are
-            not.
+        tokenization: How the lines have been tokenised, as text for the user; empty if they have
+            not been.
         decomposed_lines: Share of lines that the Unicode form NFC would change.
         tokens: Number of words.
         types: Number of different words.

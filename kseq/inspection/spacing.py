@@ -1,4 +1,4 @@
-"""Text that is tokenised already, recognised by its spaces."""
+"""Text that is already tokenised, recognised by its spaces."""
 
 import collections
 
@@ -11,7 +11,7 @@ _PIECES = 0.02  # minimum share of tokens that are marked as parts of words
 
 
 class SpacingTally:
-    """Counts what stands between the spaces of the first lines of a side."""
+    """Counts what is between the spaces of the first lines of a side."""
 
     def __init__(self):
         self._lines = 0
@@ -24,7 +24,7 @@ class SpacingTally:
         self._lines += len(texts)
 
     def tokenization(self):
-        """Returns how the lines are tokenised already, as text for the user; empty if not."""
+        """Returns how the lines have been tokenised, as text for the user; empty if not."""
         lines, total = min(self._lines, _SAMPLE), self._tokens.total()
         if total < 2 * lines:
             return ""

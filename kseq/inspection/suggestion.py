@@ -2,8 +2,8 @@
 
 - If the lines of a side are single words (names, dates, codes), it is split into characters. So is
   the other side, unless it has few different words, such as phonemes.
-- A side that is tokenised already (phones, BPE, Moses) keeps its tokens, unless more than 5% of its
-  words occur only once.
+- A side that is already tokenised (phones, BPE, Moses) keeps its tokens, unless words that occur
+  only once make up more than 5% of its text.
 - A side with more than 8,000 different words is split into subwords: 4,000 for fewer than 10,000
   pairs, 16,000 from a million pairs, otherwise 8,000. Other sides are split into words; in Chinese,
   Japanese and Thai these are characters.

@@ -116,7 +116,8 @@ def _notes(inspection):
     """Paragraphs about faulty lines, about swapped lines and about the other splits."""
     if inspection.faulty:
         faults = "\n".join(f"  {_escape_invisible(fault)}" for fault in inspection.faults)
-        yield f"{inspection.faulty:,} faulty lines, which training does not accept:\n{faults}"
+        count = counted(inspection.faulty, "faulty line")
+        yield f"{count}; kseq train stops at the first one unless --skip-faulty is given:\n{faults}"
     if inspection.swapped_lines:
         yield f"{_format_ranges(inspection.swapped_lines)} look swapped"
     for split in inspection.splits:
@@ -128,7 +129,7 @@ def _split_lines(split):
     if split.blank:
         yield f"  {split.blank:,} more with an empty side"
     if split.faulty:
-        yield f"  {split.faulty:,} faulty lines"
+        yield f"  {counted(split.faulty, 'faulty line')}"
     yield f"  {split.shared_sources:,} have a source that also occurs in the corpus"
     yield f"  {split.shared_pairs:,} have a source and a target that occur there together"
     if 2 * split.swapped > split.pairs:

@@ -1,4 +1,4 @@
-"""TensorFlow after a fork: it does not work there, and says so instead of hanging."""
+"""Processes made by a fork, where TensorFlow does not work: an error instead of hanging."""
 
 import os
 
@@ -9,7 +9,7 @@ def claim_tensorflow():
     """Notes that this process uses TensorFlow, or refuses if it is a fork of one that does.
 
     A fork has a copy of TensorFlow's state, but not the threads that do the work: it would wait
-    for them for ever.
+    for them forever.
 
     Raises:
         RuntimeError: The process is such a fork.

@@ -83,12 +83,13 @@ def build_seq2seq(
 ):
     """Composes encoder and decoder for training with teacher forcing.
 
-    To train it with Keras' own `compile` and `fit`, the loss must fit the output; another one is
-    an error of `compile`. With labels that are ids `[B, T]`:
+    To train it with Keras' own `compile` and `fit`, use a loss that fits the output; `compile`
+    rejects a cross-entropy that expects the other output. With labels that are ids `[B, T]`:
 
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 
-    With `output="probabilities"`, also the line of most tutorials, for one-hot labels `[B, T, V]`:
+    With `output="probabilities"`, the line of most tutorials works as well, for one-hot labels
+    `[B, T, V]`:
 
         model.compile(optimizer="rmsprop", loss="categorical_crossentropy")
 

@@ -202,8 +202,8 @@ class NewRun(files.NewFolder):
         if is_run(self.destination) and not self._overwrite:
             super().__exit__()
             raise FileExistsError(
-                f"{self.destination} already holds a run; choose another place, or replace it "
-                "with --overwrite (overwrite=True)"
+                f"{self.destination} already holds a run; choose another destination, or replace "
+                "it with --overwrite (overwrite=True)"
             )
         return self
 

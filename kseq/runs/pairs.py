@@ -44,8 +44,8 @@ def open_test_pairs(run, test=None, alignments=None, **options):
         corpus = record.corpus and recall_corpus(record.corpus)
         if corpus is None:
             raise SettingError(
-                "{test} must name files of pairs, such as test.tsv: the corpus of {0} is known "
-                "only to the user who trained it from files, on the same machine",
+                "{test} must name files of pairs, such as test.tsv: no test pairs are known for "
+                "{0}. kseq finds them only if you trained the run from files on this machine",
                 run,
             )
         pairs = corpus.test
@@ -64,6 +64,6 @@ def _require_words(config):
     widths = config.model.source_features, config.model.target_features
     if any(widths) or not config.text.reads_words:
         raise SettingError(
-            "{alignments} link words, but the run reads or writes other tokens; they need a run "
-            "with word or space as {source_tokenizer} and {target_tokenizer}"
+            "{alignments} requires a run whose tokens are words: word or space as "
+            "{source_tokenizer} and {target_tokenizer}, and a {case} other than mark"
         )

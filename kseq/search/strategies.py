@@ -19,8 +19,9 @@ class Rules(Section):
     Args:
         minimum_length: Minimum number of tokens in an output.
         maximum_length: Maximum number of tokens in an output; without any maximum, twice the
-            expected length plus ten, but not more than 1,000. An output that reaches it is cut
-            there: a warning names its source, and `Translation.is_cut` is true.
+            expected length plus ten, but not more than 1,000. An output that the model would have
+            continued is cut there: a warning names the first such sources, and
+            `Translation.is_cut` is true.
         minimum_ratio: Minimum number of tokens per source token (or step of real values).
         maximum_ratio: Maximum number of tokens per source token (or step of real values). If
             both an absolute and a relative bound are set, the stricter one applies. If a minimum

@@ -15,13 +15,14 @@ class TextConfig(Section):
 
     Args:
         source_tokenizer: `"word"`, `"character"`, `"subword"`; or `"space"` for text that is
-            tokenised already, where a token is what stands between two spaces (phones, BPE with
+            already tokenised, where a token is whatever is between two spaces (phones, BPE with
             `@@`, SMILES).
-        target_tokenizer: The same for the target; tokens of `"space"` are joined by spaces.
+        target_tokenizer: The same for the target; tokens of `"space"` are joined with spaces.
         normalization: The Unicode form of the text. `"nfc"` unifies characters that look and mean
-            the same; `"nfkc"` also replaces characters by similar ones (`ʰ` by `h`, full-width
-            letters by ordinary ones), so that they are never written; `"none"` changes nothing,
-            and keeps no-break and other special spaces, too.
+            the same; `"nfkc"` also replaces characters with similar ones (`ʰ` with `h`, full-width
+            letters with ordinary ones), so a model can never write the originals; `"none"` leaves
+            the Unicode form unchanged, and keeps no-break and other special spaces, too. (Several
+            ordinary spaces become one in any case.)
         case: How capitals are treated: `"keep"`; `"lower"`, so that translations are in lower
             case; or `"mark"`, where a token before a word says that it begins with a capital, so
             that `The` and `the` are the same word, yet translations have capitals.

@@ -26,7 +26,7 @@ def normalize(texts, form="nfc", lowercase=False):
     Args:
         texts: Strings in UTF-8, `[N]`.
         form: `"nfc"`, which unifies characters that look and mean the same; `"nfkc"`, which also
-            replaces characters by similar ones, such as `ʰ` by `h`; or `"none"`. With the first
+            replaces characters with similar ones, such as `ʰ` with `h`; or `"none"`. With the first
             two, all kinds of spaces are the same, and byte-order marks are dropped.
         lowercase: Whether to convert them to lower case as well.
 

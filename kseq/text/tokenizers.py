@@ -111,7 +111,7 @@ class CharacterTokenizer:
 
 
 class SpaceTokenizer:
-    """Splits text that is tokenised already: a token is what stands between two spaces.
+    """Splits text that is already tokenised: a token is whatever is between two spaces.
 
     A token that is spelt like a special token, such as `<unk>`, is text; it is marked so that it
     does not get the id of the special token.

@@ -51,7 +51,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
         verbose: Whether to show progress.
         cache: Folder in which the ids of a corpus of at least 32 MB are stored, so that it is
             tokenised only once. By default the folder that the environment variable `KSEQ_CACHE`
-            names, or `~/.cache/kseq`; `"off"` for none.
+            names, or `kseq` in `XDG_CACHE_HOME` or `~/.cache`; `"off"` for none.
 
     Returns:
         A `Translator` with the best weights.
@@ -86,7 +86,7 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
     report(f"best epoch: {writer.best_epoch}")
     translator = Translator(model, prepared.codecs, config, record)
     if verbose and (failure := describe_failure(translator, examples)):
-        report(f"WARNING: for the first validation pairs, {failure}")
+        report(f"WARNING: for a few short validation pairs, {failure}")
     return translator
 
 

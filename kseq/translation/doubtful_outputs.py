@@ -3,6 +3,7 @@
 import reprlib
 import warnings
 
+from kseq.counts import counted
 from kseq.errors import KseqWarning
 from kseq.search.strategies import LONGEST_OUTPUT
 
@@ -43,9 +44,9 @@ class CutOutputs:
         if self._count:
             named = ", ".join(self._first) + (", ..." if self._count > _NAMED else "")
             warnings.warn(
-                f"cut at the maximum length, and so incomplete: the outputs for {self._count:,} "
-                f"source{'s' if self._count > 1 else ''}: {named}; maximum_length "
-                f"(--maximum-length) allows up to {LONGEST_OUTPUT:,} tokens",
+                f"cut at the maximum length, so incomplete: the outputs for "
+                f"{counted(self._count, 'source')}: {named}; raise maximum_length "
+                f"(--maximum-length), up to {LONGEST_OUTPUT:,} tokens",
                 CutOutputsWarning,
                 stacklevel=4,
             )

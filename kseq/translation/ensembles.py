@@ -21,7 +21,7 @@ def check_member(first, member, name):
         if len(set(readings)) > 1:
             raise ValueError(
                 f"{name}: expected a model that reads the {side} like the first model; received "
-                "another tokenizer, case, pyramid, or width of real values"
+                "a different tokenizer, case, normalization, pyramid, or width of real values"
             )
     expected, received = (model.codecs.target.vocabulary for model in (first, member))
     if expected != received:

@@ -260,7 +260,10 @@ class Translator:
         return results
 
     def evaluate(self, pairs, alignments=None, beam_size=1, **options):
-        """Measures results against references; see `kseq.analysis.evaluation.evaluate`."""
+        """Measures results against references; see `kseq.analysis.evaluation.evaluate`.
+
+        Sentences may be in any form that `kseq.load_corpus` accepts except files.
+        """
         from kseq.analysis.evaluation import evaluate
 
         refuse_search(self, beam_size, options)
@@ -280,7 +283,7 @@ class Translator:
         Args:
             text: A sentence, or a real-valued source.
             beam_size: As in `translate`.
-            ax: matplotlib Axes to draw on; by default those of a new figure of pyplot.
+            ax: matplotlib Axes to draw on; by default as in `kseq.plot_attention`.
             **options: Other options of `translate` and of `kseq.plot_attention`, such as `prefix`,
                 `alpha`, `head`, `colormap`.
 
