@@ -32,7 +32,7 @@ def test_another_backend_is_refused_in_one_line_that_says_where_it_is_set(tmp_pa
         variables = {} if place == "home" else {"KERAS_HOME": str(folder)}
         where = f"the file {folder / 'keras.json'}"
     message = (
-        f"kseq needs Keras with the backend tensorflow, but {where} sets it to {backend!r}; set "
+        f"kseq requires the TensorFlow backend of Keras, but {where} selects {backend!r}; set "
         "the environment variable KERAS_BACKEND=tensorflow before Keras is imported\n"
     )
     code, output, errors = run(["-m", "kseq", "recipes"], tmp_path, **variables)

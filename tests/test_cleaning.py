@@ -6,6 +6,7 @@ import os
 import random
 import unicodedata
 
+import numpy as np
 import pytest
 
 from kseq import Cleaning, CleaningReport, Pairs, clean, clean_files
@@ -172,6 +173,27 @@ def test_pairs_that_leak_into_the_test_pairs_are_dropped(leakage, dropped):
     actual = reasons(pairs, test, leakage=leakage, deduplicate=False)
     assert {number for number, reason in enumerate(actual) if reason == "leakage"} == dropped
     assert set(actual) == {None, "leakage"}
+
+
+@pytest.mark.parametrize(
+    "test", [{"en": ["a"], "fr": ["x"]}, [{"source": "a", "target": "x"}], np.array([["a", "x"]])]
+)
+def test_test_pairs_may_have_any_form(test):
+    assert list(clean([("a", "b"), ("c", "d")], test=test)) == [("c", "d")]
+
+
+def test_faulty_test_pairs_are_an_error():
+    with pytest.raises(ValueError, match="pair 2: expected two strings"):
+        list(clean([("a", "b")], test=[("c", "d"), ("e", None)]))
+
+
+def test_a_dropped_pair_is_one_line(tmp_path):
+    (tmp_path / "raw.jsonl").write_text(
+        '{"source": "one\\ntwo\\tthree\\rfour", "target": ""}\n{"source": "a", "target": "b"}\n'
+    )
+    clean_files(tmp_path / "raw.jsonl", tmp_path / "out.tsv", dropped=tmp_path / "dropped.tsv")
+    [line] = (tmp_path / "dropped.tsv").read_text().splitlines()
+    assert line.split("\t")[2] == "one two three four"
 
 
 def test_a_report_accounts_for_every_pair():

@@ -112,6 +112,15 @@ def test_columns_are_chosen_in_all_splits_and_recorded(tmp_path):
         assert list(opened.test)[-1] == ("source 59", "target 59")
 
 
+def test_a_faulty_line_keeps_its_place_among_all_lines(tmp_path):
+    """So that the n-th score, alignment and gold alignment belong to the n-th line."""
+    path = tmp_path / "pairs.tsv"
+    path.write_text("a\tb\nfaulty\n\tc\nd\te\n")
+    pairs = Pairs.open(path, skip_faulty=True)
+    assert list(pairs.with_blank()) == [("a", "b"), ("", ""), ("", "c"), ("d", "e")]
+    assert list(pairs) == [("a", "b"), ("d", "e")] and (pairs.blank, pairs.faulty) == (1, 1)
+
+
 def test_gold_alignments_belong_to_the_lines_of_the_test_pairs(tsv, tmp_path):
     gold = tmp_path / "gold.align"
     gold.write_text("0-0 1-1\n\n1-0\n")
@@ -119,7 +128,11 @@ def test_gold_alignments_belong_to_the_lines_of_the_test_pairs(tsv, tmp_path):
     expected = [{(0, 0), (1, 1)}, set(), {(1, 0)}]
     for opened in (corpus, reopen_corpus(json.loads(json.dumps(corpus.origin)))):
         assert list(opened.alignments("test")) == expected
-    with pytest.raises(ValueError, match="alignments are those of the pairs in test; name both"):
+    with pytest.raises(ValueError, match=r"gold.align: expected .* 200 lines of .*tsv; received 3"):
+        corpus.require_alignments("test")
+    gold.write_text("0-0\n" * 200)
+    corpus.require_alignments("test")
+    with pytest.raises(ValueError, match="alignments requires test: its links belong to the test"):
         load_corpus(tsv, alignments=gold)
 
 
@@ -201,7 +214,7 @@ def test_a_pipe_cannot_be_trained_on():
 
 
 def test_the_splits_of_an_embedded_corpus_cannot_be_replaced(tsv):
-    with pytest.raises(ValueError, match="en-fr is an embedded corpus, which takes no valid"):
+    with pytest.raises(ValueError, match="valid does not apply to the embedded corpus en-fr"):
         load_corpus("en-fr", valid=tsv)
 
 
@@ -429,9 +442,11 @@ def test_the_test_split_is_opened_without_reading_the_others(tsv, tmp_path):
 def test_contradictory_arguments_are_errors(tsv, index):
     with pytest.raises(ValueError, match="apart must be 'source' or 'both'; received 'target'"):
         load_corpus(tsv, apart="target")
-    with pytest.raises(ValueError, match="en-fr is an embedded corpus, which takes no swap"):
+    with pytest.raises(ValueError, match="swap does not apply to the embedded corpus en-fr"):
         load_corpus("en-fr", swap=True)
-    with pytest.raises(ValueError, match="index.tsv: swap is for text; put the column of the"):
+    with pytest.raises(
+        ValueError, match="swap is for text; for an index of arrays, use columns 2 1"
+    ):
         load_corpus(index, swap=True)
     with pytest.raises(ValueError, match="apart='both' compares sentences; these pairs hold real"):
         load_corpus(index, valid=index, apart="both")

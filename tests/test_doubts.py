@@ -26,7 +26,7 @@ def open_files(path, columns):
     [
         ("header.tsv", "header (english, french)", "--columns english french"),
         ("pandas_index.tsv", "header (source, target)", "--columns source target"),
-        ("tatoeba_ids.tsv", "only different numbers", "--columns 2 4 (columns=(2, 4))"),
+        ("tatoeba_ids.tsv", "only distinct numbers", "--columns 2 4 (columns=(2, 4))"),
         ("excel_quoted.tsv", "its fields are in quotes, as spreadsheets", ""),
     ],
 )
@@ -53,13 +53,21 @@ def test_the_named_columns_are_read_without_doubt(shared_data):
         ([("Hello", "Mandarin text"), *[("good", "好")] * 30], "header"),
         ([("my_source", "my_target"), *[("good", "bon")] * 5], "header"),
         ([("number", "word"), *[(str(n), "word") for n in range(5)]], "header"),
-        ([(str(n), "word") for n in range(5)], "only different numbers"),
+        ([(str(n), "word") for n in range(5)], "only distinct numbers"),
+        ([*[(str(n), "eng", "word") for n in range(30)], ("short",)], "only distinct numbers"),
     ],
 )
 def test_a_first_line_or_a_column_of_another_kind_is_doubted(tmp_path, rows, reason):
     path = tmp_path / "pairs.tsv"
     path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
     assert any(reason in message for message in doubts(path))
+
+
+def test_a_column_that_never_changes_is_not_recommended(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"{n}\teng\tword {n}\tmot {n}\n" for n in range(5)))
+    [message] = doubts(path)
+    assert message.endswith("--columns 3 4 (columns=(3, 4))")
 
 
 @pytest.mark.parametrize(

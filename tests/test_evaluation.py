@@ -124,22 +124,27 @@ def test_search_options_reach_the_search():
 
 def test_gold_alignments_add_the_alignment_error_rate():
     """Links are (source, target): both targets link to source 1, and source 0 to target 0."""
-    translator = FakeTranslator({"1": "a", "2": "b"})
+    pairs, answers = [("1 x", "a b"), ("2 x", "c d")], {"1 x": "a", "2 x": "b"}
+    translator = FakeTranslator(answers)
     gold = [{(1, 0), (1, 1)}, {(0, 0), (0, 1)}]
-    assert evaluate(translator, PAIRS, gold)["alignment_error_rate"] == (
+    assert evaluate(translator, pairs, gold)["alignment_error_rate"] == (
         pytest.approx(1 - 2 * (2 + 1) / (2 * 3 + 2 * 2))
     )
+    translator.searches.clear()
     with pytest.raises(ValueError, match="a gold alignment for each of 2 pairs; received 1"):
-        evaluate(translator, PAIRS, gold[:1])
-    with pytest.raises(ValueError, match="gold alignments link words, but the run reads or"):
-        evaluate(FakeTranslator({"1": "a", "2": "b"}, tokenizer="character"), PAIRS, gold)
+        evaluate(translator, pairs, gold[:1])
+    with pytest.raises(ValueError, match="alignments requires a run whose tokens are words"):
+        evaluate(FakeTranslator(answers, tokenizer="character"), pairs, gold)
+    # The number counts pairs that are left out, too.
+    bad_gold = [set(), {(0, 1), (1, 2)}, {(1, 0)}]
     with pytest.raises(ValueError, match="alignment 2: it links target token 2, but the target ha"):
-        evaluate(translator, PAIRS, [{(1, 0)}, {(0, 1), (1, 2)}])
+        evaluate(translator, [("", "x"), *pairs], bad_gold)
+    assert not translator.searches, "an error is found before the search"
 
 
 def test_pairs_without_tokens_or_with_too_many_are_left_out_with_a_warning():
-    translator = FakeTranslator({"1": "The cat sat on the mat."})
-    pairs = [("2", "\x01"), PAIRS[0], ("3", "word " * 1001), ("", "x")]
+    translator = FakeTranslator({"1 x": "The cat sat on the mat."})
+    pairs = [("2", "\x01"), ("1 x", PAIRS[0][1]), ("3", "word " * 1001), ("", "x")]
     gold = [{(0, 0)}, {(1, 0), (1, 1)}, {(0, 0)}, {(0, 0)}]
     with pytest.warns(LeftOutWarning, match="left out 3 of 4 pairs: a side has no token, or more"):
         figures = evaluate(translator, pairs, gold)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kseq import Cleaning, Pairs, clean, load_corpus
-from kseq.corpora.in_memory import PairsInMemory, are_names, splits_of
+from kseq.corpora.in_memory import PairsInMemory, are_names, iterate_pairs, splits_of
 
 SOURCES = [f"source {n}" for n in range(40)]
 TARGETS = [f"target {n}" for n in range(40)]
@@ -77,6 +77,25 @@ def test_columns_are_chosen_by_name_or_number():
         assert list(Pairs(PairsInMemory(data, columns=columns))) == reverse
 
 
+def test_columns_named_source_and_target_may_be_in_any_order():
+    assert list(Pairs(PairsInMemory({"target": TARGETS, "source": SOURCES}))) == PAIRS
+    assert list(Pairs(PairsInMemory([{"target": "b", "source": "a"}]))) == [("a", "b")]
+
+
+def test_tuples_of_pairs_and_of_lists_are_told_apart():
+    """As `valid`, two lists are sources and targets, and a tuple of pairs is pairs."""
+    corpus = load_corpus(PAIRS, valid=(("a", "b"), ("c", "d")), test=(["a", "b"], ["c", "d"]))
+    assert list(corpus.valid) == [("a", "b"), ("c", "d")]
+    assert list(corpus.test) == [("a", "c"), ("b", "d")]
+    both = load_corpus(tuple(SOURCES), tuple(TARGETS))
+    assert sorted([*both.train, *both.valid, *both.test]) == sorted(PAIRS)
+
+
+def test_splits_are_not_pairs():
+    with pytest.raises(TypeError, match=r"received splits \(train\): pass one of them, such as d"):
+        list(iterate_pairs({"train": PAIRS}))
+
+
 @pytest.mark.parametrize("library, table", [("pandas", "DataFrame"), ("polars", "DataFrame")])
 def test_real_tables_are_read(library, table):
     module = pytest.importorskip(library)
@@ -108,8 +127,13 @@ def test_a_dict_of_splits_is_a_corpus():
         ([*PAIRS, ("a", b"\xff")], "pair 41: expected two strings"),
         ([("a", np.zeros([3, 2]))], "pair 1: .* write arrays with kseq.write_records"),
         (["abc", "def"], "file not found: abc"),
-        (3, "expected names of files, or pairs of strings such as .* received 3"),
-        ({"a": SOURCES, "b": TARGETS, "c": TARGETS}, "columns must name .* of a, b, c; received n"),
+        (3, "expected pairs of strings such as .* received 3; open files with kseq.load_corpus"),
+        (
+            {"a": SOURCES, "b": TARGETS, "c": TARGETS},
+            r"name the source and target columns, two of: a, b, c; received none.*columns=\(",
+        ),
+        ([SOURCES, TARGETS], "received two lists of strings: pass them to kseq.load_corpus as two"),
+        ([*PAIRS, ("a", "\ud83d")], "pair 41: expected two strings"),
         ((SOURCES, TARGETS[:-1]), "expected as many sources as targets; received 40 and 39"),
     ],
 )
@@ -134,6 +158,10 @@ def test_faulty_pairs_are_left_out_and_counted_on_request():
         ((["train.de", "valid.de"], ["train.en", "valid.en"]), True),
         ((["I eat.", "You eat."], ["Je mange.", "Tu manges."]), False),
         ((["cat", "dog"], ["chat", "chien"]), False),
+        ((150 * ["3.14"], 150 * ["three"]), False),
+        ((["C/C=C/C", "C/C"], ["a.b.c", "x"]), False),
+        ((150 * ["a.tsv"], 150 * ["a sentence"]), False),
+        ((["http://x/y.html"], ["z.html"]), False),
         (([("cat", "chat"), ("dog", "chien")],), False),
         (([("a.tsv", "b.tsv")],), True),
         ((np.array(["a", "b"]), np.array(["c", "d"])), False),

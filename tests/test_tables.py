@@ -75,15 +75,54 @@ def test_the_delimiter_of_a_csv_is_the_one_that_makes_columns(tmp_path, delimite
 def test_a_field_in_quotes_may_go_on_in_the_next_line(tmp_path):
     path = write(tmp_path / "pairs.csv", 'a,"b\nc"\n"d ""e""",f\n')
     assert list(read_pairs(path)) == [(1, ("a", "b c")), (3, ('d "e"', "f"))]
-    write(path, 'a,b\nc,"d\ne,f\n')
-    with pytest.raises(
-        ValueError, match="line 2: a field begins with a quote that is never closed"
-    ):
-        pairs(path)
     write(path, 'a,b\nc,"d"e\nf,g\n')
     first, fault, last = [pair for _, pair in scan_pairs(path)]
     assert isinstance(fault, FaultyLineError) and "line 2: expected fields in quotes" in str(fault)
     assert (first, last) == (("a", "b"), ("f", "g"))
+
+
+@pytest.mark.parametrize(
+    "following, message",
+    [
+        ([("e", "f")], "a field begins with a quote that is never closed"),
+        (60_000 * [("e", "f")], "a field begins with a quote that is never closed"),
+        ([("e", "f"), ("x, y", "z")], "expected fields in quotes as spreadsheets write them"),
+    ],
+    ids=["to the end", "beyond the limit of a field", "to the next quote"],
+)
+def test_a_quote_that_is_not_closed_costs_one_line(tmp_path, following, message):
+    path = tmp_path / "pairs.csv"
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        file.write('a,b\nc,"d\n')
+        csv.writer(file, lineterminator="\n").writerows(following)
+    first, (number, fault), *others = scan_pairs(path)
+    assert first == (1, ("a", "b")) and number == 2
+    assert f"pairs.csv, line 2: {message}" in str(fault)
+    assert others == list(enumerate(following, start=3))
+
+
+def test_a_character_of_invalid_utf_8_in_a_field_of_two_lines_costs_no_other_line(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_bytes(b'a,b\nc,"d\n\xff"\ne,f\n')
+    numbers, read = zip(*scan_pairs(path))
+    assert numbers == (1, 2, 3, 4) and read[0] == ("a", "b") and read[3] == ("e", "f")
+    assert all("line 3: not valid UTF-8" in str(fault) for fault in read[1:3])
+
+
+def test_a_comma_before_a_space_separates_no_columns_if_something_else_does(tmp_path):
+    path = write(tmp_path / "pairs.csv", "Yes, I do;Oui, moi\nNo, I;Non, moi\n")
+    assert pairs(path) == [("Yes, I do", "Oui, moi"), ("No, I", "Non, moi")]
+
+
+def test_half_a_character_is_a_fault(tmp_path):
+    path = write(tmp_path / "pairs.jsonl", '{"source": "\\ud83d", "target": "x"}\n')
+    [(_, fault)] = scan_pairs(path)
+    assert "line 1: expected text in the field 'source'; received half a character" in str(fault)
+
+
+def test_a_name_of_a_field_may_have_a_dot(tmp_path):
+    path = write(tmp_path / "pairs.jsonl", '{"text.en": "a", "text": {"en": "b", "fr": "c"}}\n')
+    assert pairs(path, ("text.en", "text.fr")) == [("a", "c")]
 
 
 def test_a_tsv_that_a_spreadsheet_wrote_is_read_without_its_quotes(shared_data):
@@ -102,6 +141,12 @@ def test_a_tsv_that_a_spreadsheet_wrote_is_read_without_its_quotes(shared_data):
         (['"Hello."\t"Bonjour."'], False),  # quotes of the text
         (['5" or 6"\tx'], False),
         (["a\tb"], False),
+        (['"I am here.\tJe suis là.', "a\tb"], False),  # a quotation that is never closed
+        (['"I will go.\t« J’irai.', 'You stay."\tReste. »'], False),  # over two lines
+        (['A 5" pipe.\tx', '"Stop!"\t"Halte !"'], False),
+        (['"a\tb"\tc'], True),
+        (['"Yes\tOui"'], False),
+        ([*(999 * ['"He said ""no"""\tx']), '"it goes on'], True),
     ],
 )
 def test_quotes_of_the_text_are_not_those_of_a_spreadsheet(head, expected):

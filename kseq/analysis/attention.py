@@ -47,7 +47,7 @@ def word_attention(result, head=None):
     """
     if not isinstance(result, Translation):
         raise TypeError(f"expected a Translation; received {reprlib.repr(result)}")
-    target_words = sum(token != "<end>" for token in result.tokens)
+    target_words = len(result.tokens) - (result.tokens[-1:] == ["<end>"])
     attention = attention_of(result, head)
     return attention[:target_words, : attention.shape[1] - 1]
 

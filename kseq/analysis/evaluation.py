@@ -8,6 +8,7 @@ import numpy as np
 
 from kseq.analysis.alignment import hard_alignment
 from kseq.analysis.links import GROW_DIAG_FINAL_AND, alignment_error_rate, list_alignments
+from kseq.corpora.gold_alignments import require_words
 from kseq.counts import counted
 from kseq.errors import KseqWarning
 from kseq.translation.doubtful_outputs import AlikeOutputsWarning, describe_alike
@@ -58,7 +59,7 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
         raise ValueError("expected pairs to evaluate; received none")
     if translator.predicts_values:
         if alignments is not None:
-            raise ValueError("gold alignments link words, but the run predicts real values")
+            require_words(translator.config)
         return _evaluate_values(translator, pairs)
     options |= {"beam_size": beam_size}
     return _evaluate_text(translator, *_usable_pairs(translator, pairs, alignments), options)
@@ -86,8 +87,6 @@ def _evaluate_text(translator, pairs, alignments, options):
         "sentences": len(pairs),
         "signature": str(bleu.get_signature()),
     }
-    if alignments is not None:
-        _check_positions(alignments, forced)
     if alignments is not None and translator.has_attention:
         metrics["alignment_error_rate"] = alignment_error_rate(
             [hard_alignment(result, method=GROW_DIAG_FINAL_AND) for result in forced], alignments
@@ -124,6 +123,8 @@ def _usable_pairs(translator, pairs, alignments):
         for codec, sequences in zip(translator.codecs.sides, zip(*pairs))
     ]
     fits = [min(counts) > 0 and max(counts) <= LONGEST for counts in zip(*lengths)]
+    if alignments is not None:
+        _check_positions(alignments, lengths, fits)
     if not any(fits):
         raise ValueError(f"no pair has 1 to {LONGEST:,} tokens on each side")
     if not all(fits):
@@ -139,13 +140,7 @@ def _usable_pairs(translator, pairs, alignments):
 
 
 def _check_alignments(translator, alignments, count):
-    if not all(codec.is_text for codec in translator.codecs.sides):
-        raise ValueError("gold alignments link words, but the run reads or writes real values")
-    if not translator.config.text.reads_words:
-        raise ValueError(
-            "gold alignments require a run whose tokens are words: word or space as "
-            "source_tokenizer and target_tokenizer, and a case other than mark"
-        )
+    require_words(translator.config)
     if len(alignments) != count:
         raise ValueError(
             f"expected a gold alignment for each of {counted(count, 'pair')}; received "
@@ -153,12 +148,17 @@ def _check_alignments(translator, alignments, count):
         )
 
 
-def _check_positions(alignments, results):
-    """Checks that the links of each pair refer to tokens that it has."""
-    for number, (links, result) in enumerate(zip(alignments, results), start=1):
-        counts = len(result.source_tokens) - 1, len(result.tokens) - 1
+def _check_positions(alignments, lengths, fits):
+    """Checks that the links of each pair that is used refer to tokens that it has.
+
+    Args:
+        alignments: The links of each pair.
+        lengths: The number of tokens of each source, and of each target.
+        fits: Whether each pair is used.
+    """
+    for number, (links, counts, fit) in enumerate(zip(alignments, zip(*lengths), fits), start=1):
         for side, positions, count in zip(("source", "target"), zip(*links), counts):
-            if max(positions) >= count:
+            if fit and max(positions) >= count:
                 raise ValueError(
                     f"gold alignment {number}: it links {side} token {max(positions)}, but the "
                     f"{side} has {count} tokens; positions count the run's own tokens from 0, "

@@ -4,7 +4,7 @@ import functools
 import warnings
 
 from kseq.errors import KseqWarning
-from kseq.text.scripts import graphemes, is_visible
+from kseq.text.scripts import graphemes, is_visible, script_of
 
 # Tried first, which avoids opening hundreds of font files.
 _WIDE_FONTS = (
@@ -86,9 +86,7 @@ def _explain(missing):
 
 def _script_of(character):
     """The English name of a character's script; `"symbols"` if it belongs to no single script."""
-    from fontTools import unicodedata
-
-    name = unicodedata.script_name(unicodedata.script(character))
+    name = script_of(character)
     return "symbols" if name in ("Common", "Inherited") else name
 
 

@@ -62,7 +62,7 @@ class PanelAxis:
         tokens = tokens if self.is_text else []
         self.right_to_left = reads_right_to_left(tokens)
         self.labels = [label(token, _LONGEST_LABEL, self.right_to_left) for token in tokens]
-        self.word_count = sum(token != "<end>" for token in tokens)
+        self.word_count = len(tokens) - (list(tokens[-1:]) == ["<end>"])
 
     def __len__(self):
         return self._length

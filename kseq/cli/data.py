@@ -3,7 +3,14 @@
 import dataclasses
 import json
 
-from kseq.cli.options import add_command, add_fields, add_order, given_fields, require_suffix
+from kseq.cli.options import (
+    add_command,
+    add_fields,
+    add_order,
+    given_fields,
+    path_name,
+    require_suffix,
+)
 from kseq.console import import_tensorflow_quietly, show
 from kseq.corpora.cleaning import Cleaning, clean_files
 from kseq.files import require_folder_of, write_text
@@ -33,7 +40,9 @@ def add_fetch(subparsers):
     command.add_argument(
         "name", nargs="?", metavar="NAME", help="corpus (default: list all of them)"
     )
-    command.add_argument("folder", nargs="?", metavar="DIR", help="directory to download to")
+    command.add_argument(
+        "folder", type=path_name, nargs="?", metavar="DIR", help="directory to download to"
+    )
     command.add_argument("--from", dest="base", metavar="URL", help="address of a mirror")
     command.add_argument(
         "--timeout",

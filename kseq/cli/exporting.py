@@ -8,7 +8,7 @@ from kseq.cli.options import (
     add_search,
     path_name,
 )
-from kseq.cli.runs import load_translator, read_search, reject_search
+from kseq.cli.runs import load_translator, read_search
 from kseq.console import show
 
 _EXPORT_EXAMPLES = """
@@ -42,5 +42,4 @@ def export(options):
     """Writes a SavedModel: `Translator.export`."""
     search = read_search(options)
     translator = load_translator(options)
-    reject_search(translator, options)
     show(f"exported to {translator.export(options.folder, **search)}")

@@ -110,6 +110,7 @@ def add_alignments(command):
     """Adds the option for gold alignments of the test pairs."""
     command.add_argument(
         "--alignments",
+        type=path_name,
         metavar="FILE",
         help="gold word alignments of --test, a line for each of its lines: 0-0 1-2, source before "
         "target, positions from 0",

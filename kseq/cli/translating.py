@@ -28,6 +28,7 @@ from kseq.cli.runs import (
     reject_search,
 )
 from kseq.console import show, show_count, show_warning
+from kseq.counts import counted
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 
 # A model may write any character, but each output line must belong to one input line, and each
@@ -266,10 +267,11 @@ def evaluate(options):
     search = read_search(options)
     pairs, alignments = read_test_pairs(options)
     translator = load_translator(options)
-    reject_search(translator, options)
     metrics = translator.evaluate(pairs, alignments, **search)
     if pairs.blank:
         show_warning(f"{pairs}: left out {pairs.blank:,} with an empty side")
+    if pairs.faulty:
+        show_warning(f"{pairs}: left out {counted(pairs.faulty, 'faulty line')}")
     if options.json:
         print(json.dumps(metrics))
     else:

@@ -270,6 +270,9 @@ def _check_outputs(outputs, inputs):
         raise ValueError(f"{outputs[0]}: kept and dropped pairs need different files")
 
 
+_SEPARATORS = str.maketrans("\t\n\r", "   ")
+
+
 @contextlib.contextmanager
 def _open_tsv(path):
     """Yields a function that writes a row to a new file, which replaces `path` at the end."""
@@ -280,7 +283,7 @@ def _open_tsv(path):
             file = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
 
         def write(columns):
-            row = "\t".join(" ".join(column.split("\t")) for column in columns)
+            row = "\t".join(column.translate(_SEPARATORS) for column in columns)
             file.write(row.encode() + b"\n")
 
         yield write

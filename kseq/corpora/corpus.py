@@ -11,6 +11,7 @@ from kseq.corpora.opening import describe_features, open_pairs, open_source
 from kseq.corpora.pair_files import is_pattern
 from kseq.corpora.pairs import Pairs
 from kseq.corpora.values import ValuePairs
+from kseq.counts import counted
 from kseq.errors import SettingError
 
 HELD_OUT_SHARE = 20  # one source in twenty for validation, one in twenty for testing
@@ -86,6 +87,21 @@ class Corpus:
             raise ValueError(f"the corpus {self.name} has no gold alignments for {split!r}")
         yield from read_alignments(self._alignments[split])
 
+    def require_alignments(self, split):
+        """Checks that the gold alignments of a split can be read, and fit its lines.
+
+        Raises:
+            FileNotFoundError: Their file is missing.
+            ValueError: A line holds something other than links, or there are more or fewer lines.
+        """
+        expected = sum(1 for _ in getattr(self, split).with_blank())
+        received = sum(1 for _ in self.alignments(split))
+        if received != expected:
+            raise ValueError(
+                f"{self._alignments[split]}: expected a line of links for each of the "
+                f"{counted(expected, 'line')} of {getattr(self, split)}; received {received:,}"
+            )
+
     def has_alignments(self, split):
         """Returns whether a split has gold alignments."""
         return split in self._alignments
@@ -139,7 +155,9 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
             return _load_embedded(str(train[0]))
         _require_file_or_corpus(train[0])
     splits = {"valid": None, "test": None, **(splits_of(*train) if len(train) == 1 else {})}
-    splits = {"train": train} | splits
+    # As a single argument, a tuple of tuples would be pairs.
+    several = tuple(list(data) if isinstance(data, tuple) else data for data in train)
+    splits = {"train": train[0] if len(train) == 1 else several} | splits
     splits |= {name: data for name, data in (("valid", valid), ("test", test)) if data is not None}
     if alignments is not None and splits["test"] is None:
         raise SettingError("{alignments} requires {test}: its links belong to the test pairs")

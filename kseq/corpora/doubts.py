@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import re
+import statistics
 import warnings
 
 from kseq.corpora.lines import FaultyLineError
@@ -53,12 +54,13 @@ def warn_about_columns(path, columns=None):
     if columns and isinstance(columns[0], str):
         return
     rows = _read_rows(path)
-    width = min(map(len, rows), default=0)
+    width = statistics.mode(map(len, rows)) if rows else 0
+    rows = [row for row in rows if len(row) >= width]
     if len(rows) <= _FEWEST or width < 2:
         return
     chosen = [number - 1 for number in columns or (1, 2)]
     header = rows[0] if _is_header(rows, width) else None
-    text_columns = [number for number in range(width) if not _holds_ids(rows, number, header)]
+    text_columns = [number for number in range(width) if _holds_text(rows, number, header)]
     if header is None and set(chosen) <= set(text_columns):
         return
     reason = (
@@ -66,7 +68,8 @@ def warn_about_columns(path, columns=None):
         if header
         else "a column that would be read as text contains only distinct numbers, like ids"
     )
-    better = _choose(chosen, text_columns, header)
+    varied = [number for number in text_columns if len({row[number] for row in rows[1:]}) > 1]
+    better = _choose(chosen, varied, header)
     _warn(f"{path}: {reason}{better and f'; to read the right columns, use {better}'}")
 
 
@@ -81,10 +84,10 @@ def _read_rows(path):
         return [row for _, row in head if not isinstance(row, FaultyLineError) and any(row)]
 
 
-def _holds_ids(rows, column, header):
-    """Returns whether a column holds only numbers that are all different."""
+def _holds_text(rows, column, header):
+    """Returns whether a column can be a side: not ids, which are different numbers."""
     cells = [row[column] for row in (rows[1:] if header else rows)]
-    return all(map(_NUMBER.fullmatch, cells)) and len(set(cells)) == len(cells)
+    return not all(map(_NUMBER.fullmatch, cells)) or len(set(cells)) < len(cells)
 
 
 def _is_header(rows, width):

@@ -1,6 +1,24 @@
 """Gold word alignments in Pharaoh format."""
 
 from kseq.corpora.lines import read_lines
+from kseq.errors import SettingError
+
+
+def require_words(config):
+    """Checks that a run can be measured with gold alignments, which link words.
+
+    Args:
+        config: `Config` of the run.
+
+    Raises:
+        ValueError: Its tokens are not words.
+    """
+    widths = config.model.source_features, config.model.target_features
+    if any(widths) or not config.text.reads_words:
+        raise SettingError(
+            "{alignments} requires a run whose tokens are words: text with word or space as "
+            "{source_tokenizer} and {target_tokenizer}, and a {case} other than mark"
+        )
 
 
 def read_alignments(path):
@@ -32,9 +50,13 @@ def read_links(line, name):
     """
     links = [link.partition("-") for link in line.split()]
     for source, dash, target in links:
-        if not (source.isdecimal() and target.isdecimal()):
+        if not (_is_position(source) and _is_position(target)):
             raise ValueError(
                 f"{name}: expected links such as 0-0 1-2, source before target; received "
                 f"{source}{dash}{target}"
             )
     return {(int(source), int(target)) for source, _, target in links}
+
+
+def _is_position(text):
+    return text.isdecimal() and len(text) < 10

@@ -2,18 +2,23 @@
 
 import itertools
 import os
+import re
 import reprlib
 import sys
 from collections.abc import Mapping, Sized
 
 from kseq.corpora.lines import FaultyLineError
-from kseq.corpora.tables import check_columns, find_field
+from kseq.corpora.tables import check_columns, find_field, is_unicode
 from kseq.errors import SettingError
 
 _NAME = "pairs in memory"
 _SPLITS = {"valid": ("valid", "validation", "dev"), "test": ("test",)}
 _FIELDS = ("source", "target")
-_CHECKED = 100  # strings that decide whether lists hold names of files
+_CHECKED = 100  # strings of a list that decide whether it holds names of files
+# Not numbers such as 3.14, formulas such as C/C=C/C, or addresses.
+_PATH = re.compile(
+    r"([A-Za-z]:)?[^\s:]+\.[^\W\d_]\w{0,8}|[\w.~-]*([/\\][\w.~-]+)*[/\\][\w.~-]*[^\W\d_]\w*"
+)
 
 
 class PairsInMemory:
@@ -68,7 +73,9 @@ def are_names(data):
         return False
     if len(data) == 1 and all(map(_is_name, data[0])):
         return True
-    strings = list(itertools.islice(_flatten(data), _CHECKED))
+    lists = data if len(data) > 1 else data[0]
+    beginnings = (itertools.islice(_flatten([items]), _CHECKED) for items in lists)
+    strings = itertools.chain(*itertools.islice(beginnings, _CHECKED))
     return all(_is_name(item) and _looks_like_path(item) for item in strings)
 
 
@@ -114,9 +121,7 @@ def _looks_like_path(name):
     """Returns whether a string is the name of a file, or has a folder or a suffix like one."""
     if not isinstance(name, str) or os.path.exists(name):
         return True
-    stem, suffix = os.path.splitext(name)
-    has_suffix = bool(stem) and 2 <= len(suffix) <= 10 and suffix[1:].isalnum()
-    return not any(map(str.isspace, name)) and (has_suffix or os.sep in name)
+    return _PATH.fullmatch(name) is not None
 
 
 def _two_columns(sources, targets):
@@ -146,9 +151,11 @@ def _open_rows(data, columns, keeps=True):
             "data['train']"
         )
     if isinstance(data, Mapping):
-        return _two_columns(*(data[name] for name in _choose_names(list(data), columns)))
+        names = _choose_names(list(data), columns, may_be_nested=False)
+        return _two_columns(*(data[name] for name in names))
     if hasattr(data, "columns") and hasattr(data, "__getitem__"):  # of pandas or polars
-        return _two_columns(*(data[name] for name in _choose_names(list(data.columns), columns)))
+        names = _choose_names(list(data.columns), columns, may_be_nested=False)
+        return _two_columns(*(data[name] for name in names))
     data = _without_tensors(data)
     if isinstance(data, (str, bytes)) or not hasattr(data, "__iter__"):
         raise TypeError(
@@ -156,6 +163,11 @@ def _open_rows(data, columns, keeps=True):
             f"{reprlib.repr(data)}; open files with kseq.load_corpus"
         )
     first, rows = _look_at_first(data, keeps)
+    if columns is None and _are_two_lists(data):
+        raise TypeError(
+            "expected pairs such as [('I eat.', 'Je mange.')]; received two lists of strings: pass "
+            "them to kseq.load_corpus as two arguments, or use list(zip(sources, targets))"
+        )
     if isinstance(first, Mapping):
         names = _choose_names(list(first), columns)
         return lambda: (_find_fields(row, names) for row in rows)
@@ -165,6 +177,17 @@ def _open_rows(data, columns, keeps=True):
         )
     source, target = (number - 1 for number in columns or (1, 2))
     return lambda: (_find_cells(row, source, target) for row in rows)
+
+
+def _are_two_lists(data):
+    """Returns whether an object is two lists of strings, longer than two columns of two rows."""
+    return (
+        isinstance(data, (list, tuple))
+        and len(data) == 2
+        and all(isinstance(items, (list, tuple)) and len(items) > 2 for items in data)
+        and len(data[0]) == len(data[1])
+        and all(isinstance(item, str) for items in data for item in items[:3])
+    )
 
 
 def _look_at_first(data, keeps):
@@ -198,17 +221,25 @@ class _NumpyRows:
         return self._dataset.as_numpy_iterator()
 
 
-def _choose_names(names, columns):
-    """Returns the names of the columns of source and target."""
-    if columns is None and len(names) == 2:
-        return names
+def _choose_names(names, columns, may_be_nested=True):
+    """Returns the names of the columns of source and target.
+
+    Args:
+        names: The names of all columns.
+        columns: Result of `check_columns`.
+        may_be_nested: Whether a name may have a dot, for a field inside another one.
+    """
     if columns is None and set(_FIELDS) <= set(names):
         return _FIELDS
+    if columns is None and len(names) == 2:
+        return names
     chosen = columns or ()
     if columns and isinstance(columns[0], int):
         chosen = [names[number - 1] for number in columns if number <= len(names)]
     known = {str(name) for name in names}
-    if len(chosen) < 2 or not all(str(name).partition(".")[0] in known for name in chosen):
+    outer = [str(name).partition(".")[0] if may_be_nested else str(name) for name in chosen]
+    is_known = [str(name) in known or part in known for name, part in zip(chosen, outer)]
+    if len(chosen) < 2 or not all(is_known):
         raise SettingError(
             "{columns} must name the source and target columns, two of: {0}; received {1}. "
             "kseq.load_corpus(data, columns=(...)) opens such data for other functions",
@@ -241,7 +272,9 @@ def check_pair(pair, number):
     """
     pair = _decode_sides(pair)
     if isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(side, str) for side in pair):
-        return tuple(map(str, pair))  # NumPy has strings of its own
+        pair = tuple(map(str, pair))  # NumPy has strings of its own
+        if all(map(is_unicode, pair)):
+            return pair
     fault = f"expected two strings, source and target; received {reprlib.repr(pair)}"
     if isinstance(pair, tuple) and any(getattr(side, "ndim", 0) for side in pair):
         fault += "; write arrays with kseq.write_records"

@@ -43,10 +43,14 @@ def open_pairs(files, swap=False, columns=None, skip_faulty=False, allow_outside
 
 
 def open_source(data, columns):
-    """Returns `PairFiles` or `PairsInMemory` for an argument, or a tuple of several."""
+    """Returns `PairFiles` or `PairsInMemory` for an argument, or a tuple of several.
+
+    A tuple of tuples is an argument: a tuple of pairs.
+    """
     if isinstance(data, (PairFiles, PairsInMemory)):
         return data
-    arguments = data if isinstance(data, tuple) else (data,)
+    is_several = isinstance(data, tuple) and not all(isinstance(item, tuple) for item in data)
+    arguments = data if is_several else (data,)
     if are_names(arguments):
         return PairFiles(data, columns)
     if len(arguments) > 2:

@@ -82,10 +82,16 @@ class Pairs:
         """The files, sources before targets."""
         return self._files.paths
 
+    def has_files_of(self, other):
+        """Returns whether this split and another one are from the same files, or one object."""
+        return self._files is other._files or (self.files == other.files != ())
+
     def __iter__(self):
         """Yields the source and the target of each pair."""
         blank = 0
-        for pair in self.with_blank():
+        for _, _, pair in self._scan_counting():
+            if isinstance(pair, FaultyLineError):
+                continue
             if all(_strip_sides(pair)):
                 yield pair
             else:
@@ -93,21 +99,26 @@ class Pairs:
         self.blank = blank
 
     def with_blank(self):
-        """Yields the pairs of all lines, including those with an empty side."""
-        for _, _, source, target in self.with_places():
-            yield source, target
+        """Yields a pair for every line, also if a side is empty; both are for a faulty line."""
+        for _, _, pair in self._scan_counting():
+            yield ("", "") if isinstance(pair, FaultyLineError) else pair
 
     def with_places(self):
         """Yields the file, the line number, the source and the target of every line."""
-        faulty, self.first_faults = 0, ()
-        for path, number, pair in self.scan():
+        for path, number, pair in self._scan_counting():
             if not isinstance(pair, FaultyLineError):
                 yield path, number, *pair
-            elif self._skip_faulty:
+
+    def _scan_counting(self):
+        """Yields the same as `scan`; counts faulty lines, or raises the first one."""
+        faulty, self.first_faults = 0, ()
+        for path, number, pair in self.scan():
+            if isinstance(pair, FaultyLineError):
+                if not self._skip_faulty:
+                    raise pair
                 faulty += 1
                 self.first_faults = (*self.first_faults, pair)[:_REPORTED_FAULTS]
-            else:
-                raise pair
+            yield path, number, pair
         self.faulty = faulty if self._counts_faulty else 0
 
     def scan(self):

@@ -5,6 +5,7 @@ import csv
 import itertools
 import json
 import pathlib
+import re
 
 from kseq.corpora.lines import FaultyLineError, excerpt, raise_faults, scan_lines
 from kseq.errors import SettingError
@@ -28,17 +29,21 @@ def check_columns(columns):
     """
     if columns is None:
         return None
-    chosen = [] if isinstance(columns, (str, bytes)) else list(columns)
-    chosen = [int(name) if isinstance(name, str) and name.isdecimal() else name for name in chosen]
+    is_list = hasattr(columns, "__iter__") and not isinstance(columns, (str, bytes))
+    chosen = [int(name) if _is_number(name) else name for name in (columns if is_list else ())]
     kinds = {type(name) for name in chosen}
     is_numbers = kinds == {int} and min(chosen) >= 1
-    if len(set(chosen)) != 2 or len(chosen) != 2 or not (is_numbers or kinds == {str}):
+    if not (is_numbers or kinds == {str}) or len(chosen) != 2 or len(set(chosen)) != 2:
         raise SettingError(
             "{columns} must be two different columns, source and target, both by number from 1 or "
             "both by name in the first line; received {0!r}",
             columns,
         )
     return tuple(chosen)
+
+
+def _is_number(name):
+    return isinstance(name, str) and name.isdecimal() and len(name) < 10
 
 
 def is_table(path):
@@ -121,20 +126,35 @@ def read_head(path):
 def is_quoted(head):
     """Returns whether the fields of a TSV are quoted as spreadsheets do.
 
+    Evidence is a field in quotes that holds doubled quotes, a tab, or a line end; not a tab and a
+    line end together, because a quotation over two lines looks the same. Quotes anywhere else show
+    that the quotes of the file are text.
+
     Args:
-        head: The first lines. A field in quotes that has quotes, tabs or line ends inside is
-            evidence, unless another field has quotes that could not be written so.
+        head: The first lines.
     """
-    if not any('""' in line or line.count('"') % 2 for line in head):
-        return False
-    try:
-        rows = list(csv.reader((f"{line}\n" for line in head), delimiter="\t", strict=True))
-    except csv.Error as error:
-        # A field may go on after the last line of the head.
-        if "unexpected end" not in str(error):
-            return False
-        rows = csv.reader((f"{line}\n" for line in head), delimiter="\t")
-    return any('"' in field or "\n" in field for row in rows for field in row)
+    text = "\n".join(head)
+    quoted = list(_QUOTED.finditer(text))
+    rest = _QUOTED.sub("", text)
+    if len(head) == HEAD:
+        rest = _UNFINISHED.sub("", rest)
+    return '"' not in rest and any(map(_is_evidence, quoted))
+
+
+# A field in quotes; and one that goes on after the last line.
+_QUOTED = re.compile(r'(?<![^\t\n])"([^"]*(?:""[^"]*)*)"(?![^\t\n])')
+_UNFINISHED = re.compile(r'(?<![^\t\n])"[^"]*(?:""[^"]*)*\Z')
+
+
+def _is_evidence(match):
+    field, text = match[1], match.string
+    is_column = text[match.end() : match.end() + 1] == "\t" or text[: match.start()][-1:] == "\t"
+    has_tab, has_line_end = "\t" in field, "\n" in field
+    return (
+        '""' in field
+        or (has_line_end and not has_tab)
+        or (has_tab and not has_line_end and is_column)
+    )
 
 
 def _scan_plain(path):
@@ -143,56 +163,79 @@ def _scan_plain(path):
 
 
 def _scan_quoted(path, delimiter):
-    """Yields the rows of a file whose fields may be in quotes, and may have line ends inside."""
+    """Yields the rows of a file whose fields may be in quotes, and may have line ends inside.
+
+    After a faulty row, reading goes on at the line after the first one of that row.
+    """
     lines = _Lines(path)
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
-        number = lines.number + 1
+        lines.row.clear()
         try:
             row = next(rows)
         except StopIteration:
             return
-        except FaultyLineError as error:
-            yield error.line, error
-        except csv.Error as error:
-            if "unexpected end" in str(error):
-                raise ValueError(
-                    f"{path}, line {number}: a field begins with a quote that is never closed"
-                ) from error
-            fault = f"expected fields in quotes as spreadsheets write them; {error}"
-            yield number, FaultyLineError(f"{path}, line {number}: {fault}", str(path), number)
+        except (csv.Error, FaultyLineError) as error:
+            number = lines.row[0][0]
+            yield number, _faulty_row(path, number, error)
+            lines.give_back()
+            rows = csv.reader(lines, delimiter=delimiter, strict=True)
         else:
-            yield number, [" ".join(field.split("\n")) for field in row]
+            yield lines.row[0][0], [" ".join(field.split("\n")) for field in row]
+
+
+def _faulty_row(path, number, error):
+    if isinstance(error, FaultyLineError) and error.line == number:
+        return error
+    fault = f"expected fields in quotes as spreadsheets write them; {error}"
+    if "unexpected end" in str(error) or "field limit" in str(error):
+        fault = "a field begins with a quote that is never closed"
+    return FaultyLineError(f"{path}, line {number}: {fault}", str(path), number)
 
 
 class _Lines:
-    """The lines of a file with their ends, and the number of the last one; faults are raised."""
+    """The lines of a file with their ends, for `csv.reader`; faulty ones are raised.
+
+    Attributes:
+        row: The number and the text of each line that was read for the current row.
+    """
 
     def __init__(self, path):
-        self.number = 0
+        self.row = []
         self._lines = scan_lines(path)
+        self._again = []
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        self.number, line = next(self._lines)
+        number, line = self._again.pop() if self._again else next(self._lines)
+        self.row.append((number, line))
         if isinstance(line, FaultyLineError):
             raise line
         return f"{line}\n"
 
+    def give_back(self):
+        """Makes all lines of the current row but the first come again."""
+        self._again.extend(reversed(self.row[1:]))
+
 
 def _find_delimiter(head):
-    """Returns what separates the fields of a CSV: the one of `,` `;` and tab in most rows."""
+    """Returns what separates the fields of a CSV: the one of `,` `;` and tab in most rows.
 
-    def count_rows(delimiter):
+    Among equals it is the one that is followed by a space least often, as a comma in a text is.
+    """
+
+    def rank(delimiter):
+        spaced = sum(line.count(f"{delimiter} ") for line in head)
         with contextlib.suppress(csv.Error):
             rows = list(csv.reader((f"{line}\n" for line in head), delimiter=delimiter))
             widths = [len(row) for row in rows if row]
-            return sum(width == widths[0] for width in widths) if widths and widths[0] > 1 else 0
-        return 0
+            if widths and widths[0] > 1:
+                return sum(width == widths[0] for width in widths), -spaced
+        return 0, -spaced
 
-    return max(",;\t", key=count_rows)
+    return max(",;\t", key=rank)
 
 
 def _find_names(path, rows, names):
@@ -259,14 +302,28 @@ def find_field(values, field):
         ValueError: There is no such string.
     """
     value = values
-    for name in field.split("."):
+    names = [field] if isinstance(values, dict) and field in values else field.split(".")
+    for name in names:
         if not isinstance(value, dict) or name not in value:
             received = excerpt(json.dumps(values, ensure_ascii=False))
             raise ValueError(f"expected an object with the field {field!r}; received {received}")
         value = value[name]
     if not isinstance(value, str):
         raise ValueError(f"expected a string in the field {field!r}; received {value!r}")
+    if not is_unicode(value):
+        raise ValueError(
+            f"expected text in the field {field!r}; received half a character {value!r}"
+        )
     return value
+
+
+def is_unicode(text):
+    """Returns whether a string can be written as UTF-8: it has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _suffix(path):

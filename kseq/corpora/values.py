@@ -88,7 +88,7 @@ class ValuePairs:
     def _load_pairs(self, scanned, features):
         """Yields the pairs that are not blank; loads arrays, and counts what is left out."""
         blank = faulty = 0
-        for where, _, sides in scanned:
+        for where, key, sides in scanned:
             try:
                 if isinstance(sides, FaultyLineError):
                     raise sides
@@ -99,10 +99,10 @@ class ValuePairs:
             except (ValueError, OSError):
                 if not self._skip_faulty:
                     raise
-                faulty += 1
+                faulty += key is not None or self._counts_faulty
             else:
                 yield pair
-        self.blank, self.faulty = blank, faulty if self._counts_faulty else 0
+        self.blank, self.faulty = blank, faulty
 
     def keys(self):
         """Yields the argument of `keeps` for every pair, without reading the arrays of an index."""

@@ -138,7 +138,7 @@ def _make_suspicions(pairs, places, second):
     example_rows = {int(row) for rows in rows_by_kind.values() for row in rows[:_EXAMPLES]}
     last = max(example_rows, default=-1)
     examples = {}
-    for row, pair in enumerate(itertools.islice(pairs.with_blank(), last + 1)):
+    for row, (_, _, *pair) in enumerate(itertools.islice(pairs.with_places(), last + 1)):
         if row in example_rows:
             examples[row] = Example(*places[row], *map(str.strip, pair))
     edges = np.linspace(0, len(second.flags), _PARTS + 1)

@@ -11,9 +11,11 @@ import json
 import os
 import pathlib
 import re
+import warnings
 
 from kseq import files, locks
 from kseq.corpora.corpus import embedded_corpora, reopen_corpus
+from kseq.corpora.doubts import DoubtfulColumnsWarning
 
 
 def remember_corpus(corpus):
@@ -62,7 +64,11 @@ def recall_corpus(description):
         text = _path_of(key).read_text(encoding="utf-8")
     except (OSError, ValueError, RuntimeError):
         return None
-    return reopen_corpus(json.loads(text)) if _key_of(text) == key else None
+    if _key_of(text) != key:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DoubtfulColumnsWarning)  # `train` has shown it.
+        return reopen_corpus(json.loads(text))
 
 
 def _is_embedded(origin):

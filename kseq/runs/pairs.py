@@ -1,6 +1,6 @@
 """The pairs that a run is measured with: its own test split, or given files."""
 
-from kseq.corpora.gold_alignments import read_alignments
+from kseq.corpora.gold_alignments import read_alignments, require_words
 from kseq.corpora.opening import describe_features, open_pairs
 from kseq.errors import SettingError
 from kseq.runs.directory import read_run
@@ -33,7 +33,7 @@ def open_test_pairs(run, test=None, alignments=None, **options):
     if test is not None:
         pairs = open_pairs(test, **options)
         if alignments is not None:
-            _require_words(config)
+            require_words(config)
             gold = read_alignments(alignments)
     elif given:
         raise SettingError(
@@ -58,12 +58,3 @@ def open_test_pairs(run, test=None, alignments=None, **options):
             f"{pairs}: expected {expected}, as in the training of the run; received {received}"
         )
     return pairs, gold
-
-
-def _require_words(config):
-    widths = config.model.source_features, config.model.target_features
-    if any(widths) or not config.text.reads_words:
-        raise SettingError(
-            "{alignments} requires a run whose tokens are words: word or space as "
-            "{source_tokenizer} and {target_tokenizer}, and a {case} other than mark"
-        )

@@ -95,7 +95,7 @@ def load_weights(model, path):
     except _DAMAGE as error:
         raise _make_reading_error(path, error) from error
     for weight in model.weights:
-        if not tf.reduce_all(tf.math.is_finite(tf.cast(weight, weight.dtype))):
+        if not tf.reduce_all(tf.math.is_finite(weight.value)):
             raise ValueError(
                 f"{path}: {weight.path} holds numbers that are not finite (NaN or infinity); "
                 "restore the file, or train again"

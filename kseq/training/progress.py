@@ -43,20 +43,23 @@ class NotebookProgress(keras.callbacks.Callback):
 
         self._title = f"Epoch {epoch + 1}/{self.params['epochs']}"
         self._start = self._last_update = time.monotonic()
-        self._line = display(self._describe(0, {}), raw=True, display_id=True)
+        self._batches = 0
+        self._line = display(self._describe({}), raw=True, display_id=True)
 
     def on_train_batch_end(self, batch, logs=None):
         """Updates the line; `batch` counts from 0."""
+        self._batches = batch + 1
         if time.monotonic() - self._last_update >= _SECONDS_BETWEEN_UPDATES:
-            self._line.update(self._describe(batch + 1, logs), raw=True)
+            self._line.update(self._describe(logs), raw=True)
             self._last_update = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
         """Completes the line with the metrics of both splits."""
-        self._line.update(self._describe(self.params["steps"], logs), raw=True)
+        self._line.update(self._describe(logs), raw=True)
 
-    def _describe(self, batches, metrics):
+    def _describe(self, metrics):
         seconds = f"{time.monotonic() - self._start:.0f}s"
-        parts = [f"{batches}/{self.params['steps']}", seconds]
+        steps = self.params["steps"]  # None in the first epoch of batches by tokens
+        parts = [f"{self._batches}/{steps}" if steps else str(self._batches), seconds]
         parts += [f"{name}: {value:.4f}" for name, value in metrics.items()]
         return {"text/plain": f"{self._title}: {' - '.join(parts)}"}

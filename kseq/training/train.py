@@ -8,7 +8,8 @@ import tensorflow as tf
 import kseq
 from kseq.config import Config, ModelConfig
 from kseq.console import show
-from kseq.corpora.corpus import Corpus, load_corpus
+from kseq.corpora.corpus import Corpus, embedded_corpora, load_corpus
+from kseq.corpora.gold_alignments import require_words
 from kseq.errors import SettingError
 from kseq.inspection.swapped_sides import look_swapped
 from kseq.kernels.forks import claim_tensorflow
@@ -66,6 +67,9 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
     """
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
     config = _complete_config(corpus, config)
+    if corpus.has_alignments("test") and corpus.name not in embedded_corpora():
+        require_words(config)
+        corpus.require_alignments("test")
     claim_tensorflow()
     run = run_directory.NewRun(out, overwrite)
     report = show if verbose else lambda *_: None
@@ -127,7 +131,8 @@ def _choose_precision(config, report):
 def _prepare(corpus, config, cache, report):
     """Surveys and encodes the corpus, and reports its contents."""
     train, valid = corpus.train, corpus.valid
-    if train.features == (0, 0) and train.files != valid.files and look_swapped(train, valid):
+    is_text = train.features == (0, 0)
+    if is_text and not train.has_files_of(valid) and look_swapped(train, valid):
         report(
             f"WARNING: the sides of {valid} look swapped compared with those of {train}; if they "
             "are, exchange its columns, or its two files"

@@ -1,5 +1,7 @@
 """The `Translator`: translate, sample, predict, score, evaluate and plot with trained models."""
 
+import threading
+
 from kseq.corpora.lines import chunks
 from kseq.corpora.pairs import Pairs
 from kseq.errors import SettingError
@@ -22,6 +24,8 @@ from kseq.translation.packing import pack, unpack
 from kseq.translation.prefixes import with_prefixes
 from kseq.translation.sources import refuse_single_source
 from kseq.translation.strategies import resolve_strategy
+
+_UNPACKING = threading.RLock()  # held while a copy builds its models
 
 
 class Translator:
@@ -64,8 +68,9 @@ class Translator:
 
     def __getstate__(self):
         """Returns plain data for pickle and copy: a copy has its own models, and needs no run."""
-        if "_packed" in self.__dict__:
-            return self._packed
+        with _UNPACKING:
+            if "_packed" in self.__dict__:
+                return self._packed
         return [pack(member) for member in self.members], self.inference.average
 
     def __setstate__(self, packed):
@@ -77,13 +82,21 @@ class Translator:
 
     def __getattr__(self, name):
         """Builds a translator that was pickled or copied when it is first used."""
-        if "_packed" not in self.__dict__ or name.startswith("__"):
-            raise AttributeError(f"'Translator' object has no attribute {name!r}")
-        members, average = self._packed
-        first, *partners = map(unpack, members)
-        self.__init__(*first, [Translator(*partner) for partner in partners], average)
-        self.__dict__.pop("_packed", None)  # another thread may have been faster
-        return getattr(self, name)
+        if not name.startswith("__"):
+            with _UNPACKING:  # Several threads may use it first.
+                if "_packed" in self.__dict__:
+                    self._unpack()
+        return object.__getattribute__(self, name)
+
+    def _unpack(self):
+        packed = self.__dict__.pop("_packed")
+        try:
+            members, average = packed
+            first, *partners = map(unpack, members)
+            self.__init__(*first, [Translator(*partner) for partner in partners], average)
+        except BaseException:
+            self._packed = packed
+            raise
 
     @classmethod
     def load(cls, run, *further_runs, average="probability", precision="float32"):
