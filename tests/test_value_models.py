@@ -82,7 +82,7 @@ def run_of(folder):
         config = Config(
             ModelConfig(units=16, embedding_dim=8, **MODELS[name]),
             TextConfig(minimum_frequency=1),
-            TrainingConfig(epochs=2, batch_size=64, warmup_steps=0),
+            TrainingConfig(epochs=1, batch_size=64, warmup_steps=0),
         )
         out = folder / "runs" / name
         with run_eagerly():

@@ -157,7 +157,7 @@ def test_a_model_of_real_values_takes_no_options_of_a_search(predictor, tmp_path
     ):
         with pytest.raises(ValueError, match=f"{name} is for text; real values are predicted"):
             call()
-    with pytest.raises(ValueError, match="gold alignments link words, but the run predicts real"):
+    with pytest.raises(ValueError, match="alignments requires a run whose tokens are words"):
         predictor.evaluate([(values, values)], [LINKS])
 
 
