@@ -1,6 +1,6 @@
 """Whatever people type, load or damage: words instead of a traceback, and never a hang.
 
-`KSEQ_FUZZ_CASES=20000 python -m pytest tests/test_fuzz.py` tries more cases than the usual 250.
+`KSEQ_FUZZ_CASES=20000 python -m pytest tests/test_fuzz.py` tries more cases than the usual 500.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from kseq.cli.main import _make_parser, main
 from kseq.config import Config
 from kseq.runs.weights import load_model
 
-CASES = int(os.environ.get("KSEQ_FUZZ_CASES", "250"))
+CASES = int(os.environ.get("KSEQ_FUZZ_CASES", "500"))
 KINDS = 5  # of cases, one test for each
 SLOWEST = 120  # seconds, after which a case counts as a hang
 
