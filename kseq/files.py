@@ -81,11 +81,13 @@ class FolderKind:
         is_in: Function that returns whether a folder holds one.
         owns: Function that returns whether a path relative to the folder, a `pathlib.PurePath`, is
             one of its files or folders. All others belong to the user, and are never removed.
+        can_go_on: Function that returns whether writing can go on in an incomplete folder.
     """
 
     name: str
     is_in: Callable
     owns: Callable
+    can_go_on: Callable = lambda folder: False
 
 
 def require_replaceable(folder, kind):
@@ -109,11 +111,13 @@ class NewFolder:
     """A context manager that writes a folder, in a hidden folder until it is complete.
 
     While it is open, no other process can write to the same destination. At first, it finishes
-    what a killed process began. At the end, an incomplete folder is removed.
+    what a killed process began. At the end, an incomplete folder is removed, unless writing can go
+    on in it after an interruption or an error of the disk.
 
     Args:
         destination: Resolved path of the folder.
         kind: `FolderKind`.
+        goes_on: Whether to go on in an incomplete folder, if there is one.
 
     Attributes:
         destination: Its argument.
@@ -123,25 +127,35 @@ class NewFolder:
         FileExistsError: Another process is writing to the destination.
     """
 
-    def __init__(self, destination, kind):
+    def __init__(self, destination, kind, goes_on=False):
         self.folder = None
         self.destination = destination
         self._kind = kind
+        self._goes_on = goes_on
         self._lock = contextlib.ExitStack()
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
             self._hidden = stack.enter_context(locks.lock(self.destination))
-            _finish_replacement(self.destination, self._hidden, self._kind)
-            self.folder = self._hidden / _NEW
-            self.folder.mkdir()
+            new = self.new_folder
+            kept = {_NEW} if self._goes_on and self._kind.can_go_on(new) else set()
+            _finish_replacement(self.destination, self._hidden, self._kind, kept)
+            self.folder = new
+            new.mkdir(exist_ok=True)
             self._lock = stack.pop_all()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind=None, *_):
+        is_interrupted = kind is not None and issubclass(kind, (OSError, KeyboardInterrupt))
         with self._lock:
-            if not self.is_published:
+            is_kept = is_interrupted and self._kind.can_go_on(self.folder)
+            if not (self.is_published or is_kept):
                 shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def new_folder(self):
+        """The hidden folder to write to before `publish`."""
+        return self._hidden / _NEW
 
     @property
     def is_published(self):
@@ -203,6 +217,11 @@ def find_folder(place):
     return old if not place.exists() and (hidden / locks.MARK).is_file() and old.is_dir() else place
 
 
+def find_unfinished(place):
+    """Returns the hidden folder in which a folder was being written; it need not exist."""
+    return locks.hidden_folder(place) / _NEW
+
+
 def finish_replacement(place, kind):
     """Finishes what a killed process began, unless another process is writing to `place`."""
     if locks.hidden_folder(place).exists():
@@ -210,15 +229,18 @@ def finish_replacement(place, kind):
             _finish_replacement(place, hidden, kind)
 
 
-def _finish_replacement(place, hidden, kind):
-    """Moves the old folder back if nothing has replaced it, or else removes it."""
+def _finish_replacement(place, hidden, kind, kept=()):
+    """Moves the old folder back if nothing has replaced it, or else removes it.
+
+    In the hidden folder, the names in `kept` are kept.
+    """
     old = hidden / _OLD
     if old.exists():
         if place.exists():
             _keep_foreign(old, place, kind)
         else:
             old.rename(place)
-    _remove_leftovers(hidden)
+    _remove_leftovers(hidden, kept)
 
 
 def _keep_foreign(old, place, kind, inner=""):
@@ -237,10 +259,10 @@ def _keep_foreign(old, place, kind, inner=""):
             _keep_foreign(path, place / path.name, kind, name)
 
 
-def _remove_leftovers(hidden):
+def _remove_leftovers(hidden, kept=()):
     """Removes what a killed process has left in a hidden folder, whose lock is held."""
     for path in hidden.iterdir():
-        if path.name != locks.MARK:
+        if path.name != locks.MARK and path.name not in kept:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:

@@ -1,6 +1,7 @@
 """From pairs to batches: their contents and order, and which pairs are left out."""
 
 import itertools
+import types
 
 import numpy as np
 import pytest
@@ -13,12 +14,17 @@ from kseq.pipeline.batching import (
     batch_count,
     bucket_by_length,
     expect,
+    pairs_per_pool,
+    read_encoded,
     training_pipeline,
 )
 from kseq.pipeline.codecs import CodecPair
+from kseq.pipeline.encoded import PairsInRam
+from kseq.pipeline.position import Position
 from kseq.pipeline.reading import ErrorRecorder
 from kseq.pipeline.survey import build_codecs, survey_pairs
 from kseq.pipeline.vocabularies import sample_evenly
+from kseq.sides.text_side import TextSide
 from kseq.special_tokens import END, PAD, START, UNK
 
 TEXT = TextConfig(minimum_frequency=1)
@@ -127,8 +133,9 @@ def test_every_pool_and_epoch_has_its_own_order_of_batches():
 
     def orders():
         dataset = tf.data.Dataset.from_tensor_slices((lengths, lengths)).ragged_batch(7)
-        # A pool of ten batches, rounded down.
-        dataset = dataset.apply(bucket_by_length(TrainingConfig(batch_size=10, seed=3), 109))
+        position = Position(seed=3, pool_size=100, can_skip=False)
+        bucket = bucket_by_length(TrainingConfig(batch_size=10), 100, position=position)
+        dataset = dataset.apply(bucket)
         for _ in range(2):
             widths = [batch[0].bounding_shape()[1].numpy() for batch in dataset]
             yield from (tuple(widths[:10]), tuple(widths[10:]))
@@ -151,10 +158,11 @@ def numbered_pairs(count):
 
 @pytest.mark.parametrize("shuffled", [True, False])
 def test_pairs_of_the_same_length_are_combined_differently_in_every_epoch(shuffled):
-    training = TrainingConfig(batch_size=10, seed=3)
+    training = TrainingConfig(batch_size=10)
 
     def epochs():
-        dataset = numbered_pairs(100).apply(bucket_by_length(training, 1000, shuffled=shuffled))
+        position = Position(seed=3, pool_size=1000, can_skip=False) if shuffled else None
+        dataset = numbered_pairs(100).apply(bucket_by_length(training, 1000, position=position))
         return [
             {frozenset(source.flat_values.numpy().tolist()) for source, _ in dataset}
             for _ in range(2)
@@ -168,7 +176,8 @@ def test_pairs_of_the_same_length_are_combined_differently_in_every_epoch(shuffl
 
 
 def test_only_the_last_batch_is_smaller_however_pairs_are_chunked():
-    dataset = numbered_pairs(107).apply(bucket_by_length(TrainingConfig(batch_size=10), 25))
+    training, position = TrainingConfig(batch_size=10), Position(3, 20, can_skip=False)
+    dataset = numbered_pairs(107).apply(bucket_by_length(training, 20, position=position))
     sizes = [int(source.nrows()) for source, _ in dataset]
     assert sorted(sizes) == [7] + [10] * 10 and 7 in sizes[-2:]
 
@@ -179,7 +188,7 @@ def test_two_full_pools_are_not_followed_by_an_empty_batch(batch_tokens):
     dataset = (
         numbered_pairs(512)
         .apply(expect(512, ErrorRecorder()))
-        .apply(bucket_by_length(training, 256))
+        .apply(bucket_by_length(training, 256, position=Position(3, 256, can_skip=False)))
     )
     sizes = [int(source.nrows()) for source, _ in dataset]
     assert sum(sizes) == 512 and min(sizes) > 0
@@ -195,6 +204,47 @@ def test_a_changed_number_of_pairs_is_an_error(count):
     with pytest.raises(tf.errors.InvalidArgumentError):
         list(chunks.apply(expect(count, recorder)))
     assert str(recorder.error).startswith(f"expected {count} pairs; received ")
+
+
+def pairs_in_ram(lengths):
+    """Pairs whose only token is their number; `lengths` are those of the chunks."""
+    pairs, numbers = PairsInRam(), itertools.count(4)
+    for length in lengths:
+        ids = np.array(list(itertools.islice(numbers, length)), np.int32)
+        pairs.add([(ids, np.ones(length, np.int32))] * 2)
+    return pairs
+
+
+@pytest.mark.parametrize("can_skip", [True, False])
+@pytest.mark.parametrize("batch", [{"batch_size": 10}, {"batch_tokens": 20, "batch_size": 20}])
+def test_training_goes_on_at_any_batch_of_any_epoch(monkeypatch, can_skip, batch):
+    """The batches after the first k are those that an epoch has after its first k batches."""
+    training = TrainingConfig(**batch, seed=5)
+    monkeypatch.setattr(TextSide, "pairs_per_pool", 40)
+    pairs, codecs = pairs_in_ram([7, 30, 1, 55, 14]), types.SimpleNamespace(pairs_per_pool=40)
+    codecs.target = types.SimpleNamespace(side=TextSide(None))
+
+    def epoch(position):
+        recorder = ErrorRecorder()
+        dataset = read_encoded(pairs, codecs, recorder, position)
+        dataset = dataset.apply(expect(107, recorder, position))
+        bucket = bucket_by_length(training, pairs_per_pool(codecs, training), position=position)
+        batches = []
+        for source, _ in dataset.apply(bucket):
+            batches.append(source.flat_values.numpy().tolist())
+            places.append(position.after(len(batches)))
+        return batches
+
+    for number in (0, 3):
+        places = [(0, 0)]
+        whole = Position(training.seed, pairs_per_pool(codecs, training), can_skip)
+        whole.begin(number)
+        expected, reached = epoch(whole), list(places)
+        assert len(expected) > 9 and len({pool for pool, _ in reached}) >= 3
+        for steps in range(len(expected)):
+            position = Position(training.seed, pairs_per_pool(codecs, training), can_skip)
+            position.begin(number, *reached[steps])
+            assert epoch(position) == expected[steps:], steps
 
 
 def test_overlong_and_blank_pairs_are_left_out_and_counted(make_pairs):

@@ -60,10 +60,10 @@ def add_run(command):
     )
 
 
-def add_new_run(command):
+def add_new_run(command, required=True):
     """Adds the options for a run directory to write."""
     command.add_argument(
-        "--out", type=path_name, required=True, metavar="RUN", help="run directory to create"
+        "--out", type=path_name, required=required, metavar="RUN", help="run directory to create"
     )
     command.add_argument("--overwrite", action="store_true", help="replace an existing run")
 

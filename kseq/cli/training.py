@@ -26,8 +26,8 @@ examples:
 
 A pattern in quotes stands for all files of one side; without quotes, the shell expands it to
 several files of pairs. Without --valid, one source sentence in twenty is held out for validation
-and another one in twenty for testing. Training can be stopped at any time with Ctrl-C: the best
-epoch so far is kept.
+and another one in twenty for testing. Training can be stopped at any time: the best epoch so far is
+kept, and the same command goes on where it stopped.
 """
 
 
@@ -52,6 +52,12 @@ def add_train(subparsers):
     data = command.add_mutually_exclusive_group(required=True)
     data.add_argument("--corpus", metavar="NAME", help="embedded corpus: en-fr or dates")
     data.add_argument("--train", type=path_name, nargs="+", metavar="FILE", help="training pairs")
+    data.add_argument(
+        "--resume",
+        type=path_name,
+        metavar="RUN",
+        help="go on with a training of yours that was stopped, as the same command would",
+    )
     data.add_argument(
         "--recipe", metavar="NAME", help="recipe for a public corpus; kseq recipes lists them"
     )
@@ -90,7 +96,7 @@ def add_train(subparsers):
         metavar="FIELD=VALUE",
         help="change settings, such as units=256 epochs=20 (may be repeated)",
     )
-    add_new_run(command)
+    add_new_run(command, required=False)
     command.add_argument(
         "--cache",
         type=path_name,
@@ -102,23 +108,60 @@ def add_train(subparsers):
 
 def train(options):
     """Trains a model: `kseq.train`."""
-    from kseq.config import Config
-
-    config = Config.load(options.config).with_settings(options.set) if options.config else None
-    corpus = _open_corpus(options)
-    config = config or corpus.config.with_settings(options.set)
+    corpus, config, out = _open_stopped(options) if options.resume else _open_new(options)
     start_tensorflow()
-    from kseq.runs.directory import is_run
+    from kseq.runs.directory import find_stopped, has_state, is_run
     from kseq.training.train import train as train_model
 
+    overwrite, cache = options.overwrite, options.cache
     try:
-        train_model(
-            corpus, config, out=options.out, overwrite=options.overwrite, cache=options.cache
-        )
+        train_model(corpus, config, out=out, overwrite=overwrite, resume=True, cache=cache)
     except KeyboardInterrupt:
-        state = "holds the best epoch so far" if is_run(options.out) else "was not written"
-        raise KeyboardInterrupt(f"stopped; {options.out} {state}") from None
-    show(f"the run is in {options.out}; next: kseq evaluate {options.out}")
+        state = "holds the best epoch so far" if is_run(out) else "was not written"
+        if has_state(find_stopped(out)):
+            state += "; the same command goes on with the training"
+        raise KeyboardInterrupt(f"stopped; {out} {state}") from None
+    show(f"the run is in {out}; next: kseq evaluate {out}")
+
+
+def _open_new(options):
+    """Returns the corpus, the `Config` and the run directory of a new training."""
+    from kseq.config import Config
+
+    if options.out is None:
+        raise ValueError("--out is missing: name the run directory to create")
+    config = Config.load(options.config).with_settings(options.set) if options.config else None
+    corpus = _open_corpus(options)
+    return corpus, config or corpus.config.with_settings(options.set), options.out
+
+
+def _open_stopped(options):
+    """Returns the same of a training that was stopped, as its run records them."""
+    from kseq.runs.directory import find_stopped, load_config, require_run
+    from kseq.runs.known_corpora import recall_corpus
+    from kseq.runs.record import RunRecord
+
+    given = [
+        name for name in ("out", "config", "data", "overwrite", "set") if getattr(options, name)
+    ]
+    given += [
+        name for name in _DATA_OPTIONS if getattr(options, name) not in (None, False, "source")
+    ]
+    if given:
+        raise ValueError(
+            f"{flag(given[0])} is not for --resume, which repeats the recorded training"
+        )
+    folder = find_stopped(options.resume)
+    if not (folder / "run.json").is_file():
+        require_run(options.resume)
+    description = RunRecord.load(folder / "run.json").corpus
+    corpus = description and recall_corpus(description)
+    if corpus is None:
+        raise ValueError(
+            f"the pairs of {options.resume} are not known here; repeat the command that began the "
+            "training"
+        )
+    return corpus, load_config(folder), options.resume
 
 
 def _open_corpus(options):

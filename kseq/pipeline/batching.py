@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from kseq.corpora.lines import chunks
 from kseq.pipeline.encoded import EncodedPairs, PairsInRam
+from kseq.pipeline.position import Position
 from kseq.pipeline.reading import ErrorRecorder
 from kseq.pipeline.survey import length_limits
 
@@ -58,21 +59,23 @@ def encode(codecs, training, sampling=0.0):
     return lambda dataset: dataset.map(encode_chunk)
 
 
-def expect(pairs, recorder):
+def expect(pairs, recorder, position=None):
     """Transform: passes chunks on unchanged; raises an error if there are more or fewer pairs.
 
     Each chunk is held back until the next chunk or the end arrives, so that a consumer that has
     received `pairs` pairs knows that there are no more. The `ErrorRecorder` keeps the error.
+    A `Position` says how many pairs are not read.
     """
 
-    def check(count, is_end):
+    def check(read, is_end):
+        count = read + (position.skipped_pairs if position else 0)
         with recorder:
             if count > pairs or (is_end and count < pairs):
                 raise ValueError(
                     f"expected {pairs:,} pairs; received "
                     f"{'at least ' if count > pairs else ''}{count:,}; train again"
                 )
-        return count
+        return read
 
     def count(state, part):
         total, *waiting = state
@@ -104,56 +107,70 @@ def _empty_ragged(spec):
     return tf.RaggedTensor.from_row_lengths(values, tf.zeros([0], spec.row_splits_dtype))
 
 
-def bucket_by_length(training, pool_size, source_first=False, shuffled=True):
+def bucket_by_length(training, pool_size, source_first=False, position=None):
     """Transform: ragged chunks to batches of pairs of about the same length.
 
     Pairs are collected into pools. Within a pool they are sorted by target length, and pairs of
-    the same target length by source length, alternately ascending and descending. If `shuffled`,
-    pairs of the same lengths are in random order. The sorted pairs are cut into batches, which
-    follow in random order, a different one in every epoch. Only the last batch of the data can be
+    the same target length by source length, alternately ascending and descending. With a
+    `Position`, pairs of the same lengths are in random order, and so are the batches into which
+    the sorted pairs are cut, a different one in every epoch. Only the last batch of the data can be
     smaller than the others, unless batches are measured in tokens.
 
     Args:
         training: `TrainingConfig`: sentences or tokens in a batch, seed.
-        pool_size: Maximum number of pairs in a pool.
+        pool_size: Result of `pairs_per_pool`.
         source_first: Whether to sort by source length, then by target length.
-        shuffled: Whether the order is random; otherwise it is always the same.
+        position: `Position`, which decides on the order and the first batch; None for all batches
+            in an order that is always the same.
     """
 
     def shuffle(numbers, seeds):
-        if not shuffled:
+        if position is None:
             return numbers
         return tf.random.experimental.stateless_shuffle(numbers, seeds)
 
-    def cut(pool, pool_seed):
+    def find_starts(number, lengths):
+        starts = batch_starts(lengths, training)
+        if position is not None:
+            position.record(number, len(starts) - 1)
+        return starts
+
+    def cut(pool, number=0, left_out=0, seeds=(None, None)):
         source, target = (side.row_lengths() for side in pool)
         first, second = (source, target) if source_first else (target, source)
         # Alternately, so that a batch that spans two lengths does not combine the two extremes.
         occurs = tf.math.bincount(tf.cast(first, tf.int32)) > 0
         ranks = tf.cumsum(tf.cast(occurs, tf.int32))
         second = tf.where(tf.gather(ranks, first) % 2 == 1, second, -second)
-        order = shuffle(tf.range(pool[0].nrows()), [pool_seed, 0])
+        order = shuffle(tf.range(pool[0].nrows()), seeds[0])
         lengths = tf.gather(first * 2**32 + second, order)
         order = tf.gather(order, tf.argsort(lengths, stable=True))
         # A target has one step more than the decoder reads: it includes the first step.
         longest = tf.gather(tf.maximum(source, target - 1), order)
-        starts = tf.numpy_function(
-            lambda lengths: batch_starts(lengths, training), [longest], tf.int64
-        )
+        starts = tf.numpy_function(find_starts, [number, longest], tf.int64)
         starts.set_shape([None])
-        numbers = tf.data.Dataset.from_tensor_slices(
-            shuffle(tf.range(tf.size(starts) - 1), [pool_seed, 1])
-        )
-        return numbers.map(
+        batch_numbers = shuffle(tf.range(tf.size(starts) - 1), seeds[1])[left_out:]
+        return tf.data.Dataset.from_tensor_slices(batch_numbers).map(
             lambda number: tuple(
                 tf.gather(side, order[starts[number] : starts[number + 1]]) for side in pool
             )
         )
 
-    seed = training.seed if shuffled else None
-    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-    pairs = max(1, pool_size // training.batch_size) * training.batch_size
-    return lambda dataset: tf.data.Dataset.zip(dataset.rebatch(pairs), seeds).flat_map(cut)
+    if position is None:
+        return lambda dataset: dataset.rebatch(pool_size).flat_map(lambda *pool: cut(pool))
+    return lambda dataset: tf.data.Dataset.zip(
+        dataset.rebatch(pool_size), position.orders()
+    ).flat_map(lambda pool, order: cut(pool, *order))
+
+
+def pairs_per_pool(codecs, training):
+    """Returns the number of pairs in a pool: a multiple of the batch size.
+
+    Args:
+        codecs: `CodecPair`.
+        training: `TrainingConfig`.
+    """
+    return max(1, codecs.pairs_per_pool // training.batch_size) * training.batch_size
 
 
 def batch_starts(lengths, training):
@@ -197,11 +214,15 @@ def batch_for_teacher_forcing(codecs):
     return lambda dataset: dataset.map(batch)
 
 
-def read_encoded(pairs, codecs, recorder):
+def read_encoded(pairs, codecs, recorder, position=None):
     """Streams encoded pairs as ragged ids, with the first step before every target."""
     part = tf.TensorSpec([None], tf.int32)
+
+    def generate():
+        return pairs.chunks(position.skipped_pairs if position else 0)
+
     dataset = tf.data.Dataset.from_generator(
-        recorder.record(pairs.chunks), output_signature=(part,) * 4
+        recorder.record(generate), output_signature=(part,) * 4
     )
 
     def ragged(source_ids, source_lengths, target_ids, target_lengths):
@@ -212,8 +233,14 @@ def read_encoded(pairs, codecs, recorder):
     return dataset.map(ragged)
 
 
+def make_position(pairs, codecs, training):
+    """Makes the `Position` of a training split; the arguments are those of `training_pipeline`."""
+    can_skip = isinstance(pairs, (EncodedPairs, PairsInRam))
+    return Position(training.seed, pairs_per_pool(codecs, training), can_skip)
+
+
 @tf.autograph.experimental.do_not_convert
-def training_pipeline(pairs, codecs, training, survey, shuffled=True, recorder=None):
+def training_pipeline(pairs, codecs, training, survey, shuffled=True, recorder=None, position=None):
     """Makes the batches for Keras' `fit` and `evaluate`.
 
     Args:
@@ -223,22 +250,26 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True, recorder=N
         survey: `Survey` of these pairs; a different number of pairs is an error.
         shuffled: Whether every epoch has its own order; otherwise all have the same order.
         recorder: `ErrorRecorder` that keeps the error if the pairs cannot be read.
+        position: Result of `make_position`, which says where the next epoch begins; by default
+            every iteration is an epoch, from the first one on.
 
     Returns:
         A `tf.data.Dataset` of `({"source_ids": [B, S], "target_ids": [B, T]}, labels [B, T],
         sample_weight [B, T])`: int32 ids, float32 weights, PAD on the right. Real-valued
         sources are `{"source": [B, S, F], "source_mask": [B, S]}`, real-valued targets `{"target":
-        [B, T, F]}` with labels `[B, T, F]`. The same seed, and the same global seed of
-        TensorFlow, give the same batches, except for sampled subwords.
+        [B, T, F]}` with labels `[B, T, F]`. The same seed gives the same batches, except for
+        sampled subwords.
     """
     recorder = recorder or ErrorRecorder()
+    if shuffled and position is None:
+        position = make_position(pairs, codecs, training)
     transforms = [
-        expect(survey.kept, recorder),
-        bucket_by_length(training, codecs.pairs_per_pool, not codecs.are_text, shuffled),
+        expect(survey.kept, recorder, position),
+        bucket_by_length(training, pairs_per_pool(codecs, training), not codecs.are_text, position),
         batch_for_teacher_forcing(codecs),
     ]
     if isinstance(pairs, (EncodedPairs, PairsInRam)):
-        dataset = read_encoded(pairs, codecs, recorder)
+        dataset = read_encoded(pairs, codecs, recorder, position)
     else:
         sampling = training.subword_sampling if shuffled else 0.0
         dataset = read_chunks(pairs, codecs, recorder).apply(encode(codecs, training, sampling))
@@ -247,7 +278,7 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True, recorder=N
     options = tf.data.Options()
     # There is nothing to tune, and closing a tuned iterator can block for seconds.
     options.autotune.enabled = False
-    if not training.batch_tokens:
+    if not training.batch_tokens and not (position and (position.pool or position.batch)):
         # Lets Keras show its progress from the first epoch on.
         batches = batch_count(survey, training)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))

@@ -45,6 +45,17 @@ class Prepared:
     surveys: tuple
     splits: tuple
 
+    def fingerprint(self):
+        """Returns a CRC-32 of all ids; None if the corpus is not encoded."""
+        checksum = 0
+        for split in self.splits:
+            if not isinstance(split, (EncodedPairs, PairsInRam)):
+                return None
+            for chunk in split.chunks():
+                for part in chunk:
+                    checksum = zlib.crc32(part, checksum)
+        return checksum
+
 
 @dataclasses.dataclass(frozen=True)
 class EncodedPairs:
@@ -62,13 +73,18 @@ class EncodedPairs:
         """Returns the files: source ids, source lengths, target ids, target lengths."""
         return [self.folder / f"{self.split}_{part}.int32" for part in _PARTS]
 
-    def chunks(self):
+    def chunks(self, start=0):
         """Yields source ids, source lengths, target ids and target lengths of some pairs.
 
         All are int32; ids of a side are in one array, `[tokens]`, lengths are `[N]`.
+
+        Args:
+            start: Number of pairs to leave out.
         """
         with _open_all(self.paths(), "rb") as files_by_part:
             source_ids, source_lengths, target_ids, target_lengths = files_by_part
+            for ids, lengths in ((source_ids, source_lengths), (target_ids, target_lengths)):
+                _skip(ids, _read_sum(lengths, start))
             while (sources := _read(source_lengths, TextSide.pairs_per_chunk)).size:
                 targets = _read_exactly(target_lengths, sources.size)
                 yield (
@@ -83,9 +99,16 @@ class PairsInRam:
     def __init__(self):
         self._chunks = []
 
-    def chunks(self):
+    def chunks(self, start=0):
         """Yields the same as `EncodedPairs.chunks`."""
-        return iter(self._chunks)
+        for source_ids, source_lengths, target_ids, target_lengths in self._chunks:
+            left_out = min(start, len(source_lengths))
+            start -= left_out
+            if left_out < len(source_lengths):
+                yield (
+                    *(source_ids[source_lengths[:left_out].sum() :], source_lengths[left_out:]),
+                    *(target_ids[target_lengths[:left_out].sum() :], target_lengths[left_out:]),
+                )
 
     def add(self, sides):
         """Appends ids and lengths of both sides; END is added to every sequence."""
@@ -116,6 +139,20 @@ def _open_all(paths, mode):
 
 def _read(file, count):
     return np.fromfile(file, np.int32, count)
+
+
+def _read_sum(file, count):
+    """Reads numbers and returns their sum."""
+    total = 0
+    while count:
+        numbers = _read_exactly(file, min(count, _BLOCK))
+        total += int(numbers.sum(dtype=np.int64))
+        count -= numbers.size
+    return total
+
+
+def _skip(file, count):
+    file.seek(count * np.dtype(np.int32).itemsize, os.SEEK_CUR)
 
 
 def _read_exactly(file, count):

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import pathlib
 import re
+import shutil
 import zlib
 
 from kseq import files
@@ -17,6 +18,7 @@ HISTORY = "history.csv"
 CURVES = "curves.png"
 VOCABULARIES = ("source_vocabulary.txt", "target_vocabulary.txt")
 CHECKPOINTS = "checkpoints"
+STATES = ("training_state.1.npz", "training_state.2.npz")  # of a training that has not ended
 SUBWORDS = ("source_subwords.model", "target_subwords.model")  # of a side with subwords
 STATISTICS = ("source_values.json", "target_values.json")  # of a real-valued side
 
@@ -69,10 +71,12 @@ def read_run(folder):
         ValueError: It is not a run, or a file in it is damaged.
     """
     path = require_run(folder)
-    return path, _load_config(path / CONFIG), RunRecord.load(path / RECORD)
+    return path, load_config(path), RunRecord.load(path / RECORD)
 
 
-def _load_config(path):
+def load_config(folder):
+    """Returns the `Config` of a run, which may be incomplete."""
+    path = pathlib.Path(folder) / CONFIG
     try:
         return Config.loads(path.read_text(encoding="utf-8"), absent=_OLD_SETTINGS)
     except (ValueError, TypeError) as error:
@@ -167,11 +171,35 @@ def _owns(path):
     folder, name = path.parent.as_posix(), _UNFINISHED.sub("", path.name)
     if folder == CHECKPOINTS:
         return _CHECKPOINT.fullmatch(name) is not None
-    names = {*_REQUIRED, *SUBWORDS, *STATISTICS, HISTORY, CURVES, CHECKPOINTS}
+    names = {*_REQUIRED, *SUBWORDS, *STATISTICS, *STATES, HISTORY, CURVES, CHECKPOINTS}
     return folder == "." and name in names
 
 
-RUN = files.FolderKind("a run", is_run, _owns)
+def state_paths(folder):
+    """Returns the paths of both states of training in a folder, the newer one first.
+
+    They need not exist. A path without a file comes last.
+    """
+    paths = [pathlib.Path(folder) / name for name in STATES]
+    return sorted(paths, key=lambda path: -path.stat().st_mtime_ns if path.exists() else 0)
+
+
+def find_stopped(folder):
+    """Returns the folder of a run whose training was stopped, possibly before it had a result.
+
+    If there is none, the folder itself is returned.
+    """
+    folder = pathlib.Path(folder).resolve()
+    unfinished = files.find_unfinished(folder)
+    return unfinished if has_state(unfinished) else folder
+
+
+def has_state(folder):
+    """Returns whether training can go on in a folder."""
+    return any(path.exists() for path in state_paths(folder))
+
+
+RUN = files.FolderKind("a run", is_run, _owns, has_state)
 
 
 class NewRun(files.NewFolder):
@@ -185,6 +213,7 @@ class NewRun(files.NewFolder):
         folder: Destination of the run.
         overwrite: Whether an existing run may be replaced. Files in its directory that kseq did
             not write are kept.
+        goes_on: Whether to go on with a run whose training has not ended, if there is one.
 
     Attributes:
         folder: Folder to write to: the hidden folder and, after `publish`, the destination.
@@ -193,13 +222,16 @@ class NewRun(files.NewFolder):
         FileExistsError: The destination is not free, or another process writes to it.
     """
 
-    def __init__(self, folder, overwrite=False):
-        super().__init__(files.require_replaceable(folder, RUN), RUN)
+    def __init__(self, folder, overwrite=False, goes_on=False):
+        super().__init__(files.require_replaceable(folder, RUN), RUN, goes_on)
         self._overwrite = overwrite
 
     def __enter__(self):
         super().__enter__()
-        if is_run(self.destination) and not self._overwrite:
+        if self._goes_on and not has_state(self.folder) and is_run(self.destination):
+            self.folder.rmdir()
+            self.folder = self.destination
+        elif is_run(self.destination) and not self._overwrite:
             super().__exit__()
             raise FileExistsError(
                 f"{self.destination} already holds a run; choose another destination, or replace "
@@ -213,6 +245,21 @@ class NewRun(files.NewFolder):
             self._write_checksums()
         return super().__exit__(*error)
 
+    @property
+    def has_state(self):
+        """Whether training can go on."""
+        return has_state(self.folder)
+
+    @property
+    def existed(self):
+        """Whether the run was there before this training: it has ended, or it goes on."""
+        return self.has_state or self.is_published
+
+    @property
+    def has_ended(self):
+        """Whether this is a run whose training has ended."""
+        return self.is_published and not self.has_state
+
     def _write_checksums(self):
         path = self.folder / RECORD
         if self.is_published and WEIGHTS not in (record := RunRecord.load(path)).checksums:
@@ -224,3 +271,21 @@ class NewRun(files.NewFolder):
         """Moves the run to its destination, if it is complete, and removes the run it replaces."""
         if not self.is_published and is_run(self.folder):
             super().publish()
+
+    def start_over(self):
+        """Leaves the training that was to go on, and begins another one in its place."""
+        if self.is_published:
+            self.folder = self.new_folder
+        else:
+            shutil.rmtree(self.folder)
+        self.folder.mkdir()
+
+    def finish(self):
+        """Records that training has ended, and removes its states; returns the `RunRecord`."""
+        path = self.folder / RECORD
+        record = dataclasses.replace(RunRecord.load(path), is_finished=True)
+        with self.replaced_file(path) as unfinished:
+            record.save(unfinished)
+        for state in state_paths(self.folder):
+            state.unlink(missing_ok=True)
+        return record

@@ -26,6 +26,8 @@ class RunRecord(Section):
         checksums: CRC-32 of the vocabularies, or of the files that replace them, and of the weights
             and the checkpoints, by name in the run directory. Older runs have none of weights.
         averaged: Numbers of the epochs whose weights were averaged.
+        fingerprint: CRC-32 of the ids of training and validation; None if they are not encoded.
+        is_finished: Whether training has ended. Older runs are taken to be finished.
         unknown: Fields from a newer version of kseq. They are kept when the record is written
             again.
 
@@ -42,6 +44,8 @@ class RunRecord(Section):
     parameters: int
     checksums: dict = dataclasses.field(default_factory=dict)
     averaged: list = dataclasses.field(default_factory=list)
+    fingerprint: int | None = None
+    is_finished: bool = True
     unknown: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):

@@ -16,39 +16,65 @@ class RunWriter(keras.callbacks.Callback):
 
     Each file is written as a whole or not at all. After the first epoch with a finite loss the
     run is complete and moves to its place. While epochs are short, the curves are drawn less
-    often; `draw_curves` brings them up to date when training ends.
+    often; `draw_curves` brings them up to date when training ends. Training stops early when the
+    loss has not fallen for `patience` epochs.
 
     Args:
         run: `NewRun`, open; all its files except history, curves and weights are already written.
         model: The model that is trained.
-        checkpoints: Number of last epochs whose weights are kept.
+        training: `TrainingConfig`: the number of last epochs whose weights are kept, and patience.
 
     Attributes:
-        monitor: Name of the metric that is lowest in the best epoch.
         best_epoch: Number of the best epoch so far; None before the first finite loss.
     """
 
-    def __init__(self, run, model, checkpoints):
+    def __init__(self, run, model, training):
         super().__init__()
         self._run = run
         self._seq2seq = model
-        self._checkpoints = checkpoints
-        self.monitor = f"val_{model.target_side.measure}"
+        self._checkpoints = training.checkpoints
+        self._epochs, self._patience = training.epochs, training.patience
+        self._monitor = f"val_{model.target_side.measure}"
         self.best_epoch = None
         self._lowest_loss = float("inf")
         self._rows = []
+        self._start, self._seconds = None, 0.0  # of the epoch, in this and in earlier processes
         self._rows_drawn = 0
         self._next_drawing = 0.0
+
+    def get_state(self):
+        """Returns what `set_state` needs in another process, for JSON."""
+        return {
+            "best_epoch": self.best_epoch,
+            "lowest_loss": self._lowest_loss,
+            "rows": self._rows,
+            "seconds": self._epoch_seconds(),
+        }
+
+    def set_state(self, state):
+        """Goes on where another process was when it called `get_state`."""
+        self.best_epoch, self._lowest_loss = state["best_epoch"], state["lowest_loss"]
+        self._rows, self._seconds = state["rows"], state["seconds"]
+
+    @property
+    def has_ended(self):
+        """Whether there is no epoch left, or the loss has not fallen for too long."""
+        epochs = len(self._rows)
+        is_stuck = epochs > 1 and epochs - (self.best_epoch or 0) >= self._patience
+        return is_stuck or epochs >= self._epochs
 
     def on_epoch_begin(self, epoch, logs=None):
         """Records the start time of the epoch."""
         self._start = time.monotonic()
 
+    def _epoch_seconds(self):
+        return self._seconds + (time.monotonic() - self._start if self._start else 0.0)
+
     def on_epoch_end(self, epoch, logs=None):
         """Writes the files of an epoch; `epoch` counts from 0, the files count from 1."""
-        seconds = time.monotonic() - self._start
-        if logs[self.monitor] < self._lowest_loss:
-            self.best_epoch, self._lowest_loss = epoch + 1, logs[self.monitor]
+        seconds, self._start, self._seconds = self._epoch_seconds(), None, 0.0
+        if logs[self._monitor] < self._lowest_loss:
+            self.best_epoch, self._lowest_loss = epoch + 1, logs[self._monitor]
             self._write_weights(self._run.folder / run_directory.WEIGHTS)
         if self._checkpoints:
             self._write_checkpoint(epoch + 1)
@@ -57,6 +83,7 @@ class RunWriter(keras.callbacks.Callback):
         if time.monotonic() >= self._next_drawing:
             self.draw_curves()
         self._run.publish()
+        self.model.stop_training = self.has_ended
 
     def draw_curves(self):
         """Draws the curves of all epochs that have ended, unless they are drawn already."""

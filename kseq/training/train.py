@@ -16,10 +16,11 @@ from kseq.kernels.forks import claim_tensorflow
 from kseq.kernels.precision import fastest_precision
 from kseq.kernels.process_memory import keep_freed_memory
 from kseq.models.factory import build_seq2seq, use_dtype_policy
-from kseq.pipeline.batching import training_pipeline
+from kseq.pipeline.batching import make_position, training_pipeline
 from kseq.pipeline.encoded import prepare
 from kseq.pipeline.reading import ErrorRecorder
 from kseq.runs import directory as run_directory
+from kseq.runs.differences import find_differences
 from kseq.runs.known_corpora import remember_corpus
 from kseq.runs.record import RunRecord
 from kseq.runs.weights import load_weights
@@ -28,6 +29,7 @@ from kseq.training.pretrained import load_embeddings
 from kseq.training.progress import choose_progress
 from kseq.training.run_writer import RunWriter
 from kseq.training.setup import compile_teacher
+from kseq.training.state import StateKeeper, require_room
 from kseq.translation.translator import Translator
 
 
@@ -35,7 +37,7 @@ class TrainingFailed(RuntimeError):
     """Training ended without a usable model."""
 
 
-def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None):
+def train(corpus, config=None, *, out, overwrite=False, resume=False, verbose=True, cache=None):
     """Trains a model with teacher forcing and writes it to a run directory.
 
     The run keeps the weights of the epoch with the lowest cross-entropy per validation token
@@ -49,6 +51,9 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
             the corpus; or None, for all settings that come with the corpus.
         out: Run directory to create.
         overwrite: Whether an existing run may be replaced, which happens after the first epoch.
+        resume: Whether to go on with a training of the same data and settings that was stopped. The
+            final weights are those of a training that was never stopped (on the same machine). If
+            the training has ended, its run is loaded.
         verbose: Whether to show progress.
         cache: Folder in which the ids of a corpus of at least 32 MB are stored, so that it is
             tokenised only once. By default the folder that the environment variable `KSEQ_CACHE`
@@ -71,18 +76,26 @@ def train(corpus, config=None, *, out, overwrite=False, verbose=True, cache=None
         require_words(config)
         corpus.require_alignments("test")
     claim_tensorflow()
-    run = run_directory.NewRun(out, overwrite)
     report = show if verbose else lambda *_: None
-    config = _choose_precision(config, report)
+    run = run_directory.NewRun(out, overwrite, resume)
     keras.utils.set_random_seed(config.training.seed)
     with run:
+        config = _choose_precision(config, run, report)
         prepared = _prepare(corpus, config, cache, report)
+        data = _describe_data(corpus, prepared)
+        if run.existed:
+            _check_existing(run, config, data, overwrite)
+        if run.has_ended:
+            report(f"the training of {out} has ended; --overwrite repeats it (overwrite=True)")
+            return Translator.load(out)
         examples = choose_examples(corpus.valid) if verbose else []
         model = _build_model(config, prepared.codecs, report)
-        record = _make_record(corpus, prepared.surveys, model)
-        run_directory.write_description(run.folder, config, prepared.codecs, record)
-        writer = RunWriter(run, model, config.training.checkpoints)
-        _fit(model, corpus, prepared, config.training, writer, verbose=verbose)
+        record = RunRecord(**data, kseq=kseq.__version__, parameters=model.count_params())
+        if not run.has_state:
+            run_directory.write_description(run.folder, config, prepared.codecs, record)
+        writer = RunWriter(run, model, config.training)
+        _fit(model, corpus, prepared, config.training, run, writer, verbose=verbose)
+        record = run.finish()
         # In float32, as in a loaded run, whatever the precision of training.
         with use_dtype_policy("float32"):
             model = build_seq2seq(config.model, *prepared.codecs.vocabulary_sizes)
@@ -119,10 +132,33 @@ def _complete_config(corpus, config):
     return dataclasses.replace(config, model=model)
 
 
-def _choose_precision(config, report):
-    """Returns the config with the faster precision in place of `"auto"`."""
+def _check_existing(run, config, data, overwrite):
+    """Starts over instead of going on with an existing run, if that is asked for.
+
+    Raises:
+        FileExistsError: It has other settings or other data, and must not be replaced.
+    """
+    differences = find_differences(run.folder, config, data)
+    if overwrite and (differences or run.has_ended):
+        run.start_over()
+    elif differences:
+        raise FileExistsError(
+            f"{run.destination} holds a run with other settings or data "
+            f"({'; '.join(differences)}); choose another destination, or replace it with "
+            "--overwrite (overwrite=True)"
+        )
+
+
+def _choose_precision(config, run, report):
+    """Returns the config with a precision in place of `"auto"`.
+
+    It is that of the run if the run existed, or else the faster one.
+    """
     if config.training.precision != "auto":
         return config
+    if run.existed:
+        recorded = run_directory.load_config(run.folder)
+        return config.with_settings([f"precision={recorded.training.precision}"])
     precision, ratio = fastest_precision(config.model.units)
     report(f"precision: {precision} (products in bfloat16 are {ratio:.1f} times as fast here)")
     return config.with_settings([f"precision={precision}"])
@@ -153,45 +189,54 @@ def _build_model(config, codecs, report):
     return model
 
 
-def _make_record(corpus, surveys, model):
-    train_survey, valid_survey = surveys
-    return RunRecord(
-        kseq=kseq.__version__,
-        corpus=remember_corpus(corpus),
-        train=dataclasses.asdict(train_survey),
-        valid=dataclasses.asdict(valid_survey),
-        length_ratio=train_survey.length_ratio,
-        parameters=model.count_params(),
-    )
+def _describe_data(corpus, prepared):
+    """Returns the fields of a `RunRecord` that describe what a run is trained on."""
+    train_survey, valid_survey = prepared.surveys
+    return {
+        "corpus": remember_corpus(corpus),
+        "train": dataclasses.asdict(train_survey),
+        "valid": dataclasses.asdict(valid_survey),
+        "length_ratio": train_survey.length_ratio,
+        "fingerprint": prepared.fingerprint(),
+    }
 
 
-def _fit(model, corpus, prepared, training, writer, *, verbose):
-    """Trains the model; the writer writes the results.
+def _fit(model, corpus, prepared, training, run, writer, *, verbose):
+    """Trains the model, from the state in the run if there is one; the writer writes the results.
 
     Raises:
         ValueError, OSError: A split can no longer be read, or has changed.
         TrainingFailed: The loss was not a finite number in any epoch.
     """
     teacher = compile_teacher(model, training, prepared.surveys[0])
+    require_room(run.folder, teacher)
     recorders = ErrorRecorder(), ErrorRecorder()
+    position = make_position(prepared.splits[0], prepared.codecs, training)
+    keeper = StateKeeper(run, position, {"writer": writer})
+    if keeper.restore(teacher, show if verbose else lambda *_: None) and verbose:
+        show(f"going on after epoch {keeper.epoch} and {keeper.steps:,} batches")
     train_batches, valid_batches = (
-        training_pipeline(split, prepared.codecs, training, survey, is_train, recorder)
-        for split, survey, is_train, recorder in zip(
-            prepared.splits, prepared.surveys, (True, False), recorders
+        training_pipeline(split, prepared.codecs, training, survey, is_train, recorder, start)
+        for split, survey, is_train, recorder, start in zip(
+            prepared.splits, prepared.surveys, (True, False), recorders, (position, None)
         )
     )
-    stop = keras.callbacks.EarlyStopping(writer.monitor, patience=training.patience, mode="min")
     verbose, callbacks = choose_progress(verbose)
     try:
         with keep_freed_memory():
-            teacher.fit(
-                train_batches,
-                validation_data=valid_batches,
-                epochs=training.epochs,
-                shuffle=False,
-                callbacks=[writer, stop, *callbacks],
-                verbose=verbose,
-            )
+            if not writer.has_ended:
+                teacher.fit(
+                    train_batches,
+                    validation_data=valid_batches,
+                    initial_epoch=keeper.epoch,
+                    epochs=training.epochs,
+                    shuffle=False,
+                    callbacks=[writer, *callbacks, keeper],
+                    verbose=verbose,
+                )
+    except KeyboardInterrupt:
+        keeper.save_after_interruption()
+        raise
     except tf.errors.OpError:
         for split, recorder in zip((corpus.train, corpus.valid), recorders):
             _raise_reading_error(split, recorder.error)

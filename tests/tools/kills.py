@@ -12,7 +12,6 @@ Every command runs in a fork of this process, which has imported TensorFlow but 
 """
 
 import argparse
-import contextlib
 import itertools
 import os
 import pathlib
@@ -86,9 +85,16 @@ def kill(command, kind, operation, moment):
     process = start(command, kind, operation)
     if moment is not None:
         time.sleep(moment)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process[0], kind)
+        send(process, kind)
     wait(process)
+
+
+def send(process, kind):
+    """Sends a signal to a command; returns whether it was still running."""
+    # A process that has ended stays until `wait`.
+    is_running = os.waitid(os.P_PID, process[0], os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    os.kill(process[0], kind)
+    return is_running
 
 
 def start(command, kind=None, operation=None, counts=False):

@@ -1,0 +1,32 @@
+"""How the settings and the data of a run differ from others."""
+
+import dataclasses
+
+from kseq.runs import directory
+from kseq.runs.record import RunRecord
+
+
+def find_differences(folder, config, data):
+    """Compares the settings and the data of a run with others.
+
+    Args:
+        folder: Run directory, which may be incomplete.
+        config: `Config`.
+        data: Fields of a `RunRecord` by name.
+
+    Returns:
+        A list of descriptions such as `"units: 64 in the run, now 128"`.
+    """
+    recorded = directory.load_config(folder)
+    differences = []
+    for section in dataclasses.fields(config):
+        old, new = (dataclasses.asdict(getattr(each, section.name)) for each in (recorded, config))
+        differences += [
+            f"{name}: {old[name]} in the run, now {new[name]}"
+            for name in new
+            if old[name] != new[name]
+        ]
+    record = RunRecord.load(folder / directory.RECORD)
+    # Older runs lack some of these fields.
+    changed = [name for name, value in data.items() if getattr(record, name) not in (None, value)]
+    return differences + ["the pairs are not the same"] * bool(changed)

@@ -1,0 +1,190 @@
+"""Training that was stopped goes on, and ends with the same weights to the last bit."""
+
+import json
+import os
+import shutil
+
+import pytest
+from conftest import SMALL, run_eagerly, write_tiny_pairs
+
+from kseq import Config, Translator, load_corpus, train
+from kseq.cli.main import main
+from kseq.runs import directory
+from kseq.training.state import StateKeeper
+from kseq.translation.translator import UnfinishedRunWarning
+
+SETTINGS = [*SMALL, "epochs=3", "batch_size=32", "dropout=0.3"]
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return load_corpus(write_tiny_pairs(tmp_path / "pairs.tsv"))
+
+
+def stop_after(monkeypatch, batches, error=KeyboardInterrupt):
+    """Makes training end with an error after a number of batches."""
+    seen = []
+
+    def count(self, batch, logs=None):
+        seen.append(batch)
+        on_train_batch_end(self, batch, logs)
+        if len(seen) == batches:
+            raise error
+
+    on_train_batch_end = StateKeeper.on_train_batch_end
+    monkeypatch.setattr(StateKeeper, "on_train_batch_end", count)
+
+
+def train_in_pieces(corpus, config, out, pieces, monkeypatch):
+    """Trains, stopping after some batches of each piece; returns the translator at the end."""
+    for batches in pieces:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            stop_after(patch, batches)
+            train(corpus, config, out=out, resume=True, verbose=False)
+    return train(corpus, config, out=out, resume=True, verbose=False)
+
+
+def weights_of(translator):
+    return [weight.tobytes() for weight in translator.model.get_weights()]
+
+
+def rows_of(run):
+    """The history without the seconds of the epochs."""
+    lines = (run / directory.HISTORY).read_text().splitlines()
+    return [line.split(",")[:1] + line.split(",")[2:] for line in lines]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [],
+        *(
+            pytest.param(settings, marks=pytest.mark.slow)
+            for settings in (
+                ["cell=lstm", "precision=mixed_bfloat16"],
+                ["architecture=transformer", "heads=2"],
+                ["batch_tokens=100"],
+            )
+        ),
+    ],
+    ids=str,
+)
+def test_a_stopped_training_ends_with_the_same_weights(corpus, tmp_path, monkeypatch, settings):
+    """Stopped in the first epoch, twice in the second, and between epochs."""
+    config = Config().with_settings([*SETTINGS, *settings])
+    whole = train(corpus, config, out=tmp_path / "whole", verbose=False)
+    parts = train_in_pieces(corpus, config, tmp_path / "parts", [2, 3, 1, 2], monkeypatch)
+    assert weights_of(parts) == weights_of(whole)
+    assert rows_of(tmp_path / "parts") == rows_of(tmp_path / "whole")
+    for name in ("whole", "parts"):
+        assert not directory.has_state(tmp_path / name)
+        assert json.loads((tmp_path / name / "run.json").read_text())["is_finished"]
+    assert sorted(os.listdir(tmp_path)) == ["pairs.tsv", "parts", "whole"]
+
+
+def test_a_damaged_state_is_reported_and_the_one_before_it_used(
+    corpus, tmp_path, monkeypatch, capsys, eager_mode
+):
+    config = Config().with_settings(SETTINGS)
+    whole = train(corpus, config, out=tmp_path / "whole", verbose=False)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, 6)
+        train(corpus, config, out=tmp_path / "run", verbose=False)
+    newest, older = directory.state_paths(tmp_path / "run")
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data)
+    capsys.readouterr()
+    trained = train(corpus, config, out=tmp_path / "run", resume=True)
+    output = capsys.readouterr().out
+    assert f"{newest}: damaged" in output and "going on after epoch 1 and 0 batches" in output
+    assert weights_of(trained) == weights_of(whole)
+
+
+def test_a_training_that_has_ended_is_loaded(corpus, tmp_path, capsys, eager_mode):
+    config = Config().with_settings([*SETTINGS, "epochs=1"])
+    trained = train(corpus, config, out=tmp_path / "run", verbose=False)
+    history = (tmp_path / "run" / "history.csv").read_bytes()
+    again = train(corpus, config, out=tmp_path / "run", resume=True)
+    assert f"the training of {tmp_path / 'run'} has ended; --overwrite repeats it" in (
+        capsys.readouterr().out
+    )
+    assert weights_of(again) == weights_of(trained)
+    assert (tmp_path / "run" / "history.csv").read_bytes() == history
+
+
+def test_other_settings_or_data_are_refused_with_the_difference(
+    corpus, tmp_path, monkeypatch, eager_mode
+):
+    config = Config().with_settings(SETTINGS)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, 2)
+        train(corpus, config, out=tmp_path / "run", verbose=False)
+    other = config.with_settings(["units=16", "seed=5"])
+    with pytest.raises(
+        FileExistsError, match=r"data \(units: 32 in the run, now 16; seed: 1 in the"
+    ):
+        train(corpus, other, out=tmp_path / "run", resume=True, verbose=False)
+    (tmp_path / "more.tsv").write_text((tmp_path / "pairs.tsv").read_text() * 2)
+    more = load_corpus(tmp_path / "more.tsv")
+    with pytest.raises(FileExistsError, match=r"data \(the pairs are not the same\); choose"):
+        train(more, config, out=tmp_path / "run", resume=True, verbose=False)
+    assert directory.has_state(directory.find_stopped(tmp_path / "run"))
+    # With --overwrite, the training with other settings begins at the start.
+    other = other.with_settings(["epochs=1"])
+    train(corpus, other, out=tmp_path / "run", resume=True, overwrite=True, verbose=False)
+    assert Config.load(tmp_path / "run" / "config.json") == other
+    assert not directory.has_state(tmp_path / "run")
+
+
+def test_without_resume_a_stopped_training_is_replaced(corpus, tmp_path, monkeypatch, eager_mode):
+    config = Config().with_settings([*SETTINGS, "epochs=1"])
+    whole = train(corpus, config, out=tmp_path / "whole", verbose=False)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, 2)
+        train(corpus, config, out=tmp_path / "run", verbose=False)
+    assert sorted(os.listdir(tmp_path)) == [".run.kseq", "pairs.tsv", "whole"]
+    trained = train(corpus, config, out=tmp_path / "run", verbose=False)
+    assert weights_of(trained) == weights_of(whole)
+    assert sorted(os.listdir(tmp_path)) == ["pairs.tsv", "run", "whole"]
+
+
+def test_an_unfinished_run_can_be_used_with_a_warning(corpus, tmp_path, monkeypatch, eager_mode):
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, 6)
+        train(corpus, Config().with_settings(SETTINGS), out=run, verbose=False)
+    with pytest.warns(
+        UnfinishedRunWarning, match="has not ended; kseq train --resume .*run goes on"
+    ):
+        translator = Translator.load(run)
+    assert translator.score([("a1 b1", "x1 y1")])[0].score < 0
+
+
+def test_the_command_goes_on_with_a_stopped_training(corpus, tmp_path, monkeypatch, capsys):
+    words = ["train", "--train", tmp_path / "pairs.tsv", "--out", tmp_path / "run"]
+    words = [str(word) for word in [*words, "--set", *SETTINGS, "epochs=2"]]
+    with run_eagerly():
+        with monkeypatch.context() as patch:
+            stop_after(patch, 2)
+            assert main(words) == 1
+        error = capsys.readouterr().err
+        assert "run was not written; the same command goes on with the training" in error
+        assert main([*words, "--set", "units=16"]) == 2
+        assert "units: 32 in the run, now 16" in capsys.readouterr().err
+        assert main(["train", "--resume", str(tmp_path / "run"), "--set", "units=16"]) == 2
+        assert "--set is not for --resume" in capsys.readouterr().err
+        assert main(["train", "--resume", str(tmp_path / "run")]) == 0
+        assert "going on after epoch 0 and 2 batches" in capsys.readouterr().out
+        assert main(words) == 0
+    assert "has ended; --overwrite repeats it" in capsys.readouterr().out
+
+
+def test_a_disk_without_room_for_the_state_is_named_before_the_first_epoch(
+    corpus, tmp_path, monkeypatch, eager_mode
+):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(OSError, match="No space left on device"):
+        train(corpus, Config().with_settings(SETTINGS), out=tmp_path / "run", verbose=False)
+    assert sorted(os.listdir(tmp_path)) == ["pairs.tsv"]
