@@ -14,7 +14,6 @@ from kseq.pipeline.batching import (
     batch_count,
     bucket_by_length,
     expect,
-    pairs_per_pool,
     read_encoded,
     training_pipeline,
 )
@@ -216,35 +215,32 @@ def pairs_in_ram(lengths):
 
 
 @pytest.mark.parametrize("can_skip", [True, False])
-@pytest.mark.parametrize("batch", [{"batch_size": 10}, {"batch_tokens": 20, "batch_size": 20}])
-def test_training_goes_on_at_any_batch_of_any_epoch(monkeypatch, can_skip, batch):
-    """The batches after the first k are those that an epoch has after its first k batches."""
-    training = TrainingConfig(**batch, seed=5)
-    monkeypatch.setattr(TextSide, "pairs_per_pool", 40)
-    pairs, codecs = pairs_in_ram([7, 30, 1, 55, 14]), types.SimpleNamespace(pairs_per_pool=40)
-    codecs.target = types.SimpleNamespace(side=TextSide(None))
+@pytest.mark.parametrize("batch", [{"batch_size": 10}, {"batch_tokens": 20}], ids=str)
+def test_training_goes_on_at_any_batch_of_any_epoch(can_skip, batch):
+    """The batches from a place on are those that follow there in the whole epoch."""
+    training, pairs = TrainingConfig(**batch), pairs_in_ram([7, 30, 1, 55, 14])
+    position, recorder = Position(5, 40, can_skip), ErrorRecorder()
+    codecs = types.SimpleNamespace(target=types.SimpleNamespace(side=TextSide(None)))
+    dataset = read_encoded(pairs, codecs, recorder, position)
+    dataset = dataset.apply(expect(107, recorder, position))
+    dataset = dataset.apply(bucket_by_length(training, 40, position=position))
 
-    def epoch(position):
-        recorder = ErrorRecorder()
-        dataset = read_encoded(pairs, codecs, recorder, position)
-        dataset = dataset.apply(expect(107, recorder, position))
-        bucket = bucket_by_length(training, pairs_per_pool(codecs, training), position=position)
-        batches = []
-        for source, _ in dataset.apply(bucket):
+    def read(*start):
+        """The batches from a start on, and the place before each of them."""
+        position.begin(*start)
+        batches, places = [], [start[1:] or (0, 0)]
+        for source, _ in dataset:
             batches.append(source.flat_values.numpy().tolist())
             places.append(position.after(len(batches)))
-        return batches
+        assert recorder.error is None
+        return batches, places
 
-    for number in (0, 3):
-        places = [(0, 0)]
-        whole = Position(training.seed, pairs_per_pool(codecs, training), can_skip)
-        whole.begin(number)
-        expected, reached = epoch(whole), list(places)
-        assert len(expected) > 9 and len({pool for pool, _ in reached}) >= 3
+    epochs = [read(number) for number in (0, 3)]
+    assert epochs[0] != epochs[1]
+    for number, (expected, places) in zip((0, 3), epochs):
+        assert len(expected) >= 11 and {pool for pool, _ in places} >= {0, 1, 2}
         for steps in range(len(expected)):
-            position = Position(training.seed, pairs_per_pool(codecs, training), can_skip)
-            position.begin(number, *reached[steps])
-            assert epoch(position) == expected[steps:], steps
+            assert read(number, *places[steps]) == (expected[steps:], places[steps:])
 
 
 def test_overlong_and_blank_pairs_are_left_out_and_counted(make_pairs):

@@ -54,34 +54,40 @@ def rows_of(run):
     return [line.split(",")[:1] + line.split(",")[2:] for line in lines]
 
 
+def check_stopped(corpus, settings, pieces, folder, monkeypatch):
+    """Trains at once and in pieces; compares everything but the time."""
+    config = Config().with_settings([*SETTINGS, *settings])
+    whole = train(corpus, config, out=folder / "whole", verbose=False)
+    parts = train_in_pieces(corpus, config, folder / "parts", pieces, monkeypatch)
+    assert weights_of(parts) == weights_of(whole)
+    assert rows_of(folder / "parts") == rows_of(folder / "whole")
+    for name in ("whole", "parts"):
+        assert not directory.has_state(folder / name)
+        assert json.loads((folder / name / "run.json").read_text())["is_finished"]
+    assert sorted(os.listdir(folder)) == ["pairs.tsv", "parts", "whole"]
+
+
+def test_a_stopped_training_ends_with_the_same_weights(corpus, tmp_path, monkeypatch, mode):
+    """Stopped in the first epoch and in the second."""
+    check_stopped(corpus, ["epochs=2", "batch_size=64"], [1, 2], tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
-        [],
-        *(
-            pytest.param(settings, marks=pytest.mark.slow)
-            for settings in (
-                ["cell=lstm", "precision=mixed_bfloat16"],
-                ["architecture=transformer", "heads=2"],
-                ["batch_tokens=100"],
-            )
-        ),
+        ["cell=lstm", "precision=mixed_bfloat16"],
+        ["architecture=transformer", "heads=2"],
+        ["batch_tokens=100", "batch_size=64"],
     ],
     ids=str,
 )
-def test_a_stopped_training_ends_with_the_same_weights(corpus, tmp_path, monkeypatch, settings):
+def test_every_kind_of_training_can_be_stopped(corpus, tmp_path, monkeypatch, settings):
     """Stopped in the first epoch, twice in the second, and between epochs."""
-    config = Config().with_settings([*SETTINGS, *settings])
-    whole = train(corpus, config, out=tmp_path / "whole", verbose=False)
-    parts = train_in_pieces(corpus, config, tmp_path / "parts", [2, 3, 1, 2], monkeypatch)
-    assert weights_of(parts) == weights_of(whole)
-    assert rows_of(tmp_path / "parts") == rows_of(tmp_path / "whole")
-    for name in ("whole", "parts"):
-        assert not directory.has_state(tmp_path / name)
-        assert json.loads((tmp_path / name / "run.json").read_text())["is_finished"]
-    assert sorted(os.listdir(tmp_path)) == ["pairs.tsv", "parts", "whole"]
+    check_stopped(corpus, settings, [2, 3, 1, 2], tmp_path, monkeypatch)
 
 
+@pytest.mark.slow  # trains several times
 def test_a_damaged_state_is_reported_and_the_one_before_it_used(
     corpus, tmp_path, monkeypatch, capsys, eager_mode
 ):
@@ -101,6 +107,7 @@ def test_a_damaged_state_is_reported_and_the_one_before_it_used(
     assert weights_of(trained) == weights_of(whole)
 
 
+@pytest.mark.slow  # trains several times
 def test_a_training_that_has_ended_is_loaded(corpus, tmp_path, capsys, eager_mode):
     config = Config().with_settings([*SETTINGS, "epochs=1"])
     trained = train(corpus, config, out=tmp_path / "run", verbose=False)
@@ -113,6 +120,7 @@ def test_a_training_that_has_ended_is_loaded(corpus, tmp_path, capsys, eager_mod
     assert (tmp_path / "run" / "history.csv").read_bytes() == history
 
 
+@pytest.mark.slow  # trains several times
 def test_other_settings_or_data_are_refused_with_the_difference(
     corpus, tmp_path, monkeypatch, eager_mode
 ):
@@ -137,6 +145,7 @@ def test_other_settings_or_data_are_refused_with_the_difference(
     assert not directory.has_state(tmp_path / "run")
 
 
+@pytest.mark.slow  # trains several times
 def test_without_resume_a_stopped_training_is_replaced(corpus, tmp_path, monkeypatch, eager_mode):
     config = Config().with_settings([*SETTINGS, "epochs=1"])
     whole = train(corpus, config, out=tmp_path / "whole", verbose=False)
@@ -149,6 +158,7 @@ def test_without_resume_a_stopped_training_is_replaced(corpus, tmp_path, monkeyp
     assert sorted(os.listdir(tmp_path)) == ["pairs.tsv", "run", "whole"]
 
 
+@pytest.mark.slow  # trains several times
 def test_an_unfinished_run_can_be_used_with_a_warning(corpus, tmp_path, monkeypatch, eager_mode):
     run = tmp_path / "run"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

@@ -130,10 +130,13 @@ def require_room(folder, teacher):
 
 
 def _variables(teacher):
-    """Returns the weights, the seeds of dropout and the variables of the optimizer, by name."""
+    """Returns the weights, the seeds of dropout and the variables of the optimizer, by number.
+
+    The names of seeds depend on the layers that the process has made before.
+    """
     groups = {"model": teacher.model.variables, "optimizer": teacher.optimizer.variables}
     return {
-        f"{group}/{number:04d}/{variable.path}": variable
+        f"{group}/{number}": variable
         for group, variables in groups.items()
         for number, variable in enumerate(variables)
     }

@@ -90,7 +90,12 @@ def train(corpus, config=None, *, out, overwrite=False, resume=False, verbose=Tr
             return Translator.load(out)
         examples = choose_examples(corpus.valid) if verbose else []
         model = _build_model(config, prepared.codecs, report)
-        record = RunRecord(**data, kseq=kseq.__version__, parameters=model.count_params())
+        record = RunRecord(
+            **data,
+            kseq=kseq.__version__,
+            parameters=model.count_params(),
+            is_finished=False,
+        )
         if not run.has_state:
             run_directory.write_description(run.folder, config, prepared.codecs, record)
         writer = RunWriter(run, model, config.training)
