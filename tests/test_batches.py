@@ -155,6 +155,7 @@ def test_one_thread_runs_all_batches_if_no_other_can_be_started(monkeypatch):
     assert run_by_length(lambda rows: rows, [1] * 600) == list(range(600))
 
 
+@pytest.mark.slow  # a process of its own
 def test_batches_run_even_when_the_main_thread_has_ended():
     program = """
 import threading

@@ -123,6 +123,7 @@ def test_evaluate_uses_the_test_split_of_the_corpus(small_run, capsys, load_once
     assert "exact match" in table and re.search(r"^sentences +200$", table, re.MULTILINE)
 
 
+@pytest.mark.slow  # a process of its own
 def test_a_reader_that_closes_the_pipe_early_causes_no_message(small_run, tmp_path):
     (tmp_path / "text").write_text("The cat is small.\n" * 3000)
     command = [*KSEQ, "translate", str(small_run), str(tmp_path / "text")]

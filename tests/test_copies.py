@@ -35,7 +35,10 @@ def score(translator):
     return result.score
 
 
-@pytest.mark.parametrize("name", COPIES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (n in (1, 3))) for n, name in enumerate(COPIES)],
+)
 def test_a_copy_gives_the_same_scores_with_a_model_of_its_own(translator, name):
     copied = COPIES[name](translator)
     assert score(copied) == score(translator)

@@ -456,6 +456,7 @@ def test_contradictory_arguments_are_errors(tsv, index):
         load_corpus(tsv, valid=[])
 
 
+@pytest.mark.slow  # reads whole public corpora
 def test_the_splits_of_a_real_archive_share_no_sentence(shared_data):
     corpus = load_corpus(shared_data / "tatoeba" / "spa-eng.zip", swap=True, apart="both")
     train, valid, test = map(sentences, (corpus.train, corpus.valid, corpus.test))

@@ -46,8 +46,8 @@ def batches(prepared, config, split):
     "kind, place",
     [
         # Where ids are kept does not depend on what they mean.
-        ("word", EncodedPairs),
         ("shared", PairsInRam),
+        pytest.param("word", EncodedPairs, marks=pytest.mark.slow),
         pytest.param("subword", EncodedPairs, marks=pytest.mark.slow),
         pytest.param("word", PairsInRam, marks=pytest.mark.slow),
         pytest.param("shared", EncodedPairs, marks=pytest.mark.slow),

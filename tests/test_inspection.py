@@ -403,7 +403,7 @@ def test_faulty_lines_are_counted_and_shown(inspect_pairs, clean, tmp_path):
     inspection = inspect(path, test=path, verbose=False)
     assert (inspection.pairs, inspection.faulty, inspection.splits[0].faulty) == (100, 2, 2)
     text = str(inspection)
-    assert "2 faulty lines, which training does not accept" in text
+    assert "2 faulty lines; kseq train stops at the first one unless" in text
     assert "line 1: expected source, tab, target" in text and "line 102: not valid UTF-8" in text
 
 
@@ -544,6 +544,7 @@ assert not {"tensorflow", "matplotlib"} & set(sys.modules)
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.slow  # reads whole public corpora
 @pytest.mark.parametrize(
     "names, expected",
     [

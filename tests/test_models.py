@@ -275,6 +275,7 @@ def test_a_saved_model_keeps_its_precision(tmp_path):
     np.testing.assert_allclose(loaded(inputs_of(model)), model(inputs_of(model)), atol=1e-6)
 
 
+@pytest.mark.slow  # a process of its own
 def test_a_fresh_process_reads_a_keras_file(tmp_path):
     """It only has to import kseq.models.factory."""
     model = plain_model(share_embeddings=True)

@@ -19,6 +19,7 @@ def test_the_files_of_a_recipe_are_fetched(name):
     assert files and files <= fetched
 
 
+@pytest.mark.slow  # reads whole public corpora
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_recipe_opens_its_corpus(name, shared_data):
     recipe = load_recipe(name)

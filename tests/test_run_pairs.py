@@ -55,7 +55,7 @@ def test_a_run_without_a_known_corpus_needs_files(run, small_files, is_known):
     splits = {name: [str(small_files / f"{name}.tsv")] for name in ("train", "valid", "test")}
     record = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(record | {"corpus": splits if is_known else None}))
-    message = "test must name files of pairs, such as test.tsv: the corpus of .*run is known only t"
+    message = "test must name files of pairs, such as test.tsv: no test pairs are known for .*run"
     with pytest.raises(SettingError, match=message):
         open_test_pairs(run)
 

@@ -168,7 +168,7 @@ def test_metrics_are_means_over_tokens_not_over_batches(parts, mode):
     assert metrics == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("parts", [1, 2], ids="{} parts".format)
+@pytest.mark.parametrize("parts", PARTS, ids="{} parts".format)
 @pytest.mark.parametrize("activation", ["linear", "sigmoid"])
 def test_value_metrics_are_means_over_steps_not_over_batches(activation, parts, mode):
     teacher = make_value_teacher(activation, parts)

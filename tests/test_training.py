@@ -490,7 +490,7 @@ def test_arguments_of_the_wrong_type_are_errors(tiny_corpus, tmp_path):
     with pytest.raises(FileNotFoundError, match="file not found: pairs.tsv"):
         train("pairs.tsv", out=tmp_path / "run")
     with pytest.raises(
-        TypeError, match="expected names of files, or pairs of strings .* received 3"
+        TypeError, match="expected pairs of strings such as .* received 3; open files with"
     ):
         train(3, out=tmp_path / "run")
     with pytest.raises(TypeError, match="expected a Config or a ModelConfig; received {'units'"):

@@ -294,7 +294,7 @@ def test_one_warning_names_the_sources_whose_outputs_were_cut(endless_translator
     texts = [f"{'a ' * number}".strip() for number in range(40)]
     expected = (
         r"cut at the maximum length, so incomplete: the outputs for 39 sources: 2 \('a'\), "
-        r"3 \('a a'\), 4 \('a a a'\), ...; maximum_length .* allows up to 10,000 tokens"
+        r"3 \('a a'\), 4 \('a a a'\), ...; raise maximum_length .*, up to 10,000 tokens"
     )
     for call in (
         lambda: endless_translator.translate(texts, maximum_length=2),
@@ -315,7 +315,7 @@ def test_one_warning_names_the_sources_whose_outputs_were_cut(endless_translator
 def test_an_interrupted_stream_still_warns(endless_translator):
     results = endless_translator.stream(["a"] * 8, BeamSearch(maximum_length=2), None, 4)
     next(results)
-    with pytest.warns(CutOutputsWarning, match=r"for 1 source: 1 \('a'\); maximum_length"):
+    with pytest.warns(CutOutputsWarning, match=r"for 1 source: 1 \('a'\); raise maximum_length"):
         results.close()
 
 
