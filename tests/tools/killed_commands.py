@@ -126,7 +126,7 @@ class Folder(Command):
 class Clean(Command):
     words = ("clean", "pairs.tsv", "--out", "result.tsv", "--dropped", "dropped.tsv")
     result = "result.tsv"
-    modules = ("kseq.cli.main", "filelock", "kseq.corpora.cleaning", "filelock")
+    modules = ("kseq.cli.main", "filelock", "kseq.corpora.cleaning")
 
     def expected_names(self):
         return super().expected_names() | {"dropped.tsv"}
