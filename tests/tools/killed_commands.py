@@ -23,13 +23,14 @@ class Command:
     Attributes:
         words: Words of the command line after `kseq`.
         result: Name of the file or folder that it writes.
-        modules: Modules that are imported before the process is forked.
+        modules: Modules that are imported before the process is forked. One is `filelock`, which
+            tries out a temporary folder while it is imported.
         code: Exit code of the same command after a kill, when it may have nothing left to do.
     """
 
     words = ()
     result = "result"
-    modules = ("kseq.cli.main",)
+    modules = ("kseq.cli.main", "filelock")
     code = 0
 
     def __init__(self, folder):
@@ -125,7 +126,7 @@ class Folder(Command):
 class Clean(Command):
     words = ("clean", "pairs.tsv", "--out", "result.tsv", "--dropped", "dropped.tsv")
     result = "result.tsv"
-    modules = ("kseq.cli.main", "kseq.corpora.cleaning", "filelock")
+    modules = ("kseq.cli.main", "filelock", "kseq.corpora.cleaning")
 
     def expected_names(self):
         return super().expected_names() | {"dropped.tsv"}
@@ -138,7 +139,13 @@ class Clean(Command):
 class Fetch(Command):
     words = ("fetch", "spa-eng", "data", "--from")
     result = "data"
-    modules = ("kseq.cli.main", "kseq.corpora.public_corpora", "filelock", "http.client")
+    modules = (
+        "kseq.cli.main",
+        "filelock",
+        "kseq.corpora.public_corpora",
+        "filelock",
+        "http.client",
+    )
 
     @contextlib.contextmanager
     def prepared(self):
