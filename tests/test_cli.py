@@ -254,7 +254,7 @@ def test_a_mistake_is_reported_in_one_line_and_changes_nothing(
             ["train", *data, "--set", "cell=gur", *out],
             "'gru' or 'lstm'; received 'gur'; did you mean 'gru'",
         ),
-        (["train", *data, "--out", small_run], "already holds a run.*--overwrite"),
+        (["train", *data, "--out", small_run], "holds a run with other settings.*--overwrite"),
         (["train", *data, "--out", tmp_path / "thesis"], "exists and is not a run"),
         (["train", "--corpus", "en-fr", "--test", "x", *out], "--test requires --train; en-fr has"),
         (["translate", tmp_path / "none"], "run directory not found: .*none"),

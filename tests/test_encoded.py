@@ -10,7 +10,8 @@ import pytest
 from kseq import Config, load_corpus, locks
 from kseq.pipeline import encoded
 from kseq.pipeline.batching import training_pipeline
-from kseq.pipeline.encoded import EncodedPairs, PairsInRam, default_cache, prepare
+from kseq.pipeline.encoded import default_cache, prepare
+from kseq.pipeline.ids import EncodedPairs, PairsInRam
 
 CONFIG = Config().with_settings(["minimum_frequency=1", "maximum_length=6", "batch_size=16"])
 

@@ -18,7 +18,7 @@ from kseq.pipeline.batching import (
     training_pipeline,
 )
 from kseq.pipeline.codecs import CodecPair
-from kseq.pipeline.encoded import PairsInRam
+from kseq.pipeline.ids import PairsInRam
 from kseq.pipeline.position import Position
 from kseq.pipeline.reading import ErrorRecorder
 from kseq.pipeline.survey import build_codecs, survey_pairs

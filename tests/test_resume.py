@@ -10,8 +10,8 @@ from conftest import SMALL, run_eagerly, write_tiny_pairs
 from kseq import Config, Translator, load_corpus, train
 from kseq.cli.main import main
 from kseq.runs import directory
+from kseq.runs.record import UnfinishedRunWarning
 from kseq.training.state import StateKeeper
-from kseq.translation.translator import UnfinishedRunWarning
 
 SETTINGS = [*SMALL, "epochs=3", "batch_size=32", "dropout=0.3"]
 

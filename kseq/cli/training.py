@@ -49,6 +49,31 @@ def add_train(subparsers):
     command = add_command(
         subparsers, "train", train, "train a model and write a run directory", _TRAIN_EXAMPLES
     )
+    _add_data(command)
+    command.add_argument(
+        "--config", type=path_name, metavar="FILE", help="settings: a .json or .yaml file"
+    )
+    command.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change settings, such as units=256 epochs=20 (may be repeated)",
+    )
+    add_new_run(command, required=False)
+    command.add_argument(
+        "--cache",
+        type=path_name,
+        metavar="DIR",
+        help="where to keep tokenised corpora of 32 MB or more (default: KSEQ_CACHE, or "
+        "kseq in XDG_CACHE_HOME or ~/.cache); off to keep none",
+    )
+    command.set_defaults(refuse=command.error)
+
+
+def _add_data(command):
+    """Adds the options that say what to train on."""
     data = command.add_mutually_exclusive_group(required=True)
     data.add_argument("--corpus", metavar="NAME", help="embedded corpus: en-fr or dates")
     data.add_argument("--train", type=path_name, nargs="+", metavar="FILE", help="training pairs")
@@ -85,25 +110,6 @@ def add_train(subparsers):
         "sides; pairs that share one with a held-out pair are then left out of training "
         "(default: %(default)s)",
     )
-    command.add_argument(
-        "--config", type=path_name, metavar="FILE", help="settings: a .json or .yaml file"
-    )
-    command.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="change settings, such as units=256 epochs=20 (may be repeated)",
-    )
-    add_new_run(command, required=False)
-    command.add_argument(
-        "--cache",
-        type=path_name,
-        metavar="DIR",
-        help="where to keep tokenised corpora of 32 MB or more (default: KSEQ_CACHE, or "
-        "kseq in XDG_CACHE_HOME or ~/.cache); off to keep none",
-    )
 
 
 def train(options):
@@ -129,7 +135,7 @@ def _open_new(options):
     from kseq.config import Config
 
     if options.out is None:
-        raise ValueError("--out is missing: name the run directory to create")
+        options.refuse("the following arguments are required: --out (or --resume RUN)")
     config = Config.load(options.config).with_settings(options.set) if options.config else None
     corpus = _open_corpus(options)
     return corpus, config or corpus.config.with_settings(options.set), options.out

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from kseq.corpora.lines import chunks
-from kseq.pipeline.encoded import EncodedPairs, PairsInRam
+from kseq.pipeline.ids import EncodedPairs, PairsInRam
 from kseq.pipeline.position import Position
 from kseq.pipeline.reading import ErrorRecorder
 from kseq.pipeline.survey import length_limits
@@ -240,7 +240,9 @@ def make_position(pairs, codecs, training):
 
 
 @tf.autograph.experimental.do_not_convert
-def training_pipeline(pairs, codecs, training, survey, shuffled=True, recorder=None, position=None):
+def training_pipeline(
+    pairs, codecs, training, survey, shuffled=True, recorder=None, *, position=None
+):
     """Makes the batches for Keras' `fit` and `evaluate`.
 
     Args:
@@ -278,7 +280,8 @@ def training_pipeline(pairs, codecs, training, survey, shuffled=True, recorder=N
     options = tf.data.Options()
     # There is nothing to tune, and closing a tuned iterator can block for seconds.
     options.autotune.enabled = False
-    if not training.batch_tokens and not (position and (position.pool or position.batch)):
+    is_whole = position is None or (position.pool, position.batch) == (0, 0)
+    if is_whole and not training.batch_tokens:
         # Lets Keras show its progress from the first epoch on.
         batches = batch_count(survey, training)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))

@@ -1,6 +1,5 @@
 """Encoded corpora: tokenised once for all epochs; large ones are cached for later runs."""
 
-import contextlib
 import dataclasses
 import errno
 import hashlib
@@ -17,16 +16,13 @@ import kseq
 from kseq import files, locks
 from kseq.corpora.pairs import Pairs
 from kseq.pipeline.codecs import CodecPair
+from kseq.pipeline.ids import BLOCK, EncodedPairs, PairsInRam, open_all, with_end
 from kseq.pipeline.survey import Survey, build_codecs, survey_pairs
-from kseq.sides.text_side import TextSide
-from kseq.special_tokens import END
 
 SMALLEST = 32 * 2**20  # bytes of a corpus that is encoded into files; smaller corpora stay in RAM
 _VERSION = 2  # of the format of these files
 _RECORD = "encoded.json"
 _SPLITS = ("train", "valid")
-_PARTS = ("source_ids", "source_lengths", "target_ids", "target_lengths")
-_BLOCK = 2**22
 # The name of the folder is a hash, so that everything in it is kseq's.
 _ENCODED = files.FolderKind("an encoded corpus", pathlib.Path.is_dir, lambda path: True)
 
@@ -55,111 +51,6 @@ class Prepared:
                 for part in chunk:
                     checksum = zlib.crc32(part, checksum)
         return checksum
-
-
-@dataclasses.dataclass(frozen=True)
-class EncodedPairs:
-    """The ids of the usable pairs of a split, END included, in files.
-
-    Args:
-        folder: Folder of the files.
-        split: `"train"` or `"valid"`.
-    """
-
-    folder: pathlib.Path
-    split: str
-
-    def paths(self):
-        """Returns the files: source ids, source lengths, target ids, target lengths."""
-        return [self.folder / f"{self.split}_{part}.int32" for part in _PARTS]
-
-    def chunks(self, start=0):
-        """Yields source ids, source lengths, target ids and target lengths of some pairs.
-
-        All are int32; ids of a side are in one array, `[tokens]`, lengths are `[N]`.
-
-        Args:
-            start: Number of pairs to leave out.
-        """
-        with _open_all(self.paths(), "rb") as files_by_part:
-            source_ids, source_lengths, target_ids, target_lengths = files_by_part
-            for ids, lengths in ((source_ids, source_lengths), (target_ids, target_lengths)):
-                _skip(ids, _read_sum(lengths, start))
-            while (sources := _read(source_lengths, TextSide.pairs_per_chunk)).size:
-                targets = _read_exactly(target_lengths, sources.size)
-                yield (
-                    *(_read_exactly(source_ids, sources.sum()), sources),
-                    *(_read_exactly(target_ids, targets.sum()), targets),
-                )
-
-
-class PairsInRam:
-    """The ids of the usable pairs of a split, END included, in RAM."""
-
-    def __init__(self):
-        self._chunks = []
-
-    def chunks(self, start=0):
-        """Yields the same as `EncodedPairs.chunks`."""
-        for source_ids, source_lengths, target_ids, target_lengths in self._chunks:
-            left_out = min(start, len(source_lengths))
-            start -= left_out
-            if left_out < len(source_lengths):
-                yield (
-                    *(source_ids[source_lengths[:left_out].sum() :], source_lengths[left_out:]),
-                    *(target_ids[target_lengths[:left_out].sum() :], target_lengths[left_out:]),
-                )
-
-    def add(self, sides):
-        """Appends ids and lengths of both sides; END is added to every sequence."""
-        self._chunks.append(tuple(part for side in sides for part in _with_end(*side)))
-
-    def renumber(self, side, ids):
-        """Replaces every id n of a side, 0 or 1, by `ids[n]`."""
-        for number, chunk in enumerate(self._chunks):
-            parts = list(chunk)
-            parts[2 * side] = ids[parts[2 * side]]
-            self._chunks[number] = tuple(parts)
-
-
-def _with_end(ids, lengths):
-    lengths = lengths.astype(np.int32) + 1
-    is_end = np.zeros(lengths.sum(), bool)
-    is_end[np.cumsum(lengths) - 1] = True
-    ids_with_end = np.full(is_end.size, END, np.int32)
-    ids_with_end[~is_end] = ids
-    return ids_with_end, lengths
-
-
-@contextlib.contextmanager
-def _open_all(paths, mode):
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(open(path, mode)) for path in paths]
-
-
-def _read(file, count):
-    return np.fromfile(file, np.int32, count)
-
-
-def _read_sum(file, count):
-    """Reads numbers and returns their sum."""
-    total = 0
-    while count:
-        numbers = _read_exactly(file, min(count, _BLOCK))
-        total += int(numbers.sum(dtype=np.int64))
-        count -= numbers.size
-    return total
-
-
-def _skip(file, count):
-    file.seek(count * np.dtype(np.int32).itemsize, os.SEEK_CUR)
-
-
-def _read_exactly(file, count):
-    numbers = _read(file, count)
-    if numbers.size < count:
-        raise ValueError(f"{file.name}: truncated since training began; train again")
-    return numbers
 
 
 def prepare(corpus, config, cache=None, report=lambda _: None):
@@ -307,7 +198,7 @@ class _Writer:
 
     def __init__(self, encoded):
         self._paths = encoded.paths()
-        self._context = _open_all(self._paths, "wb")
+        self._context = open_all(self._paths, "wb")
 
     def __enter__(self):
         self._files = self._context.__enter__()
@@ -319,7 +210,7 @@ class _Writer:
     def add(self, sides):
         """Appends ids and lengths of both sides; END is added to every sequence."""
         for side, ids_file, lengths_file in zip(sides, self._files[::2], self._files[1::2]):
-            ids, lengths = _with_end(*side)
+            ids, lengths = with_end(*side)
             ids_file.write(ids.tobytes())
             lengths_file.write(lengths.tobytes())
 
@@ -328,8 +219,8 @@ class _Writer:
         self._files[2 * side].flush()
         path = self._paths[2 * side]
         file_ids = np.memmap(path, np.int32, "r+")
-        for start in range(0, file_ids.size, _BLOCK):
-            block = file_ids[start : start + _BLOCK]
+        for start in range(0, file_ids.size, BLOCK):
+            block = file_ids[start : start + BLOCK]
             block[:] = ids[block]
         file_ids.flush()
 
@@ -354,6 +245,6 @@ def _reopen(folder, config):
 def _checksum(path):
     checksum = 0
     with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
+        while block := file.read(BLOCK):
             checksum = zlib.crc32(block, checksum)
     return [path.stat().st_size, checksum]

@@ -3,12 +3,18 @@
 import dataclasses
 import json
 import pathlib
+import warnings
 
 from kseq import files
+from kseq.errors import KseqWarning
 from kseq.fields import Section
 
 _SPLITS = ("train", "valid", "test")
 _LARGEST_RATIO = 100_000
+
+
+class UnfinishedRunWarning(KseqWarning):
+    """The training of a run was stopped, or is still going on."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,6 +97,16 @@ class RunRecord(Section):
         fields = {name: value for name, value in values.items() if name in names}
         unknown = {name: value for name, value in values.items() if name not in names}
         return cls(**fields, unknown=unknown)
+
+    def warn_if_unfinished(self, folder):
+        """Warns that the training of a run, in a folder, has not ended."""
+        if not self.is_finished:
+            warnings.warn(
+                f"the training of {folder} has not ended; kseq train --resume {folder} goes on "
+                "with it",
+                UnfinishedRunWarning,
+                stacklevel=3,
+            )
 
     def save(self, path):
         """Writes the record as JSON."""

@@ -70,6 +70,22 @@ class StateKeeper(keras.callbacks.Callback):
             return True
         return False
 
+    def stages(self, epochs):
+        """Yields the first and the last epoch of each call of `fit`.
+
+        An epoch that goes on has a call of its own: Keras expects that all have the same number of
+        batches.
+
+        Args:
+            epochs: Number of epochs of the training.
+        """
+        first = self.epoch
+        if self.steps:
+            yield first, first + 1
+            first += 1
+            self._position.begin(first)
+        yield first, epochs
+
     def on_epoch_begin(self, epoch, logs=None):
         """Chooses the batches of the epoch; in the first one, puts back its metrics so far."""
         if epoch != self.epoch or not self._metrics:

@@ -3,7 +3,6 @@
 import dataclasses
 
 import keras
-import tensorflow as tf
 
 import kseq
 from kseq.config import Config, ModelConfig
@@ -14,27 +13,18 @@ from kseq.errors import SettingError
 from kseq.inspection.swapped_sides import look_swapped
 from kseq.kernels.forks import claim_tensorflow
 from kseq.kernels.precision import fastest_precision
-from kseq.kernels.process_memory import keep_freed_memory
 from kseq.models.factory import build_seq2seq, use_dtype_policy
-from kseq.pipeline.batching import make_position, training_pipeline
 from kseq.pipeline.encoded import prepare
-from kseq.pipeline.reading import ErrorRecorder
 from kseq.runs import directory as run_directory
 from kseq.runs.differences import find_differences
 from kseq.runs.known_corpora import remember_corpus
 from kseq.runs.record import RunRecord
 from kseq.runs.weights import load_weights
 from kseq.training.examples import choose_examples, describe_failure
+from kseq.training.fitting import fit
 from kseq.training.pretrained import load_embeddings
-from kseq.training.progress import choose_progress
 from kseq.training.run_writer import RunWriter
-from kseq.training.setup import compile_teacher
-from kseq.training.state import StateKeeper, require_room
 from kseq.translation.translator import Translator
-
-
-class TrainingFailed(RuntimeError):
-    """Training ended without a usable model."""
 
 
 def train(corpus, config=None, *, out, overwrite=False, resume=False, verbose=True, cache=None):
@@ -72,9 +62,7 @@ def train(corpus, config=None, *, out, overwrite=False, resume=False, verbose=Tr
     """
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
     config = _complete_config(corpus, config)
-    if corpus.has_alignments("test") and corpus.name not in embedded_corpora():
-        require_words(config)
-        corpus.require_alignments("test")
+    _check_alignments(corpus, config)
     claim_tensorflow()
     report = show if verbose else lambda *_: None
     run = run_directory.NewRun(out, overwrite, resume)
@@ -89,27 +77,40 @@ def train(corpus, config=None, *, out, overwrite=False, resume=False, verbose=Tr
             report(f"the training of {out} has ended; --overwrite repeats it (overwrite=True)")
             return Translator.load(out)
         examples = choose_examples(corpus.valid) if verbose else []
-        model = _build_model(config, prepared.codecs, report)
-        record = RunRecord(
-            **data,
-            kseq=kseq.__version__,
-            parameters=model.count_params(),
-            is_finished=False,
-        )
-        if not run.has_state:
-            run_directory.write_description(run.folder, config, prepared.codecs, record)
-        writer = RunWriter(run, model, config.training)
-        _fit(model, corpus, prepared, config.training, run, writer, verbose=verbose)
-        record = run.finish()
-        # In float32, as in a loaded run, whatever the precision of training.
-        with use_dtype_policy("float32"):
-            model = build_seq2seq(config.model, *prepared.codecs.vocabulary_sizes)
-        load_weights(model, run.folder / run_directory.WEIGHTS)
-    report(f"best epoch: {writer.best_epoch}")
-    translator = Translator(model, prepared.codecs, config, record)
+        translator, best_epoch = _train(corpus, config, prepared, data, run, verbose=verbose)
+    report(f"best epoch: {best_epoch}")
     if verbose and (failure := describe_failure(translator, examples)):
         report(f"WARNING: for a few short validation pairs, {failure}")
     return translator
+
+
+def _train(corpus, config, prepared, data, run, *, verbose):
+    """Trains a model, and writes everything to the run.
+
+    Returns:
+        A `Translator`, and the number of the best epoch.
+    """
+    model = _build_model(config, prepared.codecs, show if verbose else lambda *_: None)
+    if not run.has_state:
+        record = RunRecord(
+            **data, kseq=kseq.__version__, parameters=model.count_params(), is_finished=False
+        )
+        run_directory.write_description(run.folder, config, prepared.codecs, record)
+    writer = RunWriter(run, model, config.training)
+    fit(model, corpus, prepared, run, writer, config.training, verbose=verbose)
+    record = run.finish()
+    # In float32, as in a loaded run, whatever the precision of training.
+    with use_dtype_policy("float32"):
+        model = build_seq2seq(config.model, *prepared.codecs.vocabulary_sizes)
+    load_weights(model, run.folder / run_directory.WEIGHTS)
+    return Translator(model, prepared.codecs, config, record), writer.best_epoch
+
+
+def _check_alignments(corpus, config):
+    """Checks that gold alignments given by the user fit the test pairs and the tokens of a run."""
+    if corpus.has_alignments("test") and corpus.name not in embedded_corpora():
+        require_words(config)
+        corpus.require_alignments("test")
 
 
 def _complete_config(corpus, config):
@@ -204,62 +205,3 @@ def _describe_data(corpus, prepared):
         "length_ratio": train_survey.length_ratio,
         "fingerprint": prepared.fingerprint(),
     }
-
-
-def _fit(model, corpus, prepared, training, run, writer, *, verbose):
-    """Trains the model, from the state in the run if there is one; the writer writes the results.
-
-    Raises:
-        ValueError, OSError: A split can no longer be read, or has changed.
-        TrainingFailed: The loss was not a finite number in any epoch.
-    """
-    teacher = compile_teacher(model, training, prepared.surveys[0])
-    require_room(run.folder, teacher)
-    recorders = ErrorRecorder(), ErrorRecorder()
-    position = make_position(prepared.splits[0], prepared.codecs, training)
-    keeper = StateKeeper(run, position, {"writer": writer})
-    if keeper.restore(teacher, show if verbose else lambda *_: None) and verbose:
-        show(f"going on after epoch {keeper.epoch} and {keeper.steps:,} batches")
-    train_batches, valid_batches = (
-        training_pipeline(split, prepared.codecs, training, survey, is_train, recorder, start)
-        for split, survey, is_train, recorder, start in zip(
-            prepared.splits, prepared.surveys, (True, False), recorders, (position, None)
-        )
-    )
-    verbose, callbacks = choose_progress(verbose)
-    try:
-        with keep_freed_memory():
-            if not writer.has_ended:
-                teacher.fit(
-                    train_batches,
-                    validation_data=valid_batches,
-                    initial_epoch=keeper.epoch,
-                    epochs=training.epochs,
-                    shuffle=False,
-                    callbacks=[writer, *callbacks, keeper],
-                    verbose=verbose,
-                )
-    except KeyboardInterrupt:
-        keeper.save_after_interruption()
-        raise
-    except tf.errors.OpError:
-        for split, recorder in zip((corpus.train, corpus.valid), recorders):
-            _raise_reading_error(split, recorder.error)
-        raise
-    finally:
-        writer.draw_curves()
-    if writer.best_epoch is None:
-        raise TrainingFailed(
-            "the loss was not a finite number in any epoch; lower learning_rate "
-            f"(now {training.learning_rate:g})"
-        )
-
-
-def _raise_reading_error(split, error):
-    """Raises the error that ended the reading of a split, if there is one."""
-    if isinstance(error, (OSError, ValueError)):
-        kind = OSError if isinstance(error, OSError) else ValueError
-        reason = " ".join(str(error).split())
-        raise kind(f"{split} can no longer be read: {reason}") from error
-    if error is not None:
-        raise error

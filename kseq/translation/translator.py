@@ -1,11 +1,10 @@
 """The `Translator`: translate, sample, predict, score, evaluate and plot with trained models."""
 
 import threading
-import warnings
 
 from kseq.corpora.lines import chunks
 from kseq.corpora.pairs import Pairs
-from kseq.errors import KseqWarning, SettingError
+from kseq.errors import SettingError
 from kseq.fields import check_choice, check_names, field_names
 from kseq.kernels.forks import claim_tensorflow
 from kseq.runs.weights import load_model
@@ -27,10 +26,6 @@ from kseq.translation.sources import refuse_single_source
 from kseq.translation.strategies import resolve_strategy
 
 _UNPACKING = threading.RLock()  # held while a copy builds its models
-
-
-class UnfinishedRunWarning(KseqWarning):
-    """The training of a run was stopped, or is still going on: its results will be better."""
 
 
 class Translator:
@@ -126,13 +121,7 @@ class Translator:
         runs = run, *further_runs
         first, *members = (cls(*load_model(folder, precision)) for folder in runs)
         for folder, translator in zip(runs, (first, *members)):
-            if not translator.record.is_finished:
-                warnings.warn(
-                    f"the training of {folder} has not ended; kseq train --resume {folder} goes on "
-                    "with it",
-                    UnfinishedRunWarning,
-                    stacklevel=2,
-                )
+            translator.record.warn_if_unfinished(folder)
         for name, member in zip(further_runs, members):
             check_member(first, member, name)
         if not members:
