@@ -369,17 +369,38 @@ MUTANTS = [
     ),
     Mutant(
         "last-weights-saved",
-        "if logs[self.monitor] < self._lowest_loss:",
-        'if logs[self.monitor] < float("inf"):',
+        "if logs[self._monitor] < self._lowest_loss:",
+        'if logs[self._monitor] < float("inf"):',
         "the weights of the last epoch are saved, not the best ones",
         "training",
     ),
     Mutant(
         "patience-ignored",
-        "writer.monitor, patience=training.patience, mode=",
-        "writer.monitor, mode=",
+        "epochs - (self.best_epoch or 0) >= self._patience",
+        "epochs - (self.best_epoch or 0) >= 1",
         "training stops after the first epoch without an improvement",
         "training",
+    ),
+    Mutant(
+        "dropout-repeats",
+        'groups = {"model": teacher.model.variables, ',
+        'groups = {"model": teacher.model.weights, ',
+        "a training that goes on repeats the dropout of its beginning",
+        "resume",
+    ),
+    Mutant(
+        "optimizer-forgotten",
+        '"optimizer": teacher.optimizer.variables}',
+        '"optimizer": []}',
+        "a training that goes on has lost the moments of Adam",
+        "resume",
+    ),
+    Mutant(
+        "epochs-alike",
+        "first = self._seed * _EPOCHS + self.epoch",
+        "first = self._seed * _EPOCHS",
+        "all epochs have the same order",
+        "pipeline",
     ),
     # translation
     Mutant(
