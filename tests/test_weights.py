@@ -73,7 +73,7 @@ def test_averaging_gives_the_mean_of_the_last_epochs_and_leaves_the_run_unchange
     assert dataclasses.replace(record, averaged=[], checksums={}) == dataclasses.replace(
         old_record, checksums={}
     )
-    assert record.averaged == averaged
+    assert record.averaged == averaged and record.is_finished
     assert set(record.checksums) == {*run_directory.VOCABULARIES, run_directory.WEIGHTS}
 
 

@@ -42,7 +42,7 @@ def average_checkpoints(run, out, last=None, overwrite=False):
         for total, weight in zip(sums, model.get_weights()):
             total += weight
     model.set_weights([total / len(checkpoints) for total in sums])
-    record = dataclasses.replace(record, averaged=[*checkpoints])
+    record = dataclasses.replace(record, averaged=[*checkpoints], is_finished=True)
     with run_directory.NewRun(out, overwrite) as new_run:
         save_weights(model, new_run.folder / run_directory.WEIGHTS)
         run_directory.write_description(new_run.folder, config, codecs, record)
