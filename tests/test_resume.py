@@ -64,6 +64,7 @@ def check_stopped(corpus, settings, pieces, folder, monkeypatch):
     for name in ("whole", "parts"):
         assert not directory.has_state(folder / name)
         assert json.loads((folder / name / "run.json").read_text())["is_finished"]
+        assert weights_of(Translator.load(folder / name)) == weights_of(whole)
     assert sorted(os.listdir(folder)) == ["pairs.tsv", "parts", "whole"]
 
 

@@ -272,6 +272,14 @@ class NewRun(files.NewFolder):
         if not self.is_published and is_run(self.folder):
             super().publish()
 
+    def go_on(self):
+        """Forgets the checksums of weights, which will change, until training stops again."""
+        path = self.folder / RECORD
+        record = RunRecord.load(path)
+        checksums = {name: record.checksums[name] for name in _CODECS if name in record.checksums}
+        with self.replaced_file(path) as unfinished:
+            dataclasses.replace(record, checksums=checksums).save(unfinished)
+
     def start_over(self):
         """Leaves the training that was to go on, and begins another one in its place."""
         if self.is_published:

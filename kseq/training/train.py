@@ -91,7 +91,9 @@ def _train(corpus, config, prepared, data, run, *, verbose):
         A `Translator`, and the number of the best epoch.
     """
     model = _build_model(config, prepared.codecs, show if verbose else lambda *_: None)
-    if not run.has_state:
+    if run.has_state:
+        run.go_on()
+    else:
         record = RunRecord(
             **data, kseq=kseq.__version__, parameters=model.count_params(), is_finished=False
         )
