@@ -104,7 +104,7 @@ def test_a_damaged_state_is_reported_and_the_one_before_it_used(
     capsys.readouterr()
     trained = train(corpus, config, out=tmp_path / "run", resume=True)
     output = capsys.readouterr().out
-    assert f"{newest}: damaged" in output and "going on after epoch 1 and 0 batches" in output
+    assert f"{newest}: damaged" in output and "going on with epoch 2\n" in output
     assert weights_of(trained) == weights_of(whole)
 
 
@@ -186,7 +186,7 @@ def test_the_command_goes_on_with_a_stopped_training(corpus, tmp_path, monkeypat
         assert main(["train", "--resume", str(tmp_path / "run"), "--set", "units=16"]) == 2
         assert "--set is not for --resume" in capsys.readouterr().err
         assert main(["train", "--resume", str(tmp_path / "run")]) == 0
-        assert "going on after epoch 0 and 2 batches" in capsys.readouterr().out
+        assert "going on with epoch 1, after 2 of its batches" in capsys.readouterr().out
         assert main(words) == 0
     assert "has ended; --overwrite repeats it" in capsys.readouterr().out
 

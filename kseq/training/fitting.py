@@ -38,8 +38,10 @@ def fit(model, corpus, prepared, run, writer, training, *, verbose):
     require_room(run.folder, teacher)
     position = make_position(prepared.splits[0], prepared.codecs, training)
     keeper = StateKeeper(run, position, {"writer": writer})
-    if keeper.restore(teacher, show if verbose else lambda *_: None) and verbose:
-        show(f"going on after epoch {keeper.epoch} and {keeper.steps:,} batches")
+    report = show if verbose else lambda *_: None
+    if keeper.restore(teacher, report):
+        done = f", after {keeper.steps:,} of its batches" if keeper.steps else ""
+        report(f"going on with epoch {keeper.epoch + 1}{done}")
     recorders = ErrorRecorder(), ErrorRecorder()
     verbose, progress = choose_progress(verbose)
     try:
