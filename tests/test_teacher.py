@@ -1,5 +1,7 @@
 """Teacher forcing: training steps and metrics."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -236,3 +238,17 @@ def test_no_graph_is_traced_again_after_the_first_epoch():
         verbose=0,
     )
     assert traces_before_epoch[1:] == [2, 2] and len(traces) == 2
+
+
+def test_the_step_that_finds_no_data_changes_nothing():
+    """With it, Keras finds the end of an epoch whose number of batches it does not know."""
+    teacher = make_teacher({"dropout": 0.5})
+    seeds = [weight for weight in teacher.model.variables if "seed" in weight.path]
+    before = [np.array(weight) for weight in seeds]
+    batches = batches_of_shapes((3, 4), (3, 3)).filter(lambda *_: True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Keras, about the end
+        teacher.fit(batches, epochs=2, shuffle=False, verbose=0)
+    assert int(teacher.optimizer.iterations) == 4
+    steps = {int((np.array(seed) - old).max()) for seed, old in zip(seeds, before)}
+    assert len(seeds) > 1 and max(steps) == 4

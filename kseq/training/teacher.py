@@ -38,10 +38,13 @@ class Teacher(keras.Model):
         Args:
             data: Inputs, labels and weights, as from `training_pipeline`.
         """
-        with tf.GradientTape() as tape:
-            loss = self._batch_loss(data, training=True)
-        weights = self.trainable_weights
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
+        # Keras finds the end of an epoch by a step without data, which must not change anything:
+        # neither the seeds of dropout nor the number of steps.
+        with tf.control_dependencies(tf.nest.flatten(data)):
+            with tf.GradientTape() as tape:
+                loss = self._batch_loss(data, training=True)
+            weights = self.trainable_weights
+            self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
         return self.get_metrics_result()
 
     def test_step(self, data):
