@@ -380,7 +380,6 @@ def test_ten_thousand_lines_need_hardly_more_ram_than_a_thousand(small_run, tmp_
     assert kilobytes < fewer_kilobytes + 150_000
 
 
-@pytest.mark.slow  # tests/test_value_models.py has a pipe within this process
 def test_each_line_from_a_pipe_is_answered_at_once(small_run, translator):
     """A program that talks to kseq through pipes and waits for every answer."""
     expected = [result.text for result in translator.translate(SENTENCES)]

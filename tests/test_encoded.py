@@ -112,8 +112,8 @@ def test_a_second_training_uses_the_files_of_the_first(corpus, tmp_path, reports
     "change",
     [
         "content",
-        "config",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("length", "split")),
+        "length",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("config", "split")),
     ],
 )
 def test_a_changed_corpus_is_encoded_again(corpus, tmp_path, reports, change):
