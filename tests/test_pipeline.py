@@ -238,9 +238,13 @@ def test_training_goes_on_at_any_batch_of_any_epoch(can_skip, batch):
     epochs = [read(number) for number in (0, 3)]
     assert epochs[0] != epochs[1]
     for number, (expected, places) in zip((0, 3), epochs):
-        assert len(expected) >= 11 and {pool for pool, _ in places} >= {0, 1, 2}
-        for steps in range(len(expected)):
-            assert read(number, *places[steps]) == (expected[steps:], places[steps:])
+        # After the last batch of a pool, it is not yet known whether there is another pool.
+        known = [place for place in places if place]
+        assert len(known) >= len(expected) - 2 and {pool for pool, _ in known} == {0, 1, 2}
+        for steps, place in enumerate(places):
+            if place:
+                batches, _ = read(number, *place)
+                assert batches == expected[steps:]
 
 
 def test_overlong_and_blank_pairs_are_left_out_and_counted(make_pairs):

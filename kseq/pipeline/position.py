@@ -67,9 +67,12 @@ class Position:
         self._batches[int(pool)] = batches
 
     def after(self, steps):
-        """Returns the pool and the batch that follow `steps` batches of this iteration."""
+        """Returns the pool and the batch that follow `steps` batches of this iteration.
+
+        If no such batch has been made yet, perhaps because the epoch is over, it returns None.
+        """
         pool, batch = self.pool, self.batch + steps
-        while pool in self._batches and batch >= self._batches[pool]:
+        while batch >= self._batches.get(pool, batch + 1):
             batch -= self._batches[pool]
             pool += 1
-        return pool, batch
+        return (pool, batch) if pool in self._batches else None

@@ -119,7 +119,9 @@ class StateKeeper(keras.callbacks.Callback):
 
     def _save_within_epoch(self):
         batches = int(self.model.optimizer.iterations) - self._first
-        self._save(self.epoch, self.steps + batches, *self._position.after(batches))
+        place = self._position.after(batches)
+        if place is not None:  # At the end of an epoch, there would be nothing to go on with.
+            self._save(self.epoch, self.steps + batches, *place)
 
     def _save(self, epoch, steps, pool, batch):
         start = time.monotonic()
