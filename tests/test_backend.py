@@ -21,8 +21,15 @@ def run(words, folder, **variables):
     return process.returncode, process.stdout, process.stderr
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch", "no_backend"])
-@pytest.mark.parametrize("place", ["variable", "home", "KERAS_HOME"])
+@pytest.mark.parametrize(
+    "backend, place",
+    [
+        # Where the backend is set does not depend on its name.
+        pytest.param(backend, place, marks=[pytest.mark.slow] * (row != column))
+        for row, backend in enumerate(("jax", "torch", "no_backend"))
+        for column, place in enumerate(("variable", "home", "KERAS_HOME"))
+    ],
+)
 def test_another_backend_is_refused_in_one_line_that_says_where_it_is_set(tmp_path, backend, place):
     variables, where = {"KERAS_BACKEND": backend}, "the environment variable KERAS_BACKEND"
     if place != "variable":

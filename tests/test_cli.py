@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import SMALL, write_tiny_pairs
+from conftest import SMALL, run_eagerly, write_tiny_pairs
 
 from kseq.cli.main import _parse, main
 
@@ -60,7 +60,8 @@ def test_a_model_is_trained_evaluated_plotted_and_exported(tmp_path, command):
     write_tiny_pairs(pairs)
     test.write_text("".join(pairs.read_text().splitlines(keepends=True)[:20]))
     settings = [word.replace("epochs=2", "epochs=1") for word in small_options()]
-    code, output, errors = run_process("train", "--train", pairs, "--out", run, *settings)
+    with run_eagerly():
+        code, output, errors = command("train", "--train", pairs, "--out", run, *settings)
     assert (code, errors) == (0, "")
     assert f"kseq evaluate {run}" in output
 

@@ -11,24 +11,22 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import SMALL, run_eagerly, write_tiny_pairs
 from test_cli import ENVIRONMENT, KSEQ, expect_error, read_line  # noqa: F401
 from untrained import untrained_translator, write_run
 
 from kseq import (
     BeamSearch,
-    Config,
     Sampling,
     Translator,
     align,
-    load_corpus,
     to_pharaoh,
-    train,
     write_records,
 )
 from kseq.cli.main import main
 from kseq.console import show_count
 from kseq.kernels.processor import usable_cores
+from kseq.runs.directory import checkpoint_path
+from kseq.runs.weights import save_weights
 
 SENTENCES = ["The cat is small.", "Where is he?", "They do not eat."]
 
@@ -212,12 +210,13 @@ def test_report_and_heatmap_write_their_files(small_run, tmp_path, output):
 
 @pytest.fixture(scope="module")
 def checkpointed_run(tmp_path_factory):
-    """A run of three epochs with checkpoints of the last two."""
+    """A run with checkpoints of two epochs, whose weights are random."""
     out = tmp_path_factory.mktemp("runs") / "checkpointed"
-    settings = [*SMALL, "epochs=3", "checkpoints=2", "batch_size=128", "minimum_frequency=1"]
-    corpus = load_corpus(write_tiny_pairs(out.parent / "pairs.tsv"))
-    with run_eagerly():
-        train(corpus, Config().with_settings(settings), out=out, verbose=False)
+    write_run(untrained_translator(["checkpoints=2"], ["the"], ["le"]), out)
+    (out / "checkpoints").mkdir()
+    for epoch in (2, 3):
+        model = untrained_translator([], ["the"], ["le"]).model
+        save_weights(model, checkpoint_path(out, epoch))
     return out
 
 

@@ -178,7 +178,7 @@ def test_input_feeding_with_a_kernel_of_zeros_equals_no_input_feeding(kind, cell
 @pytest.mark.parametrize(
     "kind, feeds",
     [
-        ("bahdanau", True),
+        pytest.param("bahdanau", True, marks=pytest.mark.slow),
         pytest.param("coverage", True, marks=pytest.mark.slow),
         *(("luong_general", feeds) for feeds in (True, False)),
         *(

@@ -214,8 +214,12 @@ def pairs_in_ram(lengths):
     return pairs
 
 
-@pytest.mark.parametrize("can_skip", [True, False])
-@pytest.mark.parametrize("batch", [{"batch_size": 10}, {"batch_tokens": 20}], ids=str)
+@pytest.mark.parametrize("can_skip", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "batch",
+    [{"batch_tokens": 20}, pytest.param({"batch_size": 10}, marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_training_goes_on_at_any_batch_of_any_epoch(can_skip, batch):
     """The batches from a place on are those that follow there in the whole epoch."""
     training, pairs = TrainingConfig(**batch), pairs_in_ram([7, 30, 1, 55, 14])

@@ -173,6 +173,7 @@ def test_an_unfinished_run_can_be_used_with_a_warning(corpus, tmp_path, monkeypa
     assert translator.score([("a1 b1", "x1 y1")])[0].score < 0
 
 
+@pytest.mark.slow  # trains several times
 def test_the_command_goes_on_with_a_stopped_training(corpus, tmp_path, monkeypatch, capsys):
     words = ["train", "--train", tmp_path / "pairs.tsv", "--out", tmp_path / "run"]
     words = [str(word) for word in [*words, "--set", *SETTINGS, "epochs=2"]]

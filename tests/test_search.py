@@ -199,7 +199,13 @@ def test_stopping_early_does_not_change_the_result(seed, options, beam_size, n_b
         require_same(result, source, expected, n_best)
 
 
-@pytest.mark.parametrize("options", [{}, {"alpha": 2.0}, {"length_penalty": "average"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"length_penalty": "average"},
+        *(pytest.param(options, marks=pytest.mark.slow) for options in ({}, {"alpha": 2.0})),
+    ],
+)
 def test_the_search_stops_when_no_better_hypothesis_is_possible(options):
     """A short hypothesis that no longer one can beat ends the search."""
     steps = tf.Variable(0)
