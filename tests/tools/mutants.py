@@ -415,7 +415,7 @@ MUTANTS = [
         "return tf.reduce_logsumexp(log_probabilities, axis=0) - math.log(len(outputs))",
         "return tf.reduce_mean(log_probabilities, axis=0)",
         "an ensemble averages log-probabilities where it should average probabilities",
-        "decoding",
+        "inference decoding",
     ),
     Mutant(
         "seeds-repeat",
