@@ -33,7 +33,7 @@ class RunRecord(Section):
             and the checkpoints, by name in the run directory. Older runs have none of weights.
         averaged: Numbers of the epochs whose weights were averaged.
         fingerprint: CRC-32 of the ids of training and validation; None if they are not encoded.
-        is_finished: Whether training has ended. Older runs are taken to be finished.
+        is_finished: Whether training has ended; None for older runs, whose training has.
         unknown: Fields from a newer version of kseq. They are kept when the record is written
             again.
 
@@ -51,7 +51,7 @@ class RunRecord(Section):
     checksums: dict = dataclasses.field(default_factory=dict)
     averaged: list = dataclasses.field(default_factory=list)
     fingerprint: int | None = None
-    is_finished: bool = True
+    is_finished: bool | None = None
     unknown: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
@@ -100,7 +100,7 @@ class RunRecord(Section):
 
     def warn_if_unfinished(self, folder):
         """Warns that the training of a run, in a folder, has not ended."""
-        if not self.is_finished:
+        if self.is_finished is False:
             warnings.warn(
                 f"the training of {folder} has not ended; kseq train --resume {folder} goes on "
                 "with it",
@@ -118,4 +118,5 @@ class RunRecord(Section):
         unknown = values.pop("unknown")
         optional = ("train", "valid", "checksums", "averaged")
         unset = [name for name in optional if not values[name]]
+        unset += [name for name in ("fingerprint", "is_finished") if values[name] is None]
         return {name: value for name, value in values.items() if name not in unset} | unknown
