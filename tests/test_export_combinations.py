@@ -69,8 +69,8 @@ def inputs_of(translator, sources):
         inputs = {"text": np.array([source.encode() for source in sources])}
     else:
         lengths = np.array([len(source) for source in sources], "int32")
-        # Padding may hold anything.
-        padded = np.full((len(sources), lengths.max(), sources[0].shape[1]), 1e3, "float32")
+        # Padding may hold anything, even what is no number.
+        padded = np.full((len(sources), lengths.max(), sources[0].shape[1]), np.nan, "float32")
         for row, source in zip(padded, sources):
             row[: len(source)] = source
         inputs = {"source": padded, "lengths": lengths}
