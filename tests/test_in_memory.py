@@ -179,3 +179,10 @@ def test_pairs_in_memory_are_cleaned():
 
 def test_reading_pairs_in_memory_imports_no_library_of_tables():
     assert not {"pandas", "datasets", "polars"} & set(importlib.sys.modules)
+
+
+def test_splits_of_one_object_share_it_and_other_objects_do_not():
+    """Only pairs of another origin are checked for sides that look swapped."""
+    corpus = load_corpus(PAIRS)
+    assert corpus.train.has_files_of(corpus.valid)
+    assert not corpus.train.has_files_of(load_corpus(PAIRS, valid=PAIRS[:5]).valid)

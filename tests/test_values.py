@@ -323,3 +323,17 @@ def test_a_damaged_codec_is_an_error(tmp_path, content, message):
 def test_a_missing_codec_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="source_values.json"):
         ValueCodec.load(tmp_path / "source_values.json")
+
+
+def test_arrays_that_are_missing_are_counted_in_their_own_split(tmp_path, arrays):
+    """A line without an array still has a name, which decides on its split."""
+    np.save(tmp_path / "0.npy", arrays[0])
+    lines = [f"{number}.npy\ttext {number}\n" for number in range(200)]
+    (tmp_path / "index.tsv").write_text("0.npy\ttext\n" * 3 + "".join(lines[1:]))
+    pairs = ValuePairs.open(tmp_path / "index.tsv", skip_faulty=True)
+    splits = [
+        pairs.select(lambda key, digit=digit: (key[0] in "13579") == digit, counts_faulty=digit)
+        for digit in (True, False)
+    ]
+    assert [len(list(split)) for split in splits] == [0, 3]
+    assert sum(split.faulty for split in splits) == 199 and all(split.faulty for split in splits)
