@@ -15,7 +15,7 @@ test: .venv/ready lint
 	$(PYTEST) -m "not slow"
 
 test-quick: .venv/ready
-	$(PYTEST) -m quick
+	$(PYTEST) -m "quick and not slow"
 
 test-all: .venv/ready lint
 	$(PYTEST) --hypothesis-profile=many
