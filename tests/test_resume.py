@@ -201,3 +201,22 @@ def test_a_disk_without_room_for_the_state_is_named_before_the_first_epoch(
     with pytest.raises(OSError, match="No space left on device"):
         train(corpus, Config().with_settings(SETTINGS), out=tmp_path / "run", verbose=False)
     assert sorted(os.listdir(tmp_path)) == ["pairs.tsv"]
+
+
+@pytest.mark.slow  # trains several times
+def test_without_a_state_that_can_be_read_training_begins_again(
+    corpus, tmp_path, monkeypatch, capsys, eager_mode
+):
+    config = Config().with_settings([*SETTINGS, "epochs=2"])
+    whole = train(corpus, config, out=tmp_path / "whole", verbose=False)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, 6)
+        train(corpus, config, out=tmp_path / "run", verbose=False)
+    for path in directory.state_paths(tmp_path / "run"):
+        path.write_bytes(b"damaged")
+    capsys.readouterr()
+    trained = train(corpus, config, out=tmp_path / "run", resume=True)
+    output = capsys.readouterr().out
+    assert "the state before it is used" in output and "training begins again" in output
+    assert weights_of(trained) == weights_of(whole)
+    assert rows_of(tmp_path / "run") == rows_of(tmp_path / "whole")

@@ -143,7 +143,7 @@ def _open_new(options):
 
 def _open_stopped(options):
     """Returns the same of a training that was stopped, as its run records them."""
-    from kseq.runs.directory import find_stopped, load_config, require_run
+    from kseq.runs.directory import RECORD, find_stopped, load_config, require_run
     from kseq.runs.known_corpora import recall_corpus
     from kseq.runs.record import RunRecord
 
@@ -158,9 +158,9 @@ def _open_stopped(options):
             f"{flag(given[0])} is not for --resume, which repeats the recorded training"
         )
     folder = find_stopped(options.resume)
-    if not (folder / "run.json").is_file():
+    if not (folder / RECORD).is_file():
         require_run(options.resume)
-    description = RunRecord.load(folder / "run.json").corpus
+    description = RunRecord.load(folder / RECORD).corpus
     corpus = description and recall_corpus(description)
     if corpus is None:
         raise ValueError(

@@ -84,9 +84,9 @@ def with_end(ids, lengths):
     lengths = lengths.astype(np.int32) + 1
     is_end = np.zeros(lengths.sum(), bool)
     is_end[np.cumsum(lengths) - 1] = True
-    idswith_end = np.full(is_end.size, END, np.int32)
-    idswith_end[~is_end] = ids
-    return idswith_end, lengths
+    ids_with_end = np.full(is_end.size, END, np.int32)
+    ids_with_end[~is_end] = ids
+    return ids_with_end, lengths
 
 
 @contextlib.contextmanager

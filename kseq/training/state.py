@@ -55,12 +55,15 @@ class StateKeeper(keras.callbacks.Callback):
         Returns:
             Whether training goes on.
         """
-        for path in filter(pathlib.Path.exists, run_directory.state_paths(self._run.folder)):
+        paths = list(filter(pathlib.Path.exists, run_directory.state_paths(self._run.folder)))
+        for path in paths:
             try:
                 progress, arrays = _read(path)
                 _assign(_variables(teacher), arrays)
             except _DAMAGE as error:
-                report(f"{path}: damaged ({error}); the state before it is used")
+                is_last = path == paths[-1]
+                remedy = "training begins again" if is_last else "the state before it is used"
+                report(f"{path}: damaged ({error}); {remedy}")
                 continue
             self._metrics = arrays
             self.epoch, self.steps = progress["epoch"], progress["steps"]
