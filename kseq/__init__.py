@@ -34,7 +34,7 @@ _HOMES = {
     "build_seq2seq": "models.factory",
     "split_for_inference": "models.factory",
     "train": "training.train",
-    "TrainingFailed": "training.fitting",
+    "TrainingFailed": "training.failures",
     "average_checkpoints": "runs.averaging",
     "Translator": "translation.translator",
     "Translation": "translation.results",

@@ -336,15 +336,15 @@ def test_an_interrupted_training_reports_what_it_wrote(
     tmp_path, monkeypatch, capsys, eager_mode, epochs, message
 ):
     """Ctrl-C during the first epoch, and after it."""
-    from kseq.training.run_writer import RunWriter
+    from kseq.training.validation import Validation
 
     def interrupt(self, epoch, logs=None):
         if epoch == epochs:
             raise KeyboardInterrupt
         on_epoch_begin(self, epoch, logs)
 
-    on_epoch_begin = RunWriter.on_epoch_begin
-    monkeypatch.setattr(RunWriter, "on_epoch_begin", interrupt)
+    on_epoch_begin = Validation.on_epoch_begin
+    monkeypatch.setattr(Validation, "on_epoch_begin", interrupt)
     pairs = write_tiny_pairs(tmp_path / "pairs.tsv")
     words = ["train", "--train", pairs, "--out", tmp_path / "run"]
     assert main([str(word) for word in [*words, *small_options(), "batch_size=128"]]) == 1

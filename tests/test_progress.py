@@ -1,26 +1,28 @@
 """Progress of training in a notebook, in a pipe and in a terminal."""
 
 import re
-import sys
 
+import keras
 import nbformat
 import pytest
+from conftest import write_tiny_pairs
 from nbclient import NotebookClient
+from test_validation import CONFIG
 
-from kseq.training.progress import choose_progress
+from kseq import load_corpus, train
+from kseq.training import progress
+from kseq.training.progress import PlainLines, TerminalLine, choose_display, format_seconds
 
 CELL = """
 import os
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-import keras, numpy as np
+import tensorflow as tf
+from kseq import Config, load_corpus, train
 from kseq.training import progress
 progress._SECONDS_BETWEEN_UPDATES = 0
-verbose, callbacks = progress.choose_progress(True)
-model = keras.Sequential([keras.layers.Dense(1)])
-model.compile("sgd", "mse", run_eagerly=True)
-x = np.ones([3, 1])
-model.fit(x, x, batch_size=1, epochs=2, verbose=verbose, callbacks=callbacks)
-print(progress.choose_progress(False))
+tf.config.run_functions_eagerly(True)
+config = Config().with_settings(["units=8", "embedding_dim=8", "batch_size=32", "epochs=2"])
+translator = train(load_corpus("pairs.tsv"), config, out="run")
 """
 
 
@@ -36,21 +38,90 @@ class Recorder(NotebookClient):
 
 @pytest.mark.slow  # starts the kernel of a notebook
 def test_a_notebook_shows_progress_within_an_epoch_and_keeps_one_line_for_each(tmp_path):
+    write_tiny_pairs(tmp_path / "pairs.tsv")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
     client = Recorder(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}})
     client.texts = []
     client.execute()
-    starts = [re.match(r"Epoch \d/2: \d/3 - ", text)[0][:-3] for text in client.texts]
-    epoch = "Epoch 1/2: 0/3,Epoch 1/2: 1/3,Epoch 1/2: 2/3,Epoch 1/2: 3/3,Epoch 1/2: 3/3"
-    assert starts == [*epoch.split(","), *epoch.replace("Epoch 1", "Epoch 2").split(",")]
+    starts = [re.match(r"epoch \d/2: (first batch|\d/4|\d s)", text)[0] for text in client.texts]
+    epochs = [[text for text in starts if text.startswith(f"epoch {n}/2")] for n in (1, 2)]
+    for number, texts in enumerate(epochs, start=1):
+        title = f"epoch {number}/2: "
+        assert texts[:-1] == [title + text for text in ("first batch", "1/4", "2/4", "3/4", "4/4")]
+        assert re.fullmatch(r"epoch \d/2: \d s", texts[-1])
     lines = [output for output in notebook.cells[0].outputs if output.output_type == "display_data"]
     texts = [output.data["text/plain"] for output in lines]
-    assert len(texts) == 2 and all(re.fullmatch(r".*3/3 - \ds - loss: .*", text) for text in texts)
-    assert "(0, [])" in str(notebook.cells[0].outputs)
+    assert len(texts) == 2 and all("val_cross_entropy" in text for text in texts)
 
 
-def test_a_terminal_has_the_bar_of_keras_and_a_pipe_a_line_for_each_epoch(monkeypatch):
-    for is_terminal, verbose in ((True, 1), (False, 2)):
-        monkeypatch.setattr(sys.stdout, "isatty", lambda answer=is_terminal: answer, raising=False)
-        assert choose_progress(True) == (verbose, [])
-        assert choose_progress(False) == (0, [])
+@pytest.fixture
+def show_all(monkeypatch):
+    """Updates the line after every batch."""
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_UPDATES", 0)
+
+
+def train_tiny(folder, *settings, **options):
+    corpus = load_corpus(write_tiny_pairs(folder / "pairs.tsv"))
+    train(corpus, CONFIG.with_settings(settings), out=folder / "run", **options)
+
+
+def test_a_terminal_has_a_line_that_is_replaced_until_the_epoch_ends(
+    tmp_path, monkeypatch, capsys, eager_mode, show_all
+):
+    monkeypatch.setattr("kseq.training.fitting.choose_display", TerminalLine)
+    monkeypatch.setenv("COLUMNS", "60")
+    train_tiny(tmp_path, "epochs=1", "decoded_pairs=2")
+    output = capsys.readouterr().out
+    first, *updates = output[output.index("\r") :].split("\r\x1b[K")[1:]
+    assert first == "epoch 1/1: first batch ..."
+    batches = [text for text in updates if "\n" not in text]
+    assert [text.split(" ")[2] for text in batches] == ["1/4", "2/4", "3/4", "4/4"]
+    assert all(len(text) <= 59 and re.search(r"\d tokens/s  \d+ s left", text) for text in batches)
+    samples = [text for text in updates if "(expected: x" in text]
+    assert len(samples) == 2 and all(text.endswith(f"\n{batches[-1]}") for text in samples)
+    last_line = updates[-1].splitlines()[0]
+    assert re.match(r"epoch 1/1: \d+ s  [\d,]+ tokens/s  accuracy 0\.", last_line)
+    assert "val_cross_entropy" in last_line and "val_bleu" in last_line
+
+
+def test_the_speed_is_that_of_all_target_tokens(tmp_path, monkeypatch, capsys, eager_mode):
+    """END included, and padding excluded."""
+    times = iter(range(0, 10_000, 50))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(times))
+    counts = []
+    count = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: counts.append(float(count.model.metrics[0].count))
+    )
+    train_tiny(tmp_path, "epochs=1", callbacks=[count])
+    corpus = load_corpus(tmp_path / "pairs.tsv")
+    assert counts == [sum(len(target.split()) + 1 for _, target in corpus.train)]
+    line = next(line for line in capsys.readouterr().out.splitlines() if "tokens/s" in line)
+    minutes, speed = re.match(r"epoch 1/1: (\d+) [smin]+  (\d+) tokens/s", line).groups()
+    assert int(speed) == pytest.approx(counts[0] / (60 * int(minutes)), rel=0.5, abs=1)
+
+
+def test_a_pipe_gets_a_line_for_each_epoch_and_silence_is_silent(tmp_path, capsys, eager_mode):
+    assert isinstance(choose_display(), PlainLines)
+    train_tiny(tmp_path, "epochs=2", "validate_every=2")
+    starts = [line[:9] for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert starts == ["epoch 0.5", "epoch 1/2", "epoch 1.5", "epoch 2/2"]
+    (tmp_path / "silent").mkdir()
+    train_tiny(tmp_path / "silent", "epochs=1", verbose=False)
+    assert capsys.readouterr().out == ""
+
+
+def test_control_characters_of_outputs_do_not_reach_the_terminal(capsys):
+    line = TerminalLine()
+    line.update("a\x1b[2Jb")
+    line.add("c\x07d")
+    line.finish("e\x9bf")
+    output = capsys.readouterr().out.replace("\r\x1b[K", "")
+    assert output == "a\\u001b[2Jbc\\u0007d\na\\u001b[2Jbe\\u009bf\n"
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [(3.4, "3 s"), (99, "99 s"), (150, "2 min"), (5399, "90 min"), (7500, "2 h 5 min")],
+)
+def test_durations_are_short(seconds, text):
+    assert format_seconds(seconds) == text

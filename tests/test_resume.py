@@ -50,9 +50,9 @@ def weights_of(translator):
 
 
 def rows_of(run):
-    """The history without the seconds of the epochs."""
+    """The history without the seconds."""
     lines = (run / directory.HISTORY).read_text().splitlines()
-    return [line.split(",")[:1] + line.split(",")[2:] for line in lines]
+    return [line.split(",")[:2] + line.split(",")[3:] for line in lines]
 
 
 def check_stopped(corpus, settings, pieces, folder, monkeypatch):

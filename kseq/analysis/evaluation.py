@@ -66,26 +66,19 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
 
 
 def _evaluate_text(translator, pairs, alignments, options):
-    import sacrebleu
-
     sources, references = zip(*pairs)
     outputs = [result.text for result in translator.translate(sources, **options)]
     if doubt := describe_alike(outputs, pairs):
         warnings.warn(doubt, AlikeOutputsWarning, stacklevel=4)
-    lowercase = translator.config.text.case == "lower"
-    bleu = sacrebleu.metrics.BLEU(lowercase=lowercase, force=True)
+    figures, signature = measure_outputs(translator, outputs, references)
     forced = translator.score(pairs)
     tokens = sum(len(result.tokens) for result in forced)
     log_probability = sum(result.log_probability for result in forced)
     metrics = {
-        "bleu": bleu.corpus_score(outputs, [references]).score,
-        "chrf": sacrebleu.metrics.CHRF(lowercase=lowercase)
-        .corpus_score(outputs, [references])
-        .score,
-        **_token_metrics(translator.codecs.target, outputs, references),
+        **figures,
         "perplexity": math.exp(min(-log_probability / tokens, 700.0)),
         "sentences": len(pairs),
-        "signature": str(bleu.get_signature()),
+        "signature": signature,
     }
     if alignments is not None and translator.has_attention:
         metrics["alignment_error_rate"] = alignment_error_rate(
@@ -94,19 +87,49 @@ def _evaluate_text(translator, pairs, alignments, options):
     return metrics
 
 
+def measure_outputs(translator, outputs, references):
+    """Compares outputs with references, as `evaluate` does.
+
+    Args:
+        translator: `Translator` that wrote the outputs.
+        outputs: Texts.
+        references: As many texts.
+
+    Returns:
+        A dict: `bleu`, `chrf`, `exact_match` and `token_error_rate`, in percent; and sacreBLEU's
+        description of `bleu`.
+    """
+    import sacrebleu
+
+    lowercase = translator.config.text.case == "lower"
+    bleu = sacrebleu.metrics.BLEU(lowercase=lowercase, force=True)
+    chrf = sacrebleu.metrics.CHRF(lowercase=lowercase)
+    figures = {
+        "bleu": bleu.corpus_score(outputs, [references]).score,
+        "chrf": chrf.corpus_score(outputs, [references]).score,
+        **_token_metrics(translator.codecs.target, outputs, references),
+    }
+    return figures, str(bleu.get_signature())
+
+
 def _evaluate_values(translator, pairs):
     references = [np.asarray(reference) for _, reference in pairs]
     lengths = [len(reference) for reference in references]
     free = translator.predict([source for source, _ in pairs], lengths)
     return {
-        "mean_squared_error": _mean_squared_error(free, references),
-        "one_step_error": _mean_squared_error(translator.score(pairs), references),
+        "mean_squared_error": mean_squared_error(free, references),
+        "one_step_error": mean_squared_error(translator.score(pairs), references),
         "sequences": len(pairs),
     }
 
 
-def _mean_squared_error(results, references):
-    """Mean over all steps of all sequences; every step has the same weight."""
+def mean_squared_error(results, references):
+    """Returns the mean over all steps of all sequences; every step has the same weight.
+
+    Args:
+        results: `Prediction`s.
+        references: Arrays `[T, F]`, one for each.
+    """
     errors = [
         np.square(result.values - reference) for result, reference in zip(results, references)
     ]

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from kseq.kernels.finite import require_finite
+
 
 @keras.saving.register_keras_serializable("kseq")
 class Adam(keras.optimizers.Adam):
@@ -40,4 +42,6 @@ class Adam(keras.optimizers.Adam):
         gradients = [
             None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients
         ]
-        return tf.clip_by_global_norm(gradients, self.global_clipnorm)[0]
+        # An update by gradients that are not finite would destroy the weights.
+        norm = require_finite(tf.linalg.global_norm(gradients), "gradient")
+        return tf.clip_by_global_norm(gradients, self.global_clipnorm, norm)[0]

@@ -17,6 +17,7 @@ def find_differences(folder, config, data):
     Returns:
         A list of descriptions such as `"units: 64 in the run, now 128"`.
     """
+    data = dict(data)
     recorded = directory.load_config(folder)
     differences = []
     for section in dataclasses.fields(config):
@@ -27,6 +28,8 @@ def find_differences(folder, config, data):
             if old[name] != new[name]
         ]
     record = RunRecord.load(folder / directory.RECORD)
+    if record.optimizer != data.pop("optimizer", None):
+        differences.append("the optimizer is not the same")
     # Older runs lack some of these fields.
     changed = [name for name, value in data.items() if getattr(record, name) not in (None, value)]
     return differences + ["the pairs are not the same"] * bool(changed)

@@ -18,6 +18,7 @@ HISTORY = "history.csv"
 CURVES = "curves.png"
 VOCABULARIES = ("source_vocabulary.txt", "target_vocabulary.txt")
 CHECKPOINTS = "checkpoints"
+FAILED_BATCH = "failed_batch.npz"  # whose loss or gradient was not a finite number
 STATES = ("training_state.1.npz", "training_state.2.npz")  # of a training that has not ended
 SUBWORDS = ("source_subwords.model", "target_subwords.model")  # of a side with subwords
 STATISTICS = ("source_values.json", "target_values.json")  # of a real-valued side
@@ -171,7 +172,8 @@ def _owns(path):
     folder, name = path.parent.as_posix(), _UNFINISHED.sub("", path.name)
     if folder == CHECKPOINTS:
         return _CHECKPOINT.fullmatch(name) is not None
-    names = {*_REQUIRED, *SUBWORDS, *STATISTICS, *STATES, HISTORY, CURVES, CHECKPOINTS}
+    names = {*_REQUIRED, *SUBWORDS, *STATISTICS, *STATES}
+    names |= {HISTORY, CURVES, CHECKPOINTS, FAILED_BATCH}
     return folder == "." and name in names
 
 

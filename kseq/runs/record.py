@@ -33,6 +33,7 @@ class RunRecord(Section):
             and the checkpoints, by name in the run directory. Older runs have none of weights.
         averaged: Numbers of the epochs whose weights were averaged.
         fingerprint: CRC-32 of the ids of training and validation; None if they are not encoded.
+        optimizer: Class and settings of the user's own optimizer; None for that of the settings.
         is_finished: Whether training has ended; None for older runs, whose training has.
         unknown: Fields from a newer version of kseq. They are kept when the record is written
             again.
@@ -51,6 +52,7 @@ class RunRecord(Section):
     checksums: dict = dataclasses.field(default_factory=dict)
     averaged: list = dataclasses.field(default_factory=list)
     fingerprint: int | None = None
+    optimizer: dict | None = None
     is_finished: bool | None = None
     unknown: dict = dataclasses.field(default_factory=dict)
 
@@ -118,5 +120,6 @@ class RunRecord(Section):
         unknown = values.pop("unknown")
         optional = ("train", "valid", "checksums", "averaged")
         unset = [name for name in optional if not values[name]]
-        unset += [name for name in ("fingerprint", "is_finished") if values[name] is None]
+        optional = ("fingerprint", "optimizer", "is_finished")
+        unset += [name for name in optional if values[name] is None]
         return {name: value for name, value in values.items() if name not in unset} | unknown

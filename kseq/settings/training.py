@@ -6,6 +6,11 @@ from typing import Literal
 from kseq.errors import SettingError
 from kseq.fields import Section, number
 
+# Validation figures that need outputs of the model.
+DECODED_TEXT = ("val_exact_match", "val_token_error_rate", "val_bleu", "val_chrf")
+DECODED_VALUES = ("val_free_run_error",)
+DECODED = DECODED_TEXT + DECODED_VALUES
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig(Section):
@@ -16,12 +21,22 @@ class TrainingConfig(Section):
         batch_size: Number of sentences in a batch.
         batch_tokens: Maximum number of tokens in a batch, padding included, on the side that has
             more; it replaces `batch_size`. 0 for batches of `batch_size` sentences.
-        learning_rate: Highest learning rate of Adam, which is reached after the warm-up. From
-            then on it follows a cosine, down to a twentieth at the end of the last epoch (with
-            `batch_tokens` a little before, because the number of batches is an estimate).
+        optimizer: Optimizer, one of those of Keras. `"adamw"` is Adam with `weight_decay`.
+        learning_rate: Highest learning rate, which is reached after the warm-up.
+        schedule: How the learning rate falls after the warm-up. `"cosine"` and `"linear"`: down to
+            a twentieth at the end of the last epoch (with `batch_tokens` a little before, because
+            the number of batches is an estimate). `"inverse_sqrt"`: with the square root of the
+            step (Vaswani et al. 2017, arXiv 1706.03762, equation 3). `"plateau"`: it is halved
+            after each validation without an improvement. `"constant"`: it does not fall.
         warmup_steps: Number of steps in which the learning rate rises from 0; at most a tenth of
             all steps.
+        weight_decay: Share of every weight, except for biases, that a step at a learning rate of 1
+            subtracts (Loshchilov and Hutter 2019, arXiv 1711.05101); at a lower rate
+            proportionally less.
+        gradient_accumulation: Number of batches whose mean gradient makes one update.
         gradient_clip: Maximum of the gradient's global norm; larger gradients are scaled down.
+        ema: Decay of the exponential moving average of the weights, such as 0.999; the averages are
+            validated and kept in place of the weights. 0 for none.
         label_smoothing: Share of the probability that is spread over the whole vocabulary.
         subword_sampling: 0 for the best segmentation into subwords. Otherwise every sentence is
             segmented at random in every epoch, without a seed: with
@@ -34,7 +49,14 @@ class TrainingConfig(Section):
             multiplies faster on this machine, and the run records the choice.
         maximum_length: Pairs with more tokens than this on either side are left out.
         maximum_frames: Pairs with more steps of real values than this are left out.
-        patience: Number of epochs without a lower validation loss after which training stops.
+        monitor: Validation figure that decides on the best weights, on early stopping and on
+            `schedule="plateau"`. `"auto"` is the cross-entropy per token, or for real values the
+            error per step. The last five need `decoded_pairs`.
+        validate_every: Number of batches between two validations within an epoch, in addition to
+            the validation at its end; 0 for none.
+        decoded_pairs: Number of validation pairs for which the model writes outputs in each
+            validation, by greedy search or a free run; some are shown. 0 for none.
+        patience: Number of validations without an improvement after which training stops.
         checkpoints: Number of last epochs whose weights are kept in addition to the best weights;
             `kseq average` averages them.
         source_vectors: File of pretrained source embeddings, in the text format of word2vec or
@@ -53,14 +75,37 @@ class TrainingConfig(Section):
     epochs: int = number(10, minimum=1, maximum=1_000_000)
     batch_size: int = number(128, minimum=1, maximum=1_000_000)
     batch_tokens: int = number(0, minimum=0, maximum=100_000_000)
+    optimizer: Literal[
+        "adam", "adamw", "adafactor", "adagrad", "lamb", "lion", "nadam", "rmsprop", "sgd"
+    ] = "adam"
     learning_rate: float = number(1e-3, minimum=1e-8, maximum=10.0)
+    schedule: Literal["cosine", "linear", "inverse_sqrt", "plateau", "constant"] = "cosine"
     warmup_steps: int = number(400, minimum=0, maximum=1_000_000)
+    weight_decay: float = number(0.0, minimum=0.0, maximum=1.0)
+    gradient_accumulation: int = number(1, minimum=1, maximum=10_000)
     gradient_clip: float = number(1.0, minimum=1e-6, maximum=1e6)
+    ema: float = number(0.0, minimum=0.0, maximum=0.999999)
     label_smoothing: float = number(0.0, minimum=0.0, maximum=0.9)
     subword_sampling: float = number(0.0, minimum=0.0, maximum=1.0)
     precision: Literal["float32", "mixed_bfloat16", "auto"] = "float32"
     maximum_length: int = number(100, minimum=1, maximum=1_000_000)
     maximum_frames: int = number(3000, minimum=1, maximum=1_000_000)
+    monitor: Literal[
+        "auto",
+        "val_loss",
+        "val_cross_entropy",
+        "val_perplexity",
+        "val_accuracy",
+        "val_mean_squared_error",
+        "val_binary_cross_entropy",
+        "val_exact_match",
+        "val_token_error_rate",
+        "val_bleu",
+        "val_chrf",
+        "val_free_run_error",
+    ] = "auto"
+    validate_every: int = number(0, minimum=0, maximum=1_000_000_000)
+    decoded_pairs: int = number(0, minimum=0, maximum=1_000_000)
     patience: int = number(3, minimum=1, maximum=1_000_000)
     checkpoints: int = number(0, minimum=0, maximum=1000)
     source_vectors: str = ""
@@ -77,3 +122,11 @@ class TrainingConfig(Section):
             )
         if self.freeze_vectors and not (self.source_vectors or self.target_vectors):
             raise SettingError("{freeze_vectors}=true needs {source_vectors} or {target_vectors}")
+        if self.optimizer == "adamw" and not self.weight_decay:
+            raise SettingError("{optimizer}=adamw needs {weight_decay}; set weight_decay=0.01")
+        if self.optimizer == "adam" and self.weight_decay:
+            raise SettingError("{weight_decay}={0} needs {optimizer}=adamw", self.weight_decay)
+        if self.monitor in DECODED and not self.decoded_pairs:
+            raise SettingError(
+                "{monitor}={0} needs {decoded_pairs}; set decoded_pairs=500", self.monitor
+            )

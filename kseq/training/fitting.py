@@ -3,90 +3,180 @@
 import contextlib
 import warnings
 
+import keras
 import tensorflow as tf
 
-from kseq.console import show
+from kseq.kernels.finite import find_not_finite
 from kseq.kernels.process_memory import keep_freed_memory
-from kseq.pipeline.batching import make_position, training_pipeline
+from kseq.pipeline.batching import batch_count, make_position, training_pipeline
 from kseq.pipeline.reading import ErrorRecorder
-from kseq.training.progress import choose_progress
+from kseq.runs.directory import RECORD
+from kseq.runs.record import RunRecord
+from kseq.training.decoding import Decoding, choose_pairs
+from kseq.training.failures import (
+    TrainingFailed,
+    explain_exhausted_memory,
+    explain_not_finite,
+    save_batch,
+)
+from kseq.training.monitor import Monitor, choose_monitor
+from kseq.training.progress import Progress, choose_display
+from kseq.training.run_writer import RunWriter
 from kseq.training.setup import compile_teacher
 from kseq.training.state import StateKeeper, require_room
+from kseq.training.validation import Validation
+from kseq.translation.translator import Translator
 
 
-class TrainingFailed(RuntimeError):
-    """Training ended without a usable model."""
-
-
-def fit(model, corpus, prepared, run, writer, training, *, verbose):
-    """Trains a model, from the state in the run if there is one.
+class Fitting:
+    """A training: everything that takes part in Keras' `fit`.
 
     Args:
         model: Model of `build_seq2seq`.
+        config: `Config`.
         corpus: `Corpus`.
         prepared: Result of `kseq.pipeline.encoded.prepare` for the corpus.
         run: `NewRun`, open.
-        writer: `RunWriter`, which writes the results.
-        training: `TrainingConfig`.
+        callbacks: The user's own callbacks of Keras.
+        optimizer: The user's own optimizer, or None.
         verbose: Whether to show progress.
+    """
+
+    def __init__(
+        self, model, config, corpus, prepared, run, *, callbacks=(), optimizer=None, verbose=True
+    ):
+        self._corpus, self._prepared, self._run = corpus, prepared, run
+        self._training = training = config.training
+        survey, _ = prepared.surveys
+        self._teacher = compile_teacher(model, training, survey, optimizer)
+        require_room(run.folder, self._teacher)
+        self._position = make_position(prepared.splits[0], prepared.codecs, training)
+        self._recorders = ErrorRecorder(), ErrorRecorder()
+        self._writer = RunWriter(run, model, training.checkpoints)
+        batches = batch_count(survey, training)
+        self._progress = verbose and Progress(
+            choose_display(), training.epochs, batches, lambda: self._keeper.steps
+        )
+        self._validation = Validation(
+            self._make_batches(1),
+            self._make_decoding(model, config),
+            self._writer,
+            Monitor(choose_monitor(training, model.target_side)),
+            training,
+            epoch_batches=batches,
+            report=self._report,
+        )
+        self._keeper = StateKeeper(run, self._position, {"validation": self._validation})
+        progress = [self._progress] if verbose else []
+        self._callbacks = [self._validation, *progress, *callbacks, self._keeper]
+
+    def run(self):
+        """Trains the model, from the state in the run if there is one.
+
+        Returns:
+            The number of epochs after which the weights were best.
+
+        Raises:
+            ValueError, OSError: A split can no longer be read, or has changed; or the disk is full.
+            TrainingFailed: The loss was not a finite number, or there was too little memory.
+        """
+        if self._keeper.restore(self._teacher, self._report):
+            steps = self._keeper.steps
+            done = f", after {steps:,} of its batches" if steps else ""
+            self._report(f"going on with epoch {self._keeper.epoch + 1}{done}")
+        try:
+            with keep_freed_memory(), _allow_any_number_of_batches():
+                self._fit()
+        except KeyboardInterrupt:
+            if not self._validation.is_running:
+                self._keeper.save_after_interruption()
+            raise
+        except tf.errors.OpError as error:
+            self._explain(error)
+            raise
+        finally:
+            self._writer.draw_curves()
+        best_epoch = self._validation.monitor.best_epoch
+        if best_epoch is None:
+            raise TrainingFailed(
+                f"{self._validation.monitor.name} was never a finite number; lower learning_rate "
+                f"(now {self._training.learning_rate:g})"
+            )
+        return best_epoch
+
+    def _fit(self):
+        for first, last in self._keeper.stages(self._training.epochs):
+            if self._validation.has_ended or self._teacher.stop_training:
+                return
+            self._teacher.fit(
+                self._make_batches(0),
+                initial_epoch=first,
+                epochs=last,
+                shuffle=False,
+                callbacks=self._callbacks,
+                verbose=0,
+            )
+
+    def _make_decoding(self, model, config):
+        """Makes the `Decoding` that the settings ask for, or None."""
+        count, total = self._training.decoded_pairs, self._prepared.surveys[1].kept
+        if not count:
+            return None
+        record = RunRecord.load(self._run.folder / RECORD)
+        translator = Translator(model, self._prepared.codecs, config, record)
+        return Decoding(translator, choose_pairs(self._corpus.valid, count, total))
+
+    def _make_batches(self, number):
+        """Returns the batches of training (0), from the position on, or of validation (1)."""
+        prepared = self._prepared
+        return training_pipeline(
+            prepared.splits[number],
+            prepared.codecs,
+            self._training,
+            prepared.surveys[number],
+            number == 0,
+            self._recorders[number],
+            position=None if number else self._position,
+        )
+
+    def _explain(self, error):
+        """Raises an error that explains one of TensorFlow, if its cause is known."""
+        for split, recorder in zip((self._corpus.train, self._corpus.valid), self._recorders):
+            _raise_reading_error(split, recorder.error)
+        if isinstance(error, tf.errors.ResourceExhaustedError):
+            raise TrainingFailed(explain_exhausted_memory(self._training)) from error
+        if name := find_not_finite(error):
+            raise TrainingFailed(self._keep_failure(name)) from error
+
+    def _keep_failure(self, name):
+        """Writes the state before a loss that is not finite, and its batch; returns the message."""
+        keeper = self._keeper
+        keeper.save_after_interruption()
+        steps, place = keeper.find_batch()
+        self._position.begin(keeper.epoch, *place)
+        batch = next(iter(self._make_batches(0)))
+        saved = save_batch(batch, self._prepared.codecs, self._run)
+        return explain_not_finite(name, self._training, (steps + 1, keeper.epoch + 1), saved)
+
+    def _report(self, line):
+        if self._progress:
+            self._progress.show(line)
+
+
+def check_callbacks(callbacks):
+    """Returns the user's callbacks, a list or a single one, as a list.
 
     Raises:
-        ValueError, OSError: A split can no longer be read, or has changed; or the disk is full.
-        TrainingFailed: The loss was not a finite number in any epoch.
+        TypeError: One of them is not a callback of Keras.
     """
-    teacher = compile_teacher(model, training, prepared.surveys[0])
-    require_room(run.folder, teacher)
-    position = make_position(prepared.splits[0], prepared.codecs, training)
-    keeper = StateKeeper(run, position, {"writer": writer})
-    report = show if verbose else lambda *_: None
-    if keeper.restore(teacher, report):
-        done = f", after {keeper.steps:,} of its batches" if keeper.steps else ""
-        report(f"going on with epoch {keeper.epoch + 1}{done}")
-    recorders = ErrorRecorder(), ErrorRecorder()
-    verbose, progress = choose_progress(verbose)
-    try:
-        with keep_freed_memory(), _allow_any_number_of_batches():
-            for first, last in keeper.stages(training.epochs):
-                if writer.has_ended:
-                    break
-                train_batches, valid_batches = _make_batches(
-                    prepared, training, recorders, position
-                )
-                teacher.fit(
-                    train_batches,
-                    validation_data=valid_batches,
-                    initial_epoch=first,
-                    epochs=last,
-                    shuffle=False,
-                    callbacks=[writer, *progress, keeper],
-                    verbose=verbose,
-                )
-    except KeyboardInterrupt:
-        keeper.save_after_interruption()
-        raise
-    except tf.errors.OpError:
-        for split, recorder in zip((corpus.train, corpus.valid), recorders):
-            _raise_reading_error(split, recorder.error)
-        raise
-    finally:
-        writer.draw_curves()
-    if writer.best_epoch is None:
-        raise TrainingFailed(
-            "the loss was not a finite number in any epoch; lower learning_rate "
-            f"(now {training.learning_rate:g})"
-        )
-
-
-def _make_batches(prepared, training, recorders, position):
-    """Returns the batches of training, from the position on, and those of validation."""
-    return [
-        training_pipeline(
-            split, prepared.codecs, training, survey, is_train, recorder, position=start
-        )
-        for split, survey, is_train, recorder, start in zip(
-            prepared.splits, prepared.surveys, (True, False), recorders, (position, None)
-        )
-    ]
+    callbacks = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise TypeError(
+                "callbacks must be callbacks of Keras, such as keras.callbacks.LambdaCallback(); "
+                f"received {callback!r}"
+            )
+    return callbacks
 
 
 @contextlib.contextmanager

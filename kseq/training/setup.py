@@ -1,53 +1,42 @@
-"""Preparing a model for Keras' `fit`: its teacher, its optimizer and the learning rate."""
+"""Preparing a model for Keras' `fit`: its teacher and its optimizer."""
 
-import keras
 import tensorflow as tf
 
-from kseq.kernels.adam import Adam
 from kseq.kernels.processor import AT_ONCE, cores_are_shared
 from kseq.pipeline.batching import batch_count
+from kseq.training.optimizers import copy_optimizer, make_optimizer
 from kseq.training.teacher import make_teacher
 
-FINAL_LEARNING_RATE = 0.05  # as a share of the highest one
 # Batches with smaller parts are not split: that would save no time.
 MIN_TOKENS, MIN_SENTENCES = 256, 4
 
 
-def compile_teacher(model, training, survey):
-    """Makes the teacher of a model, compiled with Adam.
+def compile_teacher(model, training, survey, optimizer=None):
+    """Makes the teacher of a model, compiled with its optimizer.
 
     Args:
         model: Model of `build_seq2seq`.
         training: `TrainingConfig`.
         survey: `Survey` of the training split.
+        optimizer: The user's own optimizer of Keras, which is copied; by default the one that the
+            settings describe.
 
     Returns:
         A `Teacher`, on which `fit` can be called.
     """
     batches = batch_count(survey, training)
-    optimizer = Adam(
-        _learning_rate(training, steps=batches * training.epochs),
-        global_clipnorm=training.gradient_clip,
-    )
+    if optimizer is None:
+        optimizer = make_optimizer(training, steps=batches * training.epochs)
+    else:
+        optimizer = copy_optimizer(optimizer)
     # Otherwise the first step would make these variables, and would then be traced again.
     optimizer.build(model.trainable_variables)
     parts = _number_of_parts(survey.tokens / batches, survey.kept / batches)
     teacher = make_teacher(model, training.label_smoothing, parts)
+    teacher.keep_averages(training.ema)
     # Batches have many shapes, and XLA would compile the step again for each of them.
     teacher.compile(optimizer, jit_compile=False)
     return teacher
-
-
-def _learning_rate(training, steps):
-    """Schedule of the learning rate: a linear warm-up, and then the first half of a cosine."""
-    warmup = min(training.warmup_steps, steps // 10)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else training.learning_rate,
-        max(1, steps - warmup),
-        alpha=FINAL_LEARNING_RATE,
-        warmup_target=training.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
 
 
 def _number_of_parts(tokens, sentences):

@@ -97,17 +97,13 @@ class StateKeeper(keras.callbacks.Callback):
         if self.steps:
             _assign(_metric_variables(self.model), self._metrics)
         self._metrics = {}
-        self._first = int(self.model.optimizer.iterations)
+        self._first = int(self.model.steps)
         self._is_between_batches = True
 
     def on_train_batch_end(self, batch, logs=None):
         """Saves the state if enough time has passed."""
         if time.monotonic() - self._saved >= max(60 * MINUTES, SHARE * self._seconds):
             self._save_within_epoch()
-
-    def on_test_begin(self, logs=None):
-        """Notes that the metrics are no longer those of the training split."""
-        self._is_between_batches = False
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the state, unless the last one took long and was saved a short time ago."""
@@ -120,11 +116,20 @@ class StateKeeper(keras.callbacks.Callback):
         if self._is_between_batches:
             self._save_within_epoch()
 
+    def find_batch(self):
+        """Finds the next batch of the current epoch.
+
+        Returns:
+            The number of batches of the epoch before it; and its place, a pool and a batch of the
+            pool, or None if the epoch is over.
+        """
+        batches = int(self.model.steps) - self._first
+        return self.steps + batches, self._position.after(batches)
+
     def _save_within_epoch(self):
-        batches = int(self.model.optimizer.iterations) - self._first
-        place = self._position.after(batches)
+        steps, place = self.find_batch()
         if place is not None:  # At the end of an epoch, there would be nothing to go on with.
-            self._save(self.epoch, self.steps + batches, *place)
+            self._save(self.epoch, steps, *place)
 
     def _save(self, epoch, steps, pool, batch):
         start = time.monotonic()
@@ -151,11 +156,16 @@ def require_room(folder, teacher):
 
 
 def _variables(teacher):
-    """Returns the weights, the seeds of dropout and the variables of the optimizer, by number.
+    """Returns all variables but those of the metrics, by number.
 
     The names of seeds depend on the layers that the process has made before.
     """
-    groups = {"model": teacher.model.variables, "optimizer": teacher.optimizer.variables}
+    averages = teacher.averages.variables if teacher.averages else []
+    groups = {
+        "model": teacher.model.variables,
+        "teacher": [teacher.steps, *averages],
+        "optimizer": teacher.optimizer.variables,
+    }
     return {
         f"{group}/{number}": variable
         for group, variables in groups.items()

@@ -4,7 +4,9 @@ import keras
 import tensorflow as tf
 
 from kseq.kernels.cross_entropy import output_losses
+from kseq.kernels.finite import require_finite
 from kseq.models.factory import output_layer, use_dtype_policy
+from kseq.training.moving_averages import MovingAverages
 
 
 class Teacher(keras.Model):
@@ -17,6 +19,9 @@ class Teacher(keras.Model):
     Args:
         model: The model.
         parts: Number of parts of a batch.
+
+    Attributes:
+        steps: Variable: the number of batches on which the model has been trained, int64.
     """
 
     def __init__(self, model, parts=1):
@@ -25,6 +30,10 @@ class Teacher(keras.Model):
         super().__init__(name="teacher", dtype="float32")
         self.model = model
         self.parts = parts
+        self.steps = keras.Variable(
+            0, dtype="int64", trainable=False, aggregation="only_first_replica", name="steps"
+        )
+        self.averages = None
         self._metrics_by_name = {"loss": keras.metrics.Mean("loss")}
 
     @property
@@ -44,8 +53,18 @@ class Teacher(keras.Model):
             with tf.GradientTape() as tape:
                 loss = self._batch_loss(data, training=True)
             weights = self.trainable_weights
-            self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
+            gradients = tape.gradient(loss, weights)
+            with tf.control_dependencies([require_finite(loss, "loss")]):
+                self.optimizer.apply_gradients(zip(gradients, weights))
+                self.steps.assign_add(1)
+            if self.averages is not None:
+                self.averages.update(self.steps)
         return self.get_metrics_result()
+
+    def keep_averages(self, decay):
+        """Keeps moving averages of the weights from now on, unless the decay is 0."""
+        if decay:
+            self.averages = MovingAverages(self.trainable_weights, decay)
 
     def test_step(self, data):
         """Measures one batch of validation; arguments and results as in `train_step`."""

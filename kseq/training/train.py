@@ -21,18 +21,29 @@ from kseq.runs.known_corpora import remember_corpus
 from kseq.runs.record import RunRecord
 from kseq.runs.weights import load_weights
 from kseq.training.examples import choose_examples, describe_failure
-from kseq.training.fitting import fit
+from kseq.training.fitting import Fitting, check_callbacks
+from kseq.training.optimizers import describe_optimizer
 from kseq.training.pretrained import load_embeddings
-from kseq.training.run_writer import RunWriter
 from kseq.translation.translator import Translator
 
 
-def train(corpus, config=None, *, out, overwrite=False, resume=False, verbose=True, cache=None):
+def train(
+    corpus,
+    config=None,
+    *,
+    out,
+    overwrite=False,
+    resume=False,
+    callbacks=(),
+    optimizer=None,
+    verbose=True,
+    cache=None,
+):
     """Trains a model with teacher forcing and writes it to a run directory.
 
-    The run keeps the weights of the epoch with the lowest cross-entropy per validation token
-    (for real values: the lowest error per step). If training is interrupted (by Ctrl-C, or by a
-    kill), the directory holds the best weights of the completed epochs.
+    The run keeps the weights with the best validation figure, by default the lowest cross-entropy
+    per token (for real values: the lowest error per step). If training is interrupted (by Ctrl-C,
+    or by a kill), the directory holds the best weights so far.
 
     Args:
         corpus: `Corpus` from `load_corpus`, or any other single argument of `load_corpus`, such as
@@ -44,6 +55,10 @@ def train(corpus, config=None, *, out, overwrite=False, resume=False, verbose=Tr
         resume: Whether to go on with a training of the same data and settings that was stopped. The
             final weights are those of a training that was never stopped (on the same machine). If
             the training has ended, its run is loaded.
+        callbacks: Your own callbacks of Keras. Their `model` is a `Teacher`; its `model` is the one
+            that is trained. They receive the figures of validation with those of the epoch.
+        optimizer: Your own optimizer of Keras, which is copied. It replaces the settings of the
+            optimizer, of the learning rate and of its gradients.
         verbose: Whether to show progress.
         cache: Folder in which the ids of a corpus of at least 32 MB are stored, so that it is
             tokenised only once. By default the folder that the environment variable `KSEQ_CACHE`
@@ -57,40 +72,52 @@ def train(corpus, config=None, *, out, overwrite=False, resume=False, verbose=Tr
             process is writing to it.
         ValueError: The corpus cannot be used, or its files changed while they were read.
         OSError: Its files can no longer be read, or the run cannot be written.
-        TypeError: `corpus` or `config` has the wrong type.
-        TrainingFailed: The loss was not a finite number in any epoch.
+        TypeError: `corpus`, `config`, `optimizer` or a callback has the wrong type.
+        TrainingFailed: The loss was not a finite number, or there was too little memory.
     """
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
     config = _complete_config(corpus, config)
+    options = {"callbacks": check_callbacks(callbacks), "optimizer": optimizer, "verbose": verbose}
+    describe_optimizer(optimizer)  # Checks its type.
     _check_alignments(corpus, config)
     claim_tensorflow()
-    report = show if verbose else lambda *_: None
-    run = run_directory.NewRun(out, overwrite, resume)
     keras.utils.set_random_seed(config.training.seed)
-    with run:
-        config = _choose_precision(config, run, report)
-        prepared = _prepare(corpus, config, cache, report)
-        data = _describe_data(corpus, prepared)
-        if run.existed:
-            _check_existing(run, config, data, overwrite)
-        if run.has_ended:
-            report(f"the training of {out} has ended; --overwrite repeats it (overwrite=True)")
-            return Translator.load(out)
-        examples = choose_examples(corpus.valid) if verbose else []
-        translator, best_epoch = _train(corpus, config, prepared, data, run, verbose=verbose)
-    report(f"best epoch: {best_epoch}")
-    if verbose and (failure := describe_failure(translator, examples)):
+    with run_directory.NewRun(out, overwrite, resume) as run:
+        return _train_in(run, corpus, config, cache, overwrite, **options)
+
+
+def _train_in(run, corpus, config, cache, overwrite, **options):
+    """Trains a model in an open `NewRun`, or loads it if its training has ended.
+
+    The other arguments are those of `train`; the options are those of `Fitting`.
+    """
+    report = show if options["verbose"] else lambda *_: None
+    config = _choose_precision(config, run, report)
+    prepared = _prepare(corpus, config, cache, report)
+    data = _describe_data(corpus, prepared)
+    data["optimizer"] = describe_optimizer(options["optimizer"])
+    if run.existed:
+        _check_existing(run, config, data, overwrite)
+    if run.has_ended:
+        out = run.destination
+        report(f"the training of {out} has ended; --overwrite repeats it (overwrite=True)")
+        return Translator.load(out)
+    examples = choose_examples(corpus.valid) if options["verbose"] else []
+    translator, best_epoch = _train(corpus, config, prepared, data, run, **options)
+    report(f"best epoch: {best_epoch:g}")
+    if examples and (failure := describe_failure(translator, examples)):
         report(f"WARNING: for a few short validation pairs, {failure}")
     return translator
 
 
-def _train(corpus, config, prepared, data, run, *, verbose):
-    """Trains a model, and writes everything to the run.
+def _train(corpus, config, prepared, data, run, **options):
+    """Trains a model, and writes everything to the run; the options are those of `Fitting`.
 
     Returns:
         A `Translator`, and the number of the best epoch.
     """
-    model = _build_model(config, prepared.codecs, show if verbose else lambda *_: None)
+    report = show if options["verbose"] else lambda *_: None
+    model = _build_model(config, prepared.codecs, report)
     if run.has_state:
         run.go_on()
     else:
@@ -98,14 +125,13 @@ def _train(corpus, config, prepared, data, run, *, verbose):
             **data, kseq=kseq.__version__, parameters=model.count_params(), is_finished=False
         )
         run_directory.write_description(run.folder, config, prepared.codecs, record)
-    writer = RunWriter(run, model, config.training)
-    fit(model, corpus, prepared, run, writer, config.training, verbose=verbose)
+    best_epoch = Fitting(model, config, corpus, prepared, run, **options).run()
     record = run.finish()
     # In float32, as in a loaded run, whatever the precision of training.
     with use_dtype_policy("float32"):
         model = build_seq2seq(config.model, *prepared.codecs.vocabulary_sizes)
     load_weights(model, run.folder / run_directory.WEIGHTS)
-    return Translator(model, prepared.codecs, config, record), writer.best_epoch
+    return Translator(model, prepared.codecs, config, record), best_epoch
 
 
 def _check_alignments(corpus, config):
