@@ -54,7 +54,7 @@ def test_the_weights_with_the_best_monitored_figure_are_kept(small_corpus, tmp_p
         best = max(values) if name == "chrf" else min(values)
         figures = Translator.load(out).evaluate(small_corpus.valid)
         np.testing.assert_allclose(figures[name], best, rtol=1e-4)
-        assert values[0] != best
+        assert len(set(values)) > 1
 
 
 @pytest.mark.slow  # trains twice

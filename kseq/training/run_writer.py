@@ -37,7 +37,8 @@ class RunWriter:
         """Writes the files of a validation.
 
         Args:
-            row: Figures by name, with `epoch`: the number of epochs so far.
+            row: Figures by name, with `epoch` and `step`: the numbers of epochs and of batches so
+                far. It replaces a row with the same step.
             is_best: Whether the weights are the best ones so far.
             is_epoch: Whether an epoch has ended.
         """
@@ -45,7 +46,7 @@ class RunWriter:
             self._write_weights(self._run.folder / run_directory.WEIGHTS)
         if self._checkpoints and is_epoch:
             self._write_checkpoint(row["epoch"])
-        self.rows.append(row)
+        self.rows = [*(other for other in self.rows if other["step"] != row["step"]), row]
         self._write_history()
         if time.monotonic() >= self._next_drawing:
             self.draw_curves()

@@ -92,9 +92,13 @@ class Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Validates the model, and adds the figures to the metrics of the epoch."""
-        if self.has_ended:  # Training stopped within the epoch.
+        if int(self.model.steps) == self._validated:
+            # The model was validated before the step that found the end of the data.
+            self._complete(self._writer.rows[-1], epoch + 1, logs)
+        elif self.has_ended:  # Training stopped within the epoch.
             return
-        self._validate(epoch + 1, logs)
+        else:
+            self._validate(epoch + 1, logs)
         self._epochs, self._epoch_start = epoch + 1, self._validated
         self.model.stop_training |= self.has_ended
 
@@ -115,6 +119,11 @@ class Validation(keras.callbacks.Callback):
             halve_learning_rate(self.model.optimizer)
         self.model.stop_training |= self.has_ended
         self.is_running = False
+
+    def _complete(self, row, epoch, figures):
+        """Makes the row of the last validation that of an epoch."""
+        figures |= {name: value for name, value in row.items() if name.startswith("val_")}
+        self._writer.write({**row, "epoch": epoch}, is_best=False, is_epoch=True)
 
     def _measure(self):
         """Returns the figures of the validation split by name; those of training are kept."""
