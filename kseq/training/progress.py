@@ -40,7 +40,6 @@ class Progress(keras.callbacks.Callback):
         self._epoch = epoch
         self._start = self._last_update = time.monotonic()
         self._earlier_batches = self._done()
-        self._earlier_tokens = self._count_tokens()
         self._batches = 0
         self._display.update(f"{self._title()}: first batch ...")
 
@@ -48,38 +47,38 @@ class Progress(keras.callbacks.Callback):
         """Updates the line; `batch` counts from 0."""
         self._batches = batch + 1
         now = time.monotonic()
+        if batch == 0:  # It takes much longer than others: its graph is traced.
+            self._first_batch_end, self._first_tokens = now, self._count_tokens()
         if now - self._last_update >= _SECONDS_BETWEEN_UPDATES:
-            self._display.update(f"{self._title()}: {self._describe(logs, now - self._start)}")
+            self._display.update(f"{self._title()}: {self._describe(logs, now)}")
             self._last_update = now
 
     def on_epoch_end(self, epoch, logs=None):
         """Completes the line with the metrics of both splits."""
         # From now on, the number of batches is known.
         self._epoch_batches = self._earlier_batches + self._batches
-        seconds = time.monotonic() - self._start
-        parts = [format_seconds(seconds), self._describe_speed(seconds), describe_figures(logs)]
-        self._display.finish(f"{self._title()}: {'  '.join(parts)}")
+        now = time.monotonic()
+        parts = [format_seconds(now - self._start)]
+        parts += [self._describe_speed(now)] if self._batches > 1 else []
+        self._display.finish(f"{self._title()}: {'  '.join([*parts, describe_figures(logs)])}")
 
     def _title(self):
         return f"epoch {self._epoch + 1}/{self._epochs}"
 
-    def _describe(self, figures, seconds):
+    def _describe(self, figures, now):
         batches = self._earlier_batches + self._batches
         total = max(batches, self._epoch_batches)
-        left = (self._epochs - self._epoch) * total - batches
-        return "  ".join(
-            [
-                f"{batches:,}/{total:,}",
-                self._describe_speed(seconds),
-                f"{format_seconds(left * seconds / self._batches)} left",
-                describe_figures(figures),
-            ]
-        )
+        parts = [f"{batches:,}/{total:,}"]
+        if self._batches > 1:
+            seconds = (now - self._first_batch_end) / (self._batches - 1)
+            left = (self._epochs - self._epoch) * total - batches
+            parts += [self._describe_speed(now), f"{format_seconds(left * seconds)} left"]
+        return "  ".join([*parts, describe_figures(figures)])
 
-    def _describe_speed(self, seconds):
+    def _describe_speed(self, now):
         unit = "tokens" if self.model.model.target_side.is_text else "steps"
-        tokens = self._count_tokens() - self._earlier_tokens
-        return f"{tokens / max(seconds, 1e-3):,.0f} {unit}/s"
+        tokens = self._count_tokens() - self._first_tokens
+        return f"{tokens / max(now - self._first_batch_end, 1e-3):,.0f} {unit}/s"
 
     def _count_tokens(self):
         """Number of target tokens, or of steps of real values, of the epoch so far."""
