@@ -158,7 +158,7 @@ def test_a_model_config_keeps_the_settings_of_the_corpus(tiny_corpus, tmp_path, 
 def test_a_pipe_receives_lines_without_control_characters(tiny_corpus, tmp_path, capfd, eager_mode):
     train(tiny_corpus, ONE_STEP, out=tmp_path / "run")
     lines = capfd.readouterr().out.splitlines(keepends=True)
-    assert len([line for line in lines if "val_loss" in line]) == 1
+    assert len([line for line in lines if "val_cross_entropy" in line]) == 1
     assert all(line[:-1].isprintable() and line.endswith("\n") for line in lines)
 
 

@@ -25,10 +25,10 @@ def save_curves(rows, path):
     panels = [(name, label) for name, label in _LABELS.items() if f"val_{name}" in rows[0]]
     figure = Figure(figsize=(4.5 * len(panels), 3.5), layout="constrained")
     for axes, (name, label) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
-        for prefix, curve in (("", "training"), ("val_", "validation")):
+        for color, prefix, curve in (("C0", "", "training"), ("C1", "val_", "validation")):
             if prefix + name in rows[0]:
                 values = [row[prefix + name] for row in rows]
-                axes.plot(epochs, values, marker="o", markersize=3, label=curve)
+                axes.plot(epochs, values, color=color, marker="o", markersize=3, label=curve)
         axes.set(xlabel="epoch", ylabel=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
