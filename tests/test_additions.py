@@ -10,6 +10,7 @@ from test_teacher import check_step
 
 from kseq import ModelConfig, TrainingConfig, build_seq2seq
 from kseq.kernels.drawing import draw
+from kseq.models.factory import use_dtype_policy
 from kseq.pipeline.links import ALIGNMENT, alignment_matrices
 from kseq.special_tokens import END, PAD, START, UNK
 from kseq.training import random_numbers
@@ -220,6 +221,20 @@ def test_without_additions_a_step_draws_and_loops_over_nothing_more():
     sampling = Additions(sampling_schedule=sampling_schedule("constant", 0.5, 1))
     loops = [sum("While" in name for name in each) for each in (plain, operations(sampling))]
     assert loops[1] == loops[0] + 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", KINDS, ids=str)
+def test_own_outputs_can_be_read_in_half_precision(settings, mode):
+    with use_dtype_policy("mixed_bfloat16"):
+        config, data = make_batch(settings)
+        model = build(config)
+        additions = Additions(sampling_schedule=sampling_schedule("constant", 1.0, 1))
+        losses = [
+            compile_teacher(model, each).train_on_batch(*data, return_dict=True)["loss"]
+            for each in (additions, None)
+        ]
+    assert np.isfinite(losses).all() and losses[0] != losses[1]
 
 
 GUIDED = [
