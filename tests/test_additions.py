@@ -58,7 +58,7 @@ def compile_teacher(model, additions, parts=1, step=0):
     teacher = make_teacher(model, parts=parts, additions=additions)
     teacher.compile(keras.optimizers.SGD(0.01), jit_compile=False)
     teacher.optimizer.build(model.trainable_variables)
-    teacher.optimizer.iterations.assign(step)
+    teacher.steps.assign(step)
     return teacher
 
 

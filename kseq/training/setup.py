@@ -27,10 +27,7 @@ def compile_teacher(model, training, survey, optimizer=None):
     """
     batches = batch_count(survey, training)
     steps = batches * training.epochs
-    if optimizer is None:
-        optimizer = make_optimizer(training, steps)
-    else:
-        optimizer = copy_optimizer(optimizer)
+    optimizer = make_optimizer(training, steps) if optimizer is None else copy_optimizer(optimizer)
     # Otherwise the first step would make these variables, and would then be traced again.
     optimizer.build(model.trainable_variables)
     parts = _number_of_parts(survey.tokens / batches, survey.kept / batches)
