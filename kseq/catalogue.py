@@ -37,6 +37,10 @@ _SEE = ("See et al. 2017", "1704.04368")
 _PRESS = ("Press and Wolf 2017", "1608.05859")
 _SENNRICH = ("Sennrich et al. 2017", "1703.04357")
 _SRIVASTAVA = ("Srivastava et al. 2015", "1502.04681")
+_BENGIO = ("Bengio et al. 2015", "1506.03099")
+_BOWMAN = ("Bowman et al. 2016", "1511.06349")
+_EDINBURGH = ("Sennrich et al. 2016", "1606.02891")
+_CHEN = ("Chen et al. 2016", "1607.01628")
 _WORD_VECTORS = ("Mikolov et al. 2013; Pennington et al. 2014, EMNLP", "1301.3781")
 
 
@@ -148,6 +152,24 @@ SECTIONS = {
             *_WORD_VECTORS,
         ),
         Entry("target_vectors=FILE", "the same for the target", *_WORD_VECTORS),
+    ),
+    "Training": (
+        Entry(
+            "word_dropout=P",
+            "words that encoder and decoder read become UNK",
+            *_papers(_BOWMAN, _EDINBURGH),
+        ),
+        Entry(
+            "scheduled_sampling=P", "the decoder reads its own outputs, up to a share P", *_BENGIO
+        ),
+        Entry(
+            "sampling_schedule=linear",
+            "how the share grows; also constant, exponential, inverse_sigmoid",
+            *_BENGIO,
+        ),
+        Entry("sampling_steps=N", "number of steps in which it grows", *_BENGIO),
+        Entry("guided_alignment=WEIGHT", "weight of a loss on attention unlike alignments", *_CHEN),
+        Entry("coverage_loss_start=STEP", "the step at which coverage_loss sets in", *_SEE),
     ),
 }
 

@@ -54,6 +54,25 @@ class Config(Fields):
                 "{target_tokenizer}=subword",
                 self.training.subword_sampling,
             )
+        if self.training.coverage_loss_start and not self.model.coverage_loss:
+            raise SettingError(
+                "{coverage_loss_start}={0} needs {coverage_loss}, such as {coverage_loss}=1",
+                self.training.coverage_loss_start,
+            )
+        if self.training.guided_alignment:
+            self._check_guided_alignment()
+
+    def _check_guided_alignment(self):
+        if self.model.attention == "none":
+            raise SettingError(
+                "{guided_alignment} needs attention; use {attention}=bahdanau, for instance"
+            )
+        if self.model.source_features or self.model.target_features or not self.text.reads_words:
+            raise SettingError(
+                "{guided_alignment} needs tokens that are words, which alignments link: text with "
+                "word or space as {source_tokenizer} and {target_tokenizer}, and a {case} other "
+                "than mark"
+            )
 
     @property
     def shares_vocabulary(self):

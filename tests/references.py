@@ -512,6 +512,73 @@ def coverage_loss(attention, mask):
     return np.mean(losses)
 
 
+# Training
+
+
+def decayed_probability(kind, step, steps):
+    """Bengio et al. 2015, section 2.4: the ε of a training step, from 1 down to 0.01 or 0.
+
+    The k of the inverse sigmoid is the one of many values that comes closest to 0.01.
+    """
+    if kind == "constant":
+        return 0.0
+    if kind == "linear":
+        k, c = 1.0, 1.0 / steps
+        return max(0.0, k - c * step)
+    if kind == "exponential":
+        return (0.01 ** (1.0 / steps)) ** step
+    values = np.linspace(steps / 40, steps, 200_001)
+    k = values[np.argmin(np.abs(values / (values + np.exp(steps / values)) - 0.01))]
+    return k / (k + np.exp(step / k))
+
+
+def mixed_targets(config, weights, inputs, reads_own, random_numbers):
+    """Scheduled sampling, one position at a time, each with a new pass over the whole target.
+
+    Args:
+        config: Any `ModelConfig`.
+        weights: As in `seq2seq`.
+        inputs: The arrays that the model takes.
+        reads_own: Which positions are replaced by the model's own output, `[B, T]`.
+        random_numbers: Numbers from 0 to 1 that words are drawn with, `[B, T]`.
+
+    Returns:
+        The target that the decoder reads, `[B, T]` or `[B, T, F]`.
+    """
+    name = "target" if config.target_features else "target_ids"
+    mixed = np.array(inputs[name])
+    for time in range(1, mixed.shape[1]):
+        outputs, *_ = seq2seq(config, weights, {**inputs, name: mixed})
+        for row in np.flatnonzero(reads_own[:, time]):
+            output = outputs[row, time - 1]
+            if not config.target_features:
+                probabilities = np.exp(log_softmax(output))
+                probabilities[[0, 2, 3]] = 0.0  # PAD, START, END
+                sums = np.cumsum(probabilities / probabilities.sum())
+                output = np.argmax(sums > random_numbers[row, time])
+            mixed[row, time] = output
+    return mixed
+
+
+def guided_alignment_loss(attention, links, mask):
+    """Chen et al. 2016: the cross-entropy of attention and alignment, word by word.
+
+    Args:
+        attention: `[B, T, S]`.
+        links: A set of (source, target) positions for each row.
+        mask: Whether a target position is real, `[B, T]`.
+
+    Returns:
+        The sum over the linked target words, divided by the number of real positions.
+    """
+    total = 0.0
+    for row, row_links in enumerate(links):
+        for target in {target for _, target in row_links}:
+            sources = [source for source, linked in row_links if linked == target]
+            total -= np.mean([np.log(attention[row, target, source]) for source in sources])
+    return total / np.sum(mask)
+
+
 # Loss and search
 
 

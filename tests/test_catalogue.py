@@ -14,6 +14,7 @@ from kseq.catalogue import ENTRIES, SECTIONS, Entry, table
 HEADINGS = [
     *("Architecture", "Cells", "Encoder", "Fixed-length context", "Attention", "Values"),
     "Embeddings",
+    "Training",
 ]
 SETTINGS = [entry.setting for entry in ENTRIES]
 

@@ -224,3 +224,24 @@ def test_a_batch_is_measured_in_sentences_or_in_tokens():
     with pytest.raises(ValueError, match="batch_size=7 has no effect with batch_tokens=500"):
         TrainingConfig(batch_tokens=500, batch_size=7)
     assert TrainingConfig(batch_tokens=500).batch_tokens == 500
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        (["sampling_schedule=exponential"], "exponential needs scheduled_sampling, such as"),
+        (["sampling_steps=10"], "sampling_steps=10 needs scheduled_sampling"),
+        (
+            ["scheduled_sampling=1", "sampling_schedule=constant", "sampling_steps=10"],
+            "sampling_steps=10 has no effect with sampling_schedule=constant",
+        ),
+        (["coverage_loss_start=9"], "coverage_loss_start=9 needs coverage_loss, such as"),
+        (["guided_alignment=1", "attention=none"], "guided_alignment needs attention; use"),
+        (["guided_alignment=1", "target_tokenizer=subword"], "needs tokens that are words"),
+        (["guided_alignment=1", "case=mark"], "needs tokens that are words.*case other than mark"),
+        (["guided_alignment=1", "source_features=3"], "needs tokens that are words"),
+    ],
+)
+def test_additions_to_teacher_forcing_need_what_they_act_on(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Config().with_settings(settings)

@@ -89,6 +89,18 @@ def test_every_kind_of_training_can_be_stopped(corpus, tmp_path, monkeypatch, se
     check_stopped(corpus, settings, [2, 3, 1, 2], tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
+def test_a_training_with_additions_can_be_stopped(tmp_path, tmp_path_factory, monkeypatch):
+    """Their random numbers, the schedule and the onset of the coverage loss follow the step."""
+    links = tmp_path_factory.mktemp("links") / "links"
+    links.write_text("0-0 1-1\n" * 120)
+    corpus = load_corpus(write_tiny_pairs(tmp_path / "pairs.tsv"), train_alignments=links)
+    settings = ["batch_size=32", "word_dropout=0.2", "scheduled_sampling=0.9"]
+    settings += ["sampling_schedule=inverse_sigmoid", "guided_alignment=0.5"]
+    settings += ["attention=coverage", "coverage_loss=0.5", "coverage_loss_start=7"]
+    check_stopped(corpus, settings, [2, 3, 1, 2], tmp_path, monkeypatch)
+
+
 @pytest.mark.slow  # trains several times
 def test_a_damaged_state_is_reported_and_the_one_before_it_used(
     corpus, tmp_path, monkeypatch, capsys, eager_mode

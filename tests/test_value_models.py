@@ -305,6 +305,12 @@ def test_unsuitable_data_are_errors(folder, tmp_path, name, settings, message):
     assert not list(tmp_path.iterdir())
 
 
+def test_word_dropout_of_real_values_is_an_error(folder, tmp_path):
+    config = Config(ModelConfig(units=8), training=TrainingConfig(word_dropout=0.1))
+    with pytest.raises(ValueError, match="word_dropout is for text; both sides are real-valued"):
+        train(load_corpus(folder / "series.tsv"), config, out=tmp_path / "run", verbose=False)
+
+
 @pytest.mark.parametrize(
     "settings, message",
     [

@@ -40,6 +40,7 @@ _DATA_OPTIONS = (
     "apart",
     "skip_faulty",
     "alignments",
+    "train_alignments",
     "allow_outside",
 )
 
@@ -95,6 +96,12 @@ def _add_data(command):
     for name, summary in (("valid", "validation pairs"), ("test", "test pairs, for kseq evaluate")):
         command.add_argument(f"--{name}", type=path_name, nargs="+", metavar="FILE", help=summary)
     add_alignments(command)
+    command.add_argument(
+        "--train-alignments",
+        type=path_name,
+        metavar="FILE",
+        help="word alignments of --train, likewise, for guided_alignment; kseq align writes them",
+    )
     add_order(command)
     add_allow_outside(command)
     command.add_argument(

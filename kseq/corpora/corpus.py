@@ -9,11 +9,12 @@ from kseq.corpora.gold_alignments import read_alignments
 from kseq.corpora.in_memory import PairsInMemory, splits_of
 from kseq.corpora.opening import describe_features, open_pairs, open_source
 from kseq.corpora.pair_files import is_pattern
-from kseq.corpora.pairs import Pairs
+from kseq.corpora.pairs import AlignedPairs, Pairs
 from kseq.corpora.values import ValuePairs
 from kseq.counts import counted
 from kseq.errors import SettingError
 
+_ALIGNED_SPLITS = {"alignments": "test", "train_alignments": "train"}
 HELD_OUT_SHARE = 20  # one source in twenty for validation, one in twenty for testing
 
 
@@ -102,12 +103,35 @@ class Corpus:
                 f"{counted(expected, 'line')} of {getattr(self, split)}; received {received:,}"
             )
 
+    @property
+    def aligned_train(self):
+        """`AlignedPairs` for training.
+
+        Raises:
+            ValueError: The corpus has no alignments of its training pairs.
+        """
+        if "train" not in self._alignments:
+            raise SettingError(
+                "{guided_alignment} needs word alignments of the training pairs: name their file "
+                "with {train_alignments} (kseq align writes one, given the training files as "
+                "{test})"
+            )
+        return AlignedPairs(self.train, self._alignments["train"])
+
     def has_alignments(self, split):
         """Returns whether a split has gold alignments."""
         return split in self._alignments
 
 
-def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, **options):
+def load_corpus(
+    *train,
+    valid=None,
+    test=None,
+    apart="source",
+    alignments=None,
+    train_alignments=None,
+    **options,
+):
     """Opens a corpus, from files or from objects.
 
     Without `valid`, pairs are held out from the training pairs: one source sentence in twenty for
@@ -131,6 +155,8 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
             bytes of RAM.
         alignments: File of gold alignments of the test pairs, with a line for each line of `test`,
             in Pharaoh format: `0-0 1-2`, source before target; positions count tokens from 0.
+        train_alignments: The same for `guided_alignment`, with a line for each line of `train`:
+            gold alignments, or those of `kseq align` or a statistical aligner.
         **options: How all splits are read: `swap`, `columns`, `skip_faulty` and `allow_outside` of
             `kseq.corpora.opening.open_pairs`.
 
@@ -148,24 +174,38 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
     """
     if apart not in ("source", "both"):
         raise ValueError(f"apart must be 'source' or 'both'; received {apart!r}")
+    links = {"alignments": alignments, "train_alignments": train_alignments}
     if len(train) == 1 and isinstance(train[0], (str, os.PathLike)):
         if str(train[0]) in embedded_corpora():
-            options |= {"valid": valid, "test": test, "alignments": alignments}
+            options |= {"valid": valid, "test": test, **links}
             _refuse_options(train[0], apart=apart != "source", **options)
             return _load_embedded(str(train[0]))
         _require_file_or_corpus(train[0])
+    splits = _name_splits(train, valid, test)
+    if alignments is not None and splits["test"] is None:
+        raise SettingError("{alignments} requires {test}: its links belong to the test pairs")
+    links = {name: pathlib.Path(path) for name, path in links.items() if path is not None}
+    return _open_splits(splits, apart, links, options)
+
+
+def _name_splits(train, valid, test):
+    """Returns the data of each split by name, None for those that are held out."""
     splits = {"valid": None, "test": None, **(splits_of(*train) if len(train) == 1 else {})}
     # As a single argument, a tuple of tuples would be pairs.
     several = tuple(list(data) if isinstance(data, tuple) else data for data in train)
     splits = {"train": train[0] if len(train) == 1 else several} | splits
-    splits |= {name: data for name, data in (("valid", valid), ("test", test)) if data is not None}
-    if alignments is not None and splits["test"] is None:
-        raise SettingError("{alignments} requires {test}: its links belong to the test pairs")
-    return _open_splits(splits, apart, alignments, options)
+    return splits | {n: data for n, data in (("valid", valid), ("test", test)) if data is not None}
 
 
-def _open_splits(splits, apart, alignments, options):
-    """Opens a corpus from the data of its splits by name, None for those that are held out."""
+def _open_splits(splits, apart, links, options):
+    """Opens a corpus from the data of its splits by name, None for those that are held out.
+
+    Args:
+        splits: Result of `_name_splits`.
+        apart: As in `load_corpus`.
+        links: Paths of alignments by the name of the argument.
+        options: As in `load_corpus`.
+    """
     columns = options.get("columns")
     sources = {
         name: None if data is None else open_source(data, columns) for name, data in splits.items()
@@ -184,12 +224,11 @@ def _open_splits(splits, apart, alignments, options):
         origin = {name: source and source.arguments for name, source in sources.items()}
         given = {name: value for name, value in options.items() if value}
         origin |= {"swap": False, "apart": apart, **given}
-        if alignments is not None:
-            origin["alignments"] = str(pathlib.Path(alignments).resolve())
+        origin |= {name: str(path.resolve()) for name, path in links.items()}
     return Corpus(
         str(train),
         *opened,
-        alignments=alignments and {"test": pathlib.Path(alignments)},
+        alignments={_ALIGNED_SPLITS[name]: path for name, path in links.items()},
         config=Config(model),
         origin=origin,
     )

@@ -4,6 +4,7 @@ import functools
 import itertools
 
 from kseq.corpora.fingerprints import PairSet
+from kseq.corpora.gold_alignments import read_alignments
 from kseq.corpora.in_memory import PairsInMemory
 from kseq.corpora.lines import FaultyLineError
 from kseq.corpora.pair_files import PairFiles
@@ -168,6 +169,67 @@ class Pairs:
         pairs._excluded = excluded
         pairs._counts_faulty = self._counts_faulty
         return pairs
+
+    def __str__(self):
+        return str(self._files)
+
+
+class AlignedPairs(Pairs):
+    """The pairs of one split, each with the links between its words.
+
+    Every iteration yields the source, the target and the links, a set of (source, target)
+    positions. It reads the pairs and the links line by line.
+
+    Args:
+        pairs: `Pairs`.
+        alignments: File of word alignments in Pharaoh format, with a line for each line of the
+            files of the pairs, whether or not it belongs to the split.
+
+    Attributes:
+        alignments: The argument.
+    """
+
+    def __init__(self, pairs, alignments):
+        self._lines = _AlignedLines(pairs._files, alignments)
+        super().__init__(pairs._files, pairs._keeps, pairs._swap, pairs._skip_faulty)
+        self._files = self._lines
+        self._counts_faulty = pairs._counts_faulty
+        self._excluded = pairs._excluded
+        self.alignments = alignments
+
+    @property
+    def files(self):
+        """The files: sources before targets, then the alignments."""
+        return (*super().files, self.alignments)
+
+    def __iter__(self):
+        """Yields the source, the target and the links of each pair."""
+        for source, target in super().__iter__():
+            yield source, target, self._lines.links
+
+
+class _AlignedLines:
+    """Lines of pairs, read together with those of a file of alignments.
+
+    Attributes:
+        links: The links of the line that was read last.
+    """
+
+    def __init__(self, files, alignments):
+        self._files, self._alignments = files, alignments
+        self.paths, self.links = files.paths, None
+
+    def scan(self):
+        """Yields the same as `PairFiles.scan`."""
+        lines = itertools.zip_longest(self._files.scan(), read_alignments(self._alignments))
+        for number, (line, self.links) in enumerate(lines):
+            if line is None or self.links is None:
+                fewer = "fewer" if self.links is None else "more"
+                raise ValueError(
+                    f"{self._alignments}: expected a line of links for each line of {self._files}; "
+                    f"received {fewer} ({number:,} lines have a counterpart)"
+                )
+            yield line
 
     def __str__(self):
         return str(self._files)

@@ -4,7 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from kseq.corpora.lines import chunks
+from kseq.corpora.pairs import AlignedPairs
 from kseq.pipeline.ids import EncodedPairs, PairsInRam
+from kseq.pipeline.links import ALIGNMENT, LinkColumn, alignment_matrices
 from kseq.pipeline.position import Position
 from kseq.pipeline.reading import ErrorRecorder
 from kseq.pipeline.survey import length_limits
@@ -13,10 +15,13 @@ from kseq.pipeline.survey import length_limits
 def read_chunks(pairs, codecs, recorder):
     """Streams pairs from disk as a dataset of `(sources, targets)`, N pairs at a time.
 
-    Text is a string tensor `[N]`; real values are ragged `[N, (T), F]`. If the pairs cannot be
-    read, the `ErrorRecorder` keeps the error.
+    Text is a string tensor `[N]`; real values are ragged `[N, (T), F]`. `AlignedPairs` have a
+    third component, the numbers of their links, ragged `[N, (n)]`. If the pairs cannot be read, the
+    `ErrorRecorder` keeps the error.
     """
     sides = [codec.side for codec in codecs.sides]
+    if isinstance(pairs, AlignedPairs):
+        sides.append(LinkColumn())
 
     def generate():
         for chunk in chunks(pairs, codecs.pairs_per_chunk):
@@ -33,7 +38,7 @@ def read_chunks(pairs, codecs, recorder):
 def encode(codecs, training, sampling=0.0):
     """Transform: sequences to ragged numbers, with the first step before every target.
 
-    Pairs with an empty or an overlong side are left out.
+    Pairs with an empty or an overlong side are left out. Links remain as they are.
 
     Args:
         codecs: `CodecPair`.
@@ -53,8 +58,11 @@ def encode(codecs, training, sampling=0.0):
         for number, sampler in enumerate(samplers):
             if sampler is not None:
                 encoded[number] = sampler.encode(chunk[number])
-        sources, targets = (tf.ragged.boolean_mask(side, fits) for side in encoded)
-        return sources, codecs.target.side.with_first_step(targets)
+        links = chunk[len(encoded) :]
+        sources, targets, *links = (
+            tf.ragged.boolean_mask(column, fits) for column in (*encoded, *links)
+        )
+        return sources, codecs.target.side.with_first_step(targets), *links
 
     return lambda dataset: dataset.map(encode_chunk)
 
@@ -136,7 +144,7 @@ def bucket_by_length(training, pool_size, source_first=False, position=None):
         return starts
 
     def cut(pool, number=0, left_out=0, seeds=(None, None)):
-        source, target = (side.row_lengths() for side in pool)
+        source, target = (side.row_lengths() for side in pool[:2])
         first, second = (source, target) if source_first else (target, source)
         # Alternately, so that a batch that spans two lengths does not combine the two extremes.
         occurs = tf.math.bincount(tf.cast(first, tf.int32)) > 0
@@ -203,32 +211,42 @@ def batch_count(survey, training):
 
 
 def batch_for_teacher_forcing(codecs):
-    """Transform: ragged numbers to `(inputs, labels, sample_weight)`; padding has weight 0."""
+    """Transform: ragged numbers to `(inputs, labels, sample_weight)`; padding has weight 0.
+
+    If there are links, the inputs have another member, `ALIGNMENT`.
+    """
     source, target = (codec.side for codec in codecs.sides)
 
-    def batch(sources, targets):
+    def batch(sources, targets, links=None):
         inputs, labels = target.shift(target.pad_targets(targets))
         weights = tf.sequence_mask(targets.row_lengths() - 1, tf.shape(labels)[1], tf.float32)
-        return {**source.source_inputs(sources), **inputs}, labels, weights
+        inputs = {**source.source_inputs(sources), **inputs}
+        if links is not None:
+            source_length = tf.shape(inputs[source.source_name])[1]
+            inputs[ALIGNMENT] = alignment_matrices(links, tf.shape(labels)[1], source_length)
+        return inputs, labels, weights
 
     return lambda dataset: dataset.map(batch)
 
 
 def read_encoded(pairs, codecs, recorder, position=None):
-    """Streams encoded pairs as ragged ids, with the first step before every target."""
+    """Streams encoded pairs as ragged ids, with the first step before every target; and links."""
     part = tf.TensorSpec([None], tf.int32)
+    columns = 3 if pairs.has_links else 2
 
     def generate():
         return pairs.chunks(position.skipped_pairs if position else 0)
 
     dataset = tf.data.Dataset.from_generator(
-        recorder.record(generate), output_signature=(part,) * 4
+        recorder.record(generate), output_signature=(part,) * 2 * columns
     )
 
-    def ragged(source_ids, source_lengths, target_ids, target_lengths):
-        sources = tf.RaggedTensor.from_row_lengths(source_ids, tf.cast(source_lengths, tf.int64))
-        targets = tf.RaggedTensor.from_row_lengths(target_ids, tf.cast(target_lengths, tf.int64))
-        return sources, codecs.target.side.with_first_step(targets)
+    def ragged(*parts):
+        sources, targets, *links = (
+            tf.RaggedTensor.from_row_lengths(numbers, tf.cast(lengths, tf.int64))
+            for numbers, lengths in zip(parts[::2], parts[1::2])
+        )
+        return sources, codecs.target.side.with_first_step(targets), *links
 
     return dataset.map(ragged)
 
@@ -246,7 +264,7 @@ def training_pipeline(
     """Makes the batches for Keras' `fit` and `evaluate`.
 
     Args:
-        pairs: `Pairs`, `ValuePairs`, `EncodedPairs` or `PairsInRam`.
+        pairs: `Pairs`, `AlignedPairs`, `ValuePairs`, `EncodedPairs` or `PairsInRam`.
         codecs: `CodecPair`.
         training: `TrainingConfig`: batch size, maximum lengths, seed.
         survey: `Survey` of these pairs; a different number of pairs is an error.
@@ -259,7 +277,8 @@ def training_pipeline(
         A `tf.data.Dataset` of `({"source_ids": [B, S], "target_ids": [B, T]}, labels [B, T],
         sample_weight [B, T])`: int32 ids, float32 weights, PAD on the right. Real-valued
         sources are `{"source": [B, S, F], "source_mask": [B, S]}`, real-valued targets `{"target":
-        [B, T, F]}` with labels `[B, T, F]`. The same seed gives the same batches, except for
+        [B, T, F]}` with labels `[B, T, F]`. With links, the inputs also have `{"alignment":
+        [B, T, S]}`, as from `alignment_matrices`. The same seed gives the same batches, except for
         sampled subwords.
     """
     recorder = recorder or ErrorRecorder()

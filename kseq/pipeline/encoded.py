@@ -75,12 +75,13 @@ def prepare(corpus, config, cache=None, report=lambda _: None):
         ValueError: The corpus cannot be used.
         OSError: The files cannot be written.
     """
-    splits = corpus.train, corpus.valid
+    splits = train_pairs(corpus, config), corpus.valid
     paths = [path for split in splits for path in getattr(split, "files", ())]
     is_small = sum(map(os.path.getsize, set(paths))) < SMALLEST
     is_text = isinstance(splits[0], Pairs)
     if is_text and is_small:
-        return _prepare(corpus, config, PairsInRam(), PairsInRam())
+        train = PairsInRam(has_links=config.training.guided_alignment > 0)
+        return _prepare(corpus, config, train, PairsInRam())
     if cache == "off" or corpus.origin is None or not is_text:
         return _prepare(corpus, config)
     cache = default_cache() if cache is None else cache
@@ -102,13 +103,19 @@ def prepare(corpus, config, cache=None, report=lambda _: None):
     return prepared
 
 
+def train_pairs(corpus, config):
+    """Returns the pairs to train on: `AlignedPairs` if the attention is guided."""
+    return corpus.aligned_train if config.training.guided_alignment else corpus.train
+
+
 def _prepare(corpus, config, train=None, valid=None):
     """Builds codecs and surveys; a store, if there is one, replaces its split."""
     if config.training.subword_sampling:
         train = None  # Subwords are sampled again in every epoch.
-    codecs, survey = build_codecs(corpus.train, config, train)
+    pairs = train_pairs(corpus, config)
+    codecs, survey = build_codecs(pairs, config, train)
     surveys = survey, survey_pairs(corpus.valid, codecs, config.training, valid)
-    return Prepared(codecs, surveys, (train or corpus.train, valid or corpus.valid))
+    return Prepared(codecs, surveys, (train or pairs, valid or corpus.valid))
 
 
 def default_cache():
@@ -157,7 +164,7 @@ def _key(corpus, config):
     for name in ("train", "valid", "test"):
         digest.update(f"{name}:{_shape(corpus.origin[name])}".encode())
     tests = [corpus.test] if corpus.has_test else []
-    for split in (corpus.train, corpus.valid, *tests):
+    for split in (train_pairs(corpus, config), corpus.valid, *tests):
         for path in split.files:
             digest.update("".join(path.suffixes).encode())
             with open(path, "rb") as file:
@@ -175,7 +182,7 @@ def _shape(files):
 def _write(folder, corpus, config):
     try:
         with files.replaced_folder(folder, _ENCODED) as unfinished:
-            train, valid = (_Writer(EncodedPairs(unfinished, split)) for split in _SPLITS)
+            train, valid = map(_Writer, _encoded_splits(unfinished, config))
             with train, valid:
                 prepared = _prepare(corpus, config, train, valid)
             prepared.codecs.save(unfinished)
@@ -207,12 +214,11 @@ class _Writer:
     def __exit__(self, *error):
         return self._context.__exit__(*error)
 
-    def add(self, sides):
-        """Appends ids and lengths of both sides; END is added to every sequence."""
-        for side, ids_file, lengths_file in zip(sides, self._files[::2], self._files[1::2]):
-            ids, lengths = with_end(*side)
-            ids_file.write(ids.tobytes())
-            lengths_file.write(lengths.tobytes())
+    def add(self, sides, *links):
+        """Appends ids and lengths of both sides, with END after every sequence; and links."""
+        parts = *(part for side in sides for part in with_end(*side)), *links
+        for file, part in zip(self._files, parts):
+            file.write(part.tobytes())
 
     def renumber(self, side, ids):
         """Replaces every id n of a side, 0 or 1, by `ids[n]`."""
@@ -236,10 +242,15 @@ def _reopen(folder, config):
         codecs = CodecPair.load(folder, config)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    splits = tuple(EncodedPairs(folder, split) for split in _SPLITS)
+    splits = _encoded_splits(folder, config)
     if not all(path.name in checksums for split in splits for path in split.paths()):
         return None
     return Prepared(codecs, (train, valid), splits)
+
+
+def _encoded_splits(folder, config):
+    has_links = config.training.guided_alignment > 0, False
+    return tuple(EncodedPairs(folder, *split) for split in zip(_SPLITS, has_links))
 
 
 def _checksum(path):

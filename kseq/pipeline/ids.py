@@ -1,4 +1,4 @@
-"""The ids of the usable pairs of a split: in files, or in RAM."""
+"""The ids of the usable pairs of a split, perhaps with their links: in files, or in RAM."""
 
 import contextlib
 import dataclasses
@@ -11,6 +11,7 @@ from kseq.sides.text_side import TextSide
 from kseq.special_tokens import END
 
 PARTS = ("source_ids", "source_lengths", "target_ids", "target_lengths")
+LINKS = ("links", "link_counts")
 BLOCK = 2**22  # numbers that are read at once
 
 
@@ -21,55 +22,69 @@ class EncodedPairs:
     Args:
         folder: Folder of the files.
         split: `"train"` or `"valid"`.
+        has_links: Whether there are files of links, too.
     """
 
     folder: pathlib.Path
     split: str
+    has_links: bool = False
 
     def paths(self):
-        """Returns the files: source ids, source lengths, target ids, target lengths."""
-        return [self.folder / f"{self.split}_{part}.int32" for part in PARTS]
+        """Returns the files: ids and lengths of sources, then of targets, then of links."""
+        parts = (*PARTS, *LINKS) if self.has_links else PARTS
+        return [self.folder / f"{self.split}_{part}.int32" for part in parts]
 
     def chunks(self, start=0):
         """Yields source ids, source lengths, target ids and target lengths of some pairs.
 
-        All are int32; ids of a side are in one array, `[tokens]`, lengths are `[N]`.
+        All are int32; ids of a side are in one array, `[tokens]`, lengths are `[N]`. Links follow
+        in the same form, as `kseq.pipeline.links.pack_links` returns them.
 
         Args:
             start: Number of pairs to leave out.
         """
         with open_all(self.paths(), "rb") as files_by_part:
-            source_ids, source_lengths, target_ids, target_lengths = files_by_part
-            for ids, lengths in ((source_ids, source_lengths), (target_ids, target_lengths)):
-                _skip(ids, _read_sum(lengths, start))
+            components = list(zip(files_by_part[::2], files_by_part[1::2]))
+            for numbers, lengths in components:
+                _skip(numbers, _read_sum(lengths, start))
+            (_, source_lengths), *_ = components
             while (sources := _read(source_lengths, TextSide.pairs_per_chunk)).size:
-                targets = _read_exactly(target_lengths, sources.size)
-                yield (
-                    *(_read_exactly(source_ids, sources.sum()), sources),
-                    *(_read_exactly(target_ids, targets.sum()), targets),
-                )
+                chunk = []
+                for numbers, lengths in components:
+                    is_first = lengths is source_lengths
+                    counts = sources if is_first else _read_exactly(lengths, sources.size)
+                    chunk += [_read_exactly(numbers, counts.sum()), counts]
+                yield tuple(chunk)
 
 
 class PairsInRam:
-    """The ids of the usable pairs of a split, END included, in RAM."""
+    """The ids of the usable pairs of a split, END included, in RAM.
 
-    def __init__(self):
+    Args:
+        has_links: Whether each pair has links, too.
+    """
+
+    def __init__(self, has_links=False):
+        self.has_links = has_links
         self._chunks = []
 
     def chunks(self, start=0):
         """Yields the same as `EncodedPairs.chunks`."""
-        for source_ids, source_lengths, target_ids, target_lengths in self._chunks:
-            left_out = min(start, len(source_lengths))
+        for chunk in self._chunks:
+            count = len(chunk[1])
+            left_out = min(start, count)
             start -= left_out
-            if left_out < len(source_lengths):
-                yield (
-                    *(source_ids[source_lengths[:left_out].sum() :], source_lengths[left_out:]),
-                    *(target_ids[target_lengths[:left_out].sum() :], target_lengths[left_out:]),
+            if left_out < count:
+                components = zip(chunk[::2], chunk[1::2])
+                yield tuple(
+                    part
+                    for numbers, lengths in components
+                    for part in (numbers[lengths[:left_out].sum() :], lengths[left_out:])
                 )
 
-    def add(self, sides):
-        """Appends ids and lengths of both sides; END is added to every sequence."""
-        self._chunks.append(tuple(part for side in sides for part in with_end(*side)))
+    def add(self, sides, *links):
+        """Appends ids and lengths of both sides, with END after every sequence; and links."""
+        self._chunks.append((*(part for side in sides for part in with_end(*side)), *links))
 
     def renumber(self, side, ids):
         """Replaces every id n of a side, 0 or 1, by `ids[n]`."""

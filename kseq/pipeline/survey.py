@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from kseq.corpora.lines import chunks
 from kseq.counts import counted
 from kseq.pipeline.codecs import CodecPair
+from kseq.pipeline.links import check_links, pack_links
 from kseq.pipeline.readers import CountingReader, MeasuringReader, TextReader, make_reader
 from kseq.pipeline.value_codec import ValueCodec
 from kseq.pipeline.vocabularies import choose_vocabulary, learn_subwords
@@ -55,9 +57,10 @@ def build_codecs(pairs, config, store=None):
     Args:
         pairs: `Pairs` or `ValuePairs` of the training split.
         config: `Config`.
-        store: Object that stores the ids of the pairs, or None. Its method `add(sides)` takes the
-            ids and lengths of both sides of some pairs, `renumber(side, ids)` the final id for
-            each provisional id of a side.
+        store: Object that stores the ids of the pairs, or None. Its method `add(sides, *links)`
+            takes the ids and lengths of both sides of some pairs, and for `AlignedPairs` the arrays
+            of `pack_links`; `renumber(side, ids)` takes the final id for each provisional id of a
+            side.
 
     Returns:
         A `CodecPair` and a `Survey`.
@@ -123,7 +126,7 @@ def _survey(pairs, codecs, readers, training, store):
     kept = blank = overlong = tokens = 0
     total_lengths = np.zeros(2)
     limits = length_limits(codecs, training)[:, None]
-    for sides in _read(pairs, readers, codecs.pairs_per_chunk):
+    for chunk, sides in _read(pairs, readers, codecs.pairs_per_chunk):
         lengths = np.array([side.lengths for side in sides])
         fits = ((lengths > 0) & (lengths <= limits)).all(axis=0)
         overlong += int((lengths > limits).any(axis=0).sum())
@@ -132,14 +135,22 @@ def _survey(pairs, codecs, readers, training, store):
         total_lengths += lengths[:, fits].sum(axis=1)
         tokens += int((lengths[:, fits].max(axis=0) + 1).sum())
         ids_of_sides = [side.use(fits) for side in sides]
+        links = _used_links(chunk, lengths, fits, pairs) if len(chunk[0]) > len(sides) else ()
         if store is not None:
-            store.add([(ids, side.lengths[fits]) for ids, side in zip(ids_of_sides, sides)])
+            store.add([(ids, side.lengths[fits]) for ids, side in zip(ids_of_sides, sides)], *links)
     if not kept:
         _raise_nothing_usable(pairs, pairs.blank + blank + overlong + pairs.shared, training)
     ratio = max(round(total_lengths[1] / total_lengths[0], 4), 1e-4)
     return Survey(
         kept, pairs.blank + blank, overlong, ratio, tokens, shared=pairs.shared, faulty=pairs.faulty
     )
+
+
+def _used_links(chunk, lengths, fits, pairs):
+    """The arrays of `pack_links` for the pairs of a chunk that are used, once they are checked."""
+    used = list(itertools.compress(chunk, fits))
+    check_links(used, lengths[:, fits], pairs)
+    return pack_links(links for *_, links in used)
 
 
 def _raise_nothing_usable(pairs, count, training):
@@ -152,7 +163,7 @@ def _raise_nothing_usable(pairs, count, training):
 
 
 def _read(pairs, readers, size):
-    """Yields both sides of `size` pairs as `SideChunk`s, while the next pairs are read."""
+    """Yields `size` pairs and their sides as `SideChunk`s, while the next pairs are read."""
     with ThreadPoolExecutor(len(readers)) as pool:
         pending = None
         for chunk in chunks(pairs, size):
@@ -161,10 +172,15 @@ def _read(pairs, readers, size):
                 for reader, sequences in zip(readers, zip(*chunk))
             ]
             if pending:
-                yield [future.result() for future in pending]
-            pending = submitted
+                yield _finish(pending)
+            pending = chunk, submitted
         if pending:
-            yield [future.result() for future in pending]
+            yield _finish(pending)
+
+
+def _finish(pending):
+    chunk, submitted = pending
+    return chunk, [future.result() for future in submitted]
 
 
 def length_limits(codecs, training):

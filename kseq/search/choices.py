@@ -6,6 +6,7 @@ hypotheses of a source compete for K places (`choose`).
 
 import tensorflow as tf
 
+from kseq.kernels.drawing import draw
 from kseq.search.hypotheses import is_possible
 from kseq.search.rules import make_ban_table, needs_written_ids
 from kseq.search.strategies import BeamSearch
@@ -223,10 +224,7 @@ class Draw(_Independent):
         if self.strategy.top_p < 1.0:
             mass_before = tf.cumsum(probabilities, axis=1, exclusive=True)
             probabilities = tf.where(mass_before < self.strategy.top_p, probabilities, 0.0)
-        sums = tf.cumsum(probabilities, axis=1)
-        # The first candidate at which the running sum exceeds the random number.
-        threshold = random_numbers[:, None] * sums[:, -1:]
-        drawn = tf.reduce_sum(tf.cast(sums <= threshold, tf.int32), axis=1, keepdims=True)
+        drawn = draw(probabilities, random_numbers)[:, None]
         indices = tf.gather(indices, drawn, batch_dims=1)
         return tf.gather(adjusted, indices, batch_dims=1), indices
 

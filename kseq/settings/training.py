@@ -43,6 +43,19 @@ class TrainingConfig(Section):
             `subword_algorithm="unigram"` this is the exponent of a segmentation's probability
             (0.1 to 0.5; the smaller, the more varied), with `"bpe"` the probability of leaving
             out a merge (0.1).
+        word_dropout: Share of the words that the encoder and the decoder read that become UNK in
+            each training step (Bowman et al. 2016; Sennrich et al. 2016); labels do not change.
+        scheduled_sampling: Share of the decoder's inputs that come from the model itself instead of
+            the correct target, at the end of the schedule (Bengio et al. 2015). Words are drawn
+            from the model's distribution; real values are its predictions.
+        sampling_schedule: How that share grows from 0: `"linear"`, `"exponential"` or
+            `"inverse_sigmoid"`; `"constant"` is the whole share from the first step on.
+        sampling_steps: Number of training steps after which the share is reached, to within 1% of
+            it; 0 for all steps of the training.
+        guided_alignment: Weight of a loss that draws the attention towards the word alignments of
+            the training pairs (Chen et al. 2016), which come with the corpus (`train_alignments`).
+        coverage_loss_start: Number of training steps before `coverage_loss` sets in. See et al.
+            2017 added it for the last 3,000 of 233,000 steps.
         precision: `"float32"`; or `"mixed_bfloat16"`, with products in bfloat16, which are
             faster on GPUs and on processors with AVX512-BF16 or AMX. Weights, softmax, loss and
             every use of the trained model stay in float32. `"auto"` measures which of the two
@@ -87,6 +100,12 @@ class TrainingConfig(Section):
     ema: float = number(0.0, minimum=0.0, maximum=0.999999)
     label_smoothing: float = number(0.0, minimum=0.0, maximum=0.9)
     subword_sampling: float = number(0.0, minimum=0.0, maximum=1.0)
+    word_dropout: float = number(0.0, minimum=0.0, maximum=0.95)
+    scheduled_sampling: float = number(0.0, minimum=0.0, maximum=1.0)
+    sampling_schedule: Literal["constant", "linear", "exponential", "inverse_sigmoid"] = "linear"
+    sampling_steps: int = number(0, minimum=0, maximum=1_000_000_000)
+    guided_alignment: float = number(0.0, minimum=0.0, maximum=1000.0)
+    coverage_loss_start: int = number(0, minimum=0, maximum=1_000_000_000)
     precision: Literal["float32", "mixed_bfloat16", "auto"] = "float32"
     maximum_length: int = number(100, minimum=1, maximum=1_000_000)
     maximum_frames: int = number(3000, minimum=1, maximum=1_000_000)
@@ -129,4 +148,18 @@ class TrainingConfig(Section):
         if self.monitor in DECODED and not self.decoded_pairs:
             raise SettingError(
                 "{monitor}={0} needs {decoded_pairs}; set decoded_pairs=500", self.monitor
+            )
+        for name in ("sampling_schedule", "sampling_steps"):
+            value = getattr(self, name)
+            if value != getattr(type(self), name) and not self.scheduled_sampling:
+                raise SettingError(
+                    "{field}={0} needs {scheduled_sampling}, such as {scheduled_sampling}=0.5",
+                    value,
+                    field=name,
+                )
+        if self.sampling_steps and self.sampling_schedule == "constant":
+            raise SettingError(
+                "{sampling_steps}={0} has no effect with {sampling_schedule}=constant; leave one "
+                "of them out",
+                self.sampling_steps,
             )

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from kseq.kernels.processor import AT_ONCE, cores_are_shared
 from kseq.pipeline.batching import batch_count
+from kseq.training.additions import Additions
 from kseq.training.optimizers import copy_optimizer, make_optimizer
 from kseq.training.teacher import make_teacher
 
@@ -25,14 +26,13 @@ def compile_teacher(model, training, survey, optimizer=None):
         A `Teacher`, on which `fit` can be called.
     """
     batches = batch_count(survey, training)
-    if optimizer is None:
-        optimizer = make_optimizer(training, steps=batches * training.epochs)
-    else:
-        optimizer = copy_optimizer(optimizer)
+    steps = batches * training.epochs
+    optimizer = make_optimizer(training, steps) if optimizer is None else copy_optimizer(optimizer)
     # Otherwise the first step would make these variables, and would then be traced again.
     optimizer.build(model.trainable_variables)
     parts = _number_of_parts(survey.tokens / batches, survey.kept / batches)
-    teacher = make_teacher(model, training.label_smoothing, parts)
+    additions = Additions.of(training, steps)
+    teacher = make_teacher(model, training.label_smoothing, parts, additions)
     teacher.keep_averages(training.ema)
     # Batches have many shapes, and XLA would compile the step again for each of them.
     teacher.compile(optimizer, jit_compile=False)

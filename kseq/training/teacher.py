@@ -6,6 +6,9 @@ import tensorflow as tf
 from kseq.kernels.cross_entropy import output_losses
 from kseq.kernels.finite import require_finite
 from kseq.models.factory import output_layer, use_dtype_policy
+from kseq.pipeline.links import ALIGNMENT
+from kseq.training.additions import Additions
+from kseq.training.guided_alignment import guided_alignment_losses
 from kseq.training.moving_averages import MovingAverages
 
 
@@ -19,12 +22,13 @@ class Teacher(keras.Model):
     Args:
         model: The model.
         parts: Number of parts of a batch.
+        additions: `Additions` to plain teacher forcing.
 
     Attributes:
         steps: Variable: the number of batches on which the model has been trained, int64.
     """
 
-    def __init__(self, model, parts=1):
+    def __init__(self, model, parts=1, additions=None):
         # Under a user's policy, such as mixed_float16, Keras would wrap the optimizer in another
         # that divides the gradients.
         super().__init__(name="teacher", dtype="float32")
@@ -34,6 +38,8 @@ class Teacher(keras.Model):
             0, dtype="int64", trainable=False, aggregation="only_first_replica", name="steps"
         )
         self.averages = None
+        self._additions = additions or Additions()
+        self._sampling = self._additions.make_sampling(model)
         self._metrics_by_name = {"loss": keras.metrics.Mean("loss")}
 
     @property
@@ -73,6 +79,8 @@ class Teacher(keras.Model):
 
     def _batch_loss(self, data, training):
         total = tf.reduce_sum(data[2])
+        if training:
+            data = self._additions.change_batch(data, self.model, self.steps)
         losses = [self._part_loss(part, total, training) for part in _split(data, self.parts)]
         loss = tf.add_n(losses)
         self._metrics_by_name["loss"].update_state(loss, total)
@@ -84,7 +92,11 @@ class Teacher(keras.Model):
         shares = tf.math.divide_no_nan(weights, total)
         loss = self._weighted_loss(inputs, labels, weights, shares, training)
         # The losses that layers add are means over the steps of these rows.
-        return tf.add_n([loss, *(added * tf.reduce_sum(shares) for added in self.losses)])
+        losses = [added * tf.reduce_sum(shares) for added in self.losses]
+        if self._additions.coverage_loss_start and training:
+            has_set_in = self._additions.has_coverage_loss(self.steps)
+            losses = [tf.where(has_set_in, added, 0.0) for added in losses]
+        return tf.add_n([loss, *losses])
 
     def _weighted_loss(self, inputs, labels, weights, shares, training):
         """Sums the losses of all steps, each times its share; updates the other metrics.
@@ -111,10 +123,11 @@ class TextTeacher(Teacher):
         model: The model; its targets are text.
         label_smoothing: The ε of `output_losses`.
         parts: Number of parts of a batch.
+        additions: `Additions` to plain teacher forcing.
     """
 
-    def __init__(self, model, label_smoothing=0.0, parts=1):
-        super().__init__(model, parts)
+    def __init__(self, model, label_smoothing=0.0, parts=1, additions=None):
+        super().__init__(model, parts, additions)
         self.label_smoothing = label_smoothing
         decoder = model.get_layer("decoder")
         self._target_name = model.target_side.target_name
@@ -131,8 +144,14 @@ class TextTeacher(Teacher):
     def _weighted_loss(self, inputs, labels, weights, shares, training):
         encoder = self.model.get_layer("encoder")
         encoded = encoder({name: inputs[name] for name in encoder.input}, training=training)
+        if self._sampling and training:
+            inputs = self._sampling.mix(encoded, inputs)
         targets = {self._target_name: inputs[self._target_name]}
-        hidden = self._below_logits({**targets, **encoded}, training=training)["hidden"]
+        outputs = self._below_logits({**targets, **encoded}, training=training)
+        hidden, guidance = outputs["hidden"], []
+        if self._additions.guided_alignment and training:
+            losses = guided_alignment_losses(outputs["attention"], inputs[ALIGNMENT])
+            guidance = [self._additions.guided_alignment * tf.reduce_sum(losses * shares)]
         labels, weights, shares = (tf.reshape(rows, [-1]) for rows in (labels, weights, shares))
         kernel, bias, transposed = output_layer(self.model)
         loss, entropies, correct = output_losses(
@@ -145,7 +164,7 @@ class TextTeacher(Teacher):
         self._metrics_by_name["cross_entropy"].update_state(entropies, weights)
         self._metrics_by_name["accuracy"].update_state(correct, weights)
         self._metrics_by_name["perplexity"].update_state(entropies, weights)
-        return loss
+        return tf.add_n([loss, *guidance])
 
 
 class ValueTeacher(Teacher):
@@ -154,33 +173,45 @@ class ValueTeacher(Teacher):
     Args:
         model: The model; its targets are real-valued.
         parts: Number of parts of a batch.
+        additions: `Additions` to plain teacher forcing.
     """
 
-    def __init__(self, model, parts=1):
-        super().__init__(model, parts)
+    def __init__(self, model, parts=1, additions=None):
+        super().__init__(model, parts, additions)
         self._measure = model.target_side.measure
         self._metrics_by_name[self._measure] = keras.metrics.Mean(self._measure)
 
     def _weighted_loss(self, inputs, labels, weights, shares, training):
-        outputs = self.model(inputs, training=training)
+        outputs = self._predict(inputs, training)
         errors = self.model.target_side.losses(labels, outputs)
         # Keras would average over a sequence first.
         flat = (tf.reshape(tensor, [-1]) for tensor in (errors, weights))
         self._metrics_by_name[self._measure].update_state(*flat)
         return tf.reduce_sum(errors * shares)
 
+    def _predict(self, inputs, training):
+        if not (self._sampling and training):
+            return self.model(inputs, training=training)
+        encoder, decoder = (self.model.get_layer(name) for name in ("encoder", "decoder"))
+        encoded = encoder({name: inputs[name] for name in encoder.input}, training=training)
+        mixed = self._sampling.mix(encoded, inputs)
+        targets = {name: mixed[name] for name in self.model.target_side.target_specs}
+        outputs = decoder({**targets, **encoded}, training=training)
+        return outputs[self.model.target_side.output_name]
 
-def make_teacher(model, label_smoothing=0.0, parts=1):
+
+def make_teacher(model, label_smoothing=0.0, parts=1, additions=None):
     """Makes the `Teacher` of a model, for text or real-valued targets.
 
     Args:
         model: Model of `build_seq2seq`.
         label_smoothing: The ε of `output_losses`; 0 for real values.
         parts: Number of parts of a batch.
+        additions: `Additions` to plain teacher forcing.
     """
     if model.target_side.is_text:
-        return TextTeacher(model, label_smoothing, parts)
-    return ValueTeacher(model, parts)
+        return TextTeacher(model, label_smoothing, parts, additions)
+    return ValueTeacher(model, parts, additions)
 
 
 class Perplexity(keras.metrics.Mean):

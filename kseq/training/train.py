@@ -135,10 +135,17 @@ def _train(corpus, config, prepared, data, run, **options):
 
 
 def _check_alignments(corpus, config):
-    """Checks that gold alignments given by the user fit the test pairs and the tokens of a run."""
-    if corpus.has_alignments("test") and corpus.name not in embedded_corpora():
+    """Checks that alignments given by the user are used, and fit the pairs and the tokens."""
+    if corpus.name in embedded_corpora():
+        return
+    if corpus.has_alignments("test"):
         require_words(config)
         corpus.require_alignments("test")
+    if corpus.has_alignments("train") and not config.training.guided_alignment:
+        raise SettingError(
+            "{train_alignments} has no effect without {guided_alignment}, such as "
+            "{guided_alignment}=0.5"
+        )
 
 
 def _complete_config(corpus, config):
@@ -163,6 +170,8 @@ def _complete_config(corpus, config):
         raise SettingError(
             "{label_smoothing} is for text; the targets are real-valued: set it to 0"
         )
+    if config.training.word_dropout and all(widths.values()):
+        raise SettingError("{word_dropout} is for text; both sides are real-valued: set it to 0")
     return dataclasses.replace(config, model=model)
 
 
