@@ -25,9 +25,8 @@ from kseq.models.growth import copy_weights
 from kseq.models.parts import find_parts
 from kseq.runs import directory
 from kseq.runs.record import UnfinishedRunWarning
-from kseq.special_tokens import SPECIAL_TOKENS
 
-SETTINGS = ["units=16", "embedding_dim=8", "batch_size=128", "warmup_steps=0", "epochs=1"]
+SETTINGS = ["units=16", "embedding_dim=8", "batch_size=128", "warmup_steps=0", "epochs=1", "seed=7"]
 FROZEN = "source_embedding,encoder"
 
 
@@ -317,7 +316,7 @@ def test_a_file_of_settings_changes_only_what_it_names(runs, tmp_path, capsys, e
     (tmp_path / "s.yaml").write_text("training: {freeze: [encoder], learning_rate: 0.5, epochs: 9}")
     base = fine_tuning_config(runs / "old")
     config = Config.load(tmp_path / "s.yaml", absent=base.to_dict())
-    assert config.model == base.model and config.training.batch_size == 32
+    assert config.model == base.model and config.training.seed == 7
     assert config.training.freeze == ("encoder",) and config.training.learning_rate == 0.5
     assert Config.loads(config.dumps(".yaml"), ".yaml") == Config.loads(config.dumps()) == config
 

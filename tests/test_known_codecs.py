@@ -46,7 +46,7 @@ def test_the_share_of_unknown_tokens_is_reported_with_the_remedy():
         ),
         (
             True,
-            "1 new tokens join the vocabulary; unknown are 12.5% of all tokens instead of 37.5%",
+            "1 new token joins the vocabulary; unknown are 12.5% of all tokens, not 37.5%",
         ),
     ):
         known = known_codecs(grows)

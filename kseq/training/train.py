@@ -51,13 +51,9 @@ def train(
         corpus: `Corpus` from `load_corpus`, or any other single argument of `load_corpus`, such as
             a list of pairs or the name of a file.
         config: `Config`; or `ModelConfig`, with the text and training settings that come with
-            the corpus; or None, for all settings that come with the corpus. With `start`, they
-            come from `kseq.fine_tuning_config(start)` instead.
+            the corpus (with `start`, those of `kseq.fine_tuning_config`); or None, for all of them.
         out: Run directory to create.
-        start: Run directory that the training starts from: its weights, its codecs, its model and
-            text settings (except for `dropout` and `coverage_loss`). With the setting
-            `grow_vocabulary`, its vocabularies get the new words of the corpus; `freeze` names
-            parts of the model that keep their weights.
+        start: Run directory whose weights, codecs and settings the training starts from.
         overwrite: Whether an existing run may be replaced, which happens after the first epoch.
         resume: Whether to go on with a training of the same data and settings that was stopped. The
             final weights are those of a training that was never stopped (on the same machine). If
