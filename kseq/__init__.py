@@ -35,6 +35,7 @@ _HOMES = {
     "split_for_inference": "models.factory",
     "train": "training.train",
     "TrainingFailed": "training.failures",
+    "fine_tuning_config": "runs.fine_tuning",
     "average_checkpoints": "runs.averaging",
     "Translator": "translation.translator",
     "Translation": "translation.results",

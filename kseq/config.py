@@ -100,8 +100,12 @@ class Config(Fields):
         return dataclasses.asdict(self)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path, absent=None):
         """Reads a `.json`, `.yaml` or `.yml` file.
+
+        Args:
+            path: The file.
+            absent: As in `loads`.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -109,7 +113,7 @@ class Config(Fields):
         """
         path = pathlib.Path(path)
         try:
-            return cls.loads(path.read_text(encoding="utf-8"), path.suffix)
+            return cls.loads(path.read_text(encoding="utf-8"), path.suffix, absent)
         except FileNotFoundError:
             raise FileNotFoundError(f"config file not found: {path}") from None
         except (ValueError, TypeError) as error:

@@ -108,6 +108,8 @@ def _convert(name, value, kind):
             return value
     if typing.get_origin(kind) is Literal:
         return check_choice(name, value, typing.get_args(kind))
+    if typing.get_origin(kind) is tuple:
+        return _convert_choices(name, value, typing.get_args(kind)[0])
     if isinstance(value, numbers.Number) and type(value) is not bool:
         if isinstance(value, numbers.Integral) and kind is int:
             return int(value)  # NumPy has number types of its own
@@ -125,6 +127,23 @@ def _convert(name, value, kind):
             field=name,
         )
     return value
+
+
+def _convert_choices(name, value, kind):
+    """Converts a list of choices, or a string with commas between them, to a tuple.
+
+    The tuple has the order of the choices, and each only once, so that equal sets are equal.
+    """
+    if isinstance(value, str):
+        value = [word.strip() for word in value.split(",")] if value.strip() else []
+    if not isinstance(value, (list, tuple)):
+        raise SettingTypeError(
+            "{field} must be a list such as {0}; received {1}",
+            *(",".join(typing.get_args(kind)[:2]), reprlib.repr(value)),
+            field=name,
+        )
+    chosen = [_convert(name, word, kind) for word in value]
+    return tuple(choice for choice in typing.get_args(kind) if choice in chosen)
 
 
 def check_choice(name, value, choices):

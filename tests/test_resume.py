@@ -36,13 +36,14 @@ def stop_after(monkeypatch, batches, error=KeyboardInterrupt):
     monkeypatch.setattr(StateKeeper, "on_train_batch_end", count)
 
 
-def train_in_pieces(corpus, config, out, pieces, monkeypatch):
+def train_in_pieces(corpus, config, out, pieces, monkeypatch, **options):
     """Trains, stopping after some batches of each piece; returns the translator at the end."""
+    options |= {"out": out, "resume": True, "verbose": False}
     for batches in pieces:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             stop_after(patch, batches)
-            train(corpus, config, out=out, resume=True, verbose=False)
-    return train(corpus, config, out=out, resume=True, verbose=False)
+            train(corpus, config, **options)
+    return train(corpus, config, **options)
 
 
 def weights_of(translator):

@@ -10,7 +10,8 @@ import typing
 
 from kseq.search.strategies import BeamSearch, Rules, Sampling
 
-_FLAGS = {"base": "--from", "beam_size": "--beam"}  # all others are the name of the field
+# All others are the name of the field.
+_FLAGS = {"base": "--from", "start": "--from", "beam_size": "--beam"}
 _METAVARS = {
     "beam_size": "K",
     "colormap": "NAME",

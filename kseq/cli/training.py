@@ -23,6 +23,7 @@ examples:
   kseq train --train sentences.csv --columns english french --out runs/mine
   kseq train --train spa-eng.zip --swap --apart both --out runs/es-en
   kseq train --recipe multi30k-de-en --data data --out runs/de-en
+  kseq train --from runs/de-en --train new.tsv --out runs/new --set freeze=encoder,source_embedding
 
 A pattern in quotes stands for all files of one side; without quotes, the shell expands it to
 several files of pairs. Without --valid, one source sentence in twenty is held out for validation
@@ -63,6 +64,14 @@ def add_train(subparsers):
         help="change settings, such as units=256 epochs=20 (may be repeated)",
     )
     add_new_run(command, required=False)
+    command.add_argument(
+        "--from",
+        dest="start",
+        type=path_name,
+        metavar="RUN",
+        help="start from the weights, the tokens and the settings of another run, with a fifth of "
+        "its learning rate",
+    )
     command.add_argument(
         "--cache",
         type=path_name,
@@ -128,7 +137,15 @@ def train(options):
 
     overwrite, cache = options.overwrite, options.cache
     try:
-        train_model(corpus, config, out=out, overwrite=overwrite, resume=True, cache=cache)
+        train_model(
+            corpus,
+            config,
+            out=out,
+            start=options.start,
+            overwrite=overwrite,
+            resume=True,
+            cache=cache,
+        )
     except KeyboardInterrupt:
         state = "holds the best epoch so far" if is_run(out) else "was not written"
         if has_state(find_stopped(out)):
@@ -140,10 +157,16 @@ def train(options):
 def _open_new(options):
     """Returns the corpus, the `Config` and the run directory of a new training."""
     from kseq.config import Config
+    from kseq.runs.fine_tuning import fine_tuning_config
 
     if options.out is None:
         options.refuse("the following arguments are required: --out (or --resume RUN)")
-    config = Config.load(options.config).with_settings(options.set) if options.config else None
+    config = None
+    if options.start:
+        config = fine_tuning_config(options.start)
+    if options.config:
+        config = Config.load(options.config, absent=config and config.to_dict())
+    config = config and config.with_settings(options.set)
     corpus = _open_corpus(options)
     return corpus, config or corpus.config.with_settings(options.set), options.out
 
@@ -155,7 +178,9 @@ def _open_stopped(options):
     from kseq.runs.record import RunRecord
 
     given = [
-        name for name in ("out", "config", "data", "overwrite", "set") if getattr(options, name)
+        name
+        for name in ("out", "start", "config", "data", "overwrite", "set")
+        if getattr(options, name)
     ]
     given += [
         name for name in _DATA_OPTIONS if getattr(options, name) not in (None, False, "source")
@@ -193,6 +218,11 @@ def _open_corpus(options):
             raise ValueError(
                 "--config and --recipe both choose the settings: use only one of them; change "
                 f"single settings of {options.recipe} with --set FIELD=VALUE"
+            )
+        if options.start:
+            raise ValueError(
+                "--from and --recipe both choose the settings: use only one of them; name the "
+                "files of the corpus with --train"
             )
         return load_recipe(options.recipe).open_corpus(options.data or "data")
     if options.data:

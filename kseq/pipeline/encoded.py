@@ -17,6 +17,7 @@ from kseq import files, locks
 from kseq.corpora.pairs import Pairs
 from kseq.pipeline.codecs import CodecPair
 from kseq.pipeline.ids import BLOCK, EncodedPairs, PairsInRam, open_all, with_end
+from kseq.pipeline.known_codecs import Coverage
 from kseq.pipeline.survey import Survey, build_codecs, survey_pairs
 
 SMALLEST = 32 * 2**20  # bytes of a corpus that is encoded into files; smaller corpora stay in RAM
@@ -35,11 +36,14 @@ class Prepared:
         codecs: `CodecPair`.
         surveys: `Survey` of the training and the validation split.
         splits: Both splits, as `training_pipeline` reads them.
+        coverage: `Coverage` of source and target if the codecs are another run's; None for sides
+            without.
     """
 
     codecs: CodecPair
     surveys: tuple
     splits: tuple
+    coverage: tuple = (None, None)
 
     def fingerprint(self):
         """Returns a CRC-32 of all ids; None if the corpus is not encoded."""
@@ -53,7 +57,7 @@ class Prepared:
         return checksum
 
 
-def prepare(corpus, config, cache=None, report=lambda _: None):
+def prepare(corpus, config, cache=None, report=lambda _: None, known=None):
     """Builds the codecs of a corpus and surveys it, or reads both from the cache.
 
     A corpus of less than 32 MB is encoded in RAM, a larger one into files under `cache`, in a
@@ -67,6 +71,7 @@ def prepare(corpus, config, cache=None, report=lambda _: None):
         cache: Folder; by default `default_cache()`. With `"off"` a large corpus is tokenised in
             every epoch. Real values are always read in every epoch.
         report: Function that reports a message.
+        known: `KnownCodecs` to use, or to extend, instead of learning new ones; or None.
 
     Returns:
         `Prepared`.
@@ -81,11 +86,11 @@ def prepare(corpus, config, cache=None, report=lambda _: None):
     is_text = isinstance(splits[0], Pairs)
     if is_text and is_small:
         train = PairsInRam(has_links=config.training.guided_alignment > 0)
-        return _prepare(corpus, config, train, PairsInRam())
+        return _prepare(corpus, config, known, train, PairsInRam())
     if cache == "off" or corpus.origin is None or not is_text:
-        return _prepare(corpus, config)
+        return _prepare(corpus, config, known)
     cache = default_cache() if cache is None else cache
-    folder = _require_folder(cache) / _key(corpus, config)
+    folder = _require_folder(cache) / _key(corpus, config, known)
     files.finish_replacement(folder, _ENCODED)
     prepared = _reopen(folder, config)
     if prepared is not None:
@@ -93,7 +98,7 @@ def prepare(corpus, config, cache=None, report=lambda _: None):
     while prepared is None:
         report(f"encoding the corpus into {folder}")
         try:
-            _write(folder, corpus, config)
+            _write(folder, corpus, config, known)
         except locks.Occupied:
             report("another training run is encoding it; waiting")
             time.sleep(5)
@@ -108,14 +113,15 @@ def train_pairs(corpus, config):
     return corpus.aligned_train if config.training.guided_alignment else corpus.train
 
 
-def _prepare(corpus, config, train=None, valid=None):
+def _prepare(corpus, config, known, train=None, valid=None):
     """Builds codecs and surveys; a store, if there is one, replaces its split."""
     if config.training.subword_sampling:
         train = None  # Subwords are sampled again in every epoch.
     pairs = train_pairs(corpus, config)
-    codecs, survey = build_codecs(pairs, config, train)
+    codecs, survey = build_codecs(pairs, config, train, known)
     surveys = survey, survey_pairs(corpus.valid, codecs, config.training, valid)
-    return Prepared(codecs, surveys, (train or pairs, valid or corpus.valid))
+    coverage = Prepared.coverage if known is None else tuple(known.coverage)
+    return Prepared(codecs, surveys, (train or pairs, valid or corpus.valid), coverage)
 
 
 def default_cache():
@@ -151,7 +157,7 @@ def _require_folder(cache):
     return path
 
 
-def _key(corpus, config):
+def _key(corpus, config, known):
     """A name that changes with everything that the files depend on."""
     versions = map(importlib.metadata.version, ("tensorflow-text", "sentencepiece"))
     settings = [
@@ -161,6 +167,8 @@ def _key(corpus, config):
         *(corpus.origin.get(name) for name in ("swap", "columns", "apart", "skip_faulty")),
     ]
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
+    if known is not None:
+        known.identify(digest)
     for name in ("train", "valid", "test"):
         digest.update(f"{name}:{_shape(corpus.origin[name])}".encode())
     tests = [corpus.test] if corpus.has_test else []
@@ -179,16 +187,17 @@ def _shape(files):
     return [_shape(group) for group in files]
 
 
-def _write(folder, corpus, config):
+def _write(folder, corpus, config, known):
     try:
         with files.replaced_folder(folder, _ENCODED) as unfinished:
             train, valid = map(_Writer, _encoded_splits(unfinished, config))
             with train, valid:
-                prepared = _prepare(corpus, config, train, valid)
+                prepared = _prepare(corpus, config, known, train, valid)
             prepared.codecs.save(unfinished)
             checksums = {path.name: _checksum(path) for path in unfinished.iterdir()}
             surveys = list(map(dataclasses.asdict, prepared.surveys))
-            record = {"surveys": surveys, "files": checksums}
+            coverage = [each and dataclasses.asdict(each) for each in prepared.coverage]
+            record = {"surveys": surveys, "files": checksums, "coverage": coverage}
             files.write_text(unfinished / _RECORD, json.dumps(record))
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -239,13 +248,16 @@ def _reopen(folder, config):
         if any(_checksum(folder / name) != checksum for name, checksum in checksums.items()):
             return None
         train, valid = (Survey(**survey) for survey in record["surveys"])
+        coverage = tuple(
+            each and Coverage(**each) for each in record.get("coverage", Prepared.coverage)
+        )
         codecs = CodecPair.load(folder, config)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     splits = _encoded_splits(folder, config)
     if not all(path.name in checksums for split in splits for path in split.paths()):
         return None
-    return Prepared(codecs, (train, valid), splits)
+    return Prepared(codecs, (train, valid), splits, coverage)
 
 
 def _encoded_splits(folder, config):

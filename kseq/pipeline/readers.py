@@ -105,9 +105,16 @@ class CountingReader(TextReader):
 
 
 class ValueReader:
-    """Reads real values whose codec is complete."""
+    """Reads real values whose codec is complete.
+
+    Args:
+        codec: `ValueCodec`.
+    """
 
     tally = None
+
+    def __init__(self, codec):
+        self._codec = codec
 
     def read(self, arrays):
         """Returns the `SideChunk` of N arrays `[T, F]`."""
@@ -116,6 +123,14 @@ class ValueReader:
 
     def _use(self, arrays):
         """Processes the used arrays `[T, F]`."""
+
+    def description(self, choose, shared):
+        """Returns the codec."""
+        return self._codec
+
+    def final_ids(self, description):
+        """Returns None: values have no ids."""
+        return None
 
 
 class MeasuringReader(ValueReader):
@@ -129,7 +144,7 @@ class MeasuringReader(ValueReader):
     """
 
     def __init__(self, codec, pairs, standardizes=True):
-        self._codec = codec
+        super().__init__(codec)
         self._pairs = pairs
         self._standardizes = standardizes
         self._statistics = Statistics()
@@ -154,10 +169,6 @@ class MeasuringReader(ValueReader):
             )
         return self._codec
 
-    def final_ids(self, description):
-        """Returns None: values have no ids."""
-        return None
-
 
 def make_reader(codec, with_ids=False):
     """Makes the reader of a side whose codec is complete.
@@ -166,4 +177,4 @@ def make_reader(codec, with_ids=False):
         codec: `TextCodec` or `ValueCodec`.
         with_ids: Whether to return the ids of text.
     """
-    return TextReader(codec, with_ids) if codec.is_text else ValueReader()
+    return TextReader(codec, with_ids) if codec.is_text else ValueReader(codec)

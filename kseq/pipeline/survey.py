@@ -11,7 +11,7 @@ from kseq.corpora.lines import chunks
 from kseq.counts import counted
 from kseq.pipeline.codecs import CodecPair
 from kseq.pipeline.links import check_links, pack_links
-from kseq.pipeline.readers import CountingReader, MeasuringReader, TextReader, make_reader
+from kseq.pipeline.readers import CountingReader, MeasuringReader, make_reader
 from kseq.pipeline.value_codec import ValueCodec
 from kseq.pipeline.vocabularies import choose_vocabulary, learn_subwords
 from kseq.special_tokens import SPECIAL_TOKENS
@@ -51,7 +51,7 @@ class Survey:
         return counted(self.kept, "pair") + left_out
 
 
-def build_codecs(pairs, config, store=None):
+def build_codecs(pairs, config, store=None, known=None):
     """Builds vocabularies and statistics of a training split, and counts its pairs.
 
     Args:
@@ -61,6 +61,7 @@ def build_codecs(pairs, config, store=None):
             takes the ids and lengths of both sides of some pairs, and for `AlignedPairs` the arrays
             of `pack_links`; `renumber(side, ids)` takes the final id for each provisional id of a
             side.
+        known: `KnownCodecs` to use, or to extend, instead of learning new ones; or None.
 
     Returns:
         A `CodecPair` and a `Survey`.
@@ -68,16 +69,18 @@ def build_codecs(pairs, config, store=None):
     Raises:
         ValueError: No pair can be used, or a vocabulary would be empty.
     """
-    draft = _draft(pairs, config)
+    draft = _draft(pairs, config, known)
     keeps_ids = store is not None
-    readers = [_learning_reader(number, draft, pairs, config, keeps_ids) for number in (0, 1)]
+    readers = [
+        _learning_reader(number, codec, pairs, config, known) or make_reader(codec, keeps_ids)
+        for number, codec in enumerate(draft.sides)
+    ]
     survey = _survey(pairs, draft, readers, config.training, store)
     tallies = [reader.tally for reader in readers]
     shared = tallies if config.shares_vocabulary and None not in tallies else None
     descriptions = []
     for number, reader in enumerate(readers):
-        side = ("source", "target")[number]
-        choose = functools.partial(choose_vocabulary, config=config.text, pairs=pairs, side=side)
+        choose = _vocabulary_chooser(number, reader, pairs, config, known)
         description = reader.description(choose, shared)
         final_ids = reader.final_ids(description)
         if keeps_ids and final_ids is not None:
@@ -86,21 +89,38 @@ def build_codecs(pairs, config, store=None):
     return CodecPair.of(*descriptions, config.text), survey
 
 
-def _draft(pairs, config):
+def _draft(pairs, config, known):
     """Codecs to read the split with: subwords are learnt, vocabularies and statistics are not."""
+    if known is not None:
+        descriptions = (
+            SPECIAL_TOKENS if codec.is_text and codec.tokenizer != "subword" else codec.description
+            for codec in known.codecs.sides
+        )
+        return CodecPair.of(*descriptions, config.text)
     widths = config.model.source_features, config.model.target_features
     drafts = [ValueCodec.plain(width) if width else SPECIAL_TOKENS for width in widths]
     models = learn_subwords(pairs, config)
     return CodecPair.of(*(model or draft for model, draft in zip(models, drafts)), config.text)
 
 
-def _learning_reader(number, draft, pairs, config, keeps_ids):
+def _learning_reader(number, codec, pairs, config, known):
     """The reader of source (0) or target (1) that learns what the draft of its codec lacks."""
-    codec = draft.sides[number]
-    if not codec.is_text:
-        is_sigmoid = number == 1 and config.model.target_activation == "sigmoid"
-        return MeasuringReader(codec, pairs, standardizes=not is_sigmoid)
-    return TextReader(codec, keeps_ids) if codec.is_complete else CountingReader(codec)
+    if codec.is_text:
+        return None if codec.is_complete else CountingReader(codec)
+    # Values for a sigmoid are not standardised, but checked.
+    is_sigmoid = number == 1 and config.model.target_activation == "sigmoid"
+    is_complete = known is not None and not is_sigmoid
+    return None if is_complete else MeasuringReader(codec, pairs, standardizes=not is_sigmoid)
+
+
+def _vocabulary_chooser(number, reader, pairs, config, known):
+    """A function from `TokenTally`s to the vocabulary of source (0) or target (1)."""
+    if known is not None:
+        return functools.partial(
+            known.choose_vocabulary, number=number, own=reader.tally, config=config.text
+        )
+    side = ("source", "target")[number]
+    return functools.partial(choose_vocabulary, config=config.text, pairs=pairs, side=side)
 
 
 def survey_pairs(pairs, codecs, training, store=None):

@@ -30,6 +30,18 @@ def find_differences(folder, config, data):
     record = RunRecord.load(folder / directory.RECORD)
     if record.optimizer != data.pop("optimizer", None):
         differences.append("the optimizer is not the same")
+    start = data.pop("start", None)
+    if record.start != start:
+        old, new = map(_describe_start, (record.start, start))
+        differences.append(
+            f"start: {old} in the run, now {new}"
+            if old != new
+            else f"start: the weights of {new} are not the same"
+        )
     # Older runs lack some of these fields.
     changed = [name for name, value in data.items() if getattr(record, name) not in (None, value)]
     return differences + ["the pairs are not the same"] * bool(changed)
+
+
+def _describe_start(start):
+    return "nothing" if start is None else start["name"]

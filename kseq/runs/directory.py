@@ -147,6 +147,11 @@ def _checksums(folder):
     }
 
 
+def weights_checksum(folder):
+    """Returns the CRC-32 of the weights of a run."""
+    return _checksum(folder / WEIGHTS)
+
+
 def _checksum(path):
     checksum = 0
     with open(path, "rb") as file:

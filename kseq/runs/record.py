@@ -34,6 +34,8 @@ class RunRecord(Section):
         averaged: Numbers of the epochs whose weights were averaged.
         fingerprint: CRC-32 of the ids of training and validation; None if they are not encoded.
         optimizer: Class and settings of the user's own optimizer; None for that of the settings.
+        start: The run that training started from, None for none: its `name`, and the CRC-32 of its
+            weights as `checksum`.
         is_finished: Whether training has ended; None for older runs, whose training has.
         unknown: Fields from a newer version of kseq. They are kept when the record is written
             again.
@@ -53,6 +55,7 @@ class RunRecord(Section):
     averaged: list = dataclasses.field(default_factory=list)
     fingerprint: int | None = None
     optimizer: dict | None = None
+    start: dict | None = None
     is_finished: bool | None = None
     unknown: dict = dataclasses.field(default_factory=dict)
 
@@ -66,6 +69,9 @@ class RunRecord(Section):
         for name, checksum in self.checksums.items():
             if type(checksum) is not int:
                 raise ValueError(f"the checksum of {name} must be a whole number")
+        kinds = {name: type(value) for name, value in (self.start or {}).items()}
+        if self.start is not None and kinds != {"name": str, "checksum": int}:
+            raise ValueError("start must have a name and a checksum")
         corpus = {"key"} if self.corpus is None else set(self.corpus)
         if corpus != {"key"} and not set(_SPLITS) <= corpus:
             names = ", ".join(self.corpus) or "nothing"
@@ -120,6 +126,6 @@ class RunRecord(Section):
         unknown = values.pop("unknown")
         optional = ("train", "valid", "checksums", "averaged")
         unset = [name for name in optional if not values[name]]
-        optional = ("fingerprint", "optimizer", "is_finished")
+        optional = ("fingerprint", "optimizer", "start", "is_finished")
         unset += [name for name in optional if values[name] is None]
         return {name: value for name, value in values.items() if name not in unset} | unknown

@@ -11,6 +11,9 @@ DECODED_TEXT = ("val_exact_match", "val_token_error_rate", "val_bleu", "val_chrf
 DECODED_VALUES = ("val_free_run_error",)
 DECODED = DECODED_TEXT + DECODED_VALUES
 
+# The parts of a model, in the order of its data flow.
+Part = Literal["source_embedding", "encoder", "attention", "decoder", "target_embedding", "output"]
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig(Section):
@@ -77,6 +80,11 @@ class TrainingConfig(Section):
         target_vectors: File of pretrained target embeddings, likewise.
         freeze_vectors: Whether embeddings from such a file are frozen; those of other words are
             trained in either case.
+        grow_vocabulary: Whether the vocabularies of the run that training starts from get the new
+            words (or characters) of the training split, as many as `minimum_frequency` and
+            `maximum_vocabulary_size` allow. Subwords can spell new words and stay as they are.
+        freeze: Parts of the model that keep the weights of the run that training starts from, such
+            as `("encoder", "source_embedding")`: see `kseq.models.parts`.
         seed: Seed of weights, dropout and the order of the batches. The result also depends on
             the machine: if it splits batches into halves, dropout sets different values to 0.
 
@@ -130,6 +138,8 @@ class TrainingConfig(Section):
     source_vectors: str = ""
     target_vectors: str = ""
     freeze_vectors: bool = False
+    grow_vocabulary: bool = False
+    freeze: tuple[Part, ...] = ()
     seed: int = number(1, minimum=0, maximum=2**32 - 1)
 
     def __post_init__(self):

@@ -59,3 +59,23 @@ def select_vocabulary(counts, minimum_frequency, maximum_size):
     ]
     room = maximum_size - len(SPECIAL_TOKENS)
     return [*SPECIAL_TOKENS, *(token for _, token in sorted(frequent)[:room])]
+
+
+def extend_vocabulary(vocabulary, counts, minimum_frequency, maximum_size):
+    """Adds new tokens to a vocabulary, whose tokens keep their ids.
+
+    Args:
+        vocabulary: Tokens in the order of their ids.
+        counts: As in `select_vocabulary`, in another training split.
+        minimum_frequency: Minimum number of occurrences of a new token.
+        maximum_size: Maximum size of the vocabulary. If it is that large already, it stays as it
+            is.
+
+    Returns:
+        A tuple of tokens in the order of their ids, the old ones first.
+    """
+    known = set(vocabulary)
+    new_counts = {token: count for token, count in counts.items() if token not in known}
+    room = max(0, maximum_size - len(vocabulary))
+    selected = select_vocabulary(new_counts, minimum_frequency, len(SPECIAL_TOKENS) + room)
+    return *vocabulary, *selected[len(SPECIAL_TOKENS) :]

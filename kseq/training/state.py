@@ -1,5 +1,6 @@
 """What training needs to go on where it stopped: all variables, and how far it has come."""
 
+import contextlib
 import json
 import pathlib
 import time
@@ -143,6 +144,15 @@ class StateKeeper(keras.callbacks.Callback):
             np.savez(unfinished, **arrays)
         self._saved = time.monotonic()
         self._seconds = self._saved - start
+
+
+def has_readable_state(folder):
+    """Returns whether a folder has a state of training that is not damaged."""
+    for path in filter(pathlib.Path.exists, run_directory.state_paths(folder)):
+        with contextlib.suppress(*_DAMAGE):
+            _read(path)
+            return True
+    return False
 
 
 def require_room(folder, teacher):

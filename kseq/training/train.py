@@ -24,6 +24,7 @@ from kseq.training.examples import choose_examples, describe_failure
 from kseq.training.fitting import Fitting, check_callbacks
 from kseq.training.optimizers import describe_optimizer
 from kseq.training.pretrained import load_embeddings
+from kseq.training.starting import Beginning, Start
 from kseq.translation.translator import Translator
 
 
@@ -32,6 +33,7 @@ def train(
     config=None,
     *,
     out,
+    start=None,
     overwrite=False,
     resume=False,
     callbacks=(),
@@ -49,8 +51,9 @@ def train(
         corpus: `Corpus` from `load_corpus`, or any other single argument of `load_corpus`, such as
             a list of pairs or the name of a file.
         config: `Config`; or `ModelConfig`, with the text and training settings that come with
-            the corpus; or None, for all settings that come with the corpus.
+            the corpus (with `start`, those of `kseq.fine_tuning_config`); or None, for all of them.
         out: Run directory to create.
+        start: Run directory whose weights, codecs and settings the training starts from.
         overwrite: Whether an existing run may be replaced, which happens after the first epoch.
         resume: Whether to go on with a training of the same data and settings that was stopped. The
             final weights are those of a training that was never stopped (on the same machine). If
@@ -72,29 +75,33 @@ def train(
             process is writing to it.
         ValueError: The corpus cannot be used, or its files changed while they were read.
         OSError: Its files can no longer be read, or the run cannot be written.
-        TypeError: `corpus`, `config`, `optimizer` or a callback has the wrong type.
+        TypeError: `corpus`, `config`, `start`, `optimizer` or a callback has the wrong type.
         TrainingFailed: The loss was not a finite number, or there was too little memory.
     """
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
-    config = _complete_config(corpus, config)
+    start = None if start is None else Start.load(start, out)
+    config = _complete_config(corpus, config, start)
     options = {"callbacks": check_callbacks(callbacks), "optimizer": optimizer, "verbose": verbose}
     describe_optimizer(optimizer)  # Checks its type.
     _check_alignments(corpus, config)
     claim_tensorflow()
     keras.utils.set_random_seed(config.training.seed)
     with run_directory.NewRun(out, overwrite, resume) as run:
-        return _train_in(run, corpus, config, cache, overwrite, **options)
+        return _train_in(run, start, corpus, config, cache, overwrite, **options)
 
 
-def _train_in(run, corpus, config, cache, overwrite, **options):
+def _train_in(run, start, corpus, config, cache, overwrite, **options):
     """Trains a model in an open `NewRun`, or loads it if its training has ended.
 
     The other arguments are those of `train`; the options are those of `Fitting`.
     """
     report = show if options["verbose"] else lambda *_: None
     config = _choose_precision(config, run, report)
-    prepared = _prepare(corpus, config, cache, report)
-    data = _describe_data(corpus, prepared)
+    beginning = _find_beginning(run, start, config, overwrite)
+    for line in beginning.describe_start(config.training, options["optimizer"]):
+        report(line)
+    prepared = _prepare(corpus, config, beginning, cache, report)
+    data = _describe_data(corpus, prepared) | {"start": beginning.description}
     data["optimizer"] = describe_optimizer(options["optimizer"])
     if run.existed:
         _check_existing(run, config, data, overwrite)
@@ -103,21 +110,21 @@ def _train_in(run, corpus, config, cache, overwrite, **options):
         report(f"the training of {out} has ended; --overwrite repeats it (overwrite=True)")
         return Translator.load(out)
     examples = choose_examples(corpus.valid) if options["verbose"] else []
-    translator, best_epoch = _train(corpus, config, prepared, data, run, **options)
+    translator, best_epoch = _train(corpus, config, prepared, beginning, data, run, **options)
     report(f"best epoch: {best_epoch:g}")
     if examples and (failure := describe_failure(translator, examples)):
         report(f"WARNING: for a few short validation pairs, {failure}")
     return translator
 
 
-def _train(corpus, config, prepared, data, run, **options):
+def _train(corpus, config, prepared, beginning, data, run, **options):
     """Trains a model, and writes everything to the run; the options are those of `Fitting`.
 
     Returns:
         A `Translator`, and the number of the best epoch.
     """
     report = show if options["verbose"] else lambda *_: None
-    model = _build_model(config, prepared.codecs, report)
+    model = _build_model(config, prepared.codecs, beginning, report)
     if run.has_state:
         run.go_on()
     else:
@@ -148,8 +155,10 @@ def _check_alignments(corpus, config):
         )
 
 
-def _complete_config(corpus, config):
+def _complete_config(corpus, config, start):
     """Checks the arguments of `train`; returns the config with the widths of real-valued sides."""
+    if start is not None:
+        config = start.complete_config(config, corpus)
     if config is None or isinstance(config, ModelConfig):
         config = dataclasses.replace(corpus.config, model=config or corpus.config.model)
     if not isinstance(config, Config):
@@ -173,6 +182,17 @@ def _complete_config(corpus, config):
     if config.training.word_dropout and all(widths.values()):
         raise SettingError("{word_dropout} is for text; both sides are real-valued: set it to 0")
     return dataclasses.replace(config, model=model)
+
+
+def _find_beginning(run, start, config, overwrite):
+    """Returns the `Beginning` of a training, from a `Start` or None."""
+    if start is None and run.existed and not overwrite:
+        recorded = RunRecord.load(run.folder / run_directory.RECORD)
+        if recorded.start is not None:
+            data = {"start": recorded.start, "optimizer": recorded.optimizer}
+            _check_existing(run, config, data, overwrite)
+            return Beginning.of_stopped(run)
+    return Beginning.of(start, config.training)
 
 
 def _check_existing(run, config, data, overwrite):
@@ -207,7 +227,7 @@ def _choose_precision(config, run, report):
     return config.with_settings([f"precision={precision}"])
 
 
-def _prepare(corpus, config, cache, report):
+def _prepare(corpus, config, beginning, cache, report):
     """Surveys and encodes the corpus, and reports its contents."""
     train, valid = corpus.train, corpus.valid
     is_text = train.features == (0, 0)
@@ -216,18 +236,21 @@ def _prepare(corpus, config, cache, report):
             f"WARNING: the sides of {valid} look swapped compared with those of {train}; if they "
             "are, exchange its columns, or its two files"
         )
-    prepared = prepare(corpus, config, cache, report)
+    prepared = prepare(corpus, config, cache, report, beginning.known)
     train_survey, valid_survey = prepared.surveys
     report(f"training on {train_survey}, validating on {valid_survey}")
     source, target = prepared.codecs.sides
     report(f"source: {source.side}; target: {target.side}")
+    for line in beginning.describe_codecs(prepared):
+        report(line)
     return prepared
 
 
-def _build_model(config, codecs, report):
+def _build_model(config, codecs, beginning, report):
     with use_dtype_policy(config.training.precision):
         model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
     load_embeddings(model, codecs, config.training, report)
+    beginning.apply(model, config.training)
     report(f"model: {model.count_params():,} parameters")
     return model
 
