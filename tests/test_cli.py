@@ -63,7 +63,9 @@ def test_a_model_is_trained_evaluated_plotted_and_exported(tmp_path, command):
     with run_eagerly():
         code, output, errors = command("train", "--train", pairs, "--out", run, *settings)
     assert (code, errors) == (0, "")
-    assert f"kseq evaluate {run}" in output
+    assert output.startswith("device: ") and f"kseq evaluate {run}" in output
+    recorded = json.loads((run / "run.json").read_text())["command"]
+    assert recorded == f"kseq train --train pairs.tsv --out run {' '.join(settings)}"
 
     code, output, errors = command("evaluate", run, "--test", test, "--json")
     # After one epoch, outputs may be empty, or not end by themselves.

@@ -29,6 +29,7 @@ from kseq import (
     train,
 )
 from kseq.analysis.curves import save_curves
+from kseq.kernels.devices import describe_devices
 from kseq.models.factory import use_dtype_policy
 from kseq.pipeline.survey import Survey, survey_pairs
 from kseq.runs.directory import STATES, is_run
@@ -69,6 +70,9 @@ def test_a_run_directory_is_complete(small_run):
     assert Config.load(small_run / "config.json") == Config().with_settings([*SMALL, *LEARNING])
     record = json.loads((small_run / "run.json").read_text())
     assert record["train"]["kept"] == 2000 and record["valid"]["kept"] == 200
+    assert record["seed"] == 1 and "command" not in record
+    assert record["device"] == describe_devices()
+    assert record["began"] <= record["ended"] and record["duration"] > 0
     assert not list(small_run.parent.glob(".*"))
 
 

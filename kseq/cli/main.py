@@ -19,6 +19,7 @@ from kseq.cli.training import add_average, add_models, add_recipes, add_train
 from kseq.cli.translating import add_evaluate, add_score, add_translate
 from kseq.console import printable, show_warning
 from kseq.errors import KseqWarning
+from kseq.runs.provenance import recorded_command
 
 _EXAMPLES = """
 a first run in four commands:
@@ -49,7 +50,8 @@ def main(arguments=None):
     _show_only_our_warnings()
     try:
         require_tensorflow_backend()
-        with _end_like_ctrl_c():
+        words = sys.argv[1:] if arguments is None else arguments
+        with _end_like_ctrl_c(), recorded_command(words):
             options.run(options)
         print(end="", flush=True)
     except BrokenPipeError:

@@ -66,7 +66,8 @@ class Fitting:
             epoch_batches=batches,
             report=self._report,
         )
-        self._keeper = StateKeeper(run, self._position, {"validation": self._validation})
+        participants = {"validation": self._validation, "stopwatch": run.stopwatch}
+        self._keeper = StateKeeper(run, self._position, participants)
         progress = [self._progress] if verbose else []
         self._callbacks = [self._validation, *progress, *callbacks, self._keeper]
 
