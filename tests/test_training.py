@@ -24,6 +24,7 @@ from kseq import (
     TrainingFailed,
     Translator,
     build_seq2seq,
+    list_runs,
     load_corpus,
     locks,
     train,
@@ -79,6 +80,9 @@ def test_a_run_directory_is_complete(small_run):
 def test_the_history_shows_that_the_loss_falls(small_run):
     rows = read_history(small_run)
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    (run,) = list_runs(small_run)
+    assert run.figure == min(row["val_cross_entropy"] for row in rows)
+    assert (run.epochs, run.state) == (6, "finished")
     for name in ("loss", "cross_entropy", "val_cross_entropy", "perplexity"):
         assert rows[1][name] < rows[0][name]
     assert rows[1]["accuracy"] > rows[0]["accuracy"]

@@ -11,6 +11,7 @@ import warnings
 
 import kseq
 from kseq.backend import require_tensorflow_backend
+from kseq.cli.comparing import add_compare, add_runs
 from kseq.cli.data import add_clean, add_fetch, add_inspect
 from kseq.cli.errors import explain
 from kseq.cli.exporting import add_export
@@ -121,7 +122,7 @@ def _make_parser():
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         *(add_fetch, add_inspect, add_clean),
-        *(add_train, add_average),
+        *(add_train, add_average, add_runs, add_compare),
         *(add_translate, add_evaluate, add_score),
         *(add_heatmap, add_align, add_report),
         *(add_export, add_recipes, add_models),
