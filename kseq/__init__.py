@@ -34,6 +34,7 @@ _HOMES = {
     "build_seq2seq": "models.factory",
     "split_for_inference": "models.factory",
     "train": "training.train",
+    "TensorBoard": "training.tensorboard",
     "TrainingFailed": "training.failures",
     "average_checkpoints": "runs.averaging",
     "list_runs": "runs.overview",

@@ -56,7 +56,7 @@ def find_measure(rows, training):
         rows: Its history, as `read_history` returns it.
         training: Its `TrainingConfig`.
     """
-    monitor = getattr(training, "monitor", "auto")
+    monitor = training.monitor
     names = {name for row in rows for name in row}
     return next((name for name in (monitor, *_USUAL) if name in names), None)
 
