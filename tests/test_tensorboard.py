@@ -4,18 +4,22 @@ import dataclasses
 import os
 import re
 
+import keras
 import matplotlib.image
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import write_tiny_pairs
 from test_event_files import read_events
 from test_resume import stop_after
+from untrained import untrained_translator
 
 import kseq
 from kseq import Config, load_corpus, train
 from kseq.cli.main import main
 from kseq.runs.directory import state_paths
 from kseq.runs.history import read_history
+from kseq.training.teacher import make_teacher
 from kseq.training.tensorboard import make_table
 
 SETTINGS = ["units=8", "embedding_dim=8", "epochs=2", "batch_size=32", "warmup_steps=0"]
@@ -41,36 +45,53 @@ def weights_of(translator):
     return [weight.tobytes() for weight in translator.model.get_weights()]
 
 
-def test_figures_outputs_and_attention_are_written(corpus, tmp_path, eager_mode, capsys):
-    """Two batches, each with a validation."""
-    config = CONFIG.with_settings(["epochs=1", "batch_size=64", "validate_every=1"])
-    board = kseq.TensorBoard(every=2, pairs=1)
-    train(corpus, config, out=tmp_path / "run", callbacks=[board])
-    assert board.folder == tmp_path / "tensorboard" / "run"
-    assert f"tensorboard --logdir {tmp_path / 'tensorboard'}" in capsys.readouterr().out
+# Two rows, as a teacher reads them: of "a b" and "b", and of the targets "x" and "y".
+BATCH = (
+    {
+        "source_ids": np.array([[4, 5, 3], [5, 3, 0]], np.int32),
+        "target_ids": np.array([[2, 4], [2, 5]], np.int32),
+    },
+    np.array([[4, 3], [5, 3]], np.int32),
+    np.ones([2, 2], np.float32),
+)
 
-    rows = read_history(tmp_path / "run")
+
+def test_curves_outputs_and_attention_are_written(tmp_path, eager_mode):
+    """Three batches with Keras' own `fit`, and a validation."""
+    translator = untrained_translator(["dropout=0", "attention=luong_dot"], ["a", "b"], ["x", "y"])
+    teacher = make_teacher(translator.model)
+    teacher.compile(keras.optimizers.SGD(0.25))
+    board = kseq.TensorBoard(every=1)
+    board.connect(tmp_path / "run", translator, [("a b", "x y")])
+    assert board.folder == tmp_path / "tensorboard" / "run"
+    assert f"tensorboard --logdir {tmp_path / 'tensorboard'}" in board.invitation
+
+    means = []
+    recorder = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda _, logs: means.append(float(logs["loss"]))
+    )
+    batches = tf.data.Dataset.from_tensors(BATCH).repeat(3)
+    teacher.fit(batches, callbacks=[recorder, board], verbose=0)
+    board.on_validation({"epoch": 1, "step": 3, "seconds": 0.1, "loss": 2.0, "val_loss": 4.0})
     curves = read_curves(board.folder)
-    for name in ("loss", "cross_entropy", "accuracy", "perplexity"):
-        for split, prefix in (("train", ""), ("validation", "val_")):
-            steps, values = zip(*curves.pop((split, f"figures/{name}")))
-            assert steps == (1, 2)
-            np.testing.assert_allclose(values, [row[prefix + name] for row in rows], rtol=1e-5)
-    # Both batches are those of the epoch.
-    ((step, loss),) = curves.pop(("train", "batch/loss"))
-    np.testing.assert_allclose([step, loss], [2, rows[1]["loss"]], rtol=1e-5)
-    ((_, rate),) = curves.pop(("train", "batch/learning_rate"))
-    assert 0 < rate < 1e-3 and not curves
+    # Keras has the means of all batches so far, which are equally large.
+    sums = [number * mean for number, mean in enumerate(means, start=1)]
+    steps, losses = zip(*curves.pop(("train", "batch/loss")))
+    assert steps == (1, 2, 3)
+    np.testing.assert_allclose(losses, np.diff([0.0, *sums]), rtol=1e-4)
+    assert curves.pop(("train", "batch/learning_rate")) == [(1, 0.25), (2, 0.25), (3, 0.25)]
+    speeds = curves.pop(("train", "batch/tokens_per_second"))
+    assert [step for step, _ in speeds] == [2, 3] and min(speeds)[1] > 0
+    assert curves.pop(("train", "figures/loss")) == [(3, 2.0)]
+    assert curves.pop(("validation", "figures/loss")) == [(3, 4.0)] and not curves
 
     events = read_events(board.folder / "validation")
-    pictures = [(step, name, value) for step, name, (kind, _), value in events if kind == "images"]
-    assert [picture[:2] for picture in pictures] == [(1, "attention/1"), (2, "attention/1")]
-    width, height, png = pictures[1][2]
+    shown = {name: value for step, name, _, value in events if step == 3}
+    (result,) = translator.translate(["a b"])
+    assert f"| 1 | a b | {result.text} | x y |" in shown["outputs"].item().decode()
+    width, height, png = shown["attention/1"]
     (tmp_path / "a.png").write_bytes(png)
     assert matplotlib.image.imread(tmp_path / "a.png").shape[:2] == (int(height), int(width))
-    texts = [value.item().decode() for *_, (kind, _), value in events if kind == "text"]
-    source, target = next(iter(corpus.valid))
-    assert len(texts) == 2 and f"| 1 | {source} | " in texts[0] and f" | {target} |" in texts[0]
 
 
 @pytest.mark.slow  # trains several times
@@ -79,8 +100,14 @@ def test_a_training_is_unchanged(corpus, tmp_path, eager_mode):
     board = kseq.TensorBoard(every=3)
     watched = train(corpus, CONFIG, out=tmp_path / "run", callbacks=[board], verbose=False)
     assert weights_of(watched) == weights_of(plain)
-    speeds = read_curves(board.folder)["train", "batch/tokens_per_second"]
-    assert [step for step, _ in speeds] == [6] and speeds[0][1] > 0
+    rows = read_history(tmp_path / "run")
+    curves = read_curves(board.folder)
+    for name in ("loss", "cross_entropy", "accuracy", "perplexity"):
+        for split, prefix in (("train", ""), ("validation", "val_")):
+            steps, values = zip(*curves[split, f"figures/{name}"])
+            assert steps == (3, 4, 6, 8)
+            np.testing.assert_allclose(values, [row[prefix + name] for row in rows], rtol=1e-5)
+    assert [step for step, _ in curves["train", "batch/tokens_per_second"]] == [6]
 
 
 @pytest.mark.slow  # trains several times
