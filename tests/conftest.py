@@ -40,10 +40,11 @@ LEARNING = ["units=48", "embedding_dim=32", "epochs=6", "learning_rate=0.01", "d
 
 # Files of unit tests: they train no model and trace few graphs.
 QUICK = """
-arrays attention batches catalogue cells cleaning config console corpora dense doubts dropout
-encoders errors files fingerprints house_rules in_memory known_corpora letter_case lines locks
-measures optimizer output pair_files panels process_memory processor pronunciations record
-records rules scripts sides sources strategies tables text value_strips values vectors
+arrays attention batches catalogue cells cleaning config console corpora dense devices doubts
+dropout encoders errors files fingerprints house_rules in_memory known_corpora
+letter_case lines locks measures optimizer output pair_files panels process_memory processor
+pronunciations provenance record records rules runs_overview scripts sides sources strategies
+tables text value_strips values vectors
 """
 
 

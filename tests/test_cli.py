@@ -13,6 +13,7 @@ import sys
 
 import pytest
 from conftest import SMALL, run_eagerly, write_tiny_pairs
+from test_event_files import read_events
 
 from kseq.cli.main import _parse, main
 
@@ -61,9 +62,15 @@ def test_a_model_is_trained_evaluated_plotted_and_exported(tmp_path, command):
     test.write_text("".join(pairs.read_text().splitlines(keepends=True)[:20]))
     settings = [word.replace("epochs=2", "epochs=1") for word in small_options()]
     with run_eagerly():
-        code, output, errors = command("train", "--train", pairs, "--out", run, *settings)
+        words = ["train", "--train", pairs, *settings, "--tensorboard", "--out", run]
+        code, output, errors = command(*words)
     assert (code, errors) == (0, "")
-    assert f"kseq evaluate {run}" in output
+    assert output.startswith("device: ") and f"kseq evaluate {run}" in output
+    recorded = json.loads((run / "run.json").read_text())["command"]
+    settings = " ".join(settings)
+    assert recorded == f"kseq train --train pairs.tsv {settings} --tensorboard --out run"
+    names = {name for _, name, *_ in read_events(tmp_path / "tensorboard" / "run" / "validation")}
+    assert {"figures/cross_entropy", "outputs", "attention/4"} <= names
 
     code, output, errors = command("evaluate", run, "--test", test, "--json")
     # After one epoch, outputs may be empty, or not end by themselves.

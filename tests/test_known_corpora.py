@@ -6,7 +6,7 @@ import os
 import pytest
 
 from kseq import load_corpus
-from kseq.runs.known_corpora import recall_corpus, remember_corpus
+from kseq.runs.known_corpora import name_corpus, recall_corpus, remember_corpus
 
 
 @pytest.fixture
@@ -33,6 +33,21 @@ def test_a_corpus_is_remembered_without_its_paths(files, state, tmp_path):
     assert remember_corpus(corpus) == description
     assert len([path for path in state.rglob("*") if path.is_file()]) == 1
     assert recall_corpus(description).origin == corpus.origin
+
+
+def test_a_corpus_is_named_without_folders_where_it_is_known(files, state, tmp_path, monkeypatch):
+    train, test = files
+    description = remember_corpus(load_corpus(train, test=test))
+    assert name_corpus(description) == "train.tsv"
+    assert name_corpus(remember_corpus(load_corpus("dates"))) == "dates"
+    two, three = (remember_corpus(load_corpus(train, test, *more)) for more in ([], [train]))
+    assert name_corpus(two) == "train.tsv + test.tsv"
+    assert name_corpus(three) == "train.tsv + 2 more"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "of-someone-else"))
+    assert name_corpus(description) is None and name_corpus(None) is None
+    # Older runs had paths; those of a stranger may hold anything.
+    assert name_corpus({"train": ["/home/ada/a.tsv", ["/home/ada/b.tsv", 3], 5]}) == "a.tsv + b.tsv"
+    assert name_corpus({"train": 3}) is None and name_corpus({"train": [3, []]}) is None
 
 
 def test_an_embedded_corpus_is_remembered_by_its_name(state):

@@ -17,6 +17,14 @@ VALUES = {
     "parameters": 100,
     "checksums": {"source_vocabulary.txt": 1},
     "averaged": [3, 4],
+    "fingerprint": 5,
+    "is_finished": True,
+    "command": "kseq train --train a.tsv",
+    "seed": 1,
+    "device": "2 CPU cores (AMD EPYC)",
+    "began": "2026-11-29T19:11:00Z",
+    "ended": "2026-11-29T19:12:00Z",
+    "duration": 60.5,
 }
 
 
@@ -25,7 +33,7 @@ def write(path, values):
     return path
 
 
-@pytest.mark.parametrize("last", ["parameters", "checksums", "averaged"])
+@pytest.mark.parametrize("last", ["parameters", "checksums", "averaged", "is_finished", "duration"])
 def test_a_record_is_written_unchanged(tmp_path, last):
     """Byte for byte: the fields come in the same order, and optional ones may be missing."""
     names = list(VALUES)[: list(VALUES).index(last) + 1]

@@ -10,7 +10,8 @@ from conftest import run_eagerly, write_tiny_pairs
 from kseq import Config, Translator, load_corpus, train
 from kseq.cli.main import main
 from kseq.runs import directory
-from kseq.runs.record import UnfinishedRunWarning
+from kseq.runs.provenance import Stopwatch
+from kseq.runs.record import RunRecord, UnfinishedRunWarning
 from kseq.training.state import StateKeeper
 
 ANY_BATCHES = ["units=32", "embedding_dim=16", "epochs=3", "warmup_steps=0", "dropout=0.3"]
@@ -72,7 +73,12 @@ def check_stopped(corpus, settings, pieces, folder, monkeypatch):
 
 def test_a_stopped_training_ends_with_the_same_weights(corpus, tmp_path, monkeypatch, mode):
     """Stopped in the first epoch and in the second."""
+    monkeypatch.setattr(Stopwatch, "get_state", lambda _: {"seconds": 1000.0})
     check_stopped(corpus, ["epochs=2", "batch_size=64"], [1, 2], tmp_path, monkeypatch)
+    durations = [
+        RunRecord.load(tmp_path / name / "run.json").duration for name in ("whole", "parts")
+    ]
+    assert durations[0] < 1000 < durations[1]
 
 
 @pytest.mark.slow

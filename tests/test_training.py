@@ -24,11 +24,13 @@ from kseq import (
     TrainingFailed,
     Translator,
     build_seq2seq,
+    list_runs,
     load_corpus,
     locks,
     train,
 )
 from kseq.analysis.curves import save_curves
+from kseq.kernels.devices import describe_devices
 from kseq.models.factory import use_dtype_policy
 from kseq.pipeline.survey import Survey, survey_pairs
 from kseq.runs.directory import STATES, is_run
@@ -69,12 +71,18 @@ def test_a_run_directory_is_complete(small_run):
     assert Config.load(small_run / "config.json") == Config().with_settings([*SMALL, *LEARNING])
     record = json.loads((small_run / "run.json").read_text())
     assert record["train"]["kept"] == 2000 and record["valid"]["kept"] == 200
+    assert record["seed"] == 1 and "command" not in record
+    assert record["device"] == describe_devices()
+    assert record["began"] <= record["ended"] and record["duration"] > 0
     assert not list(small_run.parent.glob(".*"))
 
 
 def test_the_history_shows_that_the_loss_falls(small_run):
     rows = read_history(small_run)
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    (run,) = list_runs(small_run)
+    assert run.figure == min(row["val_cross_entropy"] for row in rows)
+    assert (run.epochs, run.state) == (6, "finished")
     for name in ("loss", "cross_entropy", "val_cross_entropy", "perplexity"):
         assert rows[1][name] < rows[0][name]
     assert rows[1]["accuracy"] > rows[0]["accuracy"]

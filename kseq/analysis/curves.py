@@ -1,6 +1,6 @@
 """Learning curves: the figures of training and validation by epoch."""
 
-_LABELS = {
+LABELS = {
     "cross_entropy": "cross-entropy per token (nats)",
     "accuracy": "token accuracy",
     "mean_squared_error": "mean squared error",
@@ -22,7 +22,7 @@ def save_curves(rows, path):
     from matplotlib.figure import Figure
 
     epochs = [row["epoch"] for row in rows]
-    panels = [(name, label) for name, label in _LABELS.items() if f"val_{name}" in rows[0]]
+    panels = [(name, label) for name, label in LABELS.items() if f"val_{name}" in rows[0]]
     figure = Figure(figsize=(4.5 * len(panels), 3.5), layout="constrained")
     for axes, (name, label) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
         for color, prefix, curve in (("C0", "", "training"), ("C1", "val_", "validation")):

@@ -27,7 +27,7 @@ def to_png(result):
     if result.attention is None:
         return None
     picture = io.BytesIO()
-    draw_figure(_crop(result)).savefig(picture, format="png")
+    draw_figure(crop(result)).savefig(picture, format="png")
     return picture.getvalue()
 
 
@@ -97,8 +97,8 @@ def _token_fields(result):
     return fields
 
 
-def _crop(result):
-    """The result, cut after the first tokens of each text."""
+def crop(result):
+    """Returns a `Translation` or a `Prediction`, cut after the first 50 tokens of each text."""
     fields = _token_fields(result)
     if all(len(tokens) <= _MOST_TOKENS for tokens in fields.values()):
         return result

@@ -11,6 +11,7 @@ import warnings
 
 import kseq
 from kseq.backend import require_tensorflow_backend
+from kseq.cli.comparing import add_compare, add_runs
 from kseq.cli.data import add_clean, add_fetch, add_inspect
 from kseq.cli.errors import explain
 from kseq.cli.exporting import add_export
@@ -19,6 +20,7 @@ from kseq.cli.training import add_average, add_models, add_recipes, add_train
 from kseq.cli.translating import add_evaluate, add_score, add_translate
 from kseq.console import printable, show_warning
 from kseq.errors import KseqWarning
+from kseq.runs.provenance import recorded_command
 
 _EXAMPLES = """
 a first run in four commands:
@@ -49,7 +51,8 @@ def main(arguments=None):
     _show_only_our_warnings()
     try:
         require_tensorflow_backend()
-        with _end_like_ctrl_c():
+        words = sys.argv[1:] if arguments is None else arguments
+        with _end_like_ctrl_c(), recorded_command(words):
             options.run(options)
         print(end="", flush=True)
     except BrokenPipeError:
@@ -119,7 +122,7 @@ def _make_parser():
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         *(add_fetch, add_inspect, add_clean),
-        *(add_train, add_average),
+        *(add_train, add_average, add_runs, add_compare),
         *(add_translate, add_evaluate, add_score),
         *(add_heatmap, add_align, add_report),
         *(add_export, add_recipes, add_models),

@@ -79,6 +79,15 @@ def add_train(subparsers):
         help="where to keep tokenised corpora of 32 MB or more (default: KSEQ_CACHE, or "
         "kseq in XDG_CACHE_HOME or ~/.cache); off to keep none",
     )
+    command.add_argument(
+        "--tensorboard",
+        type=path_name,
+        nargs="?",
+        const=True,
+        metavar="DIR",
+        help="write curves, outputs and heatmaps for TensorBoard (default: to tensorboard/NAME "
+        "next to the run NAME)",
+    )
     command.set_defaults(refuse=command.error)
 
 
@@ -133,9 +142,13 @@ def train(options):
     corpus, config, out = _open_stopped(options) if options.resume else _open_new(options)
     start_tensorflow()
     from kseq.runs.directory import find_stopped, has_state, is_run
+    from kseq.training.tensorboard import TensorBoard
     from kseq.training.train import train as train_model
 
     overwrite, cache = options.overwrite, options.cache
+    callbacks = []
+    if options.tensorboard:
+        callbacks = [TensorBoard(None if options.tensorboard is True else options.tensorboard)]
     try:
         train_model(
             corpus,
@@ -144,6 +157,7 @@ def train(options):
             start=options.start,
             overwrite=overwrite,
             resume=True,
+            callbacks=callbacks,
             cache=cache,
         )
     except KeyboardInterrupt:

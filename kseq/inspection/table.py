@@ -1,10 +1,10 @@
 """The results of an inspection as a table of plain text."""
 
-import io
 import pathlib
 
 from kseq.counts import counted
 from kseq.inspection.suspicions import KINDS
+from kseq.text_tables import escape_invisible, make_table, render
 
 _LONGEST_SIDE = 60  # characters of an example
 _MAX_RANGES = 5  # of lines that look swapped
@@ -17,22 +17,13 @@ def inspection_table(inspection, width=100):
         inspection: An `Inspection`.
         width: Maximum length of a line, in characters.
     """
-    from rich.console import Console
-
-    file = io.StringIO()
-    plain = {"highlight": False, "markup": False, "emoji": False}
-    # In a notebook, rich would display each part itself and write nothing to the file.
-    console = Console(file=file, width=width, force_terminal=False, force_jupyter=False, **plain)
-    console.print(_headline(inspection))
     parts = (
+        _headline(inspection),
         _side_table(inspection),
         _suspicion_table(inspection),
         *_notes(inspection),
     )
-    for part in parts:
-        console.print()
-        console.print(part, soft_wrap=isinstance(part, str))
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+    return render(parts, width)
 
 
 def _headline(inspection):
@@ -49,7 +40,7 @@ def _headline(inspection):
 
 
 def _side_table(inspection):
-    table = _make_table("", ("source", "right"), ("target", "right"))
+    table = make_table("", ("source", "right"), ("target", "right"))
     sides = inspection.source, inspection.target
     for unit in ("words", "characters"):
         lengths = [getattr(side, unit) for side in sides]
@@ -84,7 +75,7 @@ def _format_percent(share):
 def _suspicion_table(inspection):
     if not (inspection.suspicions or inspection.faulty):
         return "nothing suspicious"
-    table = _make_table("suspicious", ("pairs", "right"), ("line", "right"), ("example", "left"))
+    table = make_table("suspicious", ("pairs", "right"), ("line", "right"), ("example", "left"))
     with_file = len(inspection.files) > 1
     for suspicion in inspection.suspicions:
         kind, count = KINDS[suspicion.kind], f"{suspicion.count:,}"
@@ -103,19 +94,14 @@ def _format_pair(example):
     from kseq.text.scripts import shorten
 
     return " | ".join(
-        shorten(_escape_invisible(side), _LONGEST_SIDE) for side in (example.source, example.target)
+        shorten(escape_invisible(side), _LONGEST_SIDE) for side in (example.source, example.target)
     )
-
-
-def _escape_invisible(text):
-    """Writes invisible characters as code points, such as `<U+200F>`."""
-    return "".join(letter if letter.isprintable() else f"<U+{ord(letter):04X}>" for letter in text)
 
 
 def _notes(inspection):
     """Paragraphs about faulty lines, about swapped lines and about the other splits."""
     if inspection.faulty:
-        faults = "\n".join(f"  {_escape_invisible(fault)}" for fault in inspection.faults)
+        faults = "\n".join(f"  {escape_invisible(fault)}" for fault in inspection.faults)
         count = counted(inspection.faulty, "faulty line")
         yield f"{count}; kseq train stops at the first one unless --skip-faulty is given:\n{faults}"
     if inspection.swapped_lines:
@@ -147,14 +133,3 @@ def _format_ranges(line_ranges):
     if len(line_ranges) > _MAX_RANGES:
         places.append(f"{len(line_ranges) - _MAX_RANGES:,} more places")
     return ", ".join(places)
-
-
-def _make_table(title, *columns):
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column(title)
-    for name, justify in columns:
-        table.add_column(name, justify=justify)
-    return table

@@ -9,6 +9,7 @@ import zlib
 
 from kseq import files
 from kseq.config import Config
+from kseq.runs.provenance import Stopwatch, add_device, utc_now
 from kseq.runs.record import RunRecord
 
 CONFIG = "config.json"
@@ -224,6 +225,7 @@ class NewRun(files.NewFolder):
 
     Attributes:
         folder: Folder to write to: the hidden folder and, after `publish`, the destination.
+        stopwatch: `Stopwatch` of the training.
 
     Raises:
         FileExistsError: The destination is not free, or another process writes to it.
@@ -231,6 +233,7 @@ class NewRun(files.NewFolder):
 
     def __init__(self, folder, overwrite=False, goes_on=False):
         super().__init__(files.require_replaceable(folder, RUN), RUN, goes_on)
+        self.stopwatch = Stopwatch()
         self._overwrite = overwrite
 
     def __enter__(self):
@@ -279,13 +282,19 @@ class NewRun(files.NewFolder):
         if not self.is_published and is_run(self.folder):
             super().publish()
 
-    def go_on(self):
-        """Forgets the checksums of weights, which will change, until training stops again."""
+    def go_on(self, device):
+        """Forgets the checksums of weights, which will change, until training stops again.
+
+        Args:
+            device: Description of the devices of this process, for the record.
+        """
         path = self.folder / RECORD
         record = RunRecord.load(path)
         checksums = {name: record.checksums[name] for name in _CODECS if name in record.checksums}
         with self.replaced_file(path) as unfinished:
-            dataclasses.replace(record, checksums=checksums).save(unfinished)
+            dataclasses.replace(
+                record, checksums=checksums, device=add_device(record.device, device)
+            ).save(unfinished)
 
     def start_over(self):
         """Leaves the training that was to go on, and begins another one in its place."""
@@ -298,7 +307,10 @@ class NewRun(files.NewFolder):
     def finish(self):
         """Records that training has ended, and removes its states; returns the `RunRecord`."""
         path = self.folder / RECORD
-        record = dataclasses.replace(RunRecord.load(path), is_finished=True)
+        duration = round(self.stopwatch.seconds, 1)
+        record = dataclasses.replace(
+            RunRecord.load(path), is_finished=True, ended=utc_now(), duration=duration
+        )
         with self.replaced_file(path) as unfinished:
             record.save(unfinished)
         for state in state_paths(self.folder):

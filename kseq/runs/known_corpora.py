@@ -57,18 +57,43 @@ def recall_corpus(description):
     """
     if _is_embedded(description):
         return reopen_corpus({"train": description["train"]})
-    key = description.get("key")
+    origin = _recall_origin(description.get("key"))
+    if origin is None:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DoubtfulColumnsWarning)  # `train` has shown it.
+        return reopen_corpus(origin)
+
+
+def name_corpus(description):
+    """Returns the name of a corpus that `remember_corpus` has described, to show it.
+
+    Args:
+        description: The `corpus` of a `RunRecord`, which may be a stranger's; or None.
+
+    Returns:
+        The name of an embedded corpus; or the names of one or two training files, without folders;
+        None if they are unknown here.
+    """
+    origin = (description or {}) | (_recall_origin((description or {}).get("key")) or {})
+    sides = origin.get("train")
+    if not isinstance(sides, list):
+        return None
+    paths = [path for side in sides for path in (side if isinstance(side, list) else [side])]
+    names = [pathlib.PurePath(path).name for path in paths if isinstance(path, str)]
+    shown = names if len(names) < 3 else [names[0], f"{len(names) - 1:,} more"]
+    return " + ".join(shown) or None
+
+
+def _recall_origin(key):
+    """Returns the `origin` of a corpus, which this user has trained on; None otherwise."""
     if not isinstance(key, str) or not re.fullmatch("[0-9a-f]{32}", key):
         return None
     try:
         text = _path_of(key).read_text(encoding="utf-8")
     except (OSError, ValueError, RuntimeError):
         return None
-    if _key_of(text) != key:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DoubtfulColumnsWarning)  # `train` has shown it.
-        return reopen_corpus(json.loads(text))
+    return json.loads(text) if _key_of(text) == key else None
 
 
 def _is_embedded(origin):

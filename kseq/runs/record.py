@@ -11,6 +11,10 @@ from kseq.fields import Section
 
 _SPLITS = ("train", "valid", "test")
 _LARGEST_RATIO = 100_000
+_ABSENT_IN_OLDER_RUNS = (
+    *("fingerprint", "optimizer", "start", "is_finished"),
+    *("command", "seed", "device", "began", "ended", "duration"),
+)
 
 
 class UnfinishedRunWarning(KseqWarning):
@@ -37,6 +41,13 @@ class RunRecord(Section):
         start: The run that training started from, None for none: its `name`, and the CRC-32 of its
             weights as `checksum`.
         is_finished: Whether training has ended; None for older runs, whose training has.
+        command: The command that began the training, without the folders of its files; None in
+            Python.
+        seed: Seed of the training.
+        device: Description of the devices; if training went on with others, of those, too.
+        began: Time at which the training began, in UTC: `"2026-11-29T19:11:00Z"`.
+        ended: Time at which it ended.
+        duration: Seconds that the training took, in all processes together.
         unknown: Fields from a newer version of kseq. They are kept when the record is written
             again.
 
@@ -57,6 +68,12 @@ class RunRecord(Section):
     optimizer: dict | None = None
     start: dict | None = None
     is_finished: bool | None = None
+    command: str | None = None
+    seed: int | None = None
+    device: str | None = None
+    began: str | None = None
+    ended: str | None = None
+    duration: float | None = None
     unknown: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
@@ -124,8 +141,6 @@ class RunRecord(Section):
         """Returns the fields as they are written, without those that are not set."""
         values = dataclasses.asdict(self)
         unknown = values.pop("unknown")
-        optional = ("train", "valid", "checksums", "averaged")
-        unset = [name for name in optional if not values[name]]
-        optional = ("fingerprint", "optimizer", "start", "is_finished")
-        unset += [name for name in optional if values[name] is None]
+        unset = [name for name in ("train", "valid", "checksums", "averaged") if not values[name]]
+        unset += [name for name in _ABSENT_IN_OLDER_RUNS if values[name] is None]
         return {name: value for name, value in values.items() if name not in unset} | unknown

@@ -24,6 +24,7 @@ from kseq.training.progress import Progress, choose_display
 from kseq.training.run_writer import RunWriter
 from kseq.training.setup import compile_teacher
 from kseq.training.state import StateKeeper, require_room
+from kseq.training.tensorboard import TensorBoard
 from kseq.training.validation import Validation
 from kseq.translation.translator import Translator
 
@@ -57,16 +58,27 @@ class Fitting:
         self._progress = verbose and Progress(
             choose_display(), training.epochs, batches, lambda: self._keeper.steps
         )
+        boards = [callback for callback in callbacks if isinstance(callback, TensorBoard)]
+        translator = None
+        if training.decoded_pairs or boards:
+            record = RunRecord.load(run.folder / RECORD)
+            translator = Translator(model, prepared.codecs, config, record)
+        for board in boards:
+            board.connect(run.destination, translator, self._choose_pairs(board.pairs))
+            self._report(board.invitation)
+        decoded = self._choose_pairs(training.decoded_pairs)
         self._validation = Validation(
             self._make_batches(1),
-            self._make_decoding(model, config),
+            Decoding(translator, decoded) if decoded else None,
             self._writer,
             Monitor(choose_monitor(training, model.target_side)),
             training,
             epoch_batches=batches,
             report=self._report,
+            observers=boards,
         )
-        self._keeper = StateKeeper(run, self._position, {"validation": self._validation})
+        participants = {"validation": self._validation, "stopwatch": run.stopwatch}
+        self._keeper = StateKeeper(run, self._position, participants)
         progress = [self._progress] if verbose else []
         self._callbacks = [self._validation, *progress, *callbacks, self._keeper]
 
@@ -117,14 +129,10 @@ class Fitting:
                 verbose=0,
             )
 
-    def _make_decoding(self, model, config):
-        """Makes the `Decoding` that the settings ask for, or None."""
-        count, total = self._training.decoded_pairs, self._prepared.surveys[1].kept
-        if not count:
-            return None
-        record = RunRecord.load(self._run.folder / RECORD)
-        translator = Translator(model, self._prepared.codecs, config, record)
-        return Decoding(translator, choose_pairs(self._corpus.valid, count, total))
+    def _choose_pairs(self, count):
+        """Returns some validation pairs, a list."""
+        total = self._prepared.surveys[1].kept
+        return choose_pairs(self._corpus.valid, count, total) if count else []
 
     def _make_batches(self, number):
         """Returns the batches of training (0), from the position on, or of validation (1)."""

@@ -3,9 +3,8 @@
 import math
 
 from kseq.errors import SettingError
+from kseq.runs.history import HIGHER_IS_BETTER
 from kseq.settings.training import DECODED_TEXT
-
-_HIGHER_IS_BETTER = ("val_accuracy", "val_exact_match", "val_bleu", "val_chrf")
 
 
 def choose_monitor(training, target_side):
@@ -58,7 +57,7 @@ class Monitor:
             return False
         if self.best is None:
             return True
-        return value > self.best if self.name in _HIGHER_IS_BETTER else value < self.best
+        return value > self.best if self.name in HIGHER_IS_BETTER else value < self.best
 
     def add(self, value, epoch):
         """Adds the value of the next validation, which took place after a number of epochs."""

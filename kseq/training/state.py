@@ -70,7 +70,8 @@ class StateKeeper(keras.callbacks.Callback):
             self.epoch, self.steps = progress["epoch"], progress["steps"]
             self._position.begin(self.epoch, progress["pool"], progress["batch"])
             for name, participant in self._participants.items():
-                participant.set_state(progress[name])
+                if name in progress:  # States of older versions lack some.
+                    participant.set_state(progress[name])
             return True
         return False
 

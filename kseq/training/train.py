@@ -11,6 +11,7 @@ from kseq.corpora.corpus import Corpus, embedded_corpora, load_corpus
 from kseq.corpora.gold_alignments import require_words
 from kseq.errors import SettingError
 from kseq.inspection.swapped_sides import look_swapped
+from kseq.kernels.devices import describe_devices, device_line
 from kseq.kernels.forks import claim_tensorflow
 from kseq.kernels.precision import fastest_precision
 from kseq.models.factory import build_seq2seq, use_dtype_policy
@@ -18,6 +19,7 @@ from kseq.pipeline.encoded import prepare
 from kseq.runs import directory as run_directory
 from kseq.runs.differences import find_differences
 from kseq.runs.known_corpora import remember_corpus
+from kseq.runs.provenance import current_command, utc_now
 from kseq.runs.record import RunRecord
 from kseq.runs.weights import load_weights
 from kseq.training.examples import choose_examples, describe_failure
@@ -96,6 +98,7 @@ def _train_in(run, start, corpus, config, cache, overwrite, **options):
     The other arguments are those of `train`; the options are those of `Fitting`.
     """
     report = show if options["verbose"] else lambda *_: None
+    report(device_line())
     config = _choose_precision(config, run, report)
     beginning = _find_beginning(run, start, config, overwrite)
     for line in beginning.describe_start(config.training, options["optimizer"]):
@@ -126,10 +129,17 @@ def _train(corpus, config, prepared, beginning, data, run, **options):
     report = show if options["verbose"] else lambda *_: None
     model = _build_model(config, prepared.codecs, beginning, report)
     if run.has_state:
-        run.go_on()
+        run.go_on(describe_devices())
     else:
         record = RunRecord(
-            **data, kseq=kseq.__version__, parameters=model.count_params(), is_finished=False
+            **data,
+            kseq=kseq.__version__,
+            parameters=model.count_params(),
+            is_finished=False,
+            command=current_command(),
+            seed=config.training.seed,
+            device=describe_devices(),
+            began=utc_now(),
         )
         run_directory.write_description(run.folder, config, prepared.codecs, record)
     best_epoch = Fitting(model, config, corpus, prepared, run, **options).run()

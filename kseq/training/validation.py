@@ -26,13 +26,26 @@ class Validation(keras.callbacks.Callback):
         training: `TrainingConfig`.
         epoch_batches: Number of batches in an epoch, perhaps an estimate.
         report: Function that shows a line.
+        observers: Callbacks with a method `on_validation(row)`, which gets the row of the history
+            while the weights are those that have been measured.
 
     Attributes:
         monitor: See the arguments.
         is_running: Whether a validation has begun and not ended.
     """
 
-    def __init__(self, batches, decoding, writer, monitor, training, *, epoch_batches, report):
+    def __init__(
+        self,
+        batches,
+        decoding,
+        writer,
+        monitor,
+        training,
+        *,
+        epoch_batches,
+        report,
+        observers=(),
+    ):
         super().__init__()
         self._batches = batches
         self._decoding = decoding
@@ -42,6 +55,7 @@ class Validation(keras.callbacks.Callback):
         self._training = training
         self._epoch_batches = epoch_batches
         self._report = report
+        self._observers = observers
         self._epoch = 0
         self._epochs = 0  # that have ended
         self._epoch_start = 0  # number of batches before the epoch
@@ -112,6 +126,8 @@ class Validation(keras.callbacks.Callback):
             row = {"epoch": epoch, "step": int(self.model.steps)}
             row |= {"seconds": round(self._seconds_so_far(), 1), **figures}
             self._writer.write(row, self.monitor.improves(value), isinstance(epoch, int))
+            for observer in self._observers:
+                observer.on_validation(row)
         self.monitor.add(value, epoch)
         self._validated = row["step"]
         self._seconds, self._start = 0.0, time.monotonic()
