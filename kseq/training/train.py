@@ -76,7 +76,7 @@ def train(
         TrainingFailed: The loss was not a finite number, or there was too little memory.
     """
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
-    config = _complete_config(corpus, config)
+    config = complete_config(corpus, config)
     options = {"callbacks": check_callbacks(callbacks), "optimizer": optimizer, "verbose": verbose}
     describe_optimizer(optimizer)  # Checks its type.
     _check_alignments(corpus, config)
@@ -141,7 +141,7 @@ def _check_alignments(corpus, config):
         corpus.require_alignments("test")
 
 
-def _complete_config(corpus, config):
+def complete_config(corpus, config):
     """Checks the arguments of `train`; returns the config with the widths of real-valued sides."""
     if config is None or isinstance(config, ModelConfig):
         config = dataclasses.replace(corpus.config, model=config or corpus.config.model)
