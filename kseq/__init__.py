@@ -35,6 +35,8 @@ _HOMES = {
     "split_for_inference": "models.factory",
     "train": "training.train",
     "TrainingFailed": "training.failures",
+    "tune": "tuning.tune",
+    "Tuning": "tuning.results",
     "average_checkpoints": "runs.averaging",
     "Translator": "translation.translator",
     "Translation": "translation.results",

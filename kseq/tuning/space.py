@@ -193,9 +193,7 @@ def _read_setting(name, value):
             field=name,
         )
     if typing.get_type_hints(section)[name] not in (int, float):
-        raise SettingError(
-            "{field} is not a number and has no range; list its choices", field=name
-        )
+        raise SettingError("{field} is not a number and has no range; list its choices", field=name)
     return _read_range(name, value, check)
 
 
@@ -218,7 +216,9 @@ def _read_range(name, values, check):
     check_names(values, [field.name for field in dataclasses.fields(Range)], f"key of {name}")
     for key in ("low", "high"):
         if key not in values:
-            raise SettingError("{field}: a range needs low and high; {0} is missing", key, field=name)
+            raise SettingError(
+                "{field}: a range needs low and high; {0} is missing", key, field=name
+            )
     low, high = check(values["low"]), check(values["high"])
     log, step = values.get("log", False), values.get("step")
     if low >= high:
