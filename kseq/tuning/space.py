@@ -85,7 +85,10 @@ class Range:
 
     def describe(self):
         """Returns the range as it is written in a file."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if value}
+        bounds = {"low": self.low, "high": self.high}
+        if self.log:
+            return bounds | {"log": True}
+        return bounds if self.step is None else bounds | {"step": self.step}
 
 
 class Space:
