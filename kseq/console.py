@@ -132,20 +132,3 @@ def show_transfers():
                 bar.reset(task, completed=done, total=total, description=name, visible=True)
 
         yield show
-
-
-@contextlib.contextmanager
-def show_status():
-    """Context manager that shows a line on the terminal that changes, and then removes it.
-
-    It yields a function that takes the text of the line. Nothing is shown if standard error is not
-    a terminal.
-    """
-    if not sys.stderr.isatty():
-        yield lambda text: None
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    with Console(stderr=True).status("") as status:
-        yield lambda text: status.update(Text(printable(text)))

@@ -1,5 +1,6 @@
 """`kseq.tune` and `kseq tune`: whole studies on a tiny corpus, stopped in between or not."""
 
+import contextlib
 import csv
 import os
 import signal
@@ -12,18 +13,17 @@ from conftest import ROOT, write_tiny_pairs
 
 pytest.importorskip("optuna", reason="needs Optuna: pip install kseq[tune]")
 
-import kseq.kernels.cross_entropy
-import kseq.training.teacher
 import kseq.tuning.tune
-from kseq import Config, Translator, TrainingFailed, load_corpus, locks, tune
+from kseq import Config, TrainingFailed, Translator, load_corpus, locks, tune
 from kseq.runs import directory
-from kseq.training.state import StateKeeper
+from kseq.tuning.comparability import require_comparable
+from kseq.tuning.folder import StudyFolder, digest_pairs
 from kseq.tuning.options import StudyOptions
 from kseq.tuning.plots import draw_tuning
 from kseq.tuning.results import Trial, Tuning
 from kseq.tuning.space import Space
 
-SETTINGS = ["embedding_dim=8", "units=16", "epochs=2", "batch_size=64", "warmup_steps=0"]
+SETTINGS = ["embedding_dim=8", "units=16", "epochs=3", "batch_size=64", "warmup_steps=0"]
 SPACE = {"units": [8, 16], "learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}}
 
 
@@ -37,82 +37,139 @@ def config():
     return Config().with_settings(SETTINGS)
 
 
+def loss_of(config):
+    """The loss that stands in for that of a training."""
+    return 1 + 10 * abs(config.training.learning_rate - 0.01) + config.model.units / 1000
+
+
+class StandIn:
+    """Stands in for `train`, which takes seconds: losses that depend on the settings.
+
+    Attributes:
+        stop_after: Number of epochs after which Ctrl-C is pressed, once; None for never.
+    """
+
+    def __init__(self):
+        self.stop_after = None
+
+    def __call__(self, corpus, config, *, out, callbacks, **options):
+        if config.model.cell == "rnn":
+            raise TrainingFailed("the loss is not a finite number; lower learning_rate")
+        (reporter,) = callbacks
+        reporter.on_train_begin()
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "config.json").write_text(config.dumps())
+        history = out / "history.csv"
+        rows = history.read_text() if history.exists() else "epoch,seconds,val_cross_entropy\n"
+        for epoch in range(rows.count("\n") - 1, config.training.epochs):
+            if self.stop_after == 0:
+                self.stop_after = None
+                raise KeyboardInterrupt
+            reporter.on_epoch_begin(epoch)
+            loss = loss_of(config) / (epoch + 1)
+            rows += f"{epoch + 1},1.5,{loss:.6g}\n"
+            history.write_text(rows)
+            self.stop_after = self.stop_after and self.stop_after - 1
+            reporter.on_epoch_end(epoch, {"val_cross_entropy": loss})
+
+
+@pytest.fixture
+def training(monkeypatch):
+    stand_in = StandIn()
+    monkeypatch.setattr(kseq.tuning.tune, "train", stand_in)
+    return stand_in
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leaves out the picture, which takes longer than everything else."""
+    monkeypatch.setattr(StudyFolder, "draw", lambda self, tuning: None)
+
+
 def read_table(folder):
     with open(folder / "trials.csv", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def without_seconds(folder):
-    return [{**row, "seconds": ""} for row in read_table(folder)]
-
-
-def lowest_loss(run):
-    with open(run / "history.csv") as file:
-        return min(float(row["val_cross_entropy"]) for row in csv.DictReader(file))
-
-
 def test_a_study_finds_the_settings_with_the_lowest_loss(
-    corpus, config, tmp_path, eager_mode, capsys
+    training, corpus, config, tmp_path, capsys
 ):
     out = tmp_path / "study"
-    tuning = tune(corpus, SPACE, config, out=out, trials=2, keep="all")
+    tuning = tune(corpus, SPACE, config, out=out, trials=6)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["trial 1 of 2", "trial 2 of 2"]
-    losses = [lowest_loss(out / "trials" / name) for name in ("0001", "0002")]
+    assert [line.partition(":")[0] for line in lines] == [f"trial {n} of 6" for n in range(1, 7)]
     rows = read_table(out)
-    assert [float(row["val_cross_entropy"]) for row in rows] == pytest.approx(losses, rel=1e-5)
-    assert tuning.best.number == 1 + losses.index(min(losses))
     # The first trial has the settings of the config.
     assert (rows[0]["units"], float(rows[0]["learning_rate"])) == ("16", 0.001)
-    # best.yaml is the config of the best run.
+    assert {row["state"] for row in rows} <= {"finished", "pruned"}
+    settings = [[f"{name}={row[name]}" for name in SPACE] for row in rows]
+    losses = [loss_of(config.with_settings(each)) / 3 for each in settings]
+    for row, loss in zip(rows, losses):
+        if row["state"] == "finished":
+            assert float(row["val_cross_entropy"]) == pytest.approx(loss, rel=1e-5)
+            assert (row["epoch"], row["epochs"], row["seconds"]) == ("3", "3", "4.5")
+    best = losses.index(min(losses))
+    assert tuning.best.number == best + 1
+    assert tuning.best_config == config.with_settings(settings[best])
     assert Config.load(out / "best.yaml") == tuning.best_config
+    # Only the run of the best trial is kept.
+    assert os.listdir(out / "trials") == [tuning.best_run.name] == [f"{best + 1:04d}"]
     assert directory.load_config(tuning.best_run) == tuning.best_config
-    best = tuning.best_config
-    assert best.training.learning_rate == tuning.best.settings["learning_rate"]
+    assert f"best: trial {best + 1}, val_cross_entropy" in str(tuning)
     assert matplotlib.image.imread(out / "tuning.png").ndim == 3
-    assert f"best: trial {tuning.best.number}, val_cross_entropy" in str(tuning)
-    # The study has ended: the same call only reads it.
-    again = tune(corpus, SPACE, config, out=out, trials=2, keep="all")
-    assert again.trials == tuning.trials
-    assert "2 of 2 trials have ended" in capsys.readouterr().out
 
 
-def stop_in(monkeypatch, number):
-    """Interrupts training after the batch with this number, from 1."""
-    seen = []
+def test_a_study_that_has_ended_is_read_and_can_be_extended(
+    training, undrawn, corpus, config, tmp_path, capsys
+):
+    options = {"out": tmp_path / "study", "keep": "all"}
+    tuning = tune(corpus, SPACE, config, trials=2, **options)
+    capsys.readouterr()
+    assert tune(corpus, SPACE, config, trials=2, **options).trials == tuning.trials
+    assert capsys.readouterr().out == "2 of 2 trials have ended\n"
+    more = tune(corpus, SPACE, config, trials=3, **options)
+    assert more.trials[:2] == tuning.trials
+    assert len(more.trials) == 3
+    assert sorted(os.listdir(tmp_path / "study" / "trials")) == ["0001", "0002", "0003"]
 
-    def count(self, batch, logs=None):
-        seen.append(batch)
-        if len(seen) == number:
-            raise KeyboardInterrupt
 
-    monkeypatch.setattr(StateKeeper, "on_train_batch_end", count)
+def test_no_trial_begins_when_the_time_is_over(training, corpus, config, tmp_path):
+    assert tune(corpus, SPACE, config, out=tmp_path / "study", timeout=0.0).trials == ()
 
 
 def test_a_study_that_is_stopped_goes_on_with_the_same_trials(
-    corpus, config, tmp_path, monkeypatch, eager_mode
+    training, undrawn, corpus, config, tmp_path
 ):
-    """Stopped in the first trial, between its epochs, and in the second."""
-    config = config.with_settings(["units=8", "epochs=2"])
-    options = {"trials": 2, "seed": 3, "verbose": False}
-    tune(corpus, SPACE, config, out=tmp_path / "whole", **options)
-    batches = 2  # of an epoch
-    for number in (batches + 1, 2):
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            stop_in(patch, number)
-            tune(corpus, SPACE, config, out=tmp_path / "parts", **options)
-    tuning = tune(corpus, SPACE, config, out=tmp_path / "parts", **options)
-    assert without_seconds(tmp_path / "parts") == without_seconds(tmp_path / "whole")
-    # Only the run of the best trial is kept.
-    assert os.listdir(tmp_path / "parts" / "trials") == [tuning.best_run.name]
-    Translator.load(tuning.best_run)
+    options = {"trials": 4, "seed": 3, "verbose": False}
+    whole = tune(corpus, SPACE, config, out=tmp_path / "whole", **options)
+    stops = 0
+    for epochs in (0, 1, 2, 3, 2):
+        training.stop_after = epochs
+        with contextlib.suppress(KeyboardInterrupt):
+            parts = tune(corpus, SPACE, config, out=tmp_path / "parts", **options)
+        stops += training.stop_after is None
+    assert stops == 5
+    parts = tune(corpus, SPACE, config, out=tmp_path / "parts", **options)
+    assert parts.trials == whole.trials
+    for name in ("trials.csv", "best.yaml"):
+        assert (tmp_path / "parts" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    # Ctrl-C is no attempt that failed.
+    assert parts.best.state == "finished"
     assert sorted(os.listdir(tmp_path)) == ["pairs.tsv", "parts", "whole"]
+
+
+def test_files_of_the_user_in_a_run_are_kept(training, undrawn, corpus, config, tmp_path):
+    out = tmp_path / "study"
+    first = tune(corpus, SPACE, config, out=out, trials=1, verbose=False)
+    (first.best_run / "notes.txt").write_text("mine")
+    tuning = tune(corpus, SPACE, config, out=out, trials=4, verbose=False)
+    assert tuning.best.number != 1
+    assert os.listdir(first.best_run) == ["notes.txt"]
 
 
 KILLED = """
 import sys
 from kseq.cli.main import main
-from kseq.training.state import StateKeeper
 import os, signal
 seen = []
 def count(self, batch, logs=None):
@@ -124,51 +181,66 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-@pytest.mark.slow  # starts six processes
-def test_a_study_that_is_killed_goes_on_with_the_same_trials(corpus, tmp_path):
-    (tmp_path / "space.yaml").write_text(
-        "units: [8, 16]\ndropout: {low: 0.0, high: 0.4, step: 0.1}\n"
-    )
-    words = ["tune", "--space", "space.yaml", "--train", "pairs.tsv", "--trials", "3"]
-    words += ["--set", "embedding_dim=8", "epochs=2", "batch_size=64", "warmup_steps=0", "--out"]
+def check_real_study(folder):
+    """Compares the results of a study with the runs of its trials, which are kept."""
+    rows = read_table(folder)
+    for number, row in enumerate(rows, start=1):
+        run = folder / "trials" / f"{number:04d}"
+        with open(run / "history.csv", newline="") as file:
+            losses = [float(row["val_cross_entropy"]) for row in csv.DictReader(file)]
+        assert float(row["val_cross_entropy"]) == min(losses)
+        assert row["epoch"] == str(1 + losses.index(min(losses)))
+        assert row["state"] != "finished" or row["epochs"] == str(len(losses)) == "2"
+    finished = [row for row in rows if row["state"] == "finished"]
+    best = min(finished, key=lambda row: float(row["val_cross_entropy"]))
+    run = Translator.load(folder / "trials" / f"{int(best['trial']):04d}")
+    assert run.config == Config.load(folder / "best.yaml")
+    assert str(run.config.model.units) == best["units"]
+
+
+@pytest.mark.slow  # trains four models
+def test_a_real_study_that_is_killed_goes_on_with_the_same_trials(corpus, tmp_path):
+    (tmp_path / "space.yaml").write_text("units: [8, 16]\ndropout: {low: 0.0, high: 0.4}\n")
+    words = ["tune", "--space", "space.yaml", "--train", "pairs.tsv", "--trials", "2"]
+    words += ["--keep", "all", "--set", "embedding_dim=8", "epochs=2", "batch_size=64"]
 
     def run(folder, batch):
-        command = [sys.executable, "-c", KILLED, str(batch), *words, folder]
+        command = [sys.executable, "-c", KILLED, str(batch), *words, "--out", folder]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
         return subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True
         )
 
+    def rows(folder):
+        return [{**row, "seconds": ""} for row in read_table(tmp_path / folder)]
+
     assert run("whole", -1).returncode == 0
-    # In the first epoch of a trial, between epochs, in the second epoch, and in the last trial.
-    for batch in (1, 3, 4, 7):
+    # In the first epoch of a trial, in its second epoch, and in the second trial.
+    for batch in (1, 3, 3):
         assert run("parts", batch).returncode == -signal.SIGKILL
     ended = run("parts", -1)
     assert ended.returncode == 0, ended.stderr
-    assert without_seconds(tmp_path / "parts") == without_seconds(tmp_path / "whole")
+    assert rows("parts") == rows("whole")
     assert (tmp_path / "parts/best.yaml").read_text() == (tmp_path / "whole/best.yaml").read_text()
+    check_real_study(tmp_path / "parts")
     assert sorted(os.listdir(tmp_path)) == ["pairs.tsv", "parts", "space.yaml", "whole"]
 
 
+@pytest.mark.slow  # trains two models
+def test_a_real_study_may_monitor_decoded_outputs(corpus, config, tmp_path, eager_mode):
+    settings = ["epochs=1", "decoded_pairs=5", "monitor=val_chrf", "validate_every=1"]
+    space = {"target_tokenizer": ["word", "character"]}
+    out = tmp_path / "study"
+    tuning = tune(corpus, space, config.with_settings(settings), out=out, trials=2, verbose=False)
+    assert tuning.maximizes and tuning.monitor == "val_chrf"
+    figures = [trial.figure for trial in tuning.trials]
+    assert tuning.best.figure == max(figures)
+
+
 def test_invalid_and_failed_trials_are_reported_and_the_study_goes_on(
-    corpus, config, tmp_path, monkeypatch, eager_mode, capsys
+    training, undrawn, corpus, config, tmp_path, capsys
 ):
-    """Of three cells, one does not fit the other settings, and one has no finite loss."""
-    losses = kseq.training.teacher.output_losses
-    build = kseq.training.train.build_seq2seq
-    scale = []
-
-    def build_model(config, *sizes):
-        scale[:] = [float("nan") if config.cell == "rnn" else 1.0]
-        return build(config, *sizes)
-
-    monkeypatch.setattr(kseq.training.train, "build_seq2seq", build_model)
-    monkeypatch.setattr(
-        kseq.training.teacher,
-        "output_losses",
-        lambda hidden, *rest, **options: losses(hidden * scale[0], *rest, **options),
-    )
-    config = config.with_settings(["epochs=1", "decoder_cell=gru"])
+    """Of four combinations, two contradict the other settings, and one has no finite loss."""
     space = {"cell": ["gru", "rnn"], "heads": [8, 4]}
     tuning = tune(corpus, space, config, out=tmp_path / "study", trials=9)
     lines = capsys.readouterr().out.splitlines()
@@ -176,7 +248,7 @@ def test_invalid_and_failed_trials_are_reported_and_the_study_goes_on(
     by_settings = {tuple(trial.settings.values()): trial for trial in tuning.trials}
     assert by_settings["gru", 8].state == "finished"
     assert by_settings["rnn", 8].state == "failed"
-    assert "not a finite number" in by_settings["rnn", 8].reason
+    assert by_settings["rnn", 8].reason == "the loss is not a finite number"
     for cell in ("gru", "rnn"):
         assert by_settings[cell, 4].state == "invalid"
         assert by_settings[cell, 4].reason == "heads=4 needs architecture=transformer"
@@ -186,16 +258,28 @@ def test_invalid_and_failed_trials_are_reported_and_the_study_goes_on(
     assert len(os.listdir(tmp_path / "study" / "trials")) == 1
 
 
-def test_a_study_without_a_finished_trial_is_an_error(corpus, config, tmp_path):
+def test_an_error_that_is_not_about_the_settings_ends_the_study(
+    training, undrawn, corpus, config, tmp_path, monkeypatch
+):
+    """The trial is trained again when the study goes on."""
+
+    def fail(self, epoch, logs):
+        raise ValueError("pairs.tsv can no longer be read")
+
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="can no longer be read"):
+        patch.setattr(kseq.tuning.tune._Reporter, "on_epoch_end", fail)
+        tune(corpus, SPACE, config, out=tmp_path / "study", trials=1, verbose=False)
+    tuning = tune(corpus, SPACE, config, out=tmp_path / "study", trials=1, verbose=False)
+    assert [trial.state for trial in tuning.trials] == ["finished"]
+
+
+def test_a_study_without_a_finished_trial_is_an_error(undrawn, corpus, config, tmp_path):
     with pytest.raises(TrainingFailed, match="none of the trials has finished; .*heads=4 needs"):
         tune(corpus, {"heads": [4]}, config, out=tmp_path / "study", trials=1, verbose=False)
     assert not (tmp_path / "study" / "best.yaml").exists()
 
 
-def test_a_trial_that_kills_the_process_three_times_is_given_up(
-    corpus, config, tmp_path, eager_mode
-):
-    from kseq.tuning.folder import StudyFolder, digest_pairs
+def test_a_trial_that_kills_the_process_three_times_is_given_up(undrawn, corpus, config, tmp_path):
     from kseq.tuning.study import Study
 
     folder, space = StudyFolder(tmp_path / "study"), Space({"units": [8]})
@@ -208,7 +292,7 @@ def test_a_trial_that_kills_the_process_three_times_is_given_up(
 
 
 @pytest.fixture
-def ended(corpus, config, tmp_path):
+def ended(undrawn, corpus, config, tmp_path):
     """A study that has ended without training, because its only settings are invalid."""
     out = tmp_path / "study"
     with pytest.raises(TrainingFailed):
@@ -223,8 +307,8 @@ def test_a_study_with_other_settings_or_data_is_refused(ended, corpus, config, t
 
     space = {"heads": [4]}
     refused(corpus, {"heads": [2]}, config, match=r"space of heads: \[4\] in the study, now \[2\]")
-    other = config.with_settings(["epochs=3"])
-    refused(corpus, space, other, match="epochs: 2 in the study, now 3")
+    other = config.with_settings(["epochs=2"])
+    refused(corpus, space, other, match="epochs: 3 in the study, now 2")
     refused(corpus, space, config, seed=2, match="seed of the study: 1, now 2")
     (tmp_path / "more.tsv").write_text((tmp_path / "pairs.tsv").read_text() * 2)
     more = load_corpus(tmp_path / "more.tsv")
@@ -242,12 +326,30 @@ def test_a_folder_that_is_not_a_study_is_refused(corpus, config, tmp_path):
             tune(corpus, SPACE, config, out=place, verbose=False)
 
 
-@pytest.mark.parametrize("name", ["target_tokenizer", "share_embeddings", "maximum_length"])
-def test_settings_that_change_the_meaning_of_the_figure_are_refused(corpus, config, tmp_path, name):
-    values = {"target_tokenizer": ["word"], "share_embeddings": [True], "maximum_length": [5]}
-    with pytest.raises(ValueError, match=f"{name} cannot vary in a study.*val_cross_entropy is"):
-        tune(corpus, {name: values[name]}, config, out=tmp_path / "study", verbose=False)
+@pytest.mark.parametrize(
+    "values, monitor, remedy",
+    [
+        ({"target_tokenizer": ["word"]}, "auto", "monitor=val_exact_match or val_chrf"),
+        ({"share_embeddings": [True]}, "val_token_error_rate", "monitor=val_exact_match or"),
+        ({"maximum_length": [5]}, "val_bleu", "compare the runs with kseq evaluate"),
+        ({"monitor": ["val_loss"]}, "auto", "compare the runs with kseq evaluate"),
+        ({"label_smoothing": [0.1]}, "val_loss", "monitor=val_cross_entropy"),
+    ],
+    ids=str,
+)
+def test_settings_that_change_the_meaning_of_the_figure_are_refused(
+    corpus, config, tmp_path, values, monitor, remedy
+):
+    (name,) = values
+    config = config.with_settings(["decoded_pairs=2", f"monitor={monitor}"])
+    with pytest.raises(ValueError, match=f"{name} cannot vary in a study, because it.*{remedy}"):
+        tune(corpus, values, config, out=tmp_path / "study", verbose=False)
     assert not (tmp_path / "study").exists()
+
+
+def test_settings_that_leave_the_meaning_of_the_figure_are_accepted():
+    require_comparable(Space({"target_tokenizer": ["word"]}), "val_exact_match")
+    require_comparable(Space({"label_smoothing": [0.1], "units": [8]}), "val_cross_entropy")
 
 
 def test_without_optuna_the_message_says_what_to_install(corpus, monkeypatch, tmp_path, command):

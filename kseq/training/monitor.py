@@ -35,6 +35,11 @@ def choose_monitor(training, target_side):
     return name
 
 
+def is_higher_better(name):
+    """Returns whether larger values of a validation figure are better."""
+    return name in _HIGHER_IS_BETTER
+
+
 class Monitor:
     """The best value so far of a validation figure.
 
@@ -58,7 +63,7 @@ class Monitor:
             return False
         if self.best is None:
             return True
-        return value > self.best if self.name in _HIGHER_IS_BETTER else value < self.best
+        return value > self.best if is_higher_better(self.name) else value < self.best
 
     def add(self, value, epoch):
         """Adds the value of the next validation, which took place after a number of epochs."""

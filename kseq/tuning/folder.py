@@ -4,6 +4,7 @@ import contextlib
 import csv
 import hashlib
 import json
+import math
 import pathlib
 
 import kseq
@@ -109,28 +110,53 @@ class StudyFolder:
         """Returns the run directory of a trial, which need not exist."""
         return trial_folder(self.place, number)
 
-    def trial_seconds(self, number):
-        """Returns the duration of all epochs of a trial, as its history has them."""
+    def read_trial(self, number, monitor, maximizes):
+        """Reads the history of a trial.
+
+        Args:
+            number: Number of the trial.
+            monitor: Name of the figure that is compared.
+            maximizes: Whether larger figures are better.
+
+        Returns:
+            The fields `figure`, `epoch`, `epochs` and `seconds` of a `Trial`, by name; an empty
+            dict before the first validation.
+        """
         path = self.trial(number) / run_directory.HISTORY
         if not path.is_file():
-            return 0.0
+            return {}
         with open(path, encoding="utf-8", newline="") as file:
-            return round(sum(float(row["seconds"]) for row in csv.DictReader(file)), 1)
+            rows = list(csv.DictReader(file))
+        choose = max if maximizes else min
+        finite = [row for row in rows if math.isfinite(float(row[monitor]))]
+        best = choose(finite, key=lambda row: float(row[monitor]))
+        return {
+            "figure": float(best[monitor]),
+            "epoch": json.loads(best["epoch"]),  # 3 or 2.75
+            "epochs": int(float(rows[-1]["epoch"])),
+            "seconds": round(sum(float(row["seconds"]) for row in rows), 1),
+        }
 
     def write_results(self, tuning):
-        """Writes the table, the picture and the best settings."""
+        """Writes the table and the best settings."""
         files.write_text(self.place / TABLE, tuning.to_csv())
-        save_tuning(tuning, self.place / PICTURE)
         if tuning.best:
             files.write_text(self.place / BEST, tuning.best_config.dumps(".yaml"))
+
+    def draw(self, tuning):
+        """Draws the picture."""
+        save_tuning(tuning, self.place / PICTURE)
 
     def remove_runs(self, tuning):
         """Removes the runs of all trials that have ended, except for the best one."""
         for trial in tuning.trials:
-            if trial != tuning.best:
-                folder = self.trial(trial.number)
-                if folder.exists() or locks.hidden_folder(folder).exists():
-                    files.remove_folder(folder, run_directory.RUN)
+            folder = self.trial(trial.number)
+            if trial == tuning.best:
+                continue
+            if folder.exists() or locks.hidden_folder(folder).exists():
+                files.remove_folder(folder, run_directory.RUN)
+            failed_batch = f"{folder.name}.{run_directory.FAILED_BATCH}"
+            folder.with_name(failed_batch).unlink(missing_ok=True)
 
 
 def digest_pairs(corpus):

@@ -5,7 +5,7 @@ import itertools
 
 from kseq.analysis.fonts import families_for
 from kseq.text.scripts import shorten
-from kseq.tuning.space import Choices
+from kseq.tuning.space import Choices, spell_value
 
 # Okabe and Ito's colours, which remain distinct for colour-blind readers.
 _FINISHED, _BEST, _PRUNED = "#0072B2", "#D55E00", "0.55"
@@ -46,16 +46,21 @@ def draw_tuning(tuning):
     rows = -(-(1 + len(names)) // _COLUMNS)
     title = shorten(tuning.headline(), _TITLE_WIDTH)
     figure = TextFigure(figsize=(13, 0.6 + 3.3 * rows), layout="constrained")
-    panels = figure.subplots(rows, _COLUMNS, squeeze=False, sharey=True).flat
+    grid = figure.subplots(rows, _COLUMNS, squeeze=False, sharey=True)
+    direction = "higher" if tuning.maximizes else "lower"
+    for axes in grid[:, 0]:
+        axes.set_ylabel(f"{tuning.monitor} ({direction} is better)")
+    panels = grid.flat
     _draw_progress(next(panels), tuning)
     for name, axes in zip(names, panels):
         _draw_setting(axes, tuning, name)
     for axes in panels:
         axes.remove()
-    figure.suptitle(title, x=0.01, ha="left", family=families_for(title), parse_math=False)
-    figure.legend(
-        *figure.axes[0].get_legend_handles_labels(), loc="upper right", ncols=4, frameon=False
-    )
+    names = families_for(title)
+    # The legend is on the same line; below it there is an empty one.
+    figure.suptitle(f"{title}\n", x=0.01, ha="left", family=names, parse_math=False)
+    handles = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="upper right", ncols=4, frameon=False)
     return figure
 
 
@@ -74,8 +79,7 @@ def _draw_progress(axes, tuning):
             linewidth=1,
             label="best so far",
         )
-    direction = "higher" if tuning.maximizes else "lower"
-    axes.set(title="progress", xlabel="trial", ylabel=f"{tuning.monitor} ({direction} is better)")
+    axes.set(title="progress", xlabel="trial")
     axes.set_xlim(0.5, max(len(tuning.trials), 1) + 0.5)
     axes.xaxis.get_major_locator().set_params(integer=True)
     figures = [trial.figure for trial in tuning.trials if trial.figure is not None]
@@ -96,7 +100,7 @@ def _draw_setting(axes, tuning, name):
         places[trial.number] = value
     _draw_trials(axes, tuning, places)
     if is_choice:
-        labels = [shorten(str(value), 12) for value in setting.values]
+        labels = [shorten(spell_value(value), 16) for value in setting.values]
         axes.set_xticks(range(len(labels)), labels)
         axes.set_xlim(-0.5, len(labels) - 0.5)
     elif setting.log:
@@ -105,6 +109,7 @@ def _draw_setting(axes, tuning, name):
     else:
         margin = 0.04 * (setting.high - setting.low)
         axes.set_xlim(setting.low - margin, setting.high + margin)
+        axes.xaxis.set_major_formatter("{x:g}")
     share = tuning.importances.get(name)
     axes.set(title=name if share is None else f"{name} (importance {share:.0%})")
 

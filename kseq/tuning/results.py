@@ -11,7 +11,7 @@ import pathlib
 
 from kseq.config import Config
 from kseq.counts import counted
-from kseq.tuning.space import Space, apply_settings, spell_settings
+from kseq.tuning.space import Space, apply_settings, spell_settings, spell_value
 
 STATES = ("finished", "pruned", "failed", "invalid")
 _LONGEST_REASON = 60  # characters, in a table
@@ -27,9 +27,9 @@ class Trial:
             because the loss was not finite, or the memory did not suffice; or `"invalid"`, because
             no model can have these settings.
         settings: Values of the settings that vary, by name.
-        figure: The best figure of all epochs; None before the first one.
-        epoch: The epoch that has it, from 1.
-        epochs: Number of epochs.
+        figure: The best figure of all validations; None before the first one.
+        epoch: Number of epochs after which it was measured, perhaps with a fraction.
+        epochs: Number of epochs in total.
         seconds: Duration of these epochs.
         reason: Why the trial is invalid or failed.
     """
@@ -38,7 +38,7 @@ class Trial:
     state: str
     settings: dict
     figure: float | None = None
-    epoch: int | None = None
+    epoch: float | None = None
     epochs: int = 0
     seconds: float = 0.0
     reason: str = ""
@@ -133,7 +133,7 @@ class Tuning:
         for trial in self.trials:
             figure = "" if trial.figure is None else f"{trial.figure:.6g}"
             values = [trial.number, trial.state, figure, trial.epoch, trial.epochs, trial.seconds]
-            settings = [_spell(trial.settings[name]) for name in names]
+            settings = [spell_value(trial.settings[name]) for name in names]
             writer.writerow([*values, *settings, trial.reason])
         return file.getvalue()
 
@@ -141,11 +141,6 @@ class Tuning:
 def trial_folder(folder, number):
     """Returns the run directory of a trial in the folder of a study."""
     return pathlib.Path(folder) / "trials" / f"{number:04d}"
-
-
-def _spell(value):
-    """Returns the value of a setting as `--set` takes it."""
-    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _format_table(tuning):
@@ -164,10 +159,11 @@ def _format_table(tuning):
     order = {state: number for number, state in enumerate(STATES)}
     for trial in sorted(tuning.trials, key=lambda trial: (order[trial.state], tuning.rank(trial))):
         figure = "" if trial.figure is None else f"{trial.figure:.4g}"
-        epoch = f"{trial.epoch or '–'} of {trial.epochs}"
-        settings = [str(_spell(trial.settings[name])) for name in names]
+        epoch = f"{trial.epoch:g} of {trial.epochs}" if trial.epoch else ""
+        settings = [spell_value(trial.settings[name]) for name in names]
         reason = f": {shorten(trial.reason, _LONGEST_REASON)}" if trial.reason else ""
-        cells = [str(trial.number), figure, epoch, f"{trial.seconds:,.0f}", *settings]
+        seconds = f"{trial.seconds:,.0f}" if trial.epochs else ""
+        cells = [str(trial.number), figure, epoch, seconds, *settings]
         table.add_row(*cells, trial.state + reason)
     file = io.StringIO()
     plain = {"highlight": False, "markup": False, "emoji": False}

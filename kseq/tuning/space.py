@@ -176,10 +176,12 @@ def spell_settings(values):
     Args:
         values: Values of settings, by name.
     """
-    return " ".join(
-        shlex.quote(f"{name}={value if isinstance(value, str) else json.dumps(value)}")
-        for name, value in values.items()
-    )
+    return " ".join(shlex.quote(f"{name}={spell_value(value)}") for name, value in values.items())
+
+
+def spell_value(value):
+    """Returns the value of a setting as text: `"true"`, `"0.1"`, `"gru"`."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _read_setting(name, value):

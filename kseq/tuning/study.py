@@ -121,10 +121,8 @@ class OpenTrial:
         )
         attributes = trial.user_attrs
         self.attempts = attributes.get(_ATTEMPTS, 0)
-        self._reported = set(self._stored().intermediate_values)
-
-    def _stored(self):
-        return self._trial.study.get_trials(deepcopy=False)[self._trial.number]
+        frozen = trial.study.get_trials(deepcopy=False)[trial.number]
+        self._reported = set(frozen.intermediate_values)
 
     def count_attempts(self, attempts):
         """Remembers the number of attempts, even if the process is killed."""
@@ -144,25 +142,17 @@ class OpenTrial:
             self._reported.add(epoch)
         return self._trial.should_prune()
 
-    def end(self, state, maximizes, seconds, reason=""):
+    def end(self, state, reason="", **figures):
         """Ends the trial.
 
         Args:
             state: One of `kseq.tuning.results.STATES`.
-            maximizes: Whether larger figures are better.
-            seconds: Duration of the epochs.
             reason: Why it is invalid or failed.
+            **figures: The other fields of a `Trial`.
         """
-        figures = self._stored().intermediate_values
-        best = max if maximizes else min
-        epoch = best(figures, key=figures.get, default=None)
-        outcome = {
-            **{"state": state, "figure": figures.get(epoch), "epoch": epoch},
-            **{"epochs": len(figures), "seconds": seconds, "reason": reason},
-        }
-        self._trial.set_user_attr(_OUTCOME, outcome)
+        self._trial.set_user_attr(_OUTCOME, {"state": state, "reason": reason, **figures})
         if state == "finished":
-            self._trial.study.tell(self._trial, figures[epoch])
+            self._trial.study.tell(self._trial, figures["figure"])
         else:
             # Optuna learns from pruned trials, and ignores failed ones.
             self._trial.study.tell(self._trial, state=TrialState.PRUNED)

@@ -7,27 +7,22 @@ import os
 import time
 
 import keras
-import tensorflow as tf
 
-from kseq.console import show, show_status
 from kseq.corpora.corpus import Corpus, load_corpus
-from kseq.errors import SettingError
 from kseq.sides.text_side import TextSide
 from kseq.sides.value_side import ValueSide
-from kseq.training.fitting import TrainingFailed
+from kseq.training.failures import TrainingFailed
+from kseq.training.monitor import choose_monitor, is_higher_better
+from kseq.training.progress import choose_display, format_seconds
 from kseq.training.train import complete_config, train
+from kseq.tuning.comparability import require_comparable
 from kseq.tuning.folder import StudyFolder, digest_pairs
 from kseq.tuning.options import StudyOptions
 from kseq.tuning.results import Tuning
 from kseq.tuning.space import Space, apply_settings, spell_settings
 
+_SECONDS_BETWEEN_PICTURES = 60
 _MOST_ATTEMPTS = 3  # processes that may be killed in the same epoch of a trial
-# Settings that change what a token is, which pairs are used, or what is measured.
-_INCOMPARABLE = (
-    *("target_tokenizer", "normalization", "case", "minimum_frequency", "maximum_vocabulary_size"),
-    *("subword_algorithm", "subword_vocabulary_size", "share_vocabulary", "share_embeddings"),
-    *("maximum_length", "maximum_frames", "target_activation"),
-)
 
 
 def tune(
@@ -91,7 +86,7 @@ def tune(
     space = _read_space(space)
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
     config = complete_config(corpus, config)
-    _require_comparable(space, config)
+    require_comparable(space, _choose_monitor(config))
     folder = StudyFolder(out)
     with folder.opened(config, space, options.seed, digest_pairs(corpus)):
         tuner = _Tuner(corpus, space, config, folder, options, cache=cache, verbose=verbose)
@@ -114,23 +109,11 @@ def _read_space(space):
     return Space.load(space) if isinstance(space, (str, os.PathLike)) else Space(space)
 
 
-def _require_comparable(space, config):
-    """Raises a SettingError if a setting of the space would make figures incomparable."""
-    for name in space.settings:
-        if name in _INCOMPARABLE:
-            raise SettingError(
-                "{field} cannot vary in a study: with other tokens or other pairs, {0} is another "
-                "figure; train with each value, and compare the runs with kseq evaluate",
-                _monitor(config),
-                field=name,
-            )
-
-
-def _monitor(config):
-    """Returns the name of the figure that trials are compared by."""
+def _choose_monitor(config):
+    """Returns the name of the validation figure that trials are compared by."""
     width = config.model.target_features
     side = ValueSide(width, config.model.target_activation) if width else TextSide
-    return f"val_{side.measure}"
+    return choose_monitor(config.training, side)
 
 
 class _Tuner:
@@ -145,10 +128,9 @@ class _Tuner:
 
         self._corpus, self._config, self._cache = corpus, config, cache
         self._space, self._folder, self._options = space, folder, options
-        self._report = show if verbose else lambda *_: None
-        self._is_visible = verbose
-        self._monitor = _monitor(config)
-        self._maximizes = False
+        self._display = choose_display() if verbose else _Nothing()
+        self._monitor = _choose_monitor(config)
+        self._maximizes = is_higher_better(self._monitor)
         sections = config.to_dict().values()
         start = {name: value for section in sections for name, value in section.items()}
         self._study = Study(
@@ -158,6 +140,7 @@ class _Tuner:
             prunes=options.prune,
             seed=options.seed,
         )
+        self._next_drawing = time.monotonic() + _SECONDS_BETWEEN_PICTURES
         self.results = self._collect()
 
     def _collect(self):
@@ -174,23 +157,35 @@ class _Tuner:
 
     def run(self):
         """Runs trials until there are enough of them, or the time is over."""
-        end = time.monotonic() + (
-            math.inf if self._options.timeout is None else self._options.timeout
-        )
+        timeout = self._options.timeout
+        end = time.monotonic() + (math.inf if timeout is None else timeout)
         if done := len(self.results.trials):
-            self._report(f"{done} of {self._options.trials} trials have ended")
-        while len(self.results.trials) < self._options.trials and time.monotonic() < end:
-            trial = self._study.begin()
-            if trial is None:
-                self._report(f"all {self._space.size} combinations of the space have been tried")
-                break
-            self._run_trial(trial)
-            self.results = self._collect()
-            self._folder.write_results(self.results)
-            if self._options.keep == "best":
-                self._folder.remove_runs(self.results)
-            self._report(self._describe(self.results.trials[-1]))
-            gc.collect()  # Models of earlier trials refer to themselves.
+            self._display.finish(f"{done} of {self._options.trials} trials have ended")
+            self._write()  # A killed process may not have done so.
+        try:
+            while len(self.results.trials) < self._options.trials and time.monotonic() < end:
+                trial = self._study.begin()
+                if trial is None:
+                    size = f"all {self._space.size} combinations of the space"
+                    self._display.finish(f"{size} have been tried")
+                    break
+                self._run_trial(trial)
+                self.results = self._collect()
+                self._write()
+                self._display.finish(self._describe(self.results.trials[-1]))
+                gc.collect()  # Models of earlier trials refer to themselves.
+        finally:
+            if self.results.trials:
+                self._folder.draw(self.results)
+
+    def _write(self):
+        """Writes the results, and removes the runs that are not kept."""
+        self._folder.write_results(self.results)
+        if self._options.keep == "best":
+            self._folder.remove_runs(self.results)
+        if time.monotonic() >= self._next_drawing:
+            self._folder.draw(self.results)
+            self._next_drawing = time.monotonic() + _SECONDS_BETWEEN_PICTURES
 
     def _run_trial(self, trial):
         """Trains with the settings of an `OpenTrial`, and ends it."""
@@ -198,8 +193,8 @@ class _Tuner:
             state, reason = "failed", f"killed {trial.attempts} times in the same epoch"
         else:
             state, reason = self._train(trial)
-        seconds = self._folder.trial_seconds(trial.number)
-        trial.end(state, self._maximizes, seconds, reason)
+        figures = self._folder.read_trial(trial.number, self._monitor, self._maximizes)
+        trial.end(state, reason, **figures)
 
     def _train(self, trial):
         """Trains with the settings of a trial.
@@ -208,33 +203,34 @@ class _Tuner:
             The state of the trial, and the reason for it.
         """
         trial.count_attempts(trial.attempts + 1)
-        with show_status() as show_line:
-            begin = f"trial {trial.number} of {self._options.trials}"
-            reporter = _Reporter(trial, self._monitor, lambda text: show_line(f"{begin}{text}"))
-            try:
-                train(
-                    self._corpus,
-                    apply_settings(self._config, trial.settings),
-                    out=self._folder.trial(trial.number),
-                    resume=True,
-                    cache=self._cache,
-                    callbacks=[reporter],
-                    verbose=False,
-                )
-            except KeyboardInterrupt:
-                trial.count_attempts(max(trial.attempts - 1, 0))
+        reporter = _Reporter(trial, self._monitor, self._show_progress)
+        try:
+            train(
+                self._corpus,
+                apply_settings(self._config, trial.settings),
+                out=self._folder.trial(trial.number),
+                resume=True,
+                cache=self._cache,
+                callbacks=[reporter],
+                verbose=False,
+            )
+        except KeyboardInterrupt:
+            trial.count_attempts(max(trial.attempts - 1, 0))
+            raise
+        except _Pruned:
+            return "pruned", ""
+        except (TrainingFailed, MemoryError) as error:
+            reason, _, _ = str(error).partition(";")  # advice for a single training
+            return "failed", reason
+        except (ValueError, TypeError) as error:
+            if reporter.has_begun:
                 raise
-            except _Pruned:
-                return "pruned", ""
-            except (TrainingFailed, MemoryError) as error:
-                return "failed", str(error)
-            except tf.errors.ResourceExhaustedError:
-                return "failed", "out of memory"
-            except (ValueError, TypeError) as error:
-                if reporter.has_begun:
-                    raise
-                return "invalid", str(error)
+            return "invalid", str(error)
         return "finished", ""
+
+    def _show_progress(self, trial, place):
+        begin = f"trial {trial.number} of {self._options.trials}"
+        self._display.update(f"{begin}, {place} ({spell_settings(trial.settings)})")
 
     def _describe(self, trial):
         """Returns a line about a trial that has just ended."""
@@ -247,7 +243,7 @@ class _Tuner:
             parts.append(f"{self._monitor} {trial.figure:.4g}{best}")
         details = spell_settings(trial.settings)
         if trial.epochs:
-            details += f"; epoch {trial.epoch} of {trial.epochs}, {trial.seconds:,.0f} s"
+            details += f"; epoch {trial.epoch:g} of {trial.epochs}, {format_seconds(trial.seconds)}"
         begin = f"trial {trial.number} of {self._options.trials}"
         return f"{begin}: {', '.join(parts)} ({details})"
 
@@ -256,23 +252,32 @@ class _Pruned(Exception):
     """A trial is worse than most others."""
 
 
+class _Nothing:
+    """In place of a display: nothing is shown."""
+
+    def update(self, line):
+        pass
+
+    finish = update
+
+
 class _Reporter(keras.callbacks.Callback):
     """Reports the figure of each epoch to the study, and stops a trial that is to be pruned.
 
     Args:
         trial: `OpenTrial`.
         monitor: Name of the figure.
-        show_line: Function that shows the progress within the trial.
+        show_progress: Function that shows how far the trial is.
 
     Attributes:
         has_begun: Whether training has begun, so that the settings are valid.
     """
 
-    def __init__(self, trial, monitor, show_line):
+    def __init__(self, trial, monitor, show_progress):
         super().__init__()
         self._trial = trial
         self._monitor = monitor
-        self._show_line = show_line
+        self._show_progress = show_progress
         self.has_begun = False
 
     def on_train_begin(self, logs=None):
@@ -280,14 +285,12 @@ class _Reporter(keras.callbacks.Callback):
         self.has_begun = True
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Shows the number of the epoch, which is given from 0."""
-        settings = spell_settings(self._trial.settings)
-        self._show_line(f", epoch {epoch + 1} of {self.params['epochs']} ({settings})")
+        """Shows the number of the epoch; `epoch` counts from 0."""
+        self._show_progress(self._trial, f"epoch {epoch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
-        """Reports the figure of an epoch."""
+        """Reports the figure of an epoch, unless training stopped within it."""
         self._trial.count_attempts(0)
-        if math.isfinite(logs[self._monitor]) and self._trial.report(
-            epoch + 1, float(logs[self._monitor])
-        ):
+        figure = float(logs.get(self._monitor, math.nan))
+        if math.isfinite(figure) and self._trial.report(epoch + 1, figure):
             raise _Pruned
