@@ -37,6 +37,8 @@ _HOMES = {
     "TensorBoard": "training.tensorboard",
     "TrainingFailed": "training.failures",
     "fine_tuning_config": "runs.fine_tuning",
+    "tune": "tuning.tune",
+    "Tuning": "tuning.results",
     "average_checkpoints": "runs.averaging",
     "list_runs": "runs.overview",
     "compare_runs": "runs.comparison",

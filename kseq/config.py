@@ -133,10 +133,7 @@ class Config(Fields):
             ValueError: The text is not a config, or a value is out of range.
             TypeError: A value has the wrong type.
         """
-        try:
-            values = _parse(text, suffix)
-        except RecursionError as error:
-            raise ValueError("nested too deeply to be a config") from error
+        values = parse_settings(text, suffix)
         values = {} if values is None else values
         check_names(values, field_names(cls), "section")
         for section, fields in (absent or {}).items():
@@ -183,13 +180,17 @@ class Config(Fields):
                     "expected field=value, such as units=256, without spaces around =; received "
                     f"{setting!r}"
                 )
-            section, field = _locate(name.strip())
+            section, field = locate_field(name.strip())
             values[section][field] = _parse_value(text.strip())
         return Config.from_dict(values)
 
 
-def _locate(name):
-    """Returns the section and the field of `units` or `model.units`."""
+def locate_field(name):
+    """Returns the section and the field of `units` or `model.units`.
+
+    Raises:
+        ValueError: There is no such setting; the message names the nearest one.
+    """
     sections = {
         field.name: section
         for section, section_type in typing.get_type_hints(Config).items()
@@ -202,6 +203,18 @@ def _locate(name):
         return sections[name], name
     closest = suggestion(name, [*sections, *full_names])
     raise ValueError(f"unknown setting {name!r}{closest} (known: {', '.join(sections)})")
+
+
+def parse_settings(text, suffix):
+    """Returns the content of a file of settings, in JSON or (for `".yaml"`) in YAML.
+
+    Raises:
+        ValueError: The text is something else, or the suffix is.
+    """
+    try:
+        return _parse(text, suffix)
+    except RecursionError as error:
+        raise ValueError("nested too deeply to be settings") from error
 
 
 def _parse(text, suffix):

@@ -55,9 +55,30 @@ class Section(Fields):
     def __post_init__(self):
         types_by_name = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            value = _convert(field.name, getattr(self, field.name), types_by_name[field.name])
-            _check_range(field, value)
+            value = _check(field, types_by_name[field.name], getattr(self, field.name))
             object.__setattr__(self, field.name, value)
+
+
+def check_field(section, name, value):
+    """Returns the value of a field, converted to its type.
+
+    Args:
+        section: Subclass of `Section`.
+        name: Name of one of its fields.
+        value: The value.
+
+    Raises:
+        SettingError: The value is out of range or not among the choices.
+        SettingTypeError: It has the wrong type.
+    """
+    (field,) = (field for field in dataclasses.fields(section) if field.name == name)
+    return _check(field, typing.get_type_hints(section)[name], value)
+
+
+def _check(field, kind, value):
+    value = _convert(field.name, value, kind)
+    _check_range(field, value)
+    return value
 
 
 def field_names(dataclass):

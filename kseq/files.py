@@ -229,6 +229,27 @@ def finish_replacement(place, kind):
             _finish_replacement(place, hidden, kind)
 
 
+def remove_folder(place, kind):
+    """Removes a folder that kseq wrote, finished or not; files of the user in it are kept.
+
+    Args:
+        place: Resolved path of the folder; it need not exist.
+        kind: `FolderKind`.
+
+    Raises:
+        FileExistsError: Another process is writing to it.
+    """
+    with locks.lock(place) as hidden:
+        _finish_replacement(place, hidden, kind)
+        paths = sorted(place.rglob("*"), reverse=True) if place.is_dir() else []
+        for path in (*paths, place):
+            if path.is_dir() and not path.is_symlink():
+                with contextlib.suppress(OSError):
+                    path.rmdir()  # unless there is something in it
+            elif kind.owns(path.relative_to(place)):
+                path.unlink(missing_ok=True)
+
+
 def _finish_replacement(place, hidden, kind, kept=()):
     """Moves the old folder back if nothing has replaced it, or else removes it.
 

@@ -18,6 +18,7 @@ from kseq.cli.exporting import add_export
 from kseq.cli.looking import add_align, add_heatmap, add_report
 from kseq.cli.training import add_average, add_models, add_recipes, add_train
 from kseq.cli.translating import add_evaluate, add_score, add_translate
+from kseq.cli.tuning import add_tune
 from kseq.console import printable, show_warning
 from kseq.errors import KseqWarning
 from kseq.runs.provenance import recorded_command
@@ -122,7 +123,7 @@ def _make_parser():
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         *(add_fetch, add_inspect, add_clean),
-        *(add_train, add_average, add_runs, add_compare),
+        *(add_train, add_tune, add_average, add_runs, add_compare),
         *(add_translate, add_evaluate, add_score),
         *(add_heatmap, add_align, add_report),
         *(add_export, add_recipes, add_models),

@@ -51,18 +51,13 @@ def add_train(subparsers):
     command = add_command(
         subparsers, "train", train, "train a model and write a run directory", _TRAIN_EXAMPLES
     )
-    _add_data(command)
-    command.add_argument(
-        "--config", type=path_name, metavar="FILE", help="settings: a .json or .yaml file"
+    add_data(command).add_argument(
+        "--resume",
+        type=path_name,
+        metavar="RUN",
+        help="go on with a training of yours that was stopped, as the same command would",
     )
-    command.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="change settings, such as units=256 epochs=20 (may be repeated)",
-    )
+    add_settings(command)
     add_new_run(command, required=False)
     command.add_argument(
         "--from",
@@ -72,13 +67,7 @@ def add_train(subparsers):
         help="start from the weights, the tokens and the settings of another run, with a fifth of "
         "its learning rate",
     )
-    command.add_argument(
-        "--cache",
-        type=path_name,
-        metavar="DIR",
-        help="where to keep tokenised corpora of 32 MB or more (default: KSEQ_CACHE, or "
-        "kseq in XDG_CACHE_HOME or ~/.cache); off to keep none",
-    )
+    add_cache(command)
     command.add_argument(
         "--tensorboard",
         type=path_name,
@@ -91,17 +80,41 @@ def add_train(subparsers):
     command.set_defaults(refuse=command.error)
 
 
-def _add_data(command):
-    """Adds the options that say what to train on."""
+def add_settings(command):
+    """Adds the options that say with which settings to train."""
+    command.add_argument(
+        "--config", type=path_name, metavar="FILE", help="settings: a .json or .yaml file"
+    )
+    command.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change settings, such as units=256 epochs=20 (may be repeated)",
+    )
+
+
+def add_cache(command):
+    """Adds the option that says where tokenised corpora are kept."""
+    command.add_argument(
+        "--cache",
+        type=path_name,
+        metavar="DIR",
+        help="where to keep tokenised corpora of 32 MB or more (default: KSEQ_CACHE, or "
+        "kseq in XDG_CACHE_HOME or ~/.cache); off to keep none",
+    )
+
+
+def add_data(command):
+    """Adds the options that say what to train on; returns the group of those that exclude others.
+
+    Args:
+        command: Parser of the command.
+    """
     data = command.add_mutually_exclusive_group(required=True)
     data.add_argument("--corpus", metavar="NAME", help="embedded corpus: en-fr or dates")
     data.add_argument("--train", type=path_name, nargs="+", metavar="FILE", help="training pairs")
-    data.add_argument(
-        "--resume",
-        type=path_name,
-        metavar="RUN",
-        help="go on with a training of yours that was stopped, as the same command would",
-    )
     data.add_argument(
         "--recipe", metavar="NAME", help="recipe for a public corpus; kseq recipes lists them"
     )
@@ -135,11 +148,12 @@ def _add_data(command):
         "sides; pairs that share one with a held-out pair are then left out of training "
         "(default: %(default)s)",
     )
+    return data
 
 
 def train(options):
     """Trains a model: `kseq.train`."""
-    corpus, config, out = _open_stopped(options) if options.resume else _open_new(options)
+    corpus, config, out = _open_stopped(options) if options.resume else open_new(options)
     start_tensorflow()
     from kseq.runs.directory import find_stopped, has_state, is_run
     from kseq.training.tensorboard import TensorBoard
@@ -168,7 +182,7 @@ def train(options):
     show(f"the run is in {out}; next: kseq evaluate {out}")
 
 
-def _open_new(options):
+def open_new(options):
     """Returns the corpus, the `Config` and the run directory of a new training."""
     from kseq.config import Config
     from kseq.runs.fine_tuning import fine_tuning_config

@@ -18,15 +18,7 @@ def find_differences(folder, config, data):
         A list of descriptions such as `"units: 64 in the run, now 128"`.
     """
     data = dict(data)
-    recorded = directory.load_config(folder)
-    differences = []
-    for section in dataclasses.fields(config):
-        old, new = (dataclasses.asdict(getattr(each, section.name)) for each in (recorded, config))
-        differences += [
-            f"{name}: {old[name]} in the run, now {new[name]}"
-            for name in new
-            if old[name] != new[name]
-        ]
+    differences = compare_configs(directory.load_config(folder), config, "run")
     record = RunRecord.load(folder / directory.RECORD)
     if record.optimizer != data.pop("optimizer", None):
         differences.append("the optimizer is not the same")
@@ -45,3 +37,22 @@ def find_differences(folder, config, data):
 
 def _describe_start(start):
     return "nothing" if start is None else start["name"]
+
+
+def compare_configs(recorded, config, noun):
+    """Returns descriptions of the settings in which two configs differ, a list.
+
+    Args:
+        recorded: `Config` of a run or a study.
+        config: `Config`.
+        noun: What has the recorded one, such as `"run"`.
+    """
+    differences = []
+    for section in dataclasses.fields(config):
+        old, new = (dataclasses.asdict(getattr(each, section.name)) for each in (recorded, config))
+        differences += [
+            f"{name}: {old[name]} in the {noun}, now {new[name]}"
+            for name in new
+            if old[name] != new[name]
+        ]
+    return differences

@@ -82,7 +82,7 @@ def train(
     """
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
     start = None if start is None else Start.load(start, out)
-    config = _complete_config(corpus, config, start)
+    config = complete_config(corpus, config, start)
     options = {"callbacks": check_callbacks(callbacks), "optimizer": optimizer, "verbose": verbose}
     describe_optimizer(optimizer)  # Checks its type.
     _check_alignments(corpus, config)
@@ -165,7 +165,7 @@ def _check_alignments(corpus, config):
         )
 
 
-def _complete_config(corpus, config, start):
+def complete_config(corpus, config, start=None):
     """Checks the arguments of `train`; returns the config with the widths of real-valued sides."""
     if start is not None:
         config = start.complete_config(config, corpus)
