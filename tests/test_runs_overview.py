@@ -72,6 +72,13 @@ def test_runs_are_sorted(runs, order, expected):
     assert names(kseq.list_runs(runs, sort=order)) == expected
 
 
+def test_the_mean_of_checkpoints_has_no_epochs(runs):
+    change_record(runs / "run1", averaged=[2, 3])
+    run = kseq.list_runs(runs)[0]
+    assert (run.state, run.epochs) == ("averaged", None)
+    assert "averaged" in str(kseq.compare_runs([runs / "run1", runs / "run2"]))
+
+
 def test_numbers_in_names_are_sorted_by_their_value(tmp_path):
     for name in ("run10", "run9", "a", "run9b"):
         write_run_folder(tmp_path / name)

@@ -31,7 +31,8 @@ class RunOverview:
     Args:
         name: Its path, relative to the folder whose runs are listed.
         folder: Its path.
-        state: `"finished"`, `"unfinished"`, or `"damaged"`.
+        state: `"finished"`, `"unfinished"`, `"averaged"` (the mean of another run's checkpoints) or
+            `"damaged"`.
         problem: What is wrong with a damaged run.
         corpus: Name of the corpus, or of its files if this user has trained on them.
         model: The architecture in short.
@@ -144,11 +145,11 @@ def _describe(folder, name):
     return RunOverview(
         name=name,
         folder=str(folder),
-        state="unfinished" if record.is_finished is False else "finished",
+        state=_find_state(record),
         corpus=name_corpus(record.corpus),
         model=describe_model(config.model),
         parameters=record.parameters,
-        epochs=int(max((row["epoch"] for row in rows), default=0)),
+        epochs=None if record.averaged else int(max((row["epoch"] for row in rows), default=0)),
         planned_epochs=config.training.epochs,
         best_epoch=best and best["epoch"],
         measure=measure,
@@ -159,6 +160,12 @@ def _describe(folder, name):
         command=record.command,
         kseq=record.kseq or None,
     )
+
+
+def _find_state(record):
+    if record.averaged:
+        return "averaged"
+    return "unfinished" if record.is_finished is False else "finished"
 
 
 def describe_model(model):

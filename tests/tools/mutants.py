@@ -55,6 +55,42 @@ MUTANTS = [
         "a batch size that has no effect is accepted",
         "config",
     ),
+    # runs
+    Mutant(
+        "command-with-folders",
+        'return name + equals + _FOLDERS.sub("", value)',
+        "return name + equals + value",
+        "a run that is shared names folders of its author",
+        "provenance",
+    ),
+    Mutant(
+        "duration-of-one-process",
+        'participants = {"validation": self._validation, "stopwatch": run.stopwatch}',
+        'participants = {"validation": self._validation}',
+        "a run records only the time of the last process that trained it",
+        "resume",
+    ),
+    Mutant(
+        "best-is-last",
+        "return min(candidates, key=lambda row: sign * row[measure], default=None)",
+        "return max(candidates, key=lambda row: sign * row[measure], default=None)",
+        "the list of runs shows the worst epoch",
+        "runs_overview",
+    ),
+    Mutant(
+        "other-tokens-are-other-data",
+        "if None not in fingerprints and _encoding(first_config) == _encoding(config):",
+        "if None not in fingerprints:",
+        "the same corpus with another tokenizer is said to be different",
+        "runs_comparison",
+    ),
+    Mutant(
+        "events-repeated",
+        "kept = [(record, event) for record, event in records if event.step <= step]",
+        "kept = list(records)",
+        "a curve runs twice over the batches after which a training went on",
+        "event_files",
+    ),
     # analysis
     Mutant(
         "entropy-in-nats",
