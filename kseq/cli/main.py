@@ -15,8 +15,9 @@ from kseq.cli.comparing import add_compare, add_runs
 from kseq.cli.data import add_clean, add_fetch, add_inspect
 from kseq.cli.errors import explain
 from kseq.cli.exporting import add_export
+from kseq.cli.listing import add_models, add_recipes
 from kseq.cli.looking import add_align, add_heatmap, add_report
-from kseq.cli.training import add_average, add_models, add_recipes, add_train
+from kseq.cli.training import add_average, add_train
 from kseq.cli.translating import add_evaluate, add_score, add_translate
 from kseq.cli.tuning import add_tune
 from kseq.console import printable, show_warning

@@ -1,4 +1,4 @@
-"""Commands that make runs, or list recipes and mechanisms: train, average, recipes, models."""
+"""Commands that make runs: train, average."""
 
 from kseq.cli.options import (
     add_alignments,
@@ -306,55 +306,3 @@ def average(options):
         options.run_directory, options.out, options.last, options.overwrite
     )
     show(f"averaged epochs {', '.join(map(str, epochs))}; the run is in {options.out}")
-
-
-_RECIPES_EXAMPLES = """
-A recipe is a file of settings whose result on a public corpus is in docs/results.md:
-  kseq fetch multi30k data
-  kseq train --recipe multi30k-de-en --data data --out runs/de-en
-  kseq evaluate runs/de-en --beam 5
-"""
-
-
-def add_recipes(subparsers):
-    """Adds `kseq recipes`."""
-    add_command(
-        subparsers,
-        "recipes",
-        recipes,
-        "list the recipes for kseq train --recipe",
-        _RECIPES_EXAMPLES,
-    )
-
-
-def recipes(options):
-    """Lists the recipes: `kseq.recipes.load_recipe`."""
-    from kseq.recipes import load_recipe, recipe_names
-
-    for name in recipe_names():
-        recipe = load_recipe(name)
-        print(f"{name:22}{recipe.about} (kseq fetch {recipe.fetch})")
-
-
-_MODELS_EXAMPLES = """
-Each line is a setting for kseq train, such as --set attention=luong_general. Settings that
-contradict each other are rejected with a message that names the nearest combination that works.
-"""
-
-
-def add_models(subparsers):
-    """Adds `kseq models`."""
-    add_command(
-        subparsers,
-        "models",
-        models,
-        "list the mechanisms that models can combine, with their papers",
-        _MODELS_EXAMPLES,
-    )
-
-
-def models(options):
-    """Lists the mechanisms: `kseq.catalogue.table`."""
-    from kseq.catalogue import table
-
-    print(table())
