@@ -123,15 +123,7 @@ class Corpus:
         return split in self._alignments
 
 
-def load_corpus(
-    *train,
-    valid=None,
-    test=None,
-    apart="source",
-    alignments=None,
-    train_alignments=None,
-    **options,
-):
+def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, **options):
     """Opens a corpus, from files or from objects.
 
     Without `valid`, pairs are held out from the training pairs: one source sentence in twenty for
@@ -155,10 +147,9 @@ def load_corpus(
             bytes of RAM.
         alignments: File of gold alignments of the test pairs, with a line for each line of `test`,
             in Pharaoh format: `0-0 1-2`, source before target; positions count tokens from 0.
-        train_alignments: The same for `guided_alignment`, with a line for each line of `train`:
-            gold alignments, or those of `kseq align` or a statistical aligner.
-        **options: How all splits are read: `swap`, `columns`, `skip_faulty` and `allow_outside` of
-            `kseq.corpora.opening.open_pairs`.
+        **options: `train_alignments`, a file of alignments of the training pairs, likewise, gold
+            or not, for `guided_alignment`; and how all splits are read: `swap`, `columns`,
+            `skip_faulty` and `allow_outside` of `kseq.corpora.opening.open_pairs`.
 
     Returns:
         A `Corpus`.
@@ -174,7 +165,7 @@ def load_corpus(
     """
     if apart not in ("source", "both"):
         raise ValueError(f"apart must be 'source' or 'both'; received {apart!r}")
-    links = {"alignments": alignments, "train_alignments": train_alignments}
+    links = {"alignments": alignments, "train_alignments": options.pop("train_alignments", None)}
     if len(train) == 1 and isinstance(train[0], (str, os.PathLike)):
         if str(train[0]) in embedded_corpora():
             options |= {"valid": valid, "test": test, **links}
