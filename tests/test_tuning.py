@@ -18,7 +18,6 @@ from kseq import Config, TrainingFailed, Translator, load_corpus, locks, tune
 from kseq.runs import directory
 from kseq.tuning.comparability import require_comparable
 from kseq.tuning.folder import StudyFolder, digest_pairs
-from kseq.tuning.options import StudyOptions
 from kseq.tuning.plots import draw_tuning
 from kseq.tuning.results import Trial, Tuning
 from kseq.tuning.space import Space
@@ -453,7 +452,6 @@ def test_a_study_without_trials_can_be_shown():
     assert empty._repr_png_()[:4] == b"\x89PNG"
 
 
-def test_the_options_of_the_function_are_those_of_the_command():
-    """Their defaults are the same, and so are their checks."""
-    defaults = {name: getattr(StudyOptions, name) for name in StudyOptions.__annotations__}
-    assert {name: tune.__kwdefaults__[name] for name in defaults} == defaults
+def test_an_unknown_option_is_answered_with_the_nearest_one(corpus, tmp_path):
+    with pytest.raises(TypeError, match="unknown field of StudyOptions: 'trial'; did you mean 'tr"):
+        tune(corpus, SPACE, out=tmp_path / "study", trial=3)

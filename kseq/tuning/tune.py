@@ -26,20 +26,7 @@ _SECONDS_BETWEEN_PICTURES = 60
 _MOST_ATTEMPTS = 3  # processes that may be killed in the same epoch of a trial
 
 
-def tune(
-    corpus,
-    space,
-    config=None,
-    *,
-    out,
-    trials=StudyOptions.trials,
-    timeout=None,
-    seed=StudyOptions.seed,
-    keep=StudyOptions.keep,
-    prune=StudyOptions.prune,
-    cache=None,
-    verbose=True,
-):
+def tune(corpus, space, config=None, *, out, cache=None, verbose=True, **options):
     """Trains with different settings, and finds those with the best validation figure.
 
     A *study* consists of trials. The first trial has the settings of `config` as far as the space
@@ -59,15 +46,10 @@ def tune(
         config: The settings that do not vary, as for `kseq.train`.
         out: Folder of the study: `trials.csv`, `tuning.png`, `best.yaml` (a config) and `trials/`
             (run directories).
-        trials: Number of trials, those of earlier calls included.
-        timeout: Seconds after which no further trial begins; None for no limit.
-        seed: Seed of the settings that are proposed.
-        keep: `"best"` to keep the run directory of the best trial, `"all"` to keep all of them.
-        prune: Whether to stop a trial when its best figure so far is worse than the median of the
-            finished trials after the same epoch (from the second epoch on, once five trials have
-            finished).
         cache: As for `kseq.train`.
         verbose: Whether to show a line for each trial.
+        **options: Fields of `kseq.tuning.options.StudyOptions`: `trials=20`, `timeout=None`,
+            `seed=1`, `keep="best"`, `prune=True`.
 
     Returns:
         A `Tuning`.
@@ -82,8 +64,7 @@ def tune(
         TrainingFailed: No trial has finished.
     """
     require_optuna()
-    fields = {"trials": trials, "timeout": timeout, "seed": seed, "keep": keep, "prune": prune}
-    options = StudyOptions(**fields)
+    options = StudyOptions(**options)
     space = _read_space(space)
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
     config = complete_config(corpus, config)
