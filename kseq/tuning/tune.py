@@ -61,7 +61,7 @@ def tune(corpus, space, config=None, *, out, cache=None, verbose=True, **options
         ValueError: The space is wrong, or the corpus cannot be used.
         TypeError: An argument has the wrong type.
         OSError: A file cannot be read or written.
-        TrainingFailed: No trial has finished.
+        TrainingFailed: None of the trials has finished.
     """
     require_optuna()
     options = StudyOptions(**options)
@@ -73,8 +73,8 @@ def tune(corpus, space, config=None, *, out, cache=None, verbose=True, **options
     with folder.opened(config, space, options.seed, digest_pairs(corpus)):
         tuner = _Tuner(corpus, space, config, folder, options, cache=cache, verbose=verbose)
         tuner.run()
-    if tuner.results.best is None and len(tuner.results.trials) >= options.trials:
-        reason = tuner.results.trials[0].reason or "see the table"
+    if tuner.results.best is None and tuner.results.trials:
+        reason = tuner.results.trials[0].reason
         raise TrainingFailed(f"none of the trials has finished; the first one: {reason}")
     return tuner.results
 
