@@ -9,7 +9,7 @@ _TOKENS = (
     *("subword_algorithm", "subword_vocabulary_size", "share_vocabulary", "share_embeddings"),
 )
 _OF_TEXTS = ("val_exact_match", "val_bleu", "val_chrf")  # whatever a token is
-_IN_LOSS = ("label_smoothing", "coverage_loss")
+_IN_LOSS = ("label_smoothing", "coverage_loss", "coverage_loss_start", "guided_alignment")
 
 
 def require_comparable(space, monitor):

@@ -24,7 +24,7 @@ class Trial:
     Args:
         number: Its number, from 1.
         state: `"finished"`; `"pruned"`, after an epoch in which it was worse than most; `"failed"`,
-            because the loss was not finite, or the memory did not suffice; or `"invalid"`, because
+            because the loss was not finite, or there was too little memory; or `"invalid"`, because
             no model can have these settings.
         settings: Values of the settings that vary, by name.
         figure: The best figure of all validations; None before the first one.

@@ -26,20 +26,7 @@ _SECONDS_BETWEEN_PICTURES = 60
 _MOST_ATTEMPTS = 3  # processes that may be killed in the same epoch of a trial
 
 
-def tune(
-    corpus,
-    space,
-    config=None,
-    *,
-    out,
-    trials=StudyOptions.trials,
-    timeout=None,
-    seed=StudyOptions.seed,
-    keep=StudyOptions.keep,
-    prune=StudyOptions.prune,
-    cache=None,
-    verbose=True,
-):
+def tune(corpus, space, config=None, *, out, cache=None, verbose=True, **options):
     """Trains with different settings, and finds those with the best validation figure.
 
     A *study* consists of trials. The first trial has the settings of `config` as far as the space
@@ -59,15 +46,10 @@ def tune(
         config: The settings that do not vary, as for `kseq.train`.
         out: Folder of the study: `trials.csv`, `tuning.png`, `best.yaml` (a config) and `trials/`
             (run directories).
-        trials: Number of trials, those of earlier calls included.
-        timeout: Seconds after which no further trial begins; None for no limit.
-        seed: Seed of the settings that are proposed.
-        keep: `"best"` to keep the run directory of the best trial, `"all"` to keep all of them.
-        prune: Whether to stop a trial when its best figure so far is worse than the median of the
-            finished trials after the same epoch (from the second epoch on, once five trials have
-            finished).
         cache: As for `kseq.train`.
         verbose: Whether to show a line for each trial.
+        **options: Fields of `kseq.tuning.options.StudyOptions`: `trials=20`, `timeout=None`,
+            `seed=1`, `keep="best"`, `prune=True`.
 
     Returns:
         A `Tuning`.
@@ -79,11 +61,10 @@ def tune(
         ValueError: The space is wrong, or the corpus cannot be used.
         TypeError: An argument has the wrong type.
         OSError: A file cannot be read or written.
-        TrainingFailed: No trial has finished.
+        TrainingFailed: None of the trials has finished.
     """
     require_optuna()
-    fields = {"trials": trials, "timeout": timeout, "seed": seed, "keep": keep, "prune": prune}
-    options = StudyOptions(**fields)
+    options = StudyOptions(**options)
     space = _read_space(space)
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
     config = complete_config(corpus, config)
@@ -92,8 +73,8 @@ def tune(
     with folder.opened(config, space, options.seed, digest_pairs(corpus)):
         tuner = _Tuner(corpus, space, config, folder, options, cache=cache, verbose=verbose)
         tuner.run()
-    if tuner.results.best is None and len(tuner.results.trials) >= options.trials:
-        reason = tuner.results.trials[0].reason or "see the table"
+    if tuner.results.best is None and tuner.results.trials:
+        reason = tuner.results.trials[0].reason
         raise TrainingFailed(f"none of the trials has finished; the first one: {reason}")
     return tuner.results
 
