@@ -158,7 +158,7 @@ def _group_losses(layer, rows, label_smoothing, training):
     logits = output_logits(rows.hidden, kernel, bias[0] if bias else None, layer.transposed)
     # Several times faster on a CPU than TensorFlow's sparse cross-entropy.
     probabilities = tf.nn.softmax(logits)
-    best = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    best = tf.argmax(logits, axis=-1)
     # The largest probability is at least 1/V, so its logarithm is safe; others may underflow.
     highest = tf.gather(logits, best, batch_dims=1)
     normalizers = highest - tf.math.log(tf.gather(probabilities, best, batch_dims=1))
@@ -174,7 +174,8 @@ def _group_losses(layer, rows, label_smoothing, training):
     return _Losses(
         tf.reduce_sum(smoothed * rows.shares),
         entropies,
-        tf.cast(best == rows.labels, tf.float32),
+        # As int64: TensorFlow compares int32 on the processor, even if the numbers are on a GPU.
+        tf.cast(best == tf.cast(rows.labels, best.dtype), tf.float32),
         hidden_gradient,
         parameter_gradients,
     )
@@ -186,9 +187,10 @@ def _gradients(layer, rows, probabilities, label_smoothing):
     hidden, labels, shares = rows
     spread = label_smoothing / layer.ids
     label_errors = tf.gather(probabilities, labels, batch_dims=1) - spread - (1 - label_smoothing)
-    errors = tf.cast(probabilities - spread if label_smoothing else probabilities, hidden.dtype)
+    errors = probabilities - spread if label_smoothing else probabilities
     indices = tf.stack([tf.range(tf.shape(labels)[0]), labels], axis=1)
-    errors = tf.tensor_scatter_nd_update(errors, indices, tf.cast(label_errors, hidden.dtype))
+    # In float32: a GPU cannot scatter in half precision, so that the errors would leave it.
+    errors = tf.cast(tf.tensor_scatter_nd_update(errors, indices, label_errors), hidden.dtype)
 
     # The hidden layer is multiplied by the shares, as it is narrower than the errors.
     def weigh(rows):

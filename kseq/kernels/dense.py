@@ -4,24 +4,29 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kseq.kernels.parameters import PLAIN
+from kseq.kernels.parameters import PLAIN, matrix_product
 
 
 @keras.saving.register_keras_serializable("kseq")
 class Dense(keras.layers.Dense):
     """`keras.layers.Dense` that is fast on a single step, and can run inside a loop.
 
-    A general product of tensors takes a dozen operations on shapes. For one sentence these cost as
-    much time as the product itself, so one step of a sequence `[N, 1, I]` is multiplied as rows.
+    The general product of tensors that Keras uses takes a dozen operations on shapes. For one
+    sentence these cost as much time as the product itself, and a GPU waits for some of them. So
+    sequences are multiplied as rows; the fewest operations are needed if their length is known,
+    as it is for one step, `[N, 1, I]`.
     """
 
     def call(self, inputs, training=None):
         """Computes the layer's output, `[N, ..., O]` for inputs `[N, ..., I]`."""
         _, *lengths = inputs.shape[:-1]
-        if not lengths or None in lengths:
+        if not lengths:
             return super().call(inputs, training=training)
-        outputs = ops.matmul(ops.reshape(inputs, (-1, inputs.shape[-1])), self.kernel)
-        outputs = ops.reshape(outputs, (-1, *lengths, self.units))
+        if None in lengths:
+            outputs = matrix_product(inputs, tf.convert_to_tensor(self.kernel))
+        else:
+            outputs = ops.matmul(ops.reshape(inputs, (-1, inputs.shape[-1])), self.kernel)
+            outputs = ops.reshape(outputs, (-1, *lengths, self.units))
         if self.use_bias:
             outputs = ops.add(outputs, self.bias)
         return self.activation(outputs)

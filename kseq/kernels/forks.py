@@ -2,11 +2,15 @@
 
 import os
 
+from kseq.kernels.gpu_memory import grow_gpu_memory
+
 _process = None  # the id of the process in which TensorFlow is used
 
 
 def claim_tensorflow():
     """Notes that this process uses TensorFlow, or refuses if it is a fork of one that does.
+
+    The first time, the memory of GPUs is set up as well: it cannot be once TensorFlow uses them.
 
     A fork has a copy of TensorFlow's state, but not the threads that do the work: it would wait
     for them forever.
@@ -21,4 +25,6 @@ def claim_tensorflow():
             'work in a fork: start processes with multiprocessing.get_context("spawn"), or load '
             "the model only in the new processes"
         )
+    if _process is None:
+        grow_gpu_memory()
     _process = os.getpid()

@@ -61,6 +61,24 @@ def scan(cell, operands, is_real, training):
     return run(*tf.nest.flatten(operands))
 
 
+def run_step(cell, inputs, products, biases, states):
+    """Runs one step of a cell outside a loop.
+
+    Args:
+        cell: As in `scan`.
+        inputs: Projected inputs of each gate, `[N, H]`, at least float32.
+        products: Recurrent product of each gate, likewise.
+        biases: As in `ScanOperands`.
+        states: The state before the step, `[N, H]` each.
+
+    Returns:
+        The new state, a list of `[N, H]`.
+    """
+    *products, last = products
+    new_states, _ = cell.equations(_add_up(cell, inputs, [*products, sum(biases, last)]), states)
+    return new_states
+
+
 class _Saved(typing.NamedTuple):
     """Arrays that the steps save: of the state after a step, the state before it, and gates."""
 

@@ -180,7 +180,13 @@ class Seq2Seq(keras.Model):
         weighted_metrics=None,
         **options,
     ):
-        """Prepares for `fit` as Keras does; a ValueError if a loss does not fit the output."""
+        """Prepares for `fit` as Keras does; a ValueError if a loss does not fit the output.
+
+        By default nothing is compiled by XLA: batches have many shapes, and on a GPU it would
+        compile the step again for each of them. `jit_compile=True` is for batches of one shape.
+        """
+        if options.get("jit_compile", "auto") == "auto":
+            options["jit_compile"] = False
         if self.target_side.is_text:
             check_losses([loss, metrics, weighted_metrics], self._settings["output"])
         super().compile(optimizer, loss, loss_weights, metrics, weighted_metrics, **options)

@@ -3,15 +3,16 @@
 import keras
 import tensorflow as tf
 
-from kseq.kernels.parameters import precise
-from kseq.kernels.scan import ScanOperands, scan
+from kseq.kernels.parameters import matrix_product, precise
+from kseq.kernels.scan import ScanOperands, run_step, scan
 from kseq.models.cells import GRUCell, LSTMCell, RNNCell
 
 
 class _ScanMixin:
     """Replaces the loop of a Keras recurrent layer, except on a GPU, where cuDNN runs it.
 
-    States and gates are at least float32, whatever type the products are computed in.
+    States and gates are at least float32, whatever type the products are computed in. (With
+    float16 on cuDNN, the states between two steps are float16.)
 
     Attributes:
         equations: The class of the cell, one of `kseq.models.cells`.
@@ -30,9 +31,11 @@ class _ScanMixin:
             The last output `[N, H]`, all outputs `[N, S, H]`, 0 on padding, and the last state, a
             list of `[N, H]`.
         """
-        if getattr(self, "use_cudnn", False) and tf.config.list_logical_devices("GPU"):
-            return super().inner_loop(sequences, initial_state, mask, training)
         (mask,) = keras.tree.flatten(mask) or [None]
+        if sequences.shape[1] == 1 and mask is None and not training:
+            return self._run_step(sequences, initial_state)
+        if getattr(self, "use_cudnn", False) and tf.config.list_logical_devices("GPU"):
+            return self._run_cudnn(sequences, initial_state, mask, training)
         steps = tf.transpose(sequences, [1, 0, 2])
         is_real = None if mask is None else tf.transpose(mask)[:, :, None]
         if self.go_backwards:
@@ -48,6 +51,37 @@ class _ScanMixin:
         outputs.set_shape([*sequences.shape[:2], self.units])
         return last_output, outputs, states
 
+    def _run_step(self, sequences, initial_state):
+        """Runs one step `[N, 1, E]`, as `inner_loop` does.
+
+        In a search, splitting the kernels would take longer than multiplying by them, and so would
+        packing them for cuDNN.
+        """
+        states = [precise(state) for state in keras.tree.flatten(initial_state)]
+        factors = sequences[:, 0], tf.cast(states[0], sequences.dtype)
+        kernels = self.cell.kernel, self.cell.recurrent_kernel
+        inputs, products = (
+            precise(tf.matmul(factor, tf.cast(kernel, factor.dtype)))
+            for factor, kernel in zip(factors, kernels)
+        )
+        bias, recurrent_biases = self._biases(states[0].dtype)
+        operands = tf.split(inputs + bias, self.equations.gates, axis=-1)
+        products = tf.split(products, self.equations.gates, axis=-1)
+        states = run_step(self.equations, operands, products, recurrent_biases, states)
+        return states[0], states[0][:, None], states
+
+    def _run_cudnn(self, sequences, initial_state, mask, training):
+        """Runs over sequences on cuDNN, as `inner_loop` does."""
+
+        def run(sequences, initial_state):
+            return super(_ScanMixin, self).inner_loop(
+                sequences, initial_state, mask=mask, training=training
+            )
+
+        if sequences.dtype == tf.bfloat16:
+            run = _Float32(run)
+        return run(sequences, keras.tree.flatten(initial_state))
+
     def _project(self, steps, states):
         """Projects the inputs `[S, N, E]` of all steps, gate by gate; returns `ScanOperands`."""
         gates = self.equations.gates
@@ -57,7 +91,7 @@ class _ScanMixin:
         )
         biases, recurrent_biases = self._biases(states[0].dtype)
         inputs = [
-            precise(tf.tensordot(steps, kernel, 1)) + bias
+            precise(matrix_product(steps, kernel)) + bias
             for kernel, bias in zip(kernels, tf.split(biases, gates))
         ]
         return ScanOperands(inputs, recurrent_kernels, recurrent_biases, states)
@@ -65,6 +99,25 @@ class _ScanMixin:
     def _biases(self, dtype):
         """The bias of the inputs `[G·H]`, and the `biases` of `ScanOperands`."""
         return tf.cast(self.cell.bias, dtype), []
+
+
+class _Float32(keras.layers.Layer):
+    """Calls a function under Keras' float32 policy, which casts tensors and variables.
+
+    Most versions of cuDNN have no recurrent layers in bfloat16, and TensorFlow runs those of the
+    others without tensor cores, which float32 does use (as TensorFloat-32).
+
+    Args:
+        function: A function of tensors.
+    """
+
+    def __init__(self, function):
+        super().__init__(dtype="float32")
+        self._function = function
+
+    def call(self, sequences, initial_state):
+        """Returns the result of the function, for sequences `[N, S, E]` and a list of states."""
+        return self._function(sequences, initial_state)
 
 
 @keras.saving.register_keras_serializable("kseq")

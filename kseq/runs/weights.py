@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kseq import files
 from kseq.fields import check_choice
+from kseq.kernels.forks import claim_tensorflow
 from kseq.models.factory import build_seq2seq, use_dtype_policy
 from kseq.models.size import least_parameters
 from kseq.pipeline.codecs import CodecPair
@@ -31,6 +32,7 @@ def load_model(run, precision="float32"):
         ValueError: It is not a run, or it is damaged; or the precision is unknown.
     """
     check_choice("precision", precision, PRECISIONS)
+    claim_tensorflow()
     folder, config, record = run_directory.read_run(run)
     run_directory.check_codecs(folder, record)
     codecs = CodecPair.load(folder, config)

@@ -227,6 +227,8 @@ class Perplexity(keras.metrics.Mean):
 
 def _split(data, parts):
     """Splits the rows of a batch, in order, into parts of about equal size; some may be empty."""
+    if parts == 1:
+        return [data]
     rows = tf.shape(data[1])[0]
     sizes = [(rows + number) // parts for number in range(parts)]
     pieces = [tf.split(tensor, sizes, num=parts) for tensor in tf.nest.flatten(data)]
