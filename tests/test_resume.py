@@ -86,6 +86,7 @@ def test_a_stopped_training_ends_with_the_same_weights(corpus, tmp_path, monkeyp
     "settings",
     [
         ["batch_size=32", "cell=lstm", "precision=mixed_bfloat16"],
+        ["batch_size=32", "precision=mixed_float16"],
         ["batch_size=32", "architecture=transformer", "heads=2"],
         ["batch_tokens=100"],
     ],

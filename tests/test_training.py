@@ -31,6 +31,7 @@ from kseq import (
 )
 from kseq.analysis.curves import save_curves
 from kseq.kernels.devices import describe_devices
+from kseq.kernels.precision import fastest_precision, half_type
 from kseq.models.factory import use_dtype_policy
 from kseq.pipeline.survey import Survey, survey_pairs
 from kseq.runs.directory import STATES, is_run
@@ -578,7 +579,25 @@ def test_the_faster_precision_is_used_and_reported(
 )
 def test_bfloat16_must_be_fast_enough_to_pay_for_its_conversions(ratio, precision, monkeypatch):
     set_measured_ratio(monkeypatch, ratio)
-    assert kseq.kernels.precision.fastest_precision(units=64) == (precision, ratio)
+    assert fastest_precision(units=64) == (precision, tf.bfloat16, ratio)
+
+
+@pytest.mark.parametrize(
+    "capabilities, half",
+    [
+        ([], "bfloat16"),
+        ([(8, 0)], "bfloat16"),
+        ([(7, 5)], "float16"),
+        ([(9, 0), (7, 0)], "float16"),
+        ([None], "bfloat16"),  # a GPU of another maker
+    ],
+    ids=str,
+)
+def test_older_gpus_use_float16(capabilities, half, monkeypatch):
+    details = [{"compute_capability": pair} if pair else {} for pair in capabilities]
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: range(len(details)))
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details.__getitem__)
+    assert half_type().name == half
 
 
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16], ids=lambda dtype: dtype.name)

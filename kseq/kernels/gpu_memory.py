@@ -5,7 +5,7 @@ import os
 
 
 def grow_gpu_memory():
-    """Lets the memory that TensorFlow takes on GPUs grow with need, so that processes can share one.
+    """Lets the memory that TensorFlow takes on a GPU grow, so that processes can share the GPU.
 
     By default, TensorFlow takes nearly all of it at once, and the next process on the same GPU
     fails. Nothing is changed if the user has chosen otherwise (with the environment variable

@@ -5,7 +5,8 @@ import time
 
 import tensorflow as tf
 
-MIN_SPEEDUP = 1.3  # of bfloat16 over float32, to pay for the casts around the products
+MIN_SPEEDUP = 1.3  # of half precision over float32, to pay for the casts around the products
+_AMPERE = 8, 0  # the first compute capability of NVIDIA's GPUs with products in bfloat16
 _ROWS, _ROUNDS = 1024, 5
 
 
@@ -16,10 +17,21 @@ def fastest_precision(units):
         units: Width H of the model.
 
     Returns:
-        `"mixed_bfloat16"` or `"float32"`, and the speedup of bfloat16 products over float32.
+        The faster precision, `"mixed_bfloat16"`, `"mixed_float16"` or `"float32"`; the type of half
+        precision that was measured; and its speedup over float32.
     """
-    ratio = _seconds(units, tf.float32) / _seconds(units, tf.bfloat16)
-    return "mixed_bfloat16" if ratio >= MIN_SPEEDUP else "float32", ratio
+    half = half_type()
+    ratio = _seconds(units, tf.float32) / _seconds(units, half)
+    return f"mixed_{half.name}" if ratio >= MIN_SPEEDUP else "float32", half, ratio
+
+
+def half_type():
+    """The type of half precision to use: bfloat16, but float16 on GPUs that are too old for it."""
+    capabilities = [
+        tf.config.experimental.get_device_details(gpu).get("compute_capability", _AMPERE)
+        for gpu in tf.config.get_visible_devices("GPU")
+    ]
+    return tf.float16 if min(capabilities, default=_AMPERE) < _AMPERE else tf.bfloat16
 
 
 def _seconds(units, dtype):

@@ -61,8 +61,10 @@ class TrainingConfig(Section):
             2017 added it for the last 3,000 of 233,000 steps.
         precision: `"float32"`; or `"mixed_bfloat16"`, with products in bfloat16, which are
             faster on GPUs and on processors with AVX512-BF16 or AMX. Weights, softmax, loss and
-            every use of the trained model stay in float32. `"auto"` measures which of the two
-            multiplies faster on this machine, and the run records the choice.
+            every use of the trained model stay in float32. `"mixed_float16"` is the same in
+            float16 with loss scaling, for GPUs that are too old for bfloat16 (NVIDIA's before
+            Ampere). `"auto"` measures whether this machine multiplies faster in half precision,
+            and the run records the choice.
         maximum_length: Pairs with more tokens than this on either side are left out.
         maximum_frames: Pairs with more steps of real values than this are left out.
         monitor: Validation figure that decides on the best weights, on early stopping and on
@@ -114,7 +116,7 @@ class TrainingConfig(Section):
     sampling_steps: int = number(0, minimum=0, maximum=1_000_000_000)
     guided_alignment: float = number(0.0, minimum=0.0, maximum=1000.0)
     coverage_loss_start: int = number(0, minimum=0, maximum=1_000_000_000)
-    precision: Literal["float32", "mixed_bfloat16", "auto"] = "float32"
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "float32"
     maximum_length: int = number(100, minimum=1, maximum=1_000_000)
     maximum_frames: int = number(3000, minimum=1, maximum=1_000_000)
     monitor: Literal[

@@ -45,9 +45,22 @@ def make_optimizer(training, steps):
     return optimizer
 
 
+def with_loss_scaling(optimizer):
+    """Wraps an optimizer in Keras' for float16, unless it is one already.
+
+    It multiplies the loss by a factor, divides the gradients by it, and skips steps whose gradients
+    are not finite: these halve the factor, 2,000 other steps in a row double it (Micikevicius et
+    al. 2018, arXiv 1710.03740, section 3.2). The factor is a variable of the optimizer. A step that
+    is skipped does not count for the learning rate.
+    """
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer)
+
+
 def halve_learning_rate(optimizer):
     """Halves the learning rate of all steps that follow; its schedule is `"plateau"`."""
-    factor = optimizer._learning_rate.factor
+    factor = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate.factor
     factor.assign(0.5 * factor)
 
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 from kseq.kernels.processor import AT_ONCE, cores_are_shared
 from kseq.pipeline.batching import batch_count
 from kseq.training.additions import Additions
-from kseq.training.optimizers import copy_optimizer, make_optimizer
+from kseq.training.optimizers import copy_optimizer, make_optimizer, with_loss_scaling
 from kseq.training.teacher import make_teacher
 
 # Batches with smaller parts are not split: that would save no time.
@@ -28,6 +28,8 @@ def compile_teacher(model, training, survey, optimizer=None):
     batches = batch_count(survey, training)
     steps = batches * training.epochs
     optimizer = make_optimizer(training, steps) if optimizer is None else copy_optimizer(optimizer)
+    if training.precision == "mixed_float16":
+        optimizer = with_loss_scaling(optimizer)
     # Otherwise the first step would make these variables, and would then be traced again.
     optimizer.build(model.trainable_variables)
     parts = _number_of_parts(survey.tokens / batches, survey.kept / batches)

@@ -29,8 +29,8 @@ class Teacher(keras.Model):
     """
 
     def __init__(self, model, parts=1, additions=None):
-        # Under a user's policy, such as mixed_float16, Keras would wrap the optimizer in another
-        # that divides the gradients.
+        # Under a user's policy of mixed_float16, Keras would wrap the optimizer in another that
+        # scales losses; with `precision`, `compile_teacher` does so.
         super().__init__(name="teacher", dtype="float32")
         self.model = model
         self.parts = parts
@@ -78,16 +78,23 @@ class Teacher(keras.Model):
         return self.get_metrics_result()
 
     def _batch_loss(self, data, training):
+        """The mean loss of a batch; while training, times the factor that the optimizer asks for.
+
+        An optimizer for float16 scales the loss, so that small gradients do not become 0, and
+        divides the gradients by the same factor. The factor is part of the shares, so that it is
+        already in the gradients that `output_losses` computes.
+        """
+        scale = self.optimizer.scale_loss(1.0) if training else 1.0
         total = tf.reduce_sum(data[2])
         if training:
             data = self._additions.change_batch(data, self.model, self.steps)
-        losses = [self._part_loss(part, total, training) for part in _split(data, self.parts)]
-        loss = tf.add_n(losses)
-        self._metrics_by_name["loss"].update_state(loss, total)
+        parts = _split(data, self.parts)
+        loss = tf.add_n([self._part_loss(part, total / scale, training) for part in parts])
+        self._metrics_by_name["loss"].update_state(loss / scale, total)
         return loss
 
     def _part_loss(self, part, total, training):
-        """The contribution of a part to the loss of a batch whose weights add up to `total`."""
+        """The contribution of a part to the loss, whose weights are divided by `total`."""
         inputs, labels, weights = part
         shares = tf.math.divide_no_nan(weights, total)
         loss = self._weighted_loss(inputs, labels, weights, shares, training)
@@ -105,7 +112,8 @@ class Teacher(keras.Model):
             inputs: Inputs of the model, by name.
             labels: `[B, T]` or `[B, T, F]`.
             weights: 1 for a real step and 0 for padding, float32 `[B, T]`.
-            shares: The weights divided by their sum over the whole batch, `[B, T]`.
+            shares: The weights divided by their sum over the whole batch, times the factor of
+                the loss, `[B, T]`.
             training: Whether gradients are needed.
 
         Returns:
@@ -227,8 +235,8 @@ class Perplexity(keras.metrics.Mean):
 
 def _split(data, parts):
     """Splits the rows of a batch, in order, into parts of about equal size; some may be empty."""
-    if parts == 1:
-        return [data]
+    if parts == 1:  # A GPU could not split a mask.
+        return [tf.nest.map_structure(tf.convert_to_tensor, data)]
     rows = tf.shape(data[1])[0]
     sizes = [(rows + number) // parts for number in range(parts)]
     pieces = [tf.split(tensor, sizes, num=parts) for tensor in tf.nest.flatten(data)]

@@ -232,8 +232,8 @@ def _choose_precision(config, run, report):
     if run.existed:
         recorded = run_directory.load_config(run.folder)
         return config.with_settings([f"precision={recorded.training.precision}"])
-    precision, ratio = fastest_precision(config.model.units)
-    report(f"precision: {precision} (products in bfloat16 are {ratio:.1f} times as fast here)")
+    precision, half, ratio = fastest_precision(config.model.units)
+    report(f"precision: {precision} (products in {half.name} are {ratio:.1f} times as fast here)")
     return config.with_settings([f"precision={precision}"])
 
 
