@@ -10,6 +10,7 @@ from conftest import run_eagerly, write_tiny_pairs
 from kseq import Config, Translator, load_corpus, train
 from kseq.cli.main import main
 from kseq.runs import directory
+from kseq.runs.differences import find_differences
 from kseq.runs.provenance import Stopwatch
 from kseq.runs.record import RunRecord, UnfinishedRunWarning
 from kseq.training.state import StateKeeper
@@ -160,6 +161,17 @@ def test_other_settings_or_data_are_refused_with_the_difference(
     with pytest.raises(FileExistsError, match=r"data \(the pairs are not the same\); choose"):
         train(more, config, out=tmp_path / "run", resume=True, verbose=False)
     assert directory.has_state(directory.find_stopped(tmp_path / "run"))
+    # How often the state is saved makes no difference.
+    assert (
+        find_differences(
+            *(
+                directory.find_stopped(tmp_path / "run"),
+                config.with_settings(["save_minutes=1"]),
+                {},
+            )
+        )
+        == []
+    )
     # With --overwrite, the training with other settings begins at the start.
     other = other.with_settings(["epochs=1"])
     train(corpus, other, out=tmp_path / "run", resume=True, overwrite=True, verbose=False)

@@ -5,6 +5,8 @@ import dataclasses
 from kseq.runs import directory
 from kseq.runs.record import RunRecord
 
+_WITHOUT_EFFECT = ("save_minutes",)  # on the weights
+
 
 def find_differences(folder, config, data):
     """Compares the settings and the data of a run with others.
@@ -53,6 +55,6 @@ def compare_configs(recorded, config, noun):
         differences += [
             f"{name}: {old[name]} in the {noun}, now {new[name]}"
             for name in new
-            if old[name] != new[name]
+            if old[name] != new[name] and name not in _WITHOUT_EFFECT
         ]
     return differences

@@ -77,6 +77,9 @@ class TrainingConfig(Section):
         patience: Number of validations without an improvement after which training stops.
         checkpoints: Number of last epochs whose weights are kept in addition to the best weights;
             `kseq average` averages them.
+        save_minutes: Minutes of training after which its state is saved again, so that training can
+            go on from there; it is also saved after epochs. Another value does not change the
+            weights.
         source_vectors: File of pretrained source embeddings, in the text format of word2vec or
             GloVe; `""` for none.
         target_vectors: File of pretrained target embeddings, likewise.
@@ -137,6 +140,7 @@ class TrainingConfig(Section):
     decoded_pairs: int = number(0, minimum=0, maximum=1_000_000)
     patience: int = number(3, minimum=1, maximum=1_000_000)
     checkpoints: int = number(0, minimum=0, maximum=1000)
+    save_minutes: float = number(10.0, minimum=0.0, maximum=1e6)
     source_vectors: str = ""
     target_vectors: str = ""
     freeze_vectors: bool = False

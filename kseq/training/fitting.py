@@ -78,7 +78,7 @@ class Fitting:
             observers=boards,
         )
         participants = {"validation": self._validation, "stopwatch": run.stopwatch}
-        self._keeper = StateKeeper(run, self._position, participants)
+        self._keeper = StateKeeper(run, self._position, participants, training.save_minutes)
         progress = [self._progress] if verbose else []
         self._callbacks = [self._validation, *progress, *callbacks, self._keeper]
 

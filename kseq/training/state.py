@@ -13,7 +13,6 @@ import numpy as np
 from kseq import files
 from kseq.runs import directory as run_directory
 
-MINUTES = 10  # between two states within an epoch
 SHARE = 50  # seconds of training for each second of saving, at least
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 _PROGRESS = "progress"
@@ -28,6 +27,7 @@ class StateKeeper(keras.callbacks.Callback):
         run: `NewRun`, open.
         position: `Position` of the training data.
         participants: Objects by name with `get_state()`, for JSON, and `set_state(state)`.
+        minutes: Minutes between two states within an epoch.
 
     Attributes:
         epoch: Number of the epoch with which training begins in this process, then of the current
@@ -35,11 +35,12 @@ class StateKeeper(keras.callbacks.Callback):
         steps: Number of batches of that epoch on which another process has trained.
     """
 
-    def __init__(self, run, position, participants):
+    def __init__(self, run, position, participants, minutes):
         super().__init__()
         self._run = run
         self._position = position
         self._participants = participants
+        self._minutes = minutes
         self._saved = time.monotonic()
         self._seconds = 0.0  # that the last saving took
         self._metrics = {}
@@ -104,7 +105,7 @@ class StateKeeper(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Saves the state if enough time has passed."""
-        if time.monotonic() - self._saved >= max(60 * MINUTES, SHARE * self._seconds):
+        if time.monotonic() - self._saved >= max(60 * self._minutes, SHARE * self._seconds):
             self._save_within_epoch()
 
     def on_epoch_end(self, epoch, logs=None):
