@@ -11,7 +11,7 @@ from kseq.tuning.space import Choices, spell_value
 _FINISHED, _BEST, _PRUNED = "#0072B2", "#D55E00", "0.55"
 _COLUMNS = 3
 _TITLE_WIDTH = 110  # in Latin letters
-_LOGARITHMIC = 30  # times the smallest figure, from which the axis of figures is logarithmic
+_LOGARITHMIC = 10  # times the smallest figure, from which the axis of figures is logarithmic
 
 
 def save_tuning(tuning, path):
