@@ -1,12 +1,11 @@
 """The weights of a model, copied to one with larger vocabularies.
 
-A new token gets the mean of the old tokens' vectors, and a little noise. As an input it thus means
-nothing in particular. As an output it is harmless: with the mean as its kernel and its bias, the
-logit of a new token is the mean of the old logits, and because `exp` is convex, n new tokens beside
-V old ones get at most `n / (V + n)` of the probability (Hewitt 2021, "Initializing New Word
-Embeddings for Pretrained Language Models"). The bias here is lower still, that of the least
-probable token. With tied embeddings there is no bias, and noise as large as the spread of the old
-vectors would make some new tokens more probable than all old ones.
+The vector of a new token is the mean of the old tokens' vectors with a little noise. As an output,
+that is harmless: its logit is about the mean of the old logits, and because `exp` is convex, n new
+tokens beside V old ones together get at most about `n / (V + n)` of the probability, mostly far
+less (Hewitt 2021, "Initializing New Word Embeddings for Pretrained Language Models"). A bias is
+lower still: that of the least probable token. As an input, the mean stands for no word in
+particular, so the model first learns from the rest of the sentence.
 """
 
 import numpy as np
@@ -26,8 +25,8 @@ def copy_weights(old, new, seed):
     """
     random = np.random.default_rng(seed)
     for old_weight, new_weight in zip(old.weights, new.weights, strict=True):
-        values, shape = old_weight.numpy(), tuple(new_weight.shape)
-        for axis, size in enumerate(shape):
+        values = old_weight.numpy()
+        for axis, size in enumerate(new_weight.shape):
             if size != values.shape[axis]:
                 rows = np.moveaxis(values, axis, 0)
                 added = _new_rows(rows[len(SPECIAL_TOKENS) :], size - len(rows), random)
@@ -36,7 +35,7 @@ def copy_weights(old, new, seed):
 
 
 def _new_rows(tokens, count, random):
-    """Vectors `[count, E]` or biases `[count]`, like those of the old tokens, `[V, E]` or `[V]`."""
+    """Returns rows for new tokens, `[count, E]` or `[count]`, like those of old ones, `[V, E]`."""
     if tokens.ndim == 1:
         return np.full([count], tokens.min(), tokens.dtype)
     noise = _NOISE * tokens.std(axis=0)

@@ -53,8 +53,12 @@ def compare_configs(recorded, config, noun):
     for section in dataclasses.fields(config):
         old, new = (dataclasses.asdict(getattr(each, section.name)) for each in (recorded, config))
         differences += [
-            f"{name}: {old[name]} in the {noun}, now {new[name]}"
+            f"{name}: {_show(old[name])} in the {noun}, now {_show(new[name])}"
             for name in new
             if old[name] != new[name] and name not in _WITHOUT_EFFECT
         ]
     return differences
+
+
+def _show(value):
+    return (",".join(value) or "nothing") if isinstance(value, tuple) else value
