@@ -6,7 +6,7 @@ import json
 from kseq.errors import SettingError
 from kseq.runs.directory import read_run
 
-RATE_DIVISOR = 5
+_RATE_DIVISOR = 5
 # Settings of the model and the text that a training from a run may change: those that act only
 # while training, and the limits of a vocabulary that grows.
 _FREE = ("dropout", "coverage_loss")
@@ -33,7 +33,7 @@ def fine_tuning_config(run):
     """
     _, config, record = read_run(run)
     training = config.training
-    divisor = RATE_DIVISOR if record.start is None else 1
+    divisor = _RATE_DIVISOR if record.start is None else 1
     training = dataclasses.replace(
         training,
         learning_rate=training.learning_rate / divisor,
