@@ -42,8 +42,6 @@ def explain(error, options):
     if isinstance(error, OSError):
         is_mistake = error.errno is None or isinstance(error, _WRONG_PATHS)
         return _describe(error), MISTAKE if is_mistake else FAILED
-    if isinstance(error, ImportError) and _is_message_of_kseq(error):
-        return str(error), FAILED  # an optional library is missing
     if isinstance(error, MemoryError):
         return f"out of memory: {error}", FAILED
     if isinstance(error, (ValueError, TypeError, RuntimeError)) and not _is_message_of_kseq(error):
@@ -53,6 +51,8 @@ def explain(error, options):
         return str(error), MISTAKE
     if isinstance(error, RuntimeError):
         return str(error), FAILED
+    if isinstance(error, ImportError) and _is_message_of_kseq(error):
+        return str(error), FAILED  # an optional library is missing
     return _explain_tensorflow(error) if "tensorflow" in sys.modules else None
 
 

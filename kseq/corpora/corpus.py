@@ -199,7 +199,8 @@ def _open_splits(splits, apart, links, options):
     """
     columns = options.get("columns")
     sources = {
-        name: None if data is None else open_source(data, columns) for name, data in splits.items()
+        name: None if data is None and name != "train" else open_source(data, columns)
+        for name, data in splits.items()
     }
     train, valid, test = (
         sources[name] and open_pairs(sources[name], **options)
