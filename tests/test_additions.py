@@ -292,6 +292,7 @@ def test_validation_does_without_additions(eager_mode):
     assert results[0] == results[1]
 
 
+@pytest.mark.slow  # traces graphs
 def test_the_coverage_loss_sets_in_at_its_step(eager_mode):
     config, data = make_batch({"attention": "coverage", "coverage_loss": 0.5})
     start = Additions(coverage_loss_start=3)

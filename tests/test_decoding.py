@@ -285,6 +285,7 @@ def test_unknown_words_are_replaced_by_the_attended_source_words(unk_translator,
         np.testing.assert_allclose(copy.score, unknown.score)
 
 
+@pytest.mark.slow  # traces graphs
 def test_a_changed_dictionary_is_read_again(unk_translator, tmp_path):
     path = tmp_path / "words.tsv"
     results = []
@@ -570,6 +571,7 @@ def prefer(translator, id_):
     bias.assign(np.where(np.arange(bias.shape[0]) == id_, 1e4, 0.0))
 
 
+@pytest.mark.slow  # traces graphs
 def test_a_lower_case_run_lowercases_dictionaries_and_forbidden_tokens(tmp_path):
     translator = untrained_translator(["case=lower"], ["paris"], ["le", "la"])
     prefer(translator, 1)

@@ -242,6 +242,7 @@ def test_a_second_training_waits_for_the_first_one_to_encode(
     assert reports[1] == "another training run is encoding it; waiting"
 
 
+@pytest.mark.slow  # trains subwords
 def test_drawn_subwords_are_not_cached(corpus, tmp_path):
     settings = ["source_tokenizer=subword", "subword_vocabulary_size=300", "subword_sampling=0.2"]
     drawing = prepare(corpus, CONFIG.with_settings(settings), tmp_path / "cache")

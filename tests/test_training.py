@@ -156,6 +156,7 @@ def test_training_stops_when_the_loss_rises_and_keeps_the_best_weights(
         np.testing.assert_allclose(-total / tokens, min(losses), rtol=1e-4)
 
 
+@pytest.mark.slow  # trains
 def test_a_model_config_keeps_the_settings_of_the_corpus(tiny_corpus, tmp_path, eager_mode):
     tiny_corpus.config = ONE_STEP
     model = dataclasses.replace(CONFIG.model, cell="lstm")
@@ -171,6 +172,7 @@ def test_a_pipe_receives_lines_without_control_characters(tiny_corpus, tmp_path,
     assert all(line[:-1].isprintable() and line.endswith("\n") for line in lines)
 
 
+@pytest.mark.slow  # trains
 def test_pairs_that_are_left_out_are_reported(tmp_path, capsys, eager_mode):
     path = tmp_path / "pairs.tsv"
     lines = [f"a{n % 7} b\tx{n % 7}\n" for n in range(60)] + ["\tx\n", "a " * 200 + "\tx\n"]
@@ -528,6 +530,7 @@ def test_copying_is_learnt_exactly_and_attention_is_diagonal(tmp_path):
     assert np.mean(on_diagonal) > 0.95
 
 
+@pytest.mark.slow  # trains; tests/test_known_corpora.py
 def test_a_corpus_is_reopened_with_the_same_splits(tmp_path, eager_mode):
     path = tmp_path / "pairs.tsv"
     path.write_text("".join(f"a{n % 90} b\tx{n % 130} y\n" for n in range(400)))

@@ -90,6 +90,7 @@ def read_table(folder):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow  # trains several times
 def test_a_study_finds_the_settings_with_the_lowest_loss(
     training, corpus, config, tmp_path, capsys
 ):

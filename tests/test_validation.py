@@ -18,6 +18,8 @@ from kseq.sides.value_side import ValueSide
 from kseq.training.monitor import Monitor, choose_monitor
 
 CONFIG = Config().with_settings([*SMALL, "units=8", "bidirectional=false", "embedding_dim=8"])
+ONE_BATCH = CONFIG.with_settings(["batch_size=128"])
+TWO_BATCHES = CONFIG.with_settings(["batch_size=64"])
 
 
 @pytest.fixture
@@ -33,15 +35,17 @@ def read_history(run):
 def test_validation_within_an_epoch_changes_nothing_but_the_history(corpus, tmp_path, eager_mode):
     """Not the metrics of the epoch, either; and both validate after every epoch."""
     often = train(
-        *(corpus, CONFIG.with_settings(["validate_every=3"])), out=tmp_path / "often", verbose=False
+        *(corpus, TWO_BATCHES.with_settings(["validate_every=3"])),
+        out=tmp_path / "often",
+        verbose=False,
     )
-    once = train(corpus, CONFIG, out=tmp_path / "once", verbose=False)
+    once = train(corpus, TWO_BATCHES, out=tmp_path / "once", verbose=False)
     rows = read_history(tmp_path / "often")
-    assert [(row["epoch"], row["step"]) for row in rows] == [(0.75, 3), (1, 4), (1.5, 6), (2, 8)]
+    assert [(row["epoch"], row["step"]) for row in rows] == [(1, 2), (1.5, 3), (2, 4)]
     ends = [row for row in rows_of(tmp_path / "often") if "." not in row[0]]
     assert ends == rows_of(tmp_path / "once")
     assert weights_of(often) == weights_of(once)
-    assert rows[0]["val_cross_entropy"] > rows[1]["val_cross_entropy"]
+    assert rows[1]["val_cross_entropy"] > rows[2]["val_cross_entropy"]
 
 
 @pytest.mark.slow  # trains and decodes
@@ -64,19 +68,17 @@ def test_a_training_with_all_kinds_of_state_can_be_stopped(corpus, tmp_path, mon
     check_stopped(corpus, settings, [2, 3, 5, 1, 4], tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("ema", [0.0, 0.999999])
-def test_the_averages_are_kept_in_place_of_the_weights(corpus, tmp_path, eager_mode, ema):
+def test_the_averages_are_kept_in_place_of_the_weights(corpus, tmp_path, eager_mode):
     """Averages that nearly stand still stay near the initial weights."""
-    config = CONFIG.with_settings([f"ema={ema}", "learning_rate=0.1", "epochs=1"])
+    config = TWO_BATCHES.with_settings(["ema=0.999999", "learning_rate=0.1", "epochs=1"])
     keep = keras.callbacks.Callback()
     translator = train(corpus, config, out=tmp_path / "run", callbacks=[keep], verbose=False)
     teacher = keep.model
     trained = teacher.model.trainable_weights
     kept = translator.model.trainable_weights
-    for weight, expected in zip(kept, teacher.averages.variables if ema else trained):
+    for weight, expected in zip(kept, teacher.averages.variables):
         np.testing.assert_array_equal(weight.numpy(), expected.numpy())
-    if ema:
-        assert np.abs(trained[0].numpy() - kept[0].numpy()).max() > 0.01
+    assert np.abs(trained[0].numpy() - kept[0].numpy()).max() > 0.01
 
 
 def test_a_monitor_remembers_the_best_finite_value():
@@ -111,7 +113,7 @@ def test_own_callbacks_and_an_own_optimizer_take_part(corpus, tmp_path, eager_mo
             setattr(stop.model, "stop_training", epoch == 1),
         )
     )
-    config = CONFIG.with_settings(["epochs=5"])
+    config = ONE_BATCH.with_settings(["epochs=5"])
     own = {"callbacks": [stop], "optimizer": keras.optimizers.SGD(1e-9)}
     trained = train(corpus, config, out=tmp_path / "run", verbose=False, **own)
     rows = read_history(tmp_path / "run")
@@ -133,10 +135,10 @@ def test_a_loss_that_is_not_finite_stops_training_with_its_batch_saved(corpus, t
     options["optimizer"] = keras.optimizers.SGD(1e38)
     message = "the loss of batch 2 of epoch 1 is not a finite number; .* with a lower learning_rat"
     with pytest.raises(TrainingFailed, match=message):
-        train(corpus, CONFIG, **options)
+        train(corpus, TWO_BATCHES, **options)
     assert sorted(os.listdir(tmp_path)) == ["pairs.tsv", "run.failed_batch.npz"]
     with np.load(tmp_path / "run.failed_batch.npz") as batch:
-        assert batch["labels"].shape[0] == 32
+        assert batch["labels"].shape[0] == len(batch["source_text"]) >= 112 - 64
         pairs = set(zip(batch["source_text"], batch["target_text"]))
     # Other source words than the most frequent ones are unknown.
     targets = {target for _, target in corpus.train}
@@ -147,10 +149,10 @@ def test_a_gradient_that_is_not_finite_leaves_the_best_weights(
     corpus, tmp_path, monkeypatch, eager_mode
 ):
     norm = tf.linalg.global_norm
-    factors = iter([*4 * [1.0], float("inf")])
+    factors = iter([1.0, float("inf")])
     monkeypatch.setattr(tf.linalg, "global_norm", lambda each: norm(each) * next(factors))
     with pytest.raises(TrainingFailed, match="gradient of batch 1 of epoch 2 is not .*failed_bat"):
-        train(corpus, CONFIG, out=tmp_path / "run", verbose=False)
+        train(corpus, ONE_BATCH, out=tmp_path / "run", verbose=False)
     monkeypatch.undo()
     with pytest.warns(UnfinishedRunWarning):
         translator = Translator.load(tmp_path / "run")
