@@ -65,6 +65,7 @@ def test_training_follows_that_in_float32(settings, batch, mode):
         np.testing.assert_allclose(weight, expected, rtol=0, atol=0.02 * scale + 1e-6)
 
 
+@pytest.mark.slow
 def test_gradients_that_float16_cannot_hold_are_kept(eager_mode):
     """The only sentence with the ids 4 and 5 has a share of less than a millionth in the loss."""
     inputs, labels, weights = BATCH
