@@ -210,10 +210,11 @@ def batch_count(survey, training):
     return -(-survey.kept // training.batch_size)
 
 
-def batch_for_teacher_forcing(codecs):
+def batch_for_teacher_forcing(codecs, portions=None):
     """Transform: ragged numbers to `(inputs, labels, sample_weight)`; padding has weight 0.
 
-    If there are links, the inputs have another member, `ALIGNMENT`.
+    If there are links, the inputs have another member, `ALIGNMENT`. With `Portions`, an element is
+    a tuple of what they yield for each replica of this process.
     """
     source, target = (codec.side for codec in codecs.sides)
 
@@ -226,7 +227,7 @@ def batch_for_teacher_forcing(codecs):
             inputs[ALIGNMENT] = alignment_matrices(links, tf.shape(labels)[1], source_length)
         return inputs, labels, weights
 
-    return lambda dataset: dataset.map(batch)
+    return lambda dataset: dataset.map(portions.cut(batch) if portions else batch)
 
 
 def read_encoded(pairs, codecs, recorder, position=None):
@@ -259,7 +260,7 @@ def make_position(pairs, codecs, training):
 
 @tf.autograph.experimental.do_not_convert
 def training_pipeline(
-    pairs, codecs, training, survey, shuffled=True, recorder=None, *, position=None
+    pairs, codecs, training, survey, shuffled=True, recorder=None, *, position=None, portions=None
 ):
     """Makes the batches for Keras' `fit` and `evaluate`.
 
@@ -272,6 +273,7 @@ def training_pipeline(
         recorder: `ErrorRecorder` that keeps the error if the pairs cannot be read.
         position: Result of `make_position`, which says where the next epoch begins; by default
             every iteration is an epoch, from the first one on.
+        portions: `Portions`, if several replicas share each batch.
 
     Returns:
         A `tf.data.Dataset` of `({"source_ids": [B, S], "target_ids": [B, T]}, labels [B, T],
@@ -279,7 +281,7 @@ def training_pipeline(
         sources are `{"source": [B, S, F], "source_mask": [B, S]}`, real-valued targets `{"target":
         [B, T, F]}` with labels `[B, T, F]`. With links, the inputs also have `{"alignment":
         [B, T, S]}`, as from `alignment_matrices`. The same seed gives the same batches, except for
-        sampled subwords.
+        sampled subwords. With `portions`, an element is what `Portions.cut` returns.
     """
     recorder = recorder or ErrorRecorder()
     if shuffled and position is None:
@@ -287,7 +289,7 @@ def training_pipeline(
     transforms = [
         expect(survey.kept, recorder, position),
         bucket_by_length(training, pairs_per_pool(codecs, training), not codecs.are_text, position),
-        batch_for_teacher_forcing(codecs),
+        batch_for_teacher_forcing(codecs, portions),
     ]
     if isinstance(pairs, (EncodedPairs, PairsInRam)):
         dataset = read_encoded(pairs, codecs, recorder, position)

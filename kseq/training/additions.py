@@ -65,49 +65,48 @@ class Additions:
         """
         return step >= self.coverage_loss_start
 
-    def change_batch(self, data, model, step):
+    def change_batch(self, data, model, step, place=None):
         """Changes a batch before a training step.
 
         Args:
             data: Inputs, labels and weights, as from `training_pipeline`.
             model: Model of `build_seq2seq`.
             step: Number of the training step, from 0.
+            place: The place of these rows in the batch, as from `Portions.cut`; None if they are
+                the whole batch.
 
         Returns:
             The same with dropped words, and with the inputs that `ScheduledSampling` needs.
         """
         inputs, labels, weights = data
+
+        def uniform(like, purpose):
+            return random_numbers.uniform(tf.shape(like), self.seed, step, purpose, place)
+
         if self.word_dropout:
-            inputs = self._drop_words(inputs, model, step)
+            inputs = self._drop_words(inputs, model, uniform)
         if self.sampling_schedule:
-            inputs = {**inputs, **self._choose_positions(weights, step)}
+            probability = self.sampling_schedule(step)
+            inputs = {**inputs, **self._choose_positions(weights, probability, uniform)}
         return inputs, labels, weights
 
-    def _drop_words(self, inputs, model, step):
+    def _drop_words(self, inputs, model, uniform):
         sides = (
             (model.source_side, model.source_side.source_name, random_numbers.SOURCE_WORDS),
             (model.target_side, model.target_side.target_name, random_numbers.TARGET_WORDS),
         )
         changed = {
-            name: drop_words(
-                inputs[name],
-                self._uniform(inputs[name], step, purpose),
-                self.word_dropout,
-            )
+            name: drop_words(inputs[name], uniform(inputs[name], purpose), self.word_dropout)
             for side, name, purpose in sides
             if side.is_text
         }
         return {**inputs, **changed}
 
-    def _choose_positions(self, weights, step):
+    def _choose_positions(self, weights, probability, uniform):
         """Chooses where the decoder reads its own outputs, for weights `[B, T]`."""
-        probability = self.sampling_schedule(step)
-        is_drawn = self._uniform(weights, step, random_numbers.POSITIONS) < probability
+        is_drawn = uniform(weights, random_numbers.POSITIONS) < probability
         is_inside = (weights > 0) & (tf.range(tf.shape(weights)[1]) > 0)
         return {
             READS_OWN: is_drawn & is_inside,
-            RANDOM_NUMBERS: self._uniform(weights, step, random_numbers.DRAWN_WORDS),
+            RANDOM_NUMBERS: uniform(weights, random_numbers.DRAWN_WORDS),
         }
-
-    def _uniform(self, like, step, purpose):
-        return random_numbers.uniform(tf.shape(like), self.seed, step, purpose)

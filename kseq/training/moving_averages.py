@@ -23,9 +23,9 @@ class MovingAverages:
     def __init__(self, weights, decay):
         self._weights = weights
         self._decay = decay
-        options = {"trainable": False, "aggregation": "only_first_replica"}
         self.variables = [
-            keras.Variable(weight, name=f"{weight.name}_average", **options) for weight in weights
+            keras.Variable(weight, trainable=False, name=f"{weight.name}_average")
+            for weight in weights
         ]
 
     def update(self, step):

@@ -12,29 +12,38 @@ from kseq.training.teacher import make_teacher
 MIN_TOKENS, MIN_SENTENCES = 256, 4
 
 
-def compile_teacher(model, training, survey, optimizer=None):
+def compile_teacher(model, training, survey, optimizer=None, strategy=None):
     """Makes the teacher of a model, compiled with its optimizer.
 
     Args:
-        model: Model of `build_seq2seq`.
+        model: Model of `build_seq2seq`, made in the scope of the strategy.
         training: `TrainingConfig`.
         survey: `Survey` of the training split.
         optimizer: The user's own optimizer of Keras, which is copied; by default the one that the
             settings describe.
+        strategy: `tf.distribute.Strategy` whose replicas share each batch; None for one device.
 
     Returns:
         A `Teacher`, on which `fit` can be called.
     """
+    strategy = strategy or tf.distribute.get_strategy()
     batches = batch_count(survey, training)
     steps = batches * training.epochs
-    optimizer = make_optimizer(training, steps) if optimizer is None else copy_optimizer(optimizer)
-    if training.precision == "mixed_float16":
-        optimizer = with_loss_scaling(optimizer)
-    # Otherwise the first step would make these variables, and would then be traced again.
-    optimizer.build(model.trainable_variables)
-    parts = _number_of_parts(survey.tokens / batches, survey.kept / batches)
+    with strategy.scope():
+        if optimizer is None:
+            optimizer = make_optimizer(training, steps)
+        else:
+            optimizer = copy_optimizer(optimizer)
+        if training.precision == "mixed_float16":
+            optimizer = with_loss_scaling(optimizer)
+        # Otherwise the first step would make these variables, and would then be traced again.
+        optimizer.build(model.trainable_variables)
+    portions = batches * strategy.num_replicas_in_sync
+    parts = _number_of_parts(survey.tokens / portions, survey.kept / portions)
     additions = Additions.of(training, steps)
-    teacher = make_teacher(model, training.label_smoothing, parts, additions)
+    teacher = make_teacher(
+        model, training.label_smoothing, parts, additions=additions, strategy=strategy
+    )
     teacher.keep_averages(training.ema)
     # Batches have many shapes, and XLA would compile the step again for each of them.
     teacher.compile(optimizer, jit_compile=False)
