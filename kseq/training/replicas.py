@@ -13,8 +13,8 @@ import typing
 import keras
 import tensorflow as tf
 
-# In Keras' optimizers for TensorFlow these methods add up gradients and leave the replica. Those that
-# all backends share stay in it, so they also work in a branch of a condition.
+# In Keras' optimizers for TensorFlow, these methods add up gradients and leave the replica. Those
+# that all backends share stay in it, so they also work in a branch of a condition.
 _UPDATES = (
     "_backend_update_step",
     "_backend_increment_gradient_accumulators",
