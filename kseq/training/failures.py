@@ -17,12 +17,13 @@ def explain_not_finite(name, training, place, saved):
         name: `"loss"` or `"gradient"`.
         training: `TrainingConfig`.
         place: The number of the batch in its epoch, and of the epoch, both from 1.
-        saved: Path of the batch.
+        saved: Path of the batch; None if another worker has written it.
     """
     batch, epoch = place
+    kept = f", and the batch is in {saved}" if saved else ""
     return (
         f"the {name} of batch {batch:,} of epoch {epoch} is not a finite number; training has "
-        f"stopped before the update, and the batch is in {saved}: begin again with a lower "
+        f"stopped before the update{kept}: begin again with a lower "
         f"learning_rate (now {training.learning_rate:g}) or more warmup_steps (now "
         f"{training.warmup_steps:,})"
     )

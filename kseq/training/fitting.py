@@ -9,6 +9,7 @@ import tensorflow as tf
 from kseq.kernels.finite import find_not_finite
 from kseq.kernels.process_memory import keep_freed_memory
 from kseq.pipeline.batching import batch_count, make_position, training_pipeline
+from kseq.pipeline.portions import Portions
 from kseq.pipeline.reading import ErrorRecorder
 from kseq.runs.directory import RECORD
 from kseq.runs.record import RunRecord
@@ -21,7 +22,7 @@ from kseq.training.failures import (
 )
 from kseq.training.monitor import Monitor, choose_monitor
 from kseq.training.progress import Progress, choose_display
-from kseq.training.run_writer import RunWriter
+from kseq.training.run_writer import History, RunWriter
 from kseq.training.setup import compile_teacher
 from kseq.training.state import StateKeeper, require_room
 from kseq.training.tensorboard import TensorBoard
@@ -37,36 +38,50 @@ class Fitting:
         config: `Config`.
         corpus: `Corpus`.
         prepared: Result of `kseq.pipeline.encoded.prepare` for the corpus.
-        run: `NewRun`, open.
+        run: `NewRun`, open; None for a worker that is not the chief and writes nothing.
+        workers: `Workers`.
         callbacks: The user's own callbacks of Keras.
         optimizer: The user's own optimizer, or None.
         verbose: Whether to show progress.
     """
 
     def __init__(
-        self, model, config, corpus, prepared, run, *, callbacks=(), optimizer=None, verbose=True
+        self,
+        model,
+        config,
+        corpus,
+        prepared,
+        run,
+        *,
+        workers,
+        callbacks=(),
+        optimizer=None,
+        verbose=True,
     ):
         self._corpus, self._prepared, self._run = corpus, prepared, run
+        self._workers = workers
         self._training = training = config.training
         survey, _ = prepared.surveys
-        self._teacher = compile_teacher(model, training, survey, optimizer)
-        require_room(run.folder, self._teacher)
+        self._teacher = compile_teacher(model, training, survey, optimizer, workers.strategy)
+        self._portions = workers.strategy and Portions.of(workers.strategy)
+        if run:
+            require_room(run.folder, self._teacher)
         self._position = make_position(prepared.splits[0], prepared.codecs, training)
         self._recorders = ErrorRecorder(), ErrorRecorder()
-        self._writer = RunWriter(run, model, training.checkpoints)
+        self._writer = RunWriter(run, model, training.checkpoints) if run else History()
         batches = batch_count(survey, training)
         self._progress = verbose and Progress(
             choose_display(), training.epochs, batches, lambda: self._keeper.steps
         )
         boards = [callback for callback in callbacks if isinstance(callback, TensorBoard)]
         translator = None
-        if training.decoded_pairs or boards:
+        if run and (training.decoded_pairs or boards):
             record = RunRecord.load(run.folder / RECORD)
             translator = Translator(model, prepared.codecs, config, record)
         for board in boards:
             board.connect(run.destination, translator, self._choose_pairs(board.pairs))
             self._report(board.invitation)
-        decoded = self._choose_pairs(training.decoded_pairs)
+        decoded = translator and self._choose_pairs(training.decoded_pairs)
         self._validation = Validation(
             self._make_batches(1),
             Decoding(translator, decoded) if decoded else None,
@@ -74,13 +89,18 @@ class Fitting:
             Monitor(choose_monitor(training, model.target_side)),
             training,
             epoch_batches=batches,
+            workers=workers,
             report=self._report,
             observers=boards,
         )
-        participants = {"validation": self._validation, "stopwatch": run.stopwatch}
-        self._keeper = StateKeeper(run, self._position, participants, training.save_minutes)
+        participants = {"validation": self._validation}
+        participants |= {"stopwatch": run.stopwatch} if run else {}
+        self._keeper = StateKeeper(
+            run, self._position, participants, workers, minutes=training.save_minutes
+        )
         progress = [self._progress] if verbose else []
-        self._callbacks = [self._validation, *progress, *callbacks, self._keeper]
+        end = keras.callbacks.LambdaCallback(on_epoch_end=self._agree_on_end)
+        self._callbacks = [self._validation, *progress, *callbacks, end, self._keeper]
 
     def run(self):
         """Trains the model, from the state in the run if there is one.
@@ -129,13 +149,20 @@ class Fitting:
                 verbose=0,
             )
 
+    def _agree_on_end(self, epoch, logs):
+        """Makes the chief decide whether training ends, as a callback of the user may stop it."""
+        self._teacher.stop_training = self._workers.share(self._teacher.stop_training)
+
     def _choose_pairs(self, count):
         """Returns some validation pairs, a list."""
         total = self._prepared.surveys[1].kept
         return choose_pairs(self._corpus.valid, count, total) if count else []
 
-    def _make_batches(self, number):
-        """Returns the batches of training (0), from the position on, or of validation (1)."""
+    def _make_batches(self, number, *, whole=False):
+        """Returns the batches of training (0), from the position on, or of validation (1).
+
+        Unless they are to be whole, they are divided among the replicas.
+        """
         prepared = self._prepared
         return training_pipeline(
             prepared.splits[number],
@@ -145,6 +172,7 @@ class Fitting:
             number == 0,
             self._recorders[number],
             position=None if number else self._position,
+            portions=None if whole else self._portions,
         )
 
     def _explain(self, error):
@@ -154,16 +182,18 @@ class Fitting:
         if isinstance(error, tf.errors.ResourceExhaustedError):
             raise TrainingFailed(explain_exhausted_memory(self._training)) from error
         if name := find_not_finite(error):
-            raise TrainingFailed(self._keep_failure(name)) from error
+            raise TrainingFailed(self._explain_not_finite(name)) from error
 
-    def _keep_failure(self, name):
-        """Writes the state before a loss that is not finite, and its batch; returns the message."""
+    def _explain_not_finite(self, name):
+        """Returns the message; the chief writes the state before it and the batch."""
         keeper = self._keeper
         keeper.save_after_interruption()
         steps, place = keeper.find_batch()
-        self._position.begin(keeper.epoch, *place)
-        batch = next(iter(self._make_batches(0)))
-        saved = save_batch(batch, self._prepared.codecs, self._run)
+        saved = None
+        if self._run:
+            self._position.begin(keeper.epoch, *place)
+            batch = next(iter(self._make_batches(0, whole=True)))
+            saved = save_batch(batch, self._prepared.codecs, self._run)
         return explain_not_finite(name, self._training, (steps + 1, keeper.epoch + 1), saved)
 
     def _report(self, line):

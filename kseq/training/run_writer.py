@@ -9,7 +9,25 @@ from kseq.runs.weights import save_weights
 _TRAINING_PER_DRAWING = 20  # seconds of training between drawings, for each second of drawing
 
 
-class RunWriter:
+class History:
+    """The figures of a training so far, which are written nowhere.
+
+    Attributes:
+        rows: A dict of figures for each validation.
+    """
+
+    def __init__(self):
+        self.rows = []
+
+    def write(self, row, is_best, is_epoch):
+        """Adds a row, in place of one with the same `step`; arguments as for `RunWriter`."""
+        self.rows = [*(other for other in self.rows if other["step"] != row["step"]), row]
+
+    def draw_curves(self):
+        """Draws nothing."""
+
+
+class RunWriter(History):
     """Writes history, curves, best weights and checkpoints.
 
     Each file is written as a whole or not at all. After the first validation with a finite figure
@@ -26,10 +44,10 @@ class RunWriter:
     """
 
     def __init__(self, run, model, checkpoints):
+        super().__init__()
         self._run = run
         self._model = model
         self._checkpoints = checkpoints
-        self.rows = []
         self._rows_drawn = 0
         self._next_drawing = 0.0
 
@@ -46,7 +64,7 @@ class RunWriter:
             self._write_weights(self._run.folder / run_directory.WEIGHTS)
         if self._checkpoints and is_epoch:
             self._write_checkpoint(row["epoch"])
-        self.rows = [*(other for other in self.rows if other["step"] != row["step"]), row]
+        super().write(row, is_best, is_epoch)
         self._write_history()
         if time.monotonic() >= self._next_drawing:
             self.draw_curves()

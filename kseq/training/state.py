@@ -1,6 +1,7 @@
 """What training needs to go on where it stopped: all variables, and how far it has come."""
 
 import contextlib
+import io
 import json
 import pathlib
 import time
@@ -21,12 +22,14 @@ _PROGRESS = "progress"
 class StateKeeper(keras.callbacks.Callback):
     """Saves the state of training every few minutes and after epochs, and restores it.
 
-    Two generations are kept. The older one is used if the newer one is damaged.
+    Two generations are kept. The older one is used if the newer one is damaged. Of several workers,
+    the chief alone reads and writes them, and tells the others what it has read.
 
     Args:
-        run: `NewRun`, open.
+        run: `NewRun`, open; None for a worker that is not the chief.
         position: `Position` of the training data.
         participants: Objects by name with `get_state()`, for JSON, and `set_state(state)`.
+        workers: `Workers`.
         minutes: Minutes between two states within an epoch.
 
     Attributes:
@@ -35,11 +38,12 @@ class StateKeeper(keras.callbacks.Callback):
         steps: Number of batches of that epoch on which another process has trained.
     """
 
-    def __init__(self, run, position, participants, minutes):
+    def __init__(self, run, position, participants, workers, *, minutes):
         super().__init__()
         self._run = run
         self._position = position
         self._participants = participants
+        self._workers = workers
         self._minutes = minutes
         self._saved = time.monotonic()
         self._seconds = 0.0  # that the last saving took
@@ -57,24 +61,33 @@ class StateKeeper(keras.callbacks.Callback):
         Returns:
             Whether training goes on.
         """
+        data = self._workers.share_bytes(self._find_state(teacher, report) if self._run else b"")
+        if not data:
+            return False
+        progress, arrays = _read(io.BytesIO(data))
+        _assign(_variables(teacher), arrays)
+        self._metrics = arrays
+        self.epoch, self.steps = progress["epoch"], progress["steps"]
+        self._position.begin(self.epoch, progress["pool"], progress["batch"])
+        for name, participant in self._participants.items():
+            if name in progress:  # States of older versions lack some.
+                participant.set_state(progress[name])
+        return True
+
+    def _find_state(self, teacher, report):
+        """Returns the newest state that is not damaged, as bytes; none if there is none."""
         paths = list(filter(pathlib.Path.exists, run_directory.state_paths(self._run.folder)))
         for path in paths:
             try:
-                progress, arrays = _read(path)
-                _assign(_variables(teacher), arrays)
+                data = path.read_bytes()
+                _check(_variables(teacher), _read(io.BytesIO(data))[1])
             except _DAMAGE as error:
                 is_last = path == paths[-1]
                 remedy = "training begins again" if is_last else "the state before it is used"
                 report(f"{path}: damaged ({error}); {remedy}")
                 continue
-            self._metrics = arrays
-            self.epoch, self.steps = progress["epoch"], progress["steps"]
-            self._position.begin(self.epoch, progress["pool"], progress["batch"])
-            for name, participant in self._participants.items():
-                if name in progress:  # States of older versions lack some.
-                    participant.set_state(progress[name])
-            return True
-        return False
+            return data
+        return b""
 
     def stages(self, epochs):
         """Yields the first and the last epoch of each call of `fit`.
@@ -135,6 +148,8 @@ class StateKeeper(keras.callbacks.Callback):
             self._save(self.epoch, steps, *place)
 
     def _save(self, epoch, steps, pool, batch):
+        if self._run is None:
+            return
         start = time.monotonic()
         progress = {"epoch": epoch, "steps": steps, "pool": pool, "batch": batch}
         progress |= {name: each.get_state() for name, each in self._participants.items()}
@@ -193,10 +208,14 @@ def _metric_variables(teacher):
     }
 
 
-def _assign(variables, arrays):
+def _check(variables, arrays):
     for name, variable in variables.items():
         if arrays[name].shape != tuple(variable.shape):
             raise ValueError(f"{name} has the shape {arrays[name].shape}")
+
+
+def _assign(variables, arrays):
+    _check(variables, arrays)
     for name, variable in variables.items():
         variable.assign(arrays[name])
 

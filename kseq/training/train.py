@@ -27,6 +27,7 @@ from kseq.training.fitting import Fitting, check_callbacks
 from kseq.training.optimizers import describe_optimizer
 from kseq.training.pretrained import load_embeddings
 from kseq.training.starting import Beginning, Start
+from kseq.training.workers import Workers
 from kseq.translation.translator import Translator
 
 
@@ -40,6 +41,7 @@ def train(
     resume=False,
     callbacks=(),
     optimizer=None,
+    strategy=None,
     verbose=True,
     cache=None,
 ):
@@ -64,32 +66,62 @@ def train(
             that is trained. They receive the figures of validation with those of the epoch.
         optimizer: Your own optimizer of Keras, which is copied. It replaces the settings of the
             optimizer, of the learning rate and of its gradients.
+        strategy: `tf.distribute.MirroredStrategy`, to train on several devices of this machine, or
+            `tf.distribute.MultiWorkerMirroredStrategy`, to train together with the same program in
+            other processes. The batches and the values that dropout sets to 0 are the same with
+            any number of devices. All processes read the corpus; only the first one, the chief,
+            uses `out`. Callbacks run in all of them.
         verbose: Whether to show progress.
         cache: Folder in which the ids of a corpus of at least 32 MB are stored, so that it is
             tokenised only once. By default the folder that the environment variable `KSEQ_CACHE`
             names, or `kseq` in `XDG_CACHE_HOME` or `~/.cache`; `"off"` for none.
 
     Returns:
-        A `Translator` with the best weights.
+        A `Translator` with the best weights; None in a process that is not the chief.
 
     Raises:
         FileExistsError: `out` exists and is not a run, must not be overwritten, or another
             process is writing to it.
         ValueError: The corpus cannot be used, or its files changed while they were read.
         OSError: Its files can no longer be read, or the run cannot be written.
-        TypeError: `corpus`, `config`, `start`, `optimizer` or a callback has the wrong type.
+        TypeError: `corpus`, `config`, `start`, `optimizer`, `strategy` or a callback has the wrong
+            type.
         TrainingFailed: The loss was not a finite number, or there was too little memory.
+        WorkersEnded: Another process has ended, or can no longer be reached.
     """
-    corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
-    start = None if start is None else Start.load(start, out)
-    config = complete_config(corpus, config, start)
-    options = {"callbacks": check_callbacks(callbacks), "optimizer": optimizer, "verbose": verbose}
+    workers = Workers(strategy)
+    options = {"callbacks": check_callbacks(callbacks), "optimizer": optimizer, "workers": workers}
+    options["verbose"] = verbose and workers.is_chief
     describe_optimizer(optimizer)  # Checks its type.
-    _check_alignments(corpus, config)
-    claim_tensorflow()
-    keras.utils.set_random_seed(config.training.seed)
-    with run_directory.NewRun(out, overwrite, resume) as run:
-        return _train_in(run, start, corpus, config, cache, overwrite, **options)
+    with workers.together():
+        corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
+        start = None if start is None else Start.load(start, out)
+        config = complete_config(corpus, config, start)
+        _check_alignments(corpus, config)
+        claim_tensorflow()
+        keras.utils.set_random_seed(config.training.seed)
+        if not workers.is_chief:
+            return _assist(start, corpus, config, cache, **options)
+        with run_directory.NewRun(out, overwrite, resume) as run:
+            return _train_in(run, start, corpus, config, cache, overwrite, **options)
+
+
+def _assist(start, corpus, config, cache, **options):
+    """Trains together with the chief, which alone writes.
+
+    The arguments are those of `train`; the options are those of `Fitting`.
+    """
+    workers = options["workers"]
+    config = _agree_on_settings(config, workers)
+    beginning = Beginning.of(start, config.training)
+    prepared = prepare(corpus, config, cache, known=beginning.known)
+    data = _describe_splits(prepared) | {"start": beginning.description}
+    data["optimizer"] = describe_optimizer(options["optimizer"])
+    workers.require_same(data)
+    has_ended = workers.share()
+    if not has_ended:
+        model = _build_model(config, prepared.codecs, beginning, workers, lambda *_: None)
+        Fitting(model, config, corpus, prepared, None, **options).run()
 
 
 def _train_in(run, start, corpus, config, cache, overwrite, **options):
@@ -97,18 +129,24 @@ def _train_in(run, start, corpus, config, cache, overwrite, **options):
 
     The other arguments are those of `train`; the options are those of `Fitting`.
     """
+    workers = options["workers"]
     report = show if options["verbose"] else lambda *_: None
-    report(device_line())
-    config = _choose_precision(config, run, report)
+    report(device_line(workers.strategy))
+    config = _agree_on_settings(_choose_precision(config, run, report), workers)
     beginning = _find_beginning(run, start, config, overwrite)
     for line in beginning.describe_start(config.training, options["optimizer"]):
         report(line)
     prepared = _prepare(corpus, config, beginning, cache, report)
-    data = _describe_data(corpus, prepared) | {"start": beginning.description}
+    data = _describe_splits(prepared) | {"start": beginning.description}
     data["optimizer"] = describe_optimizer(options["optimizer"])
+    workers.require_same(data)
+    data |= {
+        "corpus": remember_corpus(corpus),
+        "length_ratio": prepared.surveys[0].length_ratio,
+    }
     if run.existed:
         _check_existing(run, config, data, overwrite)
-    if run.has_ended:
+    if workers.share(run.has_ended):
         out = run.destination
         report(f"the training of {out} has ended; --overwrite repeats it (overwrite=True)")
         return Translator.load(out)
@@ -127,9 +165,11 @@ def _train(corpus, config, prepared, beginning, data, run, **options):
         A `Translator`, and the number of the best epoch.
     """
     report = show if options["verbose"] else lambda *_: None
-    model = _build_model(config, prepared.codecs, beginning, report)
+    workers = options["workers"]
+    model = _build_model(config, prepared.codecs, beginning, workers, report)
+    devices = describe_devices(workers.strategy)
     if run.has_state:
-        run.go_on(describe_devices())
+        run.go_on(devices)
     else:
         record = RunRecord(
             **data,
@@ -138,7 +178,7 @@ def _train(corpus, config, prepared, beginning, data, run, **options):
             is_finished=False,
             command=current_command(),
             seed=config.training.seed,
-            device=describe_devices(),
+            device=devices,
             began=utc_now(),
         )
         run_directory.write_description(run.folder, config, prepared.codecs, record)
@@ -222,6 +262,20 @@ def _check_existing(run, config, data, overwrite):
         )
 
 
+def _agree_on_settings(config, workers):
+    """Returns the config with the precision that the chief has chosen.
+
+    Raises:
+        ValueError: Other settings differ from those of the chief.
+    """
+    precision = workers.share(config.training.precision)
+    if config.training.precision == "auto":
+        config = config.with_settings([f"precision={precision}"])
+    sections = config.to_dict().values()
+    workers.require_same({name: value for fields in sections for name, value in fields.items()})
+    return config
+
+
 def _choose_precision(config, run, report):
     """Returns the config with a precision in place of `"auto"`.
 
@@ -256,8 +310,8 @@ def _prepare(corpus, config, beginning, cache, report):
     return prepared
 
 
-def _build_model(config, codecs, beginning, report):
-    with use_dtype_policy(config.training.precision):
+def _build_model(config, codecs, beginning, workers, report):
+    with workers.scope(), use_dtype_policy(config.training.precision):
         model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
     load_embeddings(model, codecs, config.training, report)
     beginning.apply(model, config.training)
@@ -265,13 +319,11 @@ def _build_model(config, codecs, beginning, report):
     return model
 
 
-def _describe_data(corpus, prepared):
-    """Returns the fields of a `RunRecord` that describe what a run is trained on."""
+def _describe_splits(prepared):
+    """Returns the fields of a `RunRecord` that describe the pairs of a training."""
     train_survey, valid_survey = prepared.surveys
     return {
-        "corpus": remember_corpus(corpus),
         "train": dataclasses.asdict(train_survey),
         "valid": dataclasses.asdict(valid_survey),
-        "length_ratio": train_survey.length_ratio,
         "fingerprint": prepared.fingerprint(),
     }

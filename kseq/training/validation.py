@@ -21,10 +21,11 @@ class Validation(keras.callbacks.Callback):
     Args:
         batches: The batches of the validation split.
         decoding: `Decoding`, or None.
-        writer: `RunWriter`, which gets the figures.
+        writer: `RunWriter` or `History`, which gets the figures.
         monitor: `Monitor`.
         training: `TrainingConfig`.
         epoch_batches: Number of batches in an epoch, perhaps an estimate.
+        workers: `Workers`: the chief's figures are those of all.
         report: Function that shows a line.
         observers: Callbacks with a method `on_validation(row)`, which gets the row of the history
             while the weights are those that have been measured.
@@ -43,6 +44,7 @@ class Validation(keras.callbacks.Callback):
         training,
         *,
         epoch_batches,
+        workers,
         report,
         observers=(),
     ):
@@ -54,6 +56,7 @@ class Validation(keras.callbacks.Callback):
         self.is_running = False
         self._training = training
         self._epoch_batches = epoch_batches
+        self._workers = workers
         self._report = report
         self._observers = observers
         self._epoch = 0
@@ -151,7 +154,7 @@ class Validation(keras.callbacks.Callback):
         figures = {f"val_{name}": value for name, value in figures.items()}
         if self._decoding:
             figures |= self._decoding.measure(self._report)
-        return figures
+        return self._workers.share(figures)
 
     def _seconds_so_far(self):
         return self._seconds + (time.monotonic() - self._start if self._start else 0.0)
