@@ -320,3 +320,46 @@ def test_settings_become_additions():
     assert (additions.guided_alignment, additions.coverage_loss_start) == (0.5, 7)
     assert float(additions.sampling_schedule(50)) == pytest.approx(0.4)
     assert Additions.of(TrainingConfig(), 100) == Additions(seed=1)
+
+
+PORTIONS = [
+    {"attention": "none"},
+    {"architecture": "transformer", "embedding_dim": 8, "heads": 2},
+    {"attention": "coverage", "coverage_loss": 0.5, "decoder_layers": 2},
+    {"target_features": 2, "source_features": 3},
+]
+
+
+@pytest.mark.parametrize("settings", parameters(PORTIONS, fast=[0]))
+def test_portions_of_a_batch_add_up_to_the_batch(settings, eager_mode):
+    """With every random number: dropout, dropped words, sampled outputs; and with two parts."""
+    config, (inputs, labels, weights) = make_batch({**settings, "dropout": 0.5})
+    keras.utils.set_random_seed(1)
+    model = build(config)
+    word_dropout = 0.0 if config.target_features else 0.4
+    additions = Additions(5, word_dropout, sampling_schedule("constant", 0.5, 1))
+    teacher = make_teacher(model, additions=additions)
+    seeds = [variable for variable in model.variables if "seed" in variable.path]
+    inputs = as_tensors(inputs)
+
+    def gradients_of(rows, place=()):
+        for seed in seeds:
+            seed.assign([7, 0])
+        data = tf.nest.map_structure(lambda tensor: tensor[rows], (inputs, labels, weights))
+        with tf.GradientTape() as tape:
+            loss, measurements, total = teacher._batch_loss((*data, *place), training=True)
+        gradients = tape.gradient(loss, [variable.value for variable in model.trainable_weights])
+        sums = [tf.reduce_sum(values * shares) for _, values, shares in measurements]
+        gradients = [tf.convert_to_tensor(each) for each in gradients if each is not None]
+        return [loss, tf.add_n(sums), *gradients], total
+
+    expected, total = gradients_of(slice(None))
+    for parts, bounds in [(1, (0, 2, 3)), (2, (0, 3)), (2, (0, 2, 3))]:
+        teacher.parts = parts
+        sums = [0.0] * len(expected)
+        for first, end in zip(bounds, bounds[1:]):
+            place = {"first_row": first, "rows": 3, "weight": total}
+            found, _ = gradients_of(slice(first, end), [place])
+            sums = [tf.add(*pair) for pair in zip(sums, found)]
+        for one, other in zip(sums, expected):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kseq.kernels.dropout import Dropout
+from kseq.kernels.row_random import DividedBatch, random_bits
 
 INPUTS = np.random.default_rng(0).uniform(1.0, 2.0, (300, 7, 101)).astype("float32")
 
@@ -58,3 +59,33 @@ def test_values_are_dropped_only_while_training():
 
 def test_an_empty_batch_stays_empty():
     assert Dropout(0.5)(INPUTS[:0], training=True).shape == (0, 7, 101)
+
+
+@pytest.mark.parametrize("shape", [(13, 7, 5), (6, 3, 8), (4, 1, 1)], ids=str)
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_rows_drop_the_same_values_however_their_batch_is_divided(shape, size, eager_mode):
+    """Blocks of random numbers begin within rows and between them; some parts have no rows."""
+    inputs = INPUTS.reshape(-1)[: np.prod(shape)].reshape(shape)
+    layers = []
+    for _ in range(2):
+        keras.utils.set_random_seed(3)
+        layers.append(Dropout(0.5))
+    whole = [layers[0](inputs, training=True).numpy() for _ in range(2)]
+    for expected in whole:
+        batch, parts = DividedBatch(), []
+        for start in (0, *range(0, len(inputs), size)):
+            with batch.rows_from(start):
+                rows = inputs[start : start + size] if parts else inputs[:0]
+                parts.append(layers[1](rows, training=True).numpy())
+        np.testing.assert_array_equal(np.concatenate(parts), expected)
+    assert (whole[0] != whole[1]).any()
+
+
+def test_a_layer_that_is_called_twice_draws_twice_in_every_part(eager_mode):
+    generator = keras.random.SeedGenerator(4)
+    batch, draws = DividedBatch(), []
+    for _ in range(2):
+        with batch.rows_from(0):
+            draws.append([random_bits(generator, tf.constant([50])).numpy() for _ in range(2)])
+    np.testing.assert_array_equal(*draws)
+    assert (draws[0][0] != draws[0][1]).any()

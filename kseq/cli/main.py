@@ -15,6 +15,7 @@ from kseq.cli.comparing import add_compare, add_runs
 from kseq.cli.data import add_clean, add_fetch, add_inspect
 from kseq.cli.errors import explain
 from kseq.cli.exporting import add_export
+from kseq.cli.launching import add_launch
 from kseq.cli.listing import add_models, add_recipes
 from kseq.cli.looking import add_align, add_heatmap, add_report
 from kseq.cli.training import add_average, add_train
@@ -124,7 +125,7 @@ def _make_parser():
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         *(add_fetch, add_inspect, add_clean),
-        *(add_train, add_tune, add_average, add_runs, add_compare),
+        *(add_train, add_launch, add_tune, add_average, add_runs, add_compare),
         *(add_translate, add_evaluate, add_score),
         *(add_heatmap, add_align, add_report),
         *(add_export, add_recipes, add_models),

@@ -1,5 +1,6 @@
 """Commands that make runs: train, average."""
 
+from kseq.cli.devices import add_devices, choose_strategy, join_workers
 from kseq.cli.options import (
     add_alignments,
     add_allow_outside,
@@ -23,6 +24,7 @@ examples:
   kseq train --train sentences.csv --columns english french --out runs/mine
   kseq train --train spa-eng.zip --swap --apart both --out runs/es-en
   kseq train --recipe multi30k-de-en --data data --out runs/de-en
+  kseq train --recipe multi30k-de-en --data data --out runs/de-en --devices all
   kseq train --from runs/de-en --train new.tsv --out runs/new --set freeze=encoder,source_embedding
 
 A pattern in quotes stands for all files of one side; without quotes, the shell expands it to
@@ -68,6 +70,7 @@ def add_train(subparsers):
         "its learning rate",
     )
     add_cache(command)
+    add_devices(command)
     command.add_argument(
         "--tensorboard",
         type=path_name,
@@ -153,33 +156,39 @@ def add_data(command):
 
 def train(options):
     """Trains a model: `kseq.train`."""
-    corpus, config, out = _open_stopped(options) if options.resume else open_new(options)
-    start_tensorflow()
+    with join_workers() as strategy:
+        corpus, config, out = _open_stopped(options) if options.resume else open_new(options)
+        start_tensorflow()
+        _train(options, corpus, config, out, strategy or choose_strategy(options.devices))
+
+
+def _train(options, corpus, config, out, strategy):
     from kseq.runs.directory import find_stopped, has_state, is_run
     from kseq.training.tensorboard import TensorBoard
     from kseq.training.train import train as train_model
 
-    overwrite, cache = options.overwrite, options.cache
     callbacks = []
     if options.tensorboard:
         callbacks = [TensorBoard(None if options.tensorboard is True else options.tensorboard)]
     try:
-        train_model(
+        translator = train_model(
             corpus,
             config,
             out=out,
             start=options.start,
-            overwrite=overwrite,
+            overwrite=options.overwrite,
             resume=True,
             callbacks=callbacks,
-            cache=cache,
+            strategy=strategy,
+            cache=options.cache,
         )
     except KeyboardInterrupt:
         state = "holds the best epoch so far" if is_run(out) else "was not written"
         if has_state(find_stopped(out)):
             state += "; the same command goes on with the training"
         raise KeyboardInterrupt(f"stopped; {out} {state}") from None
-    show(f"the run is in {out}; next: kseq evaluate {out}")
+    if translator is not None:
+        show(f"the run is in {out}; next: kseq evaluate {out}")
 
 
 def open_new(options):

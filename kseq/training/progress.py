@@ -82,7 +82,7 @@ class Progress(keras.callbacks.Callback):
 
     def _count_tokens(self):
         """Number of target tokens, or of steps of real values, of the epoch so far."""
-        return float(self.model.metrics[0].count)
+        return float(self.model.metrics[0].count.numpy())
 
 
 class PlainLines:

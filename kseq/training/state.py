@@ -113,7 +113,7 @@ class StateKeeper(keras.callbacks.Callback):
         if self.steps:
             _assign(_metric_variables(self.model), self._metrics)
         self._metrics = {}
-        self._first = int(self.model.steps)
+        self._first = int(self.model.steps.numpy())
         self._is_between_batches = True
 
     def on_train_batch_end(self, batch, logs=None):
@@ -139,7 +139,7 @@ class StateKeeper(keras.callbacks.Callback):
             The number of batches of the epoch before it; and its place, a pool and a batch of the
             pool, or None if the epoch is over.
         """
-        batches = int(self.model.steps) - self._first
+        batches = int(self.model.steps.numpy()) - self._first
         return self.steps + batches, self._position.after(batches)
 
     def _save_within_epoch(self):

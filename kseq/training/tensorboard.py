@@ -87,7 +87,7 @@ class TensorBoard(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Opens the event files; those of a training that was stopped keep what is still true."""
-        self._step = int(self.model.steps)
+        self._step = int(self.model.steps.numpy())
         if self._files is None:
             self._files = {}
             for split in SPLITS:
@@ -127,7 +127,7 @@ class TensorBoard(keras.callbacks.Callback):
     def _read_sums(self):
         """Returns the sum of the losses of all target tokens of the epoch, and their number."""
         loss = self.model.metrics[0]
-        return float(loss.total), float(loss.count)
+        return float(loss.total.numpy()), float(loss.count.numpy())
 
     def on_validation(self, row):
         """Adds the figures of a validation, and outputs of the model.

@@ -48,8 +48,7 @@ def train(
     """Trains a model with teacher forcing and writes it to a run directory.
 
     The run keeps the weights with the best validation figure, by default the lowest cross-entropy
-    per token (for real values: the lowest error per step). If training is interrupted (by Ctrl-C,
-    or by a kill), the directory holds the best weights so far.
+    per token (real values: error per step), even if training is interrupted.
 
     Args:
         corpus: `Corpus` from `load_corpus`, or any other single argument of `load_corpus`, such as
@@ -59,51 +58,51 @@ def train(
         out: Run directory to create.
         start: Run directory whose weights, codecs and settings the training starts from.
         overwrite: Whether an existing run may be replaced, which happens after the first epoch.
-        resume: Whether to go on with a training of the same data and settings that was stopped. The
-            final weights are those of a training that was never stopped (on the same machine). If
-            the training has ended, its run is loaded.
+        resume: Whether to go on with a training of the same data and settings that was stopped, to
+            the same final weights (on the same machine). If it has ended, its run is loaded.
         callbacks: Your own callbacks of Keras. Their `model` is a `Teacher`; its `model` is the one
             that is trained. They receive the figures of validation with those of the epoch.
         optimizer: Your own optimizer of Keras, which is copied. It replaces the settings of the
             optimizer, of the learning rate and of its gradients.
-        strategy: `tf.distribute.MirroredStrategy`, to train on several devices of this machine, or
-            `tf.distribute.MultiWorkerMirroredStrategy`, to train together with the same program in
-            other processes. The batches and the values that dropout sets to 0 are the same with
-            any number of devices. All processes read the corpus; only the first one, the chief,
-            uses `out`. Callbacks run in all of them.
+        strategy: `tf.distribute.MirroredStrategy` for several devices of this machine, or
+            `tf.distribute.MultiWorkerMirroredStrategy` for several processes, of which only the
+            first one, the chief, uses `out`. The batches and the dropout are the same as on one.
         verbose: Whether to show progress.
-        cache: Folder in which the ids of a corpus of at least 32 MB are stored, so that it is
-            tokenised only once. By default the folder that the environment variable `KSEQ_CACHE`
-            names, or `kseq` in `XDG_CACHE_HOME` or `~/.cache`; `"off"` for none.
+        cache: Folder for the ids of a corpus of 32 MB or more, which is tokenised only once; by
+            default `$KSEQ_CACHE`, or `kseq` in `XDG_CACHE_HOME` or `~/.cache`; `"off"` for none.
 
     Returns:
         A `Translator` with the best weights; None in a process that is not the chief.
 
     Raises:
-        FileExistsError: `out` exists and is not a run, must not be overwritten, or another
-            process is writing to it.
+        FileExistsError: `out` is not a run, must not be overwritten, or is being written.
         ValueError: The corpus cannot be used, or its files changed while they were read.
         OSError: Its files can no longer be read, or the run cannot be written.
-        TypeError: `corpus`, `config`, `start`, `optimizer`, `strategy` or a callback has the wrong
-            type.
+        TypeError: `corpus`, `config`, `start`, `optimizer`, `strategy` or a callback is wrong.
         TrainingFailed: The loss was not a finite number, or there was too little memory.
-        WorkersEnded: Another process has ended, or can no longer be reached.
+        WorkersEnded: Another process has ended.
     """
     workers = Workers(strategy)
     options = {"callbacks": check_callbacks(callbacks), "optimizer": optimizer, "workers": workers}
     options["verbose"] = verbose and workers.is_chief
-    describe_optimizer(optimizer)  # Checks its type.
     with workers.together():
-        corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
-        start = None if start is None else Start.load(start, out)
-        config = complete_config(corpus, config, start)
-        _check_alignments(corpus, config)
-        claim_tensorflow()
-        keras.utils.set_random_seed(config.training.seed)
+        checked = _check_arguments(start, corpus, config, out, optimizer)
         if not workers.is_chief:
-            return _assist(start, corpus, config, cache, **options)
+            return _assist(*checked, cache, **options)
         with run_directory.NewRun(out, overwrite, resume) as run:
-            return _train_in(run, start, corpus, config, cache, overwrite, **options)
+            return _train_in(run, *checked, cache, overwrite, **options)
+
+
+def _check_arguments(start, corpus, config, out, optimizer):
+    """Returns the `Start` or None, the `Corpus` and the `Config` of a training."""
+    describe_optimizer(optimizer)  # Checks its type.
+    corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
+    start = None if start is None else Start.load(start, out)
+    config = complete_config(corpus, config, start)
+    _check_alignments(corpus, config)
+    claim_tensorflow()
+    keras.utils.set_random_seed(config.training.seed)
+    return start, corpus, config
 
 
 def _assist(start, corpus, config, cache, **options):

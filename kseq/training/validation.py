@@ -99,7 +99,7 @@ class Validation(keras.callbacks.Callback):
         every = self._training.validate_every
         if not every:
             return
-        steps = int(self.model.steps)
+        steps = int(self.model.steps.numpy())
         if steps % every == 0 and steps > self._validated:
             done = min(1.0, (steps - self._epoch_start) / self._epoch_batches)
             figures = sorted(self.model.get_metrics_result().items())
@@ -109,7 +109,7 @@ class Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Validates the model, and adds the figures to the metrics of the epoch."""
-        if int(self.model.steps) == self._validated:
+        if int(self.model.steps.numpy()) == self._validated:
             # The model was validated before the step that found the end of the data.
             self._complete(self._writer.rows[-1], epoch + 1, logs)
         elif self.has_ended:  # Training stopped within the epoch.
@@ -126,7 +126,7 @@ class Validation(keras.callbacks.Callback):
         with averages.in_place() if averages else contextlib.nullcontext():
             figures |= self._measure()
             value = figures[self.monitor.name]
-            row = {"epoch": epoch, "step": int(self.model.steps)}
+            row = {"epoch": epoch, "step": int(self.model.steps.numpy())}
             row |= {"seconds": round(self._seconds_so_far(), 1), **figures}
             self._writer.write(row, self.monitor.improves(value), isinstance(epoch, int))
             for observer in self._observers:
