@@ -90,8 +90,8 @@ class TrainingConfig(Section):
             `maximum_vocabulary_size` allow. Subwords can spell new words and stay as they are.
         freeze: Parts of the model that keep the weights of the run that training starts from, such
             as `("encoder", "source_embedding")`: see `kseq.models.parts`.
-        seed: Seed of weights, dropout and the order of the batches. The result also depends on
-            the machine: if it splits batches into halves, dropout sets different values to 0.
+        seed: Seed of weights, dropout and the order of the batches. The same seed gives the same
+            training on any machine and any number of devices, except for rounding.
 
     Raises:
         ValueError: A value is out of range, or contradicts another.

@@ -265,8 +265,13 @@ def _agree_on_settings(config, workers):
     """Returns the config with the precision that the chief has chosen.
 
     Raises:
-        ValueError: Other settings differ from those of the chief.
+        ValueError: Other settings differ from those of the chief, or are not for several workers.
     """
+    if workers.are_several and config.training.subword_sampling:
+        raise SettingError(
+            "{subword_sampling} has no seed, so that several workers would make different batches: "
+            "set it to 0, or train in a single process, perhaps with --devices all"
+        )
     precision = workers.share(config.training.precision)
     if config.training.precision == "auto":
         config = config.with_settings([f"precision={precision}"])
