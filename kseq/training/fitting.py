@@ -74,6 +74,9 @@ class Fitting:
             choose_display(), training.epochs, batches, lambda: self._keeper.steps
         )
         boards = [callback for callback in callbacks if isinstance(callback, TensorBoard)]
+        if not run:
+            callbacks = [callback for callback in callbacks if callback not in boards]
+            boards = []
         translator = None
         if run and (training.decoded_pairs or boards):
             record = RunRecord.load(run.folder / RECORD)
