@@ -338,7 +338,7 @@ def test_portions_of_a_batch_add_up_to_the_batch(settings, eager_mode):
     model = build(config)
     word_dropout = 0.0 if config.target_features else 0.4
     additions = Additions(5, word_dropout, sampling_schedule("constant", 0.5, 1))
-    teacher = make_teacher(model, additions=additions)
+    teacher = compile_teacher(model, additions)
     seeds = [variable for variable in model.variables if "seed" in variable.path]
     inputs = as_tensors(inputs)
 
@@ -347,7 +347,7 @@ def test_portions_of_a_batch_add_up_to_the_batch(settings, eager_mode):
             seed.assign([7, 0])
         data = tf.nest.map_structure(lambda tensor: tensor[rows], (inputs, labels, weights))
         with tf.GradientTape() as tape:
-            loss, measurements, total = teacher._batch_loss((*data, *place), training=True)
+            loss, measurements, total, _ = teacher._batch_loss((*data, *place), training=True)
         gradients = tape.gradient(loss, [variable.value for variable in model.trainable_weights])
         sums = [tf.reduce_sum(values * shares) for _, values, shares in measurements]
         gradients = [tf.convert_to_tensor(each) for each in gradients if each is not None]

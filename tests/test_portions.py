@@ -39,8 +39,15 @@ def batches_of(side, rows, portions):
     return batch
 
 
-@pytest.mark.parametrize("rows", [1, 2, 7])
-@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize(
+    "side, rows",
+    [
+        ("text", 7),
+        pytest.param("text", 2, marks=pytest.mark.slow),
+        ("values", 1),
+        pytest.param("values", 5, marks=pytest.mark.slow),
+    ],
+)
 def test_portions_together_are_the_batch(side, rows):
     """In the order of the replicas, padded to the lengths of the batch, with its weight."""
     whole = batches_of(side, rows, None)

@@ -104,17 +104,15 @@ class Launch:
         Returns:
             The exit code of the first worker that failed; 0 if none has.
         """
-        code, deadline = 0, None
-        while any(process.poll() is None for process in self._processes):
-            failed = [process.returncode for process in self._processes if process.returncode]
-            if failed and deadline is None:
-                code, deadline = failed[0], time.monotonic() + _SECONDS_TO_END
-            if deadline is not None and time.monotonic() > deadline:
-                break
+        first_code, deadline = 0, None
+        while True:
+            codes = [process.poll() for process in self._processes]
+            first_code = first_code or next(filter(None, codes), 0)
+            if None not in codes or (deadline and time.monotonic() > deadline):
+                return first_code if first_code >= 0 else 128 - first_code  # as a shell has it
+            if first_code and deadline is None:
+                deadline = time.monotonic() + _SECONDS_TO_END
             time.sleep(_POLL_SECONDS)
-        codes = [code, *(process.returncode or 0 for process in self._processes)]
-        code = next(filter(None, codes), 0)
-        return code if code >= 0 else 128 - code  # as a shell reports a signal
 
     def _start(self, number, ports):
         environment = {**os.environ, "TF_CONFIG": local_config(ports, number)}
