@@ -60,9 +60,12 @@ def test_training_follows_that_in_float32(settings, batch, mode):
     single, half = (train(teacher, 3, batch) for teacher in teachers)
     for expected, results in zip(single, half, strict=True):
         assert results == pytest.approx(expected, rel=0.01)
-    for start, expected, weight in zip(before, *map(weights_of, teachers), strict=True):
-        scale = np.abs(expected - start).max()
-        np.testing.assert_allclose(weight, expected, rtol=0, atol=0.02 * scale + 1e-6)
+    # As a whole: near 0, one unit with a ReLU may be on in one precision and off in the other.
+    expected, updates = (
+        np.concatenate([(new - old).ravel() for new, old in zip(weights_of(teacher), before)])
+        for teacher in teachers
+    )
+    assert np.linalg.norm(updates - expected) < 0.03 * np.linalg.norm(expected)
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_all_of_the_output_loss_runs_on_a_gpu(dtype):
         {"attention": "local_p", "input_feeding": False},
         {"architecture": "transformer", "dropout": 0.1},
         {"source_features": 3, "pyramid": True, "encoder_layers": 2},
-        {"target_features": 3, "reverse_source": True},
+        {"target_features": 3, "reverse_source": True, "bidirectional": False},
     ],
     ids=str,
 )

@@ -1,6 +1,7 @@
 """The optimizer: Adam with fast updates, or one of Keras' own."""
 
 import keras
+import tensorflow as tf
 
 from kseq.kernels.adam import Adam
 from kseq.training.learning_rate import make_learning_rate
@@ -45,8 +46,19 @@ def make_optimizer(training, steps):
     return optimizer
 
 
+@keras.saving.register_keras_serializable("kseq")
+class LossScaling(keras.optimizers.LossScaleOptimizer):
+    """Keras' optimizer for float16, which checks the gradients of embeddings row by row."""
+
+    def check_finite(self, grads):
+        """Returns whether all gradients are finite; Keras' own check does not run on a GPU."""
+        return super().check_finite(
+            [grad.values if isinstance(grad, tf.IndexedSlices) else grad for grad in grads]
+        )
+
+
 def with_loss_scaling(optimizer):
-    """Wraps an optimizer in Keras' for float16, unless it is one already.
+    """Wraps an optimizer in `LossScaling`, unless it scales losses already.
 
     It multiplies the loss by a factor, divides the gradients by it, and skips steps whose gradients
     are not finite: these halve the factor, 2,000 other steps in a row double it (Micikevicius et
@@ -55,7 +67,7 @@ def with_loss_scaling(optimizer):
     """
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return optimizer
-    return keras.optimizers.LossScaleOptimizer(optimizer)
+    return LossScaling(optimizer)
 
 
 def halve_learning_rate(optimizer):
