@@ -247,7 +247,7 @@ def batch(config, seed=0):
         target = generator.normal(size=(len(mask), 4, config.target_features)).astype("float32")
         target[:, 0] = 0.0
         return {**inputs, "target": target}
-    ids = generator.integers(3, SIZE, (len(mask), 4)) * [[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]]
+    ids = generator.integers(4, SIZE, (len(mask), 4)) * [[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]]
     ids[:, 0] = 2
     return {**inputs, "target_ids": ids.astype("int32")}
 

@@ -28,6 +28,7 @@ from kseq.models import (
 )
 from kseq.models import inputs as model_inputs
 from kseq.models.factory import use_dtype_policy
+from kseq.special_tokens import END, PAD
 from kseq.training import teacher
 
 SMALL = {"units": 8, "embedding_dim": 6}
@@ -187,12 +188,13 @@ def test_the_seed_determines_the_initial_weights(settings):
 def test_coverage_loss_is_added_in_training_only():
     config = ModelConfig(**SMALL, attention="coverage", coverage_loss=0.7, dropout=0.0)
     model, inputs = build(config), batch(config)
-    assert np.any(inputs["target_ids"] == 0)
+    inputs["target_ids"][1, 2:] = [END, PAD]
     _, decoded = run(model, inputs)
     assert model.losses == []
     model(as_tensors(inputs), training=True)
     (loss,) = model.losses
-    expected = references.coverage_loss(decoded["attention"], inputs["target_ids"] != 0)
+    is_step = ~np.isin(inputs["target_ids"], [END, PAD])
+    expected = references.coverage_loss(decoded["attention"], is_step)
     np.testing.assert_allclose(loss, 0.7 * expected, rtol=1e-5)
     model(as_tensors(inputs))
     assert model.losses == []

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from kseq.special_tokens import PAD
+from kseq.special_tokens import END, PAD
 
 
 @keras.saving.register_keras_serializable("kseq")
@@ -23,11 +23,14 @@ class CoverageLoss(keras.layers.Layer):
         self.weight = weight
 
     def call(self, attention, target_ids, training=False):
-        """Returns the attention `[B, T, S]` unchanged; steps whose id `[B, T]` is PAD are free."""
+        """Returns the attention `[B, T, S]` unchanged; no step after the last one has a loss.
+
+        In a shorter row of a batch, the ids `[B, T]` that the decoder reads end with END and PAD.
+        """
         if training:
             coverage = tf.cumsum(attention, axis=1, exclusive=True)
             losses = tf.reduce_sum(tf.minimum(attention, coverage), axis=-1)
-            real = tf.cast(target_ids != PAD, losses.dtype)
+            real = tf.cast((target_ids != PAD) & (target_ids != END), losses.dtype)
             mean = tf.math.divide_no_nan(tf.reduce_sum(losses * real), tf.reduce_sum(real))
             self.add_loss(self.weight * mean)
         return attention

@@ -165,10 +165,11 @@ class PositionalEncoding(keras.layers.Layer):
         """
         width = embedded.shape[-1]
         first = 0 if cached is None else ops.shape(cached)[1]
-        positions = ops.cast(first + ops.arange(ops.shape(embedded)[1]), "float32")
+        positions = first + ops.arange(ops.shape(embedded)[1], dtype="int32")
         features = np.arange(width)
         rates = 10_000.0 ** (-(features // 2 * 2) / width)
-        angles = ops.expand_dims(positions, 1) * rates.astype("float32")
+        positions = ops.cast(ops.expand_dims(positions, 1), "float32")
+        angles = positions * rates.astype("float32")
         encoding = ops.where(features % 2 == 0, ops.sin(angles), ops.cos(angles))
         return embedded * width**0.5 + ops.cast(encoding, embedded.dtype)
 

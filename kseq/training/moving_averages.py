@@ -31,7 +31,7 @@ class MovingAverages:
     def update(self, step):
         """Adds the weights after a step, which counts from 1."""
         step = tf.cast(step, tf.float32)
-        decay = tf.minimum(self._decay, step / (9.0 + step))
+        decay = tf.minimum(step / (9.0 + step), self._decay)
         for average, weight in zip(self.variables, self._weights):
             rest = tf.cast(1.0 - decay, weight.dtype)
             average.assign_add(rest * (tf.convert_to_tensor(weight) - average))
