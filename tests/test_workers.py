@@ -2,11 +2,16 @@
 
 import json
 import os
+import re
 import signal
+import subprocess
 import sys
+import textwrap
 
 import pytest
 import tensorflow as tf
+import yaml
+from conftest import ROOT
 
 from kseq.cli import launching
 from kseq.cluster import Cluster, local_config
@@ -175,3 +180,57 @@ def test_signals_are_passed_on():
 def test_other_commands_are_refused(words, message, command):
     code, _, error = command("launch", *words)
     assert code == 2 and message in error
+
+
+DEVICES = (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")
+# What stands in for the commands of a cluster: the second of two tasks, whose `kseq` shows how it
+# is called.
+STUBS = {
+    "scontrol": 'test "$*" = "show hostnames node[1-2]" && printf "node1\\nnode2\\n"',
+    "srun": 'SLURM_PROCID=1 "$@"',
+    "kseq": 'echo "$TF_CONFIG"; echo "$@" >&2',
+}
+
+
+def run_recipe(script, folder, **variables):
+    """Runs a script of docs/devices.md; returns the `Cluster` and the arguments that `kseq` got."""
+    for name, text in STUBS.items():
+        (folder / name).write_text(f"#!/bin/bash\n{text}\n", encoding="utf-8")
+        (folder / name).chmod(0o755)
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", **variables}
+    done = subprocess.run(
+        ["bash", "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    return Cluster.read(done.stdout), done.stderr.split()
+
+
+def find_recipe(heading):
+    """Returns the text of the code block below a heading of docs/devices.md."""
+    below = DEVICES.partition(f"### {heading}\n")[2]
+    return textwrap.dedent(
+        re.search(r"(?:^(?:    .*)?\n)+", below[1:].partition("\n#")[0], re.M)[0]
+    )
+
+
+def test_the_recipe_for_slurm_names_all_workers(tmp_path):
+    script = find_recipe("SLURM")
+    cluster, arguments = run_recipe(script, tmp_path, SLURM_JOB_NODELIST="node[1-2]")
+    assert cluster.addresses == ("node1:2222", "node2:2222") and cluster.number == 1
+    assert arguments[0] == "train"
+
+
+def test_the_recipe_for_kubernetes_names_all_workers(tmp_path):
+    service, job = yaml.safe_load_all(find_recipe("Kubernetes"))
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["command"] == ["bash", "-c"]
+    (script,) = container["args"]
+    cluster, arguments = run_recipe(script, tmp_path, JOB_COMPLETION_INDEX="1")
+    # A pod of an indexed Job is called JOB-INDEX, and found below the subdomain of its service.
+    assert service["metadata"]["name"] == pod["subdomain"]
+    name = job["metadata"]["name"]
+    hosts = [
+        f"{name}-{number}.{pod['subdomain']}:2222" for number in range(job["spec"]["completions"])
+    ]
+    assert list(cluster.addresses) == hosts and cluster.number == 1
+    assert arguments[0] == "train"
