@@ -3,10 +3,12 @@
 import contextlib
 import os
 import stat
+import time
 
 MARK = "kseq.lock"  # the file in a hidden folder that is locked; it shows who made the folder
 _TEXT = b"kseq works in this folder. It may be deleted while no kseq command is running.\n"
 _ATTEMPTS = 100
+_MOMENT = 0.05  # seconds, much more than `is_locked` holds a lock
 
 
 class Occupied(FileExistsError):
@@ -51,6 +53,29 @@ def lock(place):
                 parent.rmdir()  # unless it is in use by now
 
 
+def is_locked(place):
+    """Whether a process writes to a file or folder; it takes the lock for a moment to find out.
+
+    Args:
+        place: A `pathlib.Path`.
+    """
+    from filelock import lock_descriptor, unlock_descriptor
+
+    try:
+        descriptor = os.open(hidden_folder(place) / MARK, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False
+    try:
+        is_free = lock_descriptor(descriptor, blocking=False)
+        if is_free:
+            unlock_descriptor(descriptor)
+        return not is_free
+    except OSError:  # of a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
+
+
 def _acquire(folder, place):
     """Returns the descriptor of the mark in a hidden folder, which is then locked."""
     from filelock import lock_descriptor  # takes 0.1 s; commands that write nothing skip it
@@ -64,6 +89,9 @@ def _acquire(folder, place):
             raise
         try:
             is_free = lock_descriptor(descriptor, blocking=False)
+            if not is_free:
+                time.sleep(_MOMENT)
+                is_free = lock_descriptor(descriptor, blocking=False)
             if is_free and _is_there(descriptor, folder / MARK):
                 _write_mark(descriptor, folder)
                 return descriptor

@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 
+import filelock
 import pytest
 from run_folders import change_record, write_history, write_run_folder
 
 import kseq
+from kseq import locks
 from kseq.locks import MARK
 from kseq.runs.history import find_best, find_measure, read_history
 from kseq.runs.tables import overview_table
@@ -127,6 +129,33 @@ def test_trainings_in_their_first_epoch_are_listed(runs):
     (runs / ".run2.kseq" / MARK).touch()
     (runs / "run2").rename(runs / ".run2.kseq" / "old")
     assert names(kseq.list_runs(runs)) == names(found)
+
+
+def test_a_run_that_is_being_trained_is_told_from_one_that_was_stopped(runs):
+    hidden = runs / ".new.kseq"
+    write_run_folder(hidden / "new", is_finished=False)
+    (hidden / MARK).write_text("kseq")
+    for name, place in [("sub/run10", runs / "sub" / "run10"), ("new", runs / "new")]:
+        for _ in range(2):  # Looking does not disturb the training.
+            with locks.lock(place):
+                states = {run.name: run.state for run in kseq.list_runs(runs)}
+                assert states[name] == "running" and states["run1"] == "finished"
+        states = {run.name: run.state for run in kseq.list_runs(runs)}
+        assert states.get(name) == "unfinished"
+
+
+def test_a_training_waits_for_someone_who_looks_whether_it_runs(tmp_path, monkeypatch):
+    """The lock is taken for a moment in order to look."""
+    place = tmp_path / "run"
+    folder = locks.hidden_folder(place)
+    folder.mkdir()
+    descriptor = os.open(folder / locks.MARK, os.O_RDWR | os.O_CREAT)
+    assert filelock.lock_descriptor(descriptor, blocking=False)
+    monkeypatch.setattr(locks.time, "sleep", lambda _: filelock.unlock_descriptor(descriptor))
+    with locks.lock(place):
+        assert locks.is_locked(place)
+    os.close(descriptor)
+    assert not locks.is_locked(place)
 
 
 @pytest.mark.parametrize(

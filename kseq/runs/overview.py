@@ -31,8 +31,8 @@ class RunOverview:
     Args:
         name: Its path, relative to the folder whose runs are listed.
         folder: Its path.
-        state: `"finished"`, `"unfinished"`, `"averaged"` (the mean of another run's checkpoints) or
-            `"damaged"`.
+        state: `"finished"`, `"running"` (a process is training it), `"unfinished"`, `"averaged"`
+            (the mean of another run's checkpoints) or `"damaged"`.
         problem: What is wrong with a damaged run.
         corpus: Name of the corpus, or of its files if this user has trained on them.
         model: The architecture in short.
@@ -145,7 +145,7 @@ def _describe(folder, name):
     return RunOverview(
         name=name,
         folder=str(folder),
-        state=_find_state(record),
+        state=_find_state(record, folder),
         corpus=name_corpus(record.corpus),
         model=describe_model(config.model),
         parameters=record.parameters,
@@ -162,10 +162,15 @@ def _describe(folder, name):
     )
 
 
-def _find_state(record):
+def _find_state(record, folder):
     if record.averaged:
         return "averaged"
-    return "unfinished" if record.is_finished is False else "finished"
+    if record.is_finished is not False:
+        return "finished"
+    folder = folder.absolute()
+    hidden = _HIDDEN.fullmatch(folder.parent.name)
+    place = folder.parent.with_name(hidden[1]) if hidden else folder
+    return "running" if locks.is_locked(place) else "unfinished"
 
 
 def describe_model(model):
