@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kseq import ModelConfig, build_seq2seq
+from kseq.kernels.finite import find_not_finite
 from kseq.models.factory import use_dtype_policy
 from kseq.training.optimizers import with_loss_scaling
 from kseq.training.teacher import make_teacher
@@ -102,3 +104,16 @@ def test_a_step_that_overflows_is_skipped(mode):
     assert (int(teacher.steps), int(optimizer.iterations)) == (2, 1)
     assert not all(map(np.array_equal, weights_of(teacher), before))
     assert float(optimizer.dynamic_scale) == 2.0**10
+
+
+def test_gradients_that_overflow_with_any_factor_end_the_training():
+    teacher = make("mixed_float16")
+    optimizer, before = teacher.optimizer, weights_of(teacher)
+    gradients = [tf.fill(weight.shape, np.inf) for weight in before]
+    optimizer.dynamic_scale.assign(2.0**-9)
+    run = tf.function(lambda: optimizer.apply(gradients), autograph=False)
+    run()
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        run()
+    assert find_not_finite(raised.value) == "gradient"
+    assert all(map(np.array_equal, weights_of(teacher), before))

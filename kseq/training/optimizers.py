@@ -1,9 +1,11 @@
 """The optimizer: Adam with fast updates, or one of Keras' own."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kseq.kernels.adam import Adam
+from kseq.kernels.finite import require_finite
 from kseq.training.learning_rate import make_learning_rate
 
 _CLASSES = {
@@ -19,6 +21,7 @@ _CLASSES = {
 }
 # Adafactor would otherwise choose its own learning rate.
 _OPTIONS = {"adafactor": {"relative_step": False}}
+_SMALLEST_FACTOR = 2.0**-10  # of a loss; gradients that still overflow are not finite in float32
 _WITHOUT_DECAY = ["bias", "gamma", "beta"]  # biases, and the parameters of layer normalisation
 
 
@@ -48,13 +51,20 @@ def make_optimizer(training, steps):
 
 @keras.saving.register_keras_serializable("kseq")
 class LossScaling(keras.optimizers.LossScaleOptimizer):
-    """Keras' optimizer for float16, which checks the gradients of embeddings row by row."""
+    """Keras' optimizer for float16, which checks the gradients of embeddings row by row.
+
+    It does not skip steps for ever: if gradients are not finite with a very small factor, training
+    ends as in float32.
+    """
 
     def check_finite(self, grads):
         """Returns whether all gradients are finite; Keras' own check does not run on a GPU."""
-        return super().check_finite(
+        is_finite = super().check_finite(
             [grad.values if isinstance(grad, tf.IndexedSlices) else grad for grad in grads]
         )
+        is_due = is_finite | (self.dynamic_scale > _SMALLEST_FACTOR)
+        with tf.control_dependencies([require_finite(tf.where(is_due, 0.0, np.inf), "gradient")]):
+            return tf.identity(is_finite)
 
 
 def with_loss_scaling(optimizer):
