@@ -40,9 +40,9 @@ class Cluster:
             values = json.loads(text or "{}")
             cluster, task = values.get("cluster") or {}, values.get("task") or {}
             members = [
-                ((job, index), str(address))
+                ((job, index), _check_address(address))
                 for job in _JOBS
-                for index, address in enumerate(cluster.get(job, ()))
+                for index, address in enumerate(_check_list(cluster.get(job, [])))
             ]
             others = set(cluster) - {*_JOBS, "evaluator"}
             own = task.get("type"), int(task.get("index") or 0)
@@ -51,10 +51,17 @@ class Cluster:
         if not members:
             return None
         jobs, addresses = zip(*members)
+        if len(set(addresses)) < len(addresses):
+            raise ValueError(f"TF_CONFIG names an address twice: {', '.join(addresses)}")
         if others:
             raise ValueError(
                 f"TF_CONFIG names tasks of the type {', '.join(sorted(others))}; kseq trains with "
                 "workers (and a chief) alone"
+            )
+        if own[0] is None:
+            raise ValueError(
+                f"TF_CONFIG does not say which of the {len(jobs)} workers this process is: add "
+                '"task": {"type": "worker", "index": 0}, or another index'
             )
         if own not in jobs:
             raise ValueError(
@@ -84,3 +91,16 @@ def local_config(ports, number):
     workers = [f"127.0.0.1:{port}" for port in ports]
     task = {"type": "worker", "index": number}
     return json.dumps({"cluster": {"worker": workers}, "task": task})
+
+
+def _check_list(addresses):
+    if not isinstance(addresses, list):
+        raise TypeError("the workers of a job are a list")
+    return addresses
+
+
+def _check_address(address):
+    host, _, port = str(address).rpartition(":")
+    if not (host and port.isdecimal()):
+        raise ValueError("an address is host:port")
+    return address

@@ -111,8 +111,8 @@ class NewFolder:
     """A context manager that writes a folder, in a hidden folder until it is complete.
 
     While it is open, no other process can write to the same destination. At first, it finishes
-    what a killed process began. At the end, an incomplete folder is removed, unless writing can go
-    on in it after an interruption or an error of the disk.
+    what a killed process began. At the end, an incomplete folder is removed, unless writing ended
+    with an error and can go on in it.
 
     Args:
         destination: Resolved path of the folder.
@@ -145,10 +145,9 @@ class NewFolder:
             self._lock = stack.pop_all()
         return self
 
-    def __exit__(self, kind=None, *_):
-        is_interrupted = kind is not None and issubclass(kind, (OSError, KeyboardInterrupt))
+    def __exit__(self, error=None, *_):
         with self._lock:
-            is_kept = is_interrupted and self._kind.can_go_on(self.folder)
+            is_kept = error is not None and self._kind.can_go_on(self.folder)
             if not (self.is_published or is_kept):
                 shutil.rmtree(self.folder, ignore_errors=True)
 

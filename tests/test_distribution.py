@@ -14,8 +14,10 @@ import h5py
 import pytest
 from conftest import ROOT
 
+from kseq import locks
 from kseq.cli.launching import _free_ports
 from kseq.cluster import local_config
+from kseq.runs import directory
 from kseq.training.workers import HEARTBEAT_SECONDS
 
 pytestmark = pytest.mark.slow
@@ -202,6 +204,34 @@ def test_workers_with_other_settings_or_data_are_refused(folder):
     assert "kseq: worker 1 of 2" in outputs[0] and "units: not the same" in outputs[0]
     assert [process.returncode for process in (chief, other)] == [1, 2]
     assert not (folder / "refused").exists()
+
+
+def test_all_optimizers_for_float16_update_all_devices(folder):
+    settings = ["precision=mixed_float16", "gradient_accumulation=2", "learning_rate=0.01"]
+    runs = [folder / f"float16 {count}" for count in (1, 2)]
+    for count, run in enumerate(runs, start=1):
+        finish(start(folder, [*words(run, settings), "--devices", "all"], devices=count))
+    one, two = ([float(row["val_cross_entropy"]) for row in history_of(run)] for run in runs)
+    assert one[0] > one[1] and two == pytest.approx(one, rel=1e-3)
+
+
+def launch(folder, run, settings, **options):
+    command = [sys.executable, "-m", "kseq", "launch", "-n", "2", *words(run, settings)]
+    return subprocess.Popen(command, cwd=folder, env=environment(folder, "float32"), **options)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_workers_end_with_launch_and_the_same_command_goes_on(folder, kind):
+    run, settings = folder / f"ended by {kind.name}", ["epochs=200", "patience=200"]
+    with (folder / f"{kind.name}.log").open("w+") as log:
+        process = launch(folder, run, settings, stdout=log, stderr=log)
+        wait_for(lambda: has_rows(run, 2), process)
+        process.send_signal(kind)
+        assert process.wait() == (-kind if kind == signal.SIGKILL else 1)
+        wait_for(lambda: not locks.is_locked(run))  # by the chief
+        log.seek(0)
+        assert f"kseq: stopped; {run} holds the best epoch so far; the same" in log.read()
+    assert directory.has_state(run)
 
 
 def test_launch_starts_workers_and_ends_with_the_error_of_the_chief(folder):

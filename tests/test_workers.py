@@ -13,7 +13,7 @@ import tensorflow as tf
 import yaml
 from conftest import ROOT
 
-from kseq.cli import launching
+from kseq.cli import devices, launching
 from kseq.cluster import Cluster, local_config
 from kseq.training.workers import Workers, explain_end
 
@@ -63,7 +63,10 @@ def test_without_others_there_is_no_cluster(text, monkeypatch):
         (config({"worker": HOSTS}, {"type": "worker", "index": "x"}), "must be like"),
         (config({"worker": HOSTS, "ps": ["d:4"]}, TASK), "of the type ps; kseq trains with"),
         (config({"worker": HOSTS}, {**TASK, "index": 3}), "the worker with the index 3, which is"),
-        (config({"worker": HOSTS}, {}), "is the None with the index 0"),
+        (config({"worker": HOSTS}, {}), "which of the 3 workers this process is: add"),
+        (config({"worker": "a:1"}, TASK), "must be like"),
+        (config({"worker": ["a", "b:2"]}, TASK), "must be like"),
+        (config({"worker": ["a:1", "a:1"]}, TASK), "names an address twice: a:1, a:1"),
     ],
 )
 def test_what_is_wrong_with_a_cluster_is_said(text, message):
@@ -121,8 +124,32 @@ def test_cores_and_gpus_are_shared_out(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,7,GPU-x")
     parts = [launching._gpus_of(number, 2)["CUDA_VISIBLE_DEVICES"] for number in range(2)]
     assert parts == ["3,7", "5,GPU-x"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert launching._gpus_of(0, 2) == {}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    with pytest.raises(ValueError, match="as many workers as GPUs, 1; received -n 2 .*DEVICES= k"):
+        launching._gpus_of(0, 2)
+
+
+def test_a_worker_gets_cores_of_one_processor(tmp_path, monkeypatch):
+    """Two processors of two cores with two threads each, numbered in turn."""
+    for core in range(8):
+        (tmp_path / f"{core}").mkdir()
+        (tmp_path / f"{core}" / "physical_package_id").write_text(f"{core % 2}\n")
+        (tmp_path / f"{core}" / "core_id").write_text(f"{core // 2 % 2}\n")
+    monkeypatch.setattr(launching, "_TOPOLOGY", f"{tmp_path}/{{}}/{{}}")
+    assert sorted(range(8), key=launching._place_of_core) == [0, 4, 2, 6, 1, 5, 3, 7]
+    monkeypatch.setattr(launching, "_TOPOLOGY", f"{tmp_path}/missing {{}} {{}}")
+    assert sorted([2, 10, 1], key=launching._place_of_core) == [1, 2, 10]
+
+
+def test_signals_end_a_process_that_waits_and_are_handled_again_later():
+    handlers = [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)]
+    with devices._signals_that_end_at_once():
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            assert signal.getsignal(kind) == signal.SIG_DFL
+            signal.signal(kind, lambda *_: None)  # as TensorFlow does
+    assert [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
 class Programs(launching.Launch):
@@ -175,9 +202,15 @@ def test_signals_are_passed_on():
             "expected a command of kseq train after -n N; received ev",
         ),
         (["-n", "2"], "after -n N; received none"),
+        (["-n", "2", "train", "--train", "missing.tsv", "--out", "x"], "not found: missing.tsv"),
+        (
+            ["-n", "2", "train", "--corpus", "en-fr", "--out", "x", "--set", "unit=2"],
+            "unit",
+        ),
     ],
 )
-def test_other_commands_are_refused(words, message, command):
+def test_mistakes_are_found_before_a_worker_starts(words, message, command, monkeypatch):
+    monkeypatch.setattr(launching, "Launch", None)
     code, _, error = command("launch", *words)
     assert code == 2 and message in error
 

@@ -1,10 +1,16 @@
 """The devices and the other processes that `kseq train` uses."""
 
 import contextlib
+import os
+import signal
+import sys
+import threading
 
 from kseq.cli.runs import start_tensorflow
 from kseq.cluster import Cluster
 from kseq.console import show
+
+LAUNCHED = "KSEQ_LAUNCHED"  # set by `kseq launch`, with which its workers end
 
 
 def add_devices(command):
@@ -28,6 +34,8 @@ def join_workers():
         ValueError: TF_CONFIG cannot be used.
         WorkersEnded: Another worker has ended, or cannot be reached.
     """
+    if os.environ.get(LAUNCHED):
+        threading.Thread(target=_end_with_launch, daemon=True).start()
     cluster = Cluster.read()
     if cluster is None:
         yield None
@@ -35,11 +43,35 @@ def join_workers():
     start_tensorflow()
     from kseq.training.workers import Workers, join_cluster
 
-    if cluster.is_chief:
-        show(f"{cluster.name()} waits for the others", flush=True)
-    strategy = join_cluster(cluster)
+    show(f"{cluster.name()} waits for the others", flush=True)
+    with _signals_that_end_at_once():
+        strategy = join_cluster(cluster)
     with Workers(strategy).together():
         yield strategy
+
+
+def _end_with_launch():
+    """Ends this process when `kseq launch`, which holds the other end of its input, has ended."""
+    os.read(sys.stdin.fileno(), 1)  # A file object would be locked when the interpreter ends.
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _signals_that_end_at_once():
+    """A context in which Ctrl-C and SIGTERM end the process, although Python does not run.
+
+    Afterwards the handlers are those from before, whatever TensorFlow has installed.
+    """
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Only the main thread may choose handlers.
+        return
+    handlers = [signal.signal(kind, signal.SIG_DFL) for kind in kinds]
+    try:
+        yield
+    finally:
+        for kind, handler in zip(kinds, handlers):
+            signal.signal(kind, handler)
 
 
 def choose_strategy(devices):

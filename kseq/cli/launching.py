@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -9,13 +10,19 @@ import sys
 import threading
 import time
 
+from kseq.cli.devices import LAUNCHED
 from kseq.cli.options import add_command
+from kseq.cli.training import open_training
 from kseq.cluster import local_config
 from kseq.console import printable
 from kseq.kernels.processor import usable_cores
 
 # Others notice the end of a worker after at most `HEARTBEAT_SECONDS` of `kseq.training.workers`.
 _SECONDS_TO_END = 60
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+_TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/{}"
 _POLL_SECONDS = 0.2
 
 _EXAMPLES = """
@@ -37,6 +44,8 @@ def add_launch(subparsers):
     command.add_argument(
         "-n", dest="workers", type=int, required=True, metavar="N", help="number of processes"
     )
+    train = subparsers.choices["train"]
+    command.set_defaults(parse=lambda words: train.parse_args(words[1:]))
     command.add_argument(
         "command", nargs="...", metavar="train ...", help="the command that each process runs"
     )
@@ -55,6 +64,7 @@ def launch(options):
     if words[:1] != ["train"]:
         received = f"received {words[0]}" if words else "received none"
         raise ValueError(f"expected a command of kseq train after -n N; {received}")
+    open_training(options.parse(words))  # A mistake is found before the workers start.
     with Launch(words, options.workers) as processes:
         code = processes.wait()
     if code:
@@ -75,9 +85,10 @@ class Launch:
         self._processes = []
         self._threads = []
         self._signals = {}
+        self._deadline = None
 
     def __enter__(self):
-        for kind in (signal.SIGINT, signal.SIGTERM):
+        for kind in _SIGNALS:
             self._signals[kind] = signal.signal(kind, self._pass_on)
         try:
             ports = _free_ports(self._count)
@@ -92,6 +103,7 @@ class Launch:
         for process in self._processes:
             if process.poll() is None:
                 process.kill()
+            process.stdin.close()
             process.wait()
         for thread in self._threads:
             thread.join()
@@ -99,23 +111,24 @@ class Launch:
             signal.signal(kind, handler)
 
     def wait(self):
-        """Waits until all workers have ended; once one has failed, for a limited time.
+        """Waits until all workers have ended; after a signal or a failure, for a limited time.
 
         Returns:
             The exit code of the first worker that failed; 0 if none has.
         """
-        first_code, deadline = 0, None
+        first_code = 0
         while True:
             codes = [process.poll() for process in self._processes]
             first_code = first_code or next(filter(None, codes), 0)
-            if None not in codes or (deadline and time.monotonic() > deadline):
+            is_late = self._deadline is not None and time.monotonic() > self._deadline
+            if None not in codes or is_late:
                 return first_code if first_code >= 0 else 128 - first_code  # as a shell has it
-            if first_code and deadline is None:
-                deadline = time.monotonic() + _SECONDS_TO_END
+            if first_code:
+                self._end_soon()
             time.sleep(_POLL_SECONDS)
 
     def _start(self, number, ports):
-        environment = {**os.environ, "TF_CONFIG": local_config(ports, number)}
+        environment = {**os.environ, "TF_CONFIG": local_config(ports, number), LAUNCHED: "1"}
         environment |= _gpus_of(number, self._count)
         output = None if number == 0 else subprocess.DEVNULL
         errors = None if number == 0 else subprocess.PIPE
@@ -124,7 +137,7 @@ class Launch:
             process = subprocess.Popen(
                 self._command,
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=errors,
                 start_new_session=True,
@@ -135,7 +148,12 @@ class Launch:
             thread.start()
             self._threads.append(thread)
 
+    def _end_soon(self):
+        self._deadline = self._deadline or time.monotonic() + _SECONDS_TO_END
+
     def _pass_on(self, kind, _):
+        self._end_soon()
+        kind = signal.SIGINT if kind == signal.SIGINT else signal.SIGTERM
         for process in self._processes:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(kind)
@@ -165,19 +183,41 @@ def _cores_of(number, count):
         yield
         return
     cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(cores)[number::count])
+    nearby = sorted(cores, key=_place_of_core)
+    first, end = (len(nearby) * part // count for part in (number, number + 1))
+    os.sched_setaffinity(0, nearby[first:end])
     try:
         yield
     finally:
         os.sched_setaffinity(0, cores)
 
 
+def _place_of_core(core):
+    """A key that sorts logical cores by processor and physical core, so far as they are known."""
+    numbers = []
+    for name in ("physical_package_id", "core_id"):
+        try:
+            numbers.append(int(pathlib.Path(_TOPOLOGY.format(core, name)).read_text()))
+        except (OSError, ValueError):
+            numbers.append(0)
+    return (*numbers, core)
+
+
 def _gpus_of(number, count):
-    """Returns the environment in which a worker sees its part of the GPUs, if there are enough."""
+    """Returns the environment in which a worker sees its part of the GPUs, if there are any.
+
+    Raises:
+        ValueError: There are fewer GPUs than workers.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = _list_gpus() if visible is None else [name for name in visible.split(",") if name]
-    if len(names) < count:
+    if not names:
         return {}
+    if len(names) < count:
+        raise ValueError(
+            f"expected at most as many workers as GPUs, {len(names)}; received -n {count} (on the "
+            "processor alone: CUDA_VISIBLE_DEVICES= kseq launch ...)"
+        )
     return {"CUDA_VISIBLE_DEVICES": ",".join(names[number::count])}
 
 

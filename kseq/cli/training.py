@@ -157,7 +157,7 @@ def add_data(command):
 def train(options):
     """Trains a model: `kseq.train`."""
     with join_workers() as strategy:
-        corpus, config, out = _open_stopped(options) if options.resume else open_new(options)
+        corpus, config, out = open_training(options)
         start_tensorflow()
         _train(options, corpus, config, out, strategy or choose_strategy(options.devices))
 
@@ -166,6 +166,7 @@ def _train(options, corpus, config, out, strategy):
     from kseq.runs.directory import find_stopped, has_state, is_run
     from kseq.training.tensorboard import TensorBoard
     from kseq.training.train import train as train_model
+    from kseq.training.workers import Workers
 
     callbacks = []
     if options.tensorboard:
@@ -183,12 +184,19 @@ def _train(options, corpus, config, out, strategy):
             cache=options.cache,
         )
     except KeyboardInterrupt:
+        if not Workers(strategy).is_chief:
+            raise KeyboardInterrupt("stopped") from None
         state = "holds the best epoch so far" if is_run(out) else "was not written"
         if has_state(find_stopped(out)):
             state += "; the same command goes on with the training"
         raise KeyboardInterrupt(f"stopped; {out} {state}") from None
     if translator is not None:
         show(f"the run is in {out}; next: kseq evaluate {out}")
+
+
+def open_training(options):
+    """Returns the corpus, the `Config` and the run directory of a training, new or stopped."""
+    return _open_stopped(options) if options.resume else open_new(options)
 
 
 def open_new(options):

@@ -304,6 +304,11 @@ class NewRun(files.NewFolder):
             shutil.rmtree(self.folder)
         self.folder.mkdir()
 
+    def give_up(self):
+        """Removes the states of a training that cannot succeed, unless its run has weights."""
+        if not self.is_published:
+            self._remove_states()
+
     def finish(self):
         """Records that training has ended, and removes its states; returns the `RunRecord`."""
         path = self.folder / RECORD
@@ -313,6 +318,9 @@ class NewRun(files.NewFolder):
         )
         with self.replaced_file(path) as unfinished:
             record.save(unfinished)
+        self._remove_states()
+        return record
+
+    def _remove_states(self):
         for state in state_paths(self.folder):
             state.unlink(missing_ok=True)
-        return record

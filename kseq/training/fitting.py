@@ -133,6 +133,8 @@ class Fitting:
             self._writer.draw_curves()
         best_epoch = self._validation.monitor.best_epoch
         if best_epoch is None:
+            if self._run:
+                self._run.give_up()
             raise TrainingFailed(
                 f"{self._validation.monitor.name} was never a finite number; lower learning_rate "
                 f"(now {self._training.learning_rate:g})"
@@ -197,6 +199,7 @@ class Fitting:
             self._position.begin(keeper.epoch, *place)
             batch = next(iter(self._make_batches(0, whole=True)))
             saved = save_batch(batch, self._prepared.codecs, self._run)
+            self._run.give_up()
         return explain_not_finite(name, self._training, (steps + 1, keeper.epoch + 1), saved)
 
     def _report(self, line):

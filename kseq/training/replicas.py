@@ -48,6 +48,8 @@ class ReplicatedModel(keras.Model):
         super().compile(optimizer, **kwargs)
         if self.has_replicas:
             _update_each_replica(self.optimizer)
+            if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+                _update_each_replica(self.optimizer.inner_optimizer)
 
     def make_train_function(self, force=False):
         """Makes the function that Keras calls with an iterator for every step of training."""

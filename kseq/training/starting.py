@@ -125,25 +125,26 @@ class Beginning:
         return cls(KnownCodecs(start.codecs, training.grow_vocabulary), start.description, start)
 
     @classmethod
-    def of_stopped(cls, run):
+    def of_stopped(cls, folder, name):
         """The beginning of a training that goes on, and whose start is not known any more.
 
         Its vocabularies have grown already, and its state has all weights.
 
         Args:
-            run: `NewRun`, open, of a training that started from another run.
+            folder: Folder in which the run is now; that training started from another run.
+            name: The run, for messages.
 
         Raises:
             ValueError: The run is damaged, or its state cannot be read.
         """
-        record = RunRecord.load(run.folder / run_directory.RECORD)
-        run_directory.check_codecs(run.folder, record)
-        if run.has_state and not has_readable_state(run.folder):
+        record = RunRecord.load(folder / run_directory.RECORD)
+        run_directory.check_codecs(folder, record)
+        if run_directory.has_state(folder) and not has_readable_state(folder):
             raise ValueError(
-                f"no state of the training of {run.destination} can be read; repeat the command "
-                f"that began it, with the run that it started from: {record.start['name']}"
+                f"no state of the training of {name} can be read; repeat the command that began "
+                f"it, with the run that it started from: {record.start['name']}"
             )
-        codecs = CodecPair.load(run.folder, run_directory.load_config(run.folder))
+        codecs = CodecPair.load(folder, run_directory.load_config(folder))
         return cls(KnownCodecs(codecs), record.start)
 
     def describe_start(self, training, optimizer=None):

@@ -148,9 +148,9 @@ class StateKeeper(keras.callbacks.Callback):
             self._save(self.epoch, steps, *place)
 
     def _save(self, epoch, steps, pool, batch):
+        start = self._saved = time.monotonic()
         if self._run is None:
             return
-        start = time.monotonic()
         progress = {"epoch": epoch, "steps": steps, "pool": pool, "batch": batch}
         progress |= {name: each.get_state() for name, each in self._participants.items()}
         variables = _variables(self.model) | _metric_variables(self.model)

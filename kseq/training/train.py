@@ -88,7 +88,7 @@ def train(
     with workers.together():
         checked = _check_arguments(start, corpus, config, out, optimizer)
         if not workers.is_chief:
-            return _assist(*checked, cache, **options)
+            return _assist(*checked, out, cache, **options)
         with run_directory.NewRun(out, overwrite, resume) as run:
             return _train_in(run, *checked, cache, overwrite, **options)
 
@@ -105,14 +105,17 @@ def _check_arguments(start, corpus, config, out, optimizer):
     return start, corpus, config
 
 
-def _assist(start, corpus, config, cache, **options):
+def _assist(start, corpus, config, out, cache, **options):
     """Trains together with the chief, which alone writes.
 
     The arguments are those of `train`; the options are those of `Fitting`.
     """
     workers = options["workers"]
     config = _agree_on_settings(config, workers)
-    beginning = Beginning.of(start, config.training)
+    if workers.share():
+        beginning = Beginning.of_stopped(run_directory.find_stopped(out), out)
+    else:
+        beginning = Beginning.of(start, config.training)
     prepared = prepare(corpus, config, cache, known=beginning.known)
     data = _describe_splits(prepared) | {"start": beginning.description}
     data["optimizer"] = describe_optimizer(options["optimizer"])
@@ -132,7 +135,11 @@ def _train_in(run, start, corpus, config, cache, overwrite, **options):
     report = show if options["verbose"] else lambda *_: None
     report(device_line(workers.strategy))
     config = _agree_on_settings(_choose_precision(config, run, report), workers)
-    beginning = _find_beginning(run, start, config, overwrite)
+    is_stopped = _has_recorded_start(run, start, config, overwrite)
+    if workers.share(is_stopped):
+        beginning = Beginning.of_stopped(run.folder, run.destination)
+    else:
+        beginning = Beginning.of(start, config.training)
     for line in beginning.describe_start(config.training, options["optimizer"]):
         report(line)
     prepared = _prepare(corpus, config, beginning, cache, report)
@@ -233,15 +240,15 @@ def complete_config(corpus, config, start=None):
     return dataclasses.replace(config, model=model)
 
 
-def _find_beginning(run, start, config, overwrite):
-    """Returns the `Beginning` of a training, from a `Start` or None."""
+def _has_recorded_start(run, start, config, overwrite):
+    """Whether a training goes on whose start, which is not given now, is in its run."""
     if start is None and run.existed and not overwrite:
         recorded = RunRecord.load(run.folder / run_directory.RECORD)
         if recorded.start is not None:
             data = {"start": recorded.start, "optimizer": recorded.optimizer}
             _check_existing(run, config, data, overwrite)
-            return Beginning.of_stopped(run)
-    return Beginning.of(start, config.training)
+            return True
+    return False
 
 
 def _check_existing(run, config, data, overwrite):

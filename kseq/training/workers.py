@@ -10,14 +10,17 @@ import contextlib
 import functools
 import json
 import re
+import time
 
 import numpy as np
 import tensorflow as tf
 
 from kseq.cluster import Cluster
 
+WAITING_SECONDS = 3600  # in which all workers must have begun
 HEARTBEAT_SECONDS = 30  # without a sign of life, after which a worker counts as lost
 _BLOCK = 2**20  # numbers that are sent at once
+_SECONDS_TO_REPORT = 2
 _REPORT = "kseq: "  # begins what workers report to each other
 _REPORTED = re.compile(r"reported from /job:(\w+)/(?:replica:\d+/)?task:(\d+): ([^\n]*)")
 _TASK = re.compile(r"/job:(\w+)/(?:replica:\d+/)?task:(\d+)")
@@ -151,6 +154,8 @@ class Workers:
         # The error of a worker may be the consequence of an end that TensorFlow knows already.
         with contextlib.suppress(tf.errors.OpError):
             context.context().report_error_to_cluster(tf.errors.ABORTED, _REPORT + message)
+            # It is sent in the background; if this process ended now, the others would not get it.
+            time.sleep(_SECONDS_TO_REPORT)
 
 
 def explain_end(text, cluster):
@@ -202,6 +207,7 @@ def join_cluster(cluster):
     context.context().configure_coordination_service(
         service_type="standalone",
         service_leader=f"/job:{job}/replica:0/task:{index}",
+        cluster_register_timeout_in_ms=1000 * WAITING_SECONDS,
         heartbeat_timeout_in_ms=1000 * HEARTBEAT_SECONDS,
         coordinated_jobs=[CoordinatedJob(name=job, num_tasks=size) for job, size in sizes.items()],
     )
