@@ -73,7 +73,7 @@ def test_no_ngram_occurs_twice(translator, n):
         assert len(set(ngrams)) == len(ngrams), (result.tokens, ids)
 
 
-def test_forbidden_tokens_are_never_written(translator):
+def test_forbidden_tokens_are_never_written(translator, eager_mode):
     unrestricted = translator.translate(SENTENCES, 3)
     words = sorted({token for result in unrestricted for token in result.tokens if token.isalpha()})
     restricted = translator.translate(SENTENCES, 3, forbid=words)
@@ -438,7 +438,7 @@ def test_a_beam_may_be_as_wide_as_the_vocabulary_but_no_wider(translator):
         ),
     ],
 )
-def test_impossible_requests_are_errors(translator, call, message):
+def test_impossible_requests_are_errors(translator, call, message, eager_mode):
     with pytest.raises(ValueError, match=message):
         call(translator)
 
@@ -463,7 +463,7 @@ def test_a_dictionary_with_a_bad_line_is_an_error(translator, tmp_path, content,
         translator.translate(["a"], dictionary=str(tmp_path / "none.tsv"))
 
 
-def test_options_that_need_attention_are_errors_without_it():
+def test_options_that_need_attention_are_errors_without_it(eager_mode):
     translator = untrained_translator(["attention=none"], ["a", "b"], ["x", "y"])
     with pytest.raises(ValueError, match="beta needs attention to the source; the model has none"):
         translator.translate(["a"], beta=0.1)

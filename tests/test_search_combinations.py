@@ -11,7 +11,11 @@ from kseq.special_tokens import START
 from kseq.translation.sources import Sequences
 
 WITH_TEXT_TARGETS = [config for config in combinations.COMBINATIONS if not config.target_features]
-PARAMETERS = combinations.parameters_of(WITH_TEXT_TARGETS, combinations.signature_of)
+# tests/test_decoding.py has a trained model of the first combination.
+PARAMETERS = [
+    pytest.param(WITH_TEXT_TARGETS[0], marks=pytest.mark.slow),
+    *combinations.parameters_of(WITH_TEXT_TARGETS, combinations.signature_of)[1:],
+]
 
 
 @pytest.mark.parametrize("config", PARAMETERS, ids=combinations.name_of)

@@ -100,7 +100,8 @@ def test_the_best_validation_loss_belongs_to_the_saved_weights(small_run, small_
     np.testing.assert_allclose(-total / tokens, best, rtol=1e-4)
 
 
-@pytest.mark.parametrize("seeds", [(3, 3), pytest.param((3, 0), marks=pytest.mark.slow)])
+@pytest.mark.slow  # tests/test_validation.py trains the same weights twice
+@pytest.mark.parametrize("seeds", [(3, 3), (3, 0)])
 def test_the_seed_decides_on_the_model(tiny_corpus, tmp_path, mode, seeds):
     """The same one gives the same model; a different one, including 0, another model."""
     losses = []
@@ -207,6 +208,7 @@ def test_a_folder_that_is_not_a_run_is_never_replaced(tiny_corpus, tmp_path):
         train(tiny_corpus, CONFIG, out=tmp_path / "thesis.tex", overwrite=True, verbose=False)
 
 
+@pytest.mark.slow  # tests/test_validation.py has a loss that is not finite in the second batch
 def test_a_loss_that_is_never_finite_leaves_no_run(tiny_corpus, tmp_path, monkeypatch, eager_mode):
     losses = kseq.training.teacher.output_losses
     monkeypatch.setattr(

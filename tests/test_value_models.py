@@ -91,6 +91,25 @@ def run_of(folder):
     return train_once
 
 
+@pytest.fixture(scope="module")
+def loaded():
+    """Reloaded translators by run directory."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def load_each_run_once(loaded, monkeypatch):
+    """Makes commands reuse a reloaded translator and its traced graphs."""
+    load = Translator.load
+
+    def load_or_reuse(run, **options):
+        if str(run) not in loaded:
+            loaded[str(run)] = load(run, **options)
+        return loaded[str(run)]
+
+    monkeypatch.setattr(Translator, "load", load_or_reuse)
+
+
 @pytest.fixture(
     scope="module",
     params=[
@@ -404,7 +423,9 @@ def test_invalid_calls_are_errors(folder, run_of, call, error, message):
         call(translator, np.load(folder / "walk0.npy"))
 
 
-def test_a_model_without_attention_has_nothing_to_draw(translator, small_corpus, tmp_path):
+def test_a_model_without_attention_has_nothing_to_draw(
+    translator, small_corpus, tmp_path, eager_mode
+):
     translator = untrained_reader(["attention=none"], *translator.codecs.descriptions)
     result = translator.translate(["The cat is small."], beam_size=2)[0]
     assert result.attention is None and translator.score([("a", "b")])[0].attention is None
