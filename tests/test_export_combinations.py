@@ -24,8 +24,8 @@ STEPS = 3
 # Together with the model of tests/test_export.py, they have both kinds of inputs and of outputs,
 # both architectures, and attention or none.
 FAST = {
-    "rnn-none-context_every_step-source_features=4-target_features=3",
-    "transformer-2heads",
+    "gru-none",
+    "transformer-2heads-decoder_layers=2-source_features=4-target_features=3",
 }
 EXPORTED = [
     pytest.param(config, marks=[pytest.mark.slow] * (combinations.name_of(config) not in FAST))

@@ -76,6 +76,7 @@ def test_a_stopped_training_ends_with_the_same_weights(corpus, tmp_path, monkeyp
     """Stopped in the second epoch; test_every_kind_of_training_can_be_stopped has other places."""
     monkeypatch.setattr(Stopwatch, "get_state", lambda _: {"seconds": 1000.0})
     settings = ["epochs=2", "batch_size=64", "units=8", "embedding_dim=8", "bidirectional=false"]
+    settings += ["attention=luong_dot", "input_feeding=false"]
     check_stopped(corpus, settings, [3], tmp_path, monkeypatch)
     durations = [
         RunRecord.load(tmp_path / name / "run.json").duration for name in ("whole", "parts")

@@ -134,7 +134,7 @@ def test_steps_are_traced_once_for_batches_of_all_shapes(parts, tmp_path, monkey
 
 
 def test_training_stops_when_the_loss_rises_and_keeps_the_best_weights(
-    tiny_corpus, tmp_path, monkeypatch
+    tiny_corpus, tmp_path, monkeypatch, eager_mode
 ):
     """If the learning rate is far too high, the validation loss rises sooner or later.
 
@@ -145,7 +145,8 @@ def test_training_stops_when_the_loss_rises_and_keeps_the_best_weights(
         "kseq.training.run_writer.save_curves",
         lambda rows, path: drawn_epochs.append(len(rows)) or save_curves(rows, path),
     )
-    config = CONFIG.with_settings(["epochs=40", "patience=2", "learning_rate=0.3", "dropout=0"])
+    settings = ["epochs=40", "patience=2", "learning_rate=0.3", "dropout=0", "batch_size=128"]
+    config = CONFIG.with_settings(settings)
     trained = train(tiny_corpus, config, out=tmp_path / "run", verbose=False)
     losses = [row["val_cross_entropy"] for row in read_history(tmp_path / "run")]
     assert drawn_epochs[0] == 1 and drawn_epochs[-1] == len(losses) > len(drawn_epochs)

@@ -17,7 +17,9 @@ from kseq.sides.text_side import TextSide
 from kseq.sides.value_side import ValueSide
 from kseq.training.monitor import Monitor, choose_monitor
 
-CONFIG = Config().with_settings([*SMALL, "units=8", "bidirectional=false", "embedding_dim=8"])
+FASTEST = ["units=8", "embedding_dim=8", "bidirectional=false"]
+FASTEST += ["attention=luong_dot", "input_feeding=false"]  # a decoder without a loop of its own
+CONFIG = Config().with_settings([*SMALL, *FASTEST])
 ONE_BATCH = CONFIG.with_settings(["batch_size=128"])
 TWO_BATCHES = CONFIG.with_settings(["batch_size=64"])
 
