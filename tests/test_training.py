@@ -145,7 +145,8 @@ def test_training_stops_when_the_loss_rises_and_keeps_the_best_weights(
         "kseq.training.run_writer.save_curves",
         lambda rows, path: drawn_epochs.append(len(rows)) or save_curves(rows, path),
     )
-    settings = ["epochs=40", "patience=2", "learning_rate=0.3", "dropout=0", "batch_size=128"]
+    settings = ["epochs=40", "patience=2", "learning_rate=2", "dropout=0", "batch_size=128"]
+    settings += ["attention=luong_dot", "input_feeding=false"]  # fast
     config = CONFIG.with_settings(settings)
     trained = train(tiny_corpus, config, out=tmp_path / "run", verbose=False)
     losses = [row["val_cross_entropy"] for row in read_history(tmp_path / "run")]
