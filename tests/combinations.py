@@ -151,17 +151,9 @@ def graph_traits_of(config):
         ("input feeding", config.input_feeding),
         ("context at every step", config.context_every_step),
         ("tied output", config.tie_output),
-        ("source", config.architecture, bool(config.source_features)),
-        ("target", config.architecture, bool(config.target_features)),
-    }
-
-
-def signature_of(config):
-    """The traits of a combination that decide the inputs and outputs of a SavedModel."""
-    return {
-        ("attention", config.attention != "none"),
-        ("source", config.architecture, bool(config.source_features)),
-        ("target", config.architecture, bool(config.target_features)),
+        ("architecture", config.architecture),
+        ("source", bool(config.source_features)),
+        ("target", bool(config.target_features)),
     }
 
 

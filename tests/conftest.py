@@ -48,27 +48,13 @@ tables text tuning_space tuning_study value_strips values vectors
 """
 
 
-# The slowest files start first, so that the workers finish at about the same time.
-LONGEST = [
-    "training",
-    "value_models",
-    "decoding",
-    "combinations",
-    "search",
-    "translator",
-    "cli_search",
-    "cli",
-    "pipeline",
-    "export_combinations",
-    "teacher",
-    "export",
-    "embeddings",
-    "encoded",
-    "search_combinations",
-    "decoders",
-    "report",
-    "models",
-]
+# The slowest files start first, so that the workers finish at about the same time. The second one
+# does not need the small run, which the first one makes.
+LONGEST = """
+training combinations decoding models search teacher pipeline value_models validation translator
+weights inspection cli encoded report decoders package cli_search tuning progress fine_tuning
+additions embeddings resume export_combinations search_combinations pyplot recurrence export
+"""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -82,7 +68,8 @@ def pytest_collection_modifyitems(items):
 
 def _rank_of(item):
     name = item.path.stem.removeprefix("test_")
-    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+    longest = LONGEST.split()
+    return longest.index(name) if name in longest else len(longest)
 
 
 @pytest.fixture(autouse=True)

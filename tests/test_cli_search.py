@@ -7,6 +7,7 @@ import select
 import shutil
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -379,8 +380,32 @@ def test_ten_thousand_lines_need_hardly_more_ram_than_a_thousand(small_run, tmp_
     assert kilobytes < fewer_kilobytes + 150_000
 
 
-def test_each_line_from_a_pipe_is_answered_at_once(small_run, translator):
+def test_each_line_from_a_pipe_is_answered_at_once(small_run, translator, load_once, monkeypatch):
     """A program that talks to kseq through pipes and waits for every answer."""
+    expected = [result.text for result in translator.translate(SENTENCES)]
+    read_input, write_input = os.pipe()
+    read_output, write_output = os.pipe()
+    answers = []
+
+    def talk():
+        with open(write_input, "wb", buffering=0) as to_kseq, open(read_output, "rb") as from_kseq:
+            for sentence in SENTENCES:
+                to_kseq.write(f"{sentence}\n".encode())
+                answers.append(read_line(from_kseq, seconds=60))
+
+    talker = threading.Thread(target=talk)
+    # Both are buffered in blocks, as in a process of its own.
+    with open(read_input) as stdin, open(write_output, "w") as stdout:
+        monkeypatch.setattr("sys.stdin", stdin)
+        monkeypatch.setattr("sys.stdout", stdout)
+        talker.start()
+        assert main(["translate", str(small_run)]) == 0
+        talker.join()
+    assert answers == [answer + "\n" for answer in expected]
+
+
+@pytest.mark.slow  # starts a process
+def test_each_line_is_answered_at_once_by_a_process(small_run, translator):
     expected = [result.text for result in translator.translate(SENTENCES)]
     with subprocess.Popen(
         [*KSEQ, "translate", str(small_run)],

@@ -46,13 +46,13 @@ def test_a_copy_gives_the_same_scores_with_a_model_of_its_own(translator, name):
     assert score(COPIES[name](copied)) != score(translator)
 
 
-def test_a_copy_gives_the_same_translations(translator):
+def test_a_copy_gives_the_same_translations(translator, eager_mode):
     copied = pickle.loads(pickle.dumps(translator))
     results, expected = (t.translate(["a b"], minimum_length=2) for t in (copied, translator))
     assert (results[0].text, results[0].score) == (expected[0].text, expected[0].score)
 
 
-def test_the_run_directory_is_not_needed_any_more(translator, tmp_path):
+def test_the_run_directory_is_not_needed_any_more(translator, tmp_path, eager_mode):
     run = write_run(translator, tmp_path / "run")
     loaded = Translator.load(run)
     expected = score(loaded)
@@ -78,7 +78,7 @@ def test_a_copy_keeps_the_precision(translator, tmp_path):
     assert score(copied) == score(loaded)
 
 
-def test_a_model_of_real_values_can_be_copied():
+def test_a_model_of_real_values_can_be_copied(eager_mode):
     speech = ValueCodec(np.arange(3.0), np.ones(3))
     reader = untrained_reader(
         ["source_features=3", "target_features=3", "attention=bahdanau"], speech, speech

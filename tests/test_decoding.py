@@ -78,6 +78,10 @@ def test_forbidden_tokens_are_never_written(translator):
     words = sorted({token for result in unrestricted for token in result.tokens if token.isalpha()})
     restricted = translator.translate(SENTENCES, 3, forbid=words)
     assert not {token for result in restricted for token in result.tokens} & set(words)
+
+
+@pytest.mark.slow  # tests/test_rules.py has the rule, with which sampling chooses, too
+def test_forbidden_tokens_are_never_drawn(translator):
     for samples in translator.sample(SENTENCES, 20, temperature=5.0, forbid="<unk>"):
         assert not any("<unk>" in result.tokens for result in samples)
 
@@ -125,7 +129,7 @@ def test_the_first_word_of_a_translation_as_its_prefix_changes_nothing(translato
 @pytest.mark.parametrize(
     "options",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.slow),
         pytest.param({"alpha": 0.0}, marks=pytest.mark.slow),
         pytest.param({"length_penalty": "average"}, marks=pytest.mark.slow),
         {"beta": 0.4},
@@ -205,18 +209,18 @@ def test_coverage_favours_attention_to_the_whole_source(translator):
 
 
 def test_samples_are_repeatable_and_differ(translator):
-    samples = translator.sample(SENTENCES, 4, seed=3, temperature=1.5)
-    repeated = translator.sample(SENTENCES, 4, seed=3, temperature=1.5)
+    samples = translator.sample(SENTENCES, 3, seed=3, temperature=2.0)
+    repeated = translator.sample(SENTENCES, 3, seed=3, temperature=2.0)
     texts = [[result.text for result in results] for results in samples]
     assert texts == [[result.text for result in results] for results in repeated]
     assert len(set(itertools.chain(*texts))) > 3
-    different = translator.sample(SENTENCES, 4, seed=4, temperature=1.5)
+    different = translator.sample(SENTENCES, 3, seed=4, temperature=2.0)
     assert texts != [[result.text for result in results] for results in different]
 
 
 def test_neighbours_do_not_change_a_sample(translator):
     """The random numbers of a sentence depend only on its place in the input."""
-    options = {"samples": 3, "seed": 1, "temperature": 2.0}
+    options = {"samples": 3, "seed": 3, "temperature": 2.0}
     together = translator.sample([SENTENCES[0], SENTENCES[1] * 5], **options)[0]
     alone = translator.sample([SENTENCES[0]], **options)[0]
     assert [result.text for result in together] == [result.text for result in alone]
@@ -227,7 +231,7 @@ def test_neighbours_do_not_change_a_sample(translator):
 def test_samples_depend_only_on_the_place_in_the_input(translator):
     """They do not depend on how many sentences are read at once, or how these are sorted."""
     sentences = [SENTENCES[1], *SENTENCES, SENTENCES[0]]
-    strategy = Sampling(samples=2, seed=5, temperature=2.0)
+    strategy = Sampling(samples=3, seed=3, temperature=2.0)
     all_at_once, two_at_a_time = (
         [
             [result.text for result in results]
@@ -438,7 +442,7 @@ def test_a_beam_may_be_as_wide_as_the_vocabulary_but_no_wider(translator):
         ),
     ],
 )
-def test_impossible_requests_are_errors(translator, call, message):
+def test_impossible_requests_are_errors(translator, call, message, eager_mode):
     with pytest.raises(ValueError, match=message):
         call(translator)
 
@@ -463,7 +467,7 @@ def test_a_dictionary_with_a_bad_line_is_an_error(translator, tmp_path, content,
         translator.translate(["a"], dictionary=str(tmp_path / "none.tsv"))
 
 
-def test_options_that_need_attention_are_errors_without_it():
+def test_options_that_need_attention_are_errors_without_it(eager_mode):
     translator = untrained_translator(["attention=none"], ["a", "b"], ["x", "y"])
     with pytest.raises(ValueError, match="beta needs attention to the source; the model has none"):
         translator.translate(["a"], beta=0.1)

@@ -91,7 +91,9 @@ def test_invalid_vectors_are_an_error_in_one_line(
     assert not out.exists() and not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("tie", [True, pytest.param(False, marks=pytest.mark.slow)])
+# tests/test_encoded.py has the vocabulary, and tests/test_combinations.py the matrix.
+@pytest.mark.slow
+@pytest.mark.parametrize("tie", [True, False])
 def test_both_sides_can_share_a_vocabulary_and_a_matrix(short_pairs, tmp_path, eager_mode, tie):
     config = Config(
         ModelConfig(**SMALL, share_embeddings=True, tie_output=tie),

@@ -222,7 +222,7 @@ def damages(draw):
     return damage
 
 
-@fuzz
+@hypothesis.settings(fuzz, max_examples=CASES // KINDS // 2)  # each reads a run
 @hypothesis.given(damages())
 def test_a_damaged_run_is_loaded_or_explained(run, tmp_path_factory, damage):
     copy = tmp_path_factory.mktemp("fuzz") / "run"

@@ -117,8 +117,14 @@ def test_every_optimizer_finds_the_minimum_of_a_square(name):
     )
     variable = keras.Variable([1.0, -2.0])
     optimizer = make_optimizer(training, steps=200)
-    for _ in range(200):
+
+    @tf.function
+    def step():
         optimizer.apply_gradients([(2.0 * (variable - 0.5), variable)])
+
+    optimizer.build([variable])
+    for _ in range(200):
+        step()
     np.testing.assert_allclose(variable.numpy(), [0.5, 0.5], atol=0.15)
 
 

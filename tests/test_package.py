@@ -28,6 +28,7 @@ def run(program):
 
 
 def test_an_import_has_no_side_effects():
+    """Nor does it import a large package."""
     program = """
 import logging, random, sys, warnings
 before = random.getstate(), len(logging.root.handlers), list(warnings.filters)
@@ -35,7 +36,17 @@ import kseq
 assert (random.getstate(), len(logging.root.handlers), list(warnings.filters)) == before
 heavy = {"tensorflow", "keras", "matplotlib", "tensorflow_text", "numpy"} & set(sys.modules)
 assert not heavy, heavy
+assert not logging.root.handlers
+"""
+    assert run(program) == ""
+
+
+@pytest.mark.slow  # imports everything; tests/test_pyplot.py has the plotting functions
+def test_the_use_of_a_name_has_no_side_effects():
+    program = """
+import logging, random
 import keras, matplotlib
+import kseq
 before = dict(matplotlib.rcParams), matplotlib.get_backend(), random.getstate()
 for name in kseq.__all__:
     getattr(kseq, name)

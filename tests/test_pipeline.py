@@ -217,7 +217,7 @@ def pairs_in_ram(lengths):
 @pytest.mark.parametrize("can_skip", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "batch",
-    [{"batch_tokens": 20}, pytest.param({"batch_size": 10}, marks=pytest.mark.slow)],
+    [{"batch_tokens": 40}, pytest.param({"batch_size": 10}, marks=pytest.mark.slow)],
     ids=str,
 )
 def test_training_goes_on_at_any_batch_of_any_epoch(can_skip, batch):
@@ -383,6 +383,7 @@ def test_a_pair_longer_than_the_batch_is_a_batch_of_its_own(many_pairs):
     assert [len(labels) for _, labels, _ in epoch] == [1] * 300
 
 
+@pytest.mark.slow  # test_training_goes_on_at_any_batch_of_any_epoch has batches by tokens
 def test_batches_by_tokens_are_shuffled_like_others(many_pairs):
     training = TrainingConfig(batch_tokens=60, seed=7)
     _, _, first = batches(many_pairs, training, epochs=2)

@@ -86,8 +86,12 @@ def test_a_figure_in_which_something_is_drawn_is_left_alone(draw):
 
 
 def test_importing_the_plotting_functions_does_not_import_pyplot():
-    """(Keras imports it.)"""
-    program = "import sys; from kseq import plot_attention, plot_inspection, save_heatmap"
+    """(Keras imports it.) Nor does it change the settings of Matplotlib."""
+    # The name of the backend is left out: reading it imports pyplot.
+    program = "import sys; from matplotlib import rcParams"
+    program += "; read = lambda: {name: rcParams[name] for name in rcParams if name != 'backend'}"
+    program += "; before = read(); from kseq import plot_attention, plot_inspection, save_heatmap"
+    program += "; assert read() == before"
     program += "; assert 'matplotlib.figure' in sys.modules; print([*sys.modules])"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.returncode == 0 and "matplotlib.pyplot" not in run.stdout, run.stderr

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import references
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kseq.search.continuations import find_candidates, padding_of
@@ -79,6 +79,10 @@ class RandomModel:
         return penalty
 
 
+# Each example is several searches, so half as many examples do.
+half_as_many = settings(max_examples=settings.default.max_examples // 2)
+
+
 def beam(beam_size, **options):
     """Returns a beam search that returns all its hypotheses."""
     return BeamSearch(beam_size=beam_size, n_best=beam_size, **options)
@@ -151,6 +155,7 @@ def search_options(draw):
     return vocabulary, beta, strategy, required, reference
 
 
+@half_as_many
 @given(seed=st.integers(0, 10_000), options=search_options())
 def test_a_beam_that_is_wide_enough_is_an_exhaustive_search(seed, options):
     """With any options it gives all sequences in order of their scores."""
@@ -164,6 +169,7 @@ def test_a_beam_that_is_wide_enough_is_an_exhaustive_search(seed, options):
         require_same(result, source, expected)
 
 
+@half_as_many
 @given(
     seed=st.integers(0, 10_000),
     options=search_options(),
@@ -181,6 +187,7 @@ def test_beam_search_gives_the_hypotheses_of_the_reference(seed, options, beam_s
         require_same(result, source, expected)
 
 
+@half_as_many
 @given(
     seed=st.integers(0, 10_000),
     options=search_options(),

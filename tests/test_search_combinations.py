@@ -11,7 +11,13 @@ from kseq.special_tokens import START
 from kseq.translation.sources import Sequences
 
 WITH_TEXT_TARGETS = [config for config in combinations.COMBINATIONS if not config.target_features]
-PARAMETERS = combinations.parameters_of(WITH_TEXT_TARGETS, combinations.signature_of)
+# tests/test_decoding.py has a trained model of the first combination.
+FAST = {"gru-none", "gru-bahdanau-source_features=5", "transformer-2heads"}
+PARAMETERS = [
+    pytest.param(config, marks=[pytest.mark.slow] * (combinations.name_of(config) not in FAST))
+    for config in WITH_TEXT_TARGETS
+]
+assert set(map(combinations.name_of, WITH_TEXT_TARGETS)) >= FAST
 
 
 @pytest.mark.parametrize("config", PARAMETERS, ids=combinations.name_of)

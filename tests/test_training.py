@@ -100,7 +100,8 @@ def test_the_best_validation_loss_belongs_to_the_saved_weights(small_run, small_
     np.testing.assert_allclose(-total / tokens, best, rtol=1e-4)
 
 
-@pytest.mark.parametrize("seeds", [(3, 3), pytest.param((3, 0), marks=pytest.mark.slow)])
+@pytest.mark.slow  # tests/test_validation.py trains the same weights twice
+@pytest.mark.parametrize("seeds", [(3, 3), (3, 0)])
 def test_the_seed_decides_on_the_model(tiny_corpus, tmp_path, mode, seeds):
     """The same one gives the same model; a different one, including 0, another model."""
     losses = []
@@ -133,7 +134,7 @@ def test_steps_are_traced_once_for_batches_of_all_shapes(parts, tmp_path, monkey
 
 
 def test_training_stops_when_the_loss_rises_and_keeps_the_best_weights(
-    tiny_corpus, tmp_path, monkeypatch
+    tiny_corpus, tmp_path, monkeypatch, eager_mode
 ):
     """If the learning rate is far too high, the validation loss rises sooner or later.
 
@@ -144,7 +145,9 @@ def test_training_stops_when_the_loss_rises_and_keeps_the_best_weights(
         "kseq.training.run_writer.save_curves",
         lambda rows, path: drawn_epochs.append(len(rows)) or save_curves(rows, path),
     )
-    config = CONFIG.with_settings(["epochs=40", "patience=2", "learning_rate=0.3", "dropout=0"])
+    settings = ["epochs=40", "patience=2", "learning_rate=2", "dropout=0", "batch_size=128"]
+    settings += ["attention=luong_dot", "input_feeding=false"]  # fast
+    config = CONFIG.with_settings(settings)
     trained = train(tiny_corpus, config, out=tmp_path / "run", verbose=False)
     losses = [row["val_cross_entropy"] for row in read_history(tmp_path / "run")]
     assert drawn_epochs[0] == 1 and drawn_epochs[-1] == len(losses) > len(drawn_epochs)
@@ -207,6 +210,7 @@ def test_a_folder_that_is_not_a_run_is_never_replaced(tiny_corpus, tmp_path):
         train(tiny_corpus, CONFIG, out=tmp_path / "thesis.tex", overwrite=True, verbose=False)
 
 
+@pytest.mark.slow  # tests/test_validation.py has a loss that is not finite in the second batch
 def test_a_loss_that_is_never_finite_leaves_no_run(tiny_corpus, tmp_path, monkeypatch, eager_mode):
     losses = kseq.training.teacher.output_losses
     monkeypatch.setattr(

@@ -29,6 +29,8 @@ from kseq.cli.main import main
 
 FEATURES, TARGET_FEATURES = 3, 2
 
+load_from_disk = Translator.load
+
 
 def write_walks(folder, count=120):
     """Writes random walks far from 0, functions of each walk in reverse, and values from 0 to 1.
@@ -73,7 +75,13 @@ MODELS = {
 
 
 @pytest.fixture(scope="module")
-def run_of(folder):
+def loaded():
+    """Translators by run directory."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def run_of(folder, loaded):
     """Trains a model, once for each kind; returns the run directory, its corpus and translator."""
 
     @functools.cache
@@ -86,9 +94,16 @@ def run_of(folder):
         )
         out = folder / "runs" / name
         with run_eagerly():
-            return out, corpus, train(corpus, config, out=out, verbose=False)
+            loaded[str(out)] = train(corpus, config, out=out, verbose=False)
+        return out, corpus, loaded[str(out)]
 
     return train_once
+
+
+@pytest.fixture(autouse=True)
+def load_each_run_once(loaded, monkeypatch):
+    """Makes commands reuse the trained translators and their traced graphs."""
+    monkeypatch.setattr(Translator, "load", lambda run, **_: loaded[str(run)])
 
 
 @pytest.fixture(
@@ -105,7 +120,7 @@ def run(request, run_of):
 
 def test_a_reloaded_run_gives_the_same_results(run):
     out, corpus, trained = run
-    reloaded = Translator.load(out)
+    reloaded = load_from_disk(out)
     sources = [source for source, _ in corpus.test]
     for expected, result in zip(results(trained, sources), results(reloaded, sources), strict=True):
         np.testing.assert_array_equal(result.attention, expected.attention)
@@ -404,7 +419,9 @@ def test_invalid_calls_are_errors(folder, run_of, call, error, message):
         call(translator, np.load(folder / "walk0.npy"))
 
 
-def test_a_model_without_attention_has_nothing_to_draw(translator, small_corpus, tmp_path):
+def test_a_model_without_attention_has_nothing_to_draw(
+    translator, small_corpus, tmp_path, eager_mode
+):
     translator = untrained_reader(["attention=none"], *translator.codecs.descriptions)
     result = translator.translate(["The cat is small."], beam_size=2)[0]
     assert result.attention is None and translator.score([("a", "b")])[0].attention is None
