@@ -3,7 +3,7 @@
 import contextlib
 import os
 import stat
-import time
+from time import sleep
 
 MARK = "kseq.lock"  # the file in a hidden folder that is locked; it shows who made the folder
 _TEXT = b"kseq works in this folder. It may be deleted while no kseq command is running.\n"
@@ -90,7 +90,7 @@ def _acquire(folder, place):
         try:
             is_free = lock_descriptor(descriptor, blocking=False)
             if not is_free:
-                time.sleep(_MOMENT)
+                sleep(_MOMENT)
                 is_free = lock_descriptor(descriptor, blocking=False)
             if is_free and _is_there(descriptor, folder / MARK):
                 _write_mark(descriptor, folder)

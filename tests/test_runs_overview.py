@@ -151,7 +151,7 @@ def test_a_training_waits_for_someone_who_looks_whether_it_runs(tmp_path, monkey
     folder.mkdir()
     descriptor = os.open(folder / locks.MARK, os.O_RDWR | os.O_CREAT)
     assert filelock.lock_descriptor(descriptor, blocking=False)
-    monkeypatch.setattr(locks.time, "sleep", lambda _: filelock.unlock_descriptor(descriptor))
+    monkeypatch.setattr(locks, "sleep", lambda _: filelock.unlock_descriptor(descriptor))
     with locks.lock(place):
         assert locks.is_locked(place)
     os.close(descriptor)
