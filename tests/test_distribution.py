@@ -194,6 +194,26 @@ def test_a_training_goes_on_with_another_number_of_workers(folder):
     assert largest_difference(whole, parts) < 1e-10
 
 
+def test_several_workers_go_on_with_a_stopped_fine_tuning(folder):
+    """It was killed in its first epoch; the run that it started from is not named again."""
+    start_run, run = folder / "start", folder / "fine-tuned"
+    finish(start(folder, words(start_run, ["epochs=1"])))
+    data = ["--train", "train.tsv", "--valid", "valid.tsv", "--from", str(start_run)]
+    settings = ["--set", "freeze=encoder", "save_minutes=0", "batch_size=4", "epochs=1"]
+    first = start_workers(folder, ["train", *data, "--out", str(run), *settings], 2)
+    hidden = locks.hidden_folder(run) / "new"
+    wait_for(lambda: hidden.exists() and directory.has_state(hidden), *first)
+    first[1].kill()
+    for worker in first:
+        worker.communicate()
+    assert directory.has_state(directory.find_stopped(run))
+    chief, _ = finish(*start_workers(folder, ["train", "--resume", str(run)], 2))
+    assert "going on with epoch 1, after" in chief
+    weights, old = weights_of(run), weights_of(start_run)
+    same = [name for name in weights if (weights[name] == old[name]).all()]
+    assert same and len(same) < len(weights)
+
+
 def test_workers_with_other_settings_or_data_are_refused(folder):
     ports = _free_ports(2)
     variables = [{"TF_CONFIG": local_config(ports, number)} for number in range(2)]

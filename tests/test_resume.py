@@ -254,3 +254,22 @@ def test_without_a_state_that_can_be_read_training_begins_again(
     assert "the state before it is used" in output and "training begins again" in output
     assert weights_of(trained) == weights_of(whole)
     assert rows_of(tmp_path / "run") == rows_of(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "kind", [ValueError, RuntimeError, MemoryError, OSError, KeyboardInterrupt]
+)
+def test_no_error_removes_the_states_of_a_run_without_weights(kind, tmp_path):
+    place = tmp_path / "run"
+    with pytest.raises(kind), directory.NewRun(place, goes_on=True) as run:
+        for path in directory.state_paths(run.folder):
+            path.touch()
+        raise kind
+    with pytest.raises(kind), directory.NewRun(place, goes_on=True) as run:
+        assert run.has_state
+        raise kind
+    assert directory.has_state(directory.find_stopped(place))
+    with pytest.raises(kind), directory.NewRun(place, goes_on=True) as run:
+        run.give_up()  # as the training cannot succeed
+        raise kind
+    assert list(tmp_path.iterdir()) == []
