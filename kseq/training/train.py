@@ -207,7 +207,7 @@ def _check_alignments(corpus, config):
     if corpus.has_alignments("train") and not config.training.guided_alignment:
         raise SettingError(
             "{train_alignments} has no effect without {guided_alignment}, such as "
-            "{guided_alignment}=0.5"
+            "{guided_alignment}=0.1"
         )
 
 
