@@ -466,6 +466,49 @@ MUTANTS = [
         "all epochs have the same order",
         "pipeline",
     ),
+    # several devices, and errors
+    Mutant(
+        "states-removed",
+        "is_kept = error is not None and self._kind.can_go_on(self.folder)",
+        "is_kept = False",
+        "an error removes the states of a run that has no weights yet",
+        "resume",
+    ),
+    Mutant(
+        "rows-draw-alike",
+        "skipped = tf.cast(batch.first_row, tf.int64)",
+        "skipped = tf.cast(0, tf.int64)",
+        "all parts of a batch have the dropout of its first rows",
+        "dropout",
+    ),
+    Mutant(
+        "rows-left-out",
+        "own = slice(first, tf.maximum(end, first + 1))",
+        "own = slice(first, first + 1)",
+        "a device trains on one row of its portion",
+        "portions",
+    ),
+    Mutant(
+        "coverage-after-the-end",
+        "(target_ids != PAD) & (target_ids != END)",
+        "(target_ids != PAD)",
+        "the coverage loss counts a step after the end of short sentences",
+        "models",
+    ),
+    Mutant(
+        "guidance-never-enough",
+        "tf.minimum(found / ENOUGH + _SMALLEST, 1.0)",
+        "(found / ENOUGH + _SMALLEST)",
+        "the attention on linked words is rewarded without limit",
+        "additions",
+    ),
+    Mutant(
+        "address-without-port",
+        "if not (host and port.isdecimal()):",
+        "if not host:",
+        "a worker without a port is accepted",
+        "workers",
+    ),
     # translation
     Mutant(
         "last-translation-wins",
