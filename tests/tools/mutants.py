@@ -65,8 +65,8 @@ MUTANTS = [
     ),
     Mutant(
         "duration-of-one-process",
-        'participants = {"validation": self._validation, "stopwatch": run.stopwatch}',
-        'participants = {"validation": self._validation}',
+        'participants |= {"stopwatch": run.stopwatch} if run else {}',
+        "pass",
         "a run records only the time of the last process that trained it",
         "resume",
     ),
@@ -274,8 +274,8 @@ MUTANTS = [
     ),
     Mutant(
         "positions-from-zero",
-        "first + ops.arange(ops.shape(embedded)[1])",
-        "0 * first + ops.arange(ops.shape(embedded)[1])",
+        "first + ops.arange(ops.shape(embedded)[1], dtype=",
+        "0 * first + ops.arange(ops.shape(embedded)[1], dtype=",
         "a Transformer decodes every step at position 0",
         "transformer combinations",
     ),
