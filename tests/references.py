@@ -561,7 +561,7 @@ def mixed_targets(config, weights, inputs, reads_own, random_numbers):
 
 
 def guided_alignment_loss(attention, links, mask):
-    """How far the attention is from half of its weight on the linked words, word by word.
+    """Chen et al. 2016: the cross-entropy of attention and alignment, word by word.
 
     Args:
         attention: `[B, T, S]`.
@@ -575,9 +575,7 @@ def guided_alignment_loss(attention, links, mask):
     for row, row_links in enumerate(links):
         for target in {target for _, target in row_links}:
             sources = [source for source, linked in row_links if linked == target]
-            found = sum(float(attention[row, target, source]) for source in sources)
-            if found < 0.5:
-                total += np.log(0.5) - np.log(found)
+            total -= np.mean([np.log(attention[row, target, source]) for source in sources])
     return total / np.sum(mask)
 
 

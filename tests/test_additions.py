@@ -15,7 +15,6 @@ from kseq.pipeline.links import ALIGNMENT, alignment_matrices
 from kseq.special_tokens import END, PAD, START, UNK
 from kseq.training import random_numbers
 from kseq.training.additions import Additions
-from kseq.training.guided_alignment import guided_alignment_losses
 from kseq.training.sampling_schedule import sampling_schedule
 from kseq.training.scheduled_sampling import RANDOM_NUMBERS, READS_OWN, ScheduledSampling
 from kseq.training.teacher import make_teacher
@@ -265,10 +264,8 @@ def test_a_step_with_guided_alignment_adds_its_loss(settings, parts, mode):
         outputs = decoder({"target_ids": tensors["target_ids"], **encoded}, training=True)
         losses = model.target_side.losses(tf.constant(labels), outputs["logits"])
         total = tf.reduce_sum(losses * weights) / weights.sum() + sum(model.losses)
-        found = tf.reduce_sum(alignment * outputs["attention"], axis=-1)
-        is_short = tf.reduce_any(alignment > 0, axis=-1) & (found < 0.5)
-        logs = tf.math.log(tf.boolean_mask(found, is_short) / 0.5 + 1e-20)
-        guidance = -tf.reduce_sum(logs) / weights.sum()
+        logs = tf.math.log(outputs["attention"] + 1e-20)
+        guidance = -tf.reduce_sum(alignment * logs) / weights.sum()
         if config.attention != "local_p":  # Its weights can be 0, whose logarithm is not finite.
             attention = outputs["attention"].numpy()
             expected = references.guided_alignment_loss(attention, LINKS, weights)
@@ -277,17 +274,6 @@ def test_a_step_with_guided_alignment_adds_its_loss(settings, parts, mode):
 
     with_links = {**inputs, ALIGNMENT: alignment.numpy()}
     check_step(teacher, loss, (with_links, labels, weights))
-
-
-def test_half_of_the_attention_on_linked_words_is_enough():
-    attention = tf.constant([[[0.6, 0.3, 0.1], [0.2, 0.2, 0.6], [1.0, 0.0, 0.0]]])
-    alignment = tf.constant([[[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]])
-    with tf.GradientTape() as tape:
-        tape.watch(attention)
-        losses = guided_alignment_losses(attention, alignment)
-    np.testing.assert_allclose(losses, [[0.0, np.log(0.5 / 0.4), 0.0]], rtol=1e-6)
-    gradient = tape.gradient(losses, attention)[0]
-    np.testing.assert_allclose(gradient, [[0, 0, 0], [-2.5, -2.5, 0], [0, 0, 0]], rtol=1e-6)
 
 
 def test_validation_does_without_additions(eager_mode):

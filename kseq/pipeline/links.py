@@ -60,7 +60,9 @@ class LinkColumn:
 
 
 def alignment_matrices(links, target_length, source_length):
-    """Makes the alignments of a batch.
+    """Makes the alignments of a batch, in which every linked target word has a weight of 1.
+
+    Source words that are linked to the same target word share its weight equally.
 
     Args:
         links: Ragged numbers of links, int32 `[B, (n)]`.
@@ -68,11 +70,11 @@ def alignment_matrices(links, target_length, source_length):
         source_length: S.
 
     Returns:
-        float32 `[B, T, S]`: 1 for words that are linked, 0 for others.
+        float32 `[B, T, S]`; rows of target words without links are zeros.
     """
     positions = tf.reshape(links.flat_values, [-1, SIZE])
     rows = tf.repeat(tf.range(links.nrows(tf.int32)), links.row_lengths() // SIZE)
     indices = tf.stack([rows, positions[:, 1], positions[:, 0]], axis=1)
     shape = tf.stack([links.nrows(tf.int32), target_length, source_length])
     matrices = tf.scatter_nd(indices, tf.ones(tf.shape(rows)), shape)
-    return tf.minimum(matrices, 1.0)  # A link may be given twice.
+    return tf.math.divide_no_nan(matrices, tf.reduce_sum(matrices, axis=-1, keepdims=True))

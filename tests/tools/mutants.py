@@ -496,13 +496,6 @@ MUTANTS = [
         "models",
     ),
     Mutant(
-        "guidance-never-enough",
-        "tf.minimum(found / ENOUGH + _SMALLEST, 1.0)",
-        "(found / ENOUGH + _SMALLEST)",
-        "the attention on linked words is rewarded without limit",
-        "additions",
-    ),
-    Mutant(
         "address-without-port",
         "if not (host and port.isdecimal()):",
         "if not host:",
