@@ -54,5 +54,8 @@ def test_the_environment_variable_decides(monkeypatch):
     assert gpus.growth == {"first": None, "second": None}
 
 
-def test_without_a_gpu_nothing_happens():
+def test_without_a_gpu_nothing_happens(monkeypatch):
+    gpus = Gpus(monkeypatch)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [])
     grow_gpu_memory()
+    assert gpus.growth == {"first": None, "second": None}

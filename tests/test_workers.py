@@ -205,7 +205,7 @@ def test_signals_are_passed_on():
         (["-n", "2", "train", "--train", "missing.tsv", "--out", "x"], "not found: missing.tsv"),
         (
             ["-n", "2", "train", "--corpus", "en-fr", "--out", "x", "--set", "unit=2"],
-            "unit",
+            "unknown setting",
         ),
     ],
 )
@@ -216,8 +216,8 @@ def test_mistakes_are_found_before_a_worker_starts(words, message, command, monk
 
 
 DEVICES = (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")
-# What stands in for the commands of a cluster: the second of two tasks, whose `kseq` shows how it
-# is called.
+# Stubs for the commands of a cluster. They run the second of two tasks, and `kseq` prints its
+# arguments and its TF_CONFIG.
 STUBS = {
     "scontrol": 'test "$*" = "show hostnames node[1-2]" && printf "node1\\nnode2\\n"',
     "srun": 'SLURM_PROCID=1 "$@"',

@@ -24,30 +24,39 @@ def add_devices(command):
     )
 
 
-@contextlib.contextmanager
 def join_workers():
-    """A context in which this process trains together with the workers that TF_CONFIG names.
+    """Connects this process with the workers that TF_CONFIG names.
 
-    It yields their `tf.distribute.Strategy`, or None if there are no others.
+    Returns:
+        Their `tf.distribute.Strategy`; None if there are no others.
 
     Raises:
         ValueError: TF_CONFIG cannot be used.
-        WorkersEnded: Another worker has ended, or cannot be reached.
+        WorkersEnded: Not all workers could be reached.
     """
     if os.environ.get(LAUNCHED):
         threading.Thread(target=_end_with_launch, daemon=True).start()
     cluster = Cluster.read()
     if cluster is None:
-        yield None
-        return
+        return None
     start_tensorflow()
-    from kseq.training.workers import Workers, join_cluster
+    from kseq.training.workers import join_cluster
 
     show(f"{cluster.name()} waits for the others", flush=True)
     with _signals_that_end_at_once():
-        strategy = join_cluster(cluster)
+        return join_cluster(cluster)
+
+
+@contextlib.contextmanager
+def ends_all_workers(strategy):
+    """A context that ends all workers with its error; TensorFlow is imported if there are any."""
+    if strategy is None:
+        yield
+        return
+    from kseq.training.workers import Workers
+
     with Workers(strategy).together():
-        yield strategy
+        yield
 
 
 def _end_with_launch():

@@ -1,6 +1,6 @@
 """Commands that make runs: train, average."""
 
-from kseq.cli.devices import add_devices, choose_strategy, join_workers
+from kseq.cli.devices import add_devices, choose_strategy, ends_all_workers, join_workers
 from kseq.cli.options import (
     add_alignments,
     add_allow_outside,
@@ -156,10 +156,11 @@ def add_data(command):
 
 def train(options):
     """Trains a model: `kseq.train`."""
-    with join_workers() as strategy:
+    strategy = join_workers()
+    with ends_all_workers(strategy):
         corpus, config, out = open_training(options)
-        start_tensorflow()
-        _train(options, corpus, config, out, strategy or choose_strategy(options.devices))
+    start_tensorflow()
+    _train(options, corpus, config, out, strategy or choose_strategy(options.devices))
 
 
 def _train(options, corpus, config, out, strategy):

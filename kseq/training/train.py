@@ -117,9 +117,7 @@ def _assist(start, corpus, config, out, cache, **options):
     else:
         beginning = Beginning.of(start, config.training)
     prepared = prepare(corpus, config, cache, known=beginning.known)
-    data = _describe_splits(prepared) | {"start": beginning.description}
-    data["optimizer"] = describe_optimizer(options["optimizer"])
-    workers.require_same(data)
+    workers.require_same(_describe_data(prepared, beginning, options["optimizer"]))
     has_ended = workers.share()
     if not has_ended:
         model = _build_model(config, prepared.codecs, beginning, workers, lambda *_: None)
@@ -143,8 +141,7 @@ def _train_in(run, start, corpus, config, cache, overwrite, **options):
     for line in beginning.describe_start(config.training, options["optimizer"]):
         report(line)
     prepared = _prepare(corpus, config, beginning, cache, report)
-    data = _describe_splits(prepared) | {"start": beginning.description}
-    data["optimizer"] = describe_optimizer(options["optimizer"])
+    data = _describe_data(prepared, beginning, options["optimizer"])
     workers.require_same(data)
     data |= {
         "corpus": remember_corpus(corpus),
@@ -330,11 +327,13 @@ def _build_model(config, codecs, beginning, workers, report):
     return model
 
 
-def _describe_splits(prepared):
-    """Returns the fields of a `RunRecord` that describe the pairs of a training."""
+def _describe_data(prepared, beginning, optimizer):
+    """Returns the fields of a `RunRecord` that are the same for all workers of a training."""
     train_survey, valid_survey = prepared.surveys
     return {
         "train": dataclasses.asdict(train_survey),
         "valid": dataclasses.asdict(valid_survey),
         "fingerprint": prepared.fingerprint(),
+        "start": beginning.description,
+        "optimizer": describe_optimizer(optimizer),
     }
