@@ -6,8 +6,9 @@ import pytest
 import references
 import tensorflow as tf
 
+from kseq import ModelConfig
+from kseq.attention.mechanisms import mechanism_of
 from kseq.kernels.masked_softmax import masked_softmax
-from kseq.models.attention import make_attention, projects_keys
 from kseq.models.factory import use_dtype_policy
 
 rng = np.random.default_rng(0)
@@ -23,8 +24,13 @@ def normal(*shape):
     return rng.normal(size=shape).astype("float32")
 
 
+def mechanism(kind, units=4):
+    window = {"window": WINDOW} if kind.startswith("local") else {}
+    return mechanism_of(ModelConfig(attention=kind, units=units, **window))
+
+
 def make(kind, units=4):
-    layer = make_attention(kind, units, WINDOW)
+    layer = mechanism(kind, units).make()
     layer.build((None, None, units))
     layer.set_weights([normal(*weight.shape) for weight in layer.get_weights()])
     return layer
@@ -141,7 +147,8 @@ def test_large_energies_do_not_overflow():
 
 
 def test_only_dot_products_compare_queries_with_the_memory_itself():
-    assert [kind for kind in KINDS if not projects_keys(kind)] == ["luong_dot", "luong_scaled_dot"]
+    kinds = [kind for kind in KINDS if not mechanism(kind).projects_keys]
+    assert kinds == ["luong_dot", "luong_scaled_dot"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

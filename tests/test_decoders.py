@@ -7,6 +7,7 @@ import tensorflow as tf
 from combinations import as_tensors, batch, build, outputs_of, run
 
 from kseq import ModelConfig
+from kseq.attention.mechanisms import mechanism_of
 from kseq.kernels.dropout import Dropout
 from kseq.models.decoders import BahdanauDecoder, InputFeedingDecoder
 from kseq.models.state import DecoderState
@@ -23,7 +24,8 @@ def normal(*shape):
 def make(kind=BahdanauDecoder, cell="gru", **settings):
     """A decoder with random weights, and its inputs: two targets of three positions."""
     attention = "luong_dot" if kind is InputFeedingDecoder else "bahdanau"
-    layer = kind(cell, UNITS, attention, **settings)
+    mechanism = mechanism_of(ModelConfig(attention=attention, units=UNITS))
+    layer = kind(cell, UNITS, mechanism, **settings)
     states = 2 if cell == "lstm" else 1
     layers = settings.get("layers", 1)
     state = DecoderState(

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kseq import ModelConfig
+from kseq.attention.mechanisms import mechanism_of
 from kseq.kernels import recording, recurrence
 from kseq.kernels.recurrence import recur
 from kseq.models.decoders import BahdanauDecoder, InputFeedingDecoder
@@ -63,11 +65,18 @@ def require_gradients_of_autodiff(function, sources, compiled=False, **tolerance
         np.testing.assert_allclose(gradient, expected, **tolerance)
 
 
+def mechanism(attention):
+    window = {"window": 1} if attention.startswith("local") else {}
+    return mechanism_of(
+        ModelConfig(attention=attention, units=UNITS, bidirectional=False, **window)
+    )
+
+
 def decoder(cell, attention, layers):
     feeds = attention.startswith(("luong", "local"))
     kind = InputFeedingDecoder if feeds else BahdanauDecoder
     with use_dtype_policy("float64"):
-        layer = kind(cell, UNITS, attention, layers=layers, residual=True, window=1)
+        layer = kind(cell, UNITS, mechanism(attention), layers=layers, residual=True)
     width = UNITS if feeds else WIDTH
     layer.build((None, None, EMBEDDING), {}, (None, None, width), (None, None, UNITS))
     for weight in layer.weights:
@@ -124,7 +133,7 @@ def test_gradients_of_a_decoder_agree_with_autodiff(cell, attention, layers, com
 def test_in_mixed_precision_the_backward_pass_reads_the_variables_of_the_forward_pass():
     """In float32, although Keras would read them in half precision outside of a layer."""
     with use_dtype_policy("mixed_bfloat16"):
-        layer = BahdanauDecoder("gru", UNITS, "bahdanau")
+        layer = BahdanauDecoder("gru", UNITS, mechanism("bahdanau"))
     layer.build((None, None, EMBEDDING), {}, (None, None, WIDTH), (None, None, UNITS))
     for weight in layer.weights:
         weight.assign(rng.normal(size=weight.shape))

@@ -9,7 +9,6 @@ from kseq.kernels.dropout import Dropout
 from kseq.kernels.initializers import Orthogonal
 from kseq.kernels.parameters import PLAIN, precise
 from kseq.kernels.recurrence import recur
-from kseq.models.attention import make_attention
 from kseq.models.cells import CELLS
 from kseq.models.recurrent_layers import LAYERS
 from kseq.models.state import DecoderState, decoder_cell
@@ -25,17 +24,14 @@ class LoopDecoder(keras.layers.Layer):
     Args:
         cell: `"rnn"`, `"gru"` or `"lstm"`.
         units: Width H of the state, and A of the attention.
-        attention: Kind of attention, one of `ModelConfig.attention`.
+        attention: The `Mechanism` of attention.
         layers: Number of layers inside the loop.
         residual: Whether each layer except the first adds its input to its output.
-        window: Half width of the window of local attention.
         dropout: Share of values dropped between the layers.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
-    def __init__(
-        self, cell, units, attention, *, layers=1, residual=False, window=10, dropout=0.0, **kwargs
-    ):
+    def __init__(self, cell, units, attention, *, layers=1, residual=False, dropout=0.0, **kwargs):
         # Keras would also cast the state, parts of which are float32 or int32 under every policy.
         super().__init__(autocast=False, **kwargs)
         self.settings = {
@@ -44,7 +40,6 @@ class LoopDecoder(keras.layers.Layer):
             "attention": attention,
             "layers": layers,
             "residual": residual,
-            "window": window,
             "dropout": dropout,
         }
         self.units = units
@@ -54,7 +49,7 @@ class LoopDecoder(keras.layers.Layer):
         width = self.cells[0].gates * units
         self.projections = [Dense(width, name=f"inputs_{number}") for number in numbers]
         self.dropouts = [Dropout(dropout, name=f"dropout_{number}") for number in numbers[1:]]
-        self.attention = make_attention(attention, units, window)
+        self.attention = attention.make()
 
     def build(self, embedded_shape, state_shape, memory_shape, keys_shape):
         """Creates all weights, for the shapes of the arguments of `call`."""
@@ -200,7 +195,14 @@ class LoopDecoder(keras.layers.Layer):
 
     def get_config(self):
         """Returns the constructor's arguments."""
-        return {**super().get_config(), **self.settings}
+        attention = keras.saving.serialize_keras_object(self.settings["attention"])
+        return {**super().get_config(), **self.settings, "attention": attention}
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes a decoder with the arguments of `get_config`."""
+        attention = keras.saving.deserialize_keras_object(config["attention"])
+        return super().from_config({**config, "attention": attention})
 
 
 @keras.saving.register_keras_serializable("kseq")

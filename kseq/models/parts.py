@@ -14,8 +14,8 @@ attention as a part of the decoder.)
 
 import typing
 
+from kseq.attention.contract import Attention
 from kseq.errors import SettingError
-from kseq.models.attention import Attention
 from kseq.models.decoders import LoopDecoder
 from kseq.models.transformer import CrossAttention
 from kseq.settings.training import Part

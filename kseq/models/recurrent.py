@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from kseq.attention.mechanisms import mechanism_of
 from kseq.kernels.dense import Dense
 from kseq.kernels.dropout import Dropout
-from kseq.models.attention import make_attention, projects_keys
 from kseq.models.coverage_loss import CoverageLoss
 from kseq.models.decoders import (
     BahdanauDecoder,
@@ -33,11 +33,12 @@ def encode(config, sequence, mask):
         sequence = Dropout(config.dropout, name="source_dropout")(sequence)
     memory, mask, summary = recurrent_encoder(config, sequence, mask)
     memory = Dropout(config.dropout, name="memory_dropout")(memory)
-    state = initial_state(config, memory, summary)
-    if config.attention == "none":
+    state = initial_state(config, memory, mask, summary)
+    mechanism = mechanism_of(config)
+    if mechanism is None:
         return {"state": state}
     keys = memory
-    if projects_keys(config.attention):
+    if mechanism.projects_keys:
         keys = Dense(config.units, use_bias=False, name="attention_keys")(memory)
     return {"memory": memory, "keys": keys, "mask": mask, "state": state}
 
@@ -45,7 +46,7 @@ def encode(config, sequence, mask):
 def decoder_inputs(config):
     """Makes the decoder's inputs for the encoder's outputs, a dict with the same keys."""
     inputs = {"state": state_inputs(config)}
-    if config.attention != "none":
+    if mechanism_of(config) is not None:
         inputs["memory"] = float_input((None, config.units), "memory")
         inputs["keys"] = float_input((None, config.units), "keys")
         inputs["mask"] = keras.Input((None,), dtype="bool", name="mask")
@@ -65,18 +66,18 @@ def decode(config, embedded, inputs):
     """
     if not config.target_features:
         embedded = Dropout(config.dropout, name="target_dropout")(embedded)
-    run = _decode_without_attention
-    if config.attention != "none":
-        run = _decode_in_loop if _needs_loop(config) else _decode_without_loop
+    mechanism = mechanism_of(config)
+    if mechanism is None:
+        run = _decode_without_attention
+    elif mechanism.follows_cell and not config.input_feeding:
+        run = _decode_without_loop
+    else:
+        run = _decode_in_loop
     readout, outputs = run(config, embedded, inputs)
     if config.coverage_loss:
         loss = CoverageLoss(config.coverage_loss, dtype="float32", name="coverage_loss")
         outputs["attention"] = loss(outputs["attention"], inputs["target_ids"])
     return Dropout(config.dropout, name="readout_dropout")(readout), outputs
-
-
-def _needs_loop(config):
-    return config.attention in ("bahdanau", "coverage") or feeds_inputs(config)
 
 
 def _decode_without_attention(config, embedded, inputs):
@@ -99,10 +100,9 @@ def _decode_in_loop(config, embedded, inputs):
     decoder = (InputFeedingDecoder if feeds else BahdanauDecoder)(
         decoder_cell(config),
         config.units,
-        config.attention,
+        mechanism_of(config),
         layers=inner,
         residual=config.residual,
-        window=config.window,
         dropout=config.dropout,
         name="attention_decoder",
     )
@@ -129,7 +129,7 @@ def _decode_without_loop(config, embedded, inputs):
     state = inputs["state"]
     inner = _inner_layers(config)
     hidden, cells = run_layers(config, 1, embedded, state.cells[:inner])
-    context, weights, attention = make_attention(config.attention, config.units, config.window)(
+    context, weights, attention = mechanism_of(config).make()(
         hidden, inputs["keys"], inputs["memory"], inputs["mask"], state.attention
     )
     output = attentional_layer(config.units)(ops.concatenate([context, hidden], axis=-1))

@@ -2,9 +2,9 @@
 
 import typing
 
-import keras
 from keras import ops
 
+from kseq.attention.mechanisms import mechanism_of
 from kseq.kernels.dense import Dense
 from kseq.models.cells import CELLS
 from kseq.models.inputs import float_input
@@ -19,8 +19,7 @@ class DecoderState(typing.NamedTuple):
         context: The fixed-length vector `[N, D]` that every step reads.
         fed: The attentional state `[N, H]` of the last step, which input feeding passes to the
             next step.
-        attention: The attention state, a list of tensors: the coverage, float32 `[N, S]`, or the
-            number of the step for monotonic attention, int32 `[N]`.
+        attention: The attention state, a list of tensors `[N, ...]`.
     """
 
     cells: list
@@ -29,12 +28,13 @@ class DecoderState(typing.NamedTuple):
     attention: typing.Any = ()
 
 
-def initial_state(config, memory, summary):
+def initial_state(config, memory, mask, summary):
     """Builds the state before the first step: cells start from `tanh(W c + b)` of the summary.
 
     Args:
         config: `ModelConfig`.
         memory: Encoder outputs `[B, S, D]`, a symbolic tensor.
+        mask: Whether a source position is real, boolean `[B, S]`, a symbolic tensor.
         summary: The encoder's fixed-length summary, a list of `[B, D]`.
 
     Returns:
@@ -54,10 +54,9 @@ def initial_state(config, memory, summary):
         state = state._replace(context=summary[0])
     if feeds_inputs(config):
         state = state._replace(fed=ops.zeros_like(cells[0][0]))
-    if config.attention == "coverage":
-        state = state._replace(attention=[ops.zeros_like(memory[:, :, 0], dtype="float32")])
-    if config.attention == "local_m":
-        state = state._replace(attention=[ops.zeros_like(memory[:, 0, 0], dtype="int32")])
+    mechanism = mechanism_of(config)
+    if mechanism is not None:
+        state = state._replace(attention=mechanism.layer.initial_state(memory, mask))
     return state
 
 
@@ -79,11 +78,9 @@ def state_inputs(config):
         state = state._replace(context=float_input((config.units,), "context"))
     if feeds_inputs(config):
         state = state._replace(fed=float_input((config.units,), "fed"))
-    if config.attention == "coverage":
-        coverage = keras.Input((None,), dtype="float32", name="coverage")
-        state = state._replace(attention=[coverage])
-    if config.attention == "local_m":
-        state = state._replace(attention=[keras.Input((), dtype="int32", name="steps")])
+    mechanism = mechanism_of(config)
+    if mechanism is not None:
+        state = state._replace(attention=mechanism.layer.state_inputs())
     return state
 
 
@@ -94,7 +91,8 @@ def decoder_cell(config):
 
 def feeds_inputs(config):
     """Returns whether a step reads the attentional state of the previous step."""
-    return config.input_feeding and config.attention.startswith(("luong", "local"))
+    mechanism = mechanism_of(config)
+    return config.input_feeding and mechanism is not None and mechanism.follows_cell
 
 
 def _layers(config):

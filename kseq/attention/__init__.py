@@ -1,0 +1,1 @@
+"""Attention mechanisms, each a Keras layer."""
