@@ -40,6 +40,7 @@ _SRIVASTAVA = ("Srivastava et al. 2015", "1502.04681")
 _BENGIO = ("Bengio et al. 2015", "1506.03099")
 _BOWMAN = ("Bowman et al. 2016", "1511.06349")
 _EDINBURGH = ("Sennrich et al. 2016", "1606.02891")
+_BEST_OF_BOTH_WORLDS = ("Chen et al. 2018", "1804.09849")
 _CHEN = ("Chen et al. 2016", "1607.01628")
 _WORD_VECTORS = ("Mikolov et al. 2013; Pennington et al. 2014, EMNLP", "1301.3781")
 
@@ -60,6 +61,11 @@ SECTIONS = {
             "architecture=transformer",
             "self-attention and feed-forward layers instead of recurrence",
             *_VASWANI,
+        ),
+        Entry(
+            "decoder_architecture=KIND",
+            "recurrent or transformer, unlike the encoder",
+            *_BEST_OF_BOTH_WORLDS,
         ),
     ),
     "Cells": (

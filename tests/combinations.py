@@ -125,6 +125,17 @@ COMBINATIONS = [
     _transformer(**_SPEECH, encoder_layers=2),
     _transformer(**_SERIES, decoder_layers=2),
     _transformer(**_PIANO_ROLL),
+    _transformer(decoder_architecture="recurrent"),
+    _transformer(
+        **{"decoder_architecture": "recurrent", "attention": "luong_general", "cell": "lstm"},
+        **{"decoder_layers": 2, "residual": True, "context": "mean"},
+    ),
+    _transformer(decoder_architecture="recurrent", attention="none", context_every_step=True),
+    _recurrent(decoder_architecture="transformer", heads=2),
+    _recurrent(
+        **{"decoder_architecture": "transformer", "heads": 4, "decoder_layers": 2, "cell": "lstm"},
+        **{**_SPEECH, "encoder_layers": 2, "pyramid": True},
+    ),
 ]
 
 
@@ -151,7 +162,7 @@ def graph_traits_of(config):
         ("input feeding", config.input_feeding),
         ("context at every step", config.context_every_step),
         ("tied output", config.tie_output),
-        ("architecture", config.architecture),
+        ("architectures", config.architecture, config.has_recurrent_decoder),
         ("source", bool(config.source_features)),
         ("target", bool(config.target_features)),
     }
@@ -189,7 +200,8 @@ def name_of(config):
     values = dataclasses.asdict(config)
     parts = [values.pop("cell"), values.pop("attention")]
     if values.pop("architecture") == "transformer":
-        parts = [f"transformer-{values.pop('heads')}heads"]
+        encoder = f"transformer-{values.pop('heads')}heads"
+        parts = [encoder, *parts] if config.has_recurrent_decoder else [encoder]
     for name, value in values.items():
         if value != defaults[name]:
             switches = {"True": name, "False": f"no_{name}"}

@@ -187,8 +187,14 @@ def recurrent_encoder(config, weights, sequence):
             sequence = sequence + inputs
     if config.reverse_source:
         sequence = sequence[::-1]
-    summary = {"last": last, "sum": [sequence.sum(axis=0)], "mean": [sequence.mean(axis=0)]}
-    return sequence, summary[config.context]
+    return sequence, summarize(config, sequence, last)
+
+
+def summarize(config, memory, last):
+    """The summary of a memory `[S, D]`, or the last states."""
+    return {"last": last, "sum": [memory.sum(axis=0)], "mean": [memory.mean(axis=0)]}[
+        config.context
+    ]
 
 
 def concatenate(*vectors):
@@ -454,13 +460,16 @@ def seq2seq(config, weights, inputs):
             target = np.asarray(inputs["target"][row], np.float64)
         else:
             target = target_embedding[inputs["target_ids"][row]]
-        if config.architecture == "transformer":
+        if config.has_recurrent_encoder:
+            memory, summary = recurrent_encoder(config, encoder, source)
+        else:
             memory = transformer_encoder(config, encoder, source)
+            summary = summarize(config, memory, [memory[-1]])
+        if not config.has_recurrent_decoder:
             readouts, head_weights = transformer_decoder(config, encoder, decoder, memory, target)
             heads.append(pad_weights(head_weights, longest))
             attention.append(head_weights.mean(axis=(1, 2)))
         else:
-            memory, summary = recurrent_encoder(config, encoder, source)
             stack = RecurrentDecoder(config, encoder, decoder, memory, summary)
             steps = [stack.step(number, embedded) for number, embedded in enumerate(target)]
             readouts = np.array([readout for readout, _ in steps])

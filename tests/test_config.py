@@ -154,11 +154,45 @@ def test_an_invalid_setting_is_an_error_that_shows_a_valid_one(setting, message)
                 "has no effect with architecture=transformer; use architecture=recurrent",
             )
             for setting in (
-                *({"cell": "lstm"}, {"decoder_cell": "rnn"}, {"bidirectional": False}),
-                *({"merge": "sum"}, {"residual": True, "encoder_layers": 2}),
-                *({"reverse_source": True}, {"pyramid": True}, {"attention_layer": "top"}),
-                *({"input_feeding": False}, {"context": "sum"}),
+                *({"cell": "lstm"}, {"bidirectional": False}, {"merge": "sum"}),
+                *({"reverse_source": True}, {"pyramid": True}),
+                {"bidirectional": False, "decoder_architecture": "recurrent"},
             )
+        ),
+        *(
+            (
+                {"decoder_architecture": "transformer", **setting},
+                "has no effect on the decoder of a Transformer; use decoder_architecture=recurrent",
+            )
+            for setting in (
+                {"attention_layer": "top"},
+                {"input_feeding": False},
+                {"context": "sum"},
+            )
+        ),
+        ({"architecture": "transformer", "context": "sum"}, "context=sum has no effect on the"),
+        *(
+            ({**setting, "decoder_cell": "rnn"}, "decoder_cell=rnn needs a recurrent encoder and a")
+            for setting in (
+                {"architecture": "transformer"},
+                {"decoder_architecture": "transformer"},
+                {"architecture": "transformer", "decoder_architecture": "recurrent"},
+            )
+        ),
+        (
+            {"architecture": "transformer", "residual": True, "encoder_layers": 2},
+            "residual=true needs encoder_layers or decoder_layers of at least 2, of recurrent",
+        ),
+        (
+            {"decoder_architecture": "transformer", "attention": "luong_dot"},
+            "attention=luong_dot does not fit the architecture",
+        ),
+        (
+            {
+                **{"architecture": "transformer", "decoder_architecture": "recurrent"},
+                "attention": "multi_head",
+            },
+            "attention=multi_head does not fit the architecture",
         ),
         ({"heads": 4}, "heads=4 needs architecture=transformer"),
         ({"merge": "sum", "bidirectional": False}, "merge=sum needs bidirectional=true"),
@@ -187,6 +221,10 @@ def test_an_invalid_setting_is_an_error_that_shows_a_valid_one(setting, message)
             {"architecture": "transformer", "units": 36},
             r"units must be a multiple of heads \(8\); received 36. Use 40",
         ),
+        (
+            {"decoder_architecture": "transformer", "heads": 3, "units": 9},
+            "units must be even, because each direction of the encoder has half of them",
+        ),
     ],
     ids=lambda value: ",".join(map(str, value)) if isinstance(value, dict) else "",
 )
@@ -204,6 +242,9 @@ def test_the_default_attention_of_a_transformer_is_multi_head():
     config = ModelConfig(architecture="transformer")
     assert config.attention == "multi_head"
     assert ModelConfig(**dataclasses.asdict(config)) == config
+    assert ModelConfig(decoder_architecture="transformer").attention == "multi_head"
+    mixed = ModelConfig(architecture="transformer", decoder_architecture="recurrent")
+    assert mixed.attention == "bahdanau"
     assert Config(config).with_settings(["units=64"]).model.attention == "multi_head"
 
 

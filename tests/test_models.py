@@ -547,6 +547,7 @@ LAYERS = [
         {"num_heads": 2, "key_dim": 3, "use_bias": False},
     ),
     (transformer.CrossAttention, {"heads": 2, "units": 6}),
+    (transformer.LastPosition, {}),
     (transformer.PositionalEncoding, {}),
 ]
 

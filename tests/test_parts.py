@@ -22,6 +22,13 @@ MODELS = {
     "transformer": ModelConfig(
         architecture="transformer", heads=2, units=8, embedding_dim=6, decoder_layers=2
     ),
+    "recurrent encoder": ModelConfig(
+        decoder_architecture="transformer", heads=2, units=8, embedding_dim=8
+    ),
+    "recurrent decoder": ModelConfig(
+        **{"architecture": "transformer", "decoder_architecture": "recurrent"},
+        **{"heads": 2, "units": 8, "embedding_dim": 8},
+    ),
     "values": ModelConfig(
         units=8, source_features=3, target_features=2, attention="luong_dot", input_feeding=False
     ),
@@ -57,6 +64,16 @@ PATHS = {
         "attention": r"cross_attention_\d(_keys|_values)?/(query/|output/)?kernel",
         "encoder": rf"source_projection/\w+|{SELF}",
         "decoder": rf"target_projection/\w+|cross_attention_\d_norm/\w+|{SELF}",
+    },
+    "recurrent encoder": {
+        "encoder": rf"encoder_layer_1/\w+/{GRU}",
+        "attention": r"cross_attention_1(_keys|_values)?/(query/|output/)?kernel",
+        "decoder": rf"cross_attention_1_norm/\w+|{SELF}",
+    },
+    "recurrent decoder": {
+        "encoder": rf"{SELF}|bridge_1_1/\w+",
+        "attention": r"attention_keys/kernel|attention_decoder/attention/\w+(/\w+)*",
+        "decoder": r"attention_decoder/(?!attention/).*|readout/\w+",
     },
     "values": {
         "source_embedding": None,

@@ -11,9 +11,10 @@ import pytest
 from run_folders import change_record, write_history, write_run_folder
 
 import kseq
-from kseq import locks
+from kseq import ModelConfig, locks
 from kseq.locks import MARK
 from kseq.runs.history import find_best, find_measure, read_history
+from kseq.runs.overview import describe_model
 from kseq.runs.tables import overview_table
 
 
@@ -79,6 +80,20 @@ def test_the_mean_of_checkpoints_has_no_epochs(runs):
     run = kseq.list_runs(runs)[0]
     assert (run.state, run.epochs) == ("averaged", None)
     assert "averaged" in str(kseq.compare_runs([runs / "run1", runs / "run2"]))
+
+
+def test_a_model_is_described_by_what_its_encoder_and_its_decoder_are():
+    descriptions = {
+        "transformer 512 x2+1": {"architecture": "transformer", "encoder_layers": 2},
+        "gru/lstm 512, bahdanau": {"decoder_cell": "lstm"},
+        "transformer/lstm 512, luong_dot": {
+            **{"architecture": "transformer", "decoder_architecture": "recurrent"},
+            **{"cell": "lstm", "attention": "luong_dot"},
+        },
+        "gru/transformer 512": {"decoder_architecture": "transformer"},
+    }
+    for description, settings in descriptions.items():
+        assert describe_model(ModelConfig(**settings)) == description
 
 
 def test_numbers_in_names_are_sorted_by_their_value(tmp_path):

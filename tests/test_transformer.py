@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 import references
 
-from kseq.models.transformer import CachedSelfAttention, CrossAttention, PositionalEncoding
+from kseq.models.transformer import (
+    CachedSelfAttention,
+    CrossAttention,
+    LastPosition,
+    PositionalEncoding,
+)
 
 rng = np.random.default_rng(0)
 HEADS, SIZE = 2, 3
@@ -34,6 +39,12 @@ def test_positions_are_exact_in_low_precision():
     encoding = PositionalEncoding(dtype="mixed_bfloat16")(np.zeros((1, 400, 6), "float32"))
     expected = references.positions(400, 6)[None]
     np.testing.assert_allclose(np.asarray(encoding, "float32"), expected, atol=4e-3)
+
+
+def test_the_last_position_is_the_last_real_one():
+    sequence, mask = normal(3, 4, 2), np.arange(4) < np.array([[4], [2], [0]])
+    selected = LastPosition()(sequence, mask)
+    np.testing.assert_array_equal(selected, [sequence[0, 3], sequence[1, 1], sequence[2, 0]])
 
 
 def self_attention():

@@ -153,7 +153,11 @@ def _rank_suspicious(totals):
 def _describe_run(translator, data, totals):
     """Names of the corpus, the model and the measured attention, for the page."""
     model = translator.config.model
-    kind = "Transformer" if model.architecture == "transformer" else model.cell.upper()
+    kinds = [
+        model.cell.upper() if is_recurrent else "Transformer"
+        for is_recurrent in (model.has_recurrent_encoder, model.has_recurrent_decoder)
+    ]
+    kind = " and ".join(dict.fromkeys(kinds))
     if totals.head is not None:
         measured = f"head {totals.head[1]} of layer {totals.head[0]}"
     elif totals.has_heads:

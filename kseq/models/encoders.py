@@ -41,7 +41,7 @@ def recurrent_encoder(config, sequence, mask):
             sequence = sequence + below
     if config.reverse_source:
         sequence = Reverse(name="memory")(sequence, mask)
-    return sequence, mask, _summary(config, sequence, mask, states)
+    return sequence, mask, summarize(config, sequence, mask, states)
 
 
 def _make_layer(config, number):
@@ -83,8 +83,18 @@ def _run_layer(config, number, layer, sequence, mask):
     return sequence, [forward + backward for forward, backward in pairs]
 
 
-def _summary(config, memory, mask, states):
-    """The summary, a list of `[B, D]`, made from the memory `[B, S, D]` or the last states."""
+def summarize(config, memory, mask, states):
+    """Makes the fixed-length summary of a source, from which a recurrent decoder starts.
+
+    Args:
+        config: `ModelConfig`.
+        memory: Encoder outputs `[B, S, D]`, 0 on padding.
+        mask: Whether a position of the memory is real, boolean `[B, S]`.
+        states: The last states of the encoder, a list of `[B, D]`.
+
+    Returns:
+        A list of `[B, D]`: the last states, or the sum or the mean of the memory.
+    """
     if config.context == "last":
         return states
     total = ops.sum(memory, axis=1)

@@ -15,8 +15,6 @@ from kseq.models.inputs import RightPadding, make_inputs
 from kseq.models.losses import OUTPUTS, check_labels, check_losses
 from kseq.sides.make_side import make_source_side, make_target_side
 
-_ARCHITECTURES = {"recurrent": recurrent, "transformer": transformer}
-
 
 def build_encoder(config, source_vocabulary_size=None):
     """Builds the encoder, from a source to everything that the decoder reads.
@@ -31,10 +29,10 @@ def build_encoder(config, source_vocabulary_size=None):
 
         - `memory`: encoder outputs `[B, S, D]`, which a recurrent attention reads,
         - `keys`: what the attention compares queries with, `[B, S, A]`: the memory or its
-          projection; for a Transformer a list of the keys and values of each decoder layer,
+          projection; for a Transformer decoder a list of the keys and values of each of its layers,
         - `mask`: whether a position of the memory is real, boolean `[B, S]`,
         - `state`: the decoder's state before the first step, a `DecoderState`; for a Transformer
-          the cache, a list of keys and values of each decoder layer.
+          decoder the cache, a list of keys and values of each of its layers.
 
         Without attention there is only the `state`. With a pyramid, S of the memory, the keys
         and the mask is smaller than that of the source.
@@ -65,8 +63,8 @@ def build_decoder(config, target_vocabulary_size=None):
 
         - `logits`: float32 `[N, T, V]`; for a real-valued target `values`, `[N, T, F]`,
         - `attention`: weights, float32 `[N, T, S]`, if the model has attention; for a
-          Transformer the mean over layers and heads,
-        - `attention_heads`: the weights of a Transformer by layer and head, float32
+          Transformer decoder the mean over layers and heads,
+        - `attention_heads`: the weights of a Transformer decoder by layer and head, float32
           `[N, T, layers, heads, S]`,
         - `state`: the state after the last target position, like the initial one.
 
@@ -306,18 +304,26 @@ def _shared_embedding(config, source, target):
     return target.make_embedding("shared", config.embedding_dim, config.tie_output)
 
 
+def _architectures(config):
+    """The modules of the encoder and of the decoder."""
+    return tuple(
+        recurrent if is_recurrent else transformer
+        for is_recurrent in (config.has_recurrent_encoder, config.has_recurrent_decoder)
+    )
+
+
 def _build_encoder(config, side, embedding=None):
     inputs = make_inputs(side.source_specs)
     embedding = embedding or side.make_embedding("source", config.embedding_dim)
     mask = RightPadding(name="source_padding")(side.source_mask(inputs))
-    outputs = _ARCHITECTURES[config.architecture].encode(
-        config, embedding(inputs[side.source_name]), mask
-    )
+    encoder, decoder = _architectures(config)
+    encoded = encoder.encode(config, embedding(inputs[side.source_name]), mask)
+    outputs = decoder.connect(config, *encoded)
     return keras.Model(inputs, outputs, name="encoder")
 
 
 def _build_decoder(config, side, embedding=None):
-    architecture = _ARCHITECTURES[config.architecture]
+    _, architecture = _architectures(config)
     inputs = {**make_inputs(side.target_specs), **architecture.decoder_inputs(config)}
     embedding = embedding or side.make_embedding("target", config.embedding_dim, config.tie_output)
     readout, outputs = architecture.decode(config, embedding(inputs[side.target_name]), inputs)

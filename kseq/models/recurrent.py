@@ -27,12 +27,27 @@ def encode(config, sequence, mask):
         mask: Whether a position is real, boolean `[B, S]`.
 
     Returns:
-        The outputs of the encoder, a dict, as `build_encoder` describes them.
+        The memory `[B, S, D]`, its mask `[B, S]`, and the summary that a recurrent decoder starts
+        from, as `recurrent_encoder` returns them, but with dropout in the memory.
     """
     if not config.source_features:
         sequence = Dropout(config.dropout, name="source_dropout")(sequence)
     memory, mask, summary = recurrent_encoder(config, sequence, mask)
-    memory = Dropout(config.dropout, name="memory_dropout")(memory)
+    return Dropout(config.dropout, name="memory_dropout")(memory), mask, summary
+
+
+def connect(config, memory, mask, summary):
+    """Makes what the decoder reads from what the encoder returned.
+
+    Args:
+        config: `ModelConfig`.
+        memory: Encoder outputs `[B, S, D]`, a symbolic tensor.
+        mask: Whether a position of the memory is real, boolean `[B, S]`.
+        summary: The encoder's fixed-length summary, a list of `[B, D]`.
+
+    Returns:
+        The outputs of the encoder model, a dict, as `build_encoder` describes them.
+    """
     state = initial_state(config, memory, mask, summary)
     mechanism = mechanism_of(config)
     if mechanism is None:

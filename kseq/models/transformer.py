@@ -12,6 +12,7 @@ from keras import ops
 from kseq.kernels.dense import Dense
 from kseq.kernels.dropout import Dropout
 from kseq.kernels.masked_softmax import masked_softmax
+from kseq.models.encoders import summarize
 from kseq.models.inputs import float_input
 
 _EXPANSION = 4  # ratio of the inner width to the outer one, section 3.3
@@ -26,9 +27,29 @@ def encode(config, sequence, mask):
         mask: Whether a position is real, boolean `[B, S]`.
 
     Returns:
-        The outputs of the encoder, a dict, as `build_encoder` describes them.
+        The memory `[B, S, D]`, 0 on padding; its mask `[B, S]`; and for a recurrent decoder the
+        summary that it starts from, a list of `[B, D]`, else None. The last state is the output at
+        the last real position, which has read all others.
     """
     memory = _encoder_stack(config, sequence, mask)
+    if not config.has_recurrent_decoder:
+        return memory, mask, None
+    last = LastPosition(name="last_position")(memory, mask)
+    return memory, mask, summarize(config, memory, mask, [last])
+
+
+def connect(config, memory, mask, summary):
+    """Makes what the decoder reads from what the encoder returned.
+
+    Args:
+        config: `ModelConfig`.
+        memory: Encoder outputs `[B, S, D]`, a symbolic tensor.
+        mask: Whether a position of the memory is real, boolean `[B, S]`.
+        summary: Not used: there is no initial state to make.
+
+    Returns:
+        The outputs of the encoder model, a dict, as `build_encoder` describes them.
+    """
     keys = _memory_keys(config, memory)
     # Before the first step the cache is empty: no positions.
     cache = [[part[:, :0] for part in layer] for layer in keys]
@@ -143,6 +164,17 @@ def _feed_forward(config, sequence, number):
     inner = Dense(_EXPANSION * config.units, activation="relu", name=f"{name}_inner")(sequence)
     change = Dense(config.units, name=name)(inner)
     return _add_and_normalize(config, sequence, change, name)
+
+
+@keras.saving.register_keras_serializable("kseq")
+class LastPosition(keras.layers.Layer):
+    """Selects the last real position of every row, or the first position if none is real."""
+
+    def call(self, sequence, mask):
+        """Returns `[B, D]` for a sequence `[B, S, D]` and its boolean mask `[B, S]`."""
+        lengths = ops.sum(ops.cast(mask, "int32"), axis=1)
+        last = ops.reshape(ops.maximum(lengths - 1, 0), (-1, 1, 1))
+        return ops.squeeze(ops.take_along_axis(sequence, last, axis=1), 1)
 
 
 @keras.saving.register_keras_serializable("kseq")

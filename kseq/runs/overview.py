@@ -175,12 +175,14 @@ def _find_state(record, folder):
 
 def describe_model(model):
     """Returns the architecture of a `ModelConfig` in short, such as `"gru 512, bahdanau"`."""
-    kind = model.cell if model.architecture == "recurrent" else model.architecture
-    if model.decoder_cell not in ("same", model.cell):
-        kind += f"/{model.decoder_cell}"
+    encoder = model.cell if model.has_recurrent_encoder else "transformer"
+    decoder = model.cell if model.decoder_cell == "same" else model.decoder_cell
+    if not model.has_recurrent_decoder:
+        decoder = "transformer"
+    kind = encoder if encoder == decoder else f"{encoder}/{decoder}"
     layers = model.encoder_layers, model.decoder_layers
     depth = "" if layers == (1, 1) else " x{}+{}".format(*layers)
-    if model.architecture == "transformer":
+    if not model.has_recurrent_decoder:
         return f"{kind} {model.units}{depth}"
     attention = "no attention" if model.attention == "none" else model.attention
     return f"{kind} {model.units}{depth}, {attention}"

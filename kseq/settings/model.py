@@ -19,7 +19,9 @@ class ModelConfig(Section):
 
     Args:
         architecture: `"recurrent"`, or `"transformer"` (Vaswani et al. 2017).
-        cell: Recurrent cell of the encoder: `"rnn"` (Elman, tanh), `"gru"` or `"lstm"`.
+        decoder_architecture: Architecture of the decoder; `"same"` is the one of the encoder. Chen
+            et al. 2018 combine the encoder of a Transformer with a recurrent decoder.
+        cell: Recurrent cell: `"rnn"` (Elman, tanh), `"gru"` or `"lstm"`.
         decoder_cell: Recurrent cell of the decoder; `"same"` is the cell of the encoder.
         units: Width D of the encoder output, H of the decoder state and A of the attention.
         embedding_dim: Width E of the source and target embeddings.
@@ -35,8 +37,8 @@ class ModelConfig(Section):
             and so halves the length (Chan et al. 2016); for real-valued sources.
         attention: What the decoder reads from the encoder: `"none"` (a fixed-length vector
             alone), `"bahdanau"`, `"luong_dot"`, `"luong_scaled_dot"`, `"luong_general"`,
-            `"luong_concat"`, `"local_m"`, `"local_p"`, `"coverage"`. A Transformer has
-            `"multi_head"`, which replaces the default `"bahdanau"`.
+            `"luong_concat"`, `"local_m"`, `"local_p"`, `"coverage"`. The decoder of a Transformer
+            has `"multi_head"`, which replaces the default `"bahdanau"`.
         attention_layer: The decoder layer whose state is the query: `"bottom"` (the layers above
             it run outside the loop) or `"top"`.
         input_feeding: Whether the attentional state of a step is an input of the next step
@@ -47,7 +49,8 @@ class ModelConfig(Section):
             of 1 from the first step on prevents a model from learning, as section 5 of the paper
             also reports.
         context: The fixed-length vector, from which the initial state of the decoder is made:
-            the `"last"` state of the encoder, or the `"sum"` or `"mean"` of its outputs.
+            the `"last"` state of the encoder (of a Transformer, the output at the last
+            position), or the `"sum"` or `"mean"` of its outputs.
         context_every_step: Whether that vector is an input of every decoder step too (Cho et al.
             2014), with `attention="none"`.
         heads: Number of attention heads of a Transformer.
@@ -68,6 +71,7 @@ class ModelConfig(Section):
     """
 
     architecture: Literal["recurrent", "transformer"] = "recurrent"
+    decoder_architecture: Literal["same", "recurrent", "transformer"] = "same"
     cell: Literal["rnn", "gru", "lstm"] = "gru"
     decoder_cell: Literal["same", "rnn", "gru", "lstm"] = "same"
     units: int = number(512, minimum=2, maximum=100_000)
@@ -99,7 +103,7 @@ class ModelConfig(Section):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.architecture == "transformer" and self.attention == "bahdanau":
+        if not self.has_recurrent_decoder and self.attention == "bahdanau":
             # The default, which a Transformer does not have.
             object.__setattr__(self, "attention", "multi_head")
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
@@ -109,6 +113,18 @@ class ModelConfig(Section):
                 value = json.dumps(value) if isinstance(value, bool) else value
                 raise SettingError("{field}={0} " + reason, value, field=name)
         self._check_widths()
+
+    @property
+    def has_recurrent_encoder(self):
+        """Whether the encoder is recurrent, rather than that of a Transformer."""
+        return self.architecture == "recurrent"
+
+    @property
+    def has_recurrent_decoder(self):
+        """Whether the decoder is recurrent, rather than that of a Transformer."""
+        if self.decoder_architecture == "same":
+            return self.has_recurrent_encoder
+        return self.decoder_architecture == "recurrent"
 
     def check_sides(self):
         """Checks the settings for real-valued sides, once the widths are known.
@@ -128,13 +144,13 @@ class ModelConfig(Section):
             )
 
     def _check_widths(self):
-        if self.architecture == "transformer":
-            if self.units % self.heads:
-                raise SettingError(
-                    "{units} must be a multiple of {heads} ({0}); received {1}. Use {2}.",
-                    *(self.heads, self.units, -(-self.units // self.heads) * self.heads),
-                )
-        elif self.bidirectional and self.merge == "concat" and self.units % 2:
+        if _has_transformer(self) and self.units % self.heads:
+            raise SettingError(
+                "{units} must be a multiple of {heads} ({0}); received {1}. Use {2}.",
+                *(self.heads, self.units, -(-self.units // self.heads) * self.heads),
+            )
+        joins_halves = self.has_recurrent_encoder and self.bidirectional and self.merge == "concat"
+        if joins_halves and self.units % 2:
             raise SettingError(
                 "{units} must be even, because each direction of the encoder has half of them; "
                 "received {0}. Use {1}.",
@@ -142,37 +158,52 @@ class ModelConfig(Section):
             )
 
 
-def _is_recurrent(config):
-    return config.architecture == "recurrent"
+def _has_transformer(config):
+    return not (config.has_recurrent_encoder and config.has_recurrent_decoder)
 
 
 def _has_text_only(config):
     return not config.source_features and not config.target_features
 
 
-_RECURRENT_SETTINGS = (
-    *("cell", "decoder_cell", "bidirectional", "merge", "residual", "reverse_source", "pyramid"),
-    *("attention_layer", "input_feeding", "context"),
-)
+_ENCODER_SETTINGS = ("bidirectional", "merge", "reverse_source", "pyramid")
+_DECODER_SETTINGS = ("attention_layer", "input_feeding", "context")
 
 # A setting, the condition under which it may differ from its default, and the rest of the message
 # if the condition is not met.
 _CONDITIONS = (
     (
         "attention",
-        lambda config: (config.attention == "multi_head") != _is_recurrent(config),
+        lambda config: (config.attention == "multi_head") != config.has_recurrent_decoder,
         "does not fit the architecture; a transformer has {attention}=multi_head, for the other "
-        "kinds use {architecture}=recurrent",
+        "kinds use a recurrent decoder: {architecture}=recurrent or "
+        "{decoder_architecture}=recurrent",
     ),
     *(
         (
             name,
-            _is_recurrent,
+            is_met,
             "has no effect with {architecture}=transformer; use {architecture}=recurrent",
         )
-        for name in _RECURRENT_SETTINGS
+        for name, is_met in (
+            ("cell", lambda config: config.has_recurrent_encoder or config.has_recurrent_decoder),
+            *((name, lambda config: config.has_recurrent_encoder) for name in _ENCODER_SETTINGS),
+        )
     ),
-    ("heads", lambda config: not _is_recurrent(config), "needs {architecture}=transformer"),
+    *(
+        (
+            name,
+            lambda config: config.has_recurrent_decoder,
+            "has no effect on the decoder of a Transformer; use {decoder_architecture}=recurrent",
+        )
+        for name in _DECODER_SETTINGS
+    ),
+    (
+        "decoder_cell",
+        lambda config: not _has_transformer(config),
+        "needs a recurrent encoder and a recurrent decoder; with one of them, use {cell}",
+    ),
+    ("heads", _has_transformer, "needs {architecture}=transformer"),
     (
         "merge",
         lambda config: config.bidirectional,
@@ -180,8 +211,11 @@ _CONDITIONS = (
     ),
     (
         "residual",
-        lambda config: max(config.encoder_layers, config.decoder_layers) > 1,
-        "needs {encoder_layers} or {decoder_layers} of at least 2",
+        lambda config: (
+            (config.has_recurrent_encoder and config.encoder_layers > 1)
+            or (config.has_recurrent_decoder and config.decoder_layers > 1)
+        ),
+        "needs {encoder_layers} or {decoder_layers} of at least 2, of recurrent layers",
     ),
     (
         "residual",

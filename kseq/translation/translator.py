@@ -137,7 +137,7 @@ class Translator:
     @property
     def has_heads(self):
         """Whether results come with the attention of individual heads."""
-        return len(self.members) == 1 and self.config.model.architecture == "transformer"
+        return len(self.members) == 1 and not self.config.model.has_recurrent_decoder
 
     @property
     def predicts_values(self):
