@@ -30,6 +30,8 @@ _SUTSKEVER = ("Sutskever et al. 2014", "1409.3215")
 _CHO = ("Cho et al. 2014", "1406.1078")
 _BAHDANAU = ("Bahdanau et al. 2015", "1409.0473")
 _LUONG = ("Luong et al. 2015", "1508.04025")
+_CHOROWSKI = ("Chorowski et al. 2015", "1506.07503")
+_FELBO = ("Felbo et al. 2017", "1708.00524")
 _CHAN = ("Chan et al. 2016", "1508.01211")
 _WU = ("Wu et al. 2016", "1609.08144")
 _VASWANI = ("Vaswani et al. 2017", "1706.03762")
@@ -119,19 +121,38 @@ SECTIONS = {
         Entry("attention=luong_concat", "score v · tanh(W [s; h])", *_LUONG),
         Entry(
             "attention=local_m",
-            "luong_general in a window that moves by one position per step",
+            "a luong_ score in a window that moves by one position per step",
             "Luong et al. 2015, section 3.2",
             _LUONG[1],
         ),
         Entry(
             "attention=local_p",
-            "luong_general in a window around a predicted position",
+            "a luong_ score in a window around a predicted position",
             "Luong et al. 2015, section 3.2",
             _LUONG[1],
         ),
         Entry("attention=coverage", "bahdanau, with the sum of weights so far in the score", *_SEE),
         Entry("coverage_loss=1", "weight of a loss on attending to a position twice", *_SEE),
+        Entry(
+            "attention=location_aware",
+            "bahdanau, with a convolution of the last weights in the score; for speech",
+            *_CHOROWSKI,
+        ),
+        Entry("filters=10", "number of filters of that convolution", *_CHOROWSKI),
+        Entry("filter_width=201", "width of these filters in source positions", *_CHOROWSKI),
+        Entry("attention=location", "softmax(W s): positions, whatever they hold", *_LUONG),
+        Entry("positions=100", "number of positions that location can read", *_LUONG),
+        Entry(
+            "attention=trained_query",
+            "score e · h, with a trained vector e that is the same at every step",
+            f"{_FELBO[0]}; Yang et al. 2016, NAACL",
+            _FELBO[1],
+        ),
         Entry("window=10", "half width of the window of local_m and local_p", *_LUONG),
+        Entry("local_score=general", "score of local_m and local_p: s · W h", *_LUONG),
+        Entry("local_score=dot", "s · h", *_LUONG),
+        Entry("local_score=scaled_dot", "s · h / √H", *_papers(_LUONG, _VASWANI)),
+        Entry("local_score=concat", "v · tanh(W [s; h])", *_LUONG),
         Entry("attention=multi_head", "scaled dot products in many heads (transformer)", *_VASWANI),
         Entry("heads=8", "number of heads of multi_head", *_VASWANI),
         Entry("attention_layer=bottom", "the query is the state of the bottom decoder layer", *_WU),

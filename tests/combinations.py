@@ -18,13 +18,16 @@ SIZE = 15
 SOURCE_LENGTHS = (7, 3, 1)
 
 _SMALL = {"units": 8, "embedding_dim": 6}
-_LOCAL = {"window": 1}
+_EXTRA = {
+    "local_m": {"window": 1},
+    "local_p": {"window": 1},
+    "location": {"positions": 4},
+    "location_aware": {"filters": 2, "filter_width": 3},
+}
 
 
 def _recurrent(**settings):
-    if settings.get("attention", "").startswith("local"):
-        settings = {**_LOCAL, **settings}
-    return ModelConfig(**{**_SMALL, **settings})
+    return ModelConfig(**{**_SMALL, **_EXTRA.get(settings.get("attention"), {}), **settings})
 
 
 def _transformer(**settings):
@@ -64,11 +67,11 @@ _ENCODERS = (
 
 def _attention_combinations():
     cells, encoders = itertools.cycle(_CELLS), itertools.cycle(_ENCODERS)
-    for kind in ("bahdanau", "coverage"):
+    for kind in ("bahdanau", "coverage", "location_aware"):
         for stack in _STACKS:
             yield _recurrent(attention=kind, **stack, **next(cells), **next(encoders))
     luong = ("luong_dot", "luong_scaled_dot", "luong_general", "luong_concat")
-    for kind in (*luong, "local_m", "local_p"):
+    for kind in (*luong, "local_m", "local_p", "location", "trained_query"):
         for feeding, stack in itertools.product((True, False), _STACKS[:3]):
             yield _recurrent(
                 attention=kind, input_feeding=feeding, **stack, **next(cells), **next(encoders)
@@ -98,6 +101,9 @@ COMBINATIONS = [
     ),
     _recurrent(attention="coverage", coverage_loss=1.0),
     _recurrent(attention="local_p", window=2, attention_layer="top", decoder_layers=2),
+    _recurrent(attention="local_m", local_score="dot", input_feeding=False),
+    _recurrent(attention="local_m", local_score="scaled_dot", cell="lstm"),
+    _recurrent(attention="local_p", local_score="concat", decoder_layers=2),
     _recurrent(encoder_layers=3, residual=True, dropout=0.0),
     _recurrent(embedding_dim=8, **_TIED),
     _recurrent(attention="luong_general", **_TIED),
@@ -146,8 +152,9 @@ def traits_of(config):
     settings do not depend on each other.
     """
     settings = dataclasses.asdict(config)
-    for name in ("heads", "window", "dropout"):
+    for name in ("heads", "window", "positions", "filters", "filter_width", "dropout"):
         del settings[name]
+    del settings["local_score"]  # tests/test_attention.py has all scores
     sides = bool(settings.pop("source_features")), bool(settings.pop("target_features"))
     return {
         *settings.items(),
@@ -157,8 +164,9 @@ def traits_of(config):
 
 def graph_traits_of(config):
     """The traits of a combination that matter to a search and to a SavedModel."""
+    family = {"location": "luong", "trained_query": "luong"}
     return {
-        ("kind of attention", config.attention.partition("_")[0]),
+        ("kind of attention", family.get(config.attention, config.attention.partition("_")[0])),
         ("input feeding", config.input_feeding),
         ("context at every step", config.context_every_step),
         ("tied output", config.tie_output),

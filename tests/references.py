@@ -102,37 +102,56 @@ def part_of(weights, name):
 # Attention: one query, one sentence without padding
 
 
-def attention_weights(kind, window, weights, query, keys, step=0, coverage=None):
+def attention_weights(config, weights, query, keys, step=0, history=None):
     """Attention weights of one query, computed one source position at a time.
 
     Args:
-        kind: The attention of a recurrent model.
-        window: D of local attention, the half-width of the window.
+        config: The settings of a recurrent model.
         weights: Weights of the mechanism by name.
         query: The decoder state `[H]`.
         keys: `U h_j` for every source position, or `h_j` itself for the dot products.
         step: Number of the target position, from 0.
-        coverage: Sum of the weights of all earlier steps.
+        history: Weights of all earlier steps, a list of `[S]`.
 
     Returns:
         Weights `[S]`.
     """
-    length = len(keys)
-    if kind in ("bahdanau", "luong_concat"):
-        # Bahdanau et al. 2015, appendix A.1.2; Luong et al. 2015, equation 8, concat.
+    kind, window, length = config.attention, config.window, len(keys)
+    zeros = np.zeros(length)
+    score = kind
+    if kind.startswith("local_"):
+        score = f"luong_{config.local_score}"
+        weights = {**weights, **part_of(weights, "score")}
+    if score in ("bahdanau", "luong_concat"):
+        # Bahdanau et al. 2015, appendix A.1.2; Luong et al. 2015, section 3.1, concat.
         projected = query @ weights["query/kernel"]
         energies = [np.tanh(projected + key) @ weights["energy"][:, 0] for key in keys]
     elif kind == "coverage":
-        # See et al. 2017, equation 11.
+        # See et al. 2017, equations 10 and 11.
+        coverage = sum(history, zeros)
         projected = query @ weights["query/kernel"] + weights["query/bias"]
         energies = [
             np.tanh(key + covered * weights["coverage"][0] + projected) @ weights["energy"][:, 0]
             for key, covered in zip(keys, coverage)
         ]
+    elif kind == "location_aware":
+        # Chorowski et al. 2015, equations 8 and 9.
+        projected = query @ weights["query/kernel"] + weights["query/bias"]
+        features = convolve(history[-1] if history else zeros, weights["filters"][:, 0])
+        energies = [
+            np.tanh(projected + key + feature @ weights["features"]) @ weights["energy"][:, 0]
+            for key, feature in zip(keys, features)
+        ]
+    elif kind == "location":
+        # Luong et al. 2015, equation 8.
+        energies = [query @ column for column in weights["positions/kernel"].T[:length]]
+        energies += [-np.inf] * (length - len(energies))
+    elif kind == "trained_query":
+        energies = [weights["query"][0] @ key for key in keys]
     else:
-        # Luong et al. 2015, equation 8, dot and general.
+        # Luong et al. 2015, section 3.1, dot and general.
         energies = [query @ key for key in keys]
-    if kind == "luong_scaled_dot":
+    if score == "luong_scaled_dot":
         energies = [energy / np.sqrt(len(query)) for energy in energies]
     if kind == "local_m":
         center = min(step, length - 1)
@@ -141,7 +160,7 @@ def attention_weights(kind, window, weights, query, keys, step=0, coverage=None)
         hidden = np.tanh(query @ weights["position/kernel"])
         center = length * sigmoid(hidden @ weights["position_energy"][:, 0])
     in_window = [
-        not kind.startswith("local") or center - window <= position <= center + window
+        not kind.startswith("local_") or center - window <= position <= center + window
         for position in range(length)
     ]
     highest = max(energy for energy, is_inside in zip(energies, in_window) if is_inside)
@@ -155,6 +174,13 @@ def attention_weights(kind, window, weights, query, keys, step=0, coverage=None)
         distances = np.arange(length) - center
         result = result * np.exp(-(distances**2) / (2 * (window / 2) ** 2))
     return result
+
+
+def convolve(vector, filters):
+    """The products of filters `[r, k]` with the `r` values around each of S positions, `[S, k]`."""
+    reach = len(filters) // 2
+    padded = np.concatenate([np.zeros(reach), vector, np.zeros(reach)])
+    return [padded[place : place + len(filters)] @ filters for place in range(len(vector))]
 
 
 # The recurrent model: one sentence without padding
@@ -230,9 +256,11 @@ class RecurrentDecoder:
         self.cell = config.cell if config.decoder_cell == "same" else config.decoder_cell
         self.kind = config.attention
         # Luong et al. 2015, section 3: attention comes after the cell, not before it.
-        self.attends_after = self.kind.startswith(("luong", "local"))
+        self.attends_after = self.kind.startswith(("luong", "local_")) or self.kind in (
+            *("location", "trained_query"),
+        )
         self.feeds = self.attends_after and config.input_feeding
-        self.loops = self.feeds or self.kind in ("bahdanau", "coverage")
+        self.loops = self.feeds or self.kind in ("bahdanau", "coverage", "location_aware")
         self.read_layer = 1 if config.attention_layer == "bottom" else config.decoder_layers
         self.cells = [self.make_cell(number) for number in self.layer_numbers()]
         self.states = [
@@ -245,9 +273,11 @@ class RecurrentDecoder:
         self.fixed_context = summary[0] if config.context_every_step else np.zeros(0)
         self.fed = np.zeros(config.units)
         self.keys = memory
-        if self.kind not in ("none", "luong_dot", "luong_scaled_dot"):
+        is_raw = self.kind in ("none", "luong_dot", "luong_scaled_dot", "location", "trained_query")
+        is_raw = is_raw or (self.kind.startswith("local_") and config.local_score.endswith("dot"))
+        if not is_raw:
             self.keys = memory @ encoder["attention_keys/kernel"]
-        self.coverage = np.zeros(len(memory))
+        self.history = []
         self.attention_part = part_of(
             decoder, "attention_decoder/attention" if self.loops else "attention"
         )
@@ -272,22 +302,16 @@ class RecurrentDecoder:
 
     def attend(self, query, step):
         attention = attention_weights(
-            self.kind,
-            self.config.window,
-            self.attention_part,
-            query,
-            self.keys,
-            step,
-            self.coverage,
+            self.config, self.attention_part, query, self.keys, step, self.history
         )
-        self.coverage = self.coverage + attention
+        self.history.append(attention)
         context = sum(weight * vector for weight, vector in zip(attention, self.memory))
         return context, attention
 
     def step(self, number, embedded):
         """Readout and attention weights of target position `number`, counted from 0."""
         context, attention = self.fixed_context, None
-        if self.kind in ("bahdanau", "coverage"):
+        if self.loops and not self.feeds:
             # Bahdanau et al. 2015, equation 6: the query is the state before this step.
             context, attention = self.attend(self.states[self.read_layer - 1][0], number)
         hidden = embedded

@@ -13,9 +13,11 @@ from kseq.models.factory import use_dtype_policy
 
 rng = np.random.default_rng(0)
 WINDOW = 1
+POSITIONS = 4
 KINDS = [
     *("bahdanau", "coverage", "luong_dot", "luong_scaled_dot", "luong_general", "luong_concat"),
-    *("local_m", "local_p"),
+    *("local_m", "local_p", "local_m-dot", "local_p-concat", "local_m-scaled_dot"),
+    *("location", "trained_query", "location_aware"),
 ]
 LENGTHS = [6, 2]
 
@@ -24,13 +26,20 @@ def normal(*shape):
     return rng.normal(size=shape).astype("float32")
 
 
-def mechanism(kind, units=4):
-    window = {"window": WINDOW} if kind.startswith("local") else {}
-    return mechanism_of(ModelConfig(attention=kind, units=units, **window))
+def config_of(kind, units=4):
+    """Settings of a kind, such as `"local_p-concat"`, with small windows and filters."""
+    kind, _, score = kind.partition("-")
+    settings = {
+        "location": {"positions": POSITIONS},
+        "location_aware": {"filters": 2, "filter_width": 5},
+        "local_m": {"window": WINDOW, "local_score": score or "general"},
+        "local_p": {"window": WINDOW, "local_score": score or "general"},
+    }
+    return ModelConfig(attention=kind, units=units, **settings.get(kind, {}))
 
 
 def make(kind, units=4):
-    layer = mechanism(kind, units).make()
+    layer = mechanism_of(config_of(kind, units)).make()
     layer.build((None, None, units))
     layer.set_weights([normal(*weight.shape) for weight in layer.get_weights()])
     return layer
@@ -42,9 +51,9 @@ def inputs(kind, queries_per_memory=1, steps=1, units=4):
     rows = batch * queries_per_memory
     mask = np.arange(length) < np.array(LENGTHS)[:, None]
     state = ()
-    if kind == "coverage":
+    if kind in ("coverage", "location_aware"):
         state = [np.abs(normal(rows, length)) * np.repeat(mask, queries_per_memory, axis=0)]
-    if kind == "local_m":
+    if kind.startswith("local_m"):
         state = [np.full(rows, 2, "int32")]
     shapes = (rows, steps, units), (batch, length, units), (batch, length, units + 2)
     return *(normal(*shape) for shape in shapes), mask, state
@@ -64,13 +73,12 @@ def test_a_mechanism_agrees_with_its_paper(kind):
     contexts, weights, _ = layer(query, keys, memory, mask, state)
     for row, length in enumerate(LENGTHS):
         expected = references.attention_weights(
-            kind,
-            WINDOW,
+            config_of(kind),
             plain_weights(layer),
             query[row, 0].astype("float64"),
             keys[row, :length].astype("float64"),
             step=2,
-            coverage=state[0][row] if kind == "coverage" else None,
+            history=[] if kind.startswith("local_m") or not state else [state[0][row, :length]],
         )
         np.testing.assert_allclose(weights[row, 0, :length], expected, atol=1e-6)
         assert np.all(weights[row, 0, length:].numpy() == 0.0)
@@ -91,7 +99,7 @@ def test_values_in_padding_have_no_effect(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_hypotheses_of_a_sentence_share_its_memory(kind):
     layer = make(kind)
-    steps = 1 if kind == "coverage" else 3
+    steps = 1 if kind in ("coverage", "location_aware") else 3
     query, keys, memory, mask, state = inputs(kind, queries_per_memory=3, steps=steps)
     shared = layer(query, keys, memory, mask, state)
     repeated = (np.repeat(array, 3, axis=0) for array in (keys, memory, mask))
@@ -147,8 +155,9 @@ def test_large_energies_do_not_overflow():
 
 
 def test_only_dot_products_compare_queries_with_the_memory_itself():
-    kinds = [kind for kind in KINDS if not mechanism(kind).projects_keys]
-    assert kinds == ["luong_dot", "luong_scaled_dot"]
+    kinds = [kind for kind in KINDS if not mechanism_of(config_of(kind)).projects_keys]
+    dots = ["luong_dot", "luong_scaled_dot", "local_m-dot", "local_m-scaled_dot", "trained_query"]
+    assert set(kinds) == {*dots, "location"}  # which compares nothing
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -157,3 +166,31 @@ def test_an_empty_batch_gives_empty_results(kind):
     empty = (array[:0] for array in (query, keys, memory, mask))
     context, weights, _ = make(kind)(*empty, [array[:0] for array in state])
     assert context.shape == (0, 1, 6) and weights.shape == (0, 1, 6)
+
+
+def test_location_attention_ignores_what_the_source_holds_and_words_after_its_last_position():
+    """Luong et al. 2015, equation 8 and its footnote: the first row has 6 words, W 4 rows."""
+    layer = make("location")
+    query, keys, memory, mask, _ = inputs("location", steps=2)
+    _, weights, _ = layer(query, keys, memory, mask)
+    np.testing.assert_array_equal(weights, layer(query, 1 - keys, 1 - memory, mask)[1])
+    assert np.all(weights[0, :, POSITIONS:].numpy() == 0.0)
+    np.testing.assert_allclose(tf.reduce_sum(weights, axis=-1), 1.0, atol=1e-6)
+    assert np.abs(weights[0, 0] - weights[0, 1]).max() > 1e-3
+
+
+def test_a_trained_query_gives_every_step_the_same_weights():
+    query, keys, memory, mask, _ = inputs("trained_query", steps=3)
+    contexts, weights, _ = make("trained_query")(query, keys, memory, mask)
+    for tensor in (contexts, weights):
+        np.testing.assert_array_equal(tensor, tf.repeat(tensor[:, :1], 3, axis=1))
+
+
+def test_location_aware_attention_passes_its_weights_on_as_float32():
+    """Chorowski et al. 2015, equation 8, reads the weights of the last step."""
+    query, keys, memory, mask, state = inputs("location_aware")
+    with use_dtype_policy("mixed_bfloat16"):
+        layer = make("location_aware")
+    _, weights, (after,) = layer(query, keys, memory, mask, state)
+    assert after.dtype == tf.float32
+    np.testing.assert_array_equal(after, weights[:, 0])

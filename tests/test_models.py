@@ -14,7 +14,7 @@ import tensorflow as tf
 from combinations import SIZE, as_tensors, batch, build, run
 
 from kseq import ModelConfig, build_decoder, build_encoder, build_seq2seq, split_for_inference
-from kseq.attention import additive, contract, local, multiplicative
+from kseq.attention import additive, contract, history, local, location, multiplicative
 from kseq.kernels.dropout import Dropout
 from kseq.models import (
     cells,
@@ -510,12 +510,16 @@ def test_unsuitable_vocabulary_sizes_are_errors(settings, sizes, message):
         build_seq2seq(ModelConfig(**SMALL, **settings), *sizes)
 
 
+SCORE = contract.Mechanism(multiplicative.MultiplicativeAttention, {"scaled": True})
 LAYERS = [
     (additive.AdditiveAttention, {"units": 5}),
-    (additive.CoverageAttention, {"units": 5}),
+    (history.CoverageAttention, {"units": 5}),
+    (history.LocationAwareAttention, {"units": 5, "filters": 2, "filter_width": 3}),
+    (location.LocationAttention, {"positions": 7}),
     (multiplicative.MultiplicativeAttention, {"scaled": True}),
-    (local.LocalAttention, {"window": 3}),
-    (local.PredictiveLocalAttention, {"units": 5, "window": 3}),
+    (multiplicative.TrainedQueryAttention, {}),
+    (local.LocalAttention, {"window": 3, "score": SCORE}),
+    (local.PredictiveLocalAttention, {"units": 5, "window": 3, "score": SCORE}),
     *((cell, {"units": 5}) for cell in cells.CELLS.values()),
     *(
         (
@@ -524,7 +528,9 @@ LAYERS = [
                 "cell": "lstm",
                 "units": 5,
                 "attention": contract.Mechanism(
-                    local.PredictiveLocalAttention, {"units": 5, "window": 3}, follows_cell=True
+                    local.PredictiveLocalAttention,
+                    {"units": 5, "window": 3, "score": SCORE},
+                    follows_cell=True,
                 ),
                 "layers": 2,
                 "residual": True,
@@ -563,7 +569,7 @@ def test_a_layer_is_rebuilt_from_its_config(kind, settings):
 
 
 def test_the_config_of_every_layer_is_tested():
-    modules = [additive, contract, local, multiplicative]
+    modules = [additive, contract, history, local, location, multiplicative]
     modules += [cells, coverage_loss, decoders, encoders, factory, model_inputs]
     modules += [recurrent, recurrent_layers, teacher, transformer]
     defined = {
@@ -576,6 +582,7 @@ def test_the_config_of_every_layer_is_tested():
     }
     bases = {
         contract.Attention,
+        history.HistoryAttention,
         cells.Cell,
         decoders.LoopDecoder,
     }

@@ -26,6 +26,9 @@ KINDS = [
     ("rnn", "luong_concat", 1),
     ("gru", "local_m", 1),
     ("gru", "local_p", 1),
+    ("gru", "location", 1),
+    ("rnn", "trained_query", 1),
+    ("gru", "location_aware", 1),
 ]
 
 
@@ -66,14 +69,18 @@ def require_gradients_of_autodiff(function, sources, compiled=False, **tolerance
 
 
 def mechanism(attention):
-    window = {"window": 1} if attention.startswith("local") else {}
+    settings = {"location": {"positions": 4}, "location_aware": {"filters": 2, "filter_width": 3}}
+    if attention.startswith("local_"):
+        settings[attention] = {"window": 1}
     return mechanism_of(
-        ModelConfig(attention=attention, units=UNITS, bidirectional=False, **window)
+        ModelConfig(
+            attention=attention, units=UNITS, bidirectional=False, **settings.get(attention, {})
+        )
     )
 
 
 def decoder(cell, attention, layers):
-    feeds = attention.startswith(("luong", "local"))
+    feeds = mechanism(attention).follows_cell
     kind = InputFeedingDecoder if feeds else BahdanauDecoder
     with use_dtype_policy("float64"):
         layer = kind(cell, UNITS, mechanism(attention), layers=layers, residual=True)
@@ -87,7 +94,12 @@ def decoder(cell, attention, layers):
 def tensors(cell, attention, layers, width):
     """Embeddings, state, memory and keys."""
     parts = 2 if cell == "lstm" else 1
-    states = {"coverage": [tf.zeros([ROWS, LENGTH])], "local_m": [tf.zeros([ROWS], tf.int32)]}
+    zeros = [tf.zeros([ROWS, LENGTH])]
+    states = {
+        "coverage": zeros,
+        "location_aware": zeros,
+        "local_m": [tf.zeros([ROWS], tf.int32)],
+    }
     state = DecoderState(
         cells=[[draw(ROWS, UNITS) for _ in range(parts)] for _ in range(layers)],
         fed=draw(ROWS, UNITS) if width == UNITS else (),

@@ -22,7 +22,8 @@ KINDS = [
     {"attention": "coverage", "coverage_loss": 0.5},
 ]
 ATTENTIONS = [
-    *("none", "bahdanau", "coverage", "local_m", "local_p"),
+    *("none", "bahdanau", "coverage", "location_aware", "local_m", "local_p"),
+    *("location", "trained_query"),
     *("luong_dot", "luong_scaled_dot", "luong_general", "luong_concat"),
 ]
 SIZE = 11

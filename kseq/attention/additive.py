@@ -14,9 +14,9 @@ class AdditiveAttention(Attention):
     """Additive attention, `e_j = v · tanh(W s + U h_j)`, `a = softmax(e)`, `c = Σ a_j h_j`.
 
     Bahdanau et al. 2015 (arXiv 1409.0473), equations 5 and 6 and appendix A.1.2. It is also the
-    score "concat" of Luong et al. 2015 (arXiv 1508.04025), equation 8, whose matrix concatenates W
-    and U. The keys `U h_j` do not depend on the query, so they are computed once for each sentence,
-    outside the layer.
+    score "concat" of Luong et al. 2015 (arXiv 1508.04025), section 3.1, whose matrix concatenates
+    W and U. The keys `U h_j` do not depend on the query, so they are computed once for each
+    sentence, outside the layer.
 
     Args:
         units: Width A of keys and projected queries.
@@ -56,49 +56,3 @@ class AdditiveAttention(Attention):
     def get_config(self):
         """Returns the constructor's arguments."""
         return {**super().get_config(), "units": self.units}
-
-
-@keras.saving.register_keras_serializable("kseq")
-class CoverageAttention(AdditiveAttention):
-    """Additive attention that sees what earlier steps attended to.
-
-    See et al. 2017 (arXiv 1704.04368), equations 10 and 11: `e_j = v · tanh(U h_j + W s +
-    w cov_j + b)`, where the coverage `cov` is the sum of the attention weights of all earlier
-    steps. The coverage is the attention state, one float32 tensor `[N, S]`. T must be 1, because
-    each step needs the weights of the step before.
-
-    Args:
-        units: Width A of keys and projected queries.
-        **kwargs: Arguments of `keras.layers.Layer`.
-    """
-
-    query_bias = True
-
-    def build(self, query_shape):
-        """Creates W, v, b and w for queries `[N, T, H]`."""
-        super().build(query_shape)
-        self.coverage_vector = self.add_weight(name="coverage", shape=(1, self.units))
-
-    @classmethod
-    def initial_state(cls, memory, mask):
-        """Returns a coverage of zeros: see `Attention.initial_state`."""
-        return [ops.zeros_like(memory[:, :, 0], dtype="float32")]
-
-    @classmethod
-    def state_inputs(cls):
-        """Returns an input for the coverage: see `Attention.state_inputs`."""
-        return [keras.Input((None,), dtype="float32", name="coverage")]
-
-    def align_state(self, state, shape, length):
-        """Returns the coverage `[B, Q, S]`: see `Attention.align_state`."""
-        (coverage,) = state
-        return [ops.reshape(coverage, (*shape, ops.shape(coverage)[-1]))]
-
-    def add_state(self, parameters, hidden, state):
-        """Adds `w cov_j` to `[B, Q, S, A]`."""
-        coverage = ops.expand_dims(ops.cast(state[0], hidden.dtype), -1)
-        return hidden + coverage * ops.cast(parameters.value(self.coverage_vector), hidden.dtype)
-
-    def advance(self, state, weights):
-        """Adds the weights `[N, 1, S]` to the coverage."""
-        return [state[0] + ops.squeeze(weights, 1)]

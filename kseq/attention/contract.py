@@ -139,10 +139,16 @@ class Mechanism:
 
     def get_config(self):
         """Returns the arguments of `from_config`, for Keras' files."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {**fields, "layer": keras.saving.get_registered_name(self.layer)}
+        return {
+            "layer": keras.saving.get_registered_name(self.layer),
+            "arguments": keras.saving.serialize_keras_object(self.arguments),
+            "projects_keys": self.projects_keys,
+            "follows_cell": self.follows_cell,
+        }
 
     @classmethod
     def from_config(cls, config):
         """Returns the description with the fields of `get_config`."""
-        return cls(**{**config, "layer": keras.saving.get_registered_object(config["layer"])})
+        layer = keras.saving.get_registered_object(config["layer"])
+        arguments = keras.saving.deserialize_keras_object(config["arguments"])
+        return cls(**{**config, "layer": layer, "arguments": arguments})

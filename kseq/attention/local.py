@@ -3,27 +3,43 @@
 import keras
 from keras import ops
 
-from kseq.attention.multiplicative import MultiplicativeAttention
+from kseq.attention.contract import Attention
 from kseq.kernels.dense import Dense
 from kseq.kernels.masked_softmax import masked_softmax
 
 
 @keras.saving.register_keras_serializable("kseq")
-class LocalAttention(MultiplicativeAttention):
+class LocalAttention(Attention):
     """Attention within `window` positions of a centre `p`; weights farther away are exactly 0.
 
-    Luong et al. 2015 (arXiv 1508.04025), section 3.2, with the score "general". In monotonic
+    Luong et al. 2015 (arXiv 1508.04025), section 3.2, with any score of section 3.1. In monotonic
     attention (local-m) the centre `p` is the number of the step, from 0, and stays at the last
     real position once it gets there. The attention state is that number, one int32 tensor `[N]`.
 
     Args:
         window: Half width of the window, which the paper calls D.
+        score: `Mechanism` without an attention state, whose energies are used.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
-    def __init__(self, window, **kwargs):
+    def __init__(self, window, score, **kwargs):
         super().__init__(**kwargs)
         self.window = window
+        self.settings = {"window": window, "score": score}
+        self.score = score.make("score")
+
+    def build(self, query_shape):
+        """Creates the weights of the score for queries `[N, T, H]`."""
+        self.score.build(query_shape)
+        self.built = True
+
+    def cast_keys(self, keys):
+        """Casts keys `[B, S, A]` as the score does."""
+        return self.score.cast_keys(keys)
+
+    def energies(self, parameters, queries, keys, state):
+        """See `Attention.energies`."""
+        return self.score.energies(parameters, queries, keys, ())
 
     @classmethod
     def initial_state(cls, memory, mask):
@@ -72,7 +88,13 @@ class LocalAttention(MultiplicativeAttention):
 
     def get_config(self):
         """Returns the constructor's arguments."""
-        return {**super().get_config(), "window": self.window}
+        return {**super().get_config(), **keras.saving.serialize_keras_object(self.settings)}
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes a layer with the arguments of `get_config`."""
+        score = keras.saving.deserialize_keras_object(config["score"])
+        return super().from_config({**config, "score": score})
 
 
 @keras.saving.register_keras_serializable("kseq")
@@ -105,10 +127,10 @@ class PredictiveLocalAttention(LocalAttention):
         return ()
 
     def build(self, query_shape):
-        """Creates W and v for queries `[N, T, H]`."""
+        """Creates W, v and the weights of the score for queries `[N, T, H]`."""
+        super().build(query_shape)
         self.position_projection.build(query_shape)
         self.position_vector = self.add_weight(name="position_energy", shape=(self.units, 1))
-        self.built = True
 
     def center(self, parameters, queries, lengths, state):
         """See `LocalAttention.center`; equation 9."""

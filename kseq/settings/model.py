@@ -1,4 +1,4 @@
-"""Settings of the model, and which of them exclude each other."""
+"""Settings of the model."""
 
 import dataclasses
 import json
@@ -6,6 +6,7 @@ from typing import Literal
 
 from kseq.errors import SettingError
 from kseq.fields import Section, number
+from kseq.settings.conditions import CONDITIONS, has_transformer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,14 +38,21 @@ class ModelConfig(Section):
             and so halves the length (Chan et al. 2016); for real-valued sources.
         attention: What the decoder reads from the encoder: `"none"` (a fixed-length vector
             alone), `"bahdanau"`, `"luong_dot"`, `"luong_scaled_dot"`, `"luong_general"`,
-            `"luong_concat"`, `"local_m"`, `"local_p"`, `"coverage"`. The decoder of a Transformer
-            has `"multi_head"`, which replaces the default `"bahdanau"`.
+            `"luong_concat"`, `"local_m"`, `"local_p"`, `"location"`, `"trained_query"`,
+            `"coverage"`, `"location_aware"`. The decoder of a Transformer has `"multi_head"`,
+            which replaces the default `"bahdanau"`.
         attention_layer: The decoder layer whose state is the query: `"bottom"` (the layers above
             it run outside the loop) or `"top"`.
         input_feeding: Whether the attentional state of a step is an input of the next step
             (Luong et al. 2015). Without it, attention is computed for all steps of a target at
             once.
         window: Half width of the window of local attention, in source positions.
+        local_score: Score of local attention: that of `"luong_general"`, `"luong_dot"`,
+            `"luong_scaled_dot"` or `"luong_concat"`.
+        positions: Number of source positions that `"location"` can read; it never reads the
+            words after them.
+        filters: Number of filters of `"location_aware"` (Chorowski et al. 2015).
+        filter_width: Width of these filters, in source positions.
         coverage_loss: Weight of the coverage loss (See et al. 2017), with `"coverage"`. A weight
             of 1 from the first step on prevents a model from learning, as section 5 of the paper
             also reports.
@@ -84,12 +92,17 @@ class ModelConfig(Section):
     reverse_source: bool = False
     pyramid: bool = False
     attention: Literal[
-        *("none", "bahdanau", "coverage", "multi_head"),
+        *("none", "bahdanau", "coverage", "location_aware", "multi_head"),
         *("luong_dot", "luong_scaled_dot", "luong_general", "luong_concat", "local_m", "local_p"),
+        *("location", "trained_query"),
     ] = "bahdanau"
     attention_layer: Literal["bottom", "top"] = "bottom"
     input_feeding: bool = True
     window: int = number(10, minimum=1, maximum=1_000_000)
+    local_score: Literal["general", "dot", "scaled_dot", "concat"] = "general"
+    positions: int = number(100, minimum=1, maximum=100_000)
+    filters: int = number(10, minimum=1, maximum=10_000)
+    filter_width: int = number(201, minimum=1, maximum=100_001)
     coverage_loss: float = number(0.0, minimum=0.0, maximum=1000.0)
     context: Literal["last", "sum", "mean"] = "last"
     context_every_step: bool = False
@@ -107,7 +120,7 @@ class ModelConfig(Section):
             # The default, which a Transformer does not have.
             object.__setattr__(self, "attention", "multi_head")
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        for name, is_met, reason in _CONDITIONS:
+        for name, is_met, reason in CONDITIONS:
             value = getattr(self, name)
             if value != defaults[name] and not is_met(self):
                 value = json.dumps(value) if isinstance(value, bool) else value
@@ -144,7 +157,7 @@ class ModelConfig(Section):
             )
 
     def _check_widths(self):
-        if _has_transformer(self) and self.units % self.heads:
+        if has_transformer(self) and self.units % self.heads:
             raise SettingError(
                 "{units} must be a multiple of {heads} ({0}); received {1}. Use {2}.",
                 *(self.heads, self.units, -(-self.units // self.heads) * self.heads),
@@ -156,107 +169,3 @@ class ModelConfig(Section):
                 "received {0}. Use {1}.",
                 *(self.units, self.units + 1),
             )
-
-
-def _has_transformer(config):
-    return not (config.has_recurrent_encoder and config.has_recurrent_decoder)
-
-
-def _has_text_only(config):
-    return not config.source_features and not config.target_features
-
-
-_ENCODER_SETTINGS = ("bidirectional", "merge", "reverse_source", "pyramid")
-_DECODER_SETTINGS = ("attention_layer", "input_feeding", "context")
-
-# A setting, the condition under which it may differ from its default, and the rest of the message
-# if the condition is not met.
-_CONDITIONS = (
-    (
-        "attention",
-        lambda config: (config.attention == "multi_head") != config.has_recurrent_decoder,
-        "does not fit the architecture; a transformer has {attention}=multi_head, for the other "
-        "kinds use a recurrent decoder: {architecture}=recurrent or "
-        "{decoder_architecture}=recurrent",
-    ),
-    *(
-        (
-            name,
-            is_met,
-            "has no effect with {architecture}=transformer; use {architecture}=recurrent",
-        )
-        for name, is_met in (
-            ("cell", lambda config: config.has_recurrent_encoder or config.has_recurrent_decoder),
-            *((name, lambda config: config.has_recurrent_encoder) for name in _ENCODER_SETTINGS),
-        )
-    ),
-    *(
-        (
-            name,
-            lambda config: config.has_recurrent_decoder,
-            "has no effect on the decoder of a Transformer; use {decoder_architecture}=recurrent",
-        )
-        for name in _DECODER_SETTINGS
-    ),
-    (
-        "decoder_cell",
-        lambda config: not _has_transformer(config),
-        "needs a recurrent encoder and a recurrent decoder; with one of them, use {cell}",
-    ),
-    ("heads", _has_transformer, "needs {architecture}=transformer"),
-    (
-        "merge",
-        lambda config: config.bidirectional,
-        "needs {bidirectional}=true; a single direction has nothing to merge with",
-    ),
-    (
-        "residual",
-        lambda config: (
-            (config.has_recurrent_encoder and config.encoder_layers > 1)
-            or (config.has_recurrent_decoder and config.decoder_layers > 1)
-        ),
-        "needs {encoder_layers} or {decoder_layers} of at least 2, of recurrent layers",
-    ),
-    (
-        "residual",
-        lambda config: not config.pyramid,
-        "does not fit {pyramid}=true, where the input of a layer is longer than its output; leave "
-        "one of them out",
-    ),
-    (
-        "reverse_source",
-        lambda config: not config.bidirectional,
-        "needs {bidirectional}=false; with both directions it would change nothing",
-    ),
-    ("pyramid", lambda config: config.encoder_layers > 1, "needs {encoder_layers} of at least 2"),
-    (
-        "attention_layer",
-        lambda config: config.attention != "none",
-        "needs {attention}; use {attention}=luong_general, for instance",
-    ),
-    (
-        "attention_layer",
-        lambda config: config.decoder_layers > 1,
-        "needs {decoder_layers} of at least 2; a single layer is both bottom and top",
-    ),
-    (
-        "input_feeding",
-        lambda config: config.attention.startswith(("luong", "local")),
-        "needs one of the kinds of Luong et al., such as {attention}=luong_general; the others "
-        "have no input feeding",
-    ),
-    (
-        "window",
-        lambda config: config.attention.startswith("local"),
-        "needs {attention}=local_m or {attention}=local_p",
-    ),
-    ("coverage_loss", lambda config: config.attention == "coverage", "needs {attention}=coverage"),
-    ("coverage_loss", lambda config: not config.target_features, "needs a text target"),
-    (
-        "context_every_step",
-        lambda config: config.attention == "none",
-        "needs {attention}=none; with attention every step has its own context",
-    ),
-    ("share_embeddings", _has_text_only, "needs text on both sides"),
-    ("tie_output", lambda config: not config.target_features, "needs a text target"),
-)

@@ -1,0 +1,130 @@
+"""Which settings of the model exclude each other."""
+
+
+def has_transformer(config):
+    """Returns whether the encoder or the decoder is that of a Transformer."""
+    return not (config.has_recurrent_encoder and config.has_recurrent_decoder)
+
+
+def _has_text_only(config):
+    return not config.source_features and not config.target_features
+
+
+_ENCODER_SETTINGS = ("bidirectional", "merge", "reverse_source", "pyramid")
+_DECODER_SETTINGS = ("attention_layer", "input_feeding", "context")
+
+# A setting, the condition under which it may differ from its default, and the rest of the message
+# if the condition is not met.
+CONDITIONS = (
+    (
+        "attention",
+        lambda config: (config.attention == "multi_head") != config.has_recurrent_decoder,
+        "does not fit the architecture; a transformer has {attention}=multi_head, for the other "
+        "kinds use a recurrent decoder: {architecture}=recurrent or "
+        "{decoder_architecture}=recurrent",
+    ),
+    *(
+        (
+            name,
+            is_met,
+            "has no effect with {architecture}=transformer; use {architecture}=recurrent",
+        )
+        for name, is_met in (
+            ("cell", lambda config: config.has_recurrent_encoder or config.has_recurrent_decoder),
+            *((name, lambda config: config.has_recurrent_encoder) for name in _ENCODER_SETTINGS),
+        )
+    ),
+    *(
+        (
+            name,
+            lambda config: config.has_recurrent_decoder,
+            "has no effect on the decoder of a Transformer; use {decoder_architecture}=recurrent",
+        )
+        for name in _DECODER_SETTINGS
+    ),
+    (
+        "decoder_cell",
+        lambda config: not has_transformer(config),
+        "needs a recurrent encoder and a recurrent decoder; with one of them, use {cell}",
+    ),
+    ("heads", has_transformer, "needs {architecture}=transformer"),
+    (
+        "merge",
+        lambda config: config.bidirectional,
+        "needs {bidirectional}=true; a single direction has nothing to merge with",
+    ),
+    (
+        "residual",
+        lambda config: (
+            (config.has_recurrent_encoder and config.encoder_layers > 1)
+            or (config.has_recurrent_decoder and config.decoder_layers > 1)
+        ),
+        "needs {encoder_layers} or {decoder_layers} of at least 2, of recurrent layers",
+    ),
+    (
+        "residual",
+        lambda config: not config.pyramid,
+        "does not fit {pyramid}=true, where the input of a layer is longer than its output; leave "
+        "one of them out",
+    ),
+    (
+        "reverse_source",
+        lambda config: not config.bidirectional,
+        "needs {bidirectional}=false; with both directions it would change nothing",
+    ),
+    ("pyramid", lambda config: config.encoder_layers > 1, "needs {encoder_layers} of at least 2"),
+    (
+        "attention_layer",
+        lambda config: config.attention != "none",
+        "needs {attention}; use {attention}=luong_general, for instance",
+    ),
+    (
+        "attention_layer",
+        lambda config: config.decoder_layers > 1,
+        "needs {decoder_layers} of at least 2; a single layer is both bottom and top",
+    ),
+    (
+        "input_feeding",
+        lambda config: (
+            config.attention.startswith(("luong", "local_"))
+            or config.attention in ("location", "trained_query")
+        ),
+        "needs one of the kinds of Luong et al., such as {attention}=luong_general; the others "
+        "have no input feeding",
+    ),
+    *(
+        (
+            name,
+            lambda config: config.attention.startswith("local_"),
+            "needs {attention}=local_m or {attention}=local_p",
+        )
+        for name in ("window", "local_score")
+    ),
+    (
+        "positions",
+        lambda config: config.attention == "location",
+        "needs {attention}=location; the other kinds read all positions",
+    ),
+    *(
+        (
+            name,
+            lambda config: config.attention == "location_aware",
+            "needs {attention}=location_aware",
+        )
+        for name in ("filters", "filter_width")
+    ),
+    (
+        "filter_width",
+        lambda config: config.filter_width % 2,
+        "must be odd, so that a filter has a middle",
+    ),
+    ("coverage_loss", lambda config: config.attention == "coverage", "needs {attention}=coverage"),
+    ("coverage_loss", lambda config: not config.target_features, "needs a text target"),
+    (
+        "context_every_step",
+        lambda config: config.attention == "none",
+        "needs {attention}=none; with attention every step has its own context",
+    ),
+    ("share_embeddings", _has_text_only, "needs text on both sides"),
+    ("tie_output", lambda config: not config.target_features, "needs a text target"),
+)
