@@ -98,6 +98,7 @@ SECTIONS = {
     "Fixed-length context": (
         Entry("attention=none", "the source as one vector, the decoder's first state", *_SUTSKEVER),
         Entry("context=last", "the last state of the encoder", *_SUTSKEVER),
+        Entry("context=backward", "the last state of the backward direction", *_BAHDANAU),
         Entry("context=mean", "mean of the encoder outputs", *_SENNRICH),
         Entry(
             "context=sum",
@@ -106,6 +107,16 @@ SECTIONS = {
             _SENNRICH[1],
         ),
         Entry("context_every_step=true", "the vector is an input of every decoder step too", *_CHO),
+        Entry("bridge=tanh", "states of the decoder: tanh(W c + b) of the vector c", *_BAHDANAU),
+        Entry("bridge=linear", "states of the decoder: W c + b", *_BAHDANAU),
+        Entry("bridge=none", "the states of the encoder as they are", *_SUTSKEVER),
+        Entry("readout=tanh", "tanh(W [s; c; y]) before the output layer", *_BAHDANAU),
+        Entry(
+            "readout=maxout",
+            "the larger one of each two values of W [s; c; y]",
+            *_papers(_BAHDANAU, ("Goodfellow et al. 2013", "1302.4389")),
+        ),
+        Entry("readout=none", "the output layer reads the state alone", *_SUTSKEVER),
     ),
     "Attention": (
         Entry(

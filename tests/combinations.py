@@ -88,7 +88,20 @@ COMBINATIONS = [
     *_attention_combinations(),
     _recurrent(attention="none"),
     _recurrent(attention="none", cell="lstm", bidirectional=False, reverse_source=True),
-    _recurrent(attention="none", cell="rnn", context="sum", encoder_layers=2, residual=True),
+    _recurrent(attention="none", cell="lstm", bidirectional=False, bridge="none", readout="none"),
+    _recurrent(encoder_layers=2, decoder_layers=2, merge="sum", bridge="none", readout="none"),
+    _recurrent(context="backward", cell="lstm", encoder_layers=2, bridge="linear"),
+    _recurrent(context="backward", merge="sum", readout="maxout"),
+    _recurrent(attention="luong_dot", decoder_layers=2, context="backward", readout="none"),
+    _recurrent(attention="luong_dot", cell="lstm", decoder_cell="gru", bridge="linear"),
+    _recurrent(
+        attention="none",
+        cell="rnn",
+        context="sum",
+        encoder_layers=2,
+        residual=True,
+        bridge="linear",
+    ),
     _recurrent(attention="none", context_every_step=True),
     _recurrent(attention="none", context_every_step=True, context="mean", decoder_layers=2),
     _recurrent(
@@ -99,7 +112,7 @@ COMBINATIONS = [
         residual=True,
         merge="sum",
     ),
-    _recurrent(attention="coverage", coverage_loss=1.0),
+    _recurrent(attention="coverage", coverage_loss=1.0, context="backward", readout="maxout"),
     _recurrent(attention="local_p", window=2, attention_layer="top", decoder_layers=2),
     _recurrent(attention="local_m", local_score="dot", input_feeding=False),
     _recurrent(attention="local_m", local_score="scaled_dot", cell="lstm"),
@@ -122,7 +135,7 @@ COMBINATIONS = [
     ),
     _recurrent(**_SERIES),
     _recurrent(**_SERIES, attention="luong_general", input_feeding=False, context="mean"),
-    _recurrent(**_SERIES, attention="none", context_every_step=True, cell="rnn"),
+    _recurrent(**_SERIES, attention="none", context_every_step=True, cell="rnn", bridge="linear"),
     _recurrent(**_PIANO_ROLL, attention="luong_dot", decoder_layers=2),
     _transformer(),
     _transformer(encoder_layers=2, decoder_layers=3, heads=4),
@@ -145,6 +158,10 @@ COMBINATIONS = [
 ]
 
 
+# Kinds of attention that differ only inside their layers, which tests/test_attention.py has.
+_ALIKE = {"location": "luong_dot", "trained_query": "luong_dot"}
+
+
 def traits_of(config):
     """The traits of a combination; an expensive test covers each trait at least once.
 
@@ -155,6 +172,7 @@ def traits_of(config):
     for name in ("heads", "window", "positions", "filters", "filter_width", "dropout"):
         del settings[name]
     del settings["local_score"]  # tests/test_attention.py has all scores
+    settings["attention"] = _ALIKE.get(config.attention, config.attention)
     sides = bool(settings.pop("source_features")), bool(settings.pop("target_features"))
     return {
         *settings.items(),
@@ -164,9 +182,9 @@ def traits_of(config):
 
 def graph_traits_of(config):
     """The traits of a combination that matter to a search and to a SavedModel."""
-    family = {"location": "luong", "trained_query": "luong"}
+    attention = _ALIKE.get(config.attention, config.attention)
     return {
-        ("kind of attention", family.get(config.attention, config.attention.partition("_")[0])),
+        ("kind of attention", attention.partition("_")[0]),
         ("input feeding", config.input_feeding),
         ("context at every step", config.context_every_step),
         ("tied output", config.tie_output),

@@ -187,12 +187,13 @@ def convolve(vector, filters):
 
 
 def recurrent_encoder(config, weights, sequence):
-    """The memory `[S, D]`, in the order of the source, and the summary.
+    """The memory `[S, D]`, in the order of the source, and what each decoder layer starts from.
 
     `sequence` holds the embeddings `[S, E]`.
     """
     if config.reverse_source:
         sequence = sequence[::-1]
+    states = []
     for number in range(1, config.encoder_layers + 1):
         inputs = sequence
         if config.pyramid and number > 1:
@@ -205,22 +206,27 @@ def recurrent_encoder(config, weights, sequence):
             )
             merge = np.add if config.merge == "sum" else concatenate
             sequence = merge(forward, backward[::-1])
-            last = [merge(*states) for states in zip(forward_last, backward_last)]
+            last = [merge(*pair) for pair in zip(forward_last, backward_last)]
+            if config.context == "backward":
+                # Bahdanau et al. 2015, appendix A.2.2: the backward direction ends at word 1.
+                last = backward_last
         else:
             sequence, last = keras_cell(config.cell, weights, name).run(inputs)
         if config.residual and number > 1:
             # Wu et al. 2016, equation 6.
             sequence = sequence + inputs
+        states.append(last)
     if config.reverse_source:
         sequence = sequence[::-1]
-    return sequence, summarize(config, sequence, last)
+    return sequence, summarize(config, sequence, states)
 
 
-def summarize(config, memory, last):
-    """The summary of a memory `[S, D]`, or the last states."""
-    return {"last": last, "sum": [memory.sum(axis=0)], "mean": [memory.mean(axis=0)]}[
-        config.context
-    ]
+def summarize(config, memory, states):
+    """What each decoder layer starts from: last states, or a summary of the memory `[S, D]`."""
+    if config.bridge == "none":
+        return states
+    sums = {"sum": [memory.sum(axis=0)], "mean": [memory.mean(axis=0)]}
+    return [sums.get(config.context, states[-1])] * config.decoder_layers
 
 
 def concatenate(*vectors):
@@ -248,7 +254,7 @@ class RecurrentDecoder:
         encoder: Weights of the encoder.
         decoder: Weights of the decoder.
         memory: `[S, D]`.
-        summary: Summary of the source, which the initial states are made from.
+        summary: What the states of each layer are made from.
     """
 
     def __init__(self, config, encoder, decoder, memory, summary):
@@ -265,12 +271,12 @@ class RecurrentDecoder:
         self.cells = [self.make_cell(number) for number in self.layer_numbers()]
         self.states = [
             [
-                np.tanh(dense(encoder, f"bridge_{number}_{part + 1}", summary[part % len(summary)]))
+                self.bridge(encoder, f"{number}_{part + 1}", vectors[part % len(vectors)])
                 for part in range(2 if self.cell == "lstm" else 1)
             ]
-            for number in self.layer_numbers()
+            for number, vectors in zip(self.layer_numbers(), summary)
         ]
-        self.fixed_context = summary[0] if config.context_every_step else np.zeros(0)
+        self.fixed_context = summary[-1][0] if config.context_every_step else np.zeros(0)
         self.fed = np.zeros(config.units)
         self.keys = memory
         is_raw = self.kind in ("none", "luong_dot", "luong_scaled_dot", "location", "trained_query")
@@ -284,6 +290,13 @@ class RecurrentDecoder:
 
     def layer_numbers(self):
         return range(1, self.config.decoder_layers + 1)
+
+    def bridge(self, encoder, name, vector):
+        """Bahdanau et al. 2015, appendix A.2.2, or without tanh, or the vector itself."""
+        if self.config.bridge == "none":
+            return vector
+        state = dense(encoder, f"bridge_{name}", vector)
+        return np.tanh(state) if self.config.bridge == "tanh" else state
 
     def make_cell(self, number):
         """A cell of the loop has a kernel for each of its inputs."""
@@ -332,8 +345,14 @@ class RecurrentDecoder:
                 hidden = self.attentional_state(context, hidden)
         if self.attends_after and self.read_layer == self.config.decoder_layers:
             return hidden, attention
+        if self.config.readout == "none":
+            return hidden, attention
         parts = [hidden, context] if self.attends_after else [hidden, context, embedded]
-        return np.tanh(dense(self.weights, "readout", np.concatenate(parts))), attention
+        readout = dense(self.weights, "readout", np.concatenate(parts))
+        if self.config.readout == "maxout":
+            # Bahdanau et al. 2015, appendix A.2.2.
+            return np.array([max(pair) for pair in zip(readout[::2], readout[1::2])]), attention
+        return np.tanh(readout), attention
 
     def attentional_state(self, context, hidden):
         """Luong et al. 2015, equation 5."""
@@ -488,7 +507,7 @@ def seq2seq(config, weights, inputs):
             memory, summary = recurrent_encoder(config, encoder, source)
         else:
             memory = transformer_encoder(config, encoder, source)
-            summary = summarize(config, memory, [memory[-1]])
+            summary = summarize(config, memory, [[memory[-1]]])
         if not config.has_recurrent_decoder:
             readouts, head_weights = transformer_decoder(config, encoder, decoder, memory, target)
             heads.append(pad_weights(head_weights, longest))

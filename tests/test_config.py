@@ -168,6 +168,8 @@ def test_an_invalid_setting_is_an_error_that_shows_a_valid_one(setting, message)
                 {"attention_layer": "top"},
                 {"input_feeding": False},
                 {"context": "sum"},
+                {"bridge": "linear"},
+                {"readout": "none"},
             )
         ),
         ({"architecture": "transformer", "context": "sum"}, "context=sum has no effect on the"),
@@ -209,6 +211,50 @@ def test_an_invalid_setting_is_an_error_that_shows_a_valid_one(setting, message)
         ({"attention": False}, "received False; YAML reads words such as no and off as true or"),
         ({"input_feeding": False}, "input_feeding=false needs one of the kinds of Luong"),
         ({"window": 3}, "window=3 needs attention=local_m or attention=local_p"),
+        ({"attention": "location", "window": 3}, "window=3 needs attention=local_m or attention="),
+        ({"attention": "luong_dot", "local_score": "dot"}, "local_score=dot needs attention=local"),
+        ({"positions": 50}, "positions=50 needs attention=location; the other kinds read all"),
+        ({"filters": 5}, "filters=5 needs attention=location_aware"),
+        ({"attention": "location", "filter_width": 5}, "filter_width=5 needs attention=location_a"),
+        (
+            {"attention": "location_aware", "filter_width": 4},
+            "filter_width=4 must be odd, so that a filter has a middle",
+        ),
+        (
+            {"architecture": "transformer", "decoder_architecture": "recurrent", "bridge": "none"},
+            "bridge=none needs architecture=recurrent; the encoder of a Transformer has no states",
+        ),
+        ({"bridge": "none", "context": "sum"}, "bridge=none hands over .*, so it needs context="),
+        (
+            {"bridge": "none", "decoder_layers": 2},
+            "bridge=none hands over the states of each layer .* as many encoder_layers as decoder_",
+        ),
+        *(
+            (
+                {"bridge": "none", "cell": cells[0], "decoder_cell": cells[1]},
+                "bridge=none hands over .* LSTM has two .*use decoder_cell=same",
+            )
+            for cells in (("gru", "lstm"), ("lstm", "rnn"))
+        ),
+        *(
+            ({"attention": kind, "readout": "none", **setting}, "readout=none has no effect with")
+            for kind, setting in (
+                ("luong_dot", {}),
+                ("location", {"input_feeding": False}),
+                ("local_m", {"decoder_layers": 2, "attention_layer": "top"}),
+            )
+        ),
+        (
+            {"context": "backward", "attention": "none"},
+            "context=backward needs attention, .* bidirectional=false with reverse_source=true",
+        ),
+        *(
+            ({"context": "backward", **setting}, "context=backward needs a recurrent encoder with")
+            for setting in (
+                {"bidirectional": False},
+                {"architecture": "transformer", "decoder_architecture": "recurrent"},
+            )
+        ),
         ({"coverage_loss": 1}, "coverage_loss=1.0 needs attention=coverage"),
         (
             {"coverage_loss": 1, "attention": "coverage", "target_features": 2},

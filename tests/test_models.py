@@ -548,6 +548,7 @@ LAYERS = [
     (model_inputs.RightPadding, {}),
     (coverage_loss.CoverageLoss, {"weight": 0.5}),
     (recurrent.RepeatContext, {}),
+    (recurrent.Maxout, {}),
     (
         transformer.CachedSelfAttention,
         {"num_heads": 2, "key_dim": 3, "use_bias": False},

@@ -19,14 +19,14 @@ def recurrent_encoder(config, sequence, mask):
 
     Returns:
         The memory `[B, S, D]`, 0 on padding, its mask `[B, S]` (with a pyramid S is smaller),
-        and the summary that the decoder starts from: a list of `[B, D]`, which is the last hidden
-        state (and for an LSTM the last cell state), or the sum or the mean of the memory.
+        and the summary that a recurrent decoder starts from, as from `summarize`.
     """
     if config.reverse_source:
         sequence = Reverse(name="reversed_source")(sequence, mask)
     # All layers are made first: when Keras reads a file, it mistakes a layer for a deleted one that
     # had the same address.
     layers = [_make_layer(config, number) for number in range(1, config.encoder_layers + 1)]
+    states = []
     for number, layer in enumerate(layers, start=1):
         below = sequence
         if number > 1:
@@ -34,7 +34,8 @@ def recurrent_encoder(config, sequence, mask):
                 below, mask = Halve(name=f"halve_{number}")(below, mask)
             name = f"encoder_dropout_{number}"
             below = Dropout(config.dropout, name=name)(below)
-        sequence, states = _run_layer(config, number, layer, below, mask)
+        sequence, last_states = _run_layer(config, number, layer, below, mask)
+        states.append(last_states)
         # An explicit product, so that padding is 0 and Keras passes no implicit mask on.
         sequence = sequence * ops.expand_dims(ops.cast(mask, sequence.dtype), -1)
         if config.residual and number > 1:
@@ -77,6 +78,8 @@ def _run_layer(config, number, layer, sequence, mask):
     )
     sequence, *states = layer(sequence, mask=mask)
     half = len(states) // 2
+    if config.context == "backward":
+        return sequence, states[half:]
     pairs = zip(states[:half], states[half:])
     if config.merge == "concat":
         return sequence, [ops.concatenate(pair, axis=-1) for pair in pairs]
@@ -90,12 +93,23 @@ def summarize(config, memory, mask, states):
         config: `ModelConfig`.
         memory: Encoder outputs `[B, S, D]`, 0 on padding.
         mask: Whether a position of the memory is real, boolean `[B, S]`.
-        states: The last states of the encoder, a list of `[B, D]`.
+        states: The last states of each layer of the encoder, a list of lists of `[B, D]`, the
+            hidden state first; an LSTM has a cell state too. With `context="backward"`, those of
+            the backward direction.
 
     Returns:
-        A list of `[B, D]`: the last states, or the sum or the mean of the memory.
+        For each layer of the decoder a list of vectors, `[B, D]`: with `bridge="none"`, the last
+        states of the same layer of the encoder; otherwise, for all of them, the last states of
+        its top layer, or the sum or the mean of the memory.
     """
-    if config.context == "last":
+    if config.bridge == "none":
+        return states
+    return [_fixed_context(config, memory, mask, states[-1])] * config.decoder_layers
+
+
+def _fixed_context(config, memory, mask, states):
+    """Last states, or the sum or the mean of the memory: a list of `[B, D]`."""
+    if config.context in ("last", "backward"):
         return states
     total = ops.sum(memory, axis=1)
     if config.context == "sum":

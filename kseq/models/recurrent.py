@@ -43,7 +43,7 @@ def connect(config, memory, mask, summary):
         config: `ModelConfig`.
         memory: Encoder outputs `[B, S, D]`, a symbolic tensor.
         mask: Whether a position of the memory is real, boolean `[B, S]`.
-        summary: The encoder's fixed-length summary, a list of `[B, D]`.
+        summary: What each layer of the decoder starts from, as from `summarize`.
 
     Returns:
         The outputs of the encoder model, a dict, as `build_encoder` describes them.
@@ -160,8 +160,33 @@ def _inner_layers(config):
 
 
 def _readout(config, parts):
-    """One tanh layer on everything known about a step (Bahdanau et al. 2015, equation 4)."""
-    return Dense(config.units, activation="tanh", name="readout")(ops.concatenate(parts, axis=-1))
+    """The last hidden layer `[N, T, H]`, made of everything known about a step.
+
+    Bahdanau et al. 2015 (arXiv 1409.0473), equation 4, leave the layer open; in appendix A.2.2 it
+    is maxout: the larger one of each two adjacent values of a linear layer. (That appendix has the
+    state before the step as its input, equation 4 the state after it, as here.)
+
+    Args:
+        config: `ModelConfig`.
+        parts: The state after the step `[N, T, H]`, then the other inputs, `[N, T, ...]`.
+    """
+    if config.readout == "none":
+        return parts[0]
+    parts = ops.concatenate(parts, axis=-1)
+    if config.readout == "maxout":
+        return Maxout(name="maxout")(Dense(2 * config.units, name="readout")(parts))
+    return Dense(config.units, activation="tanh", name="readout")(parts)
+
+
+@keras.saving.register_keras_serializable("kseq")
+class Maxout(keras.layers.Layer):
+    """The larger one of each two adjacent values (Goodfellow et al. 2013, arXiv 1302.4389)."""
+
+    def call(self, values):
+        """Returns `[N, T, H]` for values `[N, T, 2H]`."""
+        shape = ops.shape(values)
+        pairs = ops.reshape(values, (shape[0], shape[1], values.shape[-1] // 2, 2))
+        return ops.max(pairs, axis=-1)
 
 
 @keras.saving.register_keras_serializable("kseq")

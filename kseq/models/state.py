@@ -29,35 +29,45 @@ class DecoderState(typing.NamedTuple):
 
 
 def initial_state(config, memory, mask, summary):
-    """Builds the state before the first step: cells start from `tanh(W c + b)` of the summary.
+    """Builds the state before the first step.
+
+    Each state of a cell is `tanh(W c + b)` of a vector c of the summary (Bahdanau et al. 2015,
+    arXiv 1409.0473, appendix A.2.2); with a linear bridge `W c + b`; and without a bridge the state
+    of the encoder as it is (Sutskever et al. 2014, arXiv 1409.3215).
 
     Args:
         config: `ModelConfig`.
         memory: Encoder outputs `[B, S, D]`, a symbolic tensor.
         mask: Whether a source position is real, boolean `[B, S]`, a symbolic tensor.
-        summary: The encoder's fixed-length summary, a list of `[B, D]`.
+        summary: What each layer of the decoder starts from, as from `summarize`.
 
     Returns:
         A `DecoderState` of symbolic tensors.
     """
     cells = [
         [
-            Dense(config.units, activation="tanh", name=f"bridge_{layer}_{part}")(
-                summary[min(part, len(summary)) - 1]
-            )
+            _bridge(config, f"bridge_{layer}_{part}", vectors[min(part, len(vectors)) - 1])
             for part in _parts(config)
         ]
-        for layer in _layers(config)
+        for layer, vectors in zip(_layers(config), summary)
     ]
     state = DecoderState(cells)
     if config.context_every_step:
-        state = state._replace(context=summary[0])
+        state = state._replace(context=summary[-1][0])
     if feeds_inputs(config):
         state = state._replace(fed=ops.zeros_like(cells[0][0]))
     mechanism = mechanism_of(config)
     if mechanism is not None:
         state = state._replace(attention=mechanism.layer.initial_state(memory, mask))
     return state
+
+
+def _bridge(config, name, vector):
+    """Makes a state `[B, H]` of the decoder from a vector `[B, D]` of the summary."""
+    if config.bridge == "none":
+        return vector
+    activation = "tanh" if config.bridge == "tanh" else None
+    return Dense(config.units, activation=activation, name=name)(vector)
 
 
 def state_inputs(config):

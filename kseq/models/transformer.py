@@ -28,14 +28,14 @@ def encode(config, sequence, mask):
 
     Returns:
         The memory `[B, S, D]`, 0 on padding; its mask `[B, S]`; and for a recurrent decoder the
-        summary that it starts from, a list of `[B, D]`, else None. The last state is the output at
-        the last real position, which has read all others.
+        summary that it starts from, as from `summarize`, else None. The last state is the output
+        at the last real position, which has read all others.
     """
     memory = _encoder_stack(config, sequence, mask)
     if not config.has_recurrent_decoder:
         return memory, mask, None
     last = LastPosition(name="last_position")(memory, mask)
-    return memory, mask, summarize(config, memory, mask, [last])
+    return memory, mask, summarize(config, memory, mask, [[last]])
 
 
 def connect(config, memory, mask, summary):

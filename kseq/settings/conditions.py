@@ -11,7 +11,21 @@ def _has_text_only(config):
 
 
 _ENCODER_SETTINGS = ("bidirectional", "merge", "reverse_source", "pyramid")
-_DECODER_SETTINGS = ("attention_layer", "input_feeding", "context")
+_DECODER_SETTINGS = ("attention_layer", "input_feeding", "context", "bridge", "readout")
+
+
+def _attends_after_cell(config):
+    """Whether the query is the state after the step, as in Luong et al. 2015."""
+    return config.attention.startswith(("luong", "local_")) or config.attention in (
+        *("location", "trained_query"),
+    )
+
+
+def _has_readout(config):
+    return not _attends_after_cell(config) or (
+        config.attention_layer == "bottom" and config.decoder_layers > 1
+    )
+
 
 # A setting, the condition under which it may differ from its default, and the rest of the message
 # if the condition is not met.
@@ -85,10 +99,7 @@ CONDITIONS = (
     ),
     (
         "input_feeding",
-        lambda config: (
-            config.attention.startswith(("luong", "local_"))
-            or config.attention in ("location", "trained_query")
-        ),
+        _attends_after_cell,
         "needs one of the kinds of Luong et al., such as {attention}=luong_general; the others "
         "have no input feeding",
     ),
@@ -120,6 +131,55 @@ CONDITIONS = (
     ),
     ("coverage_loss", lambda config: config.attention == "coverage", "needs {attention}=coverage"),
     ("coverage_loss", lambda config: not config.target_features, "needs a text target"),
+    *(
+        (
+            "bridge",
+            lambda config, is_met=is_met: config.bridge != "none" or is_met(config),
+            reason,
+        )
+        for is_met, reason in (
+            (
+                lambda config: config.has_recurrent_encoder,
+                "needs {architecture}=recurrent; the encoder of a Transformer has no states",
+            ),
+            (
+                lambda config: config.context == "last",
+                "hands over the last states as they are, so it needs {context}=last",
+            ),
+            (
+                lambda config: config.encoder_layers == config.decoder_layers,
+                "hands over the states of each layer to the same layer of the decoder, so it needs "
+                "as many {encoder_layers} as {decoder_layers}",
+            ),
+            (
+                lambda config: (
+                    config.decoder_cell == "same"
+                    or (config.cell == "lstm") == (config.decoder_cell == "lstm")
+                ),
+                "hands over the states as they are, but an LSTM has two and the other cells have "
+                "one; use {decoder_cell}=same",
+            ),
+        )
+    ),
+    (
+        "readout",
+        _has_readout,
+        "has no effect with this {attention}: the attentional state takes its place; use "
+        "{attention}=bahdanau, or {decoder_layers}=2 with {attention_layer}=bottom",
+    ),
+    (
+        "context",
+        lambda config: (
+            config.context != "backward" or (config.has_recurrent_encoder and config.bidirectional)
+        ),
+        "needs a recurrent encoder with {bidirectional}=true; use {context}=last",
+    ),
+    (
+        "context",
+        lambda config: config.context != "backward" or config.attention != "none",
+        "needs {attention}, because without it nothing would read the forward direction; use "
+        "{bidirectional}=false with {reverse_source}=true",
+    ),
     (
         "context_every_step",
         lambda config: config.attention == "none",

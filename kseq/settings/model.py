@@ -58,7 +58,14 @@ class ModelConfig(Section):
             also reports.
         context: The fixed-length vector, from which the initial state of the decoder is made:
             the `"last"` state of the encoder (of a Transformer, the output at the last
-            position), or the `"sum"` or `"mean"` of its outputs.
+            position), only that of the `"backward"` direction, as in Bahdanau et al. 2015,
+            or the `"sum"` or `"mean"` of the outputs of the encoder.
+        bridge: How the states of the decoder are made from that vector: by a `"tanh"` or
+            `"linear"` layer each. With `"none"`, each layer of the decoder takes over the last
+            states of the same layer of the encoder as they are.
+        readout: The layer before the output layer, which reads state, context and embedding:
+            `"tanh"`, `"maxout"` (Bahdanau et al. 2015), or `"none"`: the output layer reads the
+            state alone. Most kinds of Luong et al. have their attentional state in its place.
         context_every_step: Whether that vector is an input of every decoder step too (Cho et al.
             2014), with `attention="none"`.
         heads: Number of attention heads of a Transformer.
@@ -104,7 +111,9 @@ class ModelConfig(Section):
     filters: int = number(10, minimum=1, maximum=10_000)
     filter_width: int = number(201, minimum=1, maximum=100_001)
     coverage_loss: float = number(0.0, minimum=0.0, maximum=1000.0)
-    context: Literal["last", "sum", "mean"] = "last"
+    context: Literal["last", "backward", "sum", "mean"] = "last"
+    bridge: Literal["tanh", "linear", "none"] = "tanh"
+    readout: Literal["tanh", "maxout", "none"] = "tanh"
     context_every_step: bool = False
     heads: int = number(8, minimum=1, maximum=1000)
     share_embeddings: bool = False
