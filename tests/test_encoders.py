@@ -30,13 +30,13 @@ def test_halve_keeps_a_pair_whose_first_position_is_real():
 
 
 def encode(**settings):
-    """Memory, its mask and the summary of two sequences of numbers, of lengths 6 and 3."""
+    """Memory, its mask and what the last decoder layer starts from, of lengths 6 and 3."""
     keras.utils.set_random_seed(1)
     sequence, mask = keras.Input((None, 5)), keras.Input((None,), dtype="bool")
     outputs = recurrent_encoder(ModelConfig(units=8, **settings), sequence, mask)
     values = np.random.default_rng(0).normal(size=(2, 6, 5)).astype("float32")
     memory, mask, summary = keras.Model([sequence, mask], outputs)([values, range(6) < LENGTHS])
-    return memory.numpy(), mask.numpy(), [tensor.numpy() for tensor in summary]
+    return memory.numpy(), mask.numpy(), [tensor.numpy() for tensor in summary[-1]]
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -48,6 +48,12 @@ def test_the_last_state_comes_from_the_last_real_positions(cell, layers):
     for row, length in enumerate(LENGTHS[:, 0]):
         np.testing.assert_array_equal(hidden[row, :4], memory[row, length - 1, :4])
         np.testing.assert_array_equal(hidden[row, 4:], memory[row, 0, 4:])
+
+
+def test_the_backward_state_is_at_the_first_position():
+    """Bahdanau et al. 2015, appendix A.2.2."""
+    memory, _, (hidden,) = encode(context="backward")
+    np.testing.assert_array_equal(hidden, memory[:, 0, 4:])
 
 
 def test_a_reversed_encoder_ends_at_the_first_position():
