@@ -1,7 +1,12 @@
-"""kseq compared with JoeyNMT and OpenNMT-tf: the same data, tokens, sizes and batches, in turn.
+"""kseq compared with its peers: the same data, tokens, sizes and batches, in turn.
 
 Usage: python benchmarks/peers.py [--data FOLDER] [--work FOLDER] [--steps N] [--epochs N]
            [--rounds N] [--out FOLDER]
+       python benchmarks/peers.py --words FOLDER [--work FOLDER] [--language NAME] [--epochs N]
+           [--rounds N] [--out FOLDER]
+
+The first compares kseq with OpenNMT-tf and JoeyNMT on sentences. The second compares it with
+Yoyodyne and a plain PyTorch loop on words and their pronunciations: see peers_words.py.
 
 Training: target tokens per second, not counting padding and the first steps. In every round, each
 system runs in a separate process.
@@ -25,6 +30,7 @@ import functools
 import pathlib
 
 from measuring import format_table, measure_in_turn, publish
+from peers_environments import is_ready
 from peers_systems import (
     BATCH,
     DROPOUT,
@@ -36,22 +42,32 @@ from peers_systems import (
     OpenNMT,
     TutorialLoop,
 )
+from peers_words import compare_words
 
 
 def main():
-    """Measures, prints and writes the results."""
+    """Compares kseq with its peers, on sentences or on words."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--data", help="folder with Multi30k")
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("runs/peers"))
     parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, help="default: 4, or 12 for words")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out")
+    parser.add_argument(
+        "--words", type=pathlib.Path, help="folder with SIGMORPHON's words: compare on these"
+    )
+    parser.add_argument("--language", default="ice", help="language of the words")
     options = parser.parse_args()
+    (compare_words if options.words else compare_sentences)(options)
+
+
+def compare_sentences(options):
+    """Measures, prints and writes the results."""
     work = options.work.resolve()
     data = write_data(options.data, work / "data")
     systems = [Kseq(data, work, "float32"), Kseq(data, work, "bfloat16")]
-    systems += [kind(data, work) for kind in (OpenNMT, JoeyNMT) if kind.is_ready(work)]
+    systems += [kind(data, work) for kind in (OpenNMT, JoeyNMT) if is_ready(kind.name, work)]
     training = measure_in_turn(
         {
             system.name: functools.partial(system.measure_training, options.steps)
@@ -60,7 +76,7 @@ def main():
         options.rounds,
     )
     for system in systems:
-        system.train(options.epochs)
+        system.train(options.epochs or 4)
     decoding, lengths = {}, {}
     for beam, searching in ((5, systems), (1, [TutorialLoop(systems[0]), *systems])):
         measurements = {

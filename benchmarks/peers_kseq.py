@@ -1,6 +1,7 @@
 """The part of benchmarks/peers.py that runs kseq: trains or translates, and prints the speed."""
 
 import argparse
+import json
 import pathlib
 import sys
 import time
@@ -19,16 +20,15 @@ def main():
     """Runs the action given on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("data", type=pathlib.Path)
-    parser.add_argument("verb", choices=["train", "translate", "loop"])
+    parser.add_argument("verb", choices=["train", "translate", "loop", "learn"])
     parser.add_argument("run", type=pathlib.Path)
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     import_tensorflow_quietly()
     if options.verb != "loop":
         share_cores()  # as the commands do
-    {"train": train, "translate": translate, "loop": translate_in_loop}[options.verb](
-        options.data, options.run, *options.arguments
-    )
+    verbs = {"train": train, "translate": translate, "loop": translate_in_loop, "learn": learn}
+    verbs[options.verb](options.data, options.run, *options.arguments)
 
 
 def train(data, run, precision, steps, epochs):
@@ -57,29 +57,55 @@ def train(data, run, precision, steps, epochs):
     config = kseq.Config().with_settings(
         [*SETTINGS, f"precision={precision}", f"epochs={max(1, int(epochs))}", "warmup_steps=200"]
     )
-    if int(steps):
-        _add_callback(Clock())
-    kseq.train(corpus, config, out=run, overwrite=True, cache="off")
+    callbacks = [Clock()] if int(steps) else []
+    kseq.train(corpus, config, out=run, overwrite=True, cache="off", callbacks=callbacks)
 
 
-def _add_callback(callback):
-    """Adds a callback to every later `fit`, because `kseq.train` does not accept callbacks."""
+def learn(data, run, settings):
+    """Trains on words, and prints the figures of each epoch as JSON."""
     import keras
 
-    fit = keras.Model.fit
+    class Clock(keras.callbacks.Callback):
+        """Prints the time and the share of correct validation words after each epoch."""
 
-    def fit_with_callback(self, *arguments, callbacks=(), **options):
-        return fit(self, *arguments, callbacks=[*callbacks, callback], **options)
+        def on_train_begin(self, logs=None):
+            self._start, self._training = time.perf_counter(), 0.0
 
-    keras.Model.fit = fit_with_callback
+        def on_epoch_begin(self, epoch, logs=None):
+            self._epoch_start = time.perf_counter()
+
+        def on_train_batch_end(self, batch, logs=None):
+            self._last = time.perf_counter()
+
+        def on_epoch_end(self, epoch, logs=None):
+            self._training += self._last - self._epoch_start
+            figures = {
+                "epoch": epoch + 1,
+                "seconds": round(time.perf_counter() - self._start, 3),
+                "training_seconds": round(self._training, 3),
+                "exact_match": logs["val_exact_match"] / 100,
+            }
+            print(json.dumps(figures), flush=True)
+
+    sides = ["source", "target"]
+    if (data / "train.features").exists():
+        sides.append("features")
+    files, valid = ([data / f"{split}.{side}" for side in sides] for split in ("train", "valid"))
+    config = kseq.Config().with_settings(json.loads(settings))
+    corpus = kseq.load_corpus(*files, valid=valid)
+    kseq.train(corpus, config, out=run, overwrite=True, cache="off", callbacks=[Clock()])
 
 
 def translate(data, run, name, beam, precision):
     """Translates a file and prints the time in seconds."""
     translator = kseq.Translator.load(run, precision=precision)
+    options = {"beam_size": int(beam)}
+    features = data / f"{name}.features"
+    if features.exists():
+        options["features"] = features.read_text(encoding="utf-8").splitlines()
 
     def translate_texts(texts):
-        return [result.text for result in translator.translate(texts, beam_size=int(beam))]
+        return [result.text for result in translator.translate(texts, **options)]
 
     _measure(translate_texts, data, run, name)
 

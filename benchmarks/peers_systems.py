@@ -5,31 +5,15 @@ import pathlib
 import re
 import shutil
 import statistics
-import subprocess
 import sys
-import venv
 
 from measuring import run_command
+from peers_environments import PROGRAMS, python_of
 
 UNITS, EMBEDDING, DROPOUT, BATCH = 512, 256, 0.2, 128
 LOGGED = 10  # steps between two lines of a log
 SKIPPED = 3  # lines at the start of a log
 LONGER = (3, 11)  # factors by which the second of two passes has more sentences
-
-PROGRAMS = {"JoeyNMT": "joeynmt", "OpenNMT-tf": "opennmt.bin.main"}
-PACKAGES = {
-    # JoeyNMT pins versions of its dependencies that do not work with this PyTorch.
-    "JoeyNMT": [
-        ["torch==2.13.0", "numpy"],
-        ["--no-deps", "joeynmt==2.3.0"],
-        [
-            *("sacrebleu", "sacremoses", "sentencepiece", "subword-nmt", "matplotlib"),
-            *("seaborn", "pyyaml", "datasets", "packaging", "plotly", "pandas", "tensorboard"),
-            *("importlib_metadata", "wrapt"),
-        ],
-    ],
-    "OpenNMT-tf": [["OpenNMT-tf==2.32.0", "tensorflow==2.13.1", "numpy<1.25"]],
-}
 
 
 class System:
@@ -133,26 +117,9 @@ class TutorialLoop(Kseq):
 class _Peer(System):
     """A system in its own virtual environment."""
 
-    @classmethod
-    def is_ready(cls, work):
-        """Installs the peer unless it is installed; prints a message if that fails."""
-        folder = work / "environments" / cls.name
-        if (folder / "done").exists():
-            return True
-        print(f"installing {cls.name} in {folder}", flush=True)
-        venv.create(folder, with_pip=True, clear=True)
-        commands = [["pip", "install", "--quiet", *packages] for packages in PACKAGES[cls.name]]
-        for command in [*commands, [PROGRAMS[cls.name], "--help"]]:
-            program = [folder / "bin/python", "-m", *command]
-            if subprocess.run(program, stdout=subprocess.DEVNULL, check=False).returncode:
-                print(f"{cls.name} could not be installed and is skipped", flush=True)
-                return False
-        (folder / "done").touch()
-        return True
-
     def python(self):
         """The path of the Python interpreter of the virtual environment."""
-        return self.folder.parent / "environments" / self.name / "bin/python"
+        return python_of(self.name, self.folder.parent)
 
     def write(self, path, content):
         """Writes a string, or a dict as JSON; returns the path."""

@@ -120,7 +120,7 @@ def test_a_stopped_download_is_resumed(spanish_arguments, server, tmp_path, kind
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["../x", "data"], "unknown corpus: '../x'; expected multi30k, cmudict or a language pair"),
+        (["../x", "data"], "unknown corpus: '../x'; expected multi30k, cmudict, sigmorphon"),
         (["spa-eng"], "expected a directory to download to, such as: kseq fetch spa-eng data"),
         (["spa-eng", "file/x"], "expected a folder; received a file: .*file$"),
         (["spa-eng", "data", "--from", "nowhere"], "an address such as .*; received 'nowhere'"),

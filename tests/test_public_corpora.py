@@ -16,7 +16,9 @@ from file_server import serving
 import kseq
 from kseq import DownloadFailed, fetch, locks
 from kseq.corpora import downloads, public_corpora
-from kseq.corpora.integrity import check_file
+from kseq.corpora.integrity import check_file, check_table
+from kseq.corpora.public_files import CORPORA
+from kseq.recipes import load_recipe
 
 PAIRS = "".join(f"Sentence {n}.\tFrase {n}.\tCC-BY 2.0\n" for n in range(500)).encode()
 DICTIONARY = b"'bout B AW1 T\na AH0\na(2) EY1\naalborg AO1 L B AO0 R G # place, danish\n"
@@ -163,7 +165,7 @@ def test_the_real_archives_and_the_real_dictionary_pass_their_checks(server, sha
     + ["eng-spa", "spa-eng\n", "spä-eng", "spa-eng/../../x", "\0", "multi30k/..", None, 7],
 )
 def test_an_unknown_name_is_an_error(server, tmp_path, name):
-    message = "unknown corpus: .*; expected multi30k, cmudict or a language pair of https://www"
+    message = "unknown corpus: .*; expected multi30k, cmudict, .* or a language pair of https://www"
     with pytest.raises(ValueError, match=message):
         fetch(name, tmp_path / "inside", base=server.address)
     assert not server.requests and not list(tmp_path.iterdir())
@@ -311,7 +313,7 @@ def test_only_one_process_at_a_time_fetches_a_corpus(server, tmp_path):
 
 
 def test_corpora_are_fetched_over_https():
-    names = ("multi30k", "cmudict", "spa-eng")
+    names = (*CORPORA, "spa-eng")
     for file in (file for name in names for file in public_corpora.find_corpus(name).files):
         downloads.require_address(f"{file.home}/{file.path}")
         assert file.home.startswith("https://")
@@ -320,7 +322,7 @@ def test_corpora_are_fetched_over_https():
 
 def test_the_table_fits_in_a_hundred_columns():
     table = public_corpora.table()
-    for word in ("multi30k", "cmudict", "spa-eng", "CC BY", "BSD", "not commerce", "6.2 MB"):
+    for word in (*CORPORA, "spa-eng", "CC BY", "BSD", "not commerce", "6.2 MB"):
         assert word in table
     assert max(map(len, table.splitlines())) <= 100
 
@@ -333,3 +335,43 @@ def test_the_next_command_names_files_of_the_corpus(name):
     assert words[:3] == ["kseq", "train", "--train"]
     files = {word for word in words if word.startswith("my {data}/")}
     assert files and files <= {f"my {{data}}/{file.name}" for file in corpus.files}
+
+
+@pytest.mark.parametrize("name", ["sigmorphon2020-g2p"])
+def test_the_next_command_is_that_of_a_recipe(name, tmp_path):
+    words = shlex.split(public_corpora.find_corpus(name).next_command(tmp_path))
+    assert words[:4] == ["kseq", "train", "--recipe", name]
+    with pytest.raises(FileNotFoundError, match=f"fetch it with: kseq fetch {name}"):
+        load_recipe(name).open_corpus(tmp_path, words[words.index("--language") + 1])
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"a\tb\nc\td\n", None),
+        (b"a\tb\n", "expected 2 lines; received 1"),
+        (b"a\tb\nc\td", "in line 2"),
+        (b"a\tb\nc\n", "expected 2 columns with tabs between them; received 1 in line 2"),
+        (b"", "expected 2 lines; received 0"),
+    ],
+)
+def test_a_table_is_checked_by_its_lines_and_columns(content, message):
+    check = check_table(lines=2, columns=2)
+    if message is None:
+        check_file(check, io.BytesIO(content))
+    else:
+        with pytest.raises(ValueError, match=message):
+            check_file(check, io.BytesIO(content))
+
+
+def test_the_files_of_the_shared_tasks_are_those_of_the_measurements(shared_data):
+    """Their training and validation files; the test files are kept elsewhere."""
+    folders = {"sigmorphon2020-g2p": "sigmorphon2020", "inflection2023": "inflection2023"}
+    for name, folder in folders.items():
+        for file in CORPORA[name].files:
+            path = shared_data / folder / file.name
+            if path.exists():
+                with gzip.open(path) if file.is_stored_compressed else open(path, "rb") as opened:
+                    check_file(file.check, opened)
+            else:
+                assert "test" in file.name or ".tst" in file.name

@@ -7,6 +7,8 @@ A recipe is a file of settings whose result on a public corpus is in docs/result
   kseq fetch multi30k data
   kseq train --recipe multi30k-de-en --data data --out runs/de-en
   kseq evaluate runs/de-en --beam 5
+
+Some recipes learn one of several languages: kseq train --recipe sigmorphon2020-g2p --language ice
 """
 
 
@@ -28,6 +30,8 @@ def recipes(options):
     for name in recipe_names():
         recipe = load_recipe(name)
         print(f"{name:22}{recipe.about} (kseq fetch {recipe.fetch})")
+        if recipe.languages:
+            print(f"{'':22}--language {', '.join(recipe.languages)}")
 
 
 _MODELS_EXAMPLES = """

@@ -25,6 +25,7 @@ examples:
   kseq train --train spa-eng.zip --swap --apart both --out runs/es-en
   kseq train --recipe multi30k-de-en --data data --out runs/de-en
   kseq train --recipe multi30k-de-en --data data --out runs/de-en --devices all
+  kseq train --recipe sigmorphon2020-g2p --language ice --data data --out runs/icelandic
   kseq train --from runs/de-en --train new.tsv --out runs/new --set freeze=encoder,source_embedding
 
 A pattern in quotes stands for all files of one side; without quotes, the shell expands it to
@@ -127,6 +128,9 @@ def add_data(command):
         metavar="DIR",
         help="where kseq fetch put the corpus of a recipe (default: data)",
     )
+    command.add_argument(
+        "--language", metavar="NAME", help="language, for a recipe that has several"
+    )
     for name, summary in (("valid", "validation pairs"), ("test", "test pairs, for kseq evaluate")):
         command.add_argument(f"--{name}", type=path_name, nargs="+", metavar="FILE", help=summary)
     add_alignments(command)
@@ -225,7 +229,7 @@ def _open_stopped(options):
 
     given = [
         name
-        for name in ("out", "start", "config", "data", "overwrite", "set")
+        for name in ("out", "start", "config", "data", "language", "overwrite", "set")
         if getattr(options, name)
     ]
     given += [
@@ -270,9 +274,10 @@ def _open_corpus(options):
                 "--from and --recipe both choose the settings: use only one of them; name the "
                 "files of the corpus with --train"
             )
-        return load_recipe(options.recipe).open_corpus(options.data or "data")
-    if options.data:
-        raise ValueError("--data requires --recipe; name files of pairs with --train")
+        return load_recipe(options.recipe).open_corpus(options.data or "data", options.language)
+    for option in ("data", "language"):
+        if getattr(options, option):
+            raise ValueError(f"--{option} requires --recipe; name files of pairs with --train")
     if options.corpus and options.corpus not in embedded_corpora():
         names = " or ".join(embedded_corpora())
         raise ValueError(

@@ -40,6 +40,24 @@ def _check_digest(digest, opened):
         raise ValueError(f"expected a file of SHA-256 {digest}; received one of {received}")
 
 
+def check_table(*, lines, columns):
+    """Returns a check for a file with a number of lines, each with columns separated by tabs."""
+    return functools.partial(_check_rows, lines, columns)
+
+
+def _check_rows(lines, columns, opened):
+    number = 0
+    for number, line in enumerate(iter(lambda: opened.readline(1 << 16), b""), start=1):
+        received = line.count(b"\t") + 1
+        if received != columns or not line.endswith(b"\n"):
+            raise ValueError(
+                f"expected {columns} columns with tabs between them; received {received} in line "
+                f"{number}: {line[:40]!r}"
+            )
+    if number != lines:
+        raise ValueError(f"expected {lines:,} lines; received {number:,}")
+
+
 def check_zip(opened):
     """Checks a zip of one text whose first line has a tab, reading it to its end.
 
