@@ -145,6 +145,11 @@ SECTIONS = {
         Entry("attention=coverage", "bahdanau, with the sum of weights so far in the score", *_SEE),
         Entry("coverage_loss=1", "weight of a loss on attending to a position twice", *_SEE),
         Entry(
+            "copy=true",
+            "copies source tokens, even unknown ones, with p_gen = σ(w · [c; s; x])",
+            *_SEE,
+        ),
+        Entry(
             "attention=location_aware",
             "bahdanau, with a convolution of the last weights in the score; for speech",
             *_CHOROWSKI,

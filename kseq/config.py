@@ -48,6 +48,8 @@ class Config(Fields):
                     "{share_embeddings}=true has one matrix for both sides; name one file of "
                     "vectors, not both {source_vectors} and {target_vectors}"
                 )
+        if self.model.copy:
+            self._check_copying()
         if self.training.subword_sampling and "subword" not in self.text.tokenizers:
             raise SettingError(
                 "{subword_sampling}={0} needs {source_tokenizer}=subword or "
@@ -74,10 +76,19 @@ class Config(Fields):
                 "than mark"
             )
 
+    def _check_copying(self):
+        require_same_tokenizers("copy", self.text)
+        if self.training.word_dropout:
+            raise SettingError(
+                "{word_dropout}={0} does not fit {copy}=true, which copies the words that it would "
+                "drop; leave one of them out",
+                self.training.word_dropout,
+            )
+
     @property
     def shares_vocabulary(self):
         """Whether both sides have the same vocabulary."""
-        return self.text.share_vocabulary or self.model.share_embeddings
+        return self.text.share_vocabulary or self.model.share_embeddings or self.model.copy
 
     @classmethod
     def from_dict(cls, values):

@@ -78,6 +78,7 @@ def _attention_combinations():
             )
 
 
+_COPY = {"copy": True}
 _TIED = {"tie_output": True}
 _SHARED = {"share_embeddings": True}
 _SPEECH = {"source_features": 5}
@@ -122,6 +123,20 @@ COMBINATIONS = [
     _recurrent(attention="luong_general", **_TIED),
     _recurrent(attention="luong_concat", decoder_layers=2, **_SHARED),
     _recurrent(**_TIED, **_SHARED),
+    _recurrent(**_COPY),
+    _recurrent(
+        **_COPY,
+        attention="coverage",
+        coverage_loss=1.0,
+        decoder_layers=3,
+        residual=True,
+        cell="lstm",
+    ),
+    _recurrent(**_COPY, decoder_layers=2, attention_layer="top", **_TIED, **_SHARED),
+    _recurrent(**_COPY, attention="luong_general", decoder_layers=2),
+    _recurrent(**_COPY, attention="luong_dot", input_feeding=False),
+    _recurrent(**_COPY, attention="local_m", input_feeding=False, decoder_layers=2),
+    _transformer(**_COPY, decoder_layers=2),
     _recurrent(**_SPEECH),
     _recurrent(**_SPEECH, encoder_layers=3, pyramid=True, cell="lstm"),
     _recurrent(**_SPEECH, encoder_layers=2, pyramid=True, attention="local_m"),
@@ -188,6 +203,7 @@ def graph_traits_of(config):
         ("input feeding", config.input_feeding),
         ("context at every step", config.context_every_step),
         ("tied output", config.tie_output),
+        ("copy", config.copy),
         ("architectures", config.architecture, config.has_recurrent_decoder),
         ("source", bool(config.source_features)),
         ("target", bool(config.target_features)),
@@ -272,6 +288,9 @@ def batch(config, seed=0):
         inputs = {"source": (source * mask[..., None]).astype("float32"), "source_mask": mask}
     else:
         ids = generator.integers(3, SIZE, mask.shape)
+        if config.copy:
+            # A word that is not in the vocabulary occurs twice.
+            ids[:, [1, 4]] = SIZE + 1
         inputs = {"source_ids": (ids * mask).astype("int32")}
     if config.target_features:
         target = generator.normal(size=(len(mask), 4, config.target_features)).astype("float32")
@@ -279,6 +298,8 @@ def batch(config, seed=0):
         return {**inputs, "target": target}
     ids = generator.integers(4, SIZE, (len(mask), 4)) * [[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]]
     ids[:, 0] = 2
+    if config.copy:
+        ids[0, 2] = SIZE + 1
     return {**inputs, "target_ids": ids.astype("int32")}
 
 
@@ -305,5 +326,6 @@ def run(model, inputs, wrapper=lambda function: function):
 
 
 def outputs_of(decoded):
-    """Logits or real values."""
-    return decoded["logits"] if "logits" in decoded else decoded["values"]
+    """Logits or real values; probabilities, if the decoder mixes distributions."""
+    outputs = decoded["logits"] if "logits" in decoded else decoded["values"]
+    return np.exp(outputs) if "generation_probability" in decoded else outputs

@@ -267,6 +267,8 @@ class RecurrentDecoder:
         )
         self.feeds = self.attends_after and config.input_feeding
         self.loops = self.feeds or self.kind in ("bahdanau", "coverage", "location_aware")
+        # See et al. 2017, section 2.1: so it does if it copies, and the cell reads its context.
+        self.feeds_context = config.copy and not self.attends_after
         self.read_layer = 1 if config.attention_layer == "bottom" else config.decoder_layers
         self.cells = [self.make_cell(number) for number in self.layer_numbers()]
         self.states = [
@@ -284,6 +286,7 @@ class RecurrentDecoder:
         if not is_raw:
             self.keys = memory @ encoder["attention_keys/kernel"]
         self.history = []
+        self.generation = []  # p_gen of each step, of a model that copies
         self.attention_part = part_of(
             decoder, "attention_decoder/attention" if self.loops else "attention"
         )
@@ -324,13 +327,15 @@ class RecurrentDecoder:
     def step(self, number, embedded):
         """Readout and attention weights of target position `number`, counted from 0."""
         context, attention = self.fixed_context, None
-        if self.loops and not self.feeds:
+        if self.loops and not self.feeds and not self.feeds_context:
             # Bahdanau et al. 2015, equation 6: the query is the state before this step.
             context, attention = self.attend(self.states[self.read_layer - 1][0], number)
         hidden = embedded
         for layer in self.layer_numbers():
             below, second_input = hidden, np.zeros(0)
-            if self.attends_after:
+            if self.feeds_context and layer == 1:
+                second_input = self.fed
+            elif self.attends_after:
                 # Section 3.3: the bottom layer also reads the previous attentional state.
                 second_input = self.fed if self.feeds and layer == 1 else second_input
             elif layer == 1 or layer > self.read_layer or self.kind == "none":
@@ -343,6 +348,12 @@ class RecurrentDecoder:
             if self.attends_after and layer == self.read_layer:
                 context, attention = self.attend(hidden, number)
                 hidden = self.attentional_state(context, hidden)
+            if self.feeds_context and layer == self.read_layer:
+                context, attention = self.attend(hidden, number)
+                self.fed = context
+        if self.config.copy:
+            parts = np.concatenate([context, hidden, embedded])
+            self.generation.append(generation_probability(self.weights, parts))
         if self.attends_after and self.read_layer == self.config.decoder_layers:
             return hidden, attention
         if self.config.readout == "none":
@@ -359,6 +370,34 @@ class RecurrentDecoder:
         name = "attention_decoder/attentional_state" if self.loops else "attentional_state"
         self.fed = np.tanh(dense(self.weights, name, np.concatenate([context, hidden])))
         return self.fed
+
+
+# Copying: one step
+
+
+def generation_probability(weights, parts):
+    """See et al. 2017, equation 8, for the concatenated context, state and embedding."""
+    return sigmoid(dense(weights, "generation_switch", parts)[0])
+
+
+def pointer_generator(logits, generation, attention, source_ids, extra):
+    """See et al. 2017, equation 9, one word at a time.
+
+    Args:
+        logits: Logits over the vocabulary, `[V]`.
+        generation: The probability p_gen.
+        attention: Attention weights `[S]`.
+        source_ids: Ids of the source words, `[S]`; those from V on are not in the vocabulary.
+        extra: Number of ids after the vocabulary.
+
+    Returns:
+        The probabilities `[V + extra]`.
+    """
+    vocabulary = [generation * probability for probability in softmax(logits)]
+    probabilities = np.array([*vocabulary, *[0.0] * extra])
+    for weight, word in zip(attention, source_ids):
+        probabilities[word] += (1 - generation) * weight
+    return probabilities
 
 
 # The Transformer: one sentence without padding
@@ -444,7 +483,10 @@ def transformer_encoder(config, weights, embedded):
 
 
 def transformer_decoder(config, encoder, weights, memory, embedded):
-    """Outputs `[T, D]` and the weights of the cross-attention `[T, layers, heads, S]`."""
+    """Outputs `[T, D]`, weights of the cross-attention `[T, layers, heads, S]`, contexts `[T, D]`.
+
+    The contexts are those of the last layer.
+    """
     sequence = transformer_inputs(config, weights, "target", embedded)
     all_weights = []
     for number in range(1, config.decoder_layers + 1):
@@ -457,12 +499,12 @@ def transformer_decoder(config, encoder, weights, memory, embedded):
             for part in ("keys", "values")
         )
         query, output = (weights[f"{name}/{part}/kernel"] for part in ("query", "output"))
-        change, layer_weights = multi_head(query, output, sequence, keys, values)
+        contexts, layer_weights = multi_head(query, output, sequence, keys, values)
         all_weights.append(layer_weights)
-        sequence = layer_norm(weights, f"{name}_norm", sequence + change)
+        sequence = layer_norm(weights, f"{name}_norm", sequence + contexts)
         change = feed_forward(weights, number, sequence)
         sequence = layer_norm(weights, f"feed_forward_{number}_norm", sequence + change)
-    return sequence, np.array(all_weights).transpose(1, 0, 2, 3)
+    return sequence, np.array(all_weights).transpose(1, 0, 2, 3), contexts
 
 
 # Whole models
@@ -478,8 +520,9 @@ def seq2seq(config, weights, inputs):
         inputs: The arrays that the model takes.
 
     Returns:
-        Logits or values `[B, T, V]`, attention `[B, T, S]` (None without attention), and for
-        a Transformer the attention of every layer and head, `[B, T, layers, heads, S]`.
+        Logits or values `[B, T, V]` (for a model that copies, probabilities), attention `[B, T, S]`
+        (None without attention), and for a Transformer the attention of every layer and head,
+        `[B, T, layers, heads, S]`.
     """
     encoder, decoder = (
         {name: np.asarray(array, np.float64) for name, array in weights[part].items()}
@@ -498,30 +541,48 @@ def seq2seq(config, weights, inputs):
         if config.source_features:
             source = np.asarray(inputs["source"][row, :length], np.float64)
         else:
-            source = source_embedding[inputs["source_ids"][row, :length]]
+            source = source_embedding[known(inputs["source_ids"][row, :length], source_embedding)]
         if config.target_features:
             target = np.asarray(inputs["target"][row], np.float64)
         else:
-            target = target_embedding[inputs["target_ids"][row]]
+            target = target_embedding[known(inputs["target_ids"][row], target_embedding)]
         if config.has_recurrent_encoder:
             memory, summary = recurrent_encoder(config, encoder, source)
         else:
             memory = transformer_encoder(config, encoder, source)
             summary = summarize(config, memory, [[memory[-1]]])
         if not config.has_recurrent_decoder:
-            readouts, head_weights = transformer_decoder(config, encoder, decoder, memory, target)
+            readouts, head_weights, contexts = transformer_decoder(
+                config, encoder, decoder, memory, target
+            )
             heads.append(pad_weights(head_weights, longest))
             attention.append(head_weights.mean(axis=(1, 2)))
+            copied = head_weights[:, -1].mean(axis=1)
+            parts = np.concatenate([contexts, readouts, target], axis=-1)
+            if config.copy:
+                generation = [generation_probability(decoder, part) for part in parts]
         else:
             stack = RecurrentDecoder(config, encoder, decoder, memory, summary)
             steps = [stack.step(number, embedded) for number, embedded in enumerate(target)]
             readouts = np.array([readout for readout, _ in steps])
             attention.append([weights for _, weights in steps])
+            copied, generation = attention[-1], stack.generation
         outputs.append(head(config, decoder, readouts, target_embedding))
+        if config.copy:
+            source_ids = inputs["source_ids"][row, :length]
+            outputs[-1] = [
+                pointer_generator(*step, source_ids, longest)
+                for step in zip(outputs[-1], generation, copied)
+            ]
     if config.attention == "none":
         return np.array(outputs), None, None
     attention = np.array([pad_weights(np.array(weights), longest) for weights in attention])
     return np.array(outputs), attention, np.array(heads) if heads else None
+
+
+def known(ids, embedding):
+    """Ids as an embedding reads them: those after the vocabulary are UNK, 1."""
+    return np.where(ids < len(embedding), ids, 1)
 
 
 def pad_weights(weights, length):

@@ -25,6 +25,7 @@ STEPS = 3
 # both architectures, and attention or none.
 FAST = {
     "gru-none",
+    "gru-luong_general-decoder_layers=2-copy",
     "transformer-2heads-decoder_layers=2-source_features=4-target_features=3",
 }
 EXPORTED = [
@@ -61,7 +62,7 @@ def translator_of(config):
         if features:
             sides.append(ValueCodec(np.arange(features) * 0.1, np.full(features, scale)))
         else:
-            sides.append(TextCodec([*SPECIAL_TOKENS, *LETTERS]))
+            sides.append(TextCodec([*SPECIAL_TOKENS, *LETTERS], copies=config.copy))
     record = RunRecord(length_ratio=0.1, parameters=model.count_params())
     return Translator(model, CodecPair(*sides), Config(model=config), record)
 
@@ -130,6 +131,12 @@ def test_a_loaded_export_gives_the_same_results(exported, config):
             attention = outputs["attention"][row]
             np.testing.assert_allclose(attention[:length, :width], result.attention, atol=1e-4)
             assert not attention[length:].any() and not attention[:, width:].any()
+        if config.copy:
+            np.testing.assert_allclose(
+                outputs["generation_probability"][row, :length],
+                result.generation_probability,
+                atol=1e-5,
+            )
         if result.attention_heads is not None:
             heads = np.moveaxis(outputs["attention_heads"][row], 0, 2)
             np.testing.assert_allclose(

@@ -18,6 +18,7 @@ from kseq.attention import additive, contract, history, local, location, multipl
 from kseq.kernels.dropout import Dropout
 from kseq.models import (
     cells,
+    copying,
     coverage_loss,
     decoders,
     encoders,
@@ -503,6 +504,7 @@ def test_a_decoder_is_read_from_its_own_file(tmp_path):
         ({"source_features": 3}, (9, 9), "real-valued source .* received source_vocabulary_size=9"),
         ({"target_features": 3}, (9, 9), "real-valued target .* received target_vocabulary_size=9"),
         ({"share_embeddings": True}, (9, 8), "one vocabulary .* 9 source and 8 target ids"),
+        ({"copy": True}, (9, 8), "copy needs one vocabulary .* 9 source and 8 target ids"),
     ],
 )
 def test_unsuitable_vocabulary_sizes_are_errors(settings, sizes, message):
@@ -539,6 +541,7 @@ LAYERS = [
         )
         for decoder in (
             decoders.BahdanauDecoder,
+            decoders.ContextFeedingDecoder,
             decoders.InputFeedingDecoder,
         )
     ),
@@ -546,6 +549,7 @@ LAYERS = [
     (encoders.Halve, {}),
     (encoders.Reverse, {}),
     (model_inputs.RightPadding, {}),
+    (copying.PointerGenerator, {}),
     (coverage_loss.CoverageLoss, {"weight": 0.5}),
     (recurrent.RepeatContext, {}),
     (recurrent.Maxout, {}),
@@ -571,7 +575,7 @@ def test_a_layer_is_rebuilt_from_its_config(kind, settings):
 
 def test_the_config_of_every_layer_is_tested():
     modules = [additive, contract, history, local, location, multiplicative]
-    modules += [cells, coverage_loss, decoders, encoders, factory, model_inputs]
+    modules += [cells, copying, coverage_loss, decoders, encoders, factory, model_inputs]
     modules += [recurrent, recurrent_layers, teacher, transformer]
     defined = {
         value

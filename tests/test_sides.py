@@ -31,7 +31,7 @@ def test_inputs_match_their_specifications(side):
     numbers = NUMBERS[side]
     inputs = side.source_inputs(numbers)
     require_specs(side.source_specs, inputs)
-    target, labels = side.shift(side.pad_targets(side.with_first_step(numbers)))
+    target, labels = side.shift(side.pad_targets(side.with_first_step(numbers), numbers))
     require_specs(side.target_specs, target)
     assert side.target_spec.is_compatible_with(labels)
     require_specs(side.step_specs, {side.step_name: side.first_step(3)})
@@ -50,7 +50,7 @@ def test_the_mask_and_the_lengths_match_the_sequences(side):
 @BOTH
 def test_the_decoder_reads_the_first_step_and_then_the_labels(side):
     targets = NUMBERS[side]
-    target, labels = side.shift(side.pad_targets(side.with_first_step(targets)))
+    target, labels = side.shift(side.pad_targets(side.with_first_step(targets), targets))
     inputs = target[side.target_name]
     np.testing.assert_array_equal(labels, targets.to_tensor(0))
     np.testing.assert_array_equal(inputs[:, 1:], labels[:, :-1])

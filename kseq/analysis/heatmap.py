@@ -16,6 +16,8 @@ from kseq.fields import check_names, field_names
 from kseq.files import replaced_file
 from kseq.text.scripts import is_short
 
+# The strip beside the weights of a model that copies, in columns of the heatmap.
+_STRIP_GAP, _STRIP_WIDTH, _STRIP_LABEL = 0.3, 0.7, "p(generate)"
 _UNLIKELY = {"facecolor": "#ffe3c2", "edgecolor": "#d55e00", "linewidth": 0.8}
 
 
@@ -24,7 +26,8 @@ def plot_attention(result, ax=None, head=None, **options):
 
     If the source is read from right to left, as Arabic and Hebrew are, its first word is at the
     right. Real values are drawn along their side of the heatmap: as curves, or as an image if
-    they have more than four features.
+    they have more than four features. If the model copies, a strip beside the weights shows the
+    probability that a word comes from the vocabulary, and not from the source.
 
     Without `ax`, the figure belongs to `matplotlib.pyplot`: `plt.savefig` and `plt.show` work, and
     a notebook shows it. Close it with `plt.close()` if you draw many; `save_heatmap` needs no
@@ -151,24 +154,43 @@ def _draw_panel(panel, axes, scale, families):
     """Draws one panel and returns the image of its weights."""
     rows, columns, weights = panel.rows, panel.columns, panel.weights
     span = _steps_per_column(len(columns), weights.shape[1])
-    image = axes.imshow(
-        weights,
-        **scale,
-        aspect="auto",
-        interpolation="nearest",
-        extent=(-0.5, span * weights.shape[1] - 0.5, len(rows) - 0.5, -0.5),
-    )
+    height = len(rows) - 0.5, -0.5
+    style = {**scale, "aspect": "auto", "interpolation": "nearest"}
+    image = axes.imshow(weights, **style, extent=(-0.5, span * weights.shape[1] - 0.5, *height))
     start, end = -0.5, len(columns) - 0.5
+    if panel.generation is not None:
+        strip = end + _STRIP_GAP, end + _STRIP_GAP + _STRIP_WIDTH
+        probabilities = np.asarray(panel.generation)[:, None]
+        axes.imshow(probabilities, **{**style, "vmax": 1.0}, extent=(*strip, *height))
+        end = strip[1]
     axes.set_xlim((end, start) if columns.right_to_left else (start, end))
     axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
     axes.set_title(panel.title, fontsize=FONT_SIZE)
     _label_axes(axes, rows, columns, families)
+    if panel.generation is not None:
+        _label_strip(axes, np.mean(strip))
     for row in panel.unlikely:
         axes.get_yticklabels()[row].set_bbox({"boxstyle": "round,pad=0.15", **_UNLIKELY})
     for source, target in sorted(panel.gold):
         axes.add_patch(_make_outline((source - 0.44, target - 0.44), 0.88, 0.88))
     value_strips.draw_values(axes, rows, columns)
     return image
+
+
+def _label_strip(axes, position):
+    """Labels the strip beside the weights: the probability of a word from the vocabulary."""
+    label = axes.text(
+        *(position, 1.02, _STRIP_LABEL),
+        transform=axes.get_xaxis_transform(),
+        **{
+            "rotation": 90,
+            "ha": "center",
+            "va": "bottom",
+            "fontsize": FONT_SIZE,
+            "style": "italic",
+        },
+    )
+    label.set_in_layout(True)
 
 
 def _steps_per_column(steps, columns):

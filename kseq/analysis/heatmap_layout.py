@@ -73,10 +73,11 @@ def _find_repeats(panels, columns):
 
 def _heatmap_size(panel):
     """Width and height of a heatmap without its labels, in inches."""
-    return [
+    width, height = (
         CELL * len(side) if side.is_text else min(_LONGEST_SIGNAL, max(2.0, 0.05 * len(side)))
         for side in (panel.columns, panel.rows)
-    ]
+    )
+    return [width + (CELL if panel.generation is not None else 0.0), height]
 
 
 def _margin_size(panel, families):

@@ -29,6 +29,8 @@ class Panel:
         gold: (source, target) positions to outline.
         unlikely: Positions of output tokens to mark.
         is_sharp: Whether weights near 1 can be expected.
+        generation: For each output token of a model that copies, the probability that it is written
+            from the vocabulary, `[T]`; None for other models.
     """
 
     weights: np.ndarray
@@ -38,6 +40,7 @@ class Panel:
     gold: frozenset
     unlikely: tuple
     is_sharp: bool
+    generation: np.ndarray | None
 
 
 class PanelAxis:
@@ -162,6 +165,7 @@ def _make_panels_of_one(result, options, gold):
             gold=gold,
             unlikely=unlikely,
             is_sharp=is_sharp,
+            generation=getattr(result, "generation_probability", None),
         )
     _check_panel_count([panels])
     return panels

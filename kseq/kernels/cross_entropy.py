@@ -69,6 +69,30 @@ def output_losses(
     return loss, *map(tf.stop_gradient, figures)
 
 
+def distribution_losses(log_probabilities, labels, shares, size, *, label_smoothing=0.0):
+    """Cross-entropy of labels under distributions that are given.
+
+    Args:
+        log_probabilities: float32 `[N, V']`. Those of the first V ids are finite; more ids may
+            follow, which the source of a row adds.
+        labels: Ids, int32 `[N]`.
+        shares: The weight of each row in the loss, float32 `[N]`; 0 for padding.
+        size: Number of ids V over which the label smoothing is spread.
+        label_smoothing: As in `output_losses`.
+
+    Returns:
+        The same as `output_losses`; the sum has a gradient by TensorFlow.
+    """
+    entropies = -tf.gather(log_probabilities, labels, batch_dims=1)
+    smoothed = entropies
+    if label_smoothing:
+        spread = -tf.reduce_mean(log_probabilities[:, :size], axis=1)
+        smoothed = (1.0 - label_smoothing) * entropies + label_smoothing * spread
+    best = tf.argmax(log_probabilities, axis=-1)
+    correct = tf.cast(best == tf.cast(labels, best.dtype), tf.float32)
+    return tf.reduce_sum(smoothed * shares), tf.stop_gradient(entropies), correct
+
+
 def output_logits(hidden, kernel, bias, transposed=False):
     """Computes logits, float32 `[N, V]`; arguments as in `output_losses`."""
     logits = tf.matmul(hidden, tf.cast(kernel, hidden.dtype), transpose_b=transposed)

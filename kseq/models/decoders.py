@@ -266,6 +266,24 @@ class InputFeedingDecoder(LoopDecoder):
         return (output, context, weights), state
 
 
+@keras.saving.register_keras_serializable("kseq")
+class ContextFeedingDecoder(BahdanauDecoder):
+    """Recurrent decoder that attends after its cells and feeds the context to the next step.
+
+    See et al. 2017 (arXiv 1704.04368), section 2.1: `s_t = cell(s_{t-1}, [x_t; c_{t-1}])` and
+    `c_t = attention(s_t)`; before the first step the context is 0.
+    """
+
+    def step(self, parameters, inputs, state, source):
+        """See `LoopDecoder.step`."""
+        embedded, *factors = inputs
+        embedded = embedded + self.context_projection.step(state.fed, parameters)
+        output, cells = self.run_cells(parameters, embedded, factors, state.cells)
+        context, weights, attention = self.attend(parameters, output, source, state.attention)
+        state = state._replace(cells=cells, fed=precise(context), attention=attention)
+        return (output, context, weights), state
+
+
 def attentional_layer(units):
     """Makes the layer of `h̃ = tanh(W [c; h])`, Luong et al. 2015 (arXiv 1508.04025), equation 5."""
     return Dense(units, activation="tanh", use_bias=False, name="attentional_state")

@@ -11,6 +11,7 @@ from kseq.config import Config, ModelConfig
 from kseq.fields import suggestion
 from kseq.kernels.forks import claim_tensorflow
 from kseq.models import recurrent, transformer
+from kseq.models.copying import copy_ids_input, copy_tokens, known_ids
 from kseq.models.inputs import RightPadding, make_inputs
 from kseq.models.losses import OUTPUTS, check_labels, check_losses
 from kseq.sides.make_side import make_source_side, make_target_side
@@ -33,6 +34,9 @@ def build_encoder(config, source_vocabulary_size=None):
         - `mask`: whether a position of the memory is real, boolean `[B, S]`,
         - `state`: the decoder's state before the first step, a `DecoderState`; for a Transformer
           decoder the cache, a list of keys and values of each of its layers.
+
+        A model that copies also has `copy_ids`, int32 `[B, S]`: the source ids, in which an
+        unknown token is `V + j` if it first occurs at position j.
 
         Without attention there is only the `state`. With a pyramid, S of the memory, the keys
         and the mask is smaller than that of the source.
@@ -61,7 +65,9 @@ def build_decoder(config, target_vocabulary_size=None):
         from `{"target": [N, T, F]}`, and the dict that the encoder returns (of B sources; N is
         B, or B·K where K hypotheses share a source), to a dict of
 
-        - `logits`: float32 `[N, T, V]`; for a real-valued target `values`, `[N, T, F]`,
+        - `logits`: float32 `[N, T, V]`; for a real-valued target `values`, `[N, T, F]`; if
+          `config.mixes_distributions`, log-probabilities, and with copying `[N, T, V + S]`,
+        - `generation_probability`: for copying, that of a word from the vocabulary, `[N, T]`,
         - `attention`: weights, float32 `[N, T, S]`, if the model has attention; for a
           Transformer decoder the mean over layers and heads,
         - `attention_heads`: the weights of a Transformer decoder by layer and head, float32
@@ -140,7 +146,10 @@ class Seq2Seq(keras.Model):
         _check_output(config, output)
         source = make_source_side(config, source_vocabulary_size)
         target = make_target_side(config, target_vocabulary_size)
-        shared = _shared_embedding(config, source, target)
+        _check_vocabularies(config, source, target)
+        shared = None
+        if config.share_embeddings:
+            shared = target.make_embedding("shared", config.embedding_dim, config.tie_output)
         encoder = _build_encoder(config, source, shared)
         decoder = _build_decoder(config, target, shared)
         inputs = make_inputs(source.source_specs)
@@ -292,16 +301,13 @@ def _copy_inputs(tensors):
     )
 
 
-def _shared_embedding(config, source, target):
-    """The embedding of both sides; None if each side has its own."""
-    if not config.share_embeddings:
-        return None
-    if source != target:
+def _check_vocabularies(config, source, target):
+    needs_one = [name for name in ("share_embeddings", "copy") if getattr(config, name)]
+    if needs_one and source != target:
         raise ValueError(
-            "share_embeddings needs one vocabulary for both sides; received "
+            f"{needs_one[0]} needs one vocabulary for both sides; received "
             f"{source.vocabulary_size} source and {target.vocabulary_size} target ids"
         )
-    return target.make_embedding("shared", config.embedding_dim, config.tie_output)
 
 
 def _architectures(config):
@@ -316,9 +322,13 @@ def _build_encoder(config, side, embedding=None):
     inputs = make_inputs(side.source_specs)
     embedding = embedding or side.make_embedding("source", config.embedding_dim)
     mask = RightPadding(name="source_padding")(side.source_mask(inputs))
+    numbers = inputs[side.source_name]
+    if config.copy:
+        numbers = known_ids(numbers, side.vocabulary_size)
     encoder, decoder = _architectures(config)
-    encoded = encoder.encode(config, embedding(inputs[side.source_name]), mask)
-    outputs = decoder.connect(config, *encoded)
+    outputs = decoder.connect(config, *encoder.encode(config, embedding(numbers), mask))
+    if config.copy:
+        outputs["copy_ids"] = keras.layers.Identity(name="copy_ids")(inputs[side.source_name])
     return keras.Model(inputs, outputs, name="encoder")
 
 
@@ -326,21 +336,12 @@ def _build_decoder(config, side, embedding=None):
     _, architecture = _architectures(config)
     inputs = {**make_inputs(side.target_specs), **architecture.decoder_inputs(config)}
     embedding = embedding or side.make_embedding("target", config.embedding_dim, config.tie_output)
-    readout, outputs = architecture.decode(config, embedding(inputs[side.target_name]), inputs)
+    numbers = inputs[side.target_name]
+    if config.copy:
+        inputs["copy_ids"] = copy_ids_input()
+        numbers = known_ids(numbers, side.vocabulary_size)
+    readout, outputs = architecture.decode(config, embedding(numbers), inputs)
     outputs[side.output_name] = side.make_head(config, readout, embedding)
+    if config.copy:
+        outputs = copy_tokens(outputs, inputs["copy_ids"])
     return keras.Model(inputs, outputs, name="decoder")
-
-
-def output_layer(model):
-    """Finds the parameters that turn the last hidden layer `[N, H]` of a text model into logits.
-
-    Returns:
-        The kernel `[H, V]`, its bias `[V]` or None, and whether the kernel is transposed,
-        `[V, H]`.
-    """
-    decoder, config = model.get_layer("decoder"), model.config
-    if not config.tie_output:
-        layer = decoder.get_layer("logits")
-        return layer.kernel, layer.bias, False
-    name = "shared_embedding" if config.share_embeddings else "target_embedding"
-    return decoder.get_layer(name).embeddings, None, True

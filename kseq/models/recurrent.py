@@ -6,16 +6,24 @@ from keras import ops
 from kseq.attention.mechanisms import mechanism_of
 from kseq.kernels.dense import Dense
 from kseq.kernels.dropout import Dropout
+from kseq.models.copying import generation_switch
 from kseq.models.coverage_loss import CoverageLoss
 from kseq.models.decoders import (
     BahdanauDecoder,
+    ContextFeedingDecoder,
     InputFeedingDecoder,
     attentional_layer,
     run_layers,
 )
 from kseq.models.encoders import recurrent_encoder
 from kseq.models.inputs import float_input
-from kseq.models.state import decoder_cell, feeds_inputs, initial_state, state_inputs
+from kseq.models.state import (
+    decoder_cell,
+    feeds_context,
+    feeds_inputs,
+    initial_state,
+    state_inputs,
+)
 
 
 def encode(config, sequence, mask):
@@ -112,7 +120,7 @@ def _decode_in_loop(config, embedded, inputs):
     state = inputs["state"]
     inner = _inner_layers(config)
     feeds = feeds_inputs(config)
-    decoder = (InputFeedingDecoder if feeds else BahdanauDecoder)(
+    decoder = _loop_decoder(config)(
         decoder_cell(config),
         config.units,
         mechanism_of(config),
@@ -136,7 +144,14 @@ def _decode_in_loop(config, embedded, inputs):
     elif above:
         readout = _readout(config, [hidden, context])
     state = inner_state._replace(cells=[*inner_state.cells, *above])
-    return readout, {"attention": weights, "state": state}
+    outputs = {"attention": weights, "state": state}
+    return readout, {**outputs, **generation_switch(config, context, hidden, embedded)}
+
+
+def _loop_decoder(config):
+    if feeds_inputs(config):
+        return InputFeedingDecoder
+    return ContextFeedingDecoder if feeds_context(config) else BahdanauDecoder
 
 
 def _decode_without_loop(config, embedded, inputs):
@@ -151,7 +166,8 @@ def _decode_without_loop(config, embedded, inputs):
     hidden, above = run_layers(config, inner + 1, output, state.cells[inner:])
     readout = _readout(config, [hidden, context]) if above else output
     state = state._replace(cells=[*cells, *above], attention=attention)
-    return readout, {"attention": weights, "state": state}
+    outputs = {"attention": weights, "state": state}
+    return readout, {**outputs, **generation_switch(config, context, hidden, embedded)}
 
 
 def _inner_layers(config):

@@ -17,8 +17,8 @@ class DecoderState(typing.NamedTuple):
         cells: The state of the cell of each layer, a list of lists of `[N, H]`, the hidden state
             first; an LSTM has a cell state too.
         context: The fixed-length vector `[N, D]` that every step reads.
-        fed: The attentional state `[N, H]` of the last step, which input feeding passes to the
-            next step.
+        fed: What the last step passes to the next one, `[N, H]`: its attentional state with input
+            feeding, its context in a pointer-generator.
         attention: The attention state, a list of tensors `[N, ...]`.
     """
 
@@ -54,7 +54,7 @@ def initial_state(config, memory, mask, summary):
     state = DecoderState(cells)
     if config.context_every_step:
         state = state._replace(context=summary[-1][0])
-    if feeds_inputs(config):
+    if feeds_inputs(config) or feeds_context(config):
         state = state._replace(fed=ops.zeros_like(cells[0][0]))
     mechanism = mechanism_of(config)
     if mechanism is not None:
@@ -86,7 +86,7 @@ def state_inputs(config):
     state = DecoderState(cells)
     if config.context_every_step:
         state = state._replace(context=float_input((config.units,), "context"))
-    if feeds_inputs(config):
+    if feeds_inputs(config) or feeds_context(config):
         state = state._replace(fed=float_input((config.units,), "fed"))
     mechanism = mechanism_of(config)
     if mechanism is not None:
@@ -103,6 +103,16 @@ def feeds_inputs(config):
     """Returns whether a step reads the attentional state of the previous step."""
     mechanism = mechanism_of(config)
     return config.input_feeding and mechanism is not None and mechanism.follows_cell
+
+
+def feeds_context(config):
+    """Returns whether a step reads the context of the previous step, and attends after its cells.
+
+    See et al. 2017 (arXiv 1704.04368) do so; a mechanism that follows the cell in any case has
+    input feeding instead.
+    """
+    mechanism = mechanism_of(config)
+    return config.copy and mechanism is not None and not mechanism.follows_cell
 
 
 def _layers(config):

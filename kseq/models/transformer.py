@@ -12,6 +12,7 @@ from keras import ops
 from kseq.kernels.dense import Dense
 from kseq.kernels.dropout import Dropout
 from kseq.kernels.masked_softmax import masked_softmax
+from kseq.models.copying import generation_switch
 from kseq.models.encoders import summarize
 from kseq.models.inputs import float_input
 
@@ -84,13 +85,13 @@ def decode(config, embedded, inputs):
     Returns:
         The input of the head, `[N, T, H]`, and the other outputs of the decoder, a dict.
     """
-    readout, weights, cache = _decoder_stack(config, embedded, inputs)
+    readout, context, weights, cache = _decoder_stack(config, embedded, inputs)
     outputs = {
         "attention": ops.mean(weights, axis=(2, 3)),
         "attention_heads": weights,
         "state": cache,
     }
-    return readout, outputs
+    return readout, {**outputs, **generation_switch(config, context, readout, embedded)}
 
 
 def _encoder_stack(config, embedded, mask):
@@ -123,7 +124,12 @@ def _memory_keys(config, memory):
 
 
 def _decoder_stack(config, embedded, inputs):
-    """Outputs `[N, T, D]`, cross-attention `[N, T, layers, heads, S]`, and the extended cache."""
+    """Runs all layers.
+
+    Returns:
+        Outputs `[N, T, D]`; contexts of the last layer `[N, T, D]`; cross-attention `[N, T, layers,
+        heads, S]`; and the extended cache.
+    """
     cache, keys, mask = inputs["state"], inputs["keys"], inputs["mask"]
     sequence = _with_positions(config, embedded, "target", cached=cache[0][0])
     new_cache, weights = [], []
@@ -141,7 +147,7 @@ def _decoder_stack(config, embedded, inputs):
         weights.append(layer_weights)
         sequence = _add_and_normalize(config, sequence, attended, name)
         sequence = _feed_forward(config, sequence, number)
-    return sequence, ops.stack(weights, axis=2), new_cache
+    return sequence, attended, ops.stack(weights, axis=2), new_cache
 
 
 def _with_positions(config, embedded, side, cached=None):

@@ -219,7 +219,7 @@ def batch_for_teacher_forcing(codecs, portions=None):
     source, target = (codec.side for codec in codecs.sides)
 
     def batch(sources, targets, links=None):
-        inputs, labels = target.shift(target.pad_targets(targets))
+        inputs, labels = target.shift(target.pad_targets(targets, sources))
         weights = tf.sequence_mask(targets.row_lengths() - 1, tf.shape(labels)[1], tf.float32)
         inputs = {**source.source_inputs(sources), **inputs}
         if links is not None:

@@ -21,7 +21,7 @@ class CodecPair:
     target: TextCodec | ValueCodec
 
     @classmethod
-    def of(cls, source, target, config):
+    def of(cls, source, target, config, copies=False):
         """Makes both codecs.
 
         Args:
@@ -29,12 +29,15 @@ class CodecPair:
                 or a `ValueCodec`.
             target: Likewise.
             config: `TextConfig`.
+            copies: Whether the model copies tokens.
         """
         return cls(
             *(
                 description
                 if isinstance(description, ValueCodec)
-                else TextCodec(description, tokenizer, config.case, config.normalization)
+                else TextCodec(
+                    description, tokenizer, config.case, config.normalization, copies=copies
+                )
                 for description, tokenizer in zip((source, target), config.tokenizers)
             )
         )
@@ -52,7 +55,7 @@ class CodecPair:
             *(
                 ValueCodec.load(folder / STATISTICS[number])
                 if width
-                else _load_text(folder, number, tokenizer, config.text)
+                else _load_text(folder, number, tokenizer, config)
                 for number, (width, tokenizer) in enumerate(zip(widths, config.text.tokenizers))
             )
         )
@@ -93,7 +96,8 @@ class CodecPair:
         return tuple(codec.side.vocabulary_size for codec in self.sides)
 
 
-def _load_text(folder, number, tokenizer, text):
+def _load_text(folder, number, tokenizer, config):
+    text = config.text
     if tokenizer == "subword":
         path = folder / SUBWORDS[number]
         description = path.read_bytes()
@@ -101,6 +105,8 @@ def _load_text(folder, number, tokenizer, text):
         path = folder / VOCABULARIES[number]
         description = load_vocabulary(path)
     try:
-        return TextCodec(description, tokenizer, text.case, text.normalization)
+        return TextCodec(
+            description, tokenizer, text.case, text.normalization, copies=config.model.copy
+        )
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

@@ -166,6 +166,8 @@ def _key(corpus, config, known):
         *(config.training.maximum_length, config.training.subword_sampling > 0),
         *(corpus.origin.get(name) for name in ("swap", "columns", "apart", "skip_faulty")),
     ]
+    if config.model.copy:
+        settings.append("open ids")
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=16)
     if known is not None:
         known.identify(digest)

@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from kseq.pipeline.statistics import Statistics
 from kseq.pipeline.value_codec import ValueCodec
+from kseq.sides.extended_ids import open_ids
 from kseq.sides.text_side import as_bytes
+from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text.token_tally import TokenTally
 
 
@@ -100,8 +102,12 @@ class CountingReader(TextReader):
         return choose(shared or [self.tally])
 
     def final_ids(self, description):
-        """Returns the id in the vocabulary for every provisional id."""
-        return self.tally.final_ids(description)
+        """Returns the id in the vocabulary for every provisional id; open ids if a model copies."""
+        ids = self.tally.final_ids(description)
+        if self.codec.side.copies:
+            tokens, rest = tf.constant(self.tally.tokens(), tf.string), ids[len(SPECIAL_TOKENS) :]
+            rest[:] = open_ids(tokens, rest, len(description))
+        return ids
 
 
 class ValueReader:

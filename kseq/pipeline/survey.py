@@ -86,7 +86,7 @@ def build_codecs(pairs, config, store=None, known=None):
         if keeps_ids and final_ids is not None:
             store.renumber(number, final_ids)
         descriptions.append(description)
-    return CodecPair.of(*descriptions, config.text), survey
+    return CodecPair.of(*descriptions, config.text, config.model.copy), survey
 
 
 def _draft(pairs, config, known):
@@ -96,11 +96,12 @@ def _draft(pairs, config, known):
             SPECIAL_TOKENS if codec.is_text and codec.tokenizer != "subword" else codec.description
             for codec in known.codecs.sides
         )
-        return CodecPair.of(*descriptions, config.text)
+        return CodecPair.of(*descriptions, config.text, config.model.copy)
     widths = config.model.source_features, config.model.target_features
     drafts = [ValueCodec.plain(width) if width else SPECIAL_TOKENS for width in widths]
     models = learn_subwords(pairs, config)
-    return CodecPair.of(*(model or draft for model, draft in zip(models, drafts)), config.text)
+    descriptions = (model or draft for model, draft in zip(models, drafts))
+    return CodecPair.of(*descriptions, config.text, config.model.copy)
 
 
 def _learning_reader(number, codec, pairs, config, known):

@@ -181,6 +181,12 @@ CONDITIONS = (
         "{bidirectional}=false with {reverse_source}=true",
     ),
     (
+        "copy",
+        lambda config: config.attention not in ("none", "local_p"),
+        "needs attention whose weights sum to 1; use {attention}=bahdanau, for instance",
+    ),
+    ("copy", _has_text_only, "needs text on both sides"),
+    (
         "context_every_step",
         lambda config: config.attention == "none",
         "needs {attention}=none; with attention every step has its own context",

@@ -56,6 +56,10 @@ class ModelConfig(Section):
         coverage_loss: Weight of the coverage loss (See et al. 2017), with `"coverage"`. A weight
             of 1 from the first step on prevents a model from learning, as section 5 of the paper
             also reports.
+        copy: Whether the decoder can copy tokens of the source, even unknown ones
+            (pointer-generator, See et al. 2017); both sides then have one vocabulary. With
+            `"bahdanau"`, `"coverage"` and `"location_aware"`, attention is in their order: the
+            query is the state after the step, whose context the next step reads.
         context: The fixed-length vector, from which the initial state of the decoder is made:
             the `"last"` state of the encoder (of a Transformer, the output at the last
             position), only that of the `"backward"` direction, as in Bahdanau et al. 2015,
@@ -111,6 +115,7 @@ class ModelConfig(Section):
     filters: int = number(10, minimum=1, maximum=10_000)
     filter_width: int = number(201, minimum=1, maximum=100_001)
     coverage_loss: float = number(0.0, minimum=0.0, maximum=1000.0)
+    copy: bool = False
     context: Literal["last", "backward", "sum", "mean"] = "last"
     bridge: Literal["tanh", "linear", "none"] = "tanh"
     readout: Literal["tanh", "maxout", "none"] = "tanh"
@@ -147,6 +152,14 @@ class ModelConfig(Section):
         if self.decoder_architecture == "same":
             return self.has_recurrent_encoder
         return self.decoder_architecture == "recurrent"
+
+    @property
+    def mixes_distributions(self):
+        """Whether the output is a mixture of distributions, not the softmax of one layer.
+
+        The decoder's `logits` are then log-probabilities.
+        """
+        return self.copy
 
     def check_sides(self):
         """Checks the settings for real-valued sides, once the widths are known.

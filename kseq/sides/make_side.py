@@ -20,7 +20,7 @@ def make_source_side(config, vocabulary_size=None):
     _check_size("source", config.source_features, vocabulary_size)
     if config.source_features:
         return ValueSide(config.source_features)
-    return TextSide(vocabulary_size)
+    return TextSide(vocabulary_size, config.copy)
 
 
 def make_target_side(config, vocabulary_size=None):
@@ -28,7 +28,7 @@ def make_target_side(config, vocabulary_size=None):
     _check_size("target", config.target_features, vocabulary_size)
     if config.target_features:
         return ValueSide(config.target_features, config.target_activation)
-    return TextSide(vocabulary_size)
+    return TextSide(vocabulary_size, config.copy)
 
 
 def _check_size(name, features, vocabulary_size):

@@ -113,8 +113,8 @@ class Side(abc.ABC):
         first = tf.expand_dims(self.first_step(targets.nrows()), 1)
         return tf.concat([tf.RaggedTensor.from_tensor(first), targets], axis=1)
 
-    def pad_targets(self, targets):
-        """Pads ragged targets `[B, (T)]` to `[B, T]`."""
+    def pad_targets(self, targets, sources):
+        """Pads ragged targets `[B, (T)]` to `[B, T]`, given the ragged numbers of their sources."""
         return targets.to_tensor(tf.zeros([], targets.dtype))  # PAD is 0.
 
     def shift(self, targets):

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from kseq.kernels.dense import Dense
+from kseq.sides.extended_ids import extended_ids
 from kseq.sides.side import Side
 from kseq.special_tokens import PAD, START
 
@@ -21,9 +22,12 @@ class TextSide(Side):
 
     Args:
         vocabulary_size: Number of ids V, special tokens included.
+        copies: Whether a model copies from or to this side, so that there are ids after V: see
+            `kseq.sides.extended_ids`.
     """
 
     vocabulary_size: int
+    copies: bool = False
 
     is_text: ClassVar = True
     source_name: ClassVar = "source_ids"
@@ -73,8 +77,11 @@ class TextSide(Side):
         return {"text": tf.TensorSpec([None], tf.string, name="text")}
 
     def source_inputs(self, numbers):
-        """Returns ragged ids padded with PAD."""
-        return {self.source_name: numbers.to_tensor(PAD)}
+        """Returns ragged ids padded with PAD; open ids become extended ids."""
+        ids = numbers.to_tensor(PAD)
+        if self.copies:
+            ids = extended_ids(ids, ids, self.vocabulary_size)
+        return {self.source_name: ids}
 
     def source_mask(self, inputs):
         """Returns where ids are not PAD."""
@@ -88,6 +95,13 @@ class TextSide(Side):
     def first_step(self, count):
         """Returns START, `[N]`."""
         return tf.fill([count], START)
+
+    def pad_targets(self, targets, sources):
+        """Returns ids `[B, T]`, padded with PAD; open ids become extended ids."""
+        ids = targets.to_tensor(PAD)
+        if not self.copies:
+            return ids
+        return extended_ids(ids, sources.to_tensor(PAD), self.vocabulary_size)
 
     def make_embedding(self, name, width, tied=False):
         """Makes an embedding layer; a tied one can also be called with `reverse=True`."""

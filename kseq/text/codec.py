@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_text
 
 from kseq.runs.directory import SUBWORDS, VOCABULARIES
+from kseq.sides.extended_ids import extended_tokens, open_ids
 from kseq.sides.text_side import TextSide
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
 from kseq.text.display import as_typed, replace_marks, to_str
@@ -69,6 +70,7 @@ class TextCodec(tf.Module):
         case: How capitals are handled: `"keep"`, `"lower"` or `"mark"`.
         normalization: The Unicode form of the text: see `normalize`.
         sampling: How subwords are sampled: see `SubwordTokenizer`.
+        copies: Whether unknown tokens can be copied: they have open ids.
 
     Attributes:
         side: `TextSide`.
@@ -84,7 +86,14 @@ class TextCodec(tf.Module):
     is_text = True
 
     def __init__(
-        self, description, tokenizer="word", case="keep", normalization="nfc", sampling=0.0
+        self,
+        description,
+        tokenizer="word",
+        case="keep",
+        normalization="nfc",
+        *,
+        sampling=0.0,
+        copies=False,
     ):
         super().__init__()
         self.tokenizer = tokenizer
@@ -98,8 +107,7 @@ class TextCodec(tf.Module):
             self.description = self.vocabulary = tuple(description)
             self._tokenizer = _TOKENIZERS[tokenizer](case == "mark")
         check_vocabulary(self.vocabulary)
-        self.side = TextSide(len(self.vocabulary))
-        self._known = frozenset(self.vocabulary[UNK + 1 :])
+        self.side = TextSide(len(self.vocabulary), copies)
         self._tokens = tf.constant(self.vocabulary)
         self._ids = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
@@ -137,7 +145,9 @@ class TextCodec(tf.Module):
         if not sampling or self.tokenizer != "subword":
             return None
         return TextCodec(
-            self.description, self.tokenizer, self._case, self._normalization, sampling
+            *(self.description, self.tokenizer, self._case, self._normalization),
+            sampling=sampling,
+            copies=self.side.copies,
         )
 
     @property
@@ -162,8 +172,9 @@ class TextCodec(tf.Module):
         return self.with_end(self.tokenize(texts))
 
     def ids(self, tokens):
-        """Returns the ids of tokens of any shape, int32."""
-        return tf.cast(self._ids.lookup(tokens), tf.int32)
+        """Returns the ids of tokens of any shape, int32; open ids for unknown ones to copy."""
+        ids = tf.cast(self._ids.lookup(tokens), tf.int32)
+        return open_ids(tokens, ids, self.size) if self.side.copies else ids
 
     def with_end(self, tokens):
         """Returns the ids of tokens, ragged `[N, (T)]`, END after the last: `[N, (T+1)]`."""
@@ -183,6 +194,17 @@ class TextCodec(tf.Module):
     def tokens(self, ids):
         """Returns the tokens of ids of any shape, special tokens included."""
         return tf.gather(self._tokens, ids)
+
+    def output_tokens(self, ids, source_tokens):
+        """Returns the tokens of outputs, some of which may be copied.
+
+        Args:
+            ids: Ids `[B, ...]`, extended ones for copied tokens.
+            source_tokens: Tokens of the sources, `[B, S]`.
+        """
+        if not self.side.copies:
+            return self.tokens(ids)
+        return extended_tokens(ids, self._tokens, source_tokens, self.size)
 
     def decode(self, ids):
         """Returns the strings `[N]` that ids `[N, T]` represent, without special tokens.
@@ -236,11 +258,12 @@ class TextCodec(tf.Module):
         """Returns no values, `[B, 0]`, for logits `[B, T, V]`."""
         return tf.zeros([tf.shape(logits)[0], 0])
 
-    def prefix_ids(self, text):
+    def prefix_ids(self, text, source=None):
         """Returns the ids of the beginning of an output, a list without END.
 
         Tokens may depend on whether a space follows (`L'` before `homme`), which is not known
-        yet: a reading whose tokens are all in the vocabulary is preferred.
+        yet: a reading whose tokens are all in the vocabulary is preferred. If a model copies, they
+        may also be tokens of the source, a string.
 
         Raises:
             ValueError: A token is not in the vocabulary.
@@ -252,14 +275,24 @@ class TextCodec(tf.Module):
             # For a character tokenizer, a space at the end is a token.
             readings.insert(0 if text[-1:].isspace() else 1, followed[:-1])
         for reading in readings:
-            ids = self._ids.lookup(tf.constant(reading, tf.string)).numpy().tolist()
+            ids = self._reading_ids(reading, source)
             if UNK not in ids:
                 return ids
-        unknown = next(token for token in alone if token.decode() not in self._known)
+        unknown = alone[self._reading_ids(alone, source).index(UNK)]
         raise ValueError(
             f"the prefix {text!r} cannot be written: {self._as_typed(unknown.decode())!r} "
-            "is not in the target vocabulary"
+            f"is not in the target vocabulary{' or in the source' if self.side.copies else ''}"
         )
+
+    def _reading_ids(self, tokens, source):
+        """Returns the ids of a list of tokens; extended ids for unknown ones that are copied."""
+        ids = self._ids.lookup(tf.constant(tokens, tf.string)).numpy().tolist()
+        if not self.side.copies or UNK not in ids:
+            return ids
+        places = {}
+        for place, token in enumerate(self.split([source]).to_list()[0]):
+            places.setdefault(token, self.size + place)
+        return [places.get(token, UNK) if id_ == UNK else id_ for token, id_ in zip(tokens, ids)]
 
     def ids_typed_as(self, token):
         """Returns the ids of the tokens that a person would type as `token`, a list.

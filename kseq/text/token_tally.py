@@ -21,6 +21,10 @@ class TokenTally:
         ids = [table.setdefault(token, len(table)) for token in tokens.tolist()]
         return np.array(ids, np.int32) + len(SPECIAL_TOKENS)
 
+    def tokens(self):
+        """Returns all tokens in the order of their provisional ids, a list of bytes."""
+        return list(self._ids)
+
     def count(self, ids):
         """Counts provisional ids of tokens, `[N]`."""
         counts = np.bincount(ids - len(SPECIAL_TOKENS))

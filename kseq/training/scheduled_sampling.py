@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from kseq.kernels.cross_entropy import output_logits
 from kseq.kernels.drawing import draw
-from kseq.models.factory import output_layer, split_for_inference
+from kseq.models.factory import split_for_inference
+from kseq.models.heads import output_layer
 from kseq.search.hypotheses import varying_shape
 from kseq.special_tokens import END, PAD, START
 
@@ -96,14 +97,21 @@ class ScheduledSampling:
         if not self._side.is_text:
             return tf.where(reads_own[:, None], outputs[self._side.output_name], targets)
         rows = tf.where(reads_own)
-        logits = output_logits(
-            tf.gather_nd(outputs["hidden"], rows), *_parameters(*output_layer(self._model))
-        )
+        words = draw(self._probabilities(outputs, rows), tf.gather_nd(random_numbers, rows))
+        return tf.tensor_scatter_nd_update(targets, rows, words)
+
+    def _probabilities(self, outputs, rows):
+        """Returns the distributions `[N', V]` that some rows of a step are drawn from."""
         # A sentence has neither PAD nor START inside, and a step that follows has no END before it.
         impossible = np.zeros(self._side.vocabulary_size, np.float32)
         impossible[[PAD, START, END]] = float("-inf")
-        words = draw(tf.nn.softmax(logits + impossible), tf.gather_nd(random_numbers, rows))
-        return tf.tensor_scatter_nd_update(targets, rows, words)
+        if self._model.config.mixes_distributions:
+            logits = tf.gather_nd(outputs[self._side.output_name], rows)
+            added = tf.shape(logits)[1] - self._side.vocabulary_size
+            return tf.nn.softmax(logits + tf.pad(impossible, [[0, added]]))
+        hidden = tf.gather_nd(outputs["hidden"], rows)
+        logits = output_logits(hidden, *_parameters(*output_layer(self._model)))
+        return tf.nn.softmax(logits + impossible)
 
 
 def _parameters(kernel, bias, transposed):

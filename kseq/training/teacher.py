@@ -5,10 +5,11 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from kseq.kernels.cross_entropy import output_losses
+from kseq.kernels.cross_entropy import distribution_losses, output_losses
 from kseq.kernels.finite import require_finite
 from kseq.kernels.row_random import DividedBatch
-from kseq.models.factory import output_layer, use_dtype_policy
+from kseq.models.factory import use_dtype_policy
+from kseq.models.heads import output_layer
 from kseq.pipeline.links import ALIGNMENT
 from kseq.training.additions import Additions
 from kseq.training.guided_alignment import guided_alignment_losses
@@ -157,7 +158,8 @@ class Teacher(ReplicatedModel):
 class TextTeacher(Teacher):
     """Trains with the cross-entropy of target tokens.
 
-    It computes the loss directly from the last hidden layer, without the logits of the model.
+    It computes the loss directly from the last hidden layer, without the logits of the model; from
+    log-probabilities if the model mixes distributions.
 
     Args:
         model: The model; its targets are text.
@@ -172,9 +174,10 @@ class TextTeacher(Teacher):
         decoder = model.get_layer("decoder")
         self._target_name = model.target_side.target_name
         outputs = model.target_side.step_outputs(decoder)
-        del outputs[model.target_side.output_name]
+        if not model.config.mixes_distributions:
+            del outputs[model.target_side.output_name]
         with use_dtype_policy(model.dtype_policy):
-            self._below_logits = keras.Model(decoder.input, outputs)
+            self._decoder = keras.Model(decoder.input, outputs)
         self._add_metrics(
             cross_entropy=ReplicatedMean, accuracy=ReplicatedMean, perplexity=Perplexity
         )
@@ -185,25 +188,37 @@ class TextTeacher(Teacher):
         if self._sampling and training:
             inputs = self._sampling.mix(encoded, inputs)
         targets = {self._target_name: inputs[self._target_name]}
-        outputs = self._below_logits({**targets, **encoded}, training=training)
-        hidden, guidance = outputs["hidden"], []
+        outputs = self._decoder({**targets, **encoded}, training=training)
+        guidance = []
         if self._additions.guided_alignment and training:
             losses = guided_alignment_losses(outputs["attention"], inputs[ALIGNMENT])
             guidance = [self._additions.guided_alignment * tf.reduce_sum(losses * shares)]
         labels, weights, shares = (tf.reshape(rows, [-1]) for rows in (labels, weights, shares))
+        loss, entropies, correct = self._output_losses(outputs, labels, shares, training)
+        return tf.add_n([loss, *guidance]), [
+            Measurement("cross_entropy", entropies, weights),
+            Measurement("accuracy", correct, weights),
+            Measurement("perplexity", entropies, weights),
+        ]
+
+    def _output_losses(self, outputs, labels, shares, training):
+        """The losses of the decoder's outputs, for labels and shares `[N]`; see `output_losses`."""
+        if self.model.config.mixes_distributions:
+            logits = outputs[self.model.target_side.output_name]
+            return distribution_losses(
+                tf.reshape(logits, [-1, tf.shape(logits)[-1]]),
+                *(labels, shares, self.model.target_side.vocabulary_size),
+                label_smoothing=self.label_smoothing,
+            )
+        hidden = outputs["hidden"]
         kernel, bias, transposed = output_layer(self.model)
-        loss, entropies, correct = output_losses(
+        return output_losses(
             tf.reshape(hidden, [-1, hidden.shape[-1]]),
             *(kernel, bias, labels, shares),
             label_smoothing=self.label_smoothing,
             transposed=transposed,
             training=training,
         )
-        return tf.add_n([loss, *guidance]), [
-            Measurement("cross_entropy", entropies, weights),
-            Measurement("accuracy", correct, weights),
-            Measurement("perplexity", entropies, weights),
-        ]
 
 
 class ValueTeacher(Teacher):

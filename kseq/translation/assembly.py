@@ -23,13 +23,18 @@ class Assembler:
             source: The sentence, or real values `[S, F]`.
             tokens: Its tokens, END included; None for real values.
             length: Number of steps of the output, T.
-            attention: Padded weights by name, `[T', S']` and `[T', layers, heads, S']`.
+            attention: Padded weights by name, `[T', S']` and `[T', layers, heads, S']`; and
+                `generation_probability`, `[T']`, of a model that copies.
         """
+        attention = dict(attention)
+        generation = attention.pop("generation_probability", None)
         width = len(source) if tokens is None else len(tokens)
         width = -(-width // self._source_steps)
         weights = {name: array[:length, ..., :width] for name, array in attention.items()}
         if "attention_heads" in weights:
             weights["attention_heads"] = np.moveaxis(weights["attention_heads"], 0, 2)
+        if generation is not None:
+            weights["generation_probability"] = generation[:length]
         return {"source": source, "source_tokens": tokens, **weights}
 
 

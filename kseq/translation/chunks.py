@@ -105,7 +105,7 @@ class ChunkRunner:
 
         def force_batch(rows):
             losses, values, attention = _to_numpy(
-                function(sequences.inputs(rows), references.targets(rows))
+                function(sequences.inputs(rows), references.targets(rows, sequences))
             )
             for index, row in enumerate(rows):
                 length = lengths[row]

@@ -23,6 +23,11 @@ def check_member(first, member, name):
                 f"{name}: expected a model that reads the {side} like the first model; received "
                 "a different tokenizer, case, normalization, pyramid, or width of real values"
             )
+    if first.config.model.copy != member.config.model.copy:
+        raise ValueError(
+            f"{name}: expected copy={str(first.config.model.copy).lower()}, like the first model; "
+            "an ensemble is of models that all copy, or of models that do not"
+        )
     expected, received = (model.codecs.target.vocabulary for model in (first, member))
     if expected != received:
         raise ValueError(

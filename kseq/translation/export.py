@@ -28,7 +28,8 @@ def export(translator, folder, beam_size=1, n_best=None, **options):
     - `hypothesis_count`: number of translations of each source, int32 `[N]`: `n_best`, or fewer if
       the rules allow no more,
     - `attention`: float32 `[N, T, S]`, 0 on padding, if the model has attention; for a
-      Transformer also `attention_heads`, float32 `[N, T, layers, heads, S]`.
+      Transformer also `attention_heads`, float32 `[N, T, layers, heads, S]`,
+    - `generation_probability`: float32 `[N, T]`, if the model copies.
 
     For a real-valued source it takes `source`, float32 `[N, S, F]`, and `lengths`, int32 `[N]`,
     from 1 to S, and returns no `source_tokens`. Values beyond a length are ignored; within it, a
@@ -110,7 +111,8 @@ class _Module(tf.Module):
         members = translator.members
         models = [_portable_copy(member.model) for member in members]
         codecs = [
-            CodecPair.of(*member.codecs.descriptions, member.config.text) for member in members
+            CodecPair.of(*member.codecs.descriptions, member.config.text, member.config.model.copy)
+            for member in members
         ]
         inference = Inference(
             models, codecs, translator.record.length_ratio, translator.inference.average

@@ -10,7 +10,8 @@ import math
 import tensorflow as tf
 
 from kseq.kernels.cross_entropy import output_logits, pad_vocabulary
-from kseq.models.factory import output_layer, split_for_inference
+from kseq.models.factory import split_for_inference
+from kseq.models.heads import output_layer
 from kseq.search.continuations import padding_of
 from kseq.search.free_run import free_run
 from kseq.search.loop import search
@@ -19,7 +20,7 @@ from kseq.translation.unknown_words import replace_unknown
 
 LONGEST_BY_DEFAULT = 1000  # tokens in an output
 AVERAGES = ("probability", "log_probability")
-_ATTENTION = ("attention", "attention_heads")
+_ATTENTION = ("attention", "attention_heads", "generation_probability")
 _CACHED_GRAPHS = 16  # one for each strategy
 _ROUNDING = 1e-3  # of a token, so that 0.1 · 30 is 3
 
@@ -64,11 +65,16 @@ class Inference:
             seeds: A number for each source, int32 `[B]`, for `Sampling`.
 
         Returns:
-            A `SearchResult` whose attention is a dict of `attention` and, for a Transformer,
-            `attention_heads`; empty without attention. For an ensemble it is the mean.
+            A `SearchResult` whose attention is a dict of `attention`; for a Transformer also
+            `attention_heads`; for a model that copies also `generation_probability`. It is empty
+            without attention. For an ensemble these are means, without `attention_heads`.
         """
         encoded = self._encode(inputs)
-        step, states, constants, attention_spec = self._make_step("hidden", encoded)
+        names = [
+            "logits" if model.config.mixes_distributions else "hidden"
+            for model, *_ in self._members
+        ]
+        step, states, constants, attention_spec = self._make_step(names, encoded)
         lengths = self._source_sides[0].source_lengths(inputs[0])
         if prefix is None:
             prefix = tf.zeros([tf.size(lengths), 0], tf.int32)
@@ -96,7 +102,7 @@ class Inference:
             Values `[B, T, F]` and a dict of attention, `[B, T, S]`.
         """
         encoded = self._encode(inputs)
-        step, states, constants, attention_spec = self._make_step("values", encoded)
+        step, states, constants, attention_spec = self._make_step(["values"], encoded)
         batch = tf.shape(tf.nest.flatten(inputs[0])[0])[0]
 
         def next_values(*arguments):
@@ -136,11 +142,11 @@ class Inference:
             for (_, encoder, _), source in zip(self._members, inputs)
         ]
 
-    def _make_step(self, output_name, encoded):
+    def _make_step(self, output_names, encoded):
         """Makes the step function of a search or a free run.
 
         Args:
-            output_name: Name of the requested output of the decoder step.
+            output_names: Name of the requested output of each model's decoder step.
             encoded: Outputs of the encoder of each model.
 
         Returns:
@@ -171,17 +177,22 @@ class Inference:
                 for step, rest, state in zip(steps, constants, states)
             ]
             new_states = [output["state"] for output in outputs]
-            requested = [output[output_name] for output in outputs]
+            requested = [output[name] for name, output in zip(output_names, outputs)]
             return requested, new_states, self._mean_attention(outputs)
 
         return run_step, states, constants, attention_spec
 
     def _make_head(self):
-        """Makes a function from the last hidden layer `[N, H]` of each model to logits `[N, V]`."""
-        heads = [_head_function(*output_layer(model)) for model, *_ in self._members]
+        """Makes a function from what each model's step returns, `[N, ...]`, to logits `[N, V]`."""
+        heads = [
+            _pad_distributions
+            if model.config.mixes_distributions
+            else _head_function(*output_layer(model))
+            for model, *_ in self._members
+        ]
 
-        def logits(hidden):
-            return self._average([head(layer) for head, layer in zip(heads, hidden)])
+        def logits(outputs):
+            return self._average([head(output) for head, output in zip(heads, outputs)])
 
         return logits
 
@@ -199,8 +210,12 @@ class Inference:
         """The attention of a single model; for an ensemble the mean over models with attention."""
         if len(outputs) == 1:
             return {name: outputs[0][name] for name in _ATTENTION if name in outputs[0]}
-        weights = [output["attention"] for output in outputs if "attention" in output]
-        return {"attention": sum(weights) / len(weights)} if weights else {}
+        means = {}
+        for name in ("attention", "generation_probability"):
+            values = [output[name] for output in outputs if name in output]
+            if values:
+                means[name] = sum(values) / len(values)
+        return means
 
     def _length_bounds(self, lengths, strategy, prefix):
         """Maximum and minimum number of ids of each output, END included, int32 `[B]`."""
@@ -267,7 +282,7 @@ class Inference:
         Returns:
             Texts `[B, N]`, and tokens as they are displayed, `[B, N, T]`.
         """
-        tokens = self._target_codec.tokens(result.ids)
+        tokens = self._target_codec.output_tokens(result.ids, source_tokens)
         if dictionary is not None:
             attention = result.attention["attention"]
             tokens = replace_unknown(result.ids, tokens, attention, source_tokens, dictionary)
@@ -298,3 +313,12 @@ def _head_function(kernel, bias, transposed):
         # Once for a search: padding the logits of every step would take longer.
         kernel, bias = pad_vocabulary(kernel, bias, padding, transposed)
     return lambda hidden: output_logits(hidden, kernel, bias, transposed)
+
+
+def _pad_distributions(log_probabilities):
+    """Pads log-probabilities `[N, V]` like `_head_function`, unless V depends on the sources."""
+    size = log_probabilities.shape[-1]
+    padding = size and padding_of(size)
+    if not padding:
+        return log_probabilities
+    return tf.pad(log_probabilities, [[0, 0], [0, padding]], constant_values=float("-inf"))

@@ -29,4 +29,5 @@ def unpack(packed):
     model = Seq2Seq.from_config(packed["model"])
     model.set_weights(packed["weights"])
     config = packed["config"]
-    return model, CodecPair.of(*packed["codecs"], config.text), config, packed["record"]
+    codecs = CodecPair.of(*packed["codecs"], config.text, config.model.copy)
+    return model, codecs, config, packed["record"]

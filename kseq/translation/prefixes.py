@@ -21,26 +21,30 @@ def with_prefixes(sources, prefix, codec, maximum_length=None):
 
     Raises:
         TypeError: A prefix is not a string.
-        ValueError: The vocabulary does not have all tokens of a prefix; a prefix is too long; or
-            there are more or fewer prefixes than sources.
+        ValueError: The vocabulary (or the source, if the model copies) does not have all tokens of
+            a prefix; a prefix is too long; or there are more or fewer prefixes than sources.
     """
-    if prefix is None or isinstance(prefix, str):
+    if prefix is None or (isinstance(prefix, str) and not codec.side.copies):
         ids = _prefix_ids(prefix, codec, maximum_length)
         for source in sources:
             yield source, ids
+        return
+    if isinstance(prefix, str):
+        for source in sources:
+            yield source, _prefix_ids(prefix, codec, maximum_length, source)
         return
     if isinstance(prefix, bytes) or not np.iterable(prefix):
         raise TypeError(f"a prefix must be a string; received {reprlib.repr(prefix)}")
     for source, text in itertools.zip_longest(sources, prefix, fillvalue=_MISSING):
         if source is _MISSING or text is _MISSING:
             raise ValueError("expected one prefix for all sources, or one for each source")
-        yield source, _prefix_ids(text, codec, maximum_length)
+        yield source, _prefix_ids(text, codec, maximum_length, source)
 
 
-def _prefix_ids(prefix, codec, maximum_length):
+def _prefix_ids(prefix, codec, maximum_length, source=None):
     if prefix is not None and not isinstance(prefix, str):
         raise TypeError(f"a prefix must be a string; received {reprlib.repr(prefix)}")
-    ids = codec.prefix_ids(prefix) if prefix else []
+    ids = codec.prefix_ids(prefix, source) if prefix else []
     if maximum_length is not None and len(ids) > maximum_length:
         raise SettingError(
             "the prefix {0!r} has {1} tokens, more than {maximum_length} ({2})",

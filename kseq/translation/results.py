@@ -55,6 +55,9 @@ class Translation(Attended):
         tokens: Output tokens, END included.
         token_log_probabilities: Log-probability of each output token, float32 `[T]`.
         is_cut: Whether the output is incomplete: it was cut at its maximum length.
+        generation_probability: For each output token, the probability that the model writes a word
+            of its vocabulary instead of copying one of the source, float32 `[T]`; None if the model
+            does not copy.
         **attended: Arguments of `Attended`.
     """
 
@@ -64,20 +67,29 @@ class Translation(Attended):
     tokens: list
     token_log_probabilities: np.ndarray | None = dataclasses.field(default=None, repr=False)
     is_cut: bool = dataclasses.field(default=False, repr=False)
+    generation_probability: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
     def to_dict(self):
         """Returns the text, its tokens and its scores, ready for JSON.
 
-        Log-probabilities of tokens are rounded to six decimal places.
+        Log-probabilities of tokens are rounded to six decimal places, and so are the generation
+        probabilities of a model that copies.
         """
-        return {
+        result = {
             "text": self.text,
             "score": self.score,
             "log_probability": self.log_probability,
             "is_cut": self.is_cut,
             "tokens": self.tokens,
-            "token_log_probabilities": [round(float(x), 6) for x in self.token_log_probabilities],
+            "token_log_probabilities": _rounded(self.token_log_probabilities),
         }
+        if self.generation_probability is not None:
+            result["generation_probability"] = _rounded(self.generation_probability)
+        return result
+
+
+def _rounded(numbers):
+    return [round(float(number), 6) for number in numbers]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

@@ -29,7 +29,10 @@ class TextSource:
         """
         tokens = self._codecs[0].tokenize(inputs["text"])
         encoder_inputs = [
-            {"source_ids": _with_a_column(codec.with_end(tokens).to_tensor(PAD))}
+            {
+                name: _with_a_column(ids)
+                for name, ids in codec.side.source_inputs(codec.with_end(tokens)).items()
+            }
             for codec in self._codecs
         ]
         return encoder_inputs, tokens.to_tensor(""), {"source_tokens": self._displayed(tokens)}

@@ -48,14 +48,15 @@ class Sequences:
         side = self._codec.side
         return tuple(side.source_inputs(tf.gather(numbers, rows)) for numbers in self.numbers)
 
-    def targets(self, rows):
+    def targets(self, rows, sources):
         """Returns padded targets with their first step, `[B, T+1]` or `[B, T+1, F]`.
 
         Args:
             rows: As in `inputs`.
+            sources: `Sequences` of the sources.
         """
-        side = self._codec.side
-        return side.pad_targets(side.with_first_step(tf.gather(self.numbers[0], rows)))
+        targets, sources = (tf.gather(side.numbers[0], rows) for side in (self, sources))
+        return self._codec.side.pad_targets(self._codec.side.with_first_step(targets), sources)
 
     def token_matrix(self, rows):
         """Returns tokens without END, padded with empty ones, `[B, T-1]`; `[B, 0]` for values.

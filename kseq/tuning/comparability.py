@@ -7,6 +7,7 @@ _ALWAYS = ("monitor", "decoded_pairs", "maximum_length", "maximum_frames", "case
 _TOKENS = (
     *("target_tokenizer", "normalization", "minimum_frequency", "maximum_vocabulary_size"),
     *("subword_algorithm", "subword_vocabulary_size", "share_vocabulary", "share_embeddings"),
+    "copy",  # An unknown word that is copied is no longer UNK.
 )
 _OF_TEXTS = ("val_exact_match", "val_bleu", "val_chrf")  # whatever a token is
 _IN_LOSS = ("label_smoothing", "coverage_loss", "coverage_loss_start", "guided_alignment")
