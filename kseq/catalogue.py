@@ -35,6 +35,8 @@ _FELBO = ("Felbo et al. 2017", "1708.00524")
 _CHAN = ("Chan et al. 2016", "1508.01211")
 _WU = ("Wu et al. 2016", "1609.08144")
 _VASWANI = ("Vaswani et al. 2017", "1706.03762")
+_HARD = ("Wu et al. 2018", "1808.10024")
+_MONOTONIC = ("Wu and Cotterell 2019", "1905.06319")
 _SEE = ("See et al. 2017", "1704.04368")
 _PRESS = ("Press and Wolf 2017", "1608.05859")
 _SENNRICH = ("Sennrich et al. 2017", "1703.04357")
@@ -164,11 +166,26 @@ SECTIONS = {
             f"{_FELBO[0]}; Yang et al. 2016, NAACL",
             _FELBO[1],
         ),
-        Entry("window=10", "half width of the window of local_m and local_p", *_LUONG),
+        Entry(
+            "window=10",
+            "half width of the window of local_m and local_p; the farthest move of hard attention",
+            *_papers(_LUONG, _MONOTONIC),
+        ),
         Entry("local_score=general", "score of local_m and local_p: s · W h", *_LUONG),
         Entry("local_score=dot", "s · h", *_LUONG),
         Entry("local_score=scaled_dot", "s · h / √H", *_papers(_LUONG, _VASWANI)),
         Entry("local_score=concat", "v · tanh(W [s; h])", *_LUONG),
+        Entry(
+            "attention=hard",
+            "each token from one position, summed over all positions exactly",
+            *_HARD,
+        ),
+        Entry("monotonic=true", "the position of hard attention never moves back", *_MONOTONIC),
+        Entry(
+            "alignment_order=1",
+            "the position of hard attention depends on the one of the step before",
+            *_MONOTONIC,
+        ),
         Entry("attention=multi_head", "scaled dot products in many heads (transformer)", *_VASWANI),
         Entry("heads=8", "number of heads of multi_head", *_VASWANI),
         Entry("attention_layer=bottom", "the query is the state of the bottom decoder layer", *_WU),

@@ -27,7 +27,10 @@ _EXTRA = {
 
 
 def _recurrent(**settings):
-    return ModelConfig(**{**_SMALL, **_EXTRA.get(settings.get("attention"), {}), **settings})
+    extra = _EXTRA.get(settings.get("attention"), {})
+    if settings.get("alignment_order"):
+        extra = {"window": 1}
+    return ModelConfig(**{**_SMALL, **extra, **settings})
 
 
 def _transformer(**settings):
@@ -114,6 +117,11 @@ COMBINATIONS = [
         merge="sum",
     ),
     _recurrent(attention="coverage", coverage_loss=1.0, context="backward", readout="maxout"),
+    _recurrent(attention="hard", cell="lstm", encoder_layers=2, embedding_dim=8, **_TIED),
+    _recurrent(attention="hard", monotonic=True, decoder_layers=2),
+    _recurrent(attention="hard", alignment_order=1, merge="sum", **_SHARED),
+    _recurrent(attention="hard", alignment_order=1, monotonic=True, window=2, cell="lstm"),
+    _recurrent(attention="hard", monotonic=True, **_SPEECH, encoder_layers=2, pyramid=True),
     _recurrent(attention="local_p", window=2, attention_layer="top", decoder_layers=2),
     _recurrent(attention="local_m", local_score="dot", input_feeding=False),
     _recurrent(attention="local_m", local_score="scaled_dot", cell="lstm"),
@@ -200,6 +208,7 @@ def graph_traits_of(config):
     attention = _ALIKE.get(config.attention, config.attention)
     return {
         ("kind of attention", attention.partition("_")[0]),
+        ("alignment", config.alignment_order, config.monotonic),
         ("input feeding", config.input_feeding),
         ("context at every step", config.context_every_step),
         ("tied output", config.tie_output),

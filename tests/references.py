@@ -281,6 +281,8 @@ class RecurrentDecoder:
         self.fixed_context = summary[-1][0] if config.context_every_step else np.zeros(0)
         self.fed = np.zeros(config.units)
         self.keys = memory
+        if self.kind == "hard":
+            self.readout_keys = memory @ encoder["readout_keys/kernel"]
         is_raw = self.kind in ("none", "luong_dot", "luong_scaled_dot", "location", "trained_query")
         is_raw = is_raw or (self.kind.startswith("local_") and config.local_score.endswith("dot"))
         if not is_raw:
@@ -354,6 +356,8 @@ class RecurrentDecoder:
         if self.config.copy:
             parts = np.concatenate([context, hidden, embedded])
             self.generation.append(generation_probability(self.weights, parts))
+        if self.kind == "hard":
+            return hidden, attention
         if self.attends_after and self.read_layer == self.config.decoder_layers:
             return hidden, attention
         if self.config.readout == "none":
@@ -398,6 +402,77 @@ def pointer_generator(logits, generation, attention, source_ids, extra):
     for weight, word in zip(attention, source_ids):
         probabilities[word] += (1 - generation) * weight
     return probabilities
+
+
+# Hard attention: one sentence without padding
+
+
+def hard_transitions(config, weights, keys, states):
+    """The probability of every move at every step, `[T, S, S]`, from row i to column j.
+
+    Args:
+        config: The settings.
+        weights: Weights of the mechanism by name.
+        keys: The projected memory, `[S, A]`.
+        states: Decoder states `[T, H]`.
+    """
+    steps, length = range(len(states)), range(len(keys))
+    moves = np.zeros((len(states), len(keys), len(keys)))
+    for step, i in itertools.product(steps, length):
+        exponentials = {}
+        for j in length:
+            if config.monotonic and j < i:
+                continue
+            if not config.alignment_order:
+                # Wu et al. 2018, over the positions from i on if it is monotonic.
+                exponentials[j] = np.exp(states[step] @ keys[j])
+            elif abs(j - i) <= config.window:
+                # Wu and Cotterell 2019: a score for each distance.
+                scores = dense(weights, "query", states[step]) + keys[i]
+                farthest_left = 0 if config.monotonic else config.window
+                exponentials[j] = np.exp(scores[j - i + farthest_left])
+        for j, exponential in exponentials.items():
+            moves[step, i, j] = exponential / sum(exponentials.values())
+    return moves
+
+
+def sum_over_alignments(transitions, emissions, written):
+    """Hard attention by its definition: the sum over all alignments, one by one.
+
+    Args:
+        transitions: The probability of every move `[T, S, S]`; alignments start at position 0.
+        emissions: The probability of every token at every position, `[T, S, V]`.
+        written: Ids of the tokens that the first T - 1 steps have written.
+
+    Returns:
+        The probability of every token given the tokens before it, `[T, V]`, and that of every
+        position given the same, `[T, S]`.
+    """
+    tokens, positions = [], []
+    for step, emission in enumerate(emissions):
+        totals = np.zeros(emissions.shape[1])
+        for alignment in itertools.product(range(len(totals)), repeat=step + 1):
+            probability, previous = 1.0, 0
+            for time, position in enumerate(alignment):
+                probability *= transitions[time, previous, position]
+                if time < step:
+                    probability *= emissions[time, position, written[time]]
+                previous = position
+            totals[alignment[-1]] += probability
+        positions.append(totals / totals.sum())
+        tokens.append(positions[-1] @ emission)
+    return np.array(tokens), np.array(positions)
+
+
+def hard_attention(config, stack, states, embedding, target_ids):
+    """Log-probabilities `[T, V]` and weights `[T, S]`, for the states `[T, H]` of a decoder."""
+    transitions = hard_transitions(config, stack.attention_part, stack.keys, states)
+    # Wu et al. 2018: a readout for each source position.
+    projected = dense(stack.weights, "readout/query", states)
+    readouts = np.tanh(projected[:, None] + stack.readout_keys)
+    emissions = np.exp(log_softmax(head(config, stack.weights, readouts, embedding)))
+    tokens, weights = sum_over_alignments(transitions, emissions, target_ids[1:])
+    return np.log(tokens), weights
 
 
 # The Transformer: one sentence without padding
@@ -567,6 +642,12 @@ def seq2seq(config, weights, inputs):
             readouts = np.array([readout for readout, _ in steps])
             attention.append([weights for _, weights in steps])
             copied, generation = attention[-1], stack.generation
+        if config.attention == "hard":
+            log_probabilities, attention[-1] = hard_attention(
+                config, stack, readouts, target_embedding, inputs["target_ids"][row]
+            )
+            outputs.append(log_probabilities)
+            continue
         outputs.append(head(config, decoder, readouts, target_embedding))
         if config.copy:
             source_ids = inputs["source_ids"][row, :length]

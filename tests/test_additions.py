@@ -244,6 +244,7 @@ GUIDED = [
     {"attention": "luong_dot", "input_feeding": False},
     {"attention": "local_p", "window": 1},
     {"attention": "coverage", "coverage_loss": 0.5},
+    {"attention": "hard", "monotonic": True},
     {"architecture": "transformer", "embedding_dim": 8, "heads": 2},
 ]
 

@@ -141,6 +141,9 @@ def check_attention(config, encoded, decoded):
                 expected = range(
                     max(center - config.window, 0), min(center + config.window + 1, length)
                 )
+            elif config.alignment_order:
+                farthest = (step + 1) * config.window
+                expected = range(min(farthest + 1, length))
             elif config.attention == "local_p":
                 assert len(positions) <= 2 * config.window + 1
                 expected = range(positions[0], positions[-1] + 1)

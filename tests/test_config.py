@@ -255,6 +255,25 @@ def test_an_invalid_setting_is_an_error_that_shows_a_valid_one(setting, message)
                 {"architecture": "transformer", "decoder_architecture": "recurrent"},
             )
         ),
+        (
+            {"window": 3, "attention": "hard"},
+            "window=3 needs .*, or alignment_order=1 with attention=hard",
+        ),
+        ({"monotonic": True}, "monotonic=true needs attention=hard"),
+        ({"alignment_order": 1}, "alignment_order=1 needs attention=hard"),
+        (
+            {"attention": "hard", "target_features": 2},
+            "attention=hard needs a text target; for real values use attention=local_m",
+        ),
+        ({"attention": "hard", "copy": True}, "copy=true does not fit attention=hard"),
+        (
+            {"attention": "hard", "readout": "none"},
+            "readout=none has no effect with attention=hard",
+        ),
+        (
+            {"attention": "hard", "attention_layer": "top", "decoder_layers": 2},
+            "attention_layer=top has no effect with attention=hard",
+        ),
         ({"coverage_loss": 1}, "coverage_loss=1.0 needs attention=coverage"),
         (
             {"coverage_loss": 1, "attention": "coverage", "target_features": 2},

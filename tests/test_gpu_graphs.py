@@ -68,6 +68,8 @@ def test_all_of_the_output_loss_runs_on_a_gpu(dtype):
         {"cell": "rnn", "attention": "coverage", "coverage_loss": 1.0},
         {"attention": "none", "context_every_step": True},
         {"attention": "local_p", "input_feeding": False},
+        {"attention": "hard", "monotonic": True},
+        {"attention": "hard", "alignment_order": 1},
         {"architecture": "transformer", "dropout": 0.1},
         {"source_features": 3, "pyramid": True, "encoder_layers": 2},
         {"target_features": 3, "reverse_source": True, "bidirectional": False},

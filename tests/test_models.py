@@ -14,7 +14,7 @@ import tensorflow as tf
 from combinations import SIZE, as_tensors, batch, build, run
 
 from kseq import ModelConfig, build_decoder, build_encoder, build_seq2seq, split_for_inference
-from kseq.attention import additive, contract, history, local, location, multiplicative
+from kseq.attention import additive, contract, hard, history, local, location, multiplicative
 from kseq.kernels.dropout import Dropout
 from kseq.models import (
     cells,
@@ -522,6 +522,9 @@ LAYERS = [
     (multiplicative.TrainedQueryAttention, {}),
     (local.LocalAttention, {"window": 3, "score": SCORE}),
     (local.PredictiveLocalAttention, {"units": 5, "window": 3, "score": SCORE}),
+    *((kind, {}) for kind in (hard.HardAttention, hard.MonotonicHardAttention)),
+    (hard.FirstOrderHardAttention, {"window": 3, "monotonic": True}),
+    (hard.PositionReadout, {"units": 5}),
     *((cell, {"units": 5}) for cell in cells.CELLS.values()),
     *(
         (
@@ -574,7 +577,7 @@ def test_a_layer_is_rebuilt_from_its_config(kind, settings):
 
 
 def test_the_config_of_every_layer_is_tested():
-    modules = [additive, contract, history, local, location, multiplicative]
+    modules = [additive, contract, hard, history, local, location, multiplicative]
     modules += [cells, copying, coverage_loss, decoders, encoders, factory, model_inputs]
     modules += [recurrent, recurrent_layers, teacher, transformer]
     defined = {

@@ -19,6 +19,7 @@ MODELS = {
     "no loop": ModelConfig(
         units=8, embedding_dim=6, attention="luong_concat", input_feeding=False, decoder_layers=2
     ),
+    "hard": ModelConfig(units=8, embedding_dim=6, attention="hard", alignment_order=1),
     "transformer": ModelConfig(
         architecture="transformer", heads=2, units=8, embedding_dim=6, decoder_layers=2
     ),
@@ -59,6 +60,11 @@ PATHS = {
     "no loop": {
         "attention": r"attention_keys/kernel|attention/\w+(/\w+)*",
         "decoder": rf"decoder_layer_\d/{GRU}|attentional_state/kernel|readout/\w+",
+    },
+    "hard": {
+        "attention": r"attention_keys/kernel|attention/query/\w+",
+        "decoder": rf"decoder_layer_\d/{GRU}|readout_keys/kernel|readout/query/\w+",
+        "output": r"logits/\w+",
     },
     "transformer": {
         "attention": r"cross_attention_\d(_keys|_values)?/(query/|output/)?kernel",

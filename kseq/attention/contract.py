@@ -120,7 +120,7 @@ class Mechanism:
     """A description of an attention layer, for an encoder and a decoder that are built apart.
 
     Args:
-        layer: Subclass of `Attention`.
+        layer: Subclass of `Attention`, or of `HardAttention`.
         arguments: Arguments of its constructor by name.
         projects_keys: Whether the keys are a projection of the memory, not the memory itself.
         follows_cell: Whether the query is the state after the step, whose context goes into the

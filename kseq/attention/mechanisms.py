@@ -4,6 +4,7 @@ import dataclasses
 
 from kseq.attention.additive import AdditiveAttention
 from kseq.attention.contract import Mechanism
+from kseq.attention.hard import FirstOrderHardAttention, HardAttention, MonotonicHardAttention
 from kseq.attention.history import CoverageAttention, LocationAwareAttention
 from kseq.attention.local import LocalAttention, PredictiveLocalAttention
 from kseq.attention.location import LocationAttention
@@ -29,6 +30,7 @@ def mechanism_of(config):
             Mechanism(LocationAttention, {"positions": config.positions}, projects_keys=False)
         ),
         "trained_query": _after_cell(Mechanism(TrainedQueryAttention, projects_keys=False)),
+        "hard": _hard_mechanism(config),
     }
     return mechanisms.get(config.attention)
 
@@ -45,3 +47,10 @@ def _scores(config):
 
 def _after_cell(mechanism):
     return dataclasses.replace(mechanism, follows_cell=True)
+
+
+def _hard_mechanism(config):
+    if config.alignment_order:
+        arguments = {"window": config.window, "monotonic": config.monotonic}
+        return Mechanism(FirstOrderHardAttention, arguments)
+    return Mechanism(MonotonicHardAttention if config.monotonic else HardAttention)

@@ -12,6 +12,7 @@ from kseq.fields import suggestion
 from kseq.kernels.forks import claim_tensorflow
 from kseq.models import recurrent, transformer
 from kseq.models.copying import copy_ids_input, copy_tokens, known_ids
+from kseq.models.hard_attention import sum_over_positions
 from kseq.models.inputs import RightPadding, make_inputs
 from kseq.models.losses import OUTPUTS, check_labels, check_losses
 from kseq.sides.make_side import make_source_side, make_target_side
@@ -38,12 +39,12 @@ def build_encoder(config, source_vocabulary_size=None):
         A model that copies also has `copy_ids`, int32 `[B, S]`: the source ids, in which an
         unknown token is `V + j` if it first occurs at position j.
 
-        Without attention there is only the `state`. With a pyramid, S of the memory, the keys
-        and the mask is smaller than that of the source.
+        Without attention there is only the `state`; with hard attention no `memory`, but two
+        projections of it as `keys`. With a pyramid, S of the memory, the keys and the mask is
+        smaller than that of the source.
 
         Padding must be on the right. Called eagerly, the encoder raises a ValueError for any
-        other padding; inside a graph, as in `fit` and `predict`, it cannot see the values, and
-        padding on the left changes its results.
+        other padding; inside a graph, padding on the left changes its results unnoticed.
 
     Raises:
         TypeError: `config` is not a `ModelConfig`.
@@ -344,4 +345,6 @@ def _build_decoder(config, side, embedding=None):
     outputs[side.output_name] = side.make_head(config, readout, embedding)
     if config.copy:
         outputs = copy_tokens(outputs, inputs["copy_ids"])
+    if config.attention == "hard":
+        outputs = sum_over_positions(config, outputs, inputs)
     return keras.Model(inputs, outputs, name="decoder")

@@ -15,6 +15,7 @@ attention as a part of the decoder.)
 import typing
 
 from kseq.attention.contract import Attention
+from kseq.attention.hard import HardAttention
 from kseq.errors import SettingError
 from kseq.models.decoders import LoopDecoder
 from kseq.models.transformer import CrossAttention
@@ -26,6 +27,7 @@ _EMBEDDINGS = {
     "target_embedding": ("target_embedding",),
     "shared_embedding": ("source_embedding", "target_embedding"),
 }
+_ATTENTION = (Attention, HardAttention, CrossAttention)
 _OUTPUT = ("logits", "values", "output_projection")
 
 
@@ -62,8 +64,12 @@ def _layer_parts(layer, model_name, config):
             yield "output", layer.weights
     elif layer.name in _OUTPUT:
         yield "output", layer.weights
-    elif isinstance(layer, (Attention, CrossAttention)) or _projects_keys(layer, model_name):
+    elif isinstance(layer, (Attention, HardAttention, CrossAttention)) or _projects_keys(
+        layer, model_name
+    ):
         yield "attention", layer.weights
+    elif layer.name == "readout_keys":
+        yield "decoder", layer.weights
     elif isinstance(layer, LoopDecoder):
         attention = set(map(id, layer.attention.weights))
         yield "attention", layer.attention.weights

@@ -16,6 +16,7 @@ from kseq.models.decoders import (
     run_layers,
 )
 from kseq.models.encoders import recurrent_encoder
+from kseq.models.hard_attention import decode_hard, hard_key_inputs, hard_keys
 from kseq.models.inputs import float_input
 from kseq.models.state import (
     decoder_cell,
@@ -60,6 +61,8 @@ def connect(config, memory, mask, summary):
     mechanism = mechanism_of(config)
     if mechanism is None:
         return {"state": state}
+    if config.attention == "hard":
+        return {"keys": hard_keys(config, memory), "mask": mask, "state": state}
     keys = memory
     if mechanism.projects_keys:
         keys = Dense(config.units, use_bias=False, name="attention_keys")(memory)
@@ -69,10 +72,13 @@ def connect(config, memory, mask, summary):
 def decoder_inputs(config):
     """Makes the decoder's inputs for the encoder's outputs, a dict with the same keys."""
     inputs = {"state": state_inputs(config)}
-    if mechanism_of(config) is not None:
-        inputs["memory"] = float_input((None, config.units), "memory")
-        inputs["keys"] = float_input((None, config.units), "keys")
-        inputs["mask"] = keras.Input((None,), dtype="bool", name="mask")
+    if mechanism_of(config) is None:
+        return inputs
+    inputs["mask"] = keras.Input((None,), dtype="bool", name="mask")
+    if config.attention == "hard":
+        return {**inputs, "keys": hard_key_inputs(config)}
+    inputs["memory"] = float_input((None, config.units), "memory")
+    inputs["keys"] = float_input((None, config.units), "keys")
     return inputs
 
 
@@ -85,10 +91,13 @@ def decode(config, embedded, inputs):
         inputs: Inputs of the decoder, a dict, as from `decoder_inputs`.
 
     Returns:
-        The input of the head, `[N, T, H]`, and the other outputs of the decoder, a dict.
+        The input of the head, `[N, T, H]` (with hard attention `[N, T, S, H]`), and the other
+        outputs of the decoder, a dict.
     """
     if not config.target_features:
         embedded = Dropout(config.dropout, name="target_dropout")(embedded)
+    if config.attention == "hard":
+        return decode_hard(config, embedded, inputs)
     mechanism = mechanism_of(config)
     if mechanism is None:
         run = _decode_without_attention

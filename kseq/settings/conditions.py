@@ -94,6 +94,11 @@ CONDITIONS = (
     ),
     (
         "attention_layer",
+        lambda config: config.attention != "hard",
+        "has no effect with {attention}=hard, which reads the top layer; leave it out",
+    ),
+    (
+        "attention_layer",
         lambda config: config.decoder_layers > 1,
         "needs {decoder_layers} of at least 2; a single layer is both bottom and top",
     ),
@@ -103,13 +108,25 @@ CONDITIONS = (
         "needs one of the kinds of Luong et al., such as {attention}=luong_general; the others "
         "have no input feeding",
     ),
+    (
+        "window",
+        lambda config: config.attention.startswith("local_") or config.alignment_order,
+        "needs {attention}=local_m or {attention}=local_p, or {alignment_order}=1 with "
+        "{attention}=hard",
+    ),
+    (
+        "local_score",
+        lambda config: config.attention.startswith("local_"),
+        "needs {attention}=local_m or {attention}=local_p",
+    ),
     *(
-        (
-            name,
-            lambda config: config.attention.startswith("local_"),
-            "needs {attention}=local_m or {attention}=local_p",
-        )
-        for name in ("window", "local_score")
+        (name, lambda config: config.attention == "hard", "needs {attention}=hard")
+        for name in ("alignment_order", "monotonic")
+    ),
+    (
+        "attention",
+        lambda config: config.attention != "hard" or not config.target_features,
+        "needs a text target; for real values use {attention}=local_m, for instance",
     ),
     (
         "positions",
@@ -163,6 +180,11 @@ CONDITIONS = (
     ),
     (
         "readout",
+        lambda config: config.attention != "hard",
+        "has no effect with {attention}=hard, which has a tanh layer of its own; leave it out",
+    ),
+    (
+        "readout",
         _has_readout,
         "has no effect with this {attention}: the attentional state takes its place; use "
         "{attention}=bahdanau, or {decoder_layers}=2 with {attention_layer}=bottom",
@@ -184,6 +206,11 @@ CONDITIONS = (
         "copy",
         lambda config: config.attention not in ("none", "local_p"),
         "needs attention whose weights sum to 1; use {attention}=bahdanau, for instance",
+    ),
+    (
+        "copy",
+        lambda config: config.attention != "hard",
+        "does not fit {attention}=hard, which has no context; leave one of them out",
     ),
     ("copy", _has_text_only, "needs text on both sides"),
     (

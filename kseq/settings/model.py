@@ -39,20 +39,25 @@ class ModelConfig(Section):
         attention: What the decoder reads from the encoder: `"none"` (a fixed-length vector
             alone), `"bahdanau"`, `"luong_dot"`, `"luong_scaled_dot"`, `"luong_general"`,
             `"luong_concat"`, `"local_m"`, `"local_p"`, `"location"`, `"trained_query"`,
-            `"coverage"`, `"location_aware"`. The decoder of a Transformer has `"multi_head"`,
-            which replaces the default `"bahdanau"`.
+            `"coverage"`, `"location_aware"`, `"hard"` (each token from one position, summed over
+            all positions; Wu et al. 2018). The decoder of a Transformer has `"multi_head"`, which
+            replaces the default `"bahdanau"`.
         attention_layer: The decoder layer whose state is the query: `"bottom"` (the layers above
             it run outside the loop) or `"top"`.
         input_feeding: Whether the attentional state of a step is an input of the next step
             (Luong et al. 2015). Without it, attention is computed for all steps of a target at
             once.
-        window: Half width of the window of local attention, in source positions.
+        window: Half width of the window of local attention, in source positions; for `"hard"`
+            with `alignment_order` 1, the farthest move from one step to the next.
         local_score: Score of local attention: that of `"luong_general"`, `"luong_dot"`,
             `"luong_scaled_dot"` or `"luong_concat"`.
         positions: Number of source positions that `"location"` can read; it never reads the
             words after them.
         filters: Number of filters of `"location_aware"` (Chorowski et al. 2015).
         filter_width: Width of these filters, in source positions.
+        alignment_order: With `"hard"`, whether a source position depends on that of the step
+            before (1) or not (0) (Wu and Cotterell 2019).
+        monotonic: With `"hard"`, whether the source position never moves back.
         coverage_loss: Weight of the coverage loss (See et al. 2017), with `"coverage"`. A weight
             of 1 from the first step on prevents a model from learning, as section 5 of the paper
             also reports.
@@ -103,7 +108,7 @@ class ModelConfig(Section):
     reverse_source: bool = False
     pyramid: bool = False
     attention: Literal[
-        *("none", "bahdanau", "coverage", "location_aware", "multi_head"),
+        *("none", "bahdanau", "coverage", "location_aware", "hard", "multi_head"),
         *("luong_dot", "luong_scaled_dot", "luong_general", "luong_concat", "local_m", "local_p"),
         *("location", "trained_query"),
     ] = "bahdanau"
@@ -114,6 +119,8 @@ class ModelConfig(Section):
     positions: int = number(100, minimum=1, maximum=100_000)
     filters: int = number(10, minimum=1, maximum=10_000)
     filter_width: int = number(201, minimum=1, maximum=100_001)
+    alignment_order: int = number(0, minimum=0, maximum=1)
+    monotonic: bool = False
     coverage_loss: float = number(0.0, minimum=0.0, maximum=1000.0)
     copy: bool = False
     context: Literal["last", "backward", "sum", "mean"] = "last"
@@ -159,7 +166,7 @@ class ModelConfig(Section):
 
         The decoder's `logits` are then log-probabilities.
         """
-        return self.copy
+        return self.copy or self.attention == "hard"
 
     def check_sides(self):
         """Checks the settings for real-valued sides, once the widths are known.

@@ -28,6 +28,7 @@ class ChunkRunner:
         self._target_codec = codecs[0].target
         self._assembler = make_assembler(self._target_codec.side, config)
         self._step_logits = len(codecs) * (self._target_codec.side.vocabulary_size or 1)
+        self._has_logits_by_position = config.attention == "hard"
 
     def search(self, function, width, sources, prefixes, first):
         """Searches for translations.
@@ -60,7 +61,7 @@ class ChunkRunner:
                     sources[row], tokens[row], result, strings, index
                 )
 
-        logits = width * max(self._step_logits, MIN_LOGITS)
+        logits = width * max(self._count_logits(sequences), MIN_LOGITS)
         return run_by_length(search_batch, sequences.lengths, sentence_logits=logits)
 
     def predict(self, sources, steps):
@@ -122,7 +123,12 @@ class ChunkRunner:
                 )
 
         longest = np.maximum(sequences.lengths, lengths)
-        return run_by_length(force_batch, longest, token_logits=self._step_logits)
+        return run_by_length(force_batch, longest, token_logits=self._count_logits(sequences))
+
+    def _count_logits(self, sequences):
+        """Returns the number of logits of one step for one of the `Sequences`."""
+        positions = max(sequences.lengths) if self._has_logits_by_position else 1
+        return self._step_logits * int(positions)
 
 
 def _to_numpy(tensors):
