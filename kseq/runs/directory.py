@@ -23,13 +23,16 @@ FAILED_BATCH = "failed_batch.npz"  # whose loss or gradient was not a finite num
 STATES = ("training_state.1.npz", "training_state.2.npz")  # of a training that has not ended
 SUBWORDS = ("source_subwords.model", "target_subwords.model")  # of a side with subwords
 STATISTICS = ("source_values.json", "target_values.json")  # of a real-valued side
+VECTORIZATIONS = ("source_vectorization.json", "target_vectorization.json")  # of Keras' layer
 
-_CODECS = (*VOCABULARIES, *SUBWORDS, *STATISTICS)
+_CODECS = (*VOCABULARIES, *SUBWORDS, *STATISTICS, *VECTORIZATIONS)
 _BLOCK = 2**20  # bytes that are read at once
 _REQUIRED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
 # Of runs whose `config.json` does not have these fields yet.
 _OLD_SETTINGS = {"text": {"normalization": "nfkc"}}
-_ALTERNATIVES = {names[0]: names for names in zip(VOCABULARIES, SUBWORDS, STATISTICS)}
+_ALTERNATIVES = {
+    names[0]: names for names in zip(VOCABULARIES, SUBWORDS, STATISTICS, VECTORIZATIONS)
+}
 
 
 _CHECKPOINT = re.compile(r"epoch-(\d+)\.weights\.h5")
@@ -178,7 +181,7 @@ def _owns(path):
     folder, name = path.parent.as_posix(), _UNFINISHED.sub("", path.name)
     if folder == CHECKPOINTS:
         return _CHECKPOINT.fullmatch(name) is not None
-    names = {*_REQUIRED, *SUBWORDS, *STATISTICS, *STATES}
+    names = {*_REQUIRED, *_CODECS, *STATES}
     names |= {HISTORY, CURVES, CHECKPOINTS, FAILED_BATCH}
     return folder == "." and name in names
 

@@ -7,6 +7,7 @@ import reprlib
 import tensorflow as tf
 import tensorflow_text
 
+from kseq.fields import check_choice
 from kseq.runs.directory import SUBWORDS, VOCABULARIES
 from kseq.sides.text_side import TextSide
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
@@ -87,6 +88,9 @@ class TextCodec(tf.Module):
         self, description, tokenizer="word", case="keep", normalization="nfc", sampling=0.0
     ):
         super().__init__()
+        check_choice("tokenizer", tokenizer, (*_TOKENIZERS, "subword"))
+        check_choice("case", case, ("keep", "lower", "mark"))
+        check_choice("normalization", normalization, ("nfc", "nfkc", "none"))
         self.tokenizer = tokenizer
         self._case = case
         self._normalization = normalization
@@ -120,6 +124,11 @@ class TextCodec(tf.Module):
         return self.tokenizer, self._case, self._normalization
 
     @property
+    def lowercases(self):
+        """Whether the text that a model writes is in lower case."""
+        return self._case == "lower"
+
+    @property
     def is_complete(self):
         """Whether the codec has tokens other than the special ones."""
         return self.size > len(SPECIAL_TOKENS)
@@ -147,7 +156,7 @@ class TextCodec(tf.Module):
 
     def normalize(self, texts):
         """Returns strings `[N]`, normalised as this codec reads them."""
-        return normalize(texts, self._normalization, lowercase=self._case == "lower")
+        return normalize(texts, self._normalization, lowercase=self.lowercases)
 
     def tokenize(self, texts):
         """Returns the tokens of strings `[N]`, unknown ones included: ragged `[N, (T)]`."""
