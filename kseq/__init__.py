@@ -43,6 +43,7 @@ _HOMES = {
     "training_pipeline": "pipeline.batching",
     "make_optimizer": "training.optimizers",
     "train": "training.train",
+    "train_ensemble": "training.ensemble",
     "TensorBoard": "training.tensorboard",
     "TrainingFailed": "training.failures",
     "fine_tuning_config": "runs.fine_tuning",

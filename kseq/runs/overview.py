@@ -150,7 +150,9 @@ def _describe(folder, name):
         corpus=name_corpus(record.corpus),
         model=describe_model(config.model),
         parameters=record.parameters,
-        epochs=None if record.averaged or record.origin else int(max((row["epoch"] for row in rows), default=0)),
+        epochs=None
+        if record.averaged or record.origin
+        else int(max((row["epoch"] for row in rows), default=0)),
         planned_epochs=None if record.origin else config.training.epochs,
         best_epoch=best and best["epoch"],
         measure=measure,

@@ -63,9 +63,7 @@ class VectorizationCodec(TextCodec):
     file_names = VECTORIZATIONS
 
     def __init__(self, description):
-        super().__init__(
-            description.vocabulary, _SPLITS[description.split], normalization="none"
-        )
+        super().__init__(description.vocabulary, _SPLITS[description.split], normalization="none")
         self.description = description
         self._standardize = description.standardize or ""
 
@@ -140,7 +138,9 @@ def read_vectorization(layer, side):
     end = _find_token(tokens, _ENDS, f"{side}: every {side} must end with a token such as")
     start = None
     if side == "target" or any(token in tokens for token in _STARTS):
-        start = _find_token(tokens, _STARTS, f"{side}: every {side} must begin with a token such as")
+        start = _find_token(
+            tokens, _STARTS, f"{side}: every {side} must begin with a token such as"
+        )
     special = PAD, UNK, start, end
     others = [number for number in range(len(tokens)) if number not in special]
     vocabulary = *SPECIAL_TOKENS, *(tokens[number] for number in others)

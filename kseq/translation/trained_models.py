@@ -3,6 +3,7 @@
 import threading
 
 from kseq.fields import check_choice
+from kseq.runs.ensembles import runs_of
 from kseq.runs.saving import save_run
 from kseq.runs.weights import load_model
 from kseq.translation.adoption import adopt
@@ -98,8 +99,8 @@ class TrainedModels:
         """Reads a run directory, or several with one target vocabulary as an ensemble.
 
         Args:
-            run: Run directory.
-            *further_runs: Run directories, which form an ensemble with the first.
+            run: Run directory; or a folder of `kseq.train_ensemble`, which stands for its runs.
+            *further_runs: Likewise; all runs form an ensemble.
             average: As in `Translator`.
             precision: Precision of weights and products. `"bfloat16"` takes half the RAM, is faster
                 on processors and GPUs with bfloat16 products, and changes some results.
@@ -113,11 +114,11 @@ class TrainedModels:
             UnfinishedRunWarning: The training of a run has not ended.
         """
         check_choice("average", average, AVERAGES)
-        runs = run, *further_runs
+        runs = [member for name in (run, *further_runs) for member in runs_of(name)]
         first, *members = (cls.of_run(*load_model(folder, precision)) for folder in runs)
         for folder, translator in zip(runs, (first, *members)):
             translator.record.warn_if_unfinished(folder)
-        for name, member in zip(further_runs, members):
+        for name, member in zip(runs[1:], members):
             check_member(first, member, name)
         if not members:
             return first
