@@ -150,7 +150,7 @@ REFUSED = {
     "no end": (
         vectorization("a", "end", "b", "c", "d"),
         ValueError,
-        r"source: every source must end with a token such as <end> in .* received none of them",
+        r"source: each must end with a token such as <end> in .* received none of them",
     ),
     "a function": (
         vectorization("a", "[end]", standardize=tf.strings.lower),

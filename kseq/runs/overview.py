@@ -143,6 +143,7 @@ def _describe(folder, name):
     duration = record.duration
     if duration is None and rows:
         duration = sum(row.get("seconds", math.nan) for row in rows)
+    has_no_epochs = record.averaged or record.origin
     return RunOverview(
         name=name,
         folder=str(folder),
@@ -150,9 +151,7 @@ def _describe(folder, name):
         corpus=name_corpus(record.corpus),
         model=describe_model(config.model),
         parameters=record.parameters,
-        epochs=None
-        if record.averaged or record.origin
-        else int(max((row["epoch"] for row in rows), default=0)),
+        epochs=None if has_no_epochs else int(max((row["epoch"] for row in rows), default=0)),
         planned_epochs=None if record.origin else config.training.epochs,
         best_epoch=best and best["epoch"],
         measure=measure,

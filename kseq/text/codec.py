@@ -15,7 +15,7 @@ from kseq.text.display import as_typed, replace_marks, to_str
 from kseq.text.reserved import NONCHARACTERS
 from kseq.text.subwords import SubwordTokenizer
 from kseq.text.tokenizers import CharacterTokenizer, SpaceTokenizer, WordTokenizer
-from kseq.text.vocabulary import check_vocabulary
+from kseq.text.vocabulary import check_lines, check_vocabulary
 
 
 def normalize(texts, form="nfc", lowercase=False):
@@ -100,6 +100,7 @@ class TextCodec(tf.Module):
             self.vocabulary = self._tokenizer.vocabulary
         else:
             self.description = self.vocabulary = tuple(description)
+            check_lines(self.vocabulary)
             self._tokenizer = _TOKENIZERS[tokenizer](case == "mark")
         check_vocabulary(self.vocabulary)
         self.side = TextSide(len(self.vocabulary))

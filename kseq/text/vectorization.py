@@ -40,8 +40,6 @@ class Vectorization:
     split: str
 
     def __post_init__(self):
-        if not all(isinstance(token, str) for token in self.vocabulary):
-            raise ValueError("expected tokens as strings")
         check_vocabulary(self.vocabulary)
         if self.standardize not in _STANDARDIZATIONS or self.split not in _SPLITS:
             raise ValueError(
@@ -135,12 +133,10 @@ def read_vectorization(layer, side):
             'standardize=None, split="whitespace", output_mode="int"'
         )
     tokens = layer.get_vocabulary()
-    end = _find_token(tokens, _ENDS, f"{side}: every {side} must end with a token such as")
+    end = _find_token(tokens, _ENDS, f"{side}: each must end with a token such as")
     start = None
     if side == "target" or any(token in tokens for token in _STARTS):
-        start = _find_token(
-            tokens, _STARTS, f"{side}: every {side} must begin with a token such as"
-        )
+        start = _find_token(tokens, _STARTS, f"{side}: each must begin with a token such as")
     special = PAD, UNK, start, end
     others = [number for number in range(len(tokens)) if number not in special]
     vocabulary = *SPECIAL_TOKENS, *(tokens[number] for number in others)
