@@ -235,7 +235,7 @@ def test_all_models_of_an_ensemble_count():
 
     def ensemble(*settings):
         first, *partners = (untrained_translator(words, ["a"], ["x"]) for words in settings)
-        return Translator(first.model, first.codecs, first.config, first.record, partners)
+        return Translator.of_run(first.model, first.codecs, first.config, first.record, partners)
 
     check_word_attention(ensemble(["attention=none"], ["attention=bahdanau"]))
     transformers = ensemble(*[["architecture=transformer", "heads=2"]] * 2)

@@ -100,7 +100,7 @@ def test_a_prefix_may_fill_the_maximum_length(translator):
 def test_the_default_maximum_length_depends_on_the_length_ratio_of_the_run(unk_translator):
     """A model that never writes END stops at the default maximum, here its constant part, 10."""
     parts = unk_translator.model, unk_translator.codecs, unk_translator.config
-    short = Translator(*parts, dataclasses.replace(unk_translator.record, length_ratio=1e-6))
+    short = Translator.of_run(*parts, dataclasses.replace(unk_translator.record, length_ratio=1e-6))
     assert [len(result.tokens) for result in short.translate(SENTENCES)] == [10, 10, 10]
 
 

@@ -64,7 +64,7 @@ def translator_of(config):
         else:
             sides.append(TextCodec([*SPECIAL_TOKENS, *LETTERS], copies=config.copy))
     record = RunRecord(length_ratio=0.1, parameters=model.count_params())
-    return Translator(model, CodecPair(*sides), Config(model=config), record)
+    return Translator.of_run(model, CodecPair(*sides), Config(model=config), record)
 
 
 def sources_of(translator):

@@ -193,6 +193,11 @@ def test_invalid_vocabularies_are_errors():
         TextCodec(["a", "b", "c", "d"])
     with pytest.raises(ValueError, match="each token once; 'a' occurs twice"):
         codec("a", "b", "a")
+    for token in ("a\nb", b"a"):
+        with pytest.raises(ValueError, match="expected tokens as strings without line breaks"):
+            codec(token)
+    with pytest.raises(ValueError, match="tokenizer must be 'word', 'character', 'space' or"):
+        codec("a", tokenizer="wordpiece")
 
 
 def test_the_most_frequent_tokens_are_selected():

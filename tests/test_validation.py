@@ -15,6 +15,7 @@ from kseq.runs import directory
 from kseq.runs.record import UnfinishedRunWarning
 from kseq.sides.text_side import TextSide
 from kseq.sides.value_side import ValueSide
+from kseq.training.decoding import choose_pairs
 from kseq.training.monitor import Monitor, choose_monitor
 
 FASTEST = ["units=8", "embedding_dim=8", "bidirectional=false"]
@@ -109,8 +110,20 @@ def test_a_figure_that_is_not_measured_is_refused_with_those_that_are():
     with pytest.raises(ValueError, match="for this target, which is text; .* val_accuracy, val_bl"):
         choose_monitor(config, TextSide(10))
     assert choose_monitor(config, ValueSide(1)) == "val_free_run_error"
-    with pytest.raises(ValueError, match="monitor=val_bleu needs decoded_pairs; set decoded_pairs"):
-        Config().with_settings(["monitor=val_bleu"])
+
+
+def test_a_figure_of_outputs_needs_no_number_of_pairs():
+    assert Config().with_settings(["monitor=val_bleu"]).training.decoded_pairs == 500
+    assert (
+        Config().with_settings(["monitor=val_bleu", "decoded_pairs=3"]).training.decoded_pairs == 3
+    )
+    assert Config().training.decoded_pairs == 0
+
+
+def test_decoded_pairs_are_chosen_evenly_from_the_whole_split():
+    assert choose_pairs(range(6), 4, 6) == [0, 1, 3, 4]
+    assert choose_pairs(range(100), 5, 100) == [0, 20, 40, 60, 80]
+    assert choose_pairs(range(3), 500, 3) == [0, 1, 2]
 
 
 def test_own_callbacks_and_an_own_optimizer_take_part(corpus, tmp_path, eager_mode):

@@ -20,7 +20,7 @@ def untrained_reader(settings, source_description, target_description):
     codecs = CodecPair.of(source_description, target_description, config.text, config.model.copy)
     model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
     record = RunRecord(length_ratio=1.0, parameters=model.count_params())
-    return Translator(model, codecs, config, record)
+    return Translator.of_run(model, codecs, config, record)
 
 
 def write_run(translator, folder):

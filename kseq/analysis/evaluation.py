@@ -101,7 +101,7 @@ def measure_outputs(translator, outputs, references):
     """
     import sacrebleu
 
-    lowercase = translator.config.text.case == "lower"
+    lowercase = translator.codecs.target.lowercases
     bleu = sacrebleu.metrics.BLEU(lowercase=lowercase, force=True)
     chrf = sacrebleu.metrics.CHRF(lowercase=lowercase)
     figures = {

@@ -13,6 +13,7 @@ import kseq
 from kseq.backend import require_tensorflow_backend
 from kseq.cli.comparing import add_compare, add_runs
 from kseq.cli.data import add_clean, add_fetch, add_inspect
+from kseq.cli.ensembles import add_ensemble_command
 from kseq.cli.errors import explain
 from kseq.cli.exporting import add_export
 from kseq.cli.launching import add_launch
@@ -125,7 +126,8 @@ def _make_parser():
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         *(add_fetch, add_inspect, add_clean),
-        *(add_train, add_launch, add_tune, add_average, add_runs, add_compare),
+        *(add_train, add_ensemble_command, add_launch, add_tune, add_average),
+        *(add_runs, add_compare),
         *(add_translate, add_evaluate, add_score),
         *(add_heatmap, add_align, add_report),
         *(add_export, add_recipes, add_models),

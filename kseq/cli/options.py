@@ -57,7 +57,10 @@ def path_name(text):
 def add_run(command):
     """Adds the argument for the run directory."""
     command.add_argument(
-        "run_directory", type=path_name, metavar="RUN", help="run directory made by kseq train"
+        "run_directory",
+        type=path_name,
+        metavar="RUN",
+        help="run directory made by kseq train, or folder made by kseq ensemble",
     )
 
 

@@ -3,6 +3,7 @@
 from kseq.cli.options import flag, given_fields
 from kseq.console import import_tensorflow_quietly
 from kseq.kernels.processor import share_cores
+from kseq.runs.ensembles import runs_of
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 
 
@@ -19,7 +20,8 @@ def load_translator(options):
         ValueError: There is an average, but no ensemble.
     """
     ensemble, average = (getattr(options, name, None) for name in ("ensemble", "ensemble_average"))
-    if average and not ensemble:
+    is_single = not ensemble and len(runs_of(options.run_directory)) == 1
+    if average and is_single:
         raise ValueError("--ensemble-average is for an ensemble: add --ensemble RUN")
     return load_runs(
         options.run_directory,
@@ -33,13 +35,14 @@ def load_runs(*runs, **options):
     """Loads runs as a `Translator`; a missing run is reported before TensorFlow is imported.
 
     Args:
-        *runs: Run directories.
+        *runs: Run directories, or folders of ensembles.
         **options: Further arguments of `Translator.load`.
     """
     from kseq.runs.directory import require_run
 
-    for run in runs:
-        require_run(run)
+    for name in runs:
+        for run in runs_of(name):
+            require_run(run)
     start_tensorflow()
     from kseq.translation.translator import Translator
 
@@ -55,12 +58,13 @@ def read_test_pairs(options):
     from kseq.runs.directory import read_run
     from kseq.runs.pairs import open_test_pairs
 
-    _, config, _ = read_run(options.run_directory)
+    run, *_ = runs_of(options.run_directory)
+    _, config, _ = read_run(run)
     if config.model.source_features or config.model.target_features:
         start_tensorflow()  # TensorFlow reads TFRecord files
     reading = {name: getattr(options, name) for name in ("swap", "columns", "allow_outside")}
     alignments = getattr(options, "alignments", None)
-    return open_test_pairs(options.run_directory, options.test, alignments, **reading)
+    return open_test_pairs(run, options.test, alignments, **reading)
 
 
 def pair_every_line(pairs):

@@ -62,14 +62,7 @@ def add_train(subparsers):
     )
     add_settings(command)
     add_new_run(command, required=False)
-    command.add_argument(
-        "--from",
-        dest="start",
-        type=path_name,
-        metavar="RUN",
-        help="start from the weights, the tokens and the settings of another run, with a fifth of "
-        "its learning rate",
-    )
+    add_start(command)
     add_cache(command)
     add_devices(command)
     command.add_argument(
@@ -96,6 +89,18 @@ def add_settings(command):
         default=[],
         metavar="FIELD=VALUE",
         help="change settings, such as units=256 epochs=20 (may be repeated)",
+    )
+
+
+def add_start(command):
+    """Adds the option for the run that training starts from."""
+    command.add_argument(
+        "--from",
+        dest="start",
+        type=path_name,
+        metavar="RUN",
+        help="start from the weights, the tokens and the settings of another run, with a fifth of "
+        "its learning rate",
     )
 
 

@@ -10,7 +10,11 @@ from keras import ops
 from kseq.config import Config, ModelConfig
 from kseq.fields import suggestion
 from kseq.kernels.forks import claim_tensorflow
-from kseq.models import recurrent, transformer
+from kseq.models import (
+    masked,  # noqa: F401  Keras then finds its classes when it reads a `.keras` file.
+    recurrent,
+    transformer,
+)
 from kseq.models.copying import copy_ids_input, copy_tokens, known_ids
 from kseq.models.hard_attention import sum_over_positions
 from kseq.models.inputs import RightPadding, make_inputs
@@ -262,6 +266,14 @@ def split_for_inference(model):
         TypeError: `model` is not a model.
         ValueError: The model is another one, or a clone by Keras.
     """
+    require_seq2seq(model)
+    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
+    with use_dtype_policy(model.dtype_policy):
+        return encoder, _make_step(decoder, model.target_side)
+
+
+def require_seq2seq(model):
+    """Raises a TypeError or a ValueError unless an object is a model of `build_seq2seq`."""
     if not isinstance(model, keras.Model):
         raise TypeError(f"expected a model of build_seq2seq; received {reprlib.repr(model)}")
     if not isinstance(model, Seq2Seq):
@@ -270,9 +282,6 @@ def split_for_inference(model):
             f"{type(model).__name__} {model.name!r} (copy a model with copy.deepcopy: "
             "keras.models.clone_model makes a plain functional model)"
         )
-    encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
-    with use_dtype_policy(model.dtype_policy):
-        return encoder, _make_step(decoder, model.target_side)
 
 
 def _make_step(decoder, side):

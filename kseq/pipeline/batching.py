@@ -9,7 +9,7 @@ from kseq.pipeline.ids import EncodedPairs, PairsInRam
 from kseq.pipeline.links import ALIGNMENT, LinkColumn, alignment_matrices
 from kseq.pipeline.position import Position
 from kseq.pipeline.reading import ErrorRecorder
-from kseq.pipeline.survey import length_limits
+from kseq.pipeline.survey import length_limits, survey_pairs
 
 
 def read_chunks(pairs, codecs, recorder):
@@ -260,15 +260,25 @@ def make_position(pairs, codecs, training):
 
 @tf.autograph.experimental.do_not_convert
 def training_pipeline(
-    pairs, codecs, training, survey, shuffled=True, recorder=None, *, position=None, portions=None
+    pairs,
+    codecs,
+    training,
+    survey=None,
+    shuffled=True,
+    recorder=None,
+    *,
+    position=None,
+    portions=None,
 ):
     """Makes the batches for Keras' `fit` and `evaluate`.
 
     Args:
-        pairs: `Pairs`, `AlignedPairs`, `ValuePairs`, `EncodedPairs` or `PairsInRam`.
+        pairs: `Pairs`, `AlignedPairs`, `ValuePairs`, `EncodedPairs` or `PairsInRam`; such as the
+            `train` of a `Corpus`.
         codecs: `CodecPair`.
         training: `TrainingConfig`: batch size, maximum lengths, seed.
-        survey: `Survey` of these pairs; a different number of pairs is an error.
+        survey: `Survey` of these pairs; a different number of pairs is an error. By default the
+            pairs are read once before the first batch to make one.
         shuffled: Whether every epoch has its own order; otherwise all have the same order.
         recorder: `ErrorRecorder` that keeps the error if the pairs cannot be read.
         position: Result of `make_position`, which says where the next epoch begins; by default
@@ -284,6 +294,7 @@ def training_pipeline(
         sampled subwords. With `portions`, an element is what `Portions.cut` returns.
     """
     recorder = recorder or ErrorRecorder()
+    survey = survey or survey_pairs(pairs, codecs, training)
     if shuffled and position is None:
         position = make_position(pairs, codecs, training)
     transforms = [

@@ -3,8 +3,9 @@
 import dataclasses
 
 from kseq.pipeline.value_codec import ValueCodec
-from kseq.runs.directory import STATISTICS, SUBWORDS, VOCABULARIES
+from kseq.runs.directory import STATISTICS, SUBWORDS, VECTORIZATIONS, VOCABULARIES
 from kseq.text.codec import TextCodec
+from kseq.text.vectorization import Vectorization, VectorizationCodec
 from kseq.text.vocabulary import load_vocabulary
 
 
@@ -26,18 +27,14 @@ class CodecPair:
 
         Args:
             source: The vocabulary, tokens in the order of their ids; a SentencePiece model, bytes;
-                or a `ValueCodec`.
+                a `Vectorization`; or a `ValueCodec`.
             target: Likewise.
             config: `TextConfig`.
             copies: Whether the model copies tokens.
         """
         return cls(
             *(
-                description
-                if isinstance(description, ValueCodec)
-                else TextCodec(
-                    description, tokenizer, config.case, config.normalization, copies=copies
-                )
+                _make_codec(description, tokenizer, config, copies)
                 for description, tokenizer in zip((source, target), config.tokenizers)
             )
         )
@@ -61,7 +58,7 @@ class CodecPair:
         )
 
     def save(self, folder):
-        """Writes vocabularies, SentencePiece models and statistics of values into `folder`."""
+        """Writes vocabularies, or the files that replace them, into `folder`."""
         for number, codec in enumerate(self.sides):
             codec.save(folder / codec.file_names[number])
 
@@ -96,8 +93,18 @@ class CodecPair:
         return tuple(codec.side.vocabulary_size for codec in self.sides)
 
 
+def _make_codec(description, tokenizer, config, copies):
+    if isinstance(description, ValueCodec):
+        return description
+    if isinstance(description, Vectorization):
+        return VectorizationCodec(description)
+    return TextCodec(description, tokenizer, config.case, config.normalization, copies=copies)
+
+
 def _load_text(folder, number, tokenizer, config):
     text = config.text
+    if (folder / VECTORIZATIONS[number]).is_file():
+        return VectorizationCodec.load(folder / VECTORIZATIONS[number])
     if tokenizer == "subword":
         path = folder / SUBWORDS[number]
         description = path.read_bytes()

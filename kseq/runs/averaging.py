@@ -7,7 +7,8 @@ import numpy as np
 
 from kseq.errors import SettingError
 from kseq.runs import directory as run_directory
-from kseq.runs.weights import load_model, load_weights, save_weights
+from kseq.runs.saving import save_run
+from kseq.runs.weights import load_model, load_weights
 
 
 def average_checkpoints(run, out, last=None, overwrite=False):
@@ -43,10 +44,7 @@ def average_checkpoints(run, out, last=None, overwrite=False):
             total += weight
     model.set_weights([total / len(checkpoints) for total in sums])
     record = dataclasses.replace(record, averaged=[*checkpoints], is_finished=True)
-    with run_directory.NewRun(out, overwrite) as new_run:
-        save_weights(model, new_run.folder / run_directory.WEIGHTS)
-        run_directory.write_description(new_run.folder, config, codecs, record)
-        new_run.publish()
+    save_run(out, model, codecs, config, record, overwrite=overwrite)
     return [*checkpoints]
 
 

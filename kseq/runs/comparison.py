@@ -9,6 +9,7 @@ import pathlib
 
 from kseq import files
 from kseq.runs import directory as run_directory
+from kseq.runs.ensembles import runs_of
 from kseq.runs.history import find_best, read_history
 from kseq.runs.overview import describe_run
 from kseq.runs.record import RunRecord
@@ -66,7 +67,8 @@ def compare_runs(runs):
     """Compares runs, without loading their models.
 
     Args:
-        runs: Two run directories or more. Their training need not have ended.
+        runs: Two run directories or more; a folder of `kseq.train_ensemble` stands for its runs.
+            Their training need not have ended.
 
     Returns:
         A `Comparison`.
@@ -78,7 +80,7 @@ def compare_runs(runs):
     """
     if isinstance(runs, (str, pathlib.PurePath)):
         raise TypeError(f"expected a list of two runs or more; received {str(runs)!r}")
-    given = [pathlib.Path(run) for run in runs]
+    given = [pathlib.Path(run) for name in runs for run in runs_of(name)]
     if len(given) < 2:
         raise ValueError(f"expected two runs or more to compare; received {len(given)}")
     folders = [_find_run(folder) for folder in given]

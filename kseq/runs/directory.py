@@ -23,13 +23,17 @@ FAILED_BATCH = "failed_batch.npz"  # whose loss or gradient was not a finite num
 STATES = ("training_state.1.npz", "training_state.2.npz")  # of a training that has not ended
 SUBWORDS = ("source_subwords.model", "target_subwords.model")  # of a side with subwords
 STATISTICS = ("source_values.json", "target_values.json")  # of a real-valued side
+ENSEMBLE = "ensemble.json"  # in a folder of several runs
+VECTORIZATIONS = ("source_vectorization.json", "target_vectorization.json")  # of Keras' layer
 
-_CODECS = (*VOCABULARIES, *SUBWORDS, *STATISTICS)
+_CODECS = (*VOCABULARIES, *SUBWORDS, *STATISTICS, *VECTORIZATIONS)
 _BLOCK = 2**20  # bytes that are read at once
 _REQUIRED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
 # Of runs whose `config.json` does not have these fields yet.
 _OLD_SETTINGS = {"text": {"normalization": "nfkc"}}
-_ALTERNATIVES = {names[0]: names for names in zip(VOCABULARIES, SUBWORDS, STATISTICS)}
+_ALTERNATIVES = {
+    names[0]: names for names in zip(VOCABULARIES, SUBWORDS, STATISTICS, VECTORIZATIONS)
+}
 
 
 _CHECKPOINT = re.compile(r"epoch-(\d+)\.weights\.h5")
@@ -46,6 +50,11 @@ def is_run(folder):
     )
 
 
+def is_ensemble(folder):
+    """Returns whether a folder holds the runs of an ensemble."""
+    return (pathlib.Path(folder) / ENSEMBLE).is_file()
+
+
 def require_run(folder):
     """Returns the resolved path of a run directory.
 
@@ -57,6 +66,8 @@ def require_run(folder):
     if not path.exists():
         raise FileNotFoundError(f"run directory not found: {folder}")
     if not is_run(path):
+        if is_ensemble(path):
+            raise ValueError(f"{folder} is an ensemble; name one of the runs in it")
         raise ValueError(
             f"not a run directory: {folder}; expected {', '.join(_REQUIRED)} in it (for subwords "
             f"{' or '.join(SUBWORDS)}, for real values {' or '.join(STATISTICS)}), as kseq train "
@@ -178,7 +189,7 @@ def _owns(path):
     folder, name = path.parent.as_posix(), _UNFINISHED.sub("", path.name)
     if folder == CHECKPOINTS:
         return _CHECKPOINT.fullmatch(name) is not None
-    names = {*_REQUIRED, *SUBWORDS, *STATISTICS, *STATES}
+    names = {*_REQUIRED, *_CODECS, *STATES}
     names |= {HISTORY, CURVES, CHECKPOINTS, FAILED_BATCH}
     return folder == "." and name in names
 

@@ -32,7 +32,8 @@ class RunOverview:
         name: Its path, relative to the folder whose runs are listed.
         folder: Its path.
         state: `"finished"`, `"running"` (a process is training it), `"unfinished"`, `"averaged"`
-            (the mean of another run's checkpoints) or `"damaged"`.
+            (the mean of another run's checkpoints), `"saved"` (a model that kseq has not trained)
+            or `"damaged"`.
         problem: What is wrong with a damaged run.
         corpus: Name of the corpus, or of its files if this user has trained on them.
         model: The architecture in short.
@@ -142,6 +143,7 @@ def _describe(folder, name):
     duration = record.duration
     if duration is None and rows:
         duration = sum(row.get("seconds", math.nan) for row in rows)
+    has_no_epochs = record.averaged or record.origin
     return RunOverview(
         name=name,
         folder=str(folder),
@@ -149,8 +151,8 @@ def _describe(folder, name):
         corpus=name_corpus(record.corpus),
         model=describe_model(config.model),
         parameters=record.parameters,
-        epochs=None if record.averaged else int(max((row["epoch"] for row in rows), default=0)),
-        planned_epochs=config.training.epochs,
+        epochs=None if has_no_epochs else int(max((row["epoch"] for row in rows), default=0)),
+        planned_epochs=None if record.origin else config.training.epochs,
         best_epoch=best and best["epoch"],
         measure=measure,
         figure=best and best[measure],
@@ -165,6 +167,8 @@ def _describe(folder, name):
 def _find_state(record, folder):
     if record.averaged:
         return "averaged"
+    if record.origin:
+        return "saved"
     if record.is_finished is not False:
         return "finished"
     folder = folder.absolute()

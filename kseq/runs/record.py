@@ -12,7 +12,7 @@ from kseq.fields import Section
 _SPLITS = ("train", "valid", "test")
 _LARGEST_RATIO = 100_000
 _ABSENT_IN_OLDER_RUNS = (
-    *("fingerprint", "optimizer", "start", "is_finished"),
+    *("fingerprint", "optimizer", "start", "is_finished", "origin"),
     *("command", "seed", "device", "began", "ended", "duration"),
 )
 
@@ -40,6 +40,7 @@ class RunRecord(Section):
         optimizer: Class and settings of the user's own optimizer; None for that of the settings.
         start: The run that training started from, None for none: its `name`, and the CRC-32 of its
             weights as `checksum`.
+        origin: How the model came about, if `kseq train` has not trained it.
         is_finished: Whether training has ended; None for older runs, whose training has.
         command: The command that began the training, without the folders of its files; None in
             Python.
@@ -67,6 +68,7 @@ class RunRecord(Section):
     fingerprint: int | None = None
     optimizer: dict | None = None
     start: dict | None = None
+    origin: str | None = None
     is_finished: bool | None = None
     command: str | None = None
     seed: int | None = None

@@ -11,6 +11,7 @@ DECODED_TEXT = ("val_exact_match", "val_token_error_rate", "val_bleu", "val_chrf
 DECODED_VALUES = ("val_free_run_error",)
 DECODED = DECODED_TEXT + DECODED_VALUES
 
+_DECODED_PAIRS = 500  # whose outputs decide on the best weights, unless another number is set
 # The parts of a model, in the order of its data flow.
 Part = Literal["source_embedding", "encoder", "attention", "decoder", "target_embedding", "output"]
 
@@ -69,11 +70,12 @@ class TrainingConfig(Section):
         maximum_frames: Pairs with more steps of real values than this are left out.
         monitor: Validation figure that decides on the best weights, on early stopping and on
             `schedule="plateau"`. `"auto"` is the cross-entropy per token, or for real values the
-            error per step. The last five need `decoded_pairs`.
+            error per step. For the last five, the model writes outputs in each validation.
         validate_every: Number of batches between two validations within an epoch, in addition to
             the validation at its end; 0 for none.
         decoded_pairs: Number of validation pairs for which the model writes outputs in each
-            validation, by greedy search or a free run; some are shown. 0 for none.
+            validation, by greedy search or a free run; some are shown. 0 for none, or for 500 if
+            `monitor` needs outputs. A smaller split is decoded as a whole.
         patience: Number of validations without an improvement after which training stops.
         checkpoints: Number of last epochs whose weights are kept in addition to the best weights;
             `kseq average` averages them.
@@ -162,9 +164,7 @@ class TrainingConfig(Section):
         if self.optimizer == "adam" and self.weight_decay:
             raise SettingError("{weight_decay}={0} needs {optimizer}=adamw", self.weight_decay)
         if self.monitor in DECODED and not self.decoded_pairs:
-            raise SettingError(
-                "{monitor}={0} needs {decoded_pairs}; set decoded_pairs=500", self.monitor
-            )
+            object.__setattr__(self, "decoded_pairs", _DECODED_PAIRS)
         for name in ("sampling_schedule", "sampling_steps"):
             value = getattr(self, name)
             if value != getattr(type(self), name) and not self.scheduled_sampling:

@@ -7,6 +7,7 @@ import reprlib
 import tensorflow as tf
 import tensorflow_text
 
+from kseq.fields import check_choice
 from kseq.runs.directory import SUBWORDS, VOCABULARIES
 from kseq.sides.extended_ids import extended_tokens, open_ids
 from kseq.sides.text_side import TextSide
@@ -15,7 +16,7 @@ from kseq.text.display import as_typed, replace_marks, to_str
 from kseq.text.reserved import NONCHARACTERS
 from kseq.text.subwords import SubwordTokenizer
 from kseq.text.tokenizers import CharacterTokenizer, SpaceTokenizer, WordTokenizer
-from kseq.text.vocabulary import check_vocabulary
+from kseq.text.vocabulary import check_lines, check_vocabulary
 
 
 def normalize(texts, form="nfc", lowercase=False):
@@ -96,6 +97,9 @@ class TextCodec(tf.Module):
         copies=False,
     ):
         super().__init__()
+        check_choice("tokenizer", tokenizer, (*_TOKENIZERS, "subword"))
+        check_choice("case", case, ("keep", "lower", "mark"))
+        check_choice("normalization", normalization, ("nfc", "nfkc", "none"))
         self.tokenizer = tokenizer
         self._case = case
         self._normalization = normalization
@@ -105,6 +109,7 @@ class TextCodec(tf.Module):
             self.vocabulary = self._tokenizer.vocabulary
         else:
             self.description = self.vocabulary = tuple(description)
+            check_lines(self.vocabulary)
             self._tokenizer = _TOKENIZERS[tokenizer](case == "mark")
         check_vocabulary(self.vocabulary)
         self.side = TextSide(len(self.vocabulary), copies)
@@ -126,6 +131,11 @@ class TextCodec(tf.Module):
     def reading(self):
         """How text is split: codecs with the same reading split a text into the same tokens."""
         return self.tokenizer, self._case, self._normalization
+
+    @property
+    def lowercases(self):
+        """Whether the text that a model writes is in lower case."""
+        return self._case == "lower"
 
     @property
     def is_complete(self):
@@ -157,7 +167,7 @@ class TextCodec(tf.Module):
 
     def normalize(self, texts):
         """Returns strings `[N]`, normalised as this codec reads them."""
-        return normalize(texts, self._normalization, lowercase=self._case == "lower")
+        return normalize(texts, self._normalization, lowercase=self.lowercases)
 
     def tokenize(self, texts):
         """Returns the tokens of strings `[N]`, unknown ones included: ragged `[N, (T)]`."""

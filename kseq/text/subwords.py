@@ -119,6 +119,37 @@ def _check_size(size, available):
         )
 
 
+def adopt_subwords(model):
+    """Returns a SentencePiece model that was trained elsewhere, with kseq's special tokens.
+
+    Args:
+        model: The model, bytes. Its padding, unknown, beginning and end have the ids 0 to 3, in
+            this order.
+
+    Raises:
+        ValueError: They have other ids, or the bytes are not such a model.
+    """
+    from google.protobuf.message import DecodeError
+    from sentencepiece import sentencepiece_model_pb2
+
+    try:
+        proto = sentencepiece_model_pb2.ModelProto.FromString(model)
+    except DecodeError as error:
+        raise ValueError("not a SentencePiece model, or damaged") from error
+    trainer = proto.trainer_spec
+    received = {name: getattr(trainer, f"{name}_id") for name in _IDS}
+    if received != _IDS:
+        raise ValueError(
+            "expected a SentencePiece model trained with "
+            f"{', '.join(f'{name}_id={number}' for name, number in _IDS.items())}; received "
+            f"{', '.join(f'{name}_id={number}' for name, number in received.items())}"
+        )
+    for number, spelling in enumerate(SPECIAL_TOKENS):
+        proto.pieces[number].piece = spelling
+    trainer.unk_surface = SPECIAL_TOKENS[UNK]
+    return proto.SerializeToString()
+
+
 class SubwordTokenizer(tf.Module):
     """A tokenizer that splits text into the subwords of a SentencePiece model; `▁` begins a word.
 

@@ -23,6 +23,13 @@ def check_vocabulary(vocabulary):
         raise ValueError(f"a vocabulary must hold each token once; {duplicate!r} occurs twice")
 
 
+def check_lines(vocabulary):
+    """Raises a ValueError if a token is not a string that can be one line of a file."""
+    for token in vocabulary:
+        if not isinstance(token, str) or "\n" in token:
+            raise ValueError(f"expected tokens as strings without line breaks; received {token!r}")
+
+
 def load_vocabulary(path):
     """Returns the tokens that `TextCodec.save` wrote to `path`, in the order of their ids.
 

@@ -56,7 +56,11 @@ def choose_pairs(pairs, count, total):
     Args:
         pairs: The pairs of the split.
         count: Number of pairs to choose.
-        total: Number of pairs in the split, about.
+        total: Number of pairs in the split, about. If it is no larger than `count`, all pairs are
+            chosen.
     """
-    step = max(1, total // count)
-    return list(itertools.islice(itertools.islice(pairs, 0, None, step), count))
+    if count >= total:
+        return list(pairs)
+    chosen = [number * total // count for number in range(count)]
+    pairs = list(itertools.islice(pairs, chosen[-1] + 1))
+    return [pairs[number] for number in chosen if number < len(pairs)]

@@ -80,7 +80,7 @@ class Fitting:
         translator = None
         if run and (training.decoded_pairs or boards):
             record = RunRecord.load(run.folder / RECORD)
-            translator = Translator(model, prepared.codecs, config, record)
+            translator = Translator.of_run(model, prepared.codecs, config, record)
         for board in boards:
             board.connect(run.destination, translator, self._choose_pairs(board.pairs))
             self._report(board.invitation)

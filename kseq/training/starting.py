@@ -17,6 +17,7 @@ from kseq.runs import directory as run_directory
 from kseq.runs.fine_tuning import check_fine_tuning, fine_tuning_config, refuse_fine_tuning
 from kseq.runs.record import RunRecord
 from kseq.runs.weights import load_model
+from kseq.text.vectorization import VectorizationCodec
 from kseq.training.state import has_readable_state
 
 
@@ -62,6 +63,11 @@ class Start:
                 f"out must not be the directory of the run that training starts from: {run}"
             )
         model, codecs, config, record = load_model(run)
+        if any(isinstance(codec, VectorizationCodec) for codec in codecs.sides):
+            raise ValueError(
+                f"{run}: training cannot start from a model with a TextVectorization, whose "
+                "standardization kseq train does not have"
+            )
         record.warn_if_unfinished(run)
         checksum = run_directory.weights_checksum(run_directory.require_run(run))
         return cls(run, model, codecs, config, {"name": place.name, "checksum": checksum})

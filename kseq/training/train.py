@@ -191,7 +191,7 @@ def _train(corpus, config, prepared, beginning, data, run, **options):
     with use_dtype_policy("float32"):
         model = build_seq2seq(config.model, *prepared.codecs.vocabulary_sizes)
     load_weights(model, run.folder / run_directory.WEIGHTS)
-    return Translator(model, prepared.codecs, config, record), best_epoch
+    return Translator.of_run(model, prepared.codecs, config, record), best_epoch
 
 
 def _check_alignments(corpus, config):

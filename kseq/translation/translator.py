@@ -1,13 +1,10 @@
 """The `Translator`: translate, sample, predict, score, evaluate and plot with trained models."""
 
-import threading
-
 from kseq.corpora.lines import chunks
 from kseq.corpora.pairs import Pairs
 from kseq.errors import SettingError
-from kseq.fields import check_choice, check_names, field_names
+from kseq.fields import check_names, field_names
 from kseq.kernels.forks import claim_tensorflow
-from kseq.runs.weights import load_model
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 from kseq.translation.arguments import (
     check_pairs,
@@ -16,118 +13,56 @@ from kseq.translation.arguments import (
     refuse_search,
     steps_by_source,
 )
-from kseq.translation.chunks import ChunkRunner
 from kseq.translation.doubtful_outputs import CutOutputs
-from kseq.translation.ensembles import check_member
-from kseq.translation.graphs import AVERAGES, Inference
-from kseq.translation.packing import pack, unpack
 from kseq.translation.prefixes import with_prefixes
 from kseq.translation.sources import refuse_single_source
 from kseq.translation.strategies import resolve_strategy
+from kseq.translation.trained_models import TrainedModels
 
-_UNPACKING = threading.RLock()  # held while a copy builds its models
 
-
-class Translator:
+class Translator(TrainedModels):
     """A trained model with its codecs, or an ensemble of several, ready for use.
+
+    `kseq.train` and `Translator.load` return one. Its own constructor takes a model that was
+    trained by hand, with Keras' `fit` for instance:
+
+        source = kseq.TextCodec(source_tokens, tokenizer="space")
+        target = kseq.TextCodec(target_tokens, tokenizer="space")
+        translator = kseq.Translator(model, source, target)
+
+    In its training, every source must have ended with END (3), and every target must have begun
+    with START (2) and ended with END. With a `keras.layers.TextVectorization`, these are its own
+    tokens, such as `[start]` and `[end]`; the translator then has a copy of the model in which ids
+    are those of kseq.
 
     A real-valued source is an array `[S, F]`, or the path of a `.npy` file that contains one. For
     real-valued targets, use `predict` instead of `translate` and `sample`.
 
     Args:
         model: Model of `build_seq2seq`.
-        codecs: `CodecPair`.
-        config: `Config` of the run.
-        record: `RunRecord` of the run.
+        source: How sources became numbers in the training of the model: a `kseq.TextCodec`, a
+            `keras.layers.TextVectorization`, or a SentencePiece model (bytes, or the name of its
+            `.model` file); for real values a `kseq.ValueCodec`, or None if they are used as they
+            are.
+        target: Likewise.
+        length_ratio: Number of target tokens per source token, about. By default, an output can be
+            twice as long as that, plus ten tokens.
         partners: `Translator`s that make an ensemble with this one.
         average: What an ensemble averages at every step: `"probability"`, or
             `"log_probability"`, which is then normalised again.
 
     Attributes:
+        model: The model.
+        codecs: `CodecPair`.
+        config: `Config` of the run.
+        record: `RunRecord` of the run.
         members: The translator itself, and the others of the ensemble.
         has_attention: Whether results come with attention.
 
     Raises:
-        ValueError: The models cannot make an ensemble.
+        TypeError: A side is described by something else, such as a tokenizer that runs in Python.
+        ValueError: The sides do not fit the model; or the models cannot make an ensemble.
     """
-
-    def __init__(self, model, codecs, config, record, partners=(), average="probability"):
-        self.model = model
-        self.codecs = codecs
-        self.config = config
-        self.record = record
-        self.members = self, *partners
-        self.has_attention = any(member.config.model.attention != "none" for member in self.members)
-        check_choice("average", average, AVERAGES)
-        for number, partner in enumerate(partners, start=2):
-            check_member(self, partner, f"model {number} of the ensemble")
-        models = [member.model for member in self.members]
-        pairs = [member.codecs for member in self.members]
-        self.inference = Inference(models, pairs, record.length_ratio, average)
-        self._runner = ChunkRunner(self.inference, pairs, config.model)
-
-    def __getstate__(self):
-        """Returns plain data for pickle and copy: a copy has its own models, and needs no run."""
-        with _UNPACKING:
-            if "_packed" in self.__dict__:
-                return self._packed
-        return [pack(member) for member in self.members], self.inference.average
-
-    def __setstate__(self, packed):
-        """Keeps the data until the translator is used: building it may fail in a forked worker.
-
-        The worker would not report an error that occurs while it receives a task.
-        """
-        self._packed = packed
-
-    def __getattr__(self, name):
-        """Builds a translator that was pickled or copied when it is first used."""
-        if not name.startswith("__"):
-            with _UNPACKING:  # Several threads may use it first.
-                if "_packed" in self.__dict__:
-                    self._unpack()
-        return object.__getattribute__(self, name)
-
-    def _unpack(self):
-        packed = self.__dict__.pop("_packed")
-        try:
-            members, average = packed
-            first, *partners = map(unpack, members)
-            self.__init__(*first, [Translator(*partner) for partner in partners], average)
-        except BaseException:
-            self._packed = packed
-            raise
-
-    @classmethod
-    def load(cls, run, *further_runs, average="probability", precision="float32"):
-        """Reads a run directory, or several with one target vocabulary as an ensemble.
-
-        Args:
-            run: Run directory.
-            *further_runs: Run directories, which form an ensemble with the first.
-            average: As in `Translator`.
-            precision: Precision of weights and products. `"bfloat16"` takes half the RAM, is faster
-                on processors and GPUs with bfloat16 products, and changes some results.
-
-        Raises:
-            FileNotFoundError: A directory is missing.
-            ValueError: A directory is not a run, or is damaged; the runs cannot make an ensemble;
-                or the average or the precision does not exist.
-
-        Warns:
-            UnfinishedRunWarning: The training of a run has not ended.
-        """
-        check_choice("average", average, AVERAGES)
-        runs = run, *further_runs
-        first, *members = (cls(*load_model(folder, precision)) for folder in runs)
-        for folder, translator in zip(runs, (first, *members)):
-            translator.record.warn_if_unfinished(folder)
-        for name, member in zip(further_runs, members):
-            check_member(first, member, name)
-        if not members:
-            return first
-        parts = first.model, first.codecs, first.config, first.record
-        return cls(*parts, members, average)
 
     @property
     def read_ahead(self):

@@ -27,11 +27,11 @@ def require_comparable(space, monitor):
     for name in space.settings:
         remedy = "train with each value, and compare the runs with kseq evaluate"
         if name in _TOKENS and monitor not in _OF_TEXTS:
-            remedy = "set {monitor}=val_exact_match or val_chrf, and {decoded_pairs}=500"
+            remedy = "set {monitor}=val_exact_match or val_chrf"
         elif name in _IN_LOSS and monitor == "val_loss":
             remedy = "set {monitor}=val_cross_entropy"
         elif name == "target_activation" and monitor not in DECODED_VALUES:
-            remedy = "set {monitor}=val_free_run_error, and {decoded_pairs}=500"
+            remedy = "set {monitor}=val_free_run_error"
         elif name not in _ALWAYS:
             continue
         raise SettingError(
