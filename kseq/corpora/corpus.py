@@ -34,7 +34,7 @@ class Corpus:
 
     Raises:
         TypeError: A split has the wrong type.
-        ValueError: The splits differ in the features of a side.
+        ValueError: The splits differ in the features of a side, or only some have features.
     """
 
     def __init__(self, name, train, valid, test=None, *, alignments=None, config=None, origin=None):
@@ -45,6 +45,13 @@ class Corpus:
                 )
             if split.features != train.features:
                 expected, received = map(describe_features, (train.features, split.features))
+                raise ValueError(
+                    f"{split}: expected {expected}, as in {train}; received {received}"
+                )
+            if split.has_features != train.has_features:
+                expected, received = (
+                    "features" if each.has_features else "no features" for each in (train, split)
+                )
                 raise ValueError(
                     f"{split}: expected {expected}, as in {train}; received {received}"
                 )
@@ -133,9 +140,10 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
 
     Args:
         *train: The name of an embedded corpus (`"en-fr"`, `"dates"`); files of pairs, or two
-            line-aligned files, by name or pattern (`kseq.corpora.pair_files.PairFiles`); a file of
-            real values (`kseq.corpora.values.ValuePairs`); or pairs in RAM, such as a list of
-            pairs, two lists, a `DataFrame`, a generator or a dataset
+            line-aligned files (three with features), by name or pattern
+            (`kseq.corpora.pair_files.PairFiles`); a file of real values
+            (`kseq.corpora.values.ValuePairs`); or pairs in RAM, such as a list of pairs, two lists
+            (three with features), a `DataFrame`, a generator or a dataset
             (`kseq.corpora.in_memory.PairsInMemory`). A dict of splits, such as a Hugging Face
             `DatasetDict`, may hold validation and test pairs as well.
         valid: The same for validation: one argument, or a list of files.
@@ -148,8 +156,9 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
         alignments: File of gold alignments of the test pairs, with a line for each line of `test`,
             in Pharaoh format: `0-0 1-2`, source before target; positions count tokens from 0.
         **options: `train_alignments`, a file of alignments of the training pairs, likewise, gold
-            or not, for `guided_alignment`; and how all splits are read: `swap`, `columns`,
-            `skip_faulty` and `allow_outside` of `kseq.corpora.opening.open_pairs`.
+            or not, for `guided_alignment`; and how all splits are read: `features`, the column of
+            features, by number or by name; `swap`, `columns`, `skip_faulty` and `allow_outside`
+            of `kseq.corpora.opening.open_pairs`.
 
     Returns:
         A `Corpus`.
@@ -197,9 +206,9 @@ def _open_splits(splits, apart, links, options):
         links: Paths of alignments by the name of the argument.
         options: As in `load_corpus`.
     """
-    columns = options.get("columns")
+    columns = options.get("columns"), options.get("features")
     sources = {
-        name: None if data is None and name != "train" else open_source(data, columns)
+        name: None if data is None and name != "train" else open_source(data, *columns)
         for name, data in splits.items()
     }
     train, valid, test = (
@@ -210,7 +219,11 @@ def _open_splits(splits, apart, links, options):
     if apart == "both":
         opened = _separate_sides(*opened)
     source_features, target_features = train.features
-    model = ModelConfig(source_features=source_features, target_features=target_features)
+    model = ModelConfig(
+        source_features=source_features,
+        target_features=target_features,
+        features="tokens" if train.has_features else "none",
+    )
     origin = None
     if not any(isinstance(source, PairsInMemory) for source in sources.values()):
         origin = {name: source and source.arguments for name, source in sources.items()}

@@ -15,18 +15,23 @@ _JSON_LINES = (".jsonl", ".ndjson")
 _FIELDS = ("source", "target")  # of JSON objects, unless columns are given
 
 
-def check_columns(columns):
+def check_columns(columns, features=None):
     """Checks a choice of columns.
 
     Args:
         columns: The columns of source and target, by number, from 1, or by name; or None.
+        features: The column of features, likewise; or None.
 
     Returns:
-        A tuple of two whole numbers or of two strings; or None.
+        A tuple of two whole numbers or of two strings, for source and target, and a third one if
+        there is a column of features. Without `columns`, source and target are the first two other
+        columns; names that are not known yet are None. None if there is no choice.
 
     Raises:
-        ValueError: The columns are not two different ones, both numbers or both names.
+        ValueError: The columns are not different ones, all numbers or all names.
     """
+    if features is not None:
+        return _with_features(check_columns(columns), features)
     if columns is None:
         return None
     is_list = hasattr(columns, "__iter__") and not isinstance(columns, (str, bytes))
@@ -40,6 +45,38 @@ def check_columns(columns):
             columns,
         )
     return tuple(chosen)
+
+
+def _with_features(columns, features):
+    """Returns the columns of source, target and features."""
+    chosen = int(features) if _is_number(features) else features
+    if type(chosen) not in (int, str) or (type(chosen) is int and chosen < 1) or chosen == "":
+        raise SettingError(
+            "{features} must be a column, by number from 1 or by name in the first line; received "
+            "{0!r}",
+            features,
+        )
+    if columns is None:
+        others = [number for number in (1, 2, 3) if number != chosen]
+        return (*others[:2], chosen) if type(chosen) is int else (None, None, chosen)
+    if type(columns[0]) is not type(chosen) or chosen in columns:
+        raise SettingError(
+            "{features} must be another column than source and target, by number if {columns} are "
+            "numbers and by name if they are names; received {0!r} and {1!r}",
+            *(features, columns),
+        )
+    return (*columns, chosen)
+
+
+def fill_names(columns, names):
+    """Returns the names of columns, with the first of `names` in place of those that are None.
+
+    Args:
+        columns: Result of `check_columns`.
+        names: The names of all columns.
+    """
+    others = (name for name in names if name not in columns)
+    return tuple(next(others, None) if name is None else name for name in columns)
 
 
 def _is_number(name):
@@ -57,7 +94,7 @@ def holds_objects(path):
 
 
 def scan_pairs(path, columns=None, expected=None):
-    """Yields the number of each line, and two of its columns.
+    """Yields the number of each line, and two or three of its columns.
 
     Args:
         path: A CSV (`.csv`, separated by commas, semicolons or tabs), a file with a JSON object on
@@ -69,8 +106,8 @@ def scan_pairs(path, columns=None, expected=None):
         expected: Description of the columns for error messages, if they are no sentences.
 
     Yields:
-        The number of a line, or of the first line of a row; and a tuple of two strings, which are
-        empty for a blank line, or a `FaultyLineError`.
+        The number of a line, or of the first line of a row; and a tuple of two strings, or three
+        with features, which are empty for a blank line, or a `FaultyLineError`.
 
     Raises:
         FileNotFoundError: The file is missing.
@@ -80,19 +117,19 @@ def scan_pairs(path, columns=None, expected=None):
         yield from _scan_objects(path, _json_fields(path, columns))
         return
     with contextlib.closing(scan_rows(path)) as rows:
-        if columns and isinstance(columns[0], str):
+        if columns and isinstance(columns[-1], str):
             columns = _find_names(path, rows, columns)
-        first, second = (number - 1 for number in columns or (1, 2))
-        fewest = max(first, second) + 1
+        indices = [number - 1 for number in columns or (1, 2)]
+        fewest = max(indices) + 1
         for number, row in rows:
             if isinstance(row, FaultyLineError):
                 yield number, row
             elif len(row) >= fewest:
-                yield number, (row[first], row[second])
+                yield number, tuple(row[index] for index in indices)
             elif any(map(str.strip, row)):
                 yield number, _short_row(path, number, row, fewest, expected)
             else:
-                yield number, ("", "")
+                yield number, ("",) * len(indices)
 
 
 def read_pairs(path, columns=None, expected=None):
@@ -244,6 +281,7 @@ def _find_names(path, rows, names):
     if isinstance(header, FaultyLineError):
         raise header
     header = [name.strip() for name in header]
+    names = fill_names(names, header)
     for name in names:
         if header.count(name) != 1:
             listing = ", ".join(filter(None, header)) or "nothing"
@@ -267,12 +305,12 @@ def _short_row(path, number, row, fewest, expected):
 
 
 def _json_fields(path, columns):
-    if columns and isinstance(columns[0], int):
+    if columns and isinstance(columns[-1], int):
         raise SettingError(
             "{columns} must be names of fields of {0}, such as source target; received {1} and {2}",
-            *(path, *columns),
+            *(path, *columns[:2]),
         )
-    return columns or _FIELDS
+    return fill_names(columns, _FIELDS) if columns else _FIELDS
 
 
 def _scan_objects(path, fields):
@@ -281,7 +319,7 @@ def _scan_objects(path, fields):
         if isinstance(line, FaultyLineError):
             yield number, line
         elif not line.strip():
-            yield number, ("", "")
+            yield number, ("",) * len(fields)
         else:
             try:
                 values = json.loads(line)

@@ -41,6 +41,7 @@ class ValuePairs:
     """
 
     shared = 0
+    has_features = False
 
     def __init__(self, file, keeps=None, *, columns=None, skip_faulty=False, allow_outside=False):
         self.files = (pathlib.Path(file),)

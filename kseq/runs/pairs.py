@@ -15,7 +15,7 @@ def open_test_pairs(run, test=None, alignments=None, **options):
         test: Files of pairs as `kseq.load_corpus` takes them; by default, the test split of the
             corpus that the run was trained on, if this user trained it on this machine.
         alignments: File of gold alignments of `test`, as for `kseq.load_corpus`.
-        **options: How `test` is read: `swap`, `columns` and `allow_outside` of
+        **options: How `test` is read: `swap`, `columns`, `features` and `allow_outside` of
             `kseq.corpora.opening.open_pairs`.
 
     Returns:
@@ -51,6 +51,7 @@ def open_test_pairs(run, test=None, alignments=None, **options):
         pairs = corpus.test
         if config.text.reads_words and corpus.has_alignments("test"):
             gold = corpus.alignments("test")
+    _check_features(pairs, config, run)
     trained = config.model.source_features, config.model.target_features
     if pairs.features != trained:
         expected, received = map(describe_features, (trained, pairs.features))
@@ -58,3 +59,16 @@ def open_test_pairs(run, test=None, alignments=None, **options):
             f"{pairs}: expected {expected}, as in the training of the run; received {received}"
         )
     return pairs, gold
+
+
+def _check_features(pairs, config, run):
+    """Checks that pairs have features if, and only if, those that a run was trained on had some."""
+    reads_features = config.model.features != "none"
+    if reads_features and not pairs.has_features:
+        raise SettingError(
+            "{0}: {1} was trained with features; name their column with {features}, or a third "
+            "file with features on its lines",
+            *(pairs, run),
+        )
+    if pairs.has_features and not reads_features:
+        raise SettingError("{features}: {0} was trained without features; leave them out", run)
