@@ -7,7 +7,12 @@ import zlib
 from kseq.config import Config, ModelConfig
 from kseq.corpora.gold_alignments import read_alignments
 from kseq.corpora.in_memory import PairsInMemory, splits_of
-from kseq.corpora.opening import describe_features, open_pairs, open_source
+from kseq.corpora.opening import (
+    describe_features,
+    open_pairs,
+    open_source,
+    require_same_features,
+)
 from kseq.corpora.pair_files import is_pattern
 from kseq.corpora.pairs import AlignedPairs, Pairs
 from kseq.corpora.values import ValuePairs
@@ -48,13 +53,7 @@ class Corpus:
                 raise ValueError(
                     f"{split}: expected {expected}, as in {train}; received {received}"
                 )
-            if split.has_features != train.has_features:
-                expected, received = (
-                    "features" if each.has_features else "no features" for each in (train, split)
-                )
-                raise ValueError(
-                    f"{split}: expected {expected}, as in {train}; received {received}"
-                )
+            require_same_features(split, train.has_features, train)
         self.name = name
         self.origin = origin
         self.train = train

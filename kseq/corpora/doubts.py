@@ -44,7 +44,7 @@ def warn_about_columns(path, columns=None):
 
     Args:
         path: A TSV or CSV.
-        columns: Result of `kseq.corpora.tables.check_columns`.
+        columns: Result of `kseq.corpora.columns.check_columns`.
 
     Warns:
         DoubtfulColumnsWarning: The columns look wrong, or fields of a TSV are in quotes.

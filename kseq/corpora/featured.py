@@ -68,6 +68,15 @@ def columns_of(pair):
     return (source, target, *([source.features] if isinstance(source, FeaturedText) else []))
 
 
+def columns_of_all(pairs):
+    """Returns the columns of pairs, a list of tuples: sources, targets, and perhaps features.
+
+    Args:
+        pairs: A list of pairs, perhaps with links as a third component, which are left out.
+    """
+    return list(zip(*(columns_of(pair[:2]) for pair in pairs)))
+
+
 def is_complete(pair):
     """Returns whether no column of a pair is empty, or has nothing but spaces."""
     return all(column.strip() for column in columns_of(pair))

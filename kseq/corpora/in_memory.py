@@ -7,9 +7,10 @@ import reprlib
 import sys
 from collections.abc import Mapping, Sized
 
+from kseq.corpora.columns import check_columns, fill_names
 from kseq.corpora.featured import FeaturedText, make_pair
 from kseq.corpora.lines import FaultyLineError
-from kseq.corpora.tables import check_columns, fill_names, find_field, is_unicode
+from kseq.corpora.tables import find_field, is_unicode
 from kseq.errors import SettingError
 
 _NAME = "pairs in memory"
@@ -52,8 +53,8 @@ class PairsInMemory:
             self._open = _join_columns(*data)
         else:
             self._open = _open_rows(*data, check_columns(columns, features))
-        _, _, first = next(self.scan(), (None, None, ()))
-        self.has_features = isinstance(first, tuple) and isinstance(next(iter(first), ""), FeaturedText)
+        _, _, first = next(self.scan(), (None, None, ("", "")))
+        self.has_features = isinstance(first, tuple) and isinstance(first[0], FeaturedText)
 
     def scan(self):
         """Yields the name of the data, the number and the pair of every item.

@@ -66,6 +66,30 @@ def open_source(data, columns, features=None):
     return PairsInMemory(*arguments, columns=columns, features=features)
 
 
+def require_features(pairs):
+    """Raises a SettingError if pairs have no features."""
+    if not pairs.has_features:
+        raise SettingError(
+            "{features}: {0} has no features; name their column (features=2, --features 2), or a "
+            "third file with features on its lines",
+            pairs,
+        )
+
+
+def require_same_features(pairs, has_features, where):
+    """Raises a ValueError if only some pairs have features.
+
+    Args:
+        pairs: The pairs.
+        has_features: Whether they should have features.
+        where: Where others have them, or have none, for the message.
+    """
+    if has_features:
+        require_features(pairs)
+    elif pairs.has_features:
+        raise SettingError("{features}: {0} has none; leave those of {1} out", where, pairs)
+
+
 def describe_features(features):
     """Describes source and target in words.
 

@@ -7,11 +7,12 @@ import os
 import pathlib
 
 from kseq.corpora.archives import aligned_members
+from kseq.corpora.columns import check_columns
 from kseq.corpora.doubts import warn_about_columns
 from kseq.corpora.featured import make_pair
 from kseq.corpora.lines import FaultyLineError, require_lasting_file, scan_lines
 from kseq.corpora.pronunciations import is_pronouncing_dictionary, scan_pronunciations
-from kseq.corpora.tables import check_columns, holds_objects, is_table, read_head, scan_pairs
+from kseq.corpora.tables import holds_objects, is_table, read_head, scan_pairs
 from kseq.errors import SettingError
 
 _CHECKED_LINES = 10  # lines that decide whether a file holds pairs
@@ -214,4 +215,6 @@ def _scan_aligned(*files):
 
 def _unequal_error(files, counts):
     listing = [f"{': '.join(map(str, file))} has {count}" for file, count in zip(files, counts)]
-    return ValueError(f"line-aligned files must have the same number of lines; {', '.join(listing)}")
+    return ValueError(
+        f"line-aligned files must have the same number of lines; {', '.join(listing)}"
+    )

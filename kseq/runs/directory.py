@@ -18,13 +18,14 @@ WEIGHTS = "model.weights.h5"
 HISTORY = "history.csv"
 CURVES = "curves.png"
 VOCABULARIES = ("source_vocabulary.txt", "target_vocabulary.txt")
+FEATURES = "feature_vocabulary.txt"  # of a run that reads features
 CHECKPOINTS = "checkpoints"
 FAILED_BATCH = "failed_batch.npz"  # whose loss or gradient was not a finite number
 STATES = ("training_state.1.npz", "training_state.2.npz")  # of a training that has not ended
 SUBWORDS = ("source_subwords.model", "target_subwords.model")  # of a side with subwords
 STATISTICS = ("source_values.json", "target_values.json")  # of a real-valued side
 
-_CODECS = (*VOCABULARIES, *SUBWORDS, *STATISTICS)
+_CODECS = (*VOCABULARIES, *SUBWORDS, *STATISTICS, FEATURES)
 _BLOCK = 2**20  # bytes that are read at once
 _REQUIRED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
 # Of runs whose `config.json` does not have these fields yet.
@@ -178,7 +179,7 @@ def _owns(path):
     folder, name = path.parent.as_posix(), _UNFINISHED.sub("", path.name)
     if folder == CHECKPOINTS:
         return _CHECKPOINT.fullmatch(name) is not None
-    names = {*_REQUIRED, *SUBWORDS, *STATISTICS, *STATES}
+    names = {*_REQUIRED, *_CODECS, *STATES}
     names |= {HISTORY, CURVES, CHECKPOINTS, FAILED_BATCH}
     return folder == "." and name in names
 

@@ -1,7 +1,7 @@
 """The pairs that a run is measured with: its own test split, or given files."""
 
 from kseq.corpora.gold_alignments import read_alignments, require_words
-from kseq.corpora.opening import describe_features, open_pairs
+from kseq.corpora.opening import describe_features, open_pairs, require_same_features
 from kseq.errors import SettingError
 from kseq.runs.directory import read_run
 from kseq.runs.known_corpora import recall_corpus
@@ -51,7 +51,7 @@ def open_test_pairs(run, test=None, alignments=None, **options):
         pairs = corpus.test
         if config.text.reads_words and corpus.has_alignments("test"):
             gold = corpus.alignments("test")
-    _check_features(pairs, config, run)
+    require_same_features(pairs, config.model.features != "none", run)
     trained = config.model.source_features, config.model.target_features
     if pairs.features != trained:
         expected, received = map(describe_features, (trained, pairs.features))
@@ -59,16 +59,3 @@ def open_test_pairs(run, test=None, alignments=None, **options):
             f"{pairs}: expected {expected}, as in the training of the run; received {received}"
         )
     return pairs, gold
-
-
-def _check_features(pairs, config, run):
-    """Checks that pairs have features if, and only if, those that a run was trained on had some."""
-    reads_features = config.model.features != "none"
-    if reads_features and not pairs.has_features:
-        raise SettingError(
-            "{0}: {1} was trained with features; name their column with {features}, or a third "
-            "file with features on its lines",
-            *(pairs, run),
-        )
-    if pairs.has_features and not reads_features:
-        raise SettingError("{features}: {0} was trained without features; leave them out", run)

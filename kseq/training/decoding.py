@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from kseq.analysis.evaluation import mean_squared_error, measure_outputs
+from kseq.corpora.featured import columns_of
 from kseq.translation.doubtful_outputs import CutOutputsWarning
 
 _SHOWN = 2  # pairs
@@ -44,7 +45,7 @@ class Decoding:
         for source, output, reference in itertools.islice(
             zip(self._sources, outputs, self._references), _SHOWN
         ):
-            shown = source if isinstance(source, str) else "values"
+            shown = " ".join(columns_of((source, ""))) if isinstance(source, str) else "values"
             report(f"  {shown} -> {output}  (expected: {reference})")
         figures, _ = measure_outputs(self._translator, outputs, self._references)
         return {f"val_{name}": value for name, value in figures.items()}

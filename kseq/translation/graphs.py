@@ -19,7 +19,7 @@ from kseq.translation.unknown_words import replace_unknown
 
 LONGEST_BY_DEFAULT = 1000  # tokens in an output
 AVERAGES = ("probability", "log_probability")
-_ATTENTION = ("attention", "attention_heads")
+_ATTENTION = ("attention", "attention_heads", "feature_attention")
 _CACHED_GRAPHS = 16  # one for each strategy
 _ROUNDING = 1e-3  # of a token, so that 0.1 · 30 is 3
 
@@ -64,8 +64,9 @@ class Inference:
             seeds: A number for each source, int32 `[B]`, for `Sampling`.
 
         Returns:
-            A `SearchResult` whose attention is a dict of `attention` and, for a Transformer,
-            `attention_heads`; empty without attention. For an ensemble it is the mean.
+            A `SearchResult` whose attention is a dict of `attention`, for a Transformer
+            `attention_heads` and, if features are tokens, `feature_attention`; empty without
+            attention. For an ensemble it is the mean.
         """
         encoded = self._encode(inputs)
         step, states, constants, attention_spec = self._make_step("hidden", encoded)
@@ -199,8 +200,12 @@ class Inference:
         """The attention of a single model; for an ensemble the mean over models with attention."""
         if len(outputs) == 1:
             return {name: outputs[0][name] for name in _ATTENTION if name in outputs[0]}
-        weights = [output["attention"] for output in outputs if "attention" in output]
-        return {"attention": sum(weights) / len(weights)} if weights else {}
+        means = {}
+        for name in ("attention", "feature_attention"):
+            weights = [output[name] for output in outputs if name in output]
+            if weights:
+                means[name] = sum(weights) / len(weights)
+        return means
 
     def _length_bounds(self, lengths, strategy, prefix):
         """Maximum and minimum number of ids of each output, END included, int32 `[B]`."""
@@ -224,7 +229,7 @@ class Inference:
     @property
     def source_specs(self):
         """`tf.TensorSpec`s of the inputs of the encoder of each model."""
-        return tuple(side.source_specs for side in self._source_sides)
+        return tuple(model.source_specs for model, *_ in self._members)
 
     def _make_search_function(self, strategy, forbidden=(), dictionary=None):
         """Compiles `search` and `texts_and_tokens` into one function.

@@ -15,6 +15,7 @@ def pack(translator):
         "model": model.get_config(),
         "weights": model.get_weights(),
         "codecs": translator.codecs.descriptions,
+        "features": translator.codecs.feature_vocabulary,
         "config": translator.config,
         "record": translator.record,
     }
@@ -29,4 +30,5 @@ def unpack(packed):
     model = Seq2Seq.from_config(packed["model"])
     model.set_weights(packed["weights"])
     config = packed["config"]
-    return model, CodecPair.of(*packed["codecs"], config.text), config, packed["record"]
+    codecs = CodecPair.of(*packed["codecs"], config.text, packed["features"])
+    return model, codecs, config, packed["record"]

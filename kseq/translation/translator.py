@@ -19,6 +19,7 @@ from kseq.translation.arguments import (
 from kseq.translation.chunks import ChunkRunner
 from kseq.translation.doubtful_outputs import CutOutputs
 from kseq.translation.ensembles import check_member
+from kseq.translation.features import UnknownFeatures, check_features, with_features
 from kseq.translation.graphs import AVERAGES, Inference
 from kseq.translation.packing import pack, unpack
 from kseq.translation.prefixes import with_prefixes
@@ -144,7 +145,7 @@ class Translator:
         """Whether the targets are real-valued."""
         return not self.codecs.target.is_text
 
-    def translate(self, texts, beam_size=1, n_best=None, prefix=None, **options):
+    def translate(self, texts, beam_size=1, n_best=None, prefix=None, features=None, **options):
         """Translates sentences by beam search.
 
         Args:
@@ -153,6 +154,8 @@ class Translator:
             n_best: Number of translations of each sentence to return, at most `beam_size`.
             prefix: Text that translations must start with: one for all sentences, or one for each.
                 The translation of an empty sentence is always empty.
+            features: Features of the sentences, such as `"V;PST"`, if the model reads them: one
+                string for all sentences, or one for each.
             **options: Other options of `kseq.BeamSearch`, such as `alpha`, `maximum_length`.
 
         Returns:
@@ -167,16 +170,17 @@ class Translator:
                 vocabulary does not have all words of a prefix; or no output satisfies all rules.
         """
         options |= {"beam_size": beam_size, "n_best": 1 if n_best is None else n_best}
-        results = list(self.stream(texts, make_strategy(BeamSearch, **options), prefix))
+        strategy = make_strategy(BeamSearch, **options)
+        results = list(self.stream(texts, strategy, prefix, features=features))
         return results if n_best is not None else [result[0] for result in results]
 
-    def sample(self, texts, samples=1, prefix=None, **options):
+    def sample(self, texts, samples=1, prefix=None, features=None, **options):
         """Draws translations at random, with the probabilities of the model.
 
         Args:
             texts: Sentences, or real-valued sources.
             samples: Number of translations of each source.
-            prefix: As in `translate`.
+            prefix, features: As in `translate`.
             **options: Other options of `kseq.Sampling`, such as `seed`, `temperature`, `top_p`.
 
         Returns:
@@ -186,9 +190,9 @@ class Translator:
             TypeError, ValueError: As in `translate`.
         """
         strategy = make_strategy(Sampling, samples=samples, **options)
-        return list(self.stream(texts, strategy, prefix))
+        return list(self.stream(texts, strategy, prefix, features=features))
 
-    def stream(self, texts, strategy=None, prefix=None, read_ahead=None):
+    def stream(self, texts, strategy=None, prefix=None, read_ahead=None, features=None):
         """Translates an iterable, perhaps endless; yields a list of `Translation` for each source.
 
         Up to `read_ahead` sources (by default 1,024 sentences, or 64 sequences of real values)
@@ -201,10 +205,12 @@ class Translator:
             strategy: `kseq.BeamSearch` or `kseq.Sampling`; greedy search by default.
             prefix: As in `translate`.
             read_ahead: Number of sources.
+            features: As in `translate`.
 
         Warns:
             CutOutputsWarning: Outputs were cut at their maximum length. There is one warning, at
                 the end of the stream.
+            UnknownFeaturesWarning: The model has never seen some of the features, likewise.
 
         Raises:
             TypeError, ValueError: As in `translate`.
@@ -220,12 +226,14 @@ class Translator:
         function = self.inference.search_function(strategy, *self.resolve(strategy))
         is_waiting = getattr(texts, "is_waiting", None)
         pairs = with_prefixes(
-            map(self._check_source, texts), prefix, self.codecs.target, strategy.maximum_length
+            map(self._check_source, with_features(texts, features)),
+            *(prefix, self.codecs.target, strategy.maximum_length),
         )
-        first, cut = 0, CutOutputs()
+        first, cut, unknown = 0, CutOutputs(), UnknownFeatures(self.codecs.features)
         try:
             for chunk in chunks(pairs, read_ahead or self.read_ahead, is_waiting):
                 sources, prefixes = zip(*chunk)
+                unknown.add(sources)
                 results = self._runner.search(function, strategy.width, sources, prefixes, first)
                 for number, (translations, source) in enumerate(zip(results, sources), first + 1):
                     cut.add(number, source, translations)
@@ -233,6 +241,7 @@ class Translator:
                 first += len(chunk)
         finally:
             cut.warn()
+            unknown.warn()
 
     def predict(self, sources, steps):
         """Predicts real values, each step from the steps before it.
@@ -259,12 +268,13 @@ class Translator:
             results.extend(self._runner.predict(*zip(*chunk)))
         return results
 
-    def score(self, pairs):
+    def score(self, pairs, features=None):
         """Reads given targets with the model, by teacher forcing.
 
         Args:
             pairs: (source, target) sentences, in any form that `kseq.load_corpus` accepts except
                 files; or real values.
+            features: Features of the sources, as in `translate`.
 
         Returns:
             A list of `Translation`, in the order of `pairs`, with the tokens of the target, END
@@ -274,14 +284,15 @@ class Translator:
         """
         claim_tensorflow()
         results = []
-        for chunk in chunks(self._check_pairs(pairs), self.read_ahead):
+        for chunk in chunks(self._check_pairs(pairs, features), self.read_ahead):
             results.extend(self._runner.force(*zip(*chunk)))
         return results
 
-    def evaluate(self, pairs, alignments=None, beam_size=1, **options):
+    def evaluate(self, pairs, alignments=None, beam_size=1, features=None, **options):
         """Measures results against references; see `kseq.analysis.evaluation.evaluate`.
 
-        Sentences may be in any form that `kseq.load_corpus` accepts except files.
+        Sentences may be in any form that `kseq.load_corpus` accepts except files; features as in
+        `translate`.
         """
         from kseq.analysis.evaluation import evaluate
 
@@ -291,7 +302,7 @@ class Translator:
             raise SettingError("evaluate compares the best translations; {n_best} is for translate")
         if alignments is not None and isinstance(pairs, Pairs):
             pairs = pairs.with_blank()  # as gold alignments have a line for each line of the files
-        pairs = list(self._check_pairs(pairs))
+        pairs = list(self._check_pairs(pairs, features))
         return evaluate(self, pairs, alignments, beam_size, **options)
 
     def plot(self, text, beam_size=1, ax=None, **options):
@@ -304,7 +315,7 @@ class Translator:
             beam_size: As in `translate`.
             ax: matplotlib Axes to draw on; by default as in `kseq.plot_attention`.
             **options: Other options of `translate` and of `kseq.plot_attention`, such as `prefix`,
-                `alpha`, `head`, `colormap`.
+                `features`, `alpha`, `head`, `colormap`.
 
         Returns:
             The matplotlib Axes.
@@ -316,7 +327,7 @@ class Translator:
         from kseq.analysis.heatmap_options import HeatmapOptions
 
         picture, search = field_names(HeatmapOptions), field_names(BeamSearch)
-        check_names(options, ["ax", "prefix", *picture, *search], "option of plot")
+        check_names(options, ["ax", "prefix", "features", *picture, *search], "option of plot")
         drawing = {name: options.pop(name) for name in picture if name in options}
         check_options(**drawing)
         (result,) = self.translate([text], beam_size, **options)
@@ -335,7 +346,7 @@ class Translator:
         return resolve_strategy(strategy, self.codecs, self.has_attention)
 
     def _check_source(self, source):
-        return self.codecs.source.check(source, "source")
+        return check_features(self.codecs.source.check(source, "source"), self.codecs.features)
 
-    def _check_pairs(self, pairs):
-        return check_pairs(pairs, self.codecs.sides)
+    def _check_pairs(self, pairs, features=None):
+        return check_pairs(pairs, self.codecs, features)
