@@ -29,8 +29,8 @@ ROWS = [("gehen", "V;PST", "ging"), ("gehen", "V;PRS", "geht"), ("Haus", "N(2,PL
 EXPECTED = [(FeaturedText(source, features), target) for source, features, target in ROWS]
 
 
-def write_rows(path, rows, separator="\t"):
-    path.write_text("".join(separator.join(row) + "\n" for row in rows), encoding="utf-8")
+def write_rows(path, rows):
+    path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
 
@@ -55,10 +55,6 @@ def write_objects(path):
             {"columns": (3, 1), "features": 2},
         ),
         (
-            lambda folder: (write_rows(folder / "a.csv", [("a", "b", "c"), *ROWS], "|"),),
-            {"columns": None, "features": None},
-        ),
-        (
             lambda folder: (write_rows(folder / "a.tsv", [("a", "b", "c"), *ROWS]),),
             {"features": "b"},
         ),
@@ -66,7 +62,7 @@ def write_objects(path):
         (lambda folder: tuple(write_column(folder / f"{n}", n) for n in (0, 2, 1)), {}),
         (lambda folder: (ROWS,), {"features": 2}),
         (lambda folder: ([(a, c, b) for a, b, c in ROWS],), {"features": 3}),
-        (lambda folder: tuple(zip(*((a, c, b) for a, b, c in ROWS))), {}),
+        (lambda folder: tuple(map(list, zip(*((a, c, b) for a, b, c in ROWS)))), {}),
         (
             lambda folder: (dict(zip(("source", "tags", "target"), zip(*ROWS))),),
             {"features": "tags"},
@@ -77,8 +73,6 @@ def write_objects(path):
 )
 def test_features_are_read_from_every_kind_of_pairs(make, options, tmp_path):
     data = make(tmp_path)
-    if options == {"columns": None, "features": None}:
-        pytest.skip("no such separator")
     pairs = open_pairs(data if len(data) > 1 else data[0], **options)
     assert pairs.has_features
     assert list(pairs) == EXPECTED
@@ -149,7 +143,7 @@ def test_features_are_split_at_the_separator():
     codec = FeatureCodec(["<pad>", "<unk>", "<start>", "<end>", "V", "NOM(2,PL)", "Old High"])
     ids = codec.encode([" V ; NOM(2,PL)", "Old High", "", "V;NEW;<unk>"])
     assert ids.to_list() == [[4, 5, 3], [6, 3], [3], [4, 1, 1, 3]]
-    assert codec.unknown(["V;NEW", "NEW;<unk>"]) == ["NEW", "<unk>"] or True
+    assert codec.unknown(["V;NEW", "NEW;Old"]) == ["NEW", "Old"]
     assert FeatureCodec(codec.description, "|").encode(["V|NOM(2,PL)"]).to_list() == [[4, 5, 3]]
 
 
@@ -408,10 +402,14 @@ def test_sources_of_a_file_have_features_in_a_column_or_in_another_file(tmp_path
     features.write_text("A;X\n\nB\n")
     with open_sources(texts, features=features) as sources:
         assert list(sources) == expected
-    with open_sources(texts, features=2) as sources:
-        with pytest.raises(ValueError, match="line 1 of the input: expected a sentence, a tab and"):
-            list(sources)
+    with (
+        open_sources(texts, features=2) as sources,
+        pytest.raises(ValueError, match="line 1 of the input: expected a sentence, a tab and"),
+    ):
+        list(sources)
     features.write_text("A;X\n")
-    with open_sources(texts, features=features) as sources:
-        with pytest.raises(ValueError, match="line 2 .*features.* has fewer lines"):
-            list(sources)
+    with (
+        open_sources(texts, features=features) as sources,
+        pytest.raises(ValueError, match="line 2 .*features.* has fewer lines"),
+    ):
+        list(sources)

@@ -18,6 +18,7 @@ def masked_softmax(energies, mask):
         0.
     """
     if keras.backend.standardize_dtype(mask.dtype) != "bool":
-        return masked_softmax(energies, mask == 1) + masked_softmax(energies, mask == 2)
+        groups = (ops.equal(mask, group) for group in (1, 2))
+        return ops.add(*(masked_softmax(energies, group) for group in groups))
     energies = ops.where(mask, ops.cast(energies, "float32"), -1e9)
     return tf.nn.softmax(energies) * ops.cast(mask, "float32")

@@ -143,7 +143,7 @@ class Seq2Seq(keras.Model):
         config: `ModelConfig`.
         source_side: `Side` of the source.
         target_side: `Side` of the target.
-        source_specs: `tf.TensorSpec` of each input of the encoder, by name.
+        feature_side: `FeatureSide`; None without features.
     """
 
     def __init__(
@@ -163,15 +163,14 @@ class Seq2Seq(keras.Model):
         shared = _shared_embedding(config, source, target)
         encoder = _build_encoder(config, source, feature_side, shared)
         decoder = _build_decoder(config, target, shared)
-        specs = features.encoder_specs(source, feature_side)
-        inputs = make_inputs(specs)
+        inputs = make_inputs(features.encoder_specs(source, feature_side))
         target_inputs = make_inputs(target.target_specs)
         result = decoder({**target_inputs, **encoder(inputs)})[target.output_name]
         if output == "probabilities":
             result = keras.layers.Softmax(dtype="float32", name="probabilities")(result)
         super().__init__({**inputs, **target_inputs}, result, name="seq2seq")
         self.config = config
-        self.source_side, self.target_side, self.source_specs = source, target, specs
+        self.source_side, self.target_side, self.feature_side = source, target, feature_side
         self._settings = {
             "source_vocabulary_size": source_vocabulary_size,
             "target_vocabulary_size": target_vocabulary_size,
@@ -179,6 +178,11 @@ class Seq2Seq(keras.Model):
             "output": output,
             "dtype_policy": keras.config.dtype_policy().name,
         }
+
+    @property
+    def source_specs(self):
+        """`tf.TensorSpec` of each input of the encoder, by name."""
+        return features.encoder_specs(self.source_side, self.feature_side)
 
     def get_config(self):
         """Returns the settings from which `from_config` builds the model."""

@@ -16,7 +16,8 @@ def encoder_specs(side, features):
         side: `Side` of the source.
         features: `FeatureSide`; None without features.
     """
-    return side.source_specs if features is None else {**side.source_specs, **features.source_specs}
+    # In the order of the alphabet, as tf.data and Keras pass inputs on.
+    return side.source_specs if features is None else {**features.source_specs, **side.source_specs}
 
 
 def read(config, side, inputs, embedded):

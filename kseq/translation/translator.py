@@ -208,9 +208,9 @@ class Translator:
             features: As in `translate`.
 
         Warns:
-            CutOutputsWarning: Outputs were cut at their maximum length. There is one warning, at
-                the end of the stream.
-            UnknownFeaturesWarning: The model has never seen some of the features, likewise.
+            CutOutputsWarning: Outputs were cut at their maximum length.
+            UnknownFeaturesWarning: The model has never seen some features. There is one warning of
+                each kind, at the end of the stream.
 
         Raises:
             TypeError, ValueError: As in `translate`.
@@ -225,10 +225,9 @@ class Translator:
         refuse_single_source(texts)
         function = self.inference.search_function(strategy, *self.resolve(strategy))
         is_waiting = getattr(texts, "is_waiting", None)
-        pairs = with_prefixes(
-            map(self._check_source, with_features(texts, features)),
-            *(prefix, self.codecs.target, strategy.maximum_length),
-        )
+        sources = map(self._check_source, with_features(texts, features))
+        limit = strategy.maximum_length
+        pairs = with_prefixes(sources, prefix, self.codecs.target, limit)
         first, cut, unknown = 0, CutOutputs(), UnknownFeatures(self.codecs.features)
         try:
             for chunk in chunks(pairs, read_ahead or self.read_ahead, is_waiting):
@@ -291,8 +290,7 @@ class Translator:
     def evaluate(self, pairs, alignments=None, beam_size=1, features=None, **options):
         """Measures results against references; see `kseq.analysis.evaluation.evaluate`.
 
-        Sentences may be in any form that `kseq.load_corpus` accepts except files; features as in
-        `translate`.
+        Sentences may be in any form that `kseq.load_corpus` accepts except files.
         """
         from kseq.analysis.evaluation import evaluate
 
