@@ -120,7 +120,8 @@ def join_masks(config, inputs):
         return inputs
     masks = inputs["mask"], inputs[MASK]
     if config.feature_attention == "separate":
-        masks = [group * ops.cast(mask, "int32") for group, mask in enumerate(masks, start=1)]
+        source, features = (ops.cast(mask, "int32") for mask in masks)
+        masks = source, features + features
     return {**inputs, "mask": ops.concatenate(masks, axis=1)}
 
 
@@ -158,5 +159,5 @@ class SplitWeights(keras.layers.Layer):
 
     def compute_output_spec(self, weights, mask):
         """Returns shapes and types of the results of `call`."""
-        spec = keras.KerasTensor((*weights.shape[:-1], None), "float32")
-        return spec, spec
+        shape = (*weights.shape[:-1], None)
+        return keras.KerasTensor(shape, "float32"), keras.KerasTensor(shape, "float32")
