@@ -3,6 +3,8 @@
 import copy
 import json
 import pickle
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -205,7 +207,13 @@ def build(settings):
     return model
 
 
-@pytest.fixture(scope="module", params=MODELS)
+USUAL = ("separate", "without a loop")  # in the usual tests, which take less time then
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(n, marks=[] if n in USUAL else pytest.mark.slow) for n in MODELS],
+)
 def model(request):
     return build(MODELS[request.param])
 
@@ -261,6 +269,7 @@ def test_steps_of_a_search_give_the_logits_of_teacher_forcing(model):
             )
 
 
+@pytest.mark.slow
 def test_a_model_with_features_round_trips(model, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
@@ -374,6 +383,26 @@ def test_the_heatmap_shows_features_after_a_gap(run):
     kseq.plot_attention(result).figure.canvas.draw()
 
 
+# Loads and runs a model without importing kseq.
+PROGRAM = """
+import json, sys
+import tensorflow as tf, tensorflow_text
+serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+outputs = serve(text=tf.constant(["aab", "abc"]), features=tf.constant(["B;X", "A;X"]))
+assert not [name for name in sys.modules if name.partition(".")[0] == "kseq"]
+print(json.dumps([text.decode() for text in outputs["translation"].numpy().tolist()]))
+"""
+
+
+@pytest.mark.slow
+def test_a_saved_model_reads_features_in_a_new_process(run, tmp_path):
+    Translator.load(run).export(tmp_path / "model")
+    program = [sys.executable, "-c", PROGRAM, tmp_path / "model"]
+    process = subprocess.run(program, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert json.loads(process.stdout) == ["zwei", "eins"]
+
+
+@pytest.mark.slow
 def test_a_saved_model_reads_features(run, tmp_path):
     translator = Translator.load(run)
     translator.export(tmp_path / "model")
