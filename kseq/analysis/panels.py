@@ -60,13 +60,14 @@ class PanelAxis:
     def __init__(self, tokens, values=None, features=None):
         self.is_text = tokens is not None
         self.values = values
-        further = [] if features is None else ["", *features]
-        self._length = len(tokens if self.is_text else values) + len(further)
         tokens = tokens if self.is_text else []
         self.right_to_left = reads_right_to_left(tokens)
-        self.labels = [
-            label(token, _LONGEST_LABEL, self.right_to_left) for token in (*tokens, *further)
-        ]
+        labels, further = (
+            [label(token, _LONGEST_LABEL, self.right_to_left) for token in side]
+            for side in (tokens, features or [])
+        )
+        self.labels = labels if features is None else [*labels, "", *further]
+        self._length = len(self.labels) if self.is_text else len(values)
         self.word_count = len(tokens) - (list(tokens[-1:]) == ["<end>"])
 
     def __len__(self):
