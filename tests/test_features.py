@@ -94,8 +94,7 @@ def test_a_source_with_other_features_is_another_source():
     assert inspection.several_targets == 0 and inspection.different_sources == len(ROWS)
     kept = list(kseq.clean([*EXPECTED, *EXPECTED]))
     assert kept == EXPECTED
-    with_three = kseq.inspect(list(zip(*zip(*ROWS))), columns=(1, 3), verbose=False)
-    assert with_three.several_targets == 1
+    assert kseq.inspect(ROWS, columns=(1, 3), verbose=False).several_targets == 1
 
 
 def test_cleaned_pairs_have_features_in_the_third_column(tmp_path):
@@ -128,13 +127,13 @@ def test_wrong_columns_of_features_are_errors(options, message, tmp_path):
 def test_features_are_for_all_splits_or_for_none(tmp_path):
     path = write_rows(tmp_path / "a.tsv", ROWS)
     plain = [("a", "b")]
-    with pytest.raises(ValueError, match="has no features; name their column"):
+    with pytest.raises(ValueError, match="no features in .*; name their column"):
         load_corpus(EXPECTED, valid=plain, test=EXPECTED)
     with pytest.raises(ValueError, match="has none; leave those of .* out"):
         load_corpus(plain, valid=EXPECTED)
     with pytest.raises(ValueError, match="features is for files with columns.*a third file"):
         open_pairs((write_column(tmp_path / "s", 0), write_column(tmp_path / "t", 2)), features=2)
-    with pytest.raises(ValueError, match="features=embedding|has no features"):
+    with pytest.raises(ValueError, match="no features in .*; name their column"):
         kseq.train(
             load_corpus(plain * 40, valid=plain), ModelConfig(features="embedding"), out=tmp_path
         )
@@ -365,7 +364,7 @@ def test_missing_and_unknown_features_are_named(run):
         translator.translate(["aab"], features=[3])
     with pytest.warns(UnknownFeaturesWarning, match="1 feature .* never seen.*: C .it knows X"):
         translator.translate(["aab"], features="C;X")
-    with pytest.raises(ValueError, match="has no features; name their column"):
+    with pytest.raises(ValueError, match="no features in .*; name their column"):
         open_test_pairs(run, [run.parent / "pairs.tsv"], columns=(1, 3))
     assert translator.translate([""], features="A")[0].text == ""
 

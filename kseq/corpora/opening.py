@@ -70,7 +70,7 @@ def require_features(pairs):
     """Raises a SettingError if pairs have no features."""
     if not pairs.has_features:
         raise SettingError(
-            "{features}: {0} has no features; name their column (features=2, --features 2), or a "
+            "{features}: no features in {0}; name their column (features=2, --features 2), or a "
             "third file with features on its lines",
             pairs,
         )

@@ -92,7 +92,7 @@ class UnknownFeatures:
         if self._unknown:
             named = ", ".join(itertools.islice(self._unknown, _SHOWN))
             warnings.warn(
-                f"{counted(len(self._unknown), 'feature')} of the sources that the model has never "
+                f"sources have {counted(len(self._unknown), 'feature')} that the model has never "
                 f"seen, and cannot tell apart: {named} (it knows {_list(self._codec)})",
                 UnknownFeaturesWarning,
                 stacklevel=4,
