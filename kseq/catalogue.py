@@ -46,6 +46,10 @@ _BOWMAN = ("Bowman et al. 2016", "1511.06349")
 _EDINBURGH = ("Sennrich et al. 2016", "1606.02891")
 _BEST_OF_BOTH_WORLDS = ("Chen et al. 2018", "1804.09849")
 _CHEN = ("Chen et al. 2016", "1607.01628")
+_KANN = ("Kann and Schütze 2016", "1606.00589")
+_LIBOVICKY_2017 = ("Libovický and Helcl 2017", "1704.06567")
+_LIBOVICKY_2018 = ("Libovický et al. 2018", "1811.04716")
+_LAMPLE = ("Lample and Conneau 2019", "1901.07291")
 _WORD_VECTORS = ("Mikolov et al. 2013; Pennington et al. 2014, EMNLP", "1301.3781")
 
 
@@ -202,6 +206,16 @@ SECTIONS = {
             "numbers from 0 to 1, with the binary cross-entropy",
             *_SRIVASTAVA,
         ),
+    ),
+    "Features": (
+        Entry("features=tokens", "the decoder attends to the features of a source", *_KANN),
+        Entry("feature_attention=joint", "one softmax over source and features", *_LIBOVICKY_2017),
+        Entry(
+            "feature_attention=separate",
+            "each has its own softmax, and the contexts are added",
+            *_LIBOVICKY_2018,
+        ),
+        Entry("features=embedding", "their sum is added to each source embedding", *_LAMPLE),
     ),
     "Embeddings": (
         Entry("share_embeddings=true", "one vocabulary and embedding for both sides", *_PRESS),

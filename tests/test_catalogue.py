@@ -13,8 +13,7 @@ from kseq.catalogue import ENTRIES, SECTIONS, Entry, table
 
 HEADINGS = [
     *("Architecture", "Cells", "Encoder", "Fixed-length context", "Attention", "Values"),
-    "Embeddings",
-    "Training",
+    *("Features", "Embeddings", "Training"),
 ]
 SETTINGS = [entry.setting for entry in ENTRIES]
 
@@ -64,7 +63,7 @@ def test_a_listed_setting_exists(setting):
 def test_every_choice_is_listed():
     for name, kind in typing.get_type_hints(config.ModelConfig).items():
         is_choice = typing.get_origin(kind) is typing.Literal
-        if is_choice and name not in ("decoder_cell", "decoder_architecture"):
+        if is_choice and name not in ("decoder_cell", "decoder_architecture", "features"):
             assert {f"{name}={choice}" for choice in typing.get_args(kind)} <= set(SETTINGS)
 
 

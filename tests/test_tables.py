@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kseq.corpora.columns import check_columns
 from kseq.corpora.lines import FaultyLineError
-from kseq.corpora.tables import check_columns, is_quoted, read_pairs, scan_pairs
+from kseq.corpora.tables import is_quoted, read_pairs, scan_pairs
 
 
 def write(path, text):

@@ -3,7 +3,7 @@
 from kseq.errors import SettingError
 
 
-def attend(translator, sources, *, target=None, steps=None, prefix=None, **search):
+def attend(translator, sources, *, target=None, steps=None, prefix=None, features=None, **search):
     """Runs a model on sources and returns results to draw with `kseq.plot_attention`.
 
     A text model translates the sources, or reads a given target with teacher forcing. A model of
@@ -15,6 +15,7 @@ def attend(translator, sources, *, target=None, steps=None, prefix=None, **searc
         target: Target to read instead of a translation; for a single source.
         steps: Number of steps T to predict, for real-valued targets.
         prefix: Start of every translation, as in `Translator.translate`.
+        features: Features of all sources, as in `Translator.translate`.
         **search: Options of `kseq.BeamSearch`.
 
     Returns:
@@ -33,12 +34,12 @@ def attend(translator, sources, *, target=None, steps=None, prefix=None, **searc
     if steps is not None:
         raise SettingError("{steps} is for real-valued targets; this model writes text")
     if target is None:
-        return translator.translate(sources, prefix=prefix, **search)
+        return translator.translate(sources, prefix=prefix, features=features, **search)
     if len(sources) > 1:
         raise SettingError("{target} is for one sentence; received {0}", len(sources))
     for name in _search_names(prefix, search):
         raise SettingError("{name} is for a search; {target} is read without one", name=name)
-    return translator.score([(sources[0], target)])
+    return translator.score([(sources[0], target)], features)
 
 
 def _check_value_options(target, steps, prefix, search):

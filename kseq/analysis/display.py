@@ -74,6 +74,8 @@ def _make_note(text):
 def _table_rows(result):
     """Yields the name and the text of each row of the table above the heatmap."""
     yield "source", _describe(result.source)
+    if result.features is not None:
+        yield "features", _describe(result.features)
     if isinstance(result, Prediction):
         yield "output", _describe(result.values)
         if result.error is not None:
@@ -107,6 +109,8 @@ def crop(result):
         _MOST_TOKENS if name in fields else None for name in ("tokens", "source_tokens")
     )
     changes["attention"] = result.attention[:rows, :columns]
+    if result.feature_attention is not None:
+        changes["feature_attention"] = result.feature_attention[:rows]
     if "tokens" in fields and result.token_log_probabilities is not None:
         changes["token_log_probabilities"] = result.token_log_probabilities[:rows]
     return dataclasses.replace(result, **changes)

@@ -36,7 +36,8 @@ def plot_attention(result, ax=None, head=None, **options):
     Args:
         result: `Translation` or `Prediction`, or a list of several to draw in a grid. Its
             `attention` is `[T, S]`: a row for each output token (END included) or step, a column
-            for each source token or step; with a pyramid, a column covers several steps.
+            for each source token or step; with a pyramid, a column covers several steps. The
+            weights on features follow after a gap, unless heads are drawn.
         ax: matplotlib Axes to draw on, an array of them for several panels. By default, the Axes
             of a new figure that is large enough for the sentences. A single panel is drawn on the
             current Axes of pyplot if these are empty, as after `plt.figure()` or `plt.subplot()`.
@@ -147,7 +148,7 @@ def _check_axes(axes, shape):
 
 
 def _largest_weight(panels):
-    return max(float(panel.weights.max()) for panel in panels.flat) or 1.0
+    return max(float(np.nanmax(panel.weights)) for panel in panels.flat) or 1.0
 
 
 def _draw_panel(panel, axes, scale, families):

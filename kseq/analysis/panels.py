@@ -22,7 +22,8 @@ class Panel:
     """One heatmap of a picture.
 
     Args:
-        weights: Attention weights `[T, S]`; with a pyramid, columns span several source steps.
+        weights: Attention weights `[T, S]`; with a pyramid, columns span several source steps. With
+            features, `[T, S + 1 + F]`, with NaN in the column between source and features.
         rows: `PanelAxis` of the output.
         columns: `PanelAxis` of the source.
         title: Layer and head of the panel; may be empty.
@@ -49,22 +50,27 @@ class PanelAxis:
     Args:
         tokens: Tokens, END included; None for real values.
         values: The real values, if there are no tokens.
+        features: Features that follow after a gap, END included; or None.
 
     Attributes:
         is_text: Whether there are tokens.
         values: The real values.
         labels: Axis labels of the tokens; empty for real values.
-        word_count: Number of tokens without END.
+        word_count: Number of tokens without END and features.
         right_to_left: Whether the tokens are read from right to left.
     """
 
-    def __init__(self, tokens, values=None):
+    def __init__(self, tokens, values=None, features=None):
         self.is_text = tokens is not None
         self.values = values
-        self._length = len(tokens if self.is_text else values)
         tokens = tokens if self.is_text else []
         self.right_to_left = reads_right_to_left(tokens)
-        self.labels = [label(token, _LONGEST_LABEL, self.right_to_left) for token in tokens]
+        labels, further = (
+            [label(token, _LONGEST_LABEL, self.right_to_left) for token in side]
+            for side in (tokens, features or [])
+        )
+        self.labels = labels if features is None else [*labels, "", *further]
+        self._length = len(self.labels) if self.is_text else len(values)
         self.word_count = len(tokens) - (list(tokens[-1:]) == ["<end>"])
 
     def __len__(self):
@@ -147,8 +153,12 @@ def _make_panels_of_one(result, options, gold):
         )
     predicts_values = isinstance(result, Prediction)
     rows = PanelAxis(None, result.values) if predicts_values else PanelAxis(result.tokens)
-    columns = PanelAxis(result.source_tokens, result.source)
     weights, titles = _select_weights(result, options)
+    features = None
+    if result.feature_attention is not None and not titles.shape and options.head is None:
+        features, gap = result.feature_tokens, np.full((len(weights), 1), np.nan)
+        weights = np.concatenate([weights, gap, result.feature_attention], axis=1)
+    columns = PanelAxis(result.source_tokens, result.source, features)
     gold = _check_gold(gold, rows, columns)
     unlikely = _find_unlikely(
         None if predicts_values else result.token_log_probabilities, rows, options

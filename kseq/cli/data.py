@@ -8,6 +8,7 @@ from kseq.cli.options import (
     add_fields,
     add_order,
     given_fields,
+    given_order,
     path_name,
     require_suffix,
 )
@@ -81,6 +82,7 @@ examples:
   kseq inspect train.de.gz train.en.gz --valid val.de.gz val.en.gz --out picture.png
   kseq inspect pairs.tsv --suggest settings.yaml
   kseq inspect sentences.tsv --columns 2 4
+  kseq inspect inflections.tsv --features 2
   kseq train --train pairs.tsv --config settings.yaml --out runs/mine
 
 Words are the tokens of the word tokenizer. The files are not changed: suspicious pairs are
@@ -121,8 +123,9 @@ def inspect(options):
     from kseq.inspection.inspection import inspect
     from kseq.inspection.suggestion import suggest_config
 
-    order = {"swap": options.swap, "columns": options.columns}
-    inspection = inspect(*options.files, valid=options.valid, test=options.test, **order)
+    inspection = inspect(
+        *options.files, valid=options.valid, test=options.test, **given_order(options)
+    )
     suggestion = suggest_config(inspection)
     if options.out:
         from kseq.inspection.plots import save_inspection
@@ -186,8 +189,7 @@ def clean(options):
         Cleaning(**given_fields(options, Cleaning)),
         test=options.test,
         dropped=options.dropped,
-        swap=options.swap,
-        columns=options.columns,
+        **given_order(options),
     )
     show(report)
     show(options.out)

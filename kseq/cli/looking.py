@@ -69,6 +69,9 @@ def add_heatmap(subparsers):
     command.add_argument(
         "--gold", metavar="LINKS", help="outline these links of --target, such as '0-0 1-2'"
     )
+    command.add_argument(
+        "--features", metavar="TEXT", help="features of all sentences, if the model reads them"
+    )
     add_fields(command, "drawing", HeatmapOptions, leave_out=("head", "gold"))
     add_steps(command)
     add_prefix(command)
@@ -97,6 +100,7 @@ def heatmap(options):
         target=options.target,
         steps=options.steps,
         prefix=options.prefix,
+        features=options.features,
         **search,
     )
     if options.target is None and not translator.predicts_values:

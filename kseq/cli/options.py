@@ -104,10 +104,22 @@ def add_order(command, scope="in all files"):
         f"JSON objects ({scope}; default: 1 2)",
     )
     command.add_argument(
+        "--features",
+        metavar="COLUMN",
+        help="column or field of features, such as tags or a language, likewise; source and target "
+        f"are then the first two others ({scope}). Of three files whose lines correspond, the "
+        "third holds features",
+    )
+    command.add_argument(
         "--swap",
         action="store_true",
         help=f"take the second column, or the second of two files, as the source ({scope})",
     )
+
+
+def given_order(options):
+    """Returns the options of `add_order` by name, for `kseq.load_corpus`."""
+    return {name: getattr(options, name) for name in ("swap", "columns", "features")}
 
 
 def add_alignments(command):

@@ -1,6 +1,6 @@
 """Helpers of commands about a run: loading it, its test pairs, its search options, its metrics."""
 
-from kseq.cli.options import flag, given_fields
+from kseq.cli.options import flag, given_fields, given_order
 from kseq.console import import_tensorflow_quietly
 from kseq.kernels.processor import share_cores
 from kseq.runs.ensembles import runs_of
@@ -62,7 +62,7 @@ def read_test_pairs(options):
     _, config, _ = read_run(run)
     if config.model.source_features or config.model.target_features:
         start_tensorflow()  # TensorFlow reads TFRecord files
-    reading = {name: getattr(options, name) for name in ("swap", "columns", "allow_outside")}
+    reading = {**given_order(options), "allow_outside": options.allow_outside}
     alignments = getattr(options, "alignments", None)
     return open_test_pairs(run, options.test, alignments, **reading)
 

@@ -22,6 +22,7 @@ examples:
   kseq train --train parts/*.tsv --config settings.yaml --out runs/mine --overwrite
   kseq train --train 'de/*.gz' 'en/*.gz' --out runs/de-en
   kseq train --train sentences.csv --columns english french --out runs/mine
+  kseq train --train inflections.tsv --features 2 --out runs/inflection
   kseq train --train spa-eng.zip --swap --apart both --out runs/es-en
   kseq train --recipe multi30k-de-en --data data --out runs/de-en
   kseq train --recipe multi30k-de-en --data data --out runs/de-en --devices all
@@ -41,6 +42,7 @@ _DATA_OPTIONS = (
     "test",
     "swap",
     "columns",
+    "features",
     "apart",
     "skip_faulty",
     "alignments",

@@ -47,6 +47,7 @@ examples:
   kseq translate runs/a english.txt --ensemble runs/b runs/c
   ls features/*.npy | kseq translate runs/digits
   kseq translate runs/sensors files.txt --steps 50 > predictions.jsonl
+  printf 'gehen\\tV;PST;3;SG\\n' | kseq translate runs/inflection
 
 With --n-best or --samples, each output line holds several translations separated by tabs. A line
 break within a translation is written as a space; --json gives the exact text. For real-valued
@@ -77,6 +78,13 @@ def add_translate(subparsers):
         action="store_true",
         help="print a JSON object per input line, with scores and tokens",
     )
+    command.add_argument(
+        "--features",
+        type=path_name,
+        metavar="COLUMN|FILE",
+        help="where the features of each sentence are, if the model reads them: the number of a "
+        "column in lines with tabs, or a file with a line for each line (default: 2)",
+    )
     add_steps(command)
     add_prefix(command)
     add_ensemble(command)
@@ -91,11 +99,14 @@ def translate(options):
 
     strategy = _make_strategy(options)
     _check_last_token(options)
-    for path in (options.file, strategy.dictionary):
-        if path is not None:
+    features = options.features or ""
+    for path in (options.file, strategy.dictionary, *([] if features.isdecimal() else [features])):
+        if path:
             require_file(pathlib.Path(path))
     translator = load_translator(options)
     _check_steps(translator, options.steps)
+    if features and translator.codecs.features is None:
+        raise ValueError("--features is for a model that was trained with features; leave it out")
     if translator.predicts_values:
         _predict(translator, options)
         return
@@ -147,7 +158,11 @@ def _open_sources(options, translator):
 
     if options.file is None and sys.stdin is not None and sys.stdin.isatty():
         print("one sentence per line, Ctrl-D to end", file=sys.stderr)
-    return open_sources(options.file, translator.codecs.source.is_text)
+    features = options.features or "2"
+    features = int(features) if features.isdecimal() else features
+    if translator.codecs.features is None:
+        features = None
+    return open_sources(options.file, translator.codecs.source.is_text, features)
 
 
 def _predict(translator, options):
@@ -169,6 +184,7 @@ def _translation_line(hypotheses, is_single, as_json):
     line = {}
     if best.source_tokens is not None:
         line = {"source": best.source, "source_tokens": best.source_tokens}
+        line |= {} if best.features is None else {"features": best.features}
     if is_single:
         line |= best.to_dict()
     else:
@@ -231,6 +247,7 @@ def _score_line(translation, as_json):
         text = translation.text.translate(_SEPARATORS)
         return f"{translation.log_probability:.6f}\t{translation.score:.6f}\t{text}"
     line = {} if translation.source_tokens is None else {"source": translation.source}
+    line |= {} if translation.features is None else {"features": translation.features}
     scores = translation.to_dict()
     line["target"] = scores.pop("text")
     del scores["is_cut"]  # of outputs only

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import regex
 
+from kseq.corpora.featured import columns_of, is_complete, make_pair
 from kseq.corpora.fingerprints import PairSet
 from kseq.corpora.in_memory import check_pair, iterate_pairs
 from kseq.corpora.lines import FaultyLineError, raise_faults
@@ -137,8 +138,10 @@ def clean(pairs, cleaning=None, test=(), report=None):
             yield verdict.tidied
 
 
-def clean_files(files, out, cleaning=None, test=(), dropped=None, *, swap=False, columns=None):
+def clean_files(files, out, cleaning=None, test=(), dropped=None, **reading):
     """Writes the kept pairs to a TSV file, completely or not at all.
+
+    Its columns are source, target and, if there are any, features.
 
     Args:
         files: Names of files of pairs that `load_corpus` accepts.
@@ -147,8 +150,7 @@ def clean_files(files, out, cleaning=None, test=(), dropped=None, *, swap=False,
         test: Iterable of files of test pairs, each in a form that `load_corpus` accepts.
         dropped: File for the dropped pairs (reason, location, and source and target as read); None
             for no such file.
-        swap: Whether the second column, or the second of two files, is the source.
-        columns: The columns of source and target, as for `load_corpus`.
+        **reading: How files are read: `swap`, `columns` and `features`, as for `load_corpus`.
 
     Returns:
         A `CleaningReport`.
@@ -157,7 +159,7 @@ def clean_files(files, out, cleaning=None, test=(), dropped=None, *, swap=False,
         FileNotFoundError: A file is missing.
         ValueError: A file cannot be read or must not be written, or no pair is left.
     """
-    pairs, *tests = (_open_text(names, swap, columns) for names in (files, *test))
+    pairs, *tests = (_open_text(names, **reading) for names in (files, *test))
     outputs = [pathlib.Path(path) for path in (out, dropped) if path is not None]
     inputs = [path.resolve() for split in (pairs, *tests) for path in split.files]
     _check_outputs(outputs, inputs)
@@ -168,9 +170,9 @@ def clean_files(files, out, cleaning=None, test=(), dropped=None, *, swap=False,
         for verdict in examine(pairs, cleaning, test_pairs):
             report.add(verdict)
             if verdict.reason is None:
-                write(verdict.tidied)
+                write(columns_of(verdict.tidied))
             elif write_dropped:
-                write_dropped[0]((verdict.reason, verdict.place, *verdict.pair))
+                write_dropped[0]((verdict.reason, verdict.place, *columns_of(verdict.pair)))
         if not report.kept:
             counts = [f"{count:,} '{reason}'" for reason, count in report.dropped.items() if count]
             raise ValueError(
@@ -185,20 +187,25 @@ def examine(pairs, cleaning=None, test=()):
     cleaning = Cleaning() if cleaning is None else cleaning
     if not isinstance(cleaning, Cleaning):
         raise TypeError(f"expected a Cleaning; received {reprlib.repr(cleaning)}")
-    tidied_test = (tuple(tidy(side, cleaning.markup) for side in pair) for pair in _iterate(test))
+    tidied_test = (_tidy_pair(pair, cleaning.markup) for pair in _iterate(test))
     test_set = PairSet(cleaning.leakage, tidied_test)
     earlier = PairSet("pair")
     for place, pair in _locate(pairs):
         if isinstance(pair, FaultyLineError):
             yield Verdict("faulty", place, (str(pair), ""), ("", ""))
             continue
-        tidied = tuple(tidy(side, cleaning.markup) for side in pair)
+        tidied = _tidy_pair(pair, cleaning.markup)
         reason = _find_fault(tidied, cleaning)
         if reason is None and len(test_set) and tidied in test_set:
             reason = "leakage"
         if reason is None and cleaning.deduplicate and not earlier.add(tidied):
             reason = "duplicate"
         yield Verdict(reason, place, tuple(pair), tidied)
+
+
+def _tidy_pair(pair, markup):
+    """Returns a pair with tidied columns."""
+    return make_pair(*(tidy(column, markup) for column in columns_of(pair)))
 
 
 def _locate(pairs):
@@ -224,7 +231,7 @@ def _iterate(pairs):
 
 def _find_fault(tidied, cleaning):
     """Returns the reason to drop a tidied pair regardless of other pairs, or None."""
-    if not all(tidied):
+    if not is_complete(tidied):
         return "empty"
     if cleaning.markup == "drop" and any(map(holds_tag, tidied)):
         return "markup"
@@ -251,9 +258,9 @@ _JAPANESE_OR_KOREAN = regex.compile(r"[\p{Hiragana}\p{Katakana}\p{Hangul}]")
 _MARK = regex.compile(r"\p{M}")
 
 
-def _open_text(files, swap, columns):
+def _open_text(files, **reading):
     """Opens files of pairs of strings; real values raise ValueError."""
-    pairs = open_pairs(files, swap, columns, skip_faulty=True)
+    pairs = open_pairs(files, skip_faulty=True, **reading)
     if any(pairs.features):
         raise ValueError(f"{pairs}: expected text to clean; received real values")
     return pairs

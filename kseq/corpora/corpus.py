@@ -7,7 +7,12 @@ import zlib
 from kseq.config import Config, ModelConfig
 from kseq.corpora.gold_alignments import read_alignments
 from kseq.corpora.in_memory import PairsInMemory, splits_of
-from kseq.corpora.opening import describe_features, open_pairs, open_source
+from kseq.corpora.opening import (
+    describe_features,
+    open_pairs,
+    open_source,
+    require_same_features,
+)
 from kseq.corpora.pair_files import is_pattern
 from kseq.corpora.pairs import AlignedPairs, Pairs
 from kseq.corpora.values import ValuePairs
@@ -34,7 +39,7 @@ class Corpus:
 
     Raises:
         TypeError: A split has the wrong type.
-        ValueError: The splits differ in the features of a side.
+        ValueError: The splits differ in the features of a side, or only some have features.
     """
 
     def __init__(self, name, train, valid, test=None, *, alignments=None, config=None, origin=None):
@@ -48,6 +53,7 @@ class Corpus:
                 raise ValueError(
                     f"{split}: expected {expected}, as in {train}; received {received}"
                 )
+            require_same_features(split, train.has_features, train)
         self.name = name
         self.origin = origin
         self.train = train
@@ -133,9 +139,10 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
 
     Args:
         *train: The name of an embedded corpus (`"en-fr"`, `"dates"`); files of pairs, or two
-            line-aligned files, by name or pattern (`kseq.corpora.pair_files.PairFiles`); a file of
-            real values (`kseq.corpora.values.ValuePairs`); or pairs in RAM, such as a list of
-            pairs, two lists, a `DataFrame`, a generator or a dataset
+            line-aligned files (three with features), by name or pattern
+            (`kseq.corpora.pair_files.PairFiles`); a file of real values
+            (`kseq.corpora.values.ValuePairs`); or pairs in RAM, such as a list of pairs, two lists
+            (three with features), a `DataFrame`, a generator or a dataset
             (`kseq.corpora.in_memory.PairsInMemory`). A dict of splits, such as a Hugging Face
             `DatasetDict`, may hold validation and test pairs as well.
         valid: The same for validation: one argument, or a list of files.
@@ -148,8 +155,9 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
         alignments: File of gold alignments of the test pairs, with a line for each line of `test`,
             in Pharaoh format: `0-0 1-2`, source before target; positions count tokens from 0.
         **options: `train_alignments`, a file of alignments of the training pairs, likewise, gold
-            or not, for `guided_alignment`; and how all splits are read: `swap`, `columns`,
-            `skip_faulty` and `allow_outside` of `kseq.corpora.opening.open_pairs`.
+            or not, for `guided_alignment`; and how all splits are read: `features`, the column of
+            features, by number or by name; `swap`, `columns`, `skip_faulty` and `allow_outside`
+            of `kseq.corpora.opening.open_pairs`.
 
     Returns:
         A `Corpus`.
@@ -197,9 +205,9 @@ def _open_splits(splits, apart, links, options):
         links: Paths of alignments by the name of the argument.
         options: As in `load_corpus`.
     """
-    columns = options.get("columns")
+    columns = options.get("columns"), options.get("features")
     sources = {
-        name: None if data is None and name != "train" else open_source(data, columns)
+        name: None if data is None and name != "train" else open_source(data, *columns)
         for name, data in splits.items()
     }
     train, valid, test = (
@@ -210,7 +218,11 @@ def _open_splits(splits, apart, links, options):
     if apart == "both":
         opened = _separate_sides(*opened)
     source_features, target_features = train.features
-    model = ModelConfig(source_features=source_features, target_features=target_features)
+    model = ModelConfig(
+        source_features=source_features,
+        target_features=target_features,
+        features="tokens" if train.has_features else "none",
+    )
     origin = None
     if not any(isinstance(source, PairsInMemory) for source in sources.values()):
         origin = {name: source and source.arguments for name, source in sources.items()}

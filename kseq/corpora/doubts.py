@@ -15,6 +15,7 @@ _FEWEST = 3  # rows that make a column of numbers suspicious
 _ENOUGH = 20  # rows that show the script of a column
 _NUMBER = re.compile(r"\s*\d+\s*")
 _IDENTIFIER = re.compile(r"[A-Za-z]+([_.]\w+)+")
+_TAGS = re.compile(r"[A-Z0-9][^\sa-z;]*(;[^\sa-z;]+)+")  # of UniMorph
 _NAMES = """
 source target src tgt trg input output text texts sentence sentences translation translations
 original question answer query response prompt document summary article title word words lemma form
@@ -37,12 +38,13 @@ class DoubtfulColumnsWarning(KseqWarning):
 def warn_about_columns(path, columns=None):
     """Warns if the columns of a table look wrong, and names the columns that look right.
 
-    A column is doubtful if it holds only numbers that are all different: an index, or ids. The
-    first row is doubtful if it looks like the names of the columns.
+    A column is doubtful if it holds only numbers that are all different: an index, or ids; or if it
+    holds tags between semicolons, as `V;PST;3;SG`, which are features of a source. The first row is
+    doubtful if it looks like the names of the columns.
 
     Args:
         path: A TSV or CSV.
-        columns: Result of `kseq.corpora.tables.check_columns`.
+        columns: Result of `kseq.corpora.columns.check_columns`.
 
     Warns:
         DoubtfulColumnsWarning: The columns look wrong, or fields of a TSV are in quotes.
@@ -51,15 +53,17 @@ def warn_about_columns(path, columns=None):
         _warn(
             f"{path}: its fields are in quotes, as spreadsheets write them; the quotes are removed"
         )
-    if columns and isinstance(columns[0], str):
+    if columns and isinstance(columns[-1], str):
         return
     rows = _read_rows(path)
     width = statistics.mode(map(len, rows)) if rows else 0
     rows = [row for row in rows if len(row) >= width]
     if len(rows) <= _FEWEST or width < 2:
         return
-    chosen = [number - 1 for number in columns or (1, 2)]
+    chosen = [number - 1 for number in (columns or (1, 2))[:2]]
     header = rows[0] if _is_header(rows, width) else None
+    if columns is None and header is None and _warn_about_tags(path, rows, width):
+        return
     text_columns = [number for number in range(width) if _holds_text(rows, number, header)]
     if header is None and set(chosen) <= set(text_columns):
         return
@@ -70,7 +74,23 @@ def warn_about_columns(path, columns=None):
     )
     varied = [number for number in text_columns if len({row[number] for row in rows[1:]}) > 1]
     better = _choose(chosen, varied, header)
+    if better and header and len(columns or ()) == 3:
+        name = header[columns[2] - 1].strip()
+        better += f" --features {_quote(name)} (features={name!r})"
     _warn(f"{path}: {reason}{better and f'; to read the right columns, use {better}'}")
+
+
+def _warn_about_tags(path, rows, width):
+    """Warns if one of the first two of several columns looks like features; returns whether."""
+    for number in range(2 if width > 2 else 0):
+        cells = [row[number] for row in rows]
+        if all(map(_TAGS.fullmatch, cells)) and len(set(cells)) < len(cells):
+            _warn(
+                f"{path}: column {number + 1} looks like features, such as {cells[0]!r}; to read "
+                f"them as such, use --features {number + 1} (features={number + 1})"
+            )
+            return True
+    return False
 
 
 def _warn(message):

@@ -3,6 +3,8 @@
 import array
 import hashlib
 
+from kseq.corpora.featured import columns_of
+
 MATCHES = ("pair", "source", "target", "either")  # what makes two pairs equal
 
 
@@ -13,8 +15,8 @@ class PairSet:
     four million for a set of three million pairs.
 
     Args:
-        match: What makes two pairs equal: the `"pair"`, the `"source"`, the `"target"`,
-            or `"either"` of the two sides.
+        match: What makes two pairs equal: the `"pair"`, with its features if it has any; the
+            `"source"`, the `"target"`, or `"either"` of the two sides, whatever the features.
         pairs: Iterable of (source, target) to add.
     """
 
@@ -42,7 +44,7 @@ class PairSet:
     def _fingerprints(self, source, target):
         # The tab distinguishes a source from an equal target.
         if self._match == "pair":
-            yield _fingerprint(f"{source}\t{target}")
+            yield _fingerprint("\t".join(columns_of((source, target))))
         if self._match in ("source", "either"):
             yield _fingerprint(f"{source}\t")
         if self._match in ("target", "either"):

@@ -7,8 +7,10 @@ import reprlib
 import sys
 from collections.abc import Mapping, Sized
 
+from kseq.corpora.columns import check_columns, fill_names
+from kseq.corpora.featured import FeaturedText, make_pair
 from kseq.corpora.lines import FaultyLineError
-from kseq.corpora.tables import check_columns, find_field, is_unicode
+from kseq.corpora.tables import find_field, is_unicode
 from kseq.errors import SettingError
 
 _NAME = "pairs in memory"
@@ -28,9 +30,14 @@ class PairsInMemory:
         *data: An iterable of pairs, such as a list of tuples, a list of dicts or an array of
             strings `[N, 2]`; a table with named columns: a dict of lists, a pandas `DataFrame`, a
             Hugging Face `Dataset`, a `tf.data.Dataset`; or two iterables of strings, sources and
-            targets. Data that can be read only once, such as a generator, are kept in RAM.
+            targets, and perhaps a third one, features. Data that can be read only once, such as a
+            generator, are kept in RAM.
         columns: The columns of source and target, by number, from 1, or by name; by default the
             first two columns, or, in a table, those named `source` and `target`.
+        features: The column of features, likewise. Sources may also be `FeaturedText`s.
+
+    Attributes:
+        has_features: Whether every source is a `FeaturedText`.
 
     Raises:
         TypeError: The object is not of such a kind.
@@ -41,13 +48,18 @@ class PairsInMemory:
     are_aligned = False
     arguments = columns = None
 
-    def __init__(self, *data, columns=None):
-        self._open = _two_columns(*data) if len(data) == 2 else _open_rows(*data, columns)
+    def __init__(self, *data, columns=None, features=None):
+        if len(data) > 1:
+            self._open = _join_columns(*data)
+        else:
+            self._open = _open_rows(*data, check_columns(columns, features))
+        _, _, first = next(self.scan(), (None, None, ("", "")))
+        self.has_features = isinstance(first, tuple) and isinstance(first[0], FeaturedText)
 
     def scan(self):
         """Yields the name of the data, the number and the pair of every item.
 
-        A pair is a tuple of two strings, or a `FaultyLineError`.
+        A pair is a tuple of two strings, as from `make_pair`, or a `FaultyLineError`.
         """
         for number, pair in enumerate(self._open(), start=1):
             yield _NAME, number, check_pair(pair, number)
@@ -124,13 +136,15 @@ def _looks_like_path(name):
     return _PATH.fullmatch(name) is not None
 
 
-def _two_columns(sources, targets):
-    """Returns a function that iterates over pairs from two iterables of strings."""
-    columns = [data if isinstance(data, Sized) else list(data) for data in (sources, targets)]
+def _join_columns(*columns):
+    """Returns a function that iterates over pairs from two or three iterables of strings."""
+    columns = [data if isinstance(data, Sized) else list(data) for data in columns]
     counts = list(map(len, columns))
-    if counts[0] != counts[1]:
+    if len(set(counts)) > 1:
+        features = " and as features" if len(counts) > 2 else ""
         raise ValueError(
-            f"expected as many sources as targets; received {counts[0]:,} and {counts[1]:,}"
+            f"expected as many sources as targets{features}; received "
+            f"{' and '.join(f'{count:,}' for count in counts)}"
         )
     return lambda: zip(*columns)
 
@@ -140,11 +154,10 @@ def _open_rows(data, columns, keeps=True):
 
     Args:
         data: The object.
-        columns: The columns of source and target, or None.
+        columns: Result of `check_columns`.
         keeps: Whether to keep in RAM what can be read only once; if not, the function can be called
             only once as well.
     """
-    columns = check_columns(columns)
     if splits := splits_of(data):
         raise TypeError(
             f"expected pairs; received splits ({', '.join(splits)}): pass one of them, such as "
@@ -152,10 +165,10 @@ def _open_rows(data, columns, keeps=True):
         )
     if isinstance(data, Mapping):
         names = _choose_names(list(data), columns, may_be_nested=False)
-        return _two_columns(*(data[name] for name in names))
+        return _join_columns(*(data[name] for name in names))
     if hasattr(data, "columns") and hasattr(data, "__getitem__"):  # of pandas or polars
         names = _choose_names(list(data.columns), columns, may_be_nested=False)
-        return _two_columns(*(data[name] for name in names))
+        return _join_columns(*(data[name] for name in names))
     data = _without_tensors(data)
     if isinstance(data, (str, bytes)) or not hasattr(data, "__iter__"):
         raise TypeError(
@@ -171,12 +184,13 @@ def _open_rows(data, columns, keeps=True):
     if isinstance(first, Mapping):
         names = _choose_names(list(first), columns)
         return lambda: (_find_fields(row, names) for row in rows)
-    if columns and isinstance(columns[0], str):
+    if columns and isinstance(columns[-1], str):
+        name = "columns" if columns[0] else "features"
         raise SettingError(
-            "{columns} must be numbers for rows without names; received {0}", columns
+            "{name} must be numbers for rows without names; received {0}", columns, name=name
         )
-    source, target = (number - 1 for number in columns or (1, 2))
-    return lambda: (_find_cells(row, source, target) for row in rows)
+    indices = [number - 1 for number in columns or (1, 2)]
+    return lambda: (_find_cells(row, indices) for row in rows)
 
 
 def _are_two_lists(data):
@@ -222,24 +236,26 @@ class _NumpyRows:
 
 
 def _choose_names(names, columns, may_be_nested=True):
-    """Returns the names of the columns of source and target.
+    """Returns the names of the columns of source and target, and perhaps of features.
 
     Args:
         names: The names of all columns.
         columns: Result of `check_columns`.
         may_be_nested: Whether a name may have a dot, for a field inside another one.
     """
+    if columns and None in columns:
+        columns = fill_names(columns, _FIELDS if set(_FIELDS) <= set(names) else names)
     if columns is None and set(_FIELDS) <= set(names):
         return _FIELDS
     if columns is None and len(names) == 2:
         return names
     chosen = columns or ()
-    if columns and isinstance(columns[0], int):
+    if columns and isinstance(columns[-1], int):
         chosen = [names[number - 1] for number in columns if number <= len(names)]
     known = {str(name) for name in names}
     outer = [str(name).partition(".")[0] if may_be_nested else str(name) for name in chosen]
     is_known = [str(name) in known or part in known for name, part in zip(chosen, outer)]
-    if len(chosen) < 2 or not all(is_known):
+    if len(chosen) < len(columns or _FIELDS) or not all(is_known):
         raise SettingError(
             "{columns} must name the source and target columns, two of: {0}; received {1}. "
             "kseq.load_corpus(data, columns=(...)) opens such data for other functions",
@@ -256,25 +272,25 @@ def _find_fields(row, names):
         return row
 
 
-def _find_cells(row, source, target):
+def _find_cells(row, indices):
     try:
-        return row if isinstance(row, (str, bytes)) else (row[source], row[target])
+        return row if isinstance(row, (str, bytes)) else tuple(row[index] for index in indices)
     except (IndexError, TypeError, KeyError):
         return row
 
 
 def check_pair(pair, number):
-    """Returns a pair as a tuple of two strings, or a `FaultyLineError`.
+    """Returns a pair as from `make_pair`, or a `FaultyLineError`.
 
     Args:
-        pair: Any object.
+        pair: Any object; a pair is a tuple of two strings, or of three with features.
         number: Its number among the pairs, for the message.
     """
     pair = _decode_sides(pair)
-    if isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(side, str) for side in pair):
-        pair = tuple(map(str, pair))  # NumPy has strings of its own
-        if all(map(is_unicode, pair)):
-            return pair
+    is_row = isinstance(pair, tuple) and len(pair) in (2, 3)
+    if is_row and all(isinstance(column, str) and is_unicode(column) for column in pair):
+        # NumPy has strings of its own.
+        return make_pair(*(c if isinstance(c, FeaturedText) else str(c) for c in pair))
     fault = f"expected two strings, source and target; received {reprlib.repr(pair)}"
     if isinstance(pair, tuple) and any(getattr(side, "ndim", 0) for side in pair):
         fault += "; write arrays with kseq.write_records"

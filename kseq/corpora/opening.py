@@ -7,7 +7,9 @@ from kseq.corpora.values import ValuePairs, is_value_file
 from kseq.errors import SettingError
 
 
-def open_pairs(files, swap=False, columns=None, skip_faulty=False, allow_outside=False):
+def open_pairs(
+    files, swap=False, columns=None, skip_faulty=False, allow_outside=False, features=None
+):
     """Opens pairs: files, one file of real values, or an object in RAM.
 
     Args:
@@ -17,6 +19,7 @@ def open_pairs(files, swap=False, columns=None, skip_faulty=False, allow_outside
         columns: The columns of source and target, as for `load_corpus`.
         skip_faulty: Whether faulty lines are left out.
         allow_outside: Whether a TSV may name `.npy` files outside its folder.
+        features: The column of features, as for `load_corpus`.
 
     Returns:
         `Pairs` or `ValuePairs`.
@@ -26,11 +29,13 @@ def open_pairs(files, swap=False, columns=None, skip_faulty=False, allow_outside
         ValueError: No pair can be read.
         TypeError: The object is not pairs of strings.
     """
-    files = open_source(files, columns)
+    files = open_source(files, columns, features)
     paths = () if files.are_aligned else files.paths
     value_file = next((path for path in paths if is_value_file(path, files.columns)), None)
     if value_file is None:
         return Pairs.open(files, swap, skip_faulty)
+    if features is not None:
+        raise SettingError("{features} is for text; {0} holds real values", value_file)
     if len(files.paths) > 1:
         raise ValueError(
             f"{value_file}: expected a single file of real values; received {files}; join them"
@@ -42,7 +47,7 @@ def open_pairs(files, swap=False, columns=None, skip_faulty=False, allow_outside
     )
 
 
-def open_source(data, columns):
+def open_source(data, columns, features=None):
     """Returns `PairFiles` or `PairsInMemory` for an argument, or a tuple of several.
 
     A tuple of tuples is an argument: a tuple of pairs.
@@ -52,12 +57,37 @@ def open_source(data, columns):
     is_several = isinstance(data, tuple) and not all(isinstance(item, tuple) for item in data)
     arguments = data if is_several else (data,)
     if are_names(arguments):
-        return PairFiles(data, columns)
-    if len(arguments) > 2:
+        return PairFiles(data, columns, features)
+    if len(arguments) > 3:
         raise TypeError(
-            f"expected pairs, or sources and targets; received {len(arguments)} objects"
+            "expected pairs, or sources and targets, and perhaps features; received "
+            f"{len(arguments)} objects"
         )
-    return PairsInMemory(*arguments, columns=columns)
+    return PairsInMemory(*arguments, columns=columns, features=features)
+
+
+def require_features(pairs):
+    """Raises a SettingError if pairs have no features."""
+    if not pairs.has_features:
+        raise SettingError(
+            "{features}: no features in {0}; name their column (features=2, --features 2), or a "
+            "third file with features on its lines",
+            pairs,
+        )
+
+
+def require_same_features(pairs, has_features, where):
+    """Raises a ValueError if only some pairs have features.
+
+    Args:
+        pairs: The pairs.
+        has_features: Whether they should have features.
+        where: Where others have them, or have none, for the message.
+    """
+    if has_features:
+        require_features(pairs)
+    elif pairs.has_features:
+        raise SettingError("{features}: {0} has none; leave those of {1} out", where, pairs)
 
 
 def describe_features(features):

@@ -7,10 +7,12 @@ import os
 import pathlib
 
 from kseq.corpora.archives import aligned_members
+from kseq.corpora.columns import check_columns
 from kseq.corpora.doubts import warn_about_columns
+from kseq.corpora.featured import make_pair
 from kseq.corpora.lines import FaultyLineError, require_lasting_file, scan_lines
 from kseq.corpora.pronunciations import is_pronouncing_dictionary, scan_pronunciations
-from kseq.corpora.tables import check_columns, holds_objects, is_table, read_head, scan_pairs
+from kseq.corpora.tables import holds_objects, is_table, read_head, scan_pairs
 from kseq.errors import SettingError
 
 _CHECKED_LINES = 10  # lines that decide whether a file holds pairs
@@ -22,12 +24,17 @@ class PairFiles:
     Args:
         files: One or several names. A name may be a pattern such as `"parts/*.tsv"`, for all files
             that match it, in the order of their names. Exactly two names are one side each if
-            most of the first lines of both have no tab. Each of the two may also be a list or a
-            pattern, whose files are paired in order. All other files hold pairs: a TSV, a CSV
-            (`.csv`), JSON lines (`.jsonl`), a `.zip` of two line-aligned files as OPUS packs them,
-            or a pronouncing dictionary (`.dict`); plain, `.gz` or `.zip`.
+            most of the first lines of both have no tab; a third one holds features. Each of them
+            may also be a list or a pattern, whose files are paired in order. All other files hold
+            pairs: a TSV, a CSV (`.csv`), JSON lines (`.jsonl`), a `.zip` of two line-aligned files
+            as OPUS packs them, or a pronouncing dictionary (`.dict`); plain, `.gz` or `.zip`.
         columns: The columns of source and target in a TSV or CSV, by number, from 1, or by name;
             the names of the fields in JSON lines.
+        features: The column or the field of features, likewise.
+
+    Attributes:
+        columns: Result of `check_columns`.
+        has_features: Whether every source is a `FeaturedText`.
 
     Raises:
         FileNotFoundError: A file is missing, or a pattern matches no file.
@@ -35,14 +42,14 @@ class PairFiles:
             files holds pairs; or files have no columns.
     """
 
-    def __init__(self, files, columns=None):
-        self.columns = check_columns(columns)
+    def __init__(self, files, columns=None, features=None):
+        self.columns = check_columns(columns, features)
         names = _flatten_names(files)
         lists = [_find_files(name) for name in names]
-        if len(lists) == 2 and _are_sides(lists):
-            if len(lists[0]) != len(lists[1]):
+        if len(lists) in (2, 3) and _are_sides(lists):
+            if len(set(map(len, lists))) > 1:
                 raise ValueError(
-                    "expected as many files of sources as of targets; received "
+                    "expected as many files of sources as of targets (and of features); received "
                     + " and ".join(f"{len(paths)} ({_shorten(paths)})" for paths in lists)
                 )
             self._groups = list(zip(*lists))
@@ -50,15 +57,16 @@ class PairFiles:
             self._groups = [(path,) for path in itertools.chain(*lists)]
         if self.columns:
             self._require_columns()
+        self.has_features = 3 in (len(self._groups[0]), len(self.columns or ()))
 
     def scan(self):
         """Yields the file, the number and the pair of every line.
 
-        A pair is a tuple of two strings, or a `FaultyLineError`.
+        A pair is a tuple of two strings, as from `make_pair`, or a `FaultyLineError`.
         """
         for group in self._groups:
-            for number, pair in _scan(*group, columns=self.columns):
-                yield group[0], number, pair
+            for number, row in _scan(*group, columns=self.columns):
+                yield group[0], number, row if isinstance(row, FaultyLineError) else make_pair(*row)
 
     def warn_about_columns(self):
         """Warns if the columns of a table look wrong, as `kseq.corpora.doubts` does."""
@@ -68,16 +76,19 @@ class PairFiles:
 
     def _require_columns(self):
         for group in self._groups:
-            if len(group) == 2 or not (_has_columns(group[0]) or holds_objects(group[0])):
+            if len(group) > 1 or not (_has_columns(group[0]) or holds_objects(group[0])):
+                asks_features = len(self.columns) == 3
+                advice = "; name a third file, with features on its lines" if asks_features else ""
                 raise SettingError(
-                    "{columns} is for files with columns; {0} has none",
-                    " and ".join(map(str, group)),
+                    "{name} is for files with columns; {0} has none{1}",
+                    *(" and ".join(map(str, group)), advice),
+                    name="features" if asks_features else "columns",
                 )
 
     @property
     def are_aligned(self):
         """Whether each file holds one side."""
-        return len(self._groups[0]) == 2
+        return len(self._groups[0]) > 1
 
     @property
     def paths(self):
@@ -147,9 +158,9 @@ def _shorten(paths):
 
 
 def _are_sides(lists):
-    """Returns whether two lists of files hold one side each, judging by their first files."""
+    """Returns whether lists of files hold a side or features each, judging by the first files."""
     hold_pairs = [_holds_pairs(paths[0]) for paths in lists]
-    if any(hold_pairs) and not all(hold_pairs):
+    if len(lists) == 2 and any(hold_pairs) and not all(hold_pairs):
         pairs, side = (lists[hold_pairs.index(holds)][0] for holds in (True, False))
         raise ValueError(
             f"{pairs} holds a source, a tab and a target on its lines, but {side} does not; name "
@@ -172,10 +183,10 @@ def _has_columns(path):
     return not is_other
 
 
-def _scan(path, target_path=None, columns=None):
-    """Yields the number and the pair of every line."""
-    if target_path is not None:
-        return _scan_aligned((path,), (target_path,))
+def _scan(path, *other_paths, columns=None):
+    """Yields the number and the columns of every line, or a `FaultyLineError`."""
+    if other_paths:
+        return _scan_aligned(*((each,) for each in (path, *other_paths)))
     if is_pronouncing_dictionary(path):
         return scan_pronunciations(path)
     if members := aligned_members(path):
@@ -183,32 +194,27 @@ def _scan(path, target_path=None, columns=None):
     return scan_pairs(path, columns)
 
 
-def _scan_aligned(source_file, target_file):
-    """Yields the number and the pair of every line of two files.
+def _scan_aligned(*files):
+    """Yields the number and the columns of every line of two or three files.
 
     Args:
-        source_file, target_file: Arguments of `scan_lines`.
+        *files: Arguments of `scan_lines`.
     """
-    with (
-        contextlib.closing(scan_lines(*source_file)) as sources,
-        contextlib.closing(scan_lines(*target_file)) as targets,
-    ):
-        number = 0
-        for number, source in sources:
-            _, target = next(targets, (number, None))
-            if target is None:
-                source_count = number + sum(1 for _ in sources)
-                raise _unequal_error(source_file, source_count, target_file, number - 1)
-            faults = [side for side in (source, target) if isinstance(side, FaultyLineError)]
-            yield number, faults[0] if faults else (source, target)
-        remaining = sum(1 for _ in targets)
-        if remaining:
-            raise _unequal_error(source_file, number, target_file, number + remaining)
+    with contextlib.ExitStack() as stack:
+        numbered = [stack.enter_context(contextlib.closing(scan_lines(*file))) for file in files]
+        counts = [0] * len(files)
+        for row in itertools.zip_longest(*numbered):
+            counts = [count + (line is not None) for count, line in zip(counts, row)]
+            if None in row:
+                remaining = [sum(1 for _ in lines) for lines in numbered]
+                raise _unequal_error(files, [sum(both) for both in zip(counts, remaining)])
+            lines = [line for _, line in row]
+            faults = [line for line in lines if isinstance(line, FaultyLineError)]
+            yield counts[0], faults[0] if faults else tuple(lines)
 
 
-def _unequal_error(source_file, source_count, target_file, target_count):
-    source, target = (": ".join(map(str, file)) for file in (source_file, target_file))
+def _unequal_error(files, counts):
+    listing = [f"{': '.join(map(str, file))} has {count}" for file, count in zip(files, counts)]
     return ValueError(
-        "line-aligned files must have the same number of lines; "
-        f"{source} has {source_count}, {target} has {target_count}"
+        f"line-aligned files must have the same number of lines; {', '.join(listing)}"
     )

@@ -3,6 +3,7 @@
 import functools
 import itertools
 
+from kseq.corpora.featured import FeaturedText, is_complete, swap_sides
 from kseq.corpora.fingerprints import PairSet
 from kseq.corpora.gold_alignments import read_alignments
 from kseq.corpora.in_memory import PairsInMemory
@@ -16,8 +17,9 @@ _REPORTED_FAULTS = 3
 class Pairs:
     """The pairs of one split, read again by every iteration.
 
-    Pairs with an empty side are left out; any other fault of the data is an error that names the
-    file and the line, unless faulty lines are skipped.
+    A source with features is a `FeaturedText`. Pairs with an empty side or without features are
+    left out; any other fault of the data is an error that names the file and the line, unless
+    faulty lines are skipped.
 
     Args:
         files: Names that `kseq.corpora.pair_files.PairFiles` accepts; or a `PairFiles` or
@@ -79,6 +81,11 @@ class Pairs:
         return pairs
 
     @property
+    def has_features(self):
+        """Whether every source is a `FeaturedText`."""
+        return self._files.has_features
+
+    @property
     def files(self):
         """The files, sources before targets."""
         return self._files.paths
@@ -93,7 +100,7 @@ class Pairs:
         for _, _, pair in self._scan_counting():
             if isinstance(pair, FaultyLineError):
                 continue
-            if all(_strip_sides(pair)):
+            if is_complete(pair):
                 yield pair
             else:
                 blank += 1
@@ -101,8 +108,9 @@ class Pairs:
 
     def with_blank(self):
         """Yields a pair for every line, also if a side is empty; both are for a faulty line."""
+        blank = (FeaturedText("", "") if self.has_features else ""), ""
         for _, _, pair in self._scan_counting():
-            yield ("", "") if isinstance(pair, FaultyLineError) else pair
+            yield blank if isinstance(pair, FaultyLineError) else pair
 
     def with_places(self):
         """Yields the file, the line number, the source and the target of every line."""
@@ -129,10 +137,11 @@ class Pairs:
             if isinstance(pair, FaultyLineError):
                 yield path, number, pair
                 continue
-            pair = pair[::-1] if self._swap else pair
+            pair = swap_sides(pair) if self._swap else pair
             if self._keeps(pair[0]):
                 stripped = _strip_sides(pair)
-                if self._excluded is not None and all(stripped) and stripped in self._excluded:
+                is_used = self._excluded is not None and is_complete(pair)
+                if is_used and stripped in self._excluded:
                     shared += 1
                 else:
                     yield path, number, pair
@@ -217,7 +226,7 @@ class _AlignedLines:
 
     def __init__(self, files, alignments):
         self._files, self._alignments = files, alignments
-        self.paths, self.links = files.paths, None
+        self.paths, self.has_features, self.links = files.paths, files.has_features, None
 
     def scan(self):
         """Yields the same as `PairFiles.scan`."""

@@ -4,27 +4,37 @@ import contextlib
 import sys
 
 from kseq.corpora.arrays import read_values
-from kseq.corpora.lines import BackgroundLines, decode_lines, read_lines
+from kseq.corpora.featured import FeaturedText
+from kseq.corpora.lines import BackgroundLines, decode_lines, excerpt, read_lines
 
 
 @contextlib.contextmanager
-def open_sources(file=None, is_text=True):
+def open_sources(file=None, is_text=True, features=None):
     """Opens sources for `Translator.stream` or `Translator.predict`; a context manager.
 
     Args:
         file: File of lines that `kseq.corpora.lines.read_lines` accepts; None for standard input,
             whose lines are read in the background (`BackgroundLines`).
         is_text: Whether a line is a source; if not, it is the name of a `.npy` file of real values.
+        features: Where the features of each sentence are: the number of a column, from 1, in lines
+            with tabs, whose first other column is the sentence; or a file with a line for each
+            line. None for sentences without features.
 
     Yields:
-        An iterable of sentences, or of arrays `[S, F]`.
+        An iterable of sentences, of `FeaturedText`s, or of arrays `[S, F]`.
 
     Raises:
         FileNotFoundError: The file is missing.
         ValueError: Standard input is closed, a line is not UTF-8, or an array cannot be read.
     """
     with _open_lines(file) as lines:
-        yield lines if is_text else _Arrays(lines)
+        if features is None:
+            yield lines if is_text else _Converted(lines, _read_array)
+        elif isinstance(features, int):
+            yield _Converted(lines, lambda line: _split_columns(line, features))
+        else:
+            with _open_lines(features) as others:
+                yield _Converted(lines, lambda line: _join_features(line, others, features))
 
 
 @contextlib.contextmanager
@@ -41,23 +51,50 @@ def _open_lines(file):
         yield BackgroundLines(line for _, line in decode_lines(stream, "standard input"))
 
 
-class _Arrays:
-    """The arrays in the files named by the lines.
+class _Converted:
+    """Sources that are made of lines; errors include the line number.
 
     Args:
         lines: Iterable of lines, perhaps `BackgroundLines`.
+        convert: Function from a line to a source.
     """
 
-    def __init__(self, lines):
-        self._lines = lines
+    def __init__(self, lines, convert):
+        self._lines, self._convert = lines, convert
         self.is_waiting = getattr(lines, "is_waiting", lambda: False)
 
     def __iter__(self):
-        """Yields the arrays; errors include the line number."""
+        """Yields the sources."""
         for number, line in enumerate(self._lines, start=1):
             try:
-                if not line.strip():
-                    raise ValueError("expected the name of a .npy file; received an empty line")
-                yield read_values(line.strip())
+                yield self._convert(line)
             except (ValueError, OSError) as error:
                 raise ValueError(f"line {number} of the input: {error}") from error
+
+
+def _read_array(line):
+    if not line.strip():
+        raise ValueError("expected the name of a .npy file; received an empty line")
+    return read_values(line.strip())
+
+
+def _split_columns(line, number):
+    """The `FeaturedText` of a line with tabs, whose column of this number holds the features."""
+    columns = line.split("\t")
+    source = 2 if number == 1 else 1
+    if not line.strip():
+        return FeaturedText("", "")
+    if len(columns) < max(number, source):
+        raise ValueError(
+            "expected a sentence, a tab and its features, because the model reads features; "
+            f"received {excerpt(line)}"
+        )
+    return FeaturedText(columns[source - 1], columns[number - 1])
+
+
+def _join_features(line, others, file):
+    """The `FeaturedText` of a line and of the next line of a file of features."""
+    features = next(others, None)
+    if features is None:
+        raise ValueError(f"expected a line of features for it in {file}, which has fewer lines")
+    return FeaturedText(line, features)

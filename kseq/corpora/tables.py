@@ -7,43 +7,13 @@ import json
 import pathlib
 import re
 
+from kseq.corpora.columns import fill_names
 from kseq.corpora.lines import FaultyLineError, excerpt, raise_faults, scan_lines
 from kseq.errors import SettingError
 
 HEAD = 1000  # rows that decide how a file is read
 _JSON_LINES = (".jsonl", ".ndjson")
 _FIELDS = ("source", "target")  # of JSON objects, unless columns are given
-
-
-def check_columns(columns):
-    """Checks a choice of columns.
-
-    Args:
-        columns: The columns of source and target, by number, from 1, or by name; or None.
-
-    Returns:
-        A tuple of two whole numbers or of two strings; or None.
-
-    Raises:
-        ValueError: The columns are not two different ones, both numbers or both names.
-    """
-    if columns is None:
-        return None
-    is_list = hasattr(columns, "__iter__") and not isinstance(columns, (str, bytes))
-    chosen = [int(name) if _is_number(name) else name for name in (columns if is_list else ())]
-    kinds = {type(name) for name in chosen}
-    is_numbers = kinds == {int} and min(chosen) >= 1
-    if not (is_numbers or kinds == {str}) or len(chosen) != 2 or len(set(chosen)) != 2:
-        raise SettingError(
-            "{columns} must be two different columns, source and target, both by number from 1 or "
-            "both by name in the first line; received {0!r}",
-            columns,
-        )
-    return tuple(chosen)
-
-
-def _is_number(name):
-    return isinstance(name, str) and name.isdecimal() and len(name) < 10
 
 
 def is_table(path):
@@ -57,20 +27,20 @@ def holds_objects(path):
 
 
 def scan_pairs(path, columns=None, expected=None):
-    """Yields the number of each line, and two of its columns.
+    """Yields the number of each line, and two or three of its columns.
 
     Args:
         path: A CSV (`.csv`, separated by commas, semicolons or tabs), a file with a JSON object on
             each line (`.jsonl`), or else a TSV; plain, `.gz` or `.zip`. Fields in quotes are read
             as spreadsheets write them: in a CSV, and in a TSV whose first rows are written so.
-        columns: Result of `check_columns`; by default the first two columns, or the fields
-            `source` and `target`. By name, the first line holds the names. The name of a field
-            inside another object has a dot: `translation.en`.
+        columns: Result of `kseq.corpora.columns.check_columns`; by default the first two columns,
+            or the fields `source` and `target`. By name, the first line holds the names. The name
+            of a field inside another object has a dot: `translation.en`.
         expected: Description of the columns for error messages, if they are no sentences.
 
     Yields:
-        The number of a line, or of the first line of a row; and a tuple of two strings, which are
-        empty for a blank line, or a `FaultyLineError`.
+        The number of a line, or of the first line of a row; and a tuple of two strings, or three
+        with features, which are empty for a blank line, or a `FaultyLineError`.
 
     Raises:
         FileNotFoundError: The file is missing.
@@ -80,19 +50,19 @@ def scan_pairs(path, columns=None, expected=None):
         yield from _scan_objects(path, _json_fields(path, columns))
         return
     with contextlib.closing(scan_rows(path)) as rows:
-        if columns and isinstance(columns[0], str):
+        if columns and isinstance(columns[-1], str):
             columns = _find_names(path, rows, columns)
-        first, second = (number - 1 for number in columns or (1, 2))
-        fewest = max(first, second) + 1
+        indices = [number - 1 for number in columns or (1, 2)]
+        fewest = max(indices) + 1
         for number, row in rows:
             if isinstance(row, FaultyLineError):
                 yield number, row
             elif len(row) >= fewest:
-                yield number, (row[first], row[second])
+                yield number, tuple(row[index] for index in indices)
             elif any(map(str.strip, row)):
                 yield number, _short_row(path, number, row, fewest, expected)
             else:
-                yield number, ("", "")
+                yield number, ("",) * len(indices)
 
 
 def read_pairs(path, columns=None, expected=None):
@@ -244,6 +214,7 @@ def _find_names(path, rows, names):
     if isinstance(header, FaultyLineError):
         raise header
     header = [name.strip() for name in header]
+    names = fill_names(names, header)
     for name in names:
         if header.count(name) != 1:
             listing = ", ".join(filter(None, header)) or "nothing"
@@ -267,12 +238,12 @@ def _short_row(path, number, row, fewest, expected):
 
 
 def _json_fields(path, columns):
-    if columns and isinstance(columns[0], int):
+    if columns and isinstance(columns[-1], int):
         raise SettingError(
             "{columns} must be names of fields of {0}, such as source target; received {1} and {2}",
-            *(path, *columns),
+            *(path, *columns[:2]),
         )
-    return columns or _FIELDS
+    return fill_names(columns, _FIELDS) if columns else _FIELDS
 
 
 def _scan_objects(path, fields):
@@ -281,7 +252,7 @@ def _scan_objects(path, fields):
         if isinstance(line, FaultyLineError):
             yield number, line
         elif not line.strip():
-            yield number, ("", "")
+            yield number, ("",) * len(fields)
         else:
             try:
                 values = json.loads(line)

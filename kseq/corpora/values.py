@@ -28,7 +28,7 @@ class ValuePairs:
             gzipped (`.gz`).
         keeps: Function that returns whether a source belongs to the split; all do by default. Its
             argument is the column of the index, a string, or the source in a TFRecord, bytes.
-        columns: The columns of an index: result of `kseq.corpora.tables.check_columns`.
+        columns: The columns of an index: result of `kseq.corpora.columns.check_columns`.
         skip_faulty: Whether pairs that cannot be used are left out and counted.
         allow_outside: Whether an index may name files outside its folder. An index from a stranger
             could make kseq open any file, even on another machine. Links are followed.
@@ -41,6 +41,7 @@ class ValuePairs:
     """
 
     shared = 0
+    has_features = False
 
     def __init__(self, file, keeps=None, *, columns=None, skip_faulty=False, allow_outside=False):
         self.files = (pathlib.Path(file),)

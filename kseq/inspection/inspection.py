@@ -19,7 +19,7 @@ _CHUNK = 1024  # pairs
 _EXAMPLES = 3  # per reason
 
 
-def inspect(*files, valid=None, test=None, swap=False, columns=None, verbose=True):
+def inspect(*files, valid=None, test=None, verbose=True, **reading):
     """Inspects a text corpus: computes statistics, and finds the pairs that look wrong.
 
     The files are read twice, and a third time up to the last example. RAM use grows with the number
@@ -30,9 +30,9 @@ def inspect(*files, valid=None, test=None, swap=False, columns=None, verbose=Tru
             takes them. Faulty lines are left out and counted.
         valid: Validation pairs to compare with the corpus: one argument, or a list of files.
         test: The same for testing.
-        swap: Whether the second column, or the second of two files, is the source.
-        columns: The columns of source and target, as for `kseq.load_corpus`.
         verbose: Whether to show progress on the terminal.
+        **reading: How files are read: `swap`, `columns` and `features`, as for `kseq.load_corpus`.
+            A source with other features is another source.
 
     Returns:
         An `Inspection`.
@@ -41,9 +41,9 @@ def inspect(*files, valid=None, test=None, swap=False, columns=None, verbose=Tru
         FileNotFoundError: A file is missing.
         ValueError: A file cannot be read, has no pairs, or has real values.
     """
-    pairs = _open(files, swap, columns)
+    pairs = _open(files, **reading)
     splits = {
-        name: _open(split, swap, columns)
+        name: _open(split, **reading)
         for name, split in (("valid", valid), ("test", test))
         if split is not None
     }
@@ -65,8 +65,8 @@ def inspect(*files, valid=None, test=None, swap=False, columns=None, verbose=Tru
     )
 
 
-def _open(files, swap, columns):
-    pairs = open_pairs(files, swap, columns, skip_faulty=True)
+def _open(files, **reading):
+    pairs = open_pairs(files, skip_faulty=True, **reading)
     if any(pairs.features):
         raise ValueError(
             f"{pairs}: expected text on both sides; received {describe_features(pairs.features)}"

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 
 from kseq.config import TrainingConfig
+from kseq.corpora.featured import is_complete
 from kseq.inspection.places import Places
 from kseq.inspection.suspicions import (
     KINDS,
@@ -25,7 +26,7 @@ _BITS = {kind: np.uint16(1 << number) for number, kind in enumerate(KINDS)}
 
 def have_both_sides(sources, targets):
     """Which pairs have two non-empty sides, bool `[N]`."""
-    return np.array([bool(source and target) for source, target in zip(sources, targets)])
+    return np.array([is_complete(pair) for pair in zip(sources, targets)])
 
 
 class FirstPass:

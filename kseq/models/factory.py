@@ -1,6 +1,5 @@
 """Factory functions: encoder, decoder and the two composed, as Keras functional models."""
 
-import contextlib
 import dataclasses
 import reprlib
 
@@ -8,26 +7,28 @@ import keras
 from keras import ops
 
 from kseq.config import Config, ModelConfig
-from kseq.fields import suggestion
 from kseq.kernels.forks import claim_tensorflow
 from kseq.models import (
+    features,
     masked,  # noqa: F401  Keras then finds its classes when it reads a `.keras` file.
     recurrent,
     transformer,
 )
 from kseq.models.copying import copy_ids_input, copy_tokens, known_ids
+from kseq.models.dtype_policy import use_dtype_policy
 from kseq.models.hard_attention import sum_over_positions
-from kseq.models.inputs import RightPadding, make_inputs
-from kseq.models.losses import OUTPUTS, check_labels, check_losses
-from kseq.sides.make_side import make_source_side, make_target_side
+from kseq.models.inputs import RightPadding, copy_inputs, make_inputs
+from kseq.models.losses import check_labels, check_losses, check_output
+from kseq.sides.make_side import make_feature_side, make_source_side, make_target_side
 
 
-def build_encoder(config, source_vocabulary_size=None):
+def build_encoder(config, source_vocabulary_size=None, feature_vocabulary_size=None):
     """Builds the encoder, from a source to everything that the decoder reads.
 
     Args:
         config: `ModelConfig`.
         source_vocabulary_size: Number of source ids; None if the source is real-valued.
+        feature_vocabulary_size: Number of ids of features; None if sources have none.
 
     Returns:
         A functional `keras.Model` from `{"source_ids": [B, S]}`, or for a real-valued source
@@ -45,7 +46,9 @@ def build_encoder(config, source_vocabulary_size=None):
 
         Without attention there is only the `state`; with hard attention no `memory`, but two
         projections of it as `keys`. With a pyramid, S of the memory, the keys and the mask is
-        smaller than that of the source.
+        smaller than that of the source. Features are another input, `feature_ids` `[B, F]`; as
+        tokens, they are further positions of memory and keys, `[B, S + F, ...]`, and have a mask,
+        `feature_mask` `[B, F]`.
 
         Padding must be on the right. Called eagerly, the encoder raises a ValueError for any
         other padding; inside a graph, padding on the left changes its results unnoticed.
@@ -55,7 +58,8 @@ def build_encoder(config, source_vocabulary_size=None):
         ValueError: The vocabulary size is missing or too small, or given for real values.
     """
     _check_config(config)
-    return _build_encoder(config, make_source_side(config, source_vocabulary_size))
+    feature_side = make_feature_side(config, feature_vocabulary_size)
+    return _build_encoder(config, make_source_side(config, source_vocabulary_size), feature_side)
 
 
 def build_decoder(config, target_vocabulary_size=None):
@@ -75,6 +79,8 @@ def build_decoder(config, target_vocabulary_size=None):
         - `generation_probability`: for copying, that of a word from the vocabulary, `[N, T]`,
         - `attention`: weights, float32 `[N, T, S]`, if the model has attention; for a
           Transformer decoder the mean over layers and heads,
+        - `feature_attention`: weights on features, float32 `[N, T, F]`, if these are tokens; in
+          joint attention, both sum to 1 together,
         - `attention_heads`: the weights of a Transformer decoder by layer and head, float32
           `[N, T, layers, heads, S]`,
         - `state`: the state after the last target position, like the initial one.
@@ -88,7 +94,11 @@ def build_decoder(config, target_vocabulary_size=None):
 
 
 def build_seq2seq(
-    config, source_vocabulary_size=None, target_vocabulary_size=None, output="logits"
+    config,
+    source_vocabulary_size=None,
+    target_vocabulary_size=None,
+    output="logits",
+    feature_vocabulary_size=None,
 ):
     """Composes encoder and decoder for training with teacher forcing.
 
@@ -108,9 +118,11 @@ def build_seq2seq(
         target_vocabulary_size: Number of target ids V; None if the target is real-valued.
         output: What the model returns for text: `"logits"`, or `"probabilities"`, their softmax.
             Its decoder, and the step of `split_for_inference`, return logits in either case.
+        feature_vocabulary_size: Number of ids of features; None if sources have none.
 
     Returns:
-        A functional `keras.Model` whose inputs are the source and the target. Ids are int32 with
+        A functional `keras.Model` whose inputs are the source, its features, if any
+        (`{"feature_ids": [B, F]}`), and the target. Ids are int32 with
         PAD on the right (see `build_encoder`), targets begin with START; a real-valued target
         begins with a step of zeros. The output is float32: logits or probabilities `[B, T, V]`,
         or values `[B, T, F]`. The model can be saved as a `.keras` file.
@@ -120,7 +132,8 @@ def build_seq2seq(
         ValueError: A vocabulary size is missing or too small, or given for real values; both sizes
             differ although the sides share their embeddings; or there is no such output.
     """
-    return Seq2Seq(config, source_vocabulary_size, target_vocabulary_size, output)
+    sizes = source_vocabulary_size, target_vocabulary_size
+    return Seq2Seq(config, *sizes, output, feature_vocabulary_size)
 
 
 @keras.saving.register_keras_serializable("kseq")
@@ -136,41 +149,55 @@ class Seq2Seq(keras.Model):
         source_vocabulary_size: Number of source ids, or None.
         target_vocabulary_size: Number of target ids V, or None.
         output: `"logits"` or `"probabilities"`.
+        feature_vocabulary_size: Number of ids of features, or None.
 
     Attributes:
         config: `ModelConfig`.
         source_side: `Side` of the source.
         target_side: `Side` of the target.
+        feature_side: `FeatureSide`; None without features.
     """
 
     def __init__(
-        self, config, source_vocabulary_size=None, target_vocabulary_size=None, output="logits"
+        self,
+        config,
+        source_vocabulary_size=None,
+        target_vocabulary_size=None,
+        output="logits",
+        feature_vocabulary_size=None,
     ):
         claim_tensorflow()
         _check_config(config)
-        _check_output(config, output)
+        check_output(config, output)
         source = make_source_side(config, source_vocabulary_size)
         target = make_target_side(config, target_vocabulary_size)
+        feature_side = make_feature_side(config, feature_vocabulary_size)
         _check_vocabularies(config, source, target)
         shared = None
         if config.share_embeddings:
             shared = target.make_embedding("shared", config.embedding_dim, config.tie_output)
-        encoder = _build_encoder(config, source, shared)
+        encoder = _build_encoder(config, source, feature_side, shared)
         decoder = _build_decoder(config, target, shared)
-        inputs = make_inputs(source.source_specs)
+        inputs = make_inputs(features.encoder_specs(source, feature_side))
         target_inputs = make_inputs(target.target_specs)
         result = decoder({**target_inputs, **encoder(inputs)})[target.output_name]
         if output == "probabilities":
             result = keras.layers.Softmax(dtype="float32", name="probabilities")(result)
         super().__init__({**inputs, **target_inputs}, result, name="seq2seq")
         self.config = config
-        self.source_side, self.target_side = source, target
+        self.source_side, self.target_side, self.feature_side = source, target, feature_side
         self._settings = {
             "source_vocabulary_size": source_vocabulary_size,
             "target_vocabulary_size": target_vocabulary_size,
+            "feature_vocabulary_size": feature_vocabulary_size,
             "output": output,
             "dtype_policy": keras.config.dtype_policy().name,
         }
+
+    @property
+    def source_specs(self):
+        """`tf.TensorSpec` of each input of the encoder, by name."""
+        return features.encoder_specs(self.source_side, self.feature_side)
 
     def get_config(self):
         """Returns the settings from which `from_config` builds the model."""
@@ -225,30 +252,6 @@ class Seq2Seq(keras.Model):
         super().save(filepath, *args, **kwargs)
 
 
-def _check_output(config, output):
-    if output not in OUTPUTS:
-        raise ValueError(
-            f"output must be {' or '.join(map(repr, OUTPUTS))}; received {output!r}"
-            f"{suggestion(output, OUTPUTS)}"
-        )
-    if config.target_features and output != "logits":
-        raise ValueError(
-            f"output={output!r} is for text; the target is real-valued (target_features="
-            f"{config.target_features}): leave it out"
-        )
-
-
-@contextlib.contextmanager
-def use_dtype_policy(policy):
-    """A context in which models are built with this Keras dtype policy."""
-    previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(previous)
-
-
 def split_for_inference(model):
     """Splits a model of `build_seq2seq` into parts that share its weights.
 
@@ -286,7 +289,7 @@ def require_seq2seq(model):
 
 def _make_step(decoder, side):
     """One step of a decoder whose targets are of this side."""
-    inputs = {name: _copy_inputs(tensors) for name, tensors in decoder.input.items()}
+    inputs = {name: copy_inputs(tensors) for name, tensors in decoder.input.items()}
     del inputs[side.target_name]
     step = make_inputs(side.step_specs)
     decoder = keras.Model(decoder.input, side.step_outputs(decoder), name="decoder")
@@ -303,12 +306,6 @@ def _check_config(config):
         hint = "; a Config has one as its model" if isinstance(config, Config) else ""
         raise TypeError(f"expected a ModelConfig; received {reprlib.repr(config)}{hint}")
     config.check_sides()
-
-
-def _copy_inputs(tensors):
-    return keras.tree.map_structure(
-        lambda tensor: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name), tensors
-    )
 
 
 def _check_vocabularies(config, source, target):
@@ -328,15 +325,17 @@ def _architectures(config):
     )
 
 
-def _build_encoder(config, side, embedding=None):
-    inputs = make_inputs(side.source_specs)
+def _build_encoder(config, side, feature_side=None, embedding=None):
+    inputs = make_inputs(features.encoder_specs(side, feature_side))
     embedding = embedding or side.make_embedding("source", config.embedding_dim)
     mask = RightPadding(name="source_padding")(side.source_mask(inputs))
     numbers = inputs[side.source_name]
     if config.copy:
         numbers = known_ids(numbers, side.vocabulary_size)
+    embedded, further = features.read(config, feature_side, inputs, embedding(numbers))
     encoder, decoder = _architectures(config)
-    outputs = decoder.connect(config, *encoder.encode(config, embedding(numbers), mask))
+    encoded = encoder.encode(config, embedded, mask)
+    outputs = features.connect(config, decoder.connect, encoded, further)
     if config.copy:
         outputs["copy_ids"] = keras.layers.Identity(name="copy_ids")(inputs[side.source_name])
     return keras.Model(inputs, outputs, name="encoder")
@@ -344,13 +343,17 @@ def _build_encoder(config, side, embedding=None):
 
 def _build_decoder(config, side, embedding=None):
     _, architecture = _architectures(config)
-    inputs = {**make_inputs(side.target_specs), **architecture.decoder_inputs(config)}
+    inputs = make_inputs(side.target_specs)
+    inputs |= {**architecture.decoder_inputs(config), **features.decoder_inputs(config)}
     embedding = embedding or side.make_embedding("target", config.embedding_dim, config.tie_output)
     numbers = inputs[side.target_name]
     if config.copy:
         inputs["copy_ids"] = copy_ids_input()
         numbers = known_ids(numbers, side.vocabulary_size)
-    readout, outputs = architecture.decode(config, embedding(numbers), inputs)
+    readout, outputs = architecture.decode(
+        config, embedding(numbers), features.join_masks(config, inputs)
+    )
+    outputs = features.split_attention(inputs, outputs)
     outputs[side.output_name] = side.make_head(config, readout, embedding)
     if config.copy:
         outputs = copy_tokens(outputs, inputs["copy_ids"])

@@ -13,6 +13,13 @@ def make_inputs(specs):
     }
 
 
+def copy_inputs(tensors):
+    """Makes Keras inputs like the tensors of a nest."""
+    return keras.tree.map_structure(
+        lambda tensor: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name), tensors
+    )
+
+
 def float_input(shape, name):
     """Makes an input of the type that layers compute in, so that Keras does not cast it twice."""
     return keras.Input(shape, dtype=keras.config.dtype_policy().compute_dtype, name=name)

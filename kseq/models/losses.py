@@ -8,6 +8,8 @@ import inspect
 import keras
 import tensorflow as tf
 
+from kseq.fields import suggestion
+
 OUTPUTS = ("logits", "probabilities")
 
 # What to pass to `compile`, by the output of the model and by whether labels are one-hot.
@@ -17,6 +19,28 @@ _FITTING = {
     ("probabilities", False): 'loss="sparse_categorical_crossentropy"',
     ("probabilities", True): 'loss="categorical_crossentropy"',
 }
+
+
+def check_output(config, output):
+    """Checks that a model can return an output, one of `OUTPUTS`.
+
+    Args:
+        config: `ModelConfig`.
+        output: The output.
+
+    Raises:
+        ValueError: There is no such output, or the target is real-valued.
+    """
+    if output not in OUTPUTS:
+        raise ValueError(
+            f"output must be {' or '.join(map(repr, OUTPUTS))}; received {output!r}"
+            f"{suggestion(output, OUTPUTS)}"
+        )
+    if config.target_features and output != "logits":
+        raise ValueError(
+            f"output={output!r} is for text; the target is real-valued (target_features="
+            f"{config.target_features}): leave it out"
+        )
 
 
 def check_losses(losses, output):

@@ -1,7 +1,12 @@
 """The size of a model, estimated before it is built."""
 
 
-def least_parameters(config, source_vocabulary_size=None, target_vocabulary_size=None):
+def least_parameters(
+    config,
+    source_vocabulary_size=None,
+    target_vocabulary_size=None,
+    feature_vocabulary_size=None,
+):
     """Returns a number of parameters that a model of `build_seq2seq` has at least.
 
     It has less than 30 times as many. Nothing is built, so that a model too large for the RAM can
@@ -11,9 +16,11 @@ def least_parameters(config, source_vocabulary_size=None, target_vocabulary_size
         config: `ModelConfig`.
         source_vocabulary_size: As for `build_seq2seq`.
         target_vocabulary_size: As for `build_seq2seq`.
+        feature_vocabulary_size: As for `build_seq2seq`.
     """
     units, source, target = config.units, source_vocabulary_size or 0, target_vocabulary_size or 0
     embedded = target if config.share_embeddings else source + target
+    embedded += feature_vocabulary_size or 0
     features = config.source_features, config.target_features
     inputs = [width or config.embedding_dim for width in features]
     # With both directions concatenated, a layer of the encoder has two matrices of half the units.

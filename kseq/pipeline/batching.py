@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from kseq.corpora.featured import columns_of_all
 from kseq.corpora.lines import chunks
 from kseq.corpora.pairs import AlignedPairs
 from kseq.pipeline.ids import EncodedPairs, PairsInRam
@@ -15,17 +16,21 @@ from kseq.pipeline.survey import length_limits, survey_pairs
 def read_chunks(pairs, codecs, recorder):
     """Streams pairs from disk as a dataset of `(sources, targets)`, N pairs at a time.
 
-    Text is a string tensor `[N]`; real values are ragged `[N, (T), F]`. `AlignedPairs` have a
-    third component, the numbers of their links, ragged `[N, (n)]`. If the pairs cannot be read, the
-    `ErrorRecorder` keeps the error.
+    Text is a string tensor `[N]`; real values are ragged `[N, (T), F]`. If there are features, they
+    are a third component, and `AlignedPairs` have one more, the numbers of their links, ragged
+    `[N, (n)]`. If the pairs cannot be read, the `ErrorRecorder` keeps the error.
     """
-    sides = [codec.side for codec in codecs.sides]
-    if isinstance(pairs, AlignedPairs):
+    sides = [codec.side for codec in codecs.columns]
+    has_links = isinstance(pairs, AlignedPairs)
+    if has_links:
         sides.append(LinkColumn())
 
     def generate():
         for chunk in chunks(pairs, codecs.pairs_per_chunk):
-            yield tuple(side.pack(sequences) for side, sequences in zip(sides, zip(*chunk)))
+            columns = columns_of_all(chunk)
+            if has_links:
+                columns.append(tuple(links for *_, links in chunk))
+            yield tuple(side.pack(sequences) for side, sequences in zip(sides, columns))
 
     dataset = tf.data.Dataset.from_generator(
         recorder.record(generate), output_signature=tuple(side.packed_specs for side in sides)
@@ -38,7 +43,7 @@ def read_chunks(pairs, codecs, recorder):
 def encode(codecs, training, sampling=0.0):
     """Transform: sequences to ragged numbers, with the first step before every target.
 
-    Pairs with an empty or an overlong side are left out. Links remain as they are.
+    Pairs with an empty or an overlong column are left out. Links remain as they are.
 
     Args:
         codecs: `CodecPair`.
@@ -46,12 +51,12 @@ def encode(codecs, training, sampling=0.0):
         sampling: How subwords are sampled whenever a pair is read; 0 for the best segmentation.
     """
     limits = length_limits(codecs, training)
-    samplers = [codec.sampler(sampling) for codec in codecs.sides]
+    samplers = [codec.sampler(sampling) for codec in codecs.columns]
 
     def encode_chunk(*chunk):
-        encoded = [codec.encode(sequences) for codec, sequences in zip(codecs.sides, chunk)]
+        encoded = [codec.encode(sequences) for codec, sequences in zip(codecs.columns, chunk)]
         fits = True
-        for codec, side, limit in zip(codecs.sides, encoded, limits):
+        for codec, side, limit in zip(codecs.columns, encoded, limits):
             lengths = codec.side.content_lengths(side.row_lengths())
             fits &= (lengths > 0) & (lengths <= limit)
         # Sampling must not decide which pairs are left out: every epoch has the same number.
@@ -59,10 +64,10 @@ def encode(codecs, training, sampling=0.0):
             if sampler is not None:
                 encoded[number] = sampler.encode(chunk[number])
         links = chunk[len(encoded) :]
-        sources, targets, *links = (
+        sources, targets, *others = (
             tf.ragged.boolean_mask(column, fits) for column in (*encoded, *links)
         )
-        return sources, codecs.target.side.with_first_step(targets), *links
+        return sources, codecs.target.side.with_first_step(targets), *others
 
     return lambda dataset: dataset.map(encode_chunk)
 
@@ -213,16 +218,19 @@ def batch_count(survey, training):
 def batch_for_teacher_forcing(codecs, portions=None):
     """Transform: ragged numbers to `(inputs, labels, sample_weight)`; padding has weight 0.
 
-    If there are links, the inputs have another member, `ALIGNMENT`. With `Portions`, an element is
-    a tuple of what they yield for each replica of this process.
+    If there are features or links, the inputs have another member for them, of which that of the
+    links is `ALIGNMENT`. With `Portions`, an element is a tuple of what they yield for each replica
+    of this process.
     """
-    source, target = (codec.side for codec in codecs.sides)
+    source, target, *features = (codec.side for codec in codecs.columns)
 
-    def batch(sources, targets, links=None):
+    def batch(sources, targets, *others):
         inputs, labels = target.shift(target.pad_targets(targets, sources))
         weights = tf.sequence_mask(targets.row_lengths() - 1, tf.shape(labels)[1], tf.float32)
         inputs = {**source.source_inputs(sources), **inputs}
-        if links is not None:
+        for side, column in zip(features, others):
+            inputs |= side.source_inputs(column)
+        for links in others[len(features) :]:
             source_length = tf.shape(inputs[source.source_name])[1]
             inputs[ALIGNMENT] = alignment_matrices(links, tf.shape(labels)[1], source_length)
         return inputs, labels, weights
@@ -231,9 +239,12 @@ def batch_for_teacher_forcing(codecs, portions=None):
 
 
 def read_encoded(pairs, codecs, recorder, position=None):
-    """Streams encoded pairs as ragged ids, with the first step before every target; and links."""
+    """Streams encoded pairs as ragged ids, with the first step before every target.
+
+    Features and links, if there are any, are further components.
+    """
     part = tf.TensorSpec([None], tf.int32)
-    columns = 3 if pairs.has_links else 2
+    columns = 2 + pairs.has_features + pairs.has_links
 
     def generate():
         return pairs.chunks(position.skipped_pairs if position else 0)
@@ -243,11 +254,11 @@ def read_encoded(pairs, codecs, recorder, position=None):
     )
 
     def ragged(*parts):
-        sources, targets, *links = (
+        sources, targets, *others = (
             tf.RaggedTensor.from_row_lengths(numbers, tf.cast(lengths, tf.int64))
             for numbers, lengths in zip(parts[::2], parts[1::2])
         )
-        return sources, codecs.target.side.with_first_step(targets), *links
+        return sources, codecs.target.side.with_first_step(targets), *others
 
     return dataset.map(ragged)
 
@@ -289,7 +300,8 @@ def training_pipeline(
         A `tf.data.Dataset` of `({"source_ids": [B, S], "target_ids": [B, T]}, labels [B, T],
         sample_weight [B, T])`: int32 ids, float32 weights, PAD on the right. Real-valued
         sources are `{"source": [B, S, F], "source_mask": [B, S]}`, real-valued targets `{"target":
-        [B, T, F]}` with labels `[B, T, F]`. With links, the inputs also have `{"alignment":
+        [B, T, F]}` with labels `[B, T, F]`. With features, the inputs also have `{"feature_ids":
+        [B, F]}`, with END after the last; with links, `{"alignment":
         [B, T, S]}`, as from `alignment_matrices`. The same seed gives the same batches, except for
         sampled subwords. With `portions`, an element is what `Portions.cut` returns.
     """

@@ -1,10 +1,12 @@
-"""The codecs of both sides of a run."""
+"""The codecs of both sides of a run, and of the features of its sources."""
 
+import contextlib
 import dataclasses
 
 from kseq.pipeline.value_codec import ValueCodec
-from kseq.runs.directory import STATISTICS, SUBWORDS, VECTORIZATIONS, VOCABULARIES
+from kseq.runs.directory import FEATURES, STATISTICS, SUBWORDS, VECTORIZATIONS, VOCABULARIES
 from kseq.text.codec import TextCodec
+from kseq.text.feature_codec import FeatureCodec
 from kseq.text.vectorization import Vectorization, VectorizationCodec
 from kseq.text.vocabulary import load_vocabulary
 
@@ -16,28 +18,30 @@ class CodecPair:
     Args:
         source: `TextCodec` of the source language, or `ValueCodec` of real-valued sequences.
         target: Likewise.
+        features: `FeatureCodec` of the features of a source, or None.
     """
 
     source: TextCodec | ValueCodec
     target: TextCodec | ValueCodec
+    features: FeatureCodec | None = None
 
     @classmethod
-    def of(cls, source, target, config, copies=False):
-        """Makes both codecs.
+    def of(cls, source, target, config, features=None, copies=False):
+        """Makes the codecs.
 
         Args:
             source: The vocabulary, tokens in the order of their ids; a SentencePiece model, bytes;
                 a `Vectorization`; or a `ValueCodec`.
             target: Likewise.
             config: `TextConfig`.
+            features: The vocabulary of features, or None.
             copies: Whether the model copies tokens.
         """
-        return cls(
-            *(
-                _make_codec(description, tokenizer, config, copies)
-                for description, tokenizer in zip((source, target), config.tokenizers)
-            )
+        sides = (
+            _make_codec(description, tokenizer, config, copies)
+            for description, tokenizer in zip((source, target), config.tokenizers)
         )
+        return cls(*sides, features and _make_feature_codec(features, config))
 
     @classmethod
     def load(cls, folder, config):
@@ -48,19 +52,21 @@ class CodecPair:
             ValueError: A file is damaged; the message names it.
         """
         widths = config.model.source_features, config.model.target_features
-        return cls(
-            *(
-                ValueCodec.load(folder / STATISTICS[number])
-                if width
-                else _load_text(folder, number, tokenizer, config)
-                for number, (width, tokenizer) in enumerate(zip(widths, config.text.tokenizers))
-            )
+        sides = (
+            ValueCodec.load(folder / STATISTICS[number])
+            if width
+            else _load_text(folder, number, tokenizer, config)
+            for number, (width, tokenizer) in enumerate(zip(widths, config.text.tokenizers))
         )
+        has_features = config.model.features != "none"
+        return cls(*sides, _load_features(folder / FEATURES, config.text) if has_features else None)
 
     def save(self, folder):
         """Writes vocabularies, or the files that replace them, into `folder`."""
         for number, codec in enumerate(self.sides):
             codec.save(folder / codec.file_names[number])
+        if self.features is not None:
+            self.features.save(folder / FEATURES)
 
     @property
     def sides(self):
@@ -68,9 +74,19 @@ class CodecPair:
         return self.source, self.target
 
     @property
+    def columns(self):
+        """The codecs of the columns of a pair: source, target and, if there are any, features."""
+        return self.sides if self.features is None else (*self.sides, self.features)
+
+    @property
     def descriptions(self):
-        """Arguments of `of` that make the same codecs again."""
+        """The arguments `source` and `target` of `of` that make the same codecs again."""
         return tuple(codec.description for codec in self.sides)
+
+    @property
+    def feature_vocabulary(self):
+        """The argument `features` of `of`."""
+        return None if self.features is None else self.features.description
 
     @property
     def are_text(self):
@@ -89,8 +105,22 @@ class CodecPair:
 
     @property
     def vocabulary_sizes(self):
-        """Arguments of `build_seq2seq`: V of each side, None if it is real-valued."""
+        """V of each side, None if it is real-valued."""
         return tuple(codec.side.vocabulary_size for codec in self.sides)
+
+    @property
+    def sizes(self):
+        """The arguments of `build_seq2seq` that are sizes of vocabularies, by name."""
+        source, target = self.vocabulary_sizes
+        return {
+            "source_vocabulary_size": source,
+            "target_vocabulary_size": target,
+            "feature_vocabulary_size": self.features and self.features.size,
+        }
+
+
+def _make_feature_codec(vocabulary, text):
+    return FeatureCodec(vocabulary, text.feature_separator, text.normalization)
 
 
 def _make_codec(description, tokenizer, config, copies):
@@ -111,9 +141,23 @@ def _load_text(folder, number, tokenizer, config):
     else:
         path = folder / VOCABULARIES[number]
         description = load_vocabulary(path)
-    try:
+    with _naming(path):
         return TextCodec(
             description, tokenizer, text.case, text.normalization, copies=config.model.copy
         )
+
+
+def _load_features(path, text):
+    if not path.is_file():
+        raise FileNotFoundError(f"file not found: {path}, the features that the run knows")
+    with _naming(path):
+        return _make_feature_codec(load_vocabulary(path), text)
+
+
+@contextlib.contextmanager
+def _naming(path):
+    """Names a file in errors about what it holds."""
+    try:
+        yield
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

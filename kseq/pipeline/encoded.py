@@ -24,6 +24,7 @@ SMALLEST = 32 * 2**20  # bytes of a corpus that is encoded into files; smaller c
 _VERSION = 2  # of the format of these files
 _RECORD = "encoded.json"
 _SPLITS = ("train", "valid")
+_READING = ("swap", "columns", "features", "apart", "skip_faulty")  # of the origin of a corpus
 # The name of the folder is a hash, so that everything in it is kseq's.
 _ENCODED = files.FolderKind("an encoded corpus", pathlib.Path.is_dir, lambda path: True)
 
@@ -85,8 +86,10 @@ def prepare(corpus, config, cache=None, report=lambda _: None, known=None):
     is_small = sum(map(os.path.getsize, set(paths))) < SMALLEST
     is_text = isinstance(splits[0], Pairs)
     if is_text and is_small:
-        train = PairsInRam(has_links=config.training.guided_alignment > 0)
-        return _prepare(corpus, config, known, train, PairsInRam())
+        train, valid = (
+            PairsInRam(has_links, _has_features(config)) for has_links in _have_links(config)
+        )
+        return _prepare(corpus, config, known, train, valid)
     if cache == "off" or corpus.origin is None or not is_text:
         return _prepare(corpus, config, known)
     cache = default_cache() if cache is None else cache
@@ -164,7 +167,7 @@ def _key(corpus, config, known):
         *(_VERSION, kseq.__version__, *versions),
         *(dataclasses.asdict(config.text), config.shares_vocabulary),
         *(config.training.maximum_length, config.training.subword_sampling > 0),
-        *(corpus.origin.get(name) for name in ("swap", "columns", "apart", "skip_faulty")),
+        *(corpus.origin.get(name) for name in _READING),
     ]
     if config.model.copy:
         settings.append("open ids")
@@ -225,16 +228,16 @@ class _Writer:
     def __exit__(self, *error):
         return self._context.__exit__(*error)
 
-    def add(self, sides, *links):
-        """Appends ids and lengths of both sides, with END after every sequence; and links."""
-        parts = *(part for side in sides for part in with_end(*side)), *links
+    def add(self, columns, *links):
+        """Appends ids and lengths of each column, with END after every sequence; and links."""
+        parts = *(part for column in columns for part in with_end(*column)), *links
         for file, part in zip(self._files, parts):
             file.write(part.tobytes())
 
-    def renumber(self, side, ids):
-        """Replaces every id n of a side, 0 or 1, by `ids[n]`."""
-        self._files[2 * side].flush()
-        path = self._paths[2 * side]
+    def renumber(self, column, ids):
+        """Replaces every id n of a column (source 0, target 1, features 2) by `ids[n]`."""
+        self._files[2 * column].flush()
+        path = self._paths[2 * column]
         file_ids = np.memmap(path, np.int32, "r+")
         for start in range(0, file_ids.size, BLOCK):
             block = file_ids[start : start + BLOCK]
@@ -263,8 +266,19 @@ def _reopen(folder, config):
 
 
 def _encoded_splits(folder, config):
-    has_links = config.training.guided_alignment > 0, False
-    return tuple(EncodedPairs(folder, *split) for split in zip(_SPLITS, has_links))
+    return tuple(
+        EncodedPairs(folder, *split, _has_features(config))
+        for split in zip(_SPLITS, _have_links(config))
+    )
+
+
+def _have_links(config):
+    """Whether the training and the validation split have links."""
+    return config.training.guided_alignment > 0, False
+
+
+def _has_features(config):
+    return config.model.features != "none"
 
 
 def _checksum(path):

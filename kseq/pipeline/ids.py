@@ -1,4 +1,4 @@
-"""The ids of the usable pairs of a split, perhaps with their links: in files, or in RAM."""
+"""The ids of the usable pairs of a split, perhaps with features and links: in files, or in RAM."""
 
 import contextlib
 import dataclasses
@@ -11,6 +11,7 @@ from kseq.sides.text_side import TextSide
 from kseq.special_tokens import END
 
 PARTS = ("source_ids", "source_lengths", "target_ids", "target_lengths")
+FEATURES = ("feature_ids", "feature_lengths")
 LINKS = ("links", "link_counts")
 BLOCK = 2**22  # numbers that are read at once
 
@@ -23,22 +24,24 @@ class EncodedPairs:
         folder: Folder of the files.
         split: `"train"` or `"valid"`.
         has_links: Whether there are files of links, too.
+        has_features: Whether there are files of features, too.
     """
 
     folder: pathlib.Path
     split: str
     has_links: bool = False
+    has_features: bool = False
 
     def paths(self):
-        """Returns the files: ids and lengths of sources, then of targets, then of links."""
-        parts = (*PARTS, *LINKS) if self.has_links else PARTS
+        """Returns the files: ids and lengths of sources, targets, features, then of links."""
+        parts = (*PARTS, *FEATURES * self.has_features, *LINKS * self.has_links)
         return [self.folder / f"{self.split}_{part}.int32" for part in parts]
 
     def chunks(self, start=0):
         """Yields source ids, source lengths, target ids and target lengths of some pairs.
 
-        All are int32; ids of a side are in one array, `[tokens]`, lengths are `[N]`. Links follow
-        in the same form, as `kseq.pipeline.links.pack_links` returns them.
+        All are int32; ids of a side are in one array, `[tokens]`, lengths are `[N]`. Features and
+        links follow in the same form, links as `kseq.pipeline.links.pack_links` returns them.
 
         Args:
             start: Number of pairs to leave out.
@@ -62,10 +65,11 @@ class PairsInRam:
 
     Args:
         has_links: Whether each pair has links, too.
+        has_features: Whether each pair has features, too.
     """
 
-    def __init__(self, has_links=False):
-        self.has_links = has_links
+    def __init__(self, has_links=False, has_features=False):
+        self.has_links, self.has_features = has_links, has_features
         self._chunks = []
 
     def chunks(self, start=0):
@@ -82,15 +86,15 @@ class PairsInRam:
                     for part in (numbers[lengths[:left_out].sum() :], lengths[left_out:])
                 )
 
-    def add(self, sides, *links):
-        """Appends ids and lengths of both sides, with END after every sequence; and links."""
-        self._chunks.append((*(part for side in sides for part in with_end(*side)), *links))
+    def add(self, columns, *links):
+        """Appends ids and lengths of each column, with END after every sequence; and links."""
+        self._chunks.append((*(part for column in columns for part in with_end(*column)), *links))
 
-    def renumber(self, side, ids):
-        """Replaces every id n of a side, 0 or 1, by `ids[n]`."""
+    def renumber(self, column, ids):
+        """Replaces every id n of a column (source 0, target 1, features 2) by `ids[n]`."""
         for number, chunk in enumerate(self._chunks):
             parts = list(chunk)
-            parts[2 * side] = ids[parts[2 * side]]
+            parts[2 * column] = ids[parts[2 * column]]
             self._chunks[number] = tuple(parts)
 
 

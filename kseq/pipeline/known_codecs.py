@@ -8,6 +8,8 @@ from kseq.errors import SettingError
 from kseq.pipeline.codecs import CodecPair
 from kseq.text.vocabulary import extend_vocabulary
 
+COLUMNS = ("source", "target", "features")
+
 
 @dataclasses.dataclass(frozen=True)
 class Coverage:
@@ -49,8 +51,8 @@ class Coverage:
 class KnownCodecs:
     """The codecs of another run, for a training split that they were not made from.
 
-    Statistics of real values and subword models are kept. A vocabulary of words or characters is
-    kept as well, or grows: new tokens get the ids after the old ones.
+    Statistics of real values and subword models are kept. A vocabulary of words, characters or
+    features is kept as well, or grows: new tokens get the ids after the old ones.
 
     Args:
         codecs: `CodecPair`.
@@ -58,19 +60,19 @@ class KnownCodecs:
 
     Attributes:
         codecs: The argument.
-        coverage: `Coverage` of source and target, once a training split has been read; None for
-            sides without a vocabulary that can grow.
+        coverage: `Coverage` of source, target and, if there are any, features, once a training
+            split has been read; None for sides without a vocabulary that can grow.
     """
 
     def __init__(self, codecs: CodecPair, grows=False):
         self.codecs = codecs
-        self.coverage = [None, None]
+        self.coverage = [None] * len(codecs.columns)
         self._grows = grows
 
     def identify(self, digest):
         """Adds everything that the ids of a text depend on to a digest of `hashlib`."""
         digest.update(f"known codecs, {self._grows}".encode())
-        for description in self.codecs.descriptions:
+        for description in (codec.description for codec in self.codecs.columns):
             is_model = isinstance(description, bytes)
             digest.update(description if is_model else "\n".join(description).encode())
 
@@ -79,7 +81,7 @@ class KnownCodecs:
 
         Args:
             tallies: `TokenTally` of each side that shares the vocabulary.
-            number: 0 for the source, 1 for the target.
+            number: 0 for the source, 1 for the target, 2 for features.
             own: `TokenTally` of this side.
             config: `TextConfig`: the limits of a vocabulary.
 
@@ -89,7 +91,7 @@ class KnownCodecs:
         Raises:
             ValueError: A vocabulary that should grow has no room for any of the new tokens.
         """
-        known = self.codecs.sides[number].vocabulary
+        known = self.codecs.columns[number].vocabulary
         counts, own_counts = _add_up(tallies), _add_up([own])
         minimum, maximum = config.minimum_frequency, config.maximum_vocabulary_size
         grown = extend_vocabulary(known, counts, minimum, maximum)
@@ -98,7 +100,7 @@ class KnownCodecs:
             raise SettingError(
                 "{maximum_vocabulary_size}={0} leaves no room for new tokens: the {1} vocabulary "
                 "of the run has {2:,} already; raise it, or leave out {grow_vocabulary}",
-                *(maximum, ("source", "target")[number], len(known)),
+                *(maximum, COLUMNS[number], len(known)),
             )
         self.coverage[number] = Coverage(
             tokens=own_counts.total(),

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from kseq.corpora.featured import columns_of_all
 from kseq.corpora.lines import chunks
 from kseq.counts import counted
 from kseq.pipeline.codecs import CodecPair
 from kseq.pipeline.links import check_links, pack_links
 from kseq.pipeline.readers import CountingReader, MeasuringReader, make_reader
 from kseq.pipeline.value_codec import ValueCodec
-from kseq.pipeline.vocabularies import choose_vocabulary, learn_subwords
+from kseq.pipeline.vocabularies import choose_features, choose_vocabulary, learn_subwords
 from kseq.special_tokens import SPECIAL_TOKENS
 
 
@@ -57,10 +58,10 @@ def build_codecs(pairs, config, store=None, known=None):
     Args:
         pairs: `Pairs` or `ValuePairs` of the training split.
         config: `Config`.
-        store: Object that stores the ids of the pairs, or None. Its method `add(sides, *links)`
-            takes the ids and lengths of both sides of some pairs, and for `AlignedPairs` the arrays
-            of `pack_links`; `renumber(side, ids)` takes the final id for each provisional id of a
-            side.
+        store: Object that stores the ids of the pairs, or None. Its method `add(columns, *links)`
+            takes the ids and lengths of both sides of some pairs, and of their features, and for
+            `AlignedPairs` the arrays of `pack_links`; `renumber(column, ids)` takes the final id
+            for each provisional id of a column.
         known: `KnownCodecs` to use, or to extend, instead of learning new ones; or None.
 
     Returns:
@@ -73,20 +74,22 @@ def build_codecs(pairs, config, store=None, known=None):
     keeps_ids = store is not None
     readers = [
         _learning_reader(number, codec, pairs, config, known) or make_reader(codec, keeps_ids)
-        for number, codec in enumerate(draft.sides)
+        for number, codec in enumerate(draft.columns)
     ]
     survey = _survey(pairs, draft, readers, config.training, store)
-    tallies = [reader.tally for reader in readers]
+    tallies = [reader.tally for reader in readers[:2]]
     shared = tallies if config.shares_vocabulary and None not in tallies else None
     descriptions = []
     for number, reader in enumerate(readers):
         choose = _vocabulary_chooser(number, reader, pairs, config, known)
-        description = reader.description(choose, shared)
+        description = reader.description(choose, shared if number < 2 else None)
         final_ids = reader.final_ids(description)
         if keeps_ids and final_ids is not None:
             store.renumber(number, final_ids)
         descriptions.append(description)
-    return CodecPair.of(*descriptions, config.text, config.model.copy), survey
+    source, target, *features = descriptions
+    copies = config.model.copy
+    return CodecPair.of(source, target, config.text, *features, copies=copies), survey
 
 
 def _draft(pairs, config, known):
@@ -96,16 +99,21 @@ def _draft(pairs, config, known):
             SPECIAL_TOKENS if codec.is_text and codec.tokenizer != "subword" else codec.description
             for codec in known.codecs.sides
         )
-        return CodecPair.of(*descriptions, config.text, config.model.copy)
+        features = known.codecs.features and SPECIAL_TOKENS
+        return CodecPair.of(*descriptions, config.text, features, config.model.copy)
+    features = SPECIAL_TOKENS if config.model.features != "none" else None
     widths = config.model.source_features, config.model.target_features
     drafts = [ValueCodec.plain(width) if width else SPECIAL_TOKENS for width in widths]
     models = learn_subwords(pairs, config)
-    descriptions = (model or draft for model, draft in zip(models, drafts))
-    return CodecPair.of(*descriptions, config.text, config.model.copy)
+    sides = (model or draft for model, draft in zip(models, drafts))
+    return CodecPair.of(*sides, config.text, features, config.model.copy)
 
 
 def _learning_reader(number, codec, pairs, config, known):
-    """The reader of source (0) or target (1) that learns what the draft of its codec lacks."""
+    """The reader of a column that learns what the draft of its codec lacks.
+
+    Source is 0, target is 1, features are 2.
+    """
     if codec.is_text:
         return None if codec.is_complete else CountingReader(codec)
     # Values for a sigmoid are not standardised, but checked.
@@ -115,11 +123,16 @@ def _learning_reader(number, codec, pairs, config, known):
 
 
 def _vocabulary_chooser(number, reader, pairs, config, known):
-    """A function from `TokenTally`s to the vocabulary of source (0) or target (1)."""
+    """A function from `TokenTally`s to the vocabulary of source (0), target (1) or features (2)."""
     if known is not None:
+        text = config.text
+        if number == 2:
+            text = dataclasses.replace(text, minimum_frequency=1)
         return functools.partial(
-            known.choose_vocabulary, number=number, own=reader.tally, config=config.text
+            known.choose_vocabulary, number=number, own=reader.tally, config=text
         )
+    if number == 2:
+        return choose_features
     side = ("source", "target")[number]
     return functools.partial(choose_vocabulary, config=config.text, pairs=pairs, side=side)
 
@@ -139,7 +152,7 @@ def survey_pairs(pairs, codecs, training, store=None):
     Raises:
         ValueError: No pair can be used.
     """
-    readers = [make_reader(codec, store is not None) for codec in codecs.sides]
+    readers = [make_reader(codec, store is not None) for codec in codecs.columns]
     return _survey(pairs, codecs, readers, training, store)
 
 
@@ -147,18 +160,19 @@ def _survey(pairs, codecs, readers, training, store):
     kept = blank = overlong = tokens = 0
     total_lengths = np.zeros(2)
     limits = length_limits(codecs, training)[:, None]
-    for chunk, sides in _read(pairs, readers, codecs.pairs_per_chunk):
-        lengths = np.array([side.lengths for side in sides])
+    for chunk, columns in _read(pairs, readers, codecs.pairs_per_chunk):
+        lengths = np.array([column.lengths for column in columns])
         fits = ((lengths > 0) & (lengths <= limits)).all(axis=0)
         overlong += int((lengths > limits).any(axis=0).sum())
         blank += int(((lengths == 0).any(axis=0) & (lengths <= limits).all(axis=0)).sum())
         kept += int(fits.sum())
-        total_lengths += lengths[:, fits].sum(axis=1)
-        tokens += int((lengths[:, fits].max(axis=0) + 1).sum())
-        ids_of_sides = [side.use(fits) for side in sides]
-        links = _used_links(chunk, lengths, fits, pairs) if len(chunk[0]) > len(sides) else ()
+        total_lengths += lengths[:2, fits].sum(axis=1)
+        tokens += int((lengths[:2, fits].max(axis=0) + 1).sum())
+        ids_of_columns = [column.use(fits) for column in columns]
+        links = _used_links(chunk, lengths[:2], fits, pairs) if len(chunk[0]) > 2 else ()
         if store is not None:
-            store.add([(ids, side.lengths[fits]) for ids, side in zip(ids_of_sides, sides)], *links)
+            used = [(ids, each.lengths[fits]) for ids, each in zip(ids_of_columns, columns)]
+            store.add(used, *links)
     if not kept:
         _raise_nothing_usable(pairs, pairs.blank + blank + overlong + pairs.shared, training)
     ratio = max(round(total_lengths[1] / total_lengths[0], 4), 1e-4)
@@ -184,13 +198,13 @@ def _raise_nothing_usable(pairs, count, training):
 
 
 def _read(pairs, readers, size):
-    """Yields `size` pairs and their sides as `SideChunk`s, while the next pairs are read."""
+    """Yields `size` pairs and their columns as `SideChunk`s, while the next pairs are read."""
     with ThreadPoolExecutor(len(readers)) as pool:
         pending = None
         for chunk in chunks(pairs, size):
             submitted = [
                 pool.submit(reader.read, sequences)
-                for reader, sequences in zip(readers, zip(*chunk))
+                for reader, sequences in zip(readers, columns_of_all(chunk))
             ]
             if pending:
                 yield _finish(pending)
@@ -205,5 +219,5 @@ def _finish(pending):
 
 
 def length_limits(codecs, training):
-    """Returns the maximum length of either side, END excluded, `[2]`."""
-    return np.array([codec.side.limit(training) for codec in codecs.sides])
+    """Returns the maximum length of each column of a pair, END excluded, `[2]` or `[3]`."""
+    return np.array([codec.side.limit(training) for codec in codecs.columns])

@@ -81,6 +81,20 @@ def sample_evenly(items, maximum):
     return sample
 
 
+def choose_features(tallies):
+    """Chooses the vocabulary of features: all of them, however rare.
+
+    Args:
+        tallies: The `TokenTally` of the features, in a list.
+
+    Returns:
+        Features in the order of their ids, special tokens first.
+    """
+    (tally,) = tallies
+    counts = {feature.decode(): count for feature, count in tally.counts().items()}
+    return select_vocabulary(counts, 1, len(SPECIAL_TOKENS) + len(counts))
+
+
 def choose_vocabulary(tallies, config, pairs, side):
     """Chooses the tokens of a side that get an id.
 

@@ -18,6 +18,7 @@ WEIGHTS = "model.weights.h5"
 HISTORY = "history.csv"
 CURVES = "curves.png"
 VOCABULARIES = ("source_vocabulary.txt", "target_vocabulary.txt")
+FEATURES = "feature_vocabulary.txt"  # of a run that reads features
 CHECKPOINTS = "checkpoints"
 FAILED_BATCH = "failed_batch.npz"  # whose loss or gradient was not a finite number
 STATES = ("training_state.1.npz", "training_state.2.npz")  # of a training that has not ended
@@ -26,7 +27,7 @@ STATISTICS = ("source_values.json", "target_values.json")  # of a real-valued si
 ENSEMBLE = "ensemble.json"  # in a folder of several runs
 VECTORIZATIONS = ("source_vectorization.json", "target_vectorization.json")  # of Keras' layer
 
-_CODECS = (*VOCABULARIES, *SUBWORDS, *STATISTICS, *VECTORIZATIONS)
+_CODECS = (*VOCABULARIES, *SUBWORDS, *STATISTICS, *VECTORIZATIONS, FEATURES)
 _BLOCK = 2**20  # bytes that are read at once
 _REQUIRED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
 # Of runs whose `config.json` does not have these fields yet.

@@ -1,7 +1,7 @@
 """The pairs that a run is measured with: its own test split, or given files."""
 
 from kseq.corpora.gold_alignments import read_alignments, require_words
-from kseq.corpora.opening import describe_features, open_pairs
+from kseq.corpora.opening import describe_features, open_pairs, require_same_features
 from kseq.errors import SettingError
 from kseq.runs.directory import read_run
 from kseq.runs.known_corpora import recall_corpus
@@ -15,7 +15,7 @@ def open_test_pairs(run, test=None, alignments=None, **options):
         test: Files of pairs as `kseq.load_corpus` takes them; by default, the test split of the
             corpus that the run was trained on, if this user trained it on this machine.
         alignments: File of gold alignments of `test`, as for `kseq.load_corpus`.
-        **options: How `test` is read: `swap`, `columns` and `allow_outside` of
+        **options: How `test` is read: `swap`, `columns`, `features` and `allow_outside` of
             `kseq.corpora.opening.open_pairs`.
 
     Returns:
@@ -51,6 +51,7 @@ def open_test_pairs(run, test=None, alignments=None, **options):
         pairs = corpus.test
         if config.text.reads_words and corpus.has_alignments("test"):
             gold = corpus.alignments("test")
+    require_same_features(pairs, config.model.features != "none", run)
     trained = config.model.source_features, config.model.target_features
     if pairs.features != trained:
         expected, received = map(describe_features, (trained, pairs.features))

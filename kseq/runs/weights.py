@@ -38,17 +38,16 @@ def load_model(run, precision="float32"):
     codecs = CodecPair.load(folder, config)
     path = folder / run_directory.WEIGHTS
     run_directory.check_weights(path, record)
-    sizes = codecs.vocabulary_sizes
     # A model that is far larger than its weights is not even built.
     if count_parameters(path) != record.parameters:
         raise ValueError(
             f"{path}: holds {count_parameters(path):,} parameters, but the run was trained with "
             f"{record.parameters:,}; restore the file, or train again"
         )
-    model, parameters = None, least_parameters(config.model, *sizes)
+    model, parameters = None, least_parameters(config.model, **codecs.sizes)
     if parameters <= record.parameters:
         with use_dtype_policy(precision):
-            model = build_seq2seq(config.model, *sizes)
+            model = build_seq2seq(config.model, **codecs.sizes)
         parameters = model.count_params()
     if parameters != record.parameters:
         raise ValueError(

@@ -10,6 +10,13 @@ def _has_text_only(config):
     return not config.source_features and not config.target_features
 
 
+def _attends_to_features(config):
+    return config.features == "tokens"
+
+
+# Kinds of attention to positions in any order, of which some can be features.
+_UNORDERED = ("bahdanau", "coverage", "trained_query", "multi_head", "luong")
+
 _ENCODER_SETTINGS = ("bidirectional", "merge", "reverse_source", "pyramid")
 _DECODER_SETTINGS = ("attention_layer", "input_feeding", "context", "bridge", "readout")
 
@@ -214,10 +221,30 @@ CONDITIONS = (
     ),
     ("copy", _has_text_only, "needs text on both sides"),
     (
+        "copy",
+        lambda config: not _attends_to_features(config) or config.feature_attention == "separate",
+        "needs {feature_attention}=separate with {features}=tokens, so that the weights on the "
+        "source sum to 1",
+    ),
+    (
         "context_every_step",
         lambda config: config.attention == "none",
         "needs {attention}=none; with attention every step has its own context",
     ),
     ("share_embeddings", _has_text_only, "needs text on both sides"),
+    ("features", _has_text_only, "needs text on both sides"),
+    (
+        "features",
+        lambda config: not _attends_to_features(config) or config.attention.startswith(_UNORDERED),
+        "needs attention to all positions, such as {attention}=bahdanau; or use "
+        "{features}=embedding",
+    ),
+    ("feature_attention", _attends_to_features, "needs {features}=tokens"),
+    (
+        "coverage_loss",
+        lambda config: not _attends_to_features(config),
+        "does not fit {features}=tokens, which are read again in many steps; use "
+        "{features}=embedding",
+    ),
     ("tie_output", lambda config: not config.target_features, "needs a text target"),
 )

@@ -86,6 +86,12 @@ class ModelConfig(Section):
             the data.
         target_activation: Output layer for a real-valued target: `"linear"`, trained with the
             mean squared error, or `"sigmoid"`, trained with the binary cross-entropy.
+        features: How a model reads the features of a source, such as tags or a language:
+            `"tokens"` (the decoder attends to them as to the source) or `"embedding"` (the sum of
+            their embeddings is added to the embedding of each source token); `"none"` for sources
+            without features. `kseq.train` takes `"tokens"` if the corpus has features.
+        feature_attention: With `"tokens"`, whether source and features share one softmax
+            (`"joint"`), or each has its own and the two contexts are added (`"separate"`).
         dropout: Share of values that are set to 0 while training: in embeddings, between layers
             and before the output layer.
 
@@ -133,6 +139,8 @@ class ModelConfig(Section):
     source_features: int = number(0, minimum=0, maximum=1_000_000)
     target_features: int = number(0, minimum=0, maximum=1_000_000)
     target_activation: Literal["linear", "sigmoid"] = "linear"
+    features: Literal["none", "tokens", "embedding"] = "none"
+    feature_attention: Literal["joint", "separate"] = "joint"
     dropout: float = number(0.2, minimum=0.0, maximum=0.95)
 
     def __post_init__(self):

@@ -35,6 +35,7 @@ class TextConfig(Section):
         subword_vocabulary_size: Number of subwords on each side, or of both sides together if
             they share a vocabulary; special tokens and the 256 bytes are included.
         share_vocabulary: Whether both sides have the same vocabulary, learnt from both.
+        feature_separator: What stands between the features of a source, as in `V;PST;3;SG`.
 
     Raises:
         ValueError: A value is out of range, not among the choices, or has no effect.
@@ -50,9 +51,12 @@ class TextConfig(Section):
     subword_algorithm: Literal["unigram", "bpe"] = "unigram"
     subword_vocabulary_size: int = number(8000, minimum=MIN_SUBWORDS, maximum=1_000_000)
     share_vocabulary: bool = False
+    feature_separator: str = ";"
 
     def __post_init__(self):
         super().__post_init__()
+        if not self.feature_separator:
+            raise SettingError("{feature_separator} must have a character; received an empty one")
         if "subword" not in self.tokenizers:
             for name in ("subword_algorithm", "subword_vocabulary_size"):
                 if getattr(self, name) != getattr(type(self), name):

@@ -3,6 +3,7 @@
 import numbers
 import reprlib
 
+from kseq.sides.feature_side import FeatureSide
 from kseq.sides.text_side import TextSide
 from kseq.sides.value_side import ValueSide
 
@@ -31,6 +32,27 @@ def make_target_side(config, vocabulary_size=None):
     return TextSide(vocabulary_size, config.copy)
 
 
+def make_feature_side(config, vocabulary_size=None):
+    """Makes the side of the features that a model reads with its source; None if it reads none.
+
+    Args:
+        config: `ModelConfig`.
+        vocabulary_size: Number of feature ids V; None without features.
+
+    Raises:
+        ValueError: The size is missing or not a number of ids, or there are no features.
+    """
+    if config.features != "none":
+        _check_whole("feature", vocabulary_size)
+        return FeatureSide(vocabulary_size)
+    if vocabulary_size is not None:
+        raise ValueError(
+            f"received feature_vocabulary_size={vocabulary_size}, but the config has no features; "
+            "set features to tokens or embedding"
+        )
+    return None
+
+
 def _check_size(name, features, vocabulary_size):
     if features and vocabulary_size is not None:
         raise ValueError(
@@ -42,8 +64,13 @@ def _check_size(name, features, vocabulary_size):
             f"expected {name}_vocabulary_size; for a {name} of real values set "
             f"{name}_features in the config"
         )
+    if not features:
+        _check_whole(name, vocabulary_size)
+
+
+def _check_whole(name, vocabulary_size):
     is_whole = isinstance(vocabulary_size, numbers.Integral) and vocabulary_size is not True
-    if not features and not (is_whole and 0 < vocabulary_size < 2**31):
+    if not (is_whole and 0 < vocabulary_size < 2**31):
         raise ValueError(
             f"{name}_vocabulary_size must be a whole number of ids, at least 1; received "
             f"{reprlib.repr(vocabulary_size)}"

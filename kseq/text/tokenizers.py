@@ -110,6 +110,27 @@ class CharacterTokenizer:
         return unescape(restore_case(texts) if self._marks_case else texts)
 
 
+class FeatureTokenizer:
+    """Splits features, such as `V;PST;3;SG`; spaces around them are left out.
+
+    Args:
+        separator: What stands between two features.
+
+    Attributes:
+        marks: As in `WordTokenizer`.
+    """
+
+    def __init__(self, separator=";"):
+        self._separator = separator
+        self.marks = {TEXT: ""}
+
+    def tokenize(self, texts):
+        """Splits normalised strings `[N]`; returns tokens, ragged `[N, (T)]`."""
+        tokens = tf.strings.split(texts, self._separator)
+        tokens = tokens.with_flat_values(tf.strings.strip(tokens.flat_values))
+        return _mark_special(tf.ragged.boolean_mask(tokens, tf.not_equal(tokens, "")))
+
+
 class SpaceTokenizer:
     """Splits text that is already tokenised: a token is whatever is between two spaces.
 
@@ -131,13 +152,17 @@ class SpaceTokenizer:
     def tokenize(self, texts):
         """Splits normalised strings `[N]`; returns tokens, ragged `[N, (T)]`."""
         texts = mark_case(escape(texts)) if self._marks_case else texts
-        tokens = tf.strings.split(texts)
-        return tokens.with_flat_values(
-            tf.strings.regex_replace(tokens.flat_values, _SPECIAL, rf"\0{TEXT}")
-        )
+        return _mark_special(tf.strings.split(texts))
 
     def detokenize(self, tokens):
         """Joins tokens, ragged `[N, (T)]`; returns strings `[N]`."""
         texts = tf.strings.reduce_join(tokens, axis=-1, separator=" ")
         texts = tf.strings.regex_replace(texts, TEXT, "")
         return unescape(restore_case(texts) if self._marks_case else texts)
+
+
+def _mark_special(tokens):
+    """Returns ragged tokens, with a mark on those of text that are spelt like special tokens."""
+    return tokens.with_flat_values(
+        tf.strings.regex_replace(tokens.flat_values, _SPECIAL, rf"\0{TEXT}")
+    )

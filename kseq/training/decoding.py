@@ -6,7 +6,9 @@ import warnings
 import numpy as np
 
 from kseq.analysis.evaluation import mean_squared_error, measure_outputs
+from kseq.corpora.featured import columns_of
 from kseq.translation.doubtful_outputs import CutOutputsWarning
+from kseq.translation.features import UnknownFeaturesWarning
 
 _SHOWN = 2  # pairs
 
@@ -39,12 +41,13 @@ class Decoding:
             return {"val_free_run_error": mean_squared_error(results, references)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CutOutputsWarning)  # as a beginner's outputs will be
+            warnings.simplefilter("ignore", UnknownFeaturesWarning)  # after every epoch
             results = self._translator.translate(self._sources, beam_size=1)
         outputs = [result.text for result in results]
         for source, output, reference in itertools.islice(
             zip(self._sources, outputs, self._references), _SHOWN
         ):
-            shown = source if isinstance(source, str) else "values"
+            shown = " ".join(columns_of((source, ""))) if isinstance(source, str) else "values"
             report(f"  {shown} -> {output}  (expected: {reference})")
         figures, _ = measure_outputs(self._translator, outputs, self._references)
         return {f"val_{name}": value for name, value in figures.items()}

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kseq.search.strategies import BeamSearch
 from kseq.translation.doubtful_outputs import describe_alike
-from kseq.translation.sources import Sequences
+from kseq.translation.sources import Sources
 
 _READ, _KEPT = 100, 16  # pairs
 _LONGEST = 20  # tokens of an output
@@ -31,7 +31,7 @@ def describe_failure(translator, examples):
     """
     if translator.predicts_values:
         return None
-    sequences = Sequences([translator.codecs.source], [source for source, _ in examples])
+    sequences = Sources([translator.codecs], [source for source, _ in examples])
     side, inference = translator.codecs.source.side, translator.inference
     fits = side.content_lengths(sequences.lengths) <= side.limit(translator.config.training)
     if not fits.any():

@@ -8,11 +8,11 @@ import reprlib
 import keras
 
 from kseq.config import Config, ModelConfig
-from kseq.corpora.opening import describe_features
+from kseq.corpora.opening import describe_features, require_same_features
 from kseq.models.growth import copy_weights
 from kseq.models.parts import check_frozen, freeze_parts
 from kseq.pipeline.codecs import CodecPair
-from kseq.pipeline.known_codecs import KnownCodecs
+from kseq.pipeline.known_codecs import COLUMNS, KnownCodecs
 from kseq.runs import directory as run_directory
 from kseq.runs.fine_tuning import check_fine_tuning, fine_tuning_config, refuse_fine_tuning
 from kseq.runs.record import RunRecord
@@ -95,6 +95,7 @@ class Start:
                 f"{corpus.train}: expected {expected}, as in the training of {self.run}; received "
                 f"{received}"
             )
+        require_same_features(corpus.train, self.codecs.features is not None, self.run)
         # Widths of 0 are taken from the data.
         widths = dict(zip(("source_features", "target_features"), trained))
         given = {name: getattr(config.model, name) or width for name, width in widths.items()}
@@ -176,7 +177,7 @@ class Beginning:
             prepared: `Prepared`.
         """
         if self.start is not None:
-            for side, coverage in zip(("source", "target"), prepared.coverage):
+            for side, coverage in zip(COLUMNS, prepared.coverage):
                 if coverage is not None:
                     yield f"{side}: {coverage.describe()}"
 

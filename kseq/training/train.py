@@ -9,6 +9,7 @@ from kseq.config import Config, ModelConfig
 from kseq.console import show
 from kseq.corpora.corpus import Corpus, embedded_corpora, load_corpus
 from kseq.corpora.gold_alignments import require_words
+from kseq.corpora.opening import require_features
 from kseq.errors import SettingError
 from kseq.inspection.swapped_sides import look_swapped
 from kseq.kernels.devices import describe_devices, device_line
@@ -16,6 +17,7 @@ from kseq.kernels.forks import claim_tensorflow
 from kseq.kernels.precision import fastest_precision
 from kseq.models.factory import build_seq2seq, use_dtype_policy
 from kseq.pipeline.encoded import prepare
+from kseq.pipeline.known_codecs import COLUMNS
 from kseq.runs import directory as run_directory
 from kseq.runs.differences import find_differences
 from kseq.runs.known_corpora import remember_corpus
@@ -189,7 +191,7 @@ def _train(corpus, config, prepared, beginning, data, run, **options):
     record = run.finish()
     # In float32, as in a loaded run, whatever the precision of training.
     with use_dtype_policy("float32"):
-        model = build_seq2seq(config.model, *prepared.codecs.vocabulary_sizes)
+        model = build_seq2seq(config.model, **prepared.codecs.sizes)
     load_weights(model, run.folder / run_directory.WEIGHTS)
     return Translator.of_run(model, prepared.codecs, config, record), best_epoch
 
@@ -226,13 +228,17 @@ def complete_config(corpus, config, start=None):
                 *(f"{width} values per step" if width else "text", width),
                 name=name,
             )
+    if config.model.features == "none" and corpus.train.has_features:
+        widths["features"] = "tokens"
+    if config.model.features != "none":
+        require_features(corpus.train)
     model = dataclasses.replace(config.model, **widths)
     model.check_sides()
     if model.target_features and config.training.label_smoothing:
         raise SettingError(
             "{label_smoothing} is for text; the targets are real-valued: set it to 0"
         )
-    if config.training.word_dropout and all(widths.values()):
+    if config.training.word_dropout and all(corpus.train.features):
         raise SettingError("{word_dropout} is for text; both sides are real-valued: set it to 0")
     return dataclasses.replace(config, model=model)
 
@@ -311,8 +317,8 @@ def _prepare(corpus, config, beginning, cache, report):
     prepared = prepare(corpus, config, cache, report, beginning.known)
     train_survey, valid_survey = prepared.surveys
     report(f"training on {train_survey}, validating on {valid_survey}")
-    source, target = prepared.codecs.sides
-    report(f"source: {source.side}; target: {target.side}")
+    sides = zip(COLUMNS, (codec.side for codec in prepared.codecs.columns))
+    report("; ".join(f"{name}: {side}" for name, side in sides))
     for line in beginning.describe_codecs(prepared):
         report(line)
     return prepared
@@ -320,7 +326,7 @@ def _prepare(corpus, config, beginning, cache, report):
 
 def _build_model(config, codecs, beginning, workers, report):
     with workers.scope(), use_dtype_policy(config.training.precision):
-        model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
+        model = build_seq2seq(config.model, **codecs.sizes)
     load_embeddings(model, codecs, config.training, report)
     beginning.apply(model, config.training)
     report(f"model: {model.count_params():,} parameters")

@@ -42,6 +42,13 @@ def adopt(model, source, target, length_ratio=1.0):
         ValueError: The sides do not fit the model, or each other.
     """
     require_seq2seq(model)
+    for name, default in (("copy", False), ("features", "none")):
+        value = getattr(model.config, name)
+        if value != default:
+            raise ValueError(
+                f"expected a model without {name}; received {name}={value}: train such a model with "
+                "kseq.train"
+            )
     names, sides = ("source", "target"), (model.source_side, model.target_side)
     (source, source_ids), (target, target_ids) = (
         _make_codec(given, *rest) for given, *rest in zip((source, target), names, sides)

@@ -1,5 +1,6 @@
 """The arguments of a translator, checked before anything runs."""
 
+import itertools
 import numbers
 import reprlib
 
@@ -9,6 +10,7 @@ from kseq.corpora.in_memory import iterate_pairs
 from kseq.counts import counted
 from kseq.errors import SettingError
 from kseq.search.free_run import LONGEST_PREDICTION
+from kseq.translation.features import check_features, with_features
 
 _SIDES = ("source", "target")
 
@@ -20,22 +22,29 @@ def require_pairs(pairs):
         raise TypeError(f"expected a list of pairs of source and target; received {received}")
 
 
-def check_pairs(pairs, codecs):
+def check_pairs(pairs, codecs, features=None):
     """Checks pairs of source and target; returns an iterable of tuples.
 
     Args:
         pairs: Pairs in any form that `kseq.load_corpus` accepts except files; if a side is
             real-valued, an iterable of tuples.
-        codecs: The codecs of source and target.
+        codecs: `CodecPair`.
+        features: Features of the sources, as `with_features` takes them.
 
     Raises:
         TypeError: It is not an iterable; or, while it is read, an item is not a pair, or a side
             has the wrong type.
     """
     require_pairs(pairs)
-    if all(codec.is_text for codec in codecs):
+    if codecs.are_text:
         pairs = iterate_pairs(pairs)
-    return (_check_pair(pair, codecs) for pair in pairs)
+    checked = (_check_pair(pair, codecs.sides) for pair in pairs)
+    sources, pairs = itertools.tee(checked)
+    sources = with_features((source for source, _ in sources), features)
+    return (
+        (check_features(source, codecs.features), target)
+        for source, (_, target) in zip(sources, pairs)
+    )
 
 
 def _check_pair(pair, codecs):

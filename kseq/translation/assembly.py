@@ -1,8 +1,25 @@
 """Results from padded arrays: a `Translation` or a `Prediction` for each source of a batch."""
 
+import typing
+
 import numpy as np
 
+from kseq.corpora.featured import FeaturedText
 from kseq.translation.results import Prediction, Translation
+
+
+class Reading(typing.NamedTuple):
+    """A source as a model reads it.
+
+    Attributes:
+        source: The sentence, or real values `[S, F]`.
+        tokens: Its tokens, END included; None for real values.
+        feature_tokens: Its features, END included; None without features.
+    """
+
+    source: typing.Any
+    tokens: list | None
+    feature_tokens: list | None = None
 
 
 class Assembler:
@@ -16,37 +33,44 @@ class Assembler:
         # A pyramid halves the length after every encoder layer except the last.
         self._source_steps = 2 ** (config.encoder_layers - 1) if config.pyramid else 1
 
-    def attended_fields(self, source, tokens, length, attention):
+    def attended_fields(self, reading, length, attention):
         """Returns arguments of `Attended`: a source, and the attention without padding.
 
         Args:
-            source: The sentence, or real values `[S, F]`.
-            tokens: Its tokens, END included; None for real values.
+            reading: `Reading`.
             length: Number of steps of the output, T.
-            attention: Padded weights by name, `[T', S']` and `[T', layers, heads, S']`; and
-                `generation_probability`, `[T']`, of a model that copies.
+            attention: Padded weights by name, `[T', S']`, `[T', layers, heads, S']` and `[T', F']`;
+                and `generation_probability`, `[T']`, of a model that copies.
         """
+        source, tokens, feature_tokens = reading
         attention = dict(attention)
         generation = attention.pop("generation_probability", None)
         width = len(source) if tokens is None else len(tokens)
         width = -(-width // self._source_steps)
-        weights = {name: array[:length, ..., :width] for name, array in attention.items()}
+        widths = {"feature_attention": feature_tokens and len(feature_tokens)}
+        weights = {
+            name: array[:length, ..., : widths.get(name, width)]
+            for name, array in attention.items()
+        }
         if "attention_heads" in weights:
             weights["attention_heads"] = np.moveaxis(weights["attention_heads"], 0, 2)
         if generation is not None:
             weights["generation_probability"] = generation[:length]
-        return {"source": source, "source_tokens": tokens, **weights}
+        fields = {"source": source, "source_tokens": tokens, **weights}
+        if isinstance(source, FeaturedText):
+            fields |= {"source": str(source), "features": source.features}
+            fields["feature_tokens"] = feature_tokens
+        return fields
 
 
 class TranslationAssembler(Assembler):
     """Makes `Translation`s."""
 
-    def assemble_search(self, source, tokens, result, strings, index):
+    def assemble_search(self, reading, result, strings, index):
         """Makes the translations of a source, best first or in the order drawn.
 
         Args:
-            source: The sentence, or real values.
-            tokens: Its tokens, END included; None for real values.
+            reading: `Reading`.
             result: `SearchResult` of a batch, NumPy arrays.
             strings: Texts and tokens of the batch, nested lists `[B, N]` and `[B, N, T]`.
             index: Index of the source in the batch.
@@ -67,7 +91,7 @@ class TranslationAssembler(Assembler):
                 tokens=output_tokens[rank][:length],
                 token_log_probabilities=result.token_log_probabilities[index, rank, :length],
                 is_cut=bool(result.is_cut[index, rank]),
-                **self.attended_fields(source, tokens, length, attention),
+                **self.attended_fields(reading, length, attention),
             )
             translations.append(translation)
         return translations

@@ -5,10 +5,10 @@ import tensorflow as tf
 
 from kseq.special_tokens import PAD
 from kseq.text.display import to_str
-from kseq.translation.assembly import make_assembler
+from kseq.translation.assembly import Reading, make_assembler
 from kseq.translation.batches import run_by_length
 from kseq.translation.results import Prediction
-from kseq.translation.sources import Sequences
+from kseq.translation.sources import Sequences, Sources
 
 MIN_LOGITS = 2**12  # counted for a hypothesis: its state and its attention need RAM too
 
@@ -24,7 +24,7 @@ class ChunkRunner:
 
     def __init__(self, inference, codecs, config):
         self._inference = inference
-        self._source_codecs = [pair.source for pair in codecs]
+        self._codecs = codecs
         self._target_codec = codecs[0].target
         self._assembler = make_assembler(self._target_codec.side, config)
         self._step_logits = len(codecs) * (self._target_codec.side.vocabulary_size or 1)
@@ -43,14 +43,13 @@ class ChunkRunner:
         Returns:
             A list of `Translation`s for each source.
         """
-        sequences = Sequences(self._source_codecs, sources)
-        tokens = sequences.displayed_tokens()
+        read = Sources(self._codecs, sources)
         prefixes = tf.ragged.constant(prefixes, tf.int32, ragged_rank=1)
 
         def search_batch(rows):
             result, *strings = function(
-                sequences.inputs(rows),
-                sequences.token_matrix(rows),
+                read.inputs(rows),
+                read.token_matrix(rows),
                 tf.gather(prefixes, rows).to_tensor(PAD),
                 tf.constant(first + rows, tf.int32),
             )
@@ -58,11 +57,11 @@ class ChunkRunner:
             strings = [to_str(tensor) for tensor in strings]
             for index, row in enumerate(rows):
                 yield self._assembler.assemble_search(
-                    sources[row], tokens[row], result, strings, index
+                    self._reading(read, sources, row), result, strings, index
                 )
 
-        logits = width * max(self._count_logits(sequences), MIN_LOGITS)
-        return run_by_length(search_batch, sequences.lengths, sentence_logits=logits)
+        logits = width * max(self._count_logits(read), MIN_LOGITS)
+        return run_by_length(search_batch, read.lengths, sentence_logits=logits)
 
     def predict(self, sources, steps):
         """Predicts real values.
@@ -74,20 +73,19 @@ class ChunkRunner:
         Returns:
             A list of `Prediction`s.
         """
-        sequences = Sequences(self._source_codecs, sources)
-        tokens, function = sequences.displayed_tokens(), self._inference.predict_function
+        read, function = Sources(self._codecs, sources), self._inference.predict_function
 
         def predict_batch(rows):
             longest = tf.constant(max(steps[row] for row in rows), tf.int32)
-            values, attention = _to_numpy(function(sequences.inputs(rows), longest))
+            values, attention = _to_numpy(function(read.inputs(rows), longest))
             for index, row in enumerate(rows):
                 weights = {name: array[index] for name, array in attention.items()}
                 attended = self._assembler.attended_fields(
-                    sources[row], tokens[row], steps[row], weights
+                    self._reading(read, sources, row), steps[row], weights
                 )
                 yield Prediction(values=values[index, : steps[row]], **attended)
 
-        return run_by_length(predict_batch, sequences.lengths)
+        return run_by_length(predict_batch, read.lengths)
 
     def force(self, sources, targets):
         """Reads given targets by teacher forcing.
@@ -99,20 +97,20 @@ class ChunkRunner:
         Returns:
             A list of `Translation`s or `Prediction`s.
         """
-        sequences = Sequences(self._source_codecs, sources)
+        read = Sources(self._codecs, sources)
         references = Sequences([self._target_codec], targets)
-        tokens, target_tokens = sequences.displayed_tokens(), references.displayed_tokens()
+        target_tokens = references.displayed_tokens()
         lengths, function = references.lengths, self._inference.force_function
 
         def force_batch(rows):
             losses, values, attention = _to_numpy(
-                function(sequences.inputs(rows), references.targets(rows, sequences))
+                function(read.inputs(rows), references.targets(rows, read))
             )
             for index, row in enumerate(rows):
                 length = lengths[row]
                 weights = {name: array[index] for name, array in attention.items()}
                 attended = self._assembler.attended_fields(
-                    sources[row], tokens[row], length, weights
+                    self._reading(read, sources, row), length, weights
                 )
                 yield self._assembler.assemble_forced(
                     targets[row],
@@ -122,13 +120,18 @@ class ChunkRunner:
                     attended,
                 )
 
-        longest = np.maximum(sequences.lengths, lengths)
-        return run_by_length(force_batch, longest, token_logits=self._count_logits(sequences))
+        longest = np.maximum(read.lengths, lengths)
+        return run_by_length(force_batch, longest, token_logits=self._count_logits(read))
 
-    def _count_logits(self, sequences):
-        """Returns the number of logits of one step for one of the `Sequences`."""
-        positions = max(sequences.lengths) if self._has_logits_by_position else 1
+    def _count_logits(self, read):
+        """Returns the number of logits of one step for one of the sources that were read."""
+        positions = max(read.lengths) if self._has_logits_by_position else 1
         return self._step_logits * int(positions)
+
+    @staticmethod
+    def _reading(read, sources, row):
+        """The source of a row with its tokens and its features, as a `Reading`."""
+        return Reading(sources[row], read.tokens[row], read.feature_tokens[row])
 
 
 def _to_numpy(tensors):

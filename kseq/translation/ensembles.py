@@ -5,7 +5,7 @@ def check_member(first, member, name):
     """Checks that a model can be in an ensemble with the first one.
 
     Both must write text, with one target vocabulary, and read the source in the same way: split
-    by the same tokenizer, or real values of the same width.
+    by the same tokenizer, or real values of the same width; both with features, or both without.
 
     Args:
         first: `Translator` of the first model.
@@ -21,7 +21,8 @@ def check_member(first, member, name):
         if len(set(readings)) > 1:
             raise ValueError(
                 f"{name}: expected a model that reads the {side} like the first model; received "
-                "a different tokenizer, case, normalization, pyramid, or width of real values"
+                "a different tokenizer, case, normalization, pyramid, or width of real values, or "
+                "other features"
             )
     if first.config.model.copy != member.config.model.copy:
         raise ValueError(
@@ -39,4 +40,6 @@ def check_member(first, member, name):
 
 def _readings(translator):
     """How a model reads its source and its target: two values, equal for models that agree."""
-    return [(codec.reading, translator.config.model.pyramid) for codec in translator.codecs.sides]
+    codecs, pyramid = translator.codecs, translator.config.model.pyramid
+    features = codecs.features and codecs.features.reading
+    return [(codecs.source.reading, pyramid, features), (codecs.target.reading, pyramid)]

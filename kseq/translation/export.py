@@ -31,6 +31,9 @@ def export(translator, folder, beam_size=1, n_best=None, **options):
       Transformer also `attention_heads`, float32 `[N, T, layers, heads, S]`,
     - `generation_probability`: float32 `[N, T]`, if the model copies.
 
+    A model that reads features also takes `features`, string `[N]`. If it attends to them, it also
+    returns `feature_tokens`, string `[N, F]`, and `feature_attention`, float32 `[N, T, F]`.
+
     For a real-valued source it takes `source`, float32 `[N, S, F]`, and `lengths`, int32 `[N]`,
     from 1 to S, and returns no `source_tokens`. Values beyond a length are ignored; within it, a
     number that is not finite is an error. For a real-valued target it also takes `steps`, int32,
@@ -111,13 +114,18 @@ class _Module(tf.Module):
         members = translator.members
         models = [_portable_copy(member.model) for member in members]
         codecs = [
-            CodecPair.of(*member.codecs.descriptions, member.config.text, member.config.model.copy)
+            CodecPair.of(
+                *member.codecs.descriptions,
+                member.config.text,
+                member.codecs.feature_vocabulary,
+                member.config.model.copy,
+            )
             for member in members
         ]
         inference = Inference(
             models, codecs, translator.record.length_ratio, translator.inference.average
         )
-        source = make_source([pair.source for pair in codecs])
+        source = make_source(codecs)
         if translator.predicts_values:
             target, dictionary = ValueTarget(inference), None
         else:
@@ -127,14 +135,14 @@ class _Module(tf.Module):
             )
         # Only attributes are saved: variables, and the tables of codecs and dictionary.
         self._weights = [variable.value for model in models for variable in model.weights]
-        parts = [dictionary, *(codec for pair in codecs for codec in pair.sides)]
+        parts = [dictionary, *(codec for pair in codecs for codec in pair.columns)]
         self._tables = [part for part in parts if isinstance(part, tf.Module)]
 
         def serve(**inputs):
             encoder_inputs, source_tokens, source_outputs = source.read(inputs)
             return {**source_outputs, **target.write(encoder_inputs, source_tokens, inputs)}
 
-        specs = {**codecs[0].source.side.serving_specs, **target.specs}
+        specs = {**source.specs, **target.specs}
         self.serve = tf.function(serve, autograph=False).get_concrete_function(**specs)
 
 

@@ -20,7 +20,8 @@ from kseq.translation.unknown_words import replace_unknown
 
 LONGEST_BY_DEFAULT = 1000  # tokens in an output
 AVERAGES = ("probability", "log_probability")
-_ATTENTION = ("attention", "attention_heads", "generation_probability")
+_MEANS = ("attention", "feature_attention", "generation_probability")
+_ATTENTION = ("attention_heads", *_MEANS)
 _CACHED_GRAPHS = 16  # one for each strategy
 _ROUNDING = 1e-3  # of a token, so that 0.1 · 30 is 3
 
@@ -66,8 +67,9 @@ class Inference:
 
         Returns:
             A `SearchResult` whose attention is a dict of `attention`; for a Transformer also
-            `attention_heads`; for a model that copies also `generation_probability`. It is empty
-            without attention. For an ensemble these are means, without `attention_heads`.
+            `attention_heads`; if features are tokens, `feature_attention`; for a model that copies,
+            `generation_probability`. It is empty without attention. For an ensemble these are
+            means, without `attention_heads`.
         """
         encoded = self._encode(inputs)
         names = [
@@ -211,7 +213,7 @@ class Inference:
         if len(outputs) == 1:
             return {name: outputs[0][name] for name in _ATTENTION if name in outputs[0]}
         means = {}
-        for name in ("attention", "generation_probability"):
+        for name in _MEANS:
             values = [output[name] for output in outputs if name in output]
             if values:
                 means[name] = sum(values) / len(values)
@@ -239,7 +241,7 @@ class Inference:
     @property
     def source_specs(self):
         """`tf.TensorSpec`s of the inputs of the encoder of each model."""
-        return tuple(side.source_specs for side in self._source_sides)
+        return tuple(model.source_specs for model, *_ in self._members)
 
     def _make_search_function(self, strategy, forbidden=(), dictionary=None):
         """Compiles `search` and `texts_and_tokens` into one function.

@@ -15,6 +15,7 @@ def pack(translator):
         "model": model.get_config(),
         "weights": model.get_weights(),
         "codecs": translator.codecs.descriptions,
+        "features": translator.codecs.feature_vocabulary,
         "config": translator.config,
         "record": translator.record,
     }
@@ -29,5 +30,7 @@ def unpack(packed):
     model = Seq2Seq.from_config(packed["model"])
     model.set_weights(packed["weights"])
     config = packed["config"]
-    codecs = CodecPair.of(*packed["codecs"], config.text, config.model.copy)
+    codecs = CodecPair.of(
+        *packed["codecs"], config.text, packed["features"], config.model.copy
+    )
     return model, codecs, config, packed["record"]

@@ -17,12 +17,20 @@ class Attended:
             the model has no attention. With a pyramid, S is smaller than the length of the source.
         attention_heads: Attention weights of a Transformer by layer and head, `[layers, heads, T,
             S]`; None for other models.
+        features: The features of the source, unchanged; None if the model reads none.
+        feature_tokens: Its features one by one, END included, or None.
+        feature_attention: Attention weights on features, float32 `[T, F]`, the mean over layers and
+            heads; None unless the decoder attends to features. With joint attention, a row of it
+            and a row of `attention` sum to 1 together; with separate attention, each sums to 1.
     """
 
     source: str | np.ndarray = dataclasses.field(repr=False)
     source_tokens: list | None
     attention: np.ndarray | None = dataclasses.field(default=None, repr=False)
     attention_heads: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    features: str | None = None
+    feature_tokens: list | None = dataclasses.field(default=None, repr=False)
+    feature_attention: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
     @functools.cached_property
     def _picture(self):

@@ -12,10 +12,14 @@ class TextSource:
 
     Args:
         codecs: `TextCodec` of each model.
+
+    Attributes:
+        specs: `tf.TensorSpec` of each input of the SavedModel, by name.
     """
 
     def __init__(self, codecs):
         self._codecs = codecs
+        self.specs = codecs[0].side.serving_specs
 
     def read(self, inputs):
         """Reads the inputs of the SavedModel.
@@ -28,19 +32,66 @@ class TextSource:
             outputs of the SavedModel by name: `source_tokens`, string `[N, S]`.
         """
         tokens = self._codecs[0].tokenize(inputs["text"])
-        encoder_inputs = [
-            {
-                name: _with_a_column(ids)
-                for name, ids in codec.side.source_inputs(codec.with_end(tokens)).items()
-            }
-            for codec in self._codecs
-        ]
-        return encoder_inputs, tokens.to_tensor(""), {"source_tokens": self._displayed(tokens)}
+        outputs = {"source_tokens": _displayed(self._codecs[0], tokens)}
+        return _encoder_inputs(self._codecs, tokens), tokens.to_tensor(""), outputs
 
-    def _displayed(self, tokens):
-        ends = tf.repeat(self._codecs[0].tokens([[END]]), tokens.nrows(), axis=0)
-        tokens = tf.concat([tokens, tf.RaggedTensor.from_tensor(ends)], axis=1)
-        return self._codecs[0].display(tokens.to_tensor(""))
+
+class FeaturedSource(TextSource):
+    """Sources that are strings `[N]`, with features, strings `[N]`.
+
+    Args:
+        codecs: `TextCodec` of each model.
+        feature_codecs: `FeatureCodec` of each model.
+
+    Attributes:
+        specs: As in `TextSource`.
+    """
+
+    def __init__(self, codecs, feature_codecs):
+        super().__init__(codecs)
+        self._feature_codecs = feature_codecs
+        self.specs = {**self.specs, **feature_codecs[0].side.serving_specs}
+
+    def read(self, inputs):
+        """Reads the inputs of the SavedModel; results as in `TextSource.read`.
+
+        Another number of features than of sources stops the graph with an error.
+        """
+        check = tf.debugging.assert_equal(
+            tf.size(inputs["features"]),
+            tf.size(inputs["text"]),
+            "features must hold a string for each text",
+        )
+        with tf.control_dependencies([check]):
+            features = tf.identity(inputs["features"])
+        encoder_inputs, source_tokens, outputs = super().read(inputs)
+        codec = self._feature_codecs[0]
+        tokens = codec.tokenize(features)
+        further = _encoder_inputs(self._feature_codecs, tokens)
+        encoder_inputs = [{**a, **b} for a, b in zip(encoder_inputs, further)]
+        return (
+            encoder_inputs,
+            source_tokens,
+            {**outputs, "feature_tokens": _displayed(codec, tokens)},
+        )
+
+
+def _encoder_inputs(codecs, tokens):
+    """The ids of ragged tokens, END included, as the input of the encoder of each model."""
+    return [
+        {
+            name: _with_a_column(ids)
+            for name, ids in codec.side.source_inputs(codec.with_end(tokens)).items()
+        }
+        for codec in codecs
+    ]
+
+
+def _displayed(codec, tokens):
+    """Ragged tokens as they are displayed, END included, padded with empty strings."""
+    ends = tf.repeat(codec.tokens([[END]]), tokens.nrows(), axis=0)
+    tokens = tf.concat([tokens, tf.RaggedTensor.from_tensor(ends)], axis=1)
+    return codec.display(tokens.to_tensor(""))
 
 
 class ValueSource:
@@ -48,10 +99,14 @@ class ValueSource:
 
     Args:
         codecs: `ValueCodec` of each model.
+
+    Attributes:
+        specs: As in `TextSource`.
     """
 
     def __init__(self, codecs):
         self._codecs = codecs
+        self.specs = codecs[0].side.serving_specs
 
     def read(self, inputs):
         """Reads the inputs of the SavedModel; results as in `TextSource.read`, without tokens.
@@ -99,8 +154,11 @@ def _check_finite(source, lengths):
 
 
 def make_source(codecs):
-    """Makes a `TextSource` or a `ValueSource` from the source codec of each model."""
-    return (TextSource if codecs[0].is_text else ValueSource)(codecs)
+    """Makes the source of a SavedModel from the `CodecPair` of each model."""
+    sources = [pair.source for pair in codecs]
+    if codecs[0].features is not None:
+        return FeaturedSource(sources, [pair.features for pair in codecs])
+    return (TextSource if sources[0].is_text else ValueSource)(sources)
 
 
 class TextTarget:

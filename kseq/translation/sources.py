@@ -67,6 +67,46 @@ class Sequences:
         return self._codec.token_matrix(self._parts, rows)
 
 
+class Sources:
+    """Sources, with their features if they have some.
+
+    Args:
+        codecs: `CodecPair` of each model.
+        sources: Sentences, `FeaturedText`s, or arrays of real values.
+
+    Attributes:
+        tokens: The tokens of each source as they are displayed, as from
+            `Sequences.displayed_tokens`.
+        feature_tokens: The features of each source, likewise; None for each without features.
+    """
+
+    def __init__(self, codecs, sources):
+        self._sequences = Sequences([pair.source for pair in codecs], sources)
+        self.tokens = self._sequences.displayed_tokens()
+        self._features = None
+        self.feature_tokens = [None] * len(self.tokens)
+        if codecs[0].features is not None:
+            features = [source.features for source in sources]
+            self._features = Sequences([pair.features for pair in codecs], features)
+            self.feature_tokens = self._features.displayed_tokens()
+
+    @property
+    def lengths(self):
+        """As `Sequences.lengths`."""
+        return self._sequences.lengths
+
+    def inputs(self, rows):
+        """Returns the inputs of the encoder of each model: see `Sequences.inputs`."""
+        inputs = self._sequences.inputs(rows)
+        if self._features is None:
+            return inputs
+        return tuple({**a, **b} for a, b in zip(inputs, self._features.inputs(rows)))
+
+    def token_matrix(self, rows):
+        """Returns the tokens of some sources: see `Sequences.token_matrix`."""
+        return self._sequences.token_matrix(rows)
+
+
 def refuse_single_source(sources):
     """Raises a TypeError if `sources` is a single source, or not a list of sources."""
     if isinstance(sources, str):

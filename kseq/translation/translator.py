@@ -14,6 +14,7 @@ from kseq.translation.arguments import (
     steps_by_source,
 )
 from kseq.translation.doubtful_outputs import CutOutputs
+from kseq.translation.features import UnknownFeatures, check_features, with_features
 from kseq.translation.prefixes import with_prefixes
 from kseq.translation.sources import refuse_single_source
 from kseq.translation.strategies import resolve_strategy
@@ -79,7 +80,7 @@ class Translator(TrainedModels):
         """Whether the targets are real-valued."""
         return not self.codecs.target.is_text
 
-    def translate(self, texts, beam_size=1, n_best=None, prefix=None, **options):
+    def translate(self, texts, beam_size=1, n_best=None, prefix=None, features=None, **options):
         """Translates sentences by beam search.
 
         Args:
@@ -88,6 +89,8 @@ class Translator(TrainedModels):
             n_best: Number of translations of each sentence to return, at most `beam_size`.
             prefix: Text that translations must start with: one for all sentences, or one for each.
                 The translation of an empty sentence is always empty.
+            features: Features of the sentences, such as `"V;PST"`, if the model reads them: one
+                string for all sentences, or one for each.
             **options: Other options of `kseq.BeamSearch`, such as `alpha`, `maximum_length`.
 
         Returns:
@@ -102,16 +105,17 @@ class Translator(TrainedModels):
                 vocabulary does not have all words of a prefix; or no output satisfies all rules.
         """
         options |= {"beam_size": beam_size, "n_best": 1 if n_best is None else n_best}
-        results = list(self.stream(texts, make_strategy(BeamSearch, **options), prefix))
+        strategy = make_strategy(BeamSearch, **options)
+        results = list(self.stream(texts, strategy, prefix, features=features))
         return results if n_best is not None else [result[0] for result in results]
 
-    def sample(self, texts, samples=1, prefix=None, **options):
+    def sample(self, texts, samples=1, prefix=None, features=None, **options):
         """Draws translations at random, with the probabilities of the model.
 
         Args:
             texts: Sentences, or real-valued sources.
             samples: Number of translations of each source.
-            prefix: As in `translate`.
+            prefix, features: As in `translate`.
             **options: Other options of `kseq.Sampling`, such as `seed`, `temperature`, `top_p`.
 
         Returns:
@@ -121,9 +125,9 @@ class Translator(TrainedModels):
             TypeError, ValueError: As in `translate`.
         """
         strategy = make_strategy(Sampling, samples=samples, **options)
-        return list(self.stream(texts, strategy, prefix))
+        return list(self.stream(texts, strategy, prefix, features=features))
 
-    def stream(self, texts, strategy=None, prefix=None, read_ahead=None):
+    def stream(self, texts, strategy=None, prefix=None, read_ahead=None, features=None):
         """Translates an iterable, perhaps endless; yields a list of `Translation` for each source.
 
         Up to `read_ahead` sources (by default 1,024 sentences, or 64 sequences of real values)
@@ -136,10 +140,12 @@ class Translator(TrainedModels):
             strategy: `kseq.BeamSearch` or `kseq.Sampling`; greedy search by default.
             prefix: As in `translate`.
             read_ahead: Number of sources.
+            features: As in `translate`.
 
         Warns:
-            CutOutputsWarning: Outputs were cut at their maximum length. There is one warning, at
-                the end of the stream.
+            CutOutputsWarning: Outputs were cut at their maximum length.
+            UnknownFeaturesWarning: The model has never seen some features. There is one warning of
+                each kind, at the end of the stream.
 
         Raises:
             TypeError, ValueError: As in `translate`.
@@ -154,13 +160,14 @@ class Translator(TrainedModels):
         refuse_single_source(texts)
         function = self.inference.search_function(strategy, *self.resolve(strategy))
         is_waiting = getattr(texts, "is_waiting", None)
-        pairs = with_prefixes(
-            map(self._check_source, texts), prefix, self.codecs.target, strategy.maximum_length
-        )
-        first, cut = 0, CutOutputs()
+        sources = map(self._check_source, with_features(texts, features))
+        limit = strategy.maximum_length
+        pairs = with_prefixes(sources, prefix, self.codecs.target, limit)
+        first, cut, unknown = 0, CutOutputs(), UnknownFeatures(self.codecs.features)
         try:
             for chunk in chunks(pairs, read_ahead or self.read_ahead, is_waiting):
                 sources, prefixes = zip(*chunk)
+                unknown.add(sources)
                 results = self._runner.search(function, strategy.width, sources, prefixes, first)
                 for number, (translations, source) in enumerate(zip(results, sources), first + 1):
                     cut.add(number, source, translations)
@@ -168,6 +175,7 @@ class Translator(TrainedModels):
                 first += len(chunk)
         finally:
             cut.warn()
+            unknown.warn()
 
     def predict(self, sources, steps):
         """Predicts real values, each step from the steps before it.
@@ -194,12 +202,13 @@ class Translator(TrainedModels):
             results.extend(self._runner.predict(*zip(*chunk)))
         return results
 
-    def score(self, pairs):
+    def score(self, pairs, features=None):
         """Reads given targets with the model, by teacher forcing.
 
         Args:
             pairs: (source, target) sentences, in any form that `kseq.load_corpus` accepts except
                 files; or real values.
+            features: Features of the sources, as in `translate`.
 
         Returns:
             A list of `Translation`, in the order of `pairs`, with the tokens of the target, END
@@ -209,11 +218,11 @@ class Translator(TrainedModels):
         """
         claim_tensorflow()
         results = []
-        for chunk in chunks(self._check_pairs(pairs), self.read_ahead):
+        for chunk in chunks(self._check_pairs(pairs, features), self.read_ahead):
             results.extend(self._runner.force(*zip(*chunk)))
         return results
 
-    def evaluate(self, pairs, alignments=None, beam_size=1, **options):
+    def evaluate(self, pairs, alignments=None, beam_size=1, features=None, **options):
         """Measures results against references; see `kseq.analysis.evaluation.evaluate`.
 
         Sentences may be in any form that `kseq.load_corpus` accepts except files.
@@ -226,7 +235,7 @@ class Translator(TrainedModels):
             raise SettingError("evaluate compares the best translations; {n_best} is for translate")
         if alignments is not None and isinstance(pairs, Pairs):
             pairs = pairs.with_blank()  # as gold alignments have a line for each line of the files
-        pairs = list(self._check_pairs(pairs))
+        pairs = list(self._check_pairs(pairs, features))
         return evaluate(self, pairs, alignments, beam_size, **options)
 
     def plot(self, text, beam_size=1, ax=None, **options):
@@ -239,7 +248,7 @@ class Translator(TrainedModels):
             beam_size: As in `translate`.
             ax: matplotlib Axes to draw on; by default as in `kseq.plot_attention`.
             **options: Other options of `translate` and of `kseq.plot_attention`, such as `prefix`,
-                `alpha`, `head`, `colormap`.
+                `features`, `alpha`, `head`, `colormap`.
 
         Returns:
             The matplotlib Axes.
@@ -251,7 +260,7 @@ class Translator(TrainedModels):
         from kseq.analysis.heatmap_options import HeatmapOptions
 
         picture, search = field_names(HeatmapOptions), field_names(BeamSearch)
-        check_names(options, ["ax", "prefix", *picture, *search], "option of plot")
+        check_names(options, ["ax", "prefix", "features", *picture, *search], "option of plot")
         drawing = {name: options.pop(name) for name in picture if name in options}
         check_options(**drawing)
         (result,) = self.translate([text], beam_size, **options)
@@ -270,7 +279,7 @@ class Translator(TrainedModels):
         return resolve_strategy(strategy, self.codecs, self.has_attention)
 
     def _check_source(self, source):
-        return self.codecs.source.check(source, "source")
+        return check_features(self.codecs.source.check(source, "source"), self.codecs.features)
 
-    def _check_pairs(self, pairs):
-        return check_pairs(pairs, self.codecs.sides)
+    def _check_pairs(self, pairs, features=None):
+        return check_pairs(pairs, self.codecs, features)

@@ -1,0 +1,71 @@
+"""Which columns of a table hold source, target and features."""
+
+from kseq.errors import SettingError
+
+
+def check_columns(columns, features=None):
+    """Checks a choice of columns.
+
+    Args:
+        columns: The columns of source and target, by number, from 1, or by name; or None.
+        features: The column of features, likewise; or None.
+
+    Returns:
+        A tuple of two whole numbers or of two strings, for source and target, and a third one if
+        there is a column of features. Without `columns`, source and target are the first two other
+        columns; names that are not known yet are None. None if there is no choice.
+
+    Raises:
+        ValueError: The columns are not different ones, all numbers or all names.
+    """
+    if features is not None:
+        return _with_features(check_columns(columns), features)
+    if columns is None:
+        return None
+    is_list = hasattr(columns, "__iter__") and not isinstance(columns, (str, bytes))
+    chosen = [int(name) if _is_number(name) else name for name in (columns if is_list else ())]
+    kinds = {type(name) for name in chosen}
+    is_numbers = kinds == {int} and min(chosen) >= 1
+    if not (is_numbers or kinds == {str}) or len(chosen) != 2 or len(set(chosen)) != 2:
+        raise SettingError(
+            "{columns} must be two different columns, source and target, both by number from 1 or "
+            "both by name in the first line; received {0!r}",
+            columns,
+        )
+    return tuple(chosen)
+
+
+def _with_features(columns, features):
+    """Returns the columns of source, target and features."""
+    chosen = int(features) if _is_number(features) else features
+    if type(chosen) not in (int, str) or (type(chosen) is int and chosen < 1) or chosen == "":
+        raise SettingError(
+            "{features} must be a column, by number from 1 or by name in the first line; received "
+            "{0!r}",
+            features,
+        )
+    if columns is None:
+        others = [number for number in (1, 2, 3) if number != chosen]
+        return (*others[:2], chosen) if type(chosen) is int else (None, None, chosen)
+    if type(columns[0]) is not type(chosen) or chosen in columns:
+        raise SettingError(
+            "{features} must be another column than source and target, by number if {columns} are "
+            "numbers and by name if they are names; received {0!r} and {1!r}",
+            *(features, columns),
+        )
+    return (*columns, chosen)
+
+
+def fill_names(columns, names):
+    """Returns the names of columns, with the first of `names` in place of those that are None.
+
+    Args:
+        columns: Result of `check_columns`.
+        names: The names of all columns.
+    """
+    others = (name for name in names if name not in columns)
+    return tuple(next(others, None) if name is None else name for name in columns)
+
+
+def _is_number(name):
+    return isinstance(name, str) and name.isdecimal() and len(name) < 10
