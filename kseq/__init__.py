@@ -33,6 +33,8 @@ _HOMES = {
     "build_decoder": "models.factory",
     "build_seq2seq": "models.factory",
     "split_for_inference": "models.factory",
+    "Attention": "attention.contract",
+    "Cell": "models.cells",
     "train": "training.train",
     "TensorBoard": "training.tensorboard",
     "TrainingFailed": "training.failures",

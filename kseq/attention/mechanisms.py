@@ -4,10 +4,14 @@ from kseq.attention.additive import AdditiveAttention, CoverageAttention
 from kseq.attention.contract import Mechanism
 from kseq.attention.local import LocalAttention, PredictiveLocalAttention
 from kseq.attention.multiplicative import MultiplicativeAttention
+from kseq.attention.own import OwnMechanism
+from kseq.settings.own_parts import OwnPart
 
 
 def mechanism_of(config):
     """Returns the `Mechanism` that a `ModelConfig` names, or None for a model without attention."""
+    if isinstance(config.attention, OwnPart):
+        return OwnMechanism.of(config)
     units, window = {"units": config.units}, {"window": config.window}
     mechanisms = {
         "bahdanau": Mechanism(AdditiveAttention, units),

@@ -5,7 +5,8 @@ import json
 from typing import Literal
 
 from kseq.errors import SettingError
-from kseq.fields import Section, number
+from kseq.fields import Section, choice, number
+from kseq.settings.own_parts import OwnPart, describe_part
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +22,9 @@ class ModelConfig(Section):
         architecture: `"recurrent"`, or `"transformer"` (Vaswani et al. 2017).
         decoder_architecture: Architecture of the decoder; `"same"` is the one of the encoder. Chen
             et al. 2018 combine the encoder of a Transformer with a recurrent decoder.
-        cell: Recurrent cell: `"rnn"` (Elman, tanh), `"gru"` or `"lstm"`.
-        decoder_cell: Recurrent cell of the decoder; `"same"` is the cell of the encoder.
+        cell: Recurrent cell: `"rnn"` (Elman, tanh), `"gru"` or `"lstm"`; or a `kseq.Cell` of one's
+            own.
+        decoder_cell: Recurrent cell of the decoder, likewise; `"same"` is the cell of the encoder.
         units: Width D of the encoder output, H of the decoder state and A of the attention.
         embedding_dim: Width E of the source and target embeddings.
         encoder_layers: Number of encoder layers.
@@ -38,7 +40,9 @@ class ModelConfig(Section):
         attention: What the decoder reads from the encoder: `"none"` (a fixed-length vector
             alone), `"bahdanau"`, `"luong_dot"`, `"luong_scaled_dot"`, `"luong_general"`,
             `"luong_concat"`, `"local_m"`, `"local_p"`, `"coverage"`. The decoder of a Transformer
-            has `"multi_head"`, which replaces the default `"bahdanau"`.
+            has `"multi_head"`, which replaces the default `"bahdanau"`. It may also be a
+            `kseq.Attention` of one's own, an object or the name that its class is registered by;
+            the config holds a description of it, and each model has its own copy.
         attention_layer: The decoder layer whose state is the query: `"bottom"` (the layers above
             it run outside the loop) or `"top"`.
         input_feeding: Whether the attentional state of a step is an input of the next step
@@ -72,8 +76,8 @@ class ModelConfig(Section):
 
     architecture: Literal["recurrent", "transformer"] = "recurrent"
     decoder_architecture: Literal["same", "recurrent", "transformer"] = "same"
-    cell: Literal["rnn", "gru", "lstm"] = "gru"
-    decoder_cell: Literal["same", "rnn", "gru", "lstm"] = "same"
+    cell: Literal["rnn", "gru", "lstm"] = choice("gru", describe_part)
+    decoder_cell: Literal["same", "rnn", "gru", "lstm"] = choice("same", describe_part)
     units: int = number(512, minimum=2, maximum=100_000)
     embedding_dim: int = number(256, minimum=1, maximum=100_000)
     encoder_layers: int = number(1, minimum=1, maximum=100)
@@ -86,7 +90,7 @@ class ModelConfig(Section):
     attention: Literal[
         *("none", "bahdanau", "coverage", "multi_head"),
         *("luong_dot", "luong_scaled_dot", "luong_general", "luong_concat", "local_m", "local_p"),
-    ] = "bahdanau"
+    ] = choice("bahdanau", describe_part)
     attention_layer: Literal["bottom", "top"] = "bottom"
     input_feeding: bool = True
     window: int = number(10, minimum=1, maximum=1_000_000)
@@ -160,6 +164,11 @@ class ModelConfig(Section):
 
 def _has_transformer(config):
     return not (config.has_recurrent_encoder and config.has_recurrent_decoder)
+
+
+def _kind_of_attention(config):
+    """One of the kinds that kseq has, or an empty string."""
+    return config.attention if isinstance(config.attention, str) else ""
 
 
 def _has_text_only(config):
@@ -241,13 +250,16 @@ _CONDITIONS = (
     ),
     (
         "input_feeding",
-        lambda config: config.attention.startswith(("luong", "local")),
+        lambda config: (
+            isinstance(config.attention, OwnPart)
+            or _kind_of_attention(config).startswith(("luong", "local"))
+        ),
         "needs one of the kinds of Luong et al., such as {attention}=luong_general; the others "
         "have no input feeding",
     ),
     (
         "window",
-        lambda config: config.attention.startswith("local"),
+        lambda config: _kind_of_attention(config).startswith("local"),
         "needs {attention}=local_m or {attention}=local_p",
     ),
     ("coverage_loss", lambda config: config.attention == "coverage", "needs {attention}=coverage"),
