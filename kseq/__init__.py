@@ -42,6 +42,8 @@ _HOMES = {
     "build_codecs": "pipeline.survey",
     "training_pipeline": "pipeline.batching",
     "make_optimizer": "training.optimizers",
+    "Attention": "attention.contract",
+    "Cell": "models.cells",
     "train": "training.train",
     "train_ensemble": "training.ensemble",
     "TensorBoard": "training.tensorboard",

@@ -28,6 +28,17 @@ def number(default, minimum, maximum, excludes_minimum=False):
     return dataclasses.field(default=default, metadata=bounds)
 
 
+def choice(default, describe):
+    """A field for one of several choices, or for something else, of which it holds a description.
+
+    Args:
+        default: The default choice.
+        describe: Function from the name of the field and a value to a description, or to None for
+            what must be one of the choices.
+    """
+    return dataclasses.field(default=default, metadata={"describe": describe})
+
+
 class Fields:
     """Base class of dataclasses that answer an unknown argument with the nearest field.
 
@@ -76,6 +87,10 @@ def check_field(section, name, value):
 
 
 def _check(field, kind, value):
+    if "describe" in field.metadata:
+        description = field.metadata["describe"](field.name, value)
+        if description is not None:
+            return description
     value = _convert(field.name, value, kind)
     _check_range(field, value)
     return value

@@ -255,21 +255,63 @@ def test_a_product_that_nothing_depends_on_has_a_gradient_of_zero():
 
 
 @COMPILED
-@pytest.mark.parametrize("operand", ["a variable", "float64"])
-def test_a_step_that_reads_anything_but_its_arguments_is_refused_while_training(operand, compiled):
-    """The operand would get no gradient."""
-    kernel, large = variable(UNITS, UNITS), draw(UNITS, UNITS)
+def test_a_variable_read_directly_gets_its_gradient_too(compiled):
+    """As layers of Keras read theirs, here next to a product that the loop records."""
+    kernel, sources = variable(UNITS, UNITS), [draw(STEPS, ROWS, UNITS), draw(ROWS, UNITS)]
+    with use_dtype_policy("float64"):
+        dense = keras.layers.Dense(UNITS, activation="tanh")
+    dense.build((ROWS, UNITS))
+
+    def step(parameters, inputs, state):
+        hidden = dense(inputs[0] + parameters.multiply(state[0], kernel))
+        return (dense(hidden) @ kernel.value,), [hidden]
+
+    weights = [kernel.value, *(weight.value for weight in dense.weights)]
+    require_gradients_of_autodiff(
+        lambda training: run_toy(step, sources, training),
+        [*sources, *weights],
+        compiled,
+        rtol=1e-12,
+    )
+
+
+@pytest.mark.parametrize(
+    "layer, message",
+    [
+        (keras.layers.Dropout(0.5), "received one that changes .*seed_generator_state: leave out"),
+        (keras.layers.BatchNormalization(), "received one that changes .*moving_mean: leave out"),
+        (keras.layers.ActivityRegularization(0.5), "received one that calls add_loss"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_step_that_changes_a_variable_or_adds_a_loss_is_refused(layer, message):
+    """Forward and backward pass would differ, or the change would be lost."""
+    layer.build((ROWS, UNITS))
     sources = [draw(STEPS, ROWS, UNITS), draw(ROWS, UNITS)]
 
     def step(parameters, inputs, state):
-        return (inputs[0] @ (kernel.value if operand == "a variable" else large),), state
+        return (tf.cast(layer(inputs[0], training=True), "float64"),), state
+
+    with pytest.raises(ValueError, match=message):
+        run_toy(step, sources, training=True)
+
+
+@COMPILED
+@pytest.mark.parametrize("operand", ["a variable", "float64"])
+def test_a_step_that_reads_anything_but_its_arguments_is_refused_while_training(operand, compiled):
+    """The operand would get no gradient."""
+    raw, large = tf.Variable(draw(UNITS, UNITS)), draw(UNITS, UNITS)
+    sources = [draw(STEPS, ROWS, UNITS), draw(ROWS, UNITS)]
+
+    def step(parameters, inputs, state):
+        return (inputs[0] @ (raw.read_value() if operand == "a variable" else large),), state
 
     def run(training):
         function = tf.function(run_toy, autograph=False) if compiled else run_toy
         return function(step, sources, training)
 
     run(False)
-    with pytest.raises(ValueError, match=f"its parameters.*no gradient: {operand}"):
+    with pytest.raises(ValueError, match=f"variables of Keras.*no gradient: {operand}"):
         run(True)
 
 

@@ -20,7 +20,22 @@ class Attention(keras.layers.Layer):
     and `advance`.
 
     Masking: the mask is an argument; padding gets a weight of exactly 0.
+
+    A mechanism of one's own is a subclass, registered with Keras, whose constructor passes
+    `**kwargs` on (docs/own_parts.md). It defines `energies`; or `weigh`, if it is not a softmax; or
+    `call`, if the context is not a weighted sum. It may call layers of Keras, except for those that
+    change a variable, such as Dropout. In a loop, `parameters` make products with kernels faster.
+
+    Attributes:
+        projects_keys: Of a mechanism of one's own: whether the keys are a projection of the memory,
+            not the memory itself.
+        follows_cell: Likewise: whether the query is the state after the step, as in Luong et al.
+            2015, where the setting `input_feeding` has an effect, or the state before the step, as
+            in Bahdanau et al. 2015.
     """
+
+    projects_keys = True
+    follows_cell = False
 
     def __init__(self, **kwargs):
         # Keras would also cast the attention state, which stays float32.
@@ -45,6 +60,10 @@ class Attention(keras.layers.Layer):
     def state_inputs(cls):
         """Returns a `keras.Input`, with a name, for each tensor of `initial_state`."""
         return ()
+
+    def build(self, query_shape):
+        """Creates the weights, for queries `[N, T, H]`; layers that it calls build themselves."""
+        self.built = True
 
     def call(self, query, keys, memory, mask, state=(), parameters=PLAIN):
         """Reads the memory.
@@ -136,6 +155,10 @@ class Mechanism:
     def make(self, name="attention"):
         """Makes the layer; its name is the one that is given."""
         return self.layer(**self.arguments, name=name)
+
+    def build(self, layer, units):
+        """Creates the weights of a layer from `make`, for queries `[N, T, units]`."""
+        layer.build((None, None, units))
 
     def get_config(self):
         """Returns the arguments of `from_config`, for Keras' files."""

@@ -9,10 +9,14 @@ from kseq.attention.history import CoverageAttention, LocationAwareAttention
 from kseq.attention.local import LocalAttention, PredictiveLocalAttention
 from kseq.attention.location import LocationAttention
 from kseq.attention.multiplicative import MultiplicativeAttention, TrainedQueryAttention
+from kseq.attention.own import OwnMechanism
+from kseq.settings.own_parts import OwnPart
 
 
 def mechanism_of(config):
     """Returns the `Mechanism` that a `ModelConfig` names, or None for a model without attention."""
+    if isinstance(config.attention, OwnPart):
+        return OwnMechanism.of(config)
     units, scores = {"units": config.units}, _scores(config)
     score = scores[config.local_score]
     local = {"window": config.window, "score": score}

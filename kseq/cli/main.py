@@ -19,6 +19,7 @@ from kseq.cli.exporting import add_export
 from kseq.cli.launching import add_launch
 from kseq.cli.listing import add_models, add_recipes
 from kseq.cli.looking import add_align, add_heatmap, add_report
+from kseq.cli.runs import import_modules
 from kseq.cli.training import add_average, add_train
 from kseq.cli.translating import add_evaluate, add_score, add_translate
 from kseq.cli.tuning import add_tune
@@ -57,6 +58,7 @@ def main(arguments=None):
         require_tensorflow_backend()
         words = sys.argv[1:] if arguments is None else arguments
         with _end_like_ctrl_c(), recorded_command(words):
+            import_modules(options)
             options.run(options)
         print(end="", flush=True)
     except BrokenPipeError:

@@ -63,6 +63,20 @@ def add_run(command):
         help="run directory made by kseq train, or folder made by kseq ensemble",
     )
 
+    add_import(command)
+
+
+def add_import(command):
+    """Adds the option for modules with layers of the user's own."""
+    command.add_argument(
+        "--import",
+        dest="modules",
+        action="append",
+        metavar="MODULE",
+        help="import a module first that defines a layer of your own, such as my_layers for a file "
+        "my_layers.py in this folder (may be repeated)",
+    )
+
 
 def add_new_run(command, required=True):
     """Adds the options for a run directory to write."""

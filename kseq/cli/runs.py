@@ -1,5 +1,9 @@
 """Helpers of commands about a run: loading it, its test pairs, its search options, its metrics."""
 
+import importlib
+import os
+import sys
+
 from kseq.cli.options import flag, given_fields, given_order
 from kseq.console import import_tensorflow_quietly
 from kseq.kernels.processor import share_cores
@@ -11,6 +15,28 @@ def start_tensorflow():
     """Imports TensorFlow and sets up its threads, before anything else uses TensorFlow."""
     import_tensorflow_quietly()
     share_cores()
+
+
+def import_modules(options):
+    """Imports the modules of `--import`, which register layers of the user's own.
+
+    They are found in the current folder too.
+
+    Raises:
+        ValueError: A module cannot be imported.
+    """
+    names = getattr(options, "modules", None) or ()
+    if names:
+        start_tensorflow()
+        sys.path.append(os.getcwd())
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            raise ValueError(
+                f"--import {name}: expected a module that can be imported, named without .py; "
+                f"received {type(error).__name__}: {error}"
+            ) from error
 
 
 def load_translator(options):

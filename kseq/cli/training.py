@@ -5,6 +5,7 @@ from kseq.cli.options import (
     add_alignments,
     add_allow_outside,
     add_command,
+    add_import,
     add_new_run,
     add_order,
     add_run,
@@ -92,6 +93,7 @@ def add_settings(command):
         metavar="FIELD=VALUE",
         help="change settings, such as units=256 epochs=20 (may be repeated)",
     )
+    add_import(command)
 
 
 def add_start(command):

@@ -1,7 +1,8 @@
 """How one step of a loop reads its parameters: kernels, biases, and matrices such as the memory.
 
-A step never reads a variable directly: it receives an object that multiplies and reads for it.
-Outside a loop this is `PLAIN`; a loop passes objects that list, record or replay the products.
+A step receives an object that multiplies and reads for it. Outside a loop this is `PLAIN`; a loop
+passes objects that list, record or replay the products. Layers that know nothing of this, such as
+Keras' own, read their variables inside `ReadingThrough`.
 """
 
 import keras
@@ -52,6 +53,50 @@ class Parameters:
 
 
 PLAIN = Parameters()
+
+
+class UnchangedVariables(keras.StatelessScope):
+    """A scope in which Keras variables cannot be changed, and losses cannot be added.
+
+    A step of a loop runs more than once, so a change would be lost, or happen too often.
+    """
+
+    def __init__(self):
+        super().__init__(collect_losses=True, initialize_variables=False)
+
+    def add_update(self, update):
+        """Refuses the new value of a variable."""
+        raise ValueError(
+            "expected layers that change no variable when they are called; received one that "
+            f"changes {update[0].path}: leave out Dropout (the setting dropout does it), "
+            "BatchNormalization and the like"
+        )
+
+    def add_loss(self, loss):
+        """Refuses a loss."""
+        raise ValueError(
+            "expected layers that add no loss when they are called; received one that calls "
+            "add_loss (an activity regularizer does): regularize weights instead"
+        )
+
+
+class ReadingThrough(UnchangedVariables):
+    """A scope in which a floating-point Keras variable is read through `Parameters`.
+
+    So a variable that a layer of Keras multiplies by itself gets its gradient, too.
+
+    Args:
+        parameters: `Parameters` of the step.
+    """
+
+    def __init__(self, parameters):
+        super().__init__()
+        self._parameters = parameters
+
+    def get_current_value(self, variable):
+        """Returns the tensor of a variable; None for integers, which Keras reads itself."""
+        is_real = keras.backend.is_float_dtype(variable.dtype)
+        return self._parameters.value(variable) if is_real else None
 
 
 def precise(tensor):

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from kseq.kernels.lists import choose, make_arrays, split, spread, write
-from kseq.kernels.parameters import precise
+from kseq.kernels.parameters import ReadingThrough, precise
 from kseq.kernels.recording import Listing, Operands, Recording, Replay
 
 
@@ -23,8 +23,9 @@ def recur(step, inputs, state, constants, *, dtypes, training):
 
     Args:
         step: A function of `Parameters`, inputs (a list of `[N, ...]`), a state and the constants,
-            which returns outputs (a tuple of tensors `[N, ...]`) and the new state. It reads every
-            variable through the parameters, and multiplies in the same order in every call.
+            which returns outputs (a tuple of tensors `[N, ...]`) and the new state. It multiplies
+            in the same order in every call. A Keras variable that it reads directly, not through
+            the parameters, gets the sum of its gradients in all steps, which is slower.
         inputs: A list of tensors `[T, N, ...]`; each step reads one slice.
         state: The state before the first step, a nest of tensors `[N, ...]`.
         constants: Tensors that every step reads, such as the memory. Their gradients from products
@@ -36,8 +37,8 @@ def recur(step, inputs, state, constants, *, dtypes, training):
         The outputs of all steps, a list of `[T, N, ...]`, and the last state.
 
     Raises:
-        ValueError: While training, the step reads a variable or a floating-point tensor that is
-            not an argument; it would get no gradient.
+        ValueError: While training, the step reads a variable of TensorFlow, or a floating-point
+            tensor that is not an argument; it would get no gradient. Or it changes a variable.
     """
     loop = _Loop(step, inputs, state, constants, dtypes)
     if training:
@@ -213,7 +214,8 @@ class _Loop:
     def _run_step(self, parameters, step):
         """Runs one step; returns lists of its outputs and of the new state, flat."""
         state = keras.tree.pack_sequence_as(self._state, step.state)
-        outputs, state = self._step(parameters, step.inputs, state, *step.constants)
+        with ReadingThrough(parameters):
+            outputs, state = self._step(parameters, step.inputs, state, *step.constants)
         return list(outputs), keras.tree.flatten(state)
 
     def _differentiate(self, replay, step, upstream, upstream_state):
@@ -285,9 +287,9 @@ def _reject_captures(captures):
     """Raises an error for tensors that a step reads although they are not its arguments."""
     if captures:
         raise ValueError(
-            "expected a step that reads its variables through its parameters, and other tensors "
-            "from its constants; received one that reads these directly, which would get no "
-            f"gradient: {', '.join(captures)}"
+            "expected a step that reads tensors from its constants, and variables of Keras; "
+            "received one that reads these, which would get no gradient: "
+            f"{', '.join(captures)}"
         )
 
 

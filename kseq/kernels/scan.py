@@ -75,7 +75,7 @@ def run_step(cell, inputs, products, biases, states):
         The new state, a list of `[N, H]`.
     """
     *products, last = products
-    new_states, _ = cell.equations(_add_up(cell, inputs, [*products, sum(biases, last)]), states)
+    new_states, _ = cell.equations(add_up(cell, inputs, [*products, sum(biases, last)]), states)
     return new_states
 
 
@@ -96,7 +96,7 @@ def _forward(cell, operands, is_real, saves):
         products = [precise(tf.matmul(hidden, kernel)) for kernel in kernels]
         for bias in biases:
             products[-1] += bias
-        sums = _add_up(cell, [gate[time] for gate in inputs], products)
+        sums = add_up(cell, [gate[time] for gate in inputs], products)
         new_states, gates = cell.equations(sums, states)
         if is_real is not None:
             new_states = [
@@ -167,7 +167,7 @@ def _backward(cell, kernels, is_real, saved, upstream):
     return [array.stack() for array in arrays], gradients
 
 
-def _add_up(cell, inputs, products):
+def add_up(cell, inputs, products):
     """Adds up the sums of a cell, from inputs and recurrent products of each gate `[N, H]`."""
     sums = dict(zip(cell.sums_of_inputs, inputs))
     for index, product in zip(cell.sums_of_products, products):

@@ -9,11 +9,17 @@ import keras
 import tensorflow as tf
 
 from kseq.kernels.initializers import Orthogonal
-from kseq.kernels.parameters import PLAIN, precise
+from kseq.kernels.parameters import PLAIN, UnchangedVariables, precise
+from kseq.kernels.scan import add_up
 
 
 class Cell(keras.layers.Layer):
     """Base class of the cells: one step on projected inputs, with one kernel for all gates.
+
+    A cell of one's own is a subclass, registered with Keras, whose constructor passes `**kwargs` on
+    (docs/own_parts.md). It defines `gates`, what differs of the other attributes, and `equations`,
+    which may read weights that its `build` has added. It needs no `derivatives`: without them,
+    autodiff differentiates the equations, step by step. With them it cannot have such weights.
 
     Attributes:
         gates: Number of gates G.
@@ -23,7 +29,7 @@ class Cell(keras.layers.Layer):
         sums_of_products: The same for its recurrent product.
 
     Args:
-        units: Width H of the state.
+        units: Width H of the state; None in a description of a cell, for which the model chooses.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
@@ -31,7 +37,7 @@ class Cell(keras.layers.Layer):
     saved_count = 0
     sums_of_inputs = sums_of_products = (0,)
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units=None, **kwargs):
         # Gates and state are at least float32, whatever type the product is computed in.
         super().__init__(autocast=False, **kwargs)
         self.units = units
@@ -91,7 +97,22 @@ class Cell(keras.layers.Layer):
 
     def add_up(self, inputs, products, parameters):
         """Returns the sums, for inputs and recurrent products of all gates `[N, G·H]`."""
-        raise NotImplementedError
+        inputs, products = (tf.split(terms, self.gates, axis=-1) for terms in (inputs, products))
+        return add_up(self, inputs, products)
+
+    @property
+    def has_derivatives(self):
+        """Whether the class has derivatives; otherwise autodiff takes their place."""
+        return type(self).derivatives is not Cell.derivatives
+
+    @property
+    def state_size(self):
+        """The widths of the state, as Keras' recurrent layers ask for them."""
+        return [self.units] * self.state_count
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "units": self.units}
 
 
 class RNNCell(Cell):
@@ -210,6 +231,58 @@ class LSTMCell(Cell):
 
 
 CELLS = {"rnn": RNNCell, "gru": GRUCell, "lstm": LSTMCell}
+
+
+def cell_class(kind):
+    """Returns the class of a cell, for a key of `CELLS` or the `OwnPart` of another."""
+    return CELLS[kind] if isinstance(kind, str) else kind.find("cell")
+
+
+def make_cell(kind, units, name):
+    """Makes a cell of a kind, as in `cell_class`, with a width and a name."""
+    if isinstance(kind, str):
+        return CELLS[kind](units, name=name)
+    return kind.make("cell", units=units, name=name)
+
+
+def build_cell(cell):
+    """Creates the weights of a cell; one that is not in kseq is checked with a tiny step.
+
+    Raises:
+        ValueError: The cell does not do what `Cell` promises.
+    """
+    cell.build()
+    if type(cell) not in CELLS.values():
+        with tf.init_scope():
+            _check(cell)
+
+
+def _check(cell):
+    """Checks a cell with zeros in two rows, which builds the layers inside it."""
+    name, shape = type(cell).__name__, (2, cell.units)
+    counts = len(cell.sums_of_inputs), len(cell.sums_of_products)
+    if counts != (cell.gates, cell.gates):
+        raise ValueError(
+            f"expected the cell {name} to have an entry in sums_of_inputs and in sums_of_products "
+            f"for each of its {cell.gates} gates; received {counts[0]} and {counts[1]}"
+        )
+    if cell.has_derivatives and len(cell.weights) > 1:
+        raise ValueError(
+            f"expected the cell {name} to have no weights of its own, which would get no gradient "
+            "from its derivatives; leave the derivatives out, or the weights"
+        )
+    dtype = precise(tf.zeros([], cell.compute_dtype)).dtype
+    state = [tf.zeros(shape, dtype) for _ in range(cell.state_count)]
+    inputs = tf.zeros([2, cell.gates * cell.units], dtype)
+    cell(inputs, state)
+    with UnchangedVariables():
+        new_state = cell(inputs, state, training=True)
+    shapes = [tuple(tensor.shape) for tensor in new_state]
+    if shapes != [shape] * cell.state_count:
+        raise ValueError(
+            f"expected the equations of the cell {name} to return a new state of "
+            f"{cell.state_count} tensors {list(shape)} (its state_count); received {shapes}"
+        )
 
 
 def _tanh_gradient(outputs, upstream):

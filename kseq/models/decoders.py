@@ -1,17 +1,19 @@
 """The recurrent decoders: one step with attention, the loop over it, and layers without a loop."""
 
+import dataclasses
+
 import keras
 import tensorflow as tf
 from keras import ops
 
 from kseq.kernels.dense import Dense
 from kseq.kernels.dropout import Dropout
-from kseq.kernels.initializers import Orthogonal
 from kseq.kernels.parameters import PLAIN, precise
 from kseq.kernels.recurrence import recur
-from kseq.models.cells import CELLS
-from kseq.models.recurrent_layers import LAYERS
+from kseq.models.cells import build_cell, make_cell
+from kseq.models.recurrent_layers import make_recurrent_layer
 from kseq.models.state import DecoderState, decoder_cell
+from kseq.settings.own_parts import OwnPart, describe_part
 
 
 class LoopDecoder(keras.layers.Layer):
@@ -22,7 +24,7 @@ class LoopDecoder(keras.layers.Layer):
     whole target run through the same `step`, which subclasses define.
 
     Args:
-        cell: `"rnn"`, `"gru"` or `"lstm"`.
+        cell: `"rnn"`, `"gru"`, `"lstm"` or an `OwnPart`.
         units: Width H of the state, and A of the attention.
         attention: The `Mechanism` of attention.
         layers: Number of layers inside the loop.
@@ -45,7 +47,7 @@ class LoopDecoder(keras.layers.Layer):
         self.units = units
         self.residual = residual
         numbers = range(1, layers + 1)
-        self.cells = [CELLS[cell](units, name=f"cell_{number}") for number in numbers]
+        self.cells = [make_cell(cell, units, f"cell_{number}") for number in numbers]
         width = self.cells[0].gates * units
         self.projections = [Dense(width, name=f"inputs_{number}") for number in numbers]
         self.dropouts = [Dropout(dropout, name=f"dropout_{number}") for number in numbers[1:]]
@@ -53,9 +55,9 @@ class LoopDecoder(keras.layers.Layer):
 
     def build(self, embedded_shape, state_shape, memory_shape, keys_shape):
         """Creates all weights, for the shapes of the arguments of `call`."""
-        self.attention.build((None, None, self.units))
+        self.settings["attention"].build(self.attention, self.units)
         for number, (cell, projection) in enumerate(zip(self.cells, self.projections)):
-            cell.build()
+            build_cell(cell)
             projection.build((None, self.units) if number else embedded_shape)
         self.built = True
 
@@ -196,13 +198,16 @@ class LoopDecoder(keras.layers.Layer):
     def get_config(self):
         """Returns the constructor's arguments."""
         attention = keras.saving.serialize_keras_object(self.settings["attention"])
-        return {**super().get_config(), **self.settings, "attention": attention}
+        cell = self.settings["cell"]
+        cell = dataclasses.asdict(cell) if isinstance(cell, OwnPart) else cell
+        return {**super().get_config(), **self.settings, "attention": attention, "cell": cell}
 
     @classmethod
     def from_config(cls, config):
         """Makes a decoder with the arguments of `get_config`."""
         attention = keras.saving.deserialize_keras_object(config["attention"])
-        return super().from_config({**config, "attention": attention})
+        cell = describe_part("cell", config["cell"]) or config["cell"]
+        return super().from_config({**config, "attention": attention, "cell": cell})
 
 
 @keras.saving.register_keras_serializable("kseq")
@@ -308,13 +313,8 @@ def run_layers(config, first, sequence, states, context=None):
         if number > 1:
             name = f"decoder_dropout_{number}"
             below = Dropout(config.dropout, name=name)(below)
-        layer = LAYERS[decoder_cell(config)](
-            config.units,
-            recurrent_initializer=Orthogonal,
-            return_sequences=True,
-            return_state=True,
-            name=f"decoder_layer_{number}",
-        )
+        name = f"decoder_layer_{number}"
+        layer = make_recurrent_layer(decoder_cell(config), config.units, name)
         inputs = below if context is None else ops.concatenate([below, context], axis=-1)
         sequence, *last_state = layer(inputs, initial_state=list(state))
         if config.residual and number > 1:

@@ -5,8 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from kseq.kernels.dropout import Dropout
-from kseq.kernels.initializers import Orthogonal
-from kseq.models.recurrent_layers import LAYERS
+from kseq.models.recurrent_layers import make_recurrent_layer
 
 
 def recurrent_encoder(config, sequence, mask):
@@ -48,13 +47,10 @@ def recurrent_encoder(config, sequence, mask):
 def _make_layer(config, number):
     """A layer in one direction; with half the units if both directions are concatenated."""
     halves = config.bidirectional and config.merge == "concat"
-    return LAYERS[config.cell](
-        config.units // 2 if halves else config.units,
-        recurrent_initializer=Orthogonal,
-        return_sequences=True,
-        return_state=True,
-        name=config.cell if config.bidirectional else f"encoder_layer_{number}",
-    )
+    name = f"encoder_layer_{number}"
+    if config.bidirectional:
+        name = config.cell if isinstance(config.cell, str) else "own"
+    return make_recurrent_layer(config.cell, config.units // (2 if halves else 1), name)
 
 
 def _run_layer(config, number, layer, sequence, mask):

@@ -168,7 +168,10 @@ def _decode_without_loop(config, embedded, inputs):
     state = inputs["state"]
     inner = _inner_layers(config)
     hidden, cells = run_layers(config, 1, embedded, state.cells[:inner])
-    context, weights, attention = mechanism_of(config).make()(
+    mechanism = mechanism_of(config)
+    layer = mechanism.make()
+    mechanism.build(layer, config.units)
+    context, weights, attention = layer(
         hidden, inputs["keys"], inputs["memory"], inputs["mask"], state.attention
     )
     output = attentional_layer(config.units)(ops.concatenate([context, hidden], axis=-1))

@@ -1,11 +1,17 @@
-"""Recurrent layers over whole sequences: Keras' own, run by the loop of `kernels/scan.py`."""
+"""Recurrent layers over whole sequences: Keras' own, run by the loop of `kernels/scan.py`.
+
+A cell of a user is run by the loop of `kernels/recurrence.py`, which needs no derivatives.
+"""
 
 import keras
 import tensorflow as tf
 
+from kseq.kernels.dense import Dense
+from kseq.kernels.initializers import Orthogonal
 from kseq.kernels.parameters import matrix_product, precise
+from kseq.kernels.recurrence import recur
 from kseq.kernels.scan import ScanOperands, run_step, scan
-from kseq.models.cells import GRUCell, LSTMCell, RNNCell
+from kseq.models.cells import GRUCell, LSTMCell, RNNCell, build_cell, make_cell
 
 
 class _ScanMixin:
@@ -148,3 +154,81 @@ class LSTM(_ScanMixin, keras.layers.LSTM):
 
 
 LAYERS = {"rnn": SimpleRNN, "gru": GRU, "lstm": LSTM}
+
+
+@keras.saving.register_keras_serializable("kseq")
+class CellRNN(keras.layers.RNN):
+    """A recurrent layer with any `Cell`: its inputs are projected outside of the loop.
+
+    Args:
+        cell: `Cell`.
+        **kwargs: Arguments of `keras.layers.RNN`.
+    """
+
+    def __init__(self, cell, **kwargs):
+        super().__init__(cell, **kwargs)
+        self.projection = Dense(cell.gates * cell.units, name="inputs")
+
+    def build(self, sequences_shape, initial_state_shape=None):
+        """Creates all weights, for sequences `[N, S, E]`."""
+        self.projection.build(sequences_shape)
+        build_cell(self.cell)
+        self.built = True
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        """Runs over sequences, as Keras calls it: see `_ScanMixin.inner_loop`."""
+        (mask,) = keras.tree.flatten(mask) or [None]
+        steps = tf.transpose(self.projection(sequences), [1, 0, 2])
+        is_real = tf.ones([tf.shape(steps)[0], 1, 1], tf.bool)
+        if mask is not None:
+            is_real = tf.transpose(mask)[:, :, None]
+        if self.go_backwards:
+            steps, is_real = tf.reverse(steps, [0]), tf.reverse(is_real, [0])
+        states = [precise(state) for state in keras.tree.flatten(initial_state)]
+        run = self._scan if self.cell.has_derivatives else self._recur
+        outputs, states = run(steps, states, is_real, training)
+        last_output = outputs[-1]
+        outputs = tf.where(is_real, outputs, tf.zeros_like(outputs))
+        outputs = tf.transpose(outputs, [1, 0, 2])
+        outputs.set_shape([*sequences.shape[:2], self.cell.units])
+        return last_output, outputs, states
+
+    def _scan(self, steps, states, is_real, training):
+        """Runs over projected inputs `[S, N, G·H]`; returns outputs `[S, N, H]` and last states."""
+        kernel = tf.cast(self.cell.recurrent_kernel, steps.dtype)
+        inputs, kernels = (
+            tf.split(tensor, self.cell.gates, axis=-1) for tensor in (precise(steps), kernel)
+        )
+        operands = ScanOperands(inputs, kernels, [], states)
+        outputs, *states = scan(self.cell, operands, is_real, training)
+        return outputs, states
+
+    def _recur(self, steps, states, is_real, training):
+        """Does the same as `_scan`, for a cell without derivatives."""
+
+        def run_step(parameters, inputs, state):
+            new_state = self.cell(precise(inputs[0]), state, parameters=parameters)
+            # A number, because the loop computes a gradient for each of its inputs.
+            is_real = inputs[1] > 0
+            new_state = [tf.where(is_real, *pair) for pair in zip(new_state, state)]
+            return [tf.cast(new_state[0], inputs[0].dtype)], new_state
+
+        inputs = [steps, tf.cast(is_real, steps.dtype)]
+        (outputs,), states = recur(
+            run_step, inputs, states, [], dtypes=[steps.dtype], training=training
+        )
+        return outputs, states
+
+
+def make_recurrent_layer(kind, units, name):
+    """Makes a layer that returns its outputs and its last state.
+
+    Args:
+        kind: A key of `LAYERS`, or the `OwnPart` of a cell.
+        units: Width H.
+        name: Name of the layer.
+    """
+    returns = {"return_sequences": True, "return_state": True, "name": name}
+    if isinstance(kind, str):
+        return LAYERS[kind](units, recurrent_initializer=Orthogonal, **returns)
+    return CellRNN(make_cell(kind, units, "cell"), **returns)

@@ -6,7 +6,7 @@ from keras import ops
 
 from kseq.attention.mechanisms import mechanism_of
 from kseq.kernels.dense import Dense
-from kseq.models.cells import CELLS
+from kseq.models.cells import cell_class
 from kseq.models.inputs import float_input
 
 
@@ -95,7 +95,7 @@ def state_inputs(config):
 
 
 def decoder_cell(config):
-    """Returns the kind of cell of the decoder, a key of `CELLS`."""
+    """Returns the kind of cell of the decoder, a key of `CELLS` or an `OwnPart`."""
     return config.cell if config.decoder_cell == "same" else config.decoder_cell
 
 
@@ -120,4 +120,4 @@ def _layers(config):
 
 
 def _parts(config):
-    return range(1, CELLS[decoder_cell(config)].state_count + 1)
+    return range(1, cell_class(decoder_cell(config)).state_count + 1)

@@ -1,9 +1,16 @@
 """Which settings of the model exclude each other."""
 
+from kseq.settings.own_parts import OwnPart
+
 
 def has_transformer(config):
     """Returns whether the encoder or the decoder is that of a Transformer."""
     return not (config.has_recurrent_encoder and config.has_recurrent_decoder)
+
+
+def _kind_of_attention(config):
+    """One of the kinds that kseq has, or an empty string."""
+    return config.attention if isinstance(config.attention, str) else ""
 
 
 def _has_text_only(config):
@@ -23,7 +30,7 @@ _DECODER_SETTINGS = ("attention_layer", "input_feeding", "context", "bridge", "r
 
 def _attends_after_cell(config):
     """Whether the query is the state after the step, as in Luong et al. 2015."""
-    return config.attention.startswith(("luong", "local_")) or config.attention in (
+    return _kind_of_attention(config).startswith(("luong", "local_")) or config.attention in (
         *("location", "trained_query"),
     )
 
@@ -111,19 +118,19 @@ CONDITIONS = (
     ),
     (
         "input_feeding",
-        _attends_after_cell,
+        lambda config: isinstance(config.attention, OwnPart) or _attends_after_cell(config),
         "needs one of the kinds of Luong et al., such as {attention}=luong_general; the others "
         "have no input feeding",
     ),
     (
         "window",
-        lambda config: config.attention.startswith("local_") or config.alignment_order,
+        lambda config: _kind_of_attention(config).startswith("local_") or config.alignment_order,
         "needs {attention}=local_m or {attention}=local_p, or {alignment_order}=1 with "
         "{attention}=hard",
     ),
     (
         "local_score",
-        lambda config: config.attention.startswith("local_"),
+        lambda config: _kind_of_attention(config).startswith("local_"),
         "needs {attention}=local_m or {attention}=local_p",
     ),
     *(
@@ -235,7 +242,9 @@ CONDITIONS = (
     ("features", _has_text_only, "needs text on both sides"),
     (
         "features",
-        lambda config: not _attends_to_features(config) or config.attention.startswith(_UNORDERED),
+        lambda config: (
+            not _attends_to_features(config) or _kind_of_attention(config).startswith(_UNORDERED)
+        ),
         "needs attention to all positions, such as {attention}=bahdanau; or use "
         "{features}=embedding",
     ),

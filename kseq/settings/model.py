@@ -5,8 +5,9 @@ import json
 from typing import Literal
 
 from kseq.errors import SettingError
-from kseq.fields import Section, number
+from kseq.fields import Section, choice, number
 from kseq.settings.conditions import CONDITIONS, has_transformer
+from kseq.settings.own_parts import describe_part
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +23,9 @@ class ModelConfig(Section):
         architecture: `"recurrent"`, or `"transformer"` (Vaswani et al. 2017).
         decoder_architecture: Architecture of the decoder; `"same"` is the one of the encoder. Chen
             et al. 2018 combine the encoder of a Transformer with a recurrent decoder.
-        cell: Recurrent cell: `"rnn"` (Elman, tanh), `"gru"` or `"lstm"`.
-        decoder_cell: Recurrent cell of the decoder; `"same"` is the cell of the encoder.
+        cell: Recurrent cell: `"rnn"` (Elman, tanh), `"gru"` or `"lstm"`; or a `kseq.Cell` of one's
+            own.
+        decoder_cell: Recurrent cell of the decoder, likewise; `"same"` is the cell of the encoder.
         units: Width D of the encoder output, H of the decoder state and A of the attention.
         embedding_dim: Width E of the source and target embeddings.
         encoder_layers: Number of encoder layers.
@@ -41,7 +43,9 @@ class ModelConfig(Section):
             `"luong_concat"`, `"local_m"`, `"local_p"`, `"location"`, `"trained_query"`,
             `"coverage"`, `"location_aware"`, `"hard"` (each token from one position, summed over
             all positions; Wu et al. 2018). The decoder of a Transformer has `"multi_head"`, which
-            replaces the default `"bahdanau"`.
+            replaces the default `"bahdanau"`. It may also be a `kseq.Attention` of one's own, an
+            object or the name that its class is registered by; the config holds a description of
+            it, and each model has its own copy.
         attention_layer: The decoder layer whose state is the query: `"bottom"` (the layers above
             it run outside the loop) or `"top"`.
         input_feeding: Whether the attentional state of a step is an input of the next step
@@ -102,8 +106,8 @@ class ModelConfig(Section):
 
     architecture: Literal["recurrent", "transformer"] = "recurrent"
     decoder_architecture: Literal["same", "recurrent", "transformer"] = "same"
-    cell: Literal["rnn", "gru", "lstm"] = "gru"
-    decoder_cell: Literal["same", "rnn", "gru", "lstm"] = "same"
+    cell: Literal["rnn", "gru", "lstm"] = choice("gru", describe_part)
+    decoder_cell: Literal["same", "rnn", "gru", "lstm"] = choice("same", describe_part)
     units: int = number(512, minimum=2, maximum=100_000)
     embedding_dim: int = number(256, minimum=1, maximum=100_000)
     encoder_layers: int = number(1, minimum=1, maximum=100)
@@ -117,7 +121,7 @@ class ModelConfig(Section):
         *("none", "bahdanau", "coverage", "location_aware", "hard", "multi_head"),
         *("luong_dot", "luong_scaled_dot", "luong_general", "luong_concat", "local_m", "local_p"),
         *("location", "trained_query"),
-    ] = "bahdanau"
+    ] = choice("bahdanau", describe_part)
     attention_layer: Literal["bottom", "top"] = "bottom"
     input_feeding: bool = True
     window: int = number(10, minimum=1, maximum=1_000_000)
