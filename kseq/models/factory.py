@@ -11,13 +11,10 @@ from kseq.kernels.forks import claim_tensorflow
 from kseq.models import (
     features,
     masked,  # noqa: F401  Keras then finds its classes when it reads a `.keras` file.
-    recurrent,
-    transformer,
 )
-from kseq.models.copying import copy_ids_input, copy_tokens, known_ids
+from kseq.models.assembly import make_decoder, make_encoder
 from kseq.models.dtype_policy import use_dtype_policy
-from kseq.models.hard_attention import sum_over_positions
-from kseq.models.inputs import RightPadding, copy_inputs, make_inputs
+from kseq.models.inputs import copy_inputs, make_inputs
 from kseq.models.losses import check_labels, check_losses, check_output
 from kseq.sides.make_side import make_feature_side, make_source_side, make_target_side
 
@@ -59,7 +56,7 @@ def build_encoder(config, source_vocabulary_size=None, feature_vocabulary_size=N
     """
     _check_config(config)
     feature_side = make_feature_side(config, feature_vocabulary_size)
-    return _build_encoder(config, make_source_side(config, source_vocabulary_size), feature_side)
+    return make_encoder(config, make_source_side(config, source_vocabulary_size), feature_side)
 
 
 def build_decoder(config, target_vocabulary_size=None):
@@ -90,7 +87,7 @@ def build_decoder(config, target_vocabulary_size=None):
         ValueError: The vocabulary size is missing or too small, or given for real values.
     """
     _check_config(config)
-    return _build_decoder(config, make_target_side(config, target_vocabulary_size))
+    return make_decoder(config, make_target_side(config, target_vocabulary_size))
 
 
 def build_seq2seq(
@@ -176,8 +173,8 @@ class Seq2Seq(keras.Model):
         shared = None
         if config.share_embeddings:
             shared = target.make_embedding("shared", config.embedding_dim, config.tie_output)
-        encoder = _build_encoder(config, source, feature_side, shared)
-        decoder = _build_decoder(config, target, shared)
+        encoder = make_encoder(config, source, feature_side, shared)
+        decoder = make_decoder(config, target, shared)
         inputs = make_inputs(features.encoder_specs(source, feature_side))
         target_inputs = make_inputs(target.target_specs)
         result = decoder({**target_inputs, **encoder(inputs)})[target.output_name]
@@ -315,48 +312,3 @@ def _check_vocabularies(config, source, target):
             f"{needs_one[0]} needs one vocabulary for both sides; received "
             f"{source.vocabulary_size} source and {target.vocabulary_size} target ids"
         )
-
-
-def _architectures(config):
-    """The modules of the encoder and of the decoder."""
-    return tuple(
-        recurrent if is_recurrent else transformer
-        for is_recurrent in (config.has_recurrent_encoder, config.has_recurrent_decoder)
-    )
-
-
-def _build_encoder(config, side, feature_side=None, embedding=None):
-    inputs = make_inputs(features.encoder_specs(side, feature_side))
-    embedding = embedding or side.make_embedding("source", config.embedding_dim)
-    mask = RightPadding(name="source_padding")(side.source_mask(inputs))
-    numbers = inputs[side.source_name]
-    if config.copy:
-        numbers = known_ids(numbers, side.vocabulary_size)
-    embedded, further = features.read(config, feature_side, inputs, embedding(numbers))
-    encoder, decoder = _architectures(config)
-    encoded = encoder.encode(config, embedded, mask)
-    outputs = features.connect(config, decoder.connect, encoded, further)
-    if config.copy:
-        outputs["copy_ids"] = keras.layers.Identity(name="copy_ids")(inputs[side.source_name])
-    return keras.Model(inputs, outputs, name="encoder")
-
-
-def _build_decoder(config, side, embedding=None):
-    _, architecture = _architectures(config)
-    inputs = make_inputs(side.target_specs)
-    inputs |= {**architecture.decoder_inputs(config), **features.decoder_inputs(config)}
-    embedding = embedding or side.make_embedding("target", config.embedding_dim, config.tie_output)
-    numbers = inputs[side.target_name]
-    if config.copy:
-        inputs["copy_ids"] = copy_ids_input()
-        numbers = known_ids(numbers, side.vocabulary_size)
-    readout, outputs = architecture.decode(
-        config, embedding(numbers), features.join_masks(config, inputs)
-    )
-    outputs = features.split_attention(inputs, outputs)
-    outputs[side.output_name] = side.make_head(config, readout, embedding)
-    if config.copy:
-        outputs = copy_tokens(outputs, inputs["copy_ids"])
-    if config.attention == "hard":
-        outputs = sum_over_positions(config, outputs, inputs)
-    return keras.Model(inputs, outputs, name="decoder")

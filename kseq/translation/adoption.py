@@ -46,8 +46,8 @@ def adopt(model, source, target, length_ratio=1.0):
         value = getattr(model.config, name)
         if value != default:
             raise ValueError(
-                f"expected a model without {name}; received {name}={value}: train such a model with "
-                "kseq.train"
+                f"expected a model without {name}; received {name}={value}: train such a model "
+                "with kseq.train"
             )
     names, sides = ("source", "target"), (model.source_side, model.target_side)
     (source, source_ids), (target, target_ids) = (
