@@ -20,6 +20,7 @@ KINDS = [
     {"attention": "none"},
     {"architecture": "transformer", "embedding_dim": 8, "heads": 2},
     {"copy": True},
+    {"attention": "hard", "monotonic": True},
     {"attention": "coverage", "coverage_loss": 0.5},
 ]
 ATTENTIONS = [
