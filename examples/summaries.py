@@ -24,6 +24,7 @@ import zlib
 LISTS = pathlib.Path("/var/lib/apt/lists")
 READER = "/usr/lib/apt/apt-helper"  # It reads lists however apt has compressed them.
 SHORTEST, LONGEST = 12, 80  # words of a description
+LENGTHS = range(4, 21, 2)  # words of a lead
 SHARE = 20  # one description in twenty for validation, one in twenty for testing
 SETTINGS = (
     *("source_tokenizer=subword", "target_tokenizer=subword", "subword_vocabulary_size=8000"),
@@ -122,9 +123,8 @@ def train(folder, out, changes):
 
 def evaluate(translator, folder, out):
     """Prints ROUGE of the model and of the lead baseline, and writes the summaries."""
-    train_pairs, test_pairs = read_pairs(folder / "train.tsv"), read_pairs(folder / "test.tsv")
-    descriptions, titles = zip(*test_pairs)
-    length = round(statistics.mean(len(title.split()) for _, title in train_pairs))
+    descriptions, titles = zip(*read_pairs(folder / "test.tsv"))
+    length = best_length(read_pairs(folder / "valid.tsv"))
     leads = [lead(description, length) for description in descriptions]
     summaries = [result.text for result in translator.translate(list(descriptions), beam_size=5)]
     print(f"{len(titles):,} test descriptions; the lead is their first {length} words")
@@ -139,6 +139,15 @@ def evaluate(translator, folder, out):
 def read_pairs(path):
     """Reads pairs from a file, a list of tuples."""
     return [tuple(line.split("\t")) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def best_length(pairs):
+    """The number of words with which the lead has the highest ROUGE-L."""
+    descriptions, titles = zip(*pairs)
+    return max(
+        LENGTHS,
+        key=lambda length: rouge(titles, [lead(text, length) for text in descriptions])[-1],
+    )
 
 
 def lead(description, length):

@@ -77,6 +77,11 @@ def test_the_lead_is_the_first_words(summaries):
     assert summaries.lead(BREAD, 3) == "Bread is a"
 
 
+def test_the_lead_has_the_length_that_is_best_on_the_validation_pairs(summaries):
+    pytest.importorskip("rouge_score")
+    assert summaries.best_length([(BREAD, "Bread is a program that bakes")]) == 6
+
+
 def test_rouge_is_the_mean_f_measure_in_percent(summaries):
     pytest.importorskip("rouge_score")
     scores = summaries.rouge(["the cat sat", "a b"], ["the cat ran", "c d"])
