@@ -337,7 +337,7 @@ def test_the_next_command_names_files_of_the_corpus(name):
     assert files and files <= {f"my {{data}}/{file.name}" for file in corpus.files}
 
 
-@pytest.mark.parametrize("name", ["sigmorphon2020-g2p"])
+@pytest.mark.parametrize("name", ["sigmorphon2020-g2p", "inflection2023"])
 def test_the_next_command_is_that_of_a_recipe(name, tmp_path):
     words = shlex.split(public_corpora.find_corpus(name).next_command(tmp_path))
     assert words[:4] == ["kseq", "train", "--recipe", name]

@@ -218,6 +218,6 @@ CORPORA = {
         licence="CC BY-SA 3.0: name UniMorph",
         terms="https://creativecommons.org/licenses/by-sa/3.0/",
         files=tuple(_inflection_files()),
-        training="--train {0}/deu.trn.tsv.gz --valid {0}/deu.dev.tsv.gz --columns 1 3",
+        training="--recipe inflection2023 --language deu --data {0}",
     ),
 }
