@@ -86,6 +86,7 @@ def test_only_a_new_folder_or_an_ensemble_becomes_one(ensemble, tmp_path):
     assert json.loads((ensemble / "ensemble.json").read_text())["seeds"] == [1, 2]
 
 
+@pytest.mark.slow  # trains two models
 def test_finished_models_are_not_trained_again(tmp_path, eager_mode, capsys):
     """The same command goes on with an ensemble that was stopped after its first model."""
     pairs = str(write_tiny_pairs(tmp_path / "pairs.tsv"))
