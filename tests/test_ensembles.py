@@ -8,7 +8,7 @@ import pytest
 from conftest import write_tiny_pairs
 from untrained import untrained_translator, write_run
 
-from kseq import Config, Translator, average_checkpoints, compare_runs, train_ensemble
+from kseq import Config, Translator, average_checkpoints, compare_runs, train, train_ensemble
 from kseq.cli.main import main
 from kseq.runs.ensembles import member_folder, runs_of, write_ensemble
 
@@ -86,23 +86,24 @@ def test_only_a_new_folder_or_an_ensemble_becomes_one(ensemble, tmp_path):
     assert json.loads((ensemble / "ensemble.json").read_text())["seeds"] == [1, 2]
 
 
+@pytest.mark.slow  # trains two models
 def test_finished_models_are_not_trained_again(tmp_path, eager_mode, capsys):
-    """A second call with more seeds trains only what is missing."""
+    """The same command goes on with an ensemble that was stopped after its first model."""
     pairs = str(write_tiny_pairs(tmp_path / "pairs.tsv"))
     settings = ["units=4", "embedding_dim=4", "epochs=1", "minimum_frequency=1", "seed=3"]
     config = Config().with_settings(settings)
     out = tmp_path / "ensemble"
-    train_ensemble(pairs, config, out=out, seeds=2, verbose=False)
-    assert [path.name for path in runs_of(out)] == ["seed-3", "seed-4"]
-    before = [(path / "model.weights.h5").stat().st_mtime_ns for path in runs_of(out)]
-    command = ["ensemble", "--train", pairs, "--out", str(out), "--seeds", "3", "--set", *settings]
+    write_ensemble(out, [3])
+    train(pairs, config, out=member_folder(out, 3), verbose=False)
+    first = member_folder(out, 3) / "model.weights.h5"
+    before = first.stat().st_mtime_ns
+    command = ["ensemble", "--train", pairs, "--out", str(out), "--seeds", "2", "--set", *settings]
     assert main(command) == 0
-    assert [path.name for path in runs_of(out)] == ["seed-3", "seed-4", "seed-5"]
-    after = [(path / "model.weights.h5").stat().st_mtime_ns for path in runs_of(out)]
-    assert after[:2] == before
-    assert "model 3 of 3" in capsys.readouterr().out
-    with pytest.raises(FileExistsError, match="units: 4 in the run, now 5"):
-        train_ensemble(pairs, config.with_settings(["units=5"]), out=out, seeds=2, verbose=False)
+    assert [path.name for path in runs_of(out)] == ["seed-3", "seed-4"]
+    assert first.stat().st_mtime_ns == before
+    assert "model 2 of 2" in capsys.readouterr().out
+    with pytest.raises(FileExistsError, match="units: 4 in the run, now 6"):
+        train_ensemble(pairs, config.with_settings(["units=6"]), out=out, seeds=2, verbose=False)
 
 
 def test_arguments_of_an_ensemble_are_checked(tmp_path, capsys):

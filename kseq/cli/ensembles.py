@@ -10,6 +10,7 @@ _ENSEMBLE_EXAMPLES = """
 examples:
   kseq ensemble --corpus en-fr --out runs/five
   kseq ensemble --train words.tsv --seeds 3 --out runs/three --set monitor=val_exact_match
+  kseq ensemble --recipe sigmorphon2020-g2p --language ice --data data --out runs/icelandic
   kseq evaluate runs/five
   kseq export runs/five exported/five
 

@@ -30,7 +30,7 @@ def save_run(run, model, codecs, config, record, *, overwrite=False):
 def _as_loaded(model, codecs, config):
     """Returns a copy of a model in the form in which runs are loaded: float32, with logits."""
     with use_dtype_policy("float32"):
-        copy = build_seq2seq(config.model, *codecs.vocabulary_sizes)
+        copy = build_seq2seq(config.model, **codecs.sizes)
     # A user's model may have half precision, or a softmax, which has no weights.
     for old, new in zip(model.weights, copy.weights, strict=True):
         new.assign(keras.ops.cast(old, "float32"))
