@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from kseq.attention.contract import Attention, Mechanism
 from kseq.errors import SettingError
-from kseq.kernels.masked_softmax import masked_softmax
 from kseq.kernels.parameters import PLAIN, UnchangedVariables, precise
+from kseq.settings.own_parts import OwnPart
 
 _LENGTHS = (3, 1)  # of the two tiny sources, each of which has two queries
 
@@ -39,6 +39,15 @@ class OwnMechanism(Mechanism):
     def make(self, name="attention"):
         """Makes the layer, from its own copy of the config: see `Mechanism.make`."""
         return self.layer.from_config({**self.arguments, "name": name})
+
+    def get_config(self):
+        """Returns the arguments of `from_config`, plain data."""
+        return {**super().get_config(), "arguments": self.arguments}
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the description with the fields of `get_config`."""
+        return cls(**{**config, "layer": OwnPart(config["layer"]).find("attention")})
 
     def build(self, layer, units):
         """Creates the weights, and checks the layer: see `Mechanism.build`.
@@ -94,8 +103,8 @@ def _check(layer, query, keys, memory, mask, state):
     if not np.isfinite(weights).all() or np.any(weights[rows // 2 :, :, _LENGTHS[1] :]):
         raise ValueError(
             f"expected the attention {name} to give finite weights that are exactly 0 on padding; "
-            f"received {weights[-1, 0]} where only the first position is real: use mask, as "
-            f"kseq.attention does in {masked_softmax.__name__}"
+            f"received {weights[-1, 0]} where only the first position is real: set them to 0 where "
+            "the mask is false"
         )
 
 

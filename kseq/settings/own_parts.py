@@ -17,7 +17,11 @@ _BASES = {
     "cell": ("kseq.Cell", "kseq.models.cells"),
     "decoder_cell": ("kseq.Cell", "kseq.models.cells"),
 }
-_CHOSEN_BY_MODEL = ("name", "dtype", "trainable", "units")  # the last one of cells only
+_CHOSEN_BY_MODEL = {
+    "attention": ("name", "dtype", "trainable"),
+    "cell": ("name", "dtype", "trainable", "units"),
+    "decoder_cell": ("name", "dtype", "trainable", "units"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,14 +135,14 @@ def _describe_layer(setting, layer):
             field=setting,
         )
     config = layer.get_config()
-    if "cell" in setting and config.get("units") is not None:
+    chosen = _CHOSEN_BY_MODEL[setting]
+    if "units" in chosen and config.get("units") is not None:
         raise SettingError(
             "{field}: leave out the units of {0}; the model chooses them",
             kind.__name__,
             field=setting,
         )
-    chosen_by_model = _CHOSEN_BY_MODEL[:-1] if setting == "attention" else _CHOSEN_BY_MODEL
-    config = {name: value for name, value in config.items() if name not in chosen_by_model}
+    config = {key: value for key, value in config.items() if key not in chosen}
     return OwnPart(name, _check_config(setting, kind, config))
 
 
@@ -147,7 +151,7 @@ def _check_config(setting, kind, config):
     _, *parameters = inspect.signature(kind.__init__).parameters.values()
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     named = [each.name for each in parameters if each.kind not in variadic]
-    missing = [name for name in named if name not in (*config, *_CHOSEN_BY_MODEL)]
+    missing = [name for name in named if name not in (*config, *_CHOSEN_BY_MODEL[setting])]
     if missing:
         raise SettingError(
             "{field}: get_config of {0} leaves out {1}, so no equal layer could be made; it must "
