@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kseq.models.factory import Seq2Seq, output_layer
+from kseq.models.factory import Seq2Seq
+from kseq.models.heads import output_layer
 
 
 def renumber(model, source_ids=None, target_ids=None):
