@@ -466,7 +466,7 @@ def test_a_run_with_ones_own_parts_is_trained_read_drawn_and_exported(folder, co
         text=True,
         check=True,
     )
-    assert json.loads(exported.stdout)["text"][0] == translator.translate("a1 b2").text
+    assert json.loads(exported.stdout)["translation"][0] == translator.translate("a1 b2").text
 
 
 @pytest.mark.slow
