@@ -147,7 +147,8 @@ def test_a_reader_that_closes_the_pipe_early_causes_no_message(small_run, tmp_pa
 
 
 COMMANDS = [
-    *("fetch", "inspect", "clean", "train", "launch", "tune", "average", "runs", "compare"),
+    *("fetch", "inspect", "clean", "train", "ensemble", "launch", "tune", "average"),
+    *("runs", "compare"),
     *("translate", "evaluate", "score"),
     *("heatmap", "align", "report", "export", "recipes", "models"),
 ]

@@ -63,6 +63,9 @@ def copy_tokens(outputs, copy_ids):
     weights = outputs["attention"]
     if "attention_heads" in outputs:
         weights = ops.mean(outputs["attention_heads"][:, :, -1], axis=2)
+    if "feature_attention" in outputs:
+        # Only tokens of the source are copied, but features may have a share of the attention.
+        weights = weights / ops.maximum(ops.sum(weights, axis=-1, keepdims=True), _SMALLEST)
     mixture = PointerGenerator(dtype="float32", name="pointer_generator")
     switch = outputs.pop("switch")
     logits, probability = mixture(outputs["logits"], switch, weights, copy_ids)

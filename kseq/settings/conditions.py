@@ -228,12 +228,6 @@ CONDITIONS = (
     ),
     ("copy", _has_text_only, "needs text on both sides"),
     (
-        "copy",
-        lambda config: not _attends_to_features(config) or config.feature_attention == "separate",
-        "needs {feature_attention}=separate with {features}=tokens, so that the weights on the "
-        "source sum to 1",
-    ),
-    (
         "context_every_step",
         lambda config: config.attention == "none",
         "needs {attention}=none; with attention every step has its own context",

@@ -20,6 +20,7 @@ class FeatureCodec(TextCodec):
         self._separator = separator
         self._tokenizer = FeatureTokenizer(separator)
         self.side = FeatureSide(len(self.vocabulary))
+        self._known = frozenset(self.vocabulary)
 
     @property
     def reading(self):
