@@ -53,7 +53,7 @@ class Sequences:
 
         Args:
             rows: As in `inputs`.
-            sources: `Sequences` of the sources.
+            sources: `Sources` of the targets.
         """
         targets, sources = (tf.gather(side.numbers[0], rows) for side in (self, sources))
         return self._codec.side.pad_targets(self._codec.side.with_first_step(targets), sources)
@@ -89,6 +89,11 @@ class Sources:
             features = [source.features for source in sources]
             self._features = Sequences([pair.features for pair in codecs], features)
             self.feature_tokens = self._features.displayed_tokens()
+
+    @property
+    def numbers(self):
+        """As `Sequences.numbers`."""
+        return self._sequences.numbers
 
     @property
     def lengths(self):
