@@ -16,23 +16,21 @@ class Recorder:
     def translate(self, texts, **options):
         return ["translate", texts, options]
 
-    def score(self, pairs):
-        return ["score", pairs]
+    def score(self, pairs, features):
+        return ["score", pairs, features]
 
     def predict(self, sources, steps):
         return ["predict", sources, steps]
 
 
 def test_sentences_are_translated_with_the_options_of_the_search():
-    assert attend(Recorder(), ["a", "b"], prefix="x", beam_size=3) == [
-        "translate",
-        ["a", "b"],
-        {"prefix": "x", "beam_size": 3},
-    ]
+    options = {"prefix": "x", "features": "V", "beam_size": 3}
+    assert attend(Recorder(), ["a", "b"], **options) == ["translate", ["a", "b"], options]
 
 
 def test_a_given_target_is_read_with_teacher_forcing():
-    assert attend(Recorder(), ["a"], target="x") == ["score", [("a", "x")]]
+    expected = ["score", [("a", "x")], "V"]
+    assert attend(Recorder(), ["a"], target="x", features="V") == expected
 
 
 def test_real_values_are_predicted_for_the_given_number_of_steps():

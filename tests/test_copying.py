@@ -162,12 +162,12 @@ def test_a_heatmap_shows_the_generation_probability_in_a_strip(copier, eager_mod
 def test_a_copying_model_and_another_cannot_be_an_ensemble(copier):
     plain = translator_of(dataclasses.replace(COPYING, copy=False))
     with pytest.raises(ValueError, match="expected copy=true, like the first model"):
-        Translator(copier.model, copier.codecs, copier.config, copier.record, [plain])
+        Translator.of_run(copier.model, copier.codecs, copier.config, copier.record, [plain])
 
 
 def test_an_ensemble_averages_the_probabilities_of_copied_words(copier, eager_mode):
     other = translator_of(COPYING)
-    ensemble = Translator(copier.model, copier.codecs, copier.config, copier.record, [other])
+    ensemble = Translator.of_run(copier.model, copier.codecs, copier.config, copier.record, [other])
     pair = [(SOURCE, "Zoé a")]
     alone = [translator.score(pair)[0] for translator in (copier, other)]
     (together,) = ensemble.score(pair)

@@ -33,7 +33,7 @@ def make_columns(side, rows):
 
 
 def batches_of(side, rows, portions):
-    codecs = types.SimpleNamespace(sides=[types.SimpleNamespace(side=SIDES[side])] * 2)
+    codecs = types.SimpleNamespace(columns=[types.SimpleNamespace(side=SIDES[side])] * 2)
     dataset = tf.data.Dataset.from_tensors(make_columns(side, rows))
     (batch,) = dataset.apply(batch_for_teacher_forcing(codecs, portions))
     return batch

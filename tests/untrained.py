@@ -17,7 +17,8 @@ def untrained_translator(settings, source_words, target_words):
 def untrained_reader(settings, source_description, target_description):
     """A translator with the vocabularies, or other descriptions, of trained codecs."""
     config = Config().with_settings(["units=8", "embedding_dim=4", *settings])
-    codecs = CodecPair.of(source_description, target_description, config.text, config.model.copy)
+    sides = source_description, target_description
+    codecs = CodecPair.of(*sides, config.text, copies=config.model.copy)
     model = build_seq2seq(config.model, *codecs.vocabulary_sizes)
     record = RunRecord(length_ratio=1.0, parameters=model.count_params())
     return Translator.of_run(model, codecs, config, record)

@@ -26,7 +26,7 @@ class CodecPair:
     features: FeatureCodec | None = None
 
     @classmethod
-    def of(cls, source, target, config, features=None, copies=False):
+    def of(cls, source, target, config, *, features=None, copies=False):
         """Makes the codecs.
 
         Args:

@@ -87,9 +87,9 @@ def build_codecs(pairs, config, store=None, known=None):
         if keeps_ids and final_ids is not None:
             store.renumber(number, final_ids)
         descriptions.append(description)
-    source, target, *features = descriptions
-    copies = config.model.copy
-    return CodecPair.of(source, target, config.text, *features, copies=copies), survey
+    source, target, features = (*descriptions, None)[:3]
+    options = {"features": features, "copies": config.model.copy}
+    return CodecPair.of(source, target, config.text, **options), survey
 
 
 def _draft(pairs, config, known):
@@ -100,13 +100,15 @@ def _draft(pairs, config, known):
             for codec in known.codecs.sides
         )
         features = known.codecs.features and SPECIAL_TOKENS
-        return CodecPair.of(*descriptions, config.text, features, config.model.copy)
+        options = {"features": features, "copies": config.model.copy}
+        return CodecPair.of(*descriptions, config.text, **options)
     features = SPECIAL_TOKENS if config.model.features != "none" else None
     widths = config.model.source_features, config.model.target_features
     drafts = [ValueCodec.plain(width) if width else SPECIAL_TOKENS for width in widths]
     models = learn_subwords(pairs, config)
     sides = (model or draft for model, draft in zip(models, drafts))
-    return CodecPair.of(*sides, config.text, features, config.model.copy)
+    options = {"features": features, "copies": config.model.copy}
+    return CodecPair.of(*sides, config.text, **options)
 
 
 def _learning_reader(number, codec, pairs, config, known):

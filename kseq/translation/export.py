@@ -117,8 +117,8 @@ class _Module(tf.Module):
             CodecPair.of(
                 *member.codecs.descriptions,
                 member.config.text,
-                member.codecs.feature_vocabulary,
-                member.config.model.copy,
+                features=member.codecs.feature_vocabulary,
+                copies=member.config.model.copy,
             )
             for member in members
         ]

@@ -30,5 +30,6 @@ def unpack(packed):
     model = Seq2Seq.from_config(packed["model"])
     model.set_weights(packed["weights"])
     config = packed["config"]
-    codecs = CodecPair.of(*packed["codecs"], config.text, packed["features"], config.model.copy)
+    options = {"features": packed["features"], "copies": config.model.copy}
+    codecs = CodecPair.of(*packed["codecs"], config.text, **options)
     return model, codecs, config, packed["record"]
