@@ -216,6 +216,7 @@ def documented_block():
     return block
 
 
+@pytest.mark.slow  # trains twice
 def test_fit_by_hand_ends_in_the_same_place_as_train(tmp_path, eager_mode):
     """The documentation's own lines, on fewer pairs; up to rounding, even with dropout."""
     block = documented_block().replace('"en-fr"', repr(str(write_tiny_pairs(tmp_path / "pairs"))))

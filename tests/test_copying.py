@@ -47,7 +47,13 @@ def test_a_codec_writes_the_unknown_words_of_the_source():
     ]
 
 
-@pytest.mark.parametrize("stored", [True, False], ids=["ids in RAM", "tokenised in every epoch"])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        pytest.param(True, id="ids in RAM"),
+        pytest.param(False, marks=pytest.mark.slow, id="tokenised in every epoch"),
+    ],
+)
 def test_batches_say_which_words_can_be_copied(stored, monkeypatch):
     """With a vocabulary chosen from counts, and with one that is complete."""
     pairs = [("call Ann now", "now call Ann"), ("call Bob now", "now call Tom")]

@@ -47,7 +47,7 @@ def batches(prepared, config, split):
     "kind, place",
     [
         # Where ids are kept does not depend on what they mean.
-        ("shared", PairsInRam),
+        pytest.param("shared", PairsInRam, marks=pytest.mark.slow),
         pytest.param("word", EncodedPairs, marks=pytest.mark.slow),
         pytest.param("subword", EncodedPairs, marks=pytest.mark.slow),
         pytest.param("word", PairsInRam, marks=pytest.mark.slow),

@@ -25,7 +25,6 @@ STEPS = 3
 # both architectures, and attention or none.
 FAST = {
     "gru-none",
-    "gru-luong_general-decoder_layers=2-copy",
     "transformer-2heads-decoder_layers=2-source_features=4-target_features=3",
 }
 EXPORTED = [

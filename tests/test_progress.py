@@ -118,6 +118,7 @@ def test_speed_and_time_left_are_those_of_the_batches_after_the_first(monkeypatc
     ]
 
 
+@pytest.mark.slow  # trains
 def test_a_pipe_gets_a_line_for_each_validation(tmp_path, capsys, eager_mode):
     """In tests/test_validation.py, a silent training writes nothing."""
     assert isinstance(choose_display(), PlainLines)

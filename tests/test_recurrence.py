@@ -30,6 +30,7 @@ KINDS = [
     ("rnn", "trained_query", 1),
     ("gru", "location_aware", 1),
 ]
+SIMPLE = ("location", "trained_query")  # no more than a part of other kinds
 
 
 def draw(*shape):
@@ -119,7 +120,7 @@ def tensors(cell, attention, layers, width):
         # `make test` runs every kind in one way: eagerly or as a graph.
         pytest.param(
             *(*kind, mode == "graph"),
-            marks=[pytest.mark.slow] * ((number + (mode == "graph")) % 2),
+            marks=[pytest.mark.slow] * ((number + (mode == "graph")) % 2 or kind[1] in SIMPLE),
             id="-".join(map(str, (*kind, mode))),
         )
         for number, kind in enumerate(KINDS)

@@ -13,7 +13,7 @@ from kseq.translation.sources import Sequences
 WITH_TEXT_TARGETS = [config for config in combinations.COMBINATIONS if not config.target_features]
 # tests/test_decoding.py has a trained model of the first combination.
 FAST = {
-    *("gru-none", "gru-bahdanau-copy", "gru-bahdanau-source_features=5", "transformer-2heads"),
+    *("gru-none", "gru-bahdanau-source_features=5", "transformer-2heads"),
     "lstm-hard-window=2-alignment_order=1-monotonic",
 }
 PARAMETERS = [

@@ -182,6 +182,7 @@ def test_saved_codecs_are_loaded_unchanged(pairs, tmp_path):
         CodecPair.load(tmp_path, settings)
 
 
+@pytest.mark.slow  # reads several epochs
 def test_every_epoch_samples_again_and_leaves_out_the_same_pairs(pairs):
     """Some samples are longer than `maximum_length`, but the pairs are still the same."""
     settings = config("maximum_length=10", "subword_sampling=0.1")

@@ -137,6 +137,7 @@ def test_no_trial_begins_when_the_time_is_over(training, corpus, config, tmp_pat
     assert tune(corpus, SPACE, config, out=tmp_path / "study", timeout=0.0).trials == ()
 
 
+@pytest.mark.slow  # trains several times
 def test_a_study_that_is_stopped_goes_on_with_the_same_trials(
     training, undrawn, corpus, config, tmp_path
 ):

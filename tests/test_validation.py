@@ -78,6 +78,7 @@ def test_a_training_with_all_kinds_of_state_can_be_stopped(corpus, tmp_path, mon
     check_stopped(corpus, settings, [2, 3, 5, 1, 4], tmp_path, monkeypatch)
 
 
+@pytest.mark.slow  # trains
 def test_the_averages_are_kept_in_place_of_the_weights(corpus, tmp_path, eager_mode):
     """Averages that nearly stand still stay near the initial weights."""
     config = ONE_BATCH.with_settings(["ema=0.999999", "learning_rate=0.3", "epochs=1"])
