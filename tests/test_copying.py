@@ -9,7 +9,7 @@ import tensorflow as tf
 from combinations import SIZE
 from test_export_combinations import translator_of
 
-from kseq import Config, ModelConfig, TextConfig, TrainingConfig, Translator
+from kseq import Config, ModelConfig, TextConfig, TrainingConfig, Translator, train
 from kseq.corpora.corpus import load_corpus
 from kseq.models.copying import PointerGenerator
 from kseq.pipeline.batching import training_pipeline
@@ -226,8 +226,6 @@ def pairs_of(names):
 )
 def test_a_trained_model_copies_names_that_it_has_never_seen(settings, tmp_path):
     """The vocabulary has none of the names, so that a model that cannot copy writes `<unk>`."""
-    from kseq import train
-
     letters = np.random.default_rng(0).choice(list("abcdefgh"), (500, 5))
     names = ["X" + "".join(row) for row in letters]
     unseen = pairs_of(["Quvoxy", "Zutiwo", "Pymoru"])
@@ -239,7 +237,7 @@ def test_a_trained_model_copies_names_that_it_has_never_seen(settings, tmp_path)
             TrainingConfig(epochs=6, batch_size=20, learning_rate=0.005, warmup_steps=0),
         )
         corpus = load_corpus(pairs_of(names), valid=pairs_of(["Xaaaaa"]), test=unseen)
-        translator = Translator.load(train(corpus, config, out=tmp_path / str(copy), verbose=False))
+        translator = train(corpus, config, out=tmp_path / str(copy), verbose=False)
         results = translator.translate([source for source, _ in unseen])
         right[copy] = [result.text for result in results] == [target for _, target in unseen]
     assert right == {True: True, False: False}

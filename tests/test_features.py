@@ -334,10 +334,15 @@ def run(tmp_path_factory):
     return train_run(tmp_path_factory.mktemp("features"), epochs=1)
 
 
-@pytest.mark.slow  # trains until all outputs are right
-def test_a_trained_model_writes_what_the_features_ask_for(tmp_path):
-    run = train_run(tmp_path, epochs=12)
-    translator = Translator.load(run)
+@pytest.fixture(scope="module")
+def trained_run(tmp_path_factory):
+    """A run whose outputs are right."""
+    return train_run(tmp_path_factory.mktemp("trained"), epochs=12)
+
+
+@pytest.mark.slow
+def test_a_trained_model_writes_what_the_features_ask_for(trained_run):
+    translator = Translator.load(trained_run)
     results = translator.translate(["aab", "aab"], features=["A;X", "B;X"])
     assert [result.text for result in results] == ["eins", "zwei"]
     first = results[0]
@@ -352,7 +357,7 @@ def test_a_trained_model_writes_what_the_features_ask_for(tmp_path):
     assert sampled[0][0].text == "eins"
     good, bad = translator.score([("abc", "eins"), ("abc", "zwei")], features="A;X")
     assert good.score > bad.score
-    pairs, _ = open_test_pairs(run)
+    pairs, _ = open_test_pairs(trained_run)
     assert translator.evaluate(pairs)["exact_match"] == 100.0
     again = pickle.loads(pickle.dumps(translator)).translate(["aab"], features="A;X")
     assert again[0].text == "eins"
@@ -400,16 +405,16 @@ print(json.dumps([text.decode() for text in outputs["translation"].numpy().tolis
 
 
 @pytest.mark.slow
-def test_a_saved_model_reads_features_in_a_new_process(run, tmp_path):
-    Translator.load(run).export(tmp_path / "model")
+def test_a_saved_model_reads_features_in_a_new_process(trained_run, tmp_path):
+    Translator.load(trained_run).export(tmp_path / "model")
     program = [sys.executable, "-c", PROGRAM, tmp_path / "model"]
     process = subprocess.run(program, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert json.loads(process.stdout) == ["zwei", "eins"]
 
 
 @pytest.mark.slow
-def test_a_saved_model_reads_features(run, tmp_path):
-    translator = Translator.load(run)
+def test_a_saved_model_reads_features(trained_run, tmp_path):
+    translator = Translator.load(trained_run)
     translator.export(tmp_path / "model")
     serve = tf.saved_model.load(tmp_path / "model").signatures["serving_default"]
     outputs = serve(text=tf.constant(["aab", "abc"]), features=tf.constant(["B;X", "A;X"]))

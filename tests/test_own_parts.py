@@ -455,7 +455,8 @@ def test_a_run_with_ones_own_parts_is_trained_read_drawn_and_exported(folder, co
     translated = run("translate", folder / "run", "--import", "my_layers")
     assert translated.returncode == 0, translated.stderr
     translator = Translator.load(folder / "run")
-    assert translator.translate("a1 b2").text == translated.stdout.rstrip("\n")
+    (result,) = translator.translate(["a1 b2"])
+    assert result.text == translated.stdout.rstrip("\n")
     picture = folder / "heatmap.png"
     assert command("heatmap", folder / "run", "a1 b2", "--out", picture)[0] == 0
     assert picture.stat().st_size
@@ -466,7 +467,7 @@ def test_a_run_with_ones_own_parts_is_trained_read_drawn_and_exported(folder, co
         text=True,
         check=True,
     )
-    assert json.loads(exported.stdout)["translation"][0] == translator.translate("a1 b2").text
+    assert json.loads(exported.stdout)["translation"][0] == result.text
 
 
 @pytest.mark.slow
