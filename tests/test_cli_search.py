@@ -130,6 +130,7 @@ def test_an_operation_uses_one_of_two_cores(task, small_run, text, tmp_path):
     assert int(process.stdout.splitlines()[-1]) == (1 if usable_cores() == 2 else 0)
 
 
+@pytest.mark.slow  # another search of an ensemble
 def test_an_ensemble_starts_its_outputs_with_the_prefix(small_run, text, output):
     lines = output("translate", small_run, text, "--prefix", "Le chat", "--ensemble", small_run)
     assert len(lines) == 3 and all(line.startswith("Le chat") for line in lines)

@@ -46,6 +46,7 @@ def test_lengths_stay_within_their_bounds(translator):
     assert [result.text for result in bounded] == [result.text for result in unbounded]
 
 
+@pytest.mark.slow  # searches for long outputs
 def test_a_minimum_length_may_exceed_the_default_maximum(unk_translator):
     """A model that never writes END stops at the default maximum or, if larger, at the minimum."""
     default = word_count(unk_translator.translate(["They eat."])[0])

@@ -41,6 +41,7 @@ def embedding_matrix(translator, part, name):
         pytest.param(False, id="trained", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow  # trains
 def test_vectors_from_a_file_become_rows_of_the_embedding(
     short_pairs, vectors, tmp_path, capsys, eager_mode, frozen
 ):

@@ -148,6 +148,7 @@ def test_features_are_split_at_the_separator():
     assert FeatureCodec(codec.description, "|").encode(["V|NOM(2,PL)"]).to_list() == [[4, 5, 3]]
 
 
+@pytest.mark.slow  # reads a corpus in every way
 def test_batches_have_features_whether_pairs_are_encoded_or_streamed(monkeypatch, tmp_path):
     config = Config(ModelConfig(features="tokens")).with_settings(
         ["minimum_frequency=1", "source_tokenizer=character", "batch_size=4"]

@@ -83,6 +83,7 @@ def test_every_pair_occurs_once_per_epoch(many_pairs):
         assert len(set(firsts)) == 300
 
 
+@pytest.mark.slow  # reads several epochs
 def test_a_seed_repeats_batches_and_every_epoch_has_its_own_order(many_pairs):
     _, _, first = batches(many_pairs, TrainingConfig(batch_size=32, seed=7), epochs=2)
     _, _, repeated = batches(many_pairs, TrainingConfig(batch_size=32, seed=7), epochs=2)

@@ -73,6 +73,7 @@ def train_tiny(folder, *settings, **options):
     train(corpus, CONFIG.with_settings(settings), out=folder / "run", **options)
 
 
+@pytest.mark.slow  # trains
 def test_a_terminal_has_a_line_that_is_replaced_until_the_epoch_ends(
     tmp_path, monkeypatch, capsys, eager_mode, show_all
 ):

@@ -428,6 +428,7 @@ def test_half_precision_logits_are_summed_in_single_precision():
         pytest.param(Sampling(samples=3), marks=pytest.mark.slow, id="sampling"),
     ],
 )
+@pytest.mark.slow  # traces many graphs
 def test_sources_whose_search_has_ended_are_dropped(strategy):
     """Each source gets the outputs that it gets alone, while the number of rows falls."""
     model, lengths = RandomModel(3, sources=16, steps=6), [2, 2, 3, 4, 5, 6, 6, 6] * 2

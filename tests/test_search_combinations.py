@@ -12,10 +12,7 @@ from kseq.translation.sources import Sequences
 
 WITH_TEXT_TARGETS = [config for config in combinations.COMBINATIONS if not config.target_features]
 # tests/test_decoding.py has a trained model of the first combination.
-FAST = {
-    *("gru-none", "gru-bahdanau-source_features=5", "transformer-2heads"),
-    "lstm-hard-window=2-alignment_order=1-monotonic",
-}
+FAST = {"gru-none", "gru-bahdanau-source_features=5", "transformer-2heads"}
 PARAMETERS = [
     pytest.param(config, marks=[pytest.mark.slow] * (combinations.name_of(config) not in FAST))
     for config in WITH_TEXT_TARGETS

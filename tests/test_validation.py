@@ -35,6 +35,7 @@ def read_history(run):
         return [{name: float(text) for name, text in row.items()} for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow  # trains twice
 def test_validation_within_an_epoch_changes_nothing_but_the_history(
     corpus, tmp_path, capsys, eager_mode
 ):
@@ -127,6 +128,7 @@ def test_decoded_pairs_are_chosen_evenly_from_the_whole_split():
     assert choose_pairs(range(3), 500, 3) == [0, 1, 2]
 
 
+@pytest.mark.slow  # trains
 def test_own_callbacks_and_an_own_optimizer_take_part(corpus, tmp_path, eager_mode):
     """Callbacks get the figures of validation, and can stop training."""
     logs_of_epochs = []
