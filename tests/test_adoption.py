@@ -182,6 +182,24 @@ def test_a_model_of_other_layers_is_refused():
         Translator(keras.Sequential(), make_codec(), make_codec())
 
 
+@pytest.mark.parametrize(
+    "settings, sizes, message",
+    [
+        (["copy=true"], {}, "expected a model without copy; received copy=True: train such"),
+        (
+            ["features=tokens"],
+            {"feature_vocabulary_size": 5},
+            "expected a model without features; received features=tokens: train such",
+        ),
+    ],
+    ids=["copy", "features"],
+)
+def test_a_model_that_needs_more_than_two_codecs_is_refused(settings, sizes, message):
+    config = Config().with_settings([*SETTINGS, *settings]).model
+    with pytest.raises(ValueError, match=message):
+        Translator(build_seq2seq(config, 7, 7, **sizes), make_codec(), make_codec("xyz"))
+
+
 def test_real_values_may_be_used_as_they_are(tmp_path):
     config = ModelConfig(units=4, embedding_dim=4, source_features=2, target_features=1)
     model = build_seq2seq(config)

@@ -207,6 +207,18 @@ def build(settings):
     return model
 
 
+@pytest.mark.parametrize("feature_attention", ["joint", "separate"])
+def test_a_model_that_copies_and_reads_features_gives_probabilities(feature_attention):
+    """A share of the attention is on features, of which none is copied."""
+    config = ModelConfig(**SMALL, features="tokens", feature_attention=feature_attention, copy=True)
+    model = build_seq2seq(config, 8, 8, feature_vocabulary_size=9)
+    _, outputs = forced(model, INPUTS)
+    assert outputs["feature_attention"].numpy().sum() > 0.1
+    probabilities = np.exp(outputs["logits"].numpy())
+    assert probabilities.shape == (2, 3, 8 + 4)
+    np.testing.assert_allclose(probabilities.sum(axis=-1), np.ones((2, 3)), atol=1e-5)
+
+
 USUAL = ("separate", "without a loop")  # in the usual tests, which take less time then
 
 
