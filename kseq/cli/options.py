@@ -62,7 +62,6 @@ def add_run(command):
         metavar="RUN",
         help="run directory made by kseq train, or folder made by kseq ensemble",
     )
-
     add_import(command)
 
 
