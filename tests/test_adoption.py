@@ -90,7 +90,7 @@ def test_the_saved_model_reads_text_as_the_layer_does(tmp_path):
     target = vectorization("x", "[end]", "y", "[start]", standardize=None, split="character")
     translator = Translator(build(5, 6), source, target)
     folder = translator.export(tmp_path / "exported", maximum_length=4)
-    serve = tf.saved_model.load(folder).signatures["serving_default"]
+    serve = tf.saved_model.load(folder).signatures["details"]
     texts = ["A, b!", "b  b"]
     expected = [result.text for result in translator.translate(texts, maximum_length=4)]
     received = serve(text=tf.constant(texts))["translation"].numpy()

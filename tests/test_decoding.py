@@ -349,7 +349,9 @@ def test_an_ensemble_searches_evaluates_and_exports(small_run, second_run, small
     assert all(len(hypotheses) == 2 for hypotheses in results)
     assert ensemble.evaluate(list(small_corpus.test)[:20])["sentences"] == 20
     export(ensemble, tmp_path / "model", beam_size=3, n_best=2)
-    serve = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
+    signatures = tf.saved_model.load(str(tmp_path / "model")).signatures
+    assert "encode" not in signatures  # There is no single memory.
+    serve = signatures["nbest"]
     outputs = serve(text=tf.constant(SENTENCES))
     for row, hypotheses in enumerate(results):
         for rank, result in enumerate(hypotheses):

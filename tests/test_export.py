@@ -19,7 +19,7 @@ PROGRAM = """
 import json, sys
 import tensorflow as tf, tensorflow_text
 model = tf.saved_model.load(sys.argv[1])
-serve = model.signatures["serving_default"]
+serve = model.signatures["details"]
 outputs = serve(text=tf.constant(json.loads(sys.argv[2])))
 serve(text=tf.constant(["One sentence alone."]))
 assert not [name for name in sys.modules if name.partition(".")[0] in ("kseq", "keras_hub")]
@@ -70,7 +70,7 @@ def test_saved_model_cli_shows_the_signature(exported):
     program = "from tensorflow.python.tools.saved_model_cli import main; main()"
     output = subprocess.run(
         [sys.executable, "-c", program, "show", "--dir", folder, "--tag_set", "serve"]
-        + ["--signature_def", "serving_default"],
+        + ["--signature_def", "details"],
         capture_output=True,
         text=True,
         check=True,
@@ -123,7 +123,7 @@ def test_outputs_are_json_and_count_the_translations(tmp_path):
     translator = untrained_translator(["attention=none"], ["a"], ["x", "y"])
     options = {"beam_size": 5, "n_best": 5, "maximum_length": 1, "forbid": ["<unk>"]}
     folder = translator.export(tmp_path / "model", **options)
-    outputs = tf.saved_model.load(folder).signatures["serving_default"](text=tf.constant(["a", ""]))
+    outputs = tf.saved_model.load(folder).signatures["details"](text=tf.constant(["a", ""]))
     lists = {name: tensor.numpy().tolist() for name, tensor in outputs.items()}
     outputs = json.loads(json.dumps(lists, default=bytes.decode, allow_nan=False))
     assert outputs["hypothesis_count"] == [3, 1]

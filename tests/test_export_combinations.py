@@ -40,12 +40,17 @@ import numpy as np
 import tensorflow as tf, tensorflow_text
 folder = pathlib.Path(sys.argv[1])
 for path in sorted(folder.glob("*/inputs.npz")):
-    serve = tf.saved_model.load(str(path.parent / "model")).signatures["serving_default"]
     inputs = {name: array.astype(object) if array.dtype.kind == "S" else array
               for name, array in np.load(path).items()}
-    outputs = serve(**{name: tf.constant(array) for name, array in inputs.items()})
-    serve(**{name: tf.constant(array[:1] if array.ndim else array)
-             for name, array in inputs.items()})
+    signatures = tf.saved_model.load(str(path.parent / "model")).signatures
+    outputs = {}
+    for signature in ("details", "score", "encode"):
+        serve = signatures[signature]
+        taken = {name: inputs[name] for name in serve.structured_input_signature[1]}
+        returned = serve(**{name: tf.constant(array) for name, array in taken.items()})
+        serve(**{name: tf.constant(array[:1] if array.ndim else array)
+                 for name, array in taken.items()})
+        outputs |= {signature + "." + name: tensor for name, tensor in returned.items()}
     np.savez(path.parent / "outputs.npz", **{
         name: tensor.numpy().astype("S") if tensor.dtype == tf.string else tensor.numpy()
         for name, tensor in outputs.items()})
@@ -74,19 +79,37 @@ def sources_of(translator):
     return [rng.normal(size=(length, features)).astype("float32") for length in (7, 1, 4)]
 
 
-def inputs_of(translator, sources):
-    if translator.codecs.source.is_text:
-        inputs = {"text": np.array([source.encode() for source in sources])}
-    else:
-        lengths = np.array([len(source) for source in sources], "int32")
-        # Padding may hold anything, even what is no number.
-        padded = np.full((len(sources), lengths.max(), sources[0].shape[1]), np.nan, "float32")
-        for row, source in zip(padded, sources):
-            row[: len(source)] = source
-        inputs = {"source": padded, "lengths": lengths}
-    if translator.predicts_values:
-        inputs["steps"] = np.array(STEPS, "int32")
+def targets_of(translator):
+    if translator.codecs.target.is_text:
+        return ["b a", "", "a x b c"][: len(sources_of(translator))]
+    rng = np.random.default_rng(5)
+    features = translator.codecs.target.features
+    return [rng.normal(size=(2 + n, features)) for n in range(len(sources_of(translator)))]
+
+
+def inputs_of(translator):
+    """Inputs of all signatures, by name."""
+    inputs = {"steps": np.array(STEPS, "int32")}
+    sides = zip(
+        translator.codecs.sides,
+        (sources_of(translator), targets_of(translator)),
+        (("text", "source", "lengths"), ("target", "target", "target_lengths")),
+    )
+    for codec, sequences, (text, values, lengths) in sides:
+        if codec.is_text:
+            inputs[text] = np.array([sequence.encode() for sequence in sequences])
+        else:
+            inputs[values], inputs[lengths] = padded(sequences)
     return inputs
+
+
+def padded(sequences):
+    lengths = np.array([len(sequence) for sequence in sequences], "int32")
+    # Padding may hold anything, even what is no number.
+    array = np.full((len(sequences), lengths.max(), sequences[0].shape[1]), np.nan, "float32")
+    for row, sequence in zip(array, sequences):
+        row[: len(sequence)] = sequence
+    return array, lengths
 
 
 @pytest.fixture(scope="module")
@@ -95,17 +118,19 @@ def exported(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     expected = {}
     tests = [item for item in request.session.items if item.path == request.path]
-    for config in [item.callspec.params["config"] for item in tests]:
-        name = combinations.name_of(config)
+    configs = {combinations.name_of(item.callspec.params["config"]): item for item in tests}
+    for name, item in configs.items():
+        config = item.callspec.params["config"]
         translator = translator_of(config)
         sources = sources_of(translator)
         (folder / name).mkdir()
-        np.savez(folder / name / "inputs.npz", **inputs_of(translator, sources))
+        np.savez(folder / name / "inputs.npz", **inputs_of(translator))
         translator.export(folder / name / "model")
+        forced = translator.score(list(zip(sources, targets_of(translator))))
         if translator.predicts_values:
-            expected[name] = translator.predict(sources, STEPS)
+            expected[name] = translator.predict(sources, STEPS), forced
         else:
-            expected[name] = translator.translate(sources)
+            expected[name] = translator.translate(sources), forced
     subprocess.run([sys.executable, "-c", PROGRAM, folder], check=True, capture_output=True)
     return {
         name: (results, dict(np.load(pathlib.Path(folder, name, "outputs.npz"))))
@@ -115,7 +140,8 @@ def exported(request, tmp_path_factory):
 
 @pytest.mark.parametrize("config", EXPORTED, ids=combinations.name_of)
 def test_a_loaded_export_gives_the_same_results(exported, config):
-    results, outputs = exported[combinations.name_of(config)]
+    (results, _), outputs = exported[combinations.name_of(config)]
+    outputs = outputs_of(outputs, "details")
     for row, result in enumerate(results):
         if config.target_features:
             np.testing.assert_allclose(outputs["values"][row], result.values, atol=1e-4)
@@ -141,3 +167,46 @@ def test_a_loaded_export_gives_the_same_results(exported, config):
             np.testing.assert_allclose(
                 heads[:, :, :length, :width], result.attention_heads, atol=1e-4
             )
+
+
+def outputs_of(outputs, signature):
+    return {
+        name.removeprefix(f"{signature}."): array
+        for name, array in outputs.items()
+        if name.startswith(f"{signature}.")
+    }
+
+
+@pytest.mark.parametrize("config", EXPORTED, ids=combinations.name_of)
+def test_a_loaded_export_scores_targets_as_kseq_does(exported, config):
+    (_, forced), outputs = exported[combinations.name_of(config)]
+    outputs = outputs_of(outputs, "score")
+    for row, result in enumerate(forced):
+        if config.target_features:
+            np.testing.assert_allclose(outputs["error"][row], result.error, rtol=1e-4)
+            continue
+        length = len(result.tokens)
+        tokens = outputs["target_tokens"][row]
+        assert [token.decode() for token in tokens[:length]] == result.tokens
+        assert not any(tokens[length:])
+        log_probabilities = outputs["token_log_probabilities"][row]
+        np.testing.assert_allclose(
+            log_probabilities[:length], result.token_log_probabilities, atol=1e-4
+        )
+        assert not log_probabilities[length:].any()
+        for name in ("log_probability", "score"):
+            np.testing.assert_allclose(outputs[name][row], getattr(result, name), atol=1e-4)
+
+
+@pytest.mark.parametrize("config", EXPORTED, ids=combinations.name_of)
+def test_a_loaded_export_encodes_each_source_on_its_own(exported, config):
+    """The vector is the mean of the memory, which is 0 on padding."""
+    _, outputs = exported[combinations.name_of(config)]
+    outputs = outputs_of(outputs, "encode")
+    assert np.isfinite(outputs["vector"]).all()
+    assert len(np.unique(outputs["vector"], axis=0)) == len(outputs["vector"])
+    assert ("memory" in outputs) == (config.attention != "none")
+    if "memory" in outputs:
+        assert not outputs["memory"][~outputs["mask"]].any()
+        for memory, mask, vector in zip(outputs["memory"], outputs["mask"], outputs["vector"]):
+            np.testing.assert_allclose(vector, memory[mask].mean(axis=0), atol=1e-5)

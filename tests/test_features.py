@@ -429,7 +429,7 @@ def test_a_saved_model_reads_features_in_a_new_process(trained_run, tmp_path):
 def test_a_saved_model_reads_features(trained_run, tmp_path):
     translator = Translator.load(trained_run)
     translator.export(tmp_path / "model")
-    serve = tf.saved_model.load(tmp_path / "model").signatures["serving_default"]
+    serve = tf.saved_model.load(tmp_path / "model").signatures["details"]
     outputs = serve(text=tf.constant(["aab", "abc"]), features=tf.constant(["B;X", "A;X"]))
     assert outputs["translation"].numpy().tolist() == [b"zwei", b"eins"]
     assert outputs["feature_tokens"].numpy().tolist() == [
@@ -440,7 +440,7 @@ def test_a_saved_model_reads_features(trained_run, tmp_path):
     np.testing.assert_allclose(
         outputs["feature_attention"][0, :2], result.feature_attention, atol=1e-4
     )
-    with pytest.raises(tf.errors.InvalidArgumentError, match="a string for each text"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a string for each source"):
         serve(text=tf.constant(["aab", "abc"]), features=tf.constant(["B;X"]))
 
 

@@ -27,7 +27,7 @@ STATISTICS = ("source_values.json", "target_values.json")  # of a real-valued si
 ENSEMBLE = "ensemble.json"  # in a folder of several runs
 VECTORIZATIONS = ("source_vectorization.json", "target_vectorization.json")  # of Keras' layer
 
-_CODECS = (*VOCABULARIES, *SUBWORDS, *STATISTICS, *VECTORIZATIONS, FEATURES)
+CODECS = (*VOCABULARIES, *SUBWORDS, *STATISTICS, *VECTORIZATIONS, FEATURES)
 _BLOCK = 2**20  # bytes that are read at once
 _REQUIRED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
 # Of runs whose `config.json` does not have these fields yet.
@@ -117,7 +117,7 @@ def check_codecs(folder, record):
     Raises:
         ValueError: A file has changed since training, so that ids would mean other tokens.
     """
-    for name in _CODECS:
+    for name in CODECS:
         if not _has_checksum(folder / name, record.checksums.get(name)):
             raise ValueError(
                 f"{folder / name}: has been changed since the run was trained, so that ids no "
@@ -153,7 +153,7 @@ def _has_checksum(path, expected):
 
 def _checksums(folder):
     """Returns the CRC-32 of codecs, weights and checkpoints, by name in the run directory."""
-    paths = [folder / name for name in (*_CODECS, WEIGHTS)]
+    paths = [folder / name for name in (*CODECS, WEIGHTS)]
     paths += checkpoint_paths(folder).values()
     return {
         path.relative_to(folder).as_posix(): _checksum(path) for path in paths if path.is_file()
@@ -190,7 +190,7 @@ def _owns(path):
     folder, name = path.parent.as_posix(), _UNFINISHED.sub("", path.name)
     if folder == CHECKPOINTS:
         return _CHECKPOINT.fullmatch(name) is not None
-    names = {*_REQUIRED, *_CODECS, *STATES}
+    names = {*_REQUIRED, *CODECS, *STATES}
     names |= {HISTORY, CURVES, CHECKPOINTS, FAILED_BATCH}
     return folder == "." and name in names
 
@@ -302,7 +302,7 @@ class NewRun(files.NewFolder):
         """
         path = self.folder / RECORD
         record = RunRecord.load(path)
-        checksums = {name: record.checksums[name] for name in _CODECS if name in record.checksums}
+        checksums = {name: record.checksums[name] for name in CODECS if name in record.checksums}
         with self.replaced_file(path) as unfinished:
             dataclasses.replace(
                 record, checksums=checksums, device=add_device(record.device, device)

@@ -1,71 +1,115 @@
 """The SavedModel: strings in, strings out, without kseq."""
 
 import contextlib
+import dataclasses
 import errno
 import os
-import re
+import pathlib
+import tempfile
 
 import tensorflow as tf
 
 from kseq import files
+from kseq.errors import SettingError
 from kseq.pipeline.codecs import CodecPair
 from kseq.search.strategies import BeamSearch, make_strategy
 from kseq.translation.graphs import Inference
-from kseq.translation.signatures import TextTarget, ValueTarget, make_source
+from kseq.translation.served_files import OWN_FILES, refuse_foreign, write_files
+from kseq.translation.served_sources import make_source
+from kseq.translation.signatures import TextSignatures, ValueSignatures
 
 
-def export(translator, folder, beam_size=1, n_best=None, **options):
-    """Writes a SavedModel whose `serving_default` takes and returns strings.
+def export(translator, folder, beam_size=1, n_best=None, version=None, **options):
+    """Writes a SavedModel whose signatures take and return strings.
 
-    Loading it needs only tensorflow and tensorflow_text. Its signature takes `text`, string
-    `[N]`, and returns a dict of
+    Loading it needs only tensorflow and tensorflow_text. Its signatures take `text`, string `[N]`,
+    and return a dict:
+
+    `serving_default`: the best translations.
 
     - `translation`: string `[N]`,
     - `score`: log-probability over the length penalty, plus the coverage penalty, float32 `[N]`,
     - `is_cut`: whether the translation was cut at its maximum length, boolean `[N]`,
+    - `hypothesis_count`: int32 `[N]`, 1, or 0 if the rules allow no translation.
+
+    `nbest`: the same for `n_best` translations of each source, best first. All outputs except
+    `hypothesis_count` have an axis `[N, n_best]`; after the first `hypothesis_count`, scores are 0
+    and strings are empty.
+
+    `details`: the outputs of `serving_default` or, if `n_best` is given, of `nbest`, and
+
     - `source_tokens`: string `[N, S]`, END included, padded with empty strings,
     - `output_tokens`: string `[N, T]`, likewise,
-    - `hypothesis_count`: number of translations of each source, int32 `[N]`: `n_best`, or fewer if
-      the rules allow no more,
     - `attention`: float32 `[N, T, S]`, 0 on padding, if the model has attention; for a
       Transformer also `attention_heads`, float32 `[N, T, layers, heads, S]`,
-    - `generation_probability`: float32 `[N, T]`, if the model copies.
+    - `generation_probability`: float32 `[N, T]`, if the model copies,
+    - `feature_tokens`, string `[N, F]`, and `feature_attention`, float32 `[N, T, F]`, if the model
+      attends to features.
 
-    A model that reads features also takes `features`, string `[N]`. If it attends to them, it also
-    returns `feature_tokens`, string `[N, F]`, and `feature_attention`, float32 `[N, T, F]`.
+    `score` also takes `target`, string `[N]`, and returns how probable these targets are:
+    `log_probability`, float32 `[N]`; `score`, the same per token; `token_log_probabilities`,
+    float32 `[N, T]`; and `target_tokens`, string `[N, T]`.
 
-    For a real-valued source it takes `source`, float32 `[N, S, F]`, and `lengths`, int32 `[N]`,
-    from 1 to S, and returns no `source_tokens`. Values beyond a length are ignored; within it, a
-    number that is not finite is an error. For a real-valued target it also takes `steps`, int32,
-    from 1 to 100,000, and returns `values`, float32 `[N, T, F]`, and the attention.
+    `encode` returns what the encoder has read, as `kseq.models.encodings.encoding_model` does.
+    An ensemble does not have it.
+
+    Every signature of a model that reads features also takes `features`, string `[N]`. For a
+    real-valued source they take `source`, float32 `[N, S, F]`, and `lengths`, int32 `[N]`, from 1
+    to S, instead of `text`. For real-valued targets, `serving_default` and `details` also take
+    `steps`, int32, from 1 to 100,000, and return `values`, float32 `[N, T, F]`; `details` returns
+    the attention, too; `score` takes `target`, float32 `[N, T, F]`, and `target_lengths`, int32
+    `[N]`, and returns `error`, float32 `[N]`; there is no `nbest`.
 
     Args:
         translator: A `Translator`.
         folder: Where to write. A SavedModel of kseq that is already there is replaced; files in its
             folder that kseq did not write are kept.
         beam_size: Hypotheses K that the search follows; 1 is greedy search.
-        n_best: Number of translations of each source to return, best first: all outputs except
-            `source_tokens` and `hypothesis_count` then have an axis `[N, n_best, ...]`. After the
-            first `hypothesis_count`, scores and attention are 0 and strings are empty.
+        n_best: Number of translations that `nbest` and `details` return; by default K, and 1.
+        version: Number of a version, from 1. The SavedModel is then written to a folder of this
+            name inside `folder`, as TensorFlow Serving expects.
         **options: Other options of `kseq.BeamSearch`.
 
     Returns:
-        `folder`.
+        The folder of the SavedModel.
 
     Raises:
-        FileExistsError: `folder` exists and holds something else.
+        FileExistsError: The folder exists and holds something else.
         ValueError: An option does not exist, or is out of range.
     """
-    options |= {"beam_size": beam_size, "n_best": 1 if n_best is None else n_best}
-    strategy = make_strategy(BeamSearch, **options)
+    search = {**options, "beam_size": beam_size, "n_best": 1 if n_best is None else n_best}
+    strategy = make_strategy(BeamSearch, **search)
+    name = pathlib.Path(folder).resolve().name
+    folder = _version_folder(folder, version)
     place = files.require_replaceable(folder, SAVED_MODEL)
-    module = _Module(translator, strategy, squeezed=n_best is None)
-    try:
-        with files.replaced_folder(place, SAVED_MODEL) as unfinished, _silence_notices():
-            tf.saved_model.save(module, unfinished, signatures={"serving_default": module.serve})
-    except tf.errors.ResourceExhaustedError as error:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+    refuse_foreign(place)
+    with contextlib.ExitStack() as stack:
+        assets = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        translator.codecs.save(assets)
+        module, signatures = _make_module(translator, strategy, n_best, sorted(assets.iterdir()))
+        try:
+            unfinished = stack.enter_context(files.replaced_folder(place, SAVED_MODEL))
+            stack.enter_context(_silence_notices())
+            tf.saved_model.save(module, unfinished, signatures=signatures)
+            write_files(unfinished, translator, signatures, name)
+        except tf.errors.ResourceExhaustedError as error:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
     return folder
+
+
+def _version_folder(folder, version):
+    """Returns the folder of a version, after making the one that it is in; or `folder`."""
+    if version is None:
+        return folder
+    if type(version) is not int or version < 1:
+        raise SettingError("{version} must be a whole number, at least 1; received {0!r}", version)
+    if (pathlib.Path(folder) / "saved_model.pb").exists():
+        raise FileExistsError(
+            f"{folder} is a SavedModel, not a folder of versions; choose another destination"
+        )
+    files.require_folder_of(folder)
+    pathlib.Path(folder).mkdir(exist_ok=True)
+    return pathlib.Path(folder) / str(version)
 
 
 @contextlib.contextmanager
@@ -81,7 +125,7 @@ def _silence_notices():
 
 
 def _is_saved_model(folder):
-    """Returns whether a folder holds a SavedModel with a signature that `export` gives it."""
+    """Returns whether a folder holds a SavedModel with a signature of `export`."""
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
@@ -89,7 +133,7 @@ def _is_saved_model(folder):
         graphs = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
     except (OSError, DecodeError):
         return False
-    signatures = [graph.signature_def["serving_default"] for graph in graphs]
+    signatures = [each for graph in graphs for each in graph.signature_def.values()]
     return any(
         "output_tokens" in signature.outputs
         or ("steps" in signature.inputs and "values" in signature.outputs)
@@ -98,52 +142,61 @@ def _is_saved_model(folder):
 
 
 def _owns(path):
-    """Returns whether a path relative to a SavedModel is one that TensorFlow has written."""
-    pattern = r"saved_model\.pb|fingerprint\.pb|assets|variables(/variables\.[^/]+)?"
-    return re.fullmatch(pattern, path.as_posix()) is not None
+    """Returns whether a path relative to a SavedModel is one that `export` writes."""
+    name = path.as_posix()
+    return name in OWN_FILES or (name.startswith("variables/variables.") and name.count("/") == 1)
 
 
 SAVED_MODEL = files.FolderKind("a SavedModel of kseq", _is_saved_model, _owns)
 
 
-class _Module(tf.Module):
-    """The graph of the one signature, and all variables and tables that it uses."""
+def _make_module(translator, strategy, n_best, assets):
+    """Makes the module to save, with all variables, tables and assets, and its signatures.
 
-    def __init__(self, translator, strategy, squeezed):
-        super().__init__()
-        members = translator.members
-        models = [_portable_copy(member.model) for member in members]
-        codecs = [
-            CodecPair.of(
-                *member.codecs.descriptions,
-                member.config.text,
-                features=member.codecs.feature_vocabulary,
-                copies=member.config.model.copy,
-            )
-            for member in members
-        ]
-        inference = Inference(
-            models, codecs, translator.record.length_ratio, translator.inference.average
+    Args:
+        translator: A `Translator`.
+        strategy: `BeamSearch`.
+        n_best: Number of translations that a user has asked for, or None.
+        assets: Paths of files.
+
+    Returns:
+        A `tf.Module`, and the concrete function of each signature, by name.
+    """
+    members = translator.members
+    models = [_portable_copy(member.model) for member in members]
+    codecs = [_copy_codecs(member) for member in members]
+    inference = Inference(
+        models, codecs, translator.record.length_ratio, translator.inference.average
+    )
+    described = inference, models, make_source(codecs), codecs[0].target
+    if translator.predicts_values:
+        signatures, dictionary = ValueSignatures(*described), None
+    else:
+        forbidden, dictionary = translator.resolve(strategy)
+        signatures = TextSignatures(
+            *described,
+            best=dataclasses.replace(strategy, n_best=1),
+            several=dataclasses.replace(strategy, n_best=n_best or strategy.beam_size),
+            forbidden=forbidden,
+            dictionary=dictionary,
+            details_of_all=n_best is not None,
         )
-        source = make_source(codecs)
-        if translator.predicts_values:
-            target, dictionary = ValueTarget(inference), None
-        else:
-            forbidden, dictionary = translator.resolve(strategy)
-            target = TextTarget(
-                inference, strategy, forbidden=forbidden, dictionary=dictionary, squeezed=squeezed
-            )
-        # Only attributes are saved: variables, and the tables of codecs and dictionary.
-        self._weights = [variable.value for model in models for variable in model.weights]
-        parts = [dictionary, *(codec for pair in codecs for codec in pair.columns)]
-        self._tables = [part for part in parts if isinstance(part, tf.Module)]
+    module = tf.Module()
+    module._weights = [variable.value for model in models for variable in model.weights]
+    parts = [dictionary, *(codec for pair in codecs for codec in pair.columns)]
+    module._tables = [part for part in parts if isinstance(part, tf.Module)]
+    module._assets = [tf.saved_model.Asset(str(path)) for path in assets]
+    return module, signatures.make()
 
-        def serve(**inputs):
-            encoder_inputs, source_tokens, source_outputs = source.read(inputs)
-            return {**source_outputs, **target.write(encoder_inputs, source_tokens, inputs)}
 
-        specs = {**source.specs, **target.specs}
-        self.serve = tf.function(serve, autograph=False).get_concrete_function(**specs)
+def _copy_codecs(member):
+    """Copies the codecs of a model, without functions that they have compiled."""
+    return CodecPair.of(
+        *member.codecs.descriptions,
+        member.config.text,
+        features=member.codecs.feature_vocabulary,
+        copies=member.config.model.copy,
+    )
 
 
 def _portable_copy(model):

@@ -1,228 +1,173 @@
-"""Inputs and outputs of a SavedModel: strings or padded values as source, and as target."""
+"""The signatures of a SavedModel: which inputs they take, and which outputs they return.
+
+Signatures differ in their outputs, as clients cannot choose among those of one: attention has a
+size of T·S for each source, and the REST interface of TensorFlow Serving sends all outputs.
+"""
+
+import abc
 
 import tensorflow as tf
 
+from kseq.models.encodings import encoding_model
 from kseq.search.free_run import LONGEST_PREDICTION
 from kseq.search.hypotheses import is_possible
-from kseq.special_tokens import END, PAD
+from kseq.special_tokens import PAD
+from kseq.translation.served_sources import check_count, check_finite, check_lengths, displayed
+
+_SHORT = ("translation", "score", "is_cut", "hypothesis_count")  # outputs without attention
 
 
-class TextSource:
-    """Sources that are strings `[N]`.
-
-    Args:
-        codecs: `TextCodec` of each model.
-
-    Attributes:
-        specs: `tf.TensorSpec` of each input of the SavedModel, by name.
-    """
-
-    def __init__(self, codecs):
-        self._codecs = codecs
-        self.specs = codecs[0].side.serving_specs
-
-    def read(self, inputs):
-        """Reads the inputs of the SavedModel.
-
-        Args:
-            inputs: Tensors by name, as in `Side.serving_specs`.
-
-        Returns:
-            Inputs of the encoder of each model; source tokens without END, `[N, S-1]`; and
-            outputs of the SavedModel by name: `source_tokens`, string `[N, S]`.
-        """
-        tokens = self._codecs[0].tokenize(inputs["text"])
-        outputs = {"source_tokens": _displayed(self._codecs[0], tokens)}
-        return _encoder_inputs(self._codecs, tokens), tokens.to_tensor(""), outputs
-
-
-class FeaturedSource(TextSource):
-    """Sources that are strings `[N]`, with features, strings `[N]`.
-
-    Args:
-        codecs: `TextCodec` of each model.
-        feature_codecs: `FeatureCodec` of each model.
-
-    Attributes:
-        specs: As in `TextSource`.
-    """
-
-    def __init__(self, codecs, feature_codecs):
-        super().__init__(codecs)
-        self._feature_codecs = feature_codecs
-        self.specs = {**self.specs, **feature_codecs[0].side.serving_specs}
-
-    def read(self, inputs):
-        """Reads the inputs of the SavedModel; results as in `TextSource.read`.
-
-        Another number of features than of sources stops the graph with an error.
-        """
-        check = tf.debugging.assert_equal(
-            tf.size(inputs["features"]),
-            tf.size(inputs["text"]),
-            "features must hold a string for each text",
-        )
-        with tf.control_dependencies([check]):
-            features = tf.identity(inputs["features"])
-        encoder_inputs, source_tokens, outputs = super().read(inputs)
-        codec = self._feature_codecs[0]
-        tokens = codec.tokenize(features)
-        further = _encoder_inputs(self._feature_codecs, tokens)
-        encoder_inputs = [{**a, **b} for a, b in zip(encoder_inputs, further)]
-        return (
-            encoder_inputs,
-            source_tokens,
-            {**outputs, "feature_tokens": _displayed(codec, tokens)},
-        )
-
-
-def _encoder_inputs(codecs, tokens):
-    """The ids of ragged tokens, END included, as the input of the encoder of each model."""
-    return [
-        {
-            name: _with_a_column(ids)
-            for name, ids in codec.side.source_inputs(codec.with_end(tokens)).items()
-        }
-        for codec in codecs
-    ]
-
-
-def _displayed(codec, tokens):
-    """Ragged tokens as they are displayed, END included, padded with empty strings."""
-    ends = tf.repeat(codec.tokens([[END]]), tokens.nrows(), axis=0)
-    tokens = tf.concat([tokens, tf.RaggedTensor.from_tensor(ends)], axis=1)
-    return codec.display(tokens.to_tensor(""))
-
-
-class ValueSource:
-    """Sources that are padded real values `[N, S, F]`, with their lengths `[N]`.
-
-    Args:
-        codecs: `ValueCodec` of each model.
-
-    Attributes:
-        specs: As in `TextSource`.
-    """
-
-    def __init__(self, codecs):
-        self._codecs = codecs
-        self.specs = codecs[0].side.serving_specs
-
-    def read(self, inputs):
-        """Reads the inputs of the SavedModel; results as in `TextSource.read`, without tokens.
-
-        A length that is not from 1 to S, another number of lengths than of sources, or a number
-        that is not finite within a length stops the graph with an error.
-        """
-        lengths = _check_lengths(inputs["lengths"], inputs["source"])
-        source = _check_finite(_with_a_column(inputs["source"]), lengths)
-        mask = tf.sequence_mask(lengths, tf.shape(source)[1])
-        encoder_inputs = [
-            {
-                "source": tf.where(mask[:, :, None], codec.standardize(source), 0.0),
-                "source_mask": mask,
-            }
-            for codec in self._codecs
-        ]
-        return encoder_inputs, tf.zeros([tf.shape(mask)[0], 0], tf.string), {}
-
-
-def _check_lengths(lengths, source):
-    """Returns the lengths `[N]` of sources `[N, S, F]`, after checking them in the graph."""
-    count, longest = tf.shape(source)[0], tf.shape(source)[1]
-    checks = [
-        tf.debugging.assert_equal(
-            tf.size(lengths), count, "lengths must hold one length for each source"
-        ),
-        tf.debugging.assert_positive(lengths, "lengths must be at least 1"),
-        tf.debugging.assert_less_equal(
-            lengths, longest, "lengths must be at most the number of steps of the source"
-        ),
-    ]
-    with tf.control_dependencies(checks):
-        return tf.identity(lengths)
-
-
-def _check_finite(source, lengths):
-    """Returns sources `[N, S, F]`, after checking their values in the graph; padding may be NaN."""
-    is_real = tf.sequence_mask(lengths, tf.shape(source)[1])[:, :, None]
-    places = tf.where(is_real & ~tf.math.is_finite(source))
-    message = "source must hold finite numbers; others are at (row, step, feature), counted from 0:"
-    check = tf.debugging.Assert(tf.equal(tf.size(places), 0), [message, places[:1]])
-    with tf.control_dependencies([check]):
-        return tf.identity(source)
-
-
-def make_source(codecs):
-    """Makes the source of a SavedModel from the `CodecPair` of each model."""
-    sources = [pair.source for pair in codecs]
-    if codecs[0].features is not None:
-        return FeaturedSource(sources, [pair.features for pair in codecs])
-    return (TextSource if sources[0].is_text else ValueSource)(sources)
-
-
-class TextTarget:
-    """Translations.
+class Signatures(abc.ABC):
+    """The signatures of a SavedModel.
 
     Args:
         inference: `Inference`.
-        strategy: `BeamSearch`.
-        forbidden: Ids that are never written.
-        dictionary: `Dictionary` for replacing unknown words; None to keep them.
-        squeezed: Whether to return only the best translation of each source, without an axis N.
+        models: Models of `inference`.
+        source: The source, from `make_source`.
+        target_codec: The codec of the target.
     """
 
-    specs = {}
-
-    def __init__(self, inference, strategy, *, forbidden, dictionary, squeezed):
+    def __init__(self, inference, models, source, target_codec):
         self._inference = inference
-        self._strategy = strategy
+        self._source = source
+        self._target_codec = target_codec
+        # An ensemble has no single memory.
+        self._encoding = encoding_model(models[0]) if len(models) == 1 else None
+
+    def make(self):
+        """Returns the concrete function of each signature, by name."""
+        functions = {**self._outputs(), "score": self._trace(self._score, self._score_specs)}
+        if self._encoding is not None:
+            functions["encode"] = self._trace(self._encode, {})
+        return functions
+
+    @abc.abstractmethod
+    def _outputs(self):
+        """Returns the concrete functions of the signatures that write outputs, by name."""
+
+    @property
+    @abc.abstractmethod
+    def _score_specs(self):
+        """`tf.TensorSpec`s of the inputs of `score` that describe targets, by name."""
+
+    @abc.abstractmethod
+    def _score(self, reading, inputs):
+        """Returns how probable given targets are, by name of the output."""
+
+    def _encode(self, reading, inputs):
+        return self._encoding(reading.encoder_inputs[0], training=False)
+
+    def _trace(self, function, specs):
+        """Traces a function of a `Reading` and the inputs of a signature by name."""
+
+        def serve(**inputs):
+            return function(self._source.read(inputs), inputs)
+
+        specs = {**self._source.specs, **specs}
+        return tf.function(serve, autograph=False).get_concrete_function(**specs)
+
+
+class TextSignatures(Signatures):
+    """The signatures of a model that writes text.
+
+    Args:
+        inference: `Inference`.
+        models: Models of `inference`.
+        source: The source, from `make_source`.
+        target_codec: `TextCodec` of the target.
+        best: `BeamSearch` that returns the best translation.
+        several: `BeamSearch` that returns several; the same one if there is only one to return.
+        forbidden: Ids that are never written.
+        dictionary: `Dictionary` for replacing unknown words; None to keep them.
+        details_of_all: Whether `details` describes several translations, not only the best one.
+    """
+
+    def __init__(
+        self,
+        *described,
+        best,
+        several,
+        forbidden,
+        dictionary,
+        details_of_all,
+    ):
+        super().__init__(*described)
+        self._best = best
+        self._several = several
         self._forbidden = forbidden
         self._dictionary = dictionary
-        self._squeezed = squeezed
+        self._details_of_all = details_of_all
 
-    def write(self, encoder_inputs, source_tokens, inputs):
-        """Searches for translations.
+    def _outputs(self):
+        best = several = self._trace_search(self._best)
+        if self._several != self._best:
+            several = self._trace_search(self._several)
+        return {
+            "serving_default": _select(best, _SHORT, squeezed=True),
+            "nbest": _select(several, _SHORT),
+            "details": _select(several) if self._details_of_all else _select(best, squeezed=True),
+        }
 
-        Args:
-            encoder_inputs: Inputs of the encoder of each model.
-            source_tokens: Source tokens without END, `[N, S-1]`.
-            inputs: Inputs of the SavedModel by name.
+    def _trace_search(self, strategy):
+        return self._trace(lambda reading, _: self._search(reading, strategy), {})
 
-        Returns:
-            Outputs of the SavedModel by name, as `export` describes them.
-        """
-        result = self._inference.search(encoder_inputs, self._strategy, self._forbidden)
-        texts, tokens = self._inference.texts_and_tokens(result, source_tokens, self._dictionary)
+    def _search(self, reading, strategy):
+        """Searches for translations; returns all outputs by name, with an axis N."""
+        result = self._inference.search(reading.encoder_inputs, strategy, self._forbidden)
+        texts, tokens = self._inference.texts_and_tokens(result, reading.tokens, self._dictionary)
         # JSON has no -inf, so missing hypotheses have a score of 0; the count says which are real.
         is_real = is_possible(result.scores)
-        outputs = {
+        return {
+            **reading.outputs,
             "translation": texts,
             "score": tf.where(is_real, result.scores, 0.0),
             "is_cut": result.is_cut,
+            "hypothesis_count": tf.math.count_nonzero(is_real, axis=1, dtype=tf.int32),
             "output_tokens": tf.where(result.ids == PAD, "", tokens),
             **result.attention,
         }
-        if self._squeezed:
-            outputs = {name: tensor[:, 0] for name, tensor in outputs.items()}
-        count = tf.math.count_nonzero(is_real, axis=1, dtype=tf.int32)
-        return {**outputs, "hypothesis_count": count}
+
+    @property
+    def _score_specs(self):
+        return {"target": tf.TensorSpec([None], tf.string, name="target")}
+
+    def _score(self, reading, inputs):
+        """Reads targets by teacher forcing; returns outputs as `export` describes them."""
+        codec, side = self._target_codec, self._target_codec.side
+        count = tf.shape(reading.tokens)[0]
+        tokens = codec.tokenize(check_count(inputs["target"], count, "target"))
+        numbers = codec.with_end(tokens)
+        targets = side.pad_targets(side.with_first_step(numbers), reading.numbers)
+        losses, _, _ = self._inference.force(reading.encoder_inputs, targets)
+        lengths = numbers.row_lengths()
+        is_real = tf.sequence_mask(lengths, tf.shape(losses)[1])
+        log_probabilities = tf.where(is_real, -losses, 0.0)
+        total = tf.reduce_sum(log_probabilities, axis=1)
+        return {
+            "log_probability": total,
+            "score": total / tf.cast(lengths, tf.float32),
+            "token_log_probabilities": log_probabilities,
+            "target_tokens": displayed(codec, tokens),
+        }
 
 
-class ValueTarget:
-    """Predicted real values; their number of steps is an input of the SavedModel.
+class ValueSignatures(Signatures):
+    """The signatures of a model that predicts real values.
 
     Args:
         inference: `Inference`.
+        models: Models of `inference`.
+        source: The source, from `make_source`.
+        target_codec: `ValueCodec` of the target.
     """
 
-    specs = {"steps": tf.TensorSpec([], tf.int32, name="steps")}
+    def _outputs(self):
+        specs = {"steps": tf.TensorSpec([], tf.int32, name="steps")}
+        details = self._trace(self._predict, specs)
+        return {"serving_default": _select(details, ("values",)), "details": details}
 
-    def __init__(self, inference):
-        self._inference = inference
-
-    def write(self, encoder_inputs, source_tokens, inputs):
-        """Predicts values; arguments and results as in `TextTarget.write`."""
+    def _predict(self, reading, inputs):
+        """Predicts values; their number of steps is an input of the signature."""
         checks = [
             tf.debugging.assert_positive(inputs["steps"], "steps must be at least 1"),
             tf.debugging.assert_less_equal(
@@ -231,11 +176,51 @@ class ValueTarget:
         ]
         with tf.control_dependencies(checks):
             steps = tf.identity(inputs["steps"])
-        values, attention = self._inference.predict(encoder_inputs, steps)
-        return {"values": values, **attention}
+        values, attention = self._inference.predict(reading.encoder_inputs, steps)
+        return {**reading.outputs, "values": values, **attention}
+
+    @property
+    def _score_specs(self):
+        return {
+            "target": tf.TensorSpec([None, None, self._target_codec.features], name="target"),
+            "target_lengths": tf.TensorSpec([None], tf.int32, name="target_lengths"),
+        }
+
+    def _score(self, reading, inputs):
+        """Predicts each step of targets from the true steps before it."""
+        target, codec = inputs["target"], self._target_codec
+        lengths = check_lengths(inputs["target_lengths"], target, "target_lengths", "target")
+        target = check_finite(target, lengths, "target")
+        is_real = tf.sequence_mask(lengths, tf.shape(target)[1])
+        target = tf.where(is_real[:, :, None], codec.standardize(target), 0.0)
+        first = codec.side.first_step(tf.shape(target)[0])
+        targets = tf.concat([first[:, None], target], axis=1)
+        losses, _, _ = self._inference.force(reading.encoder_inputs, targets)
+        errors = tf.reduce_sum(tf.where(is_real, losses, 0.0), axis=1)
+        return {"error": errors / tf.cast(lengths, tf.float32)}
 
 
-def _with_a_column(tensor):
-    """Adds a column of padding if there is no column: an empty batch has a width of 0."""
-    missing = tf.maximum(0, 1 - tf.shape(tensor)[1])
-    return tf.pad(tensor, [[0, 0], [0, missing], *[[0, 0]] * (tensor.shape.rank - 2)])
+def _select(function, names=None, squeezed=False):
+    """Returns a concrete function with some of the outputs of another one.
+
+    Args:
+        function: A concrete function that returns a dict.
+        names: Names of the outputs to return; all by default.
+        squeezed: Whether to return only the first translation of each source, without an axis N.
+    """
+
+    def serve(**inputs):
+        outputs = function(**inputs)
+        selected = {name: outputs[name] for name in names or outputs}
+        if squeezed:
+            selected = {
+                name: tensor if name in _OF_SOURCES else tensor[:, 0]
+                for name, tensor in selected.items()
+            }
+        return selected
+
+    specs = function.structured_input_signature[1]
+    return tf.function(serve, autograph=False).get_concrete_function(**specs)
+
+
+_OF_SOURCES = ("source_tokens", "feature_tokens", "hypothesis_count")  # outputs without an axis N
