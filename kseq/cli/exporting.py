@@ -12,13 +12,18 @@ from kseq.cli.runs import load_translator, read_search
 from kseq.console import show
 
 _EXPORT_EXAMPLES = """
-example:
+examples:
   kseq export runs/en-fr exported/en-fr --beam 5
+  kseq export runs/en-fr models/en-fr --version 1
 
 The exported model runs where kseq is not installed:
   import tensorflow as tf, tensorflow_text
   model = tf.saved_model.load("exported/en-fr")
   model.signatures["serving_default"](text=tf.constant(["The red car is old."]))
+
+Other signatures: nbest, details (with tokens and attention), score, encode. The README in the
+folder lists their inputs and outputs. With --version, the model is written to a folder of that
+number, as TensorFlow Serving expects.
 """
 
 
@@ -33,6 +38,12 @@ def add_export(subparsers):
     )
     add_run(command)
     command.add_argument("folder", type=path_name, metavar="DIR", help="directory to create")
+    command.add_argument(
+        "--version",
+        type=int,
+        metavar="N",
+        help="write to a folder DIR/N, as TensorFlow Serving expects",
+    )
     add_ensemble(command)
     add_precision(command)
     add_search(command, " (fixed in the exported model)", n_best=True)
@@ -42,4 +53,5 @@ def export(options):
     """Writes a SavedModel: `Translator.export`."""
     search = read_search(options)
     translator = load_translator(options)
-    show(f"exported to {translator.export(options.folder, **search)}")
+    folder = translator.export(options.folder, version=options.version, **search)
+    show(f"exported to {folder}")

@@ -22,43 +22,8 @@ from kseq.translation.signatures import TextSignatures, ValueSignatures
 def export(translator, folder, beam_size=1, n_best=None, version=None, **options):
     """Writes a SavedModel whose signatures take and return strings.
 
-    Loading it needs only tensorflow and tensorflow_text. Its signatures take `text`, string `[N]`,
-    and return a dict:
-
-    `serving_default`: the best translations.
-
-    - `translation`: string `[N]`,
-    - `score`: log-probability over the length penalty, plus the coverage penalty, float32 `[N]`,
-    - `is_cut`: whether the translation was cut at its maximum length, boolean `[N]`,
-    - `hypothesis_count`: int32 `[N]`, 1, or 0 if the rules allow no translation.
-
-    `nbest`: the same for `n_best` translations of each source, best first. All outputs except
-    `hypothesis_count` have an axis `[N, n_best]`; after the first `hypothesis_count`, scores are 0
-    and strings are empty.
-
-    `details`: the outputs of `serving_default` or, if `n_best` is given, of `nbest`, and
-
-    - `source_tokens`: string `[N, S]`, END included, padded with empty strings,
-    - `output_tokens`: string `[N, T]`, likewise,
-    - `attention`: float32 `[N, T, S]`, 0 on padding, if the model has attention; for a
-      Transformer also `attention_heads`, float32 `[N, T, layers, heads, S]`,
-    - `generation_probability`: float32 `[N, T]`, if the model copies,
-    - `feature_tokens`, string `[N, F]`, and `feature_attention`, float32 `[N, T, F]`, if the model
-      attends to features.
-
-    `score` also takes `target`, string `[N]`, and returns how probable these targets are:
-    `log_probability`, float32 `[N]`; `score`, the same per token; `token_log_probabilities`,
-    float32 `[N, T]`; and `target_tokens`, string `[N, T]`.
-
-    `encode` returns what the encoder has read, as `kseq.models.encodings.encoding_model` does.
-    An ensemble does not have it.
-
-    Every signature of a model that reads features also takes `features`, string `[N]`. For a
-    real-valued source they take `source`, float32 `[N, S, F]`, and `lengths`, int32 `[N]`, from 1
-    to S, instead of `text`. For real-valued targets, `serving_default` and `details` also take
-    `steps`, int32, from 1 to 100,000, and return `values`, float32 `[N, T, F]`; `details` returns
-    the attention, too; `score` takes `target`, float32 `[N, T, F]`, and `target_lengths`, int32
-    `[N]`, and returns `error`, float32 `[N]`; there is no `nbest`.
+    Loading it needs only tensorflow and tensorflow_text. `kseq.translation.signatures` describes
+    its signatures: `serving_default`, `nbest`, `details`, `score` and `encode`.
 
     Args:
         translator: A `Translator`.

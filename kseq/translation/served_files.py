@@ -128,14 +128,15 @@ Vocabularies and subword models are in `assets`. TensorFlow Serving replays
 In Python:
 
 ```python
-import json
+import json, pathlib
 import tensorflow as tf, tensorflow_text
 
 model = tf.saved_model.load("FOLDER")
-request = json.load(open("FOLDER/{EXAMPLE}"))
+request = json.loads(pathlib.Path("FOLDER/{EXAMPLE}").read_text())
 serve = model.signatures[request["signature_name"]]
 specs = serve.structured_input_signature[1]
-serve(**{{name: tf.constant(value, specs[name].dtype) for name, value in request["inputs"].items()}})
+inputs = request["inputs"].items()
+serve(**{{name: tf.constant(value, specs[name].dtype) for name, value in inputs}})
 ```
 
 With TensorFlow Serving, which sends all outputs of the signature that a request names:

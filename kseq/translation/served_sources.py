@@ -158,7 +158,9 @@ def check_finite(values, lengths, side="source"):
     """Returns values `[N, S, F]`, after checking them in the graph; padding may be NaN."""
     is_real = tf.sequence_mask(lengths, tf.shape(values)[1])[:, :, None]
     places = tf.where(is_real & ~tf.math.is_finite(values))
-    message = f"{side} must hold finite numbers; others are at (row, step, feature), counted from 0:"
+    message = (
+        f"{side} must hold finite numbers; others are at (row, step, feature), counted from 0:"
+    )
     check = tf.debugging.Assert(tf.equal(tf.size(places), 0), [message, places[:1]])
     with tf.control_dependencies([check]):
         return tf.identity(values)

@@ -266,13 +266,13 @@ class Translator(TrainedModels):
         (result,) = self.translate([text], beam_size, **options)
         return plot_attention(result, ax, **drawing)
 
-    def export(self, folder, beam_size=1, **options):
+    def export(self, folder, beam_size=1, version=None, **options):
         """Writes a SavedModel; see `kseq.translation.export.export`."""
         from kseq.translation.export import export
 
         claim_tensorflow()
         refuse_search(self, beam_size, options)
-        return export(self, folder, beam_size, **options)
+        return export(self, folder, beam_size, version=version, **options)
 
     def resolve(self, strategy):
         """Returns forbidden ids and a `Dictionary` or None; see `resolve_strategy`."""
