@@ -16,6 +16,7 @@ from kseq.models.factory import build_seq2seq
 from kseq.pipeline.codecs import CodecPair
 from kseq.runs import directory as run_directory
 from kseq.runs.averaging import average_checkpoints
+from kseq.runs.reading import require_run
 from kseq.runs.record import RunRecord
 from kseq.runs.weights import load_model, load_weights, save_weights
 from kseq.special_tokens import SPECIAL_TOKENS
@@ -104,7 +105,7 @@ def test_a_run_that_was_about_to_be_replaced_is_read_and_nothing_is_written(run,
     hidden.mkdir()
     (hidden / locks.MARK).write_text("kseq")
     run.rename(hidden / "old")
-    assert run_directory.require_run(run) == hidden / "old"
+    assert require_run(run) == hidden / "old"
     assert os.listdir(tmp_path) == [hidden.name]
 
 
@@ -112,7 +113,7 @@ def test_looking_for_a_run_follows_no_link_and_writes_nothing(tmp_path):
     (tmp_path / ".run.lock").symlink_to(tmp_path / "missing")
     locks.hidden_folder(tmp_path / "run").symlink_to(tmp_path / "missing")
     with pytest.raises(FileNotFoundError, match="run directory not found"):
-        run_directory.require_run(tmp_path / "run")
+        require_run(tmp_path / "run")
     assert sorted(os.listdir(tmp_path)) == [".run.kseq", ".run.lock"]
 
 

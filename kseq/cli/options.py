@@ -60,7 +60,7 @@ def add_run(command):
         "run_directory",
         type=path_name,
         metavar="RUN",
-        help="run directory made by kseq train, or folder made by kseq ensemble",
+        help="run directory made by kseq train, folder made by kseq ensemble, or hf://user/name",
     )
     add_import(command)
 

@@ -64,7 +64,7 @@ def load_runs(*runs, **options):
         *runs: Run directories, or folders of ensembles.
         **options: Further arguments of `Translator.load`.
     """
-    from kseq.runs.directory import require_run
+    from kseq.runs.reading import require_run
 
     for name in runs:
         for run in runs_of(name):
@@ -81,8 +81,8 @@ def read_test_pairs(options):
     Returns:
         The pairs, and their gold alignments or None.
     """
-    from kseq.runs.directory import read_run
     from kseq.runs.pairs import open_test_pairs
+    from kseq.runs.reading import read_run
 
     run, *_ = runs_of(options.run_directory)
     _, config, _ = read_run(run)

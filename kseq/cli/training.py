@@ -232,8 +232,9 @@ def open_new(options):
 
 def _open_stopped(options):
     """Returns the same of a training that was stopped, as its run records them."""
-    from kseq.runs.directory import RECORD, find_stopped, load_config, require_run
+    from kseq.runs.directory import RECORD, find_stopped, load_config
     from kseq.runs.known_corpora import recall_corpus
+    from kseq.runs.reading import require_run
     from kseq.runs.record import RunRecord
 
     given = [
@@ -328,7 +329,7 @@ def add_average(subparsers):
 
 def average(options):
     """Averages the checkpoints of a run: `kseq.average_checkpoints`."""
-    from kseq.runs.directory import require_run
+    from kseq.runs.reading import require_run
 
     require_run(options.run_directory)
     import_tensorflow_quietly()

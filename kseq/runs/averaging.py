@@ -7,6 +7,7 @@ import numpy as np
 
 from kseq.errors import SettingError
 from kseq.runs import directory as run_directory
+from kseq.runs.reading import require_run
 from kseq.runs.saving import save_run
 from kseq.runs.weights import load_model, load_weights
 
@@ -34,7 +35,7 @@ def average_checkpoints(run, out, last=None, overwrite=False):
     if pathlib.Path(run).resolve() == pathlib.Path(out).resolve():
         raise ValueError(f"out must not be the directory of the run that is averaged: {run}")
     model, codecs, config, record = load_model(run)
-    folder = run_directory.require_run(run)
+    folder = require_run(run)
     checkpoints = _last_checkpoints(folder, last)
     sums = [np.zeros(weight.shape, np.float64) for weight in model.weights]
     for path in checkpoints.values():

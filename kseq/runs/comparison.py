@@ -11,7 +11,9 @@ from kseq import files
 from kseq.runs import directory as run_directory
 from kseq.runs.ensembles import runs_of
 from kseq.runs.history import find_best, read_history
+from kseq.runs.hub import find_run
 from kseq.runs.overview import describe_run
+from kseq.runs.reading import require_run
 from kseq.runs.record import RunRecord
 
 
@@ -80,7 +82,7 @@ def compare_runs(runs):
     """
     if isinstance(runs, (str, pathlib.PurePath)):
         raise TypeError(f"expected a list of two runs or more; received {str(runs)!r}")
-    given = [pathlib.Path(run) for name in runs for run in runs_of(name)]
+    given = [pathlib.Path(find_run(run)) for name in runs for run in runs_of(name)]
     if len(given) < 2:
         raise ValueError(f"expected two runs or more to compare; received {len(given)}")
     folders = [_find_run(folder) for folder in given]
@@ -121,7 +123,7 @@ def _find_run(folder):
     unfinished = files.find_unfinished(folder.absolute())
     if not folder.exists() and (unfinished / run_directory.RECORD).is_file():
         return unfinished
-    return run_directory.require_run(folder)
+    return require_run(folder)
 
 
 def _shortest_names(folders):

@@ -29,7 +29,7 @@ VECTORIZATIONS = ("source_vectorization.json", "target_vectorization.json")  # o
 
 CODECS = (*VOCABULARIES, *SUBWORDS, *STATISTICS, *VECTORIZATIONS, FEATURES)
 _BLOCK = 2**20  # bytes that are read at once
-_REQUIRED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
+REQUIRED = (CONFIG, RECORD, *VOCABULARIES, WEIGHTS)
 # Of runs whose `config.json` does not have these fields yet.
 _OLD_SETTINGS = {"text": {"normalization": "nfkc"}}
 _ALTERNATIVES = {
@@ -47,45 +47,13 @@ def is_run(folder):
     folder = pathlib.Path(folder)
     return all(
         any((folder / name).is_file() for name in _ALTERNATIVES.get(required, (required,)))
-        for required in _REQUIRED
+        for required in REQUIRED
     )
 
 
 def is_ensemble(folder):
     """Returns whether a folder holds the runs of an ensemble."""
     return (pathlib.Path(folder) / ENSEMBLE).is_file()
-
-
-def require_run(folder):
-    """Returns the resolved path of a run directory.
-
-    Raises:
-        FileNotFoundError: The folder is missing.
-        ValueError: It is not a run.
-    """
-    path = files.find_folder(pathlib.Path(folder).resolve())
-    if not path.exists():
-        raise FileNotFoundError(f"run directory not found: {folder}")
-    if not is_run(path):
-        if is_ensemble(path):
-            raise ValueError(f"{folder} is an ensemble; name one of the runs in it")
-        raise ValueError(
-            f"not a run directory: {folder}; expected {', '.join(_REQUIRED)} in it (for subwords "
-            f"{' or '.join(SUBWORDS)}, for real values {' or '.join(STATISTICS)}), as kseq train "
-            "writes them"
-        )
-    return path
-
-
-def read_run(folder):
-    """Returns the path of a run, its `Config` and its `RunRecord`.
-
-    Raises:
-        FileNotFoundError: The folder is missing.
-        ValueError: It is not a run, or a file in it is damaged.
-    """
-    path = require_run(folder)
-    return path, load_config(path), RunRecord.load(path / RECORD)
 
 
 def load_config(folder):
@@ -190,7 +158,7 @@ def _owns(path):
     folder, name = path.parent.as_posix(), _UNFINISHED.sub("", path.name)
     if folder == CHECKPOINTS:
         return _CHECKPOINT.fullmatch(name) is not None
-    names = {*_REQUIRED, *CODECS, *STATES}
+    names = {*REQUIRED, *CODECS, *STATES}
     names |= {HISTORY, CURVES, CHECKPOINTS, FAILED_BATCH}
     return folder == "." and name in names
 

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from kseq.errors import SettingError
-from kseq.runs.directory import read_run
+from kseq.runs.reading import read_run
 
 _RATE_DIVISOR = 5
 # Settings of the model and the text that a training from a run may change: those that act only

@@ -12,6 +12,7 @@ from kseq.fields import check_choice
 from kseq.runs import directory as run_directory
 from kseq.runs.history import HIGHER_IS_BETTER, find_best, find_measure, read_history
 from kseq.runs.known_corpora import name_corpus
+from kseq.runs.reading import require_run
 from kseq.runs.record import RunRecord
 
 ORDERS = ("name", "date", "best", "duration", "parameters")
@@ -137,7 +138,7 @@ def _describe(folder, name):
     record = RunRecord.load(folder / run_directory.RECORD)
     rows = read_history(folder)
     if record.is_finished is not False:
-        run_directory.require_run(folder)
+        require_run(folder)
     measure = find_measure(rows, config.training)
     best = find_best(rows, measure)
     duration = record.duration

@@ -3,8 +3,8 @@
 from kseq.corpora.gold_alignments import read_alignments, require_words
 from kseq.corpora.opening import describe_features, open_pairs, require_same_features
 from kseq.errors import SettingError
-from kseq.runs.directory import read_run
 from kseq.runs.known_corpora import recall_corpus
+from kseq.runs.reading import read_run
 
 
 def open_test_pairs(run, test=None, alignments=None, **options):

@@ -12,6 +12,7 @@ from kseq.models.factory import build_seq2seq, use_dtype_policy
 from kseq.models.size import least_parameters
 from kseq.pipeline.codecs import CodecPair
 from kseq.runs import directory as run_directory
+from kseq.runs.reading import read_run
 
 PRECISIONS = ("float32", "bfloat16")
 _DAMAGE = (OSError, ValueError, KeyError, RuntimeError, TypeError)  # which HDF5 finds in a file
@@ -33,7 +34,7 @@ def load_model(run, precision="float32"):
     """
     check_choice("precision", precision, PRECISIONS)
     claim_tensorflow()
-    folder, config, record = run_directory.read_run(run)
+    folder, config, record = read_run(run)
     run_directory.check_codecs(folder, record)
     codecs = CodecPair.load(folder, config)
     path = folder / run_directory.WEIGHTS

@@ -15,6 +15,8 @@ from kseq.pipeline.codecs import CodecPair
 from kseq.pipeline.known_codecs import COLUMNS, KnownCodecs
 from kseq.runs import directory as run_directory
 from kseq.runs.fine_tuning import check_fine_tuning, fine_tuning_config, refuse_fine_tuning
+from kseq.runs.hub import pinned_name
+from kseq.runs.reading import require_run
 from kseq.runs.record import RunRecord
 from kseq.runs.weights import load_model
 from kseq.text.vectorization import VectorizationCodec
@@ -69,8 +71,9 @@ class Start:
                 "standardization kseq train does not have"
             )
         record.warn_if_unfinished(run)
-        checksum = run_directory.weights_checksum(run_directory.require_run(run))
-        return cls(run, model, codecs, config, {"name": place.name, "checksum": checksum})
+        checksum = run_directory.weights_checksum(require_run(run))
+        name = pinned_name(run) or place.name
+        return cls(run, model, codecs, config, {"name": name, "checksum": checksum})
 
     def complete_config(self, config, corpus):
         """Returns the settings of a training that starts here.

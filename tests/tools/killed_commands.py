@@ -211,10 +211,10 @@ class _WithTensorFlow(Command):
         return super().run()
 
     def find_faults(self, place):
-        from kseq.runs import directory, weights
+        from kseq.runs import directory, reading, weights
 
         try:
-            _, _, record = directory.read_run(place)
+            _, _, record = reading.read_run(place)
             directory.check_codecs(place, record)
             for path in (place / directory.WEIGHTS, *directory.checkpoint_paths(place).values()):
                 directory.check_weights(path, record)

@@ -1,0 +1,1 @@
+"""Sharing runs: in one file, or on a hub."""
