@@ -151,6 +151,7 @@ COMMANDS = [
     *("runs", "compare"),
     *("translate", "evaluate", "score"),
     *("heatmap", "align", "report", "export", "recipes", "models"),
+    *("pack", "unpack", "push"),
 ]
 
 

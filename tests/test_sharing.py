@@ -20,7 +20,8 @@ from kseq.sharing.card import make_card
 def run(tmp_path_factory):
     """A run with checkpoints, a state of training and a file of the user."""
     translator = untrained_translator([], ["a", "b"], ["x", "y"])
-    folder = write_run(translator, tmp_path_factory.mktemp("runs") / "letters")
+    folder = tmp_path_factory.mktemp("runs") / "letters"
+    translator.save(folder)
     (folder / "checkpoints").mkdir()
     for name in ("checkpoints/epoch-0001.weights.h5", "training_state.1.npz", "secret.txt"):
         (folder / name).write_bytes(b"?")
