@@ -150,8 +150,8 @@ COMMANDS = [
     *("fetch", "inspect", "clean", "train", "ensemble", "launch", "tune", "average"),
     *("runs", "compare"),
     *("translate", "evaluate", "score"),
-    *("heatmap", "align", "report", "export", "recipes", "models"),
-    *("pack", "unpack", "push"),
+    *("heatmap", "align", "report", "export"),
+    *("pack", "unpack", "push", "recipes", "models"),
 ]
 
 
