@@ -33,7 +33,7 @@ def change(run, file, **fields):
 
 def code_that_makes(path):
     """A layer of Keras that makes a file when it is called, as a file of Keras holds it."""
-    layer = keras.layers.Lambda(lambda tensor, path=str(path): open(path, "x") and tensor)
+    layer = keras.layers.Lambda(lambda tensor, path=str(path): os.mkdir(path))
     return keras.saving.serialize_keras_object(layer)
 
 
