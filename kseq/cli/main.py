@@ -20,6 +20,7 @@ from kseq.cli.launching import add_launch
 from kseq.cli.listing import add_models, add_recipes
 from kseq.cli.looking import add_align, add_heatmap, add_report
 from kseq.cli.runs import import_modules
+from kseq.cli.serving import add_serve
 from kseq.cli.training import add_average, add_train
 from kseq.cli.translating import add_evaluate, add_score, add_translate
 from kseq.cli.tuning import add_tune
@@ -132,7 +133,8 @@ def _make_parser():
         *(add_runs, add_compare),
         *(add_translate, add_evaluate, add_score),
         *(add_heatmap, add_align, add_report),
-        *(add_export, add_recipes, add_models),
+        *(add_export, add_serve),
+        *(add_recipes, add_models),
     ):
         add(subparsers)
     return parser

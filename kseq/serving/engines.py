@@ -1,0 +1,93 @@
+"""Engines: what runs a model in a worker. Each kind of model on disk has its engine."""
+
+import importlib
+import pathlib
+
+from kseq.runs.directory import is_ensemble, is_run
+from kseq.serving.batches import Batch
+
+_WARM_UP = (1, 16)  # sources in a batch
+
+
+class Engine:
+    """A loaded model that answers batches.
+
+    Attributes:
+        description: `Description`.
+    """
+
+    description = None
+
+    def answer(self, batch):
+        """Runs a `Batch`.
+
+        Returns:
+            A list with the result of each source, ready for JSON. For text it is a list of
+            translations, best first or in the order in which they were drawn: dicts of `text`,
+            `score`, `log_probability` and `is_cut`. For real values it is a dict of `values`
+            `[T][F]`. With attention there are also `source_tokens` and `tokens` of text, and
+            `attention` `[T][S]`.
+
+        Raises:
+            ValueError, TypeError: The batch asks for something that the model cannot do.
+        """
+        raise NotImplementedError
+
+    def warm_up(self, options):
+        """Runs batches of different sizes, so that the first request takes no longer than others.
+
+        Args:
+            options: Options of the search that most requests have, by name.
+        """
+        description = self.description
+        source = (
+            "a b c." if description.source_width is None else [[0.0] * description.source_width]
+        )
+        for count in _WARM_UP:
+            columns = {"features": ["a"] * count} if description.reads_features else {}
+            if description.target_width is None:
+                batch = Batch(sources=[source] * count, options=options, columns=columns)
+            else:
+                columns["steps"] = [2] * count
+                batch = Batch(method="predict", sources=[source] * count, columns=columns)
+            self.answer(batch)
+
+
+def _is_saved_model(folder):
+    return (pathlib.Path(folder) / "saved_model.pb").is_file()
+
+
+# Each kind of model: how its folder is recognised, and the modules with its engine and with what
+# is imported only once for all workers.
+_KINDS = {
+    "run": (
+        lambda folder: is_run(folder) or is_ensemble(folder),
+        "kseq.serving.run_engine",
+    ),
+    "saved_model": (_is_saved_model, "kseq.serving.saved_model_engine"),
+}
+
+
+def kind_of(folder):
+    """Returns the kind of the model in a folder, `"run"` or `"saved_model"`; None for no model."""
+    return next((kind for kind, (is_kind, _) in _KINDS.items() if is_kind(folder)), None)
+
+
+def modules_of(kinds):
+    """Returns the names of the modules to import before workers for some kinds of models start."""
+    return ["kseq.serving.quiet_tensorflow", *(_KINDS[kind][1] for kind in sorted(kinds))]
+
+
+def load_engine(folder):
+    """Loads the model in a folder.
+
+    Returns:
+        An `Engine`.
+
+    Raises:
+        ValueError: There is no model in the folder, or it is damaged.
+    """
+    kind = kind_of(folder)
+    if kind is None:
+        raise ValueError(f"{folder}: expected a run or a SavedModel; found neither")
+    return importlib.import_module(_KINDS[kind][1]).load(folder)
