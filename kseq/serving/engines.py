@@ -40,9 +40,8 @@ class Engine:
             options: Options of the search that most requests have, by name.
         """
         description = self.description
-        source = (
-            "a b c." if description.source_width is None else [[0.0] * description.source_width]
-        )
+        width = description.source_width
+        source = "a b c." if width is None else [[0.0] * width] * 3
         for count in _WARM_UP:
             columns = {"features": ["a"] * count} if description.reads_features else {}
             if description.target_width is None:

@@ -14,6 +14,7 @@ from kseq.serving.refusals import Refusal, mistake
 
 _ALIASES = {"beam": "beam_size"}
 _ON_THIS_HOST = "dictionary"  # the name of a file, which only the owner of the server may choose
+_LONGEST_OPTIONS = 4_000  # characters, as the latest ones are kept
 _LENGTHS = ("minimum_length", "maximum_length", "no_repeat_ngram")
 OPTIONS = tuple(
     sorted({*_ALIASES, *field_names(BeamSearch), *field_names(Sampling)} - {_ON_THIS_HOST})
@@ -173,6 +174,8 @@ def _search(question, limits, defaults):
         known = json.dumps(defaults, sort_keys=True)
     except (TypeError, ValueError) as error:
         raise mistake(f"options: {error}") from error
+    if len(given) > _LONGEST_OPTIONS:
+        raise mistake(f"expected options of at most {_LONGEST_OPTIONS} characters as JSON")
     method, options, width, ratio = _read_options(given, known, limits)
     longest = max(map(len, question.sources), default=0)
     if ratio * longest > limits.max_length:

@@ -30,7 +30,7 @@ class Limits(Section):
     queue: int = number(512, minimum=1, maximum=1_000_000)
     batch: int = number(64, minimum=1, maximum=10_000)
     batch_length: int = number(32_768, minimum=1, maximum=100_000_000)
-    max_body: int = number(2**20, minimum=1_000, maximum=2**30)
+    max_body: int = number(1_000_000, minimum=1_000, maximum=2**30)
     max_sources: int = number(128, minimum=1, maximum=1_000_000)
     max_length: int = number(2_000, minimum=1, maximum=100_000)
     max_beam: int = number(16, minimum=1, maximum=1_000)

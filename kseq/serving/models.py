@@ -114,10 +114,10 @@ class Model:
         for number, folder, state in found:
             if number == self.version.number:
                 return
-            is_refused = self._refused.get(number, (None,))[0] == state
-            if not is_refused and (
-                seen.get(number) != state or await self._load(number, folder, state)
-            ):
+            if self._refused.get(number, (None,))[0] == state:
+                continue
+            is_unfinished = seen.get(number) != state
+            if is_unfinished or await self._load(number, folder, state):
                 return
 
     async def drain(self):

@@ -1,5 +1,6 @@
 """`serve`: a server process, from its socket to its graceful end."""
 
+import contextlib
 import importlib.util
 import socket
 import sys
@@ -101,10 +102,9 @@ def _run(places, listener, workers, limits, *, options=(), modules=(), logs_requ
     address = _url(listener)
     surroundings.log.write("listening", url=address)
     print(f"kseq: serving {', '.join(service.models)} at {address}", file=sys.stderr, flush=True)
-    try:
+    # After the graceful end, uvicorn passes the signal on.
+    with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        pass  # After the graceful end, uvicorn passes the signal on.
     if service.failure is not None:
         raise RuntimeError(service.failure)
 

@@ -83,11 +83,8 @@ def cut(sources, lengths):
     if not isinstance(lengths, list) or len(lengths) != len(sources):
         raise mistake("lengths: expected one for each source")
     for length, source in zip(lengths, sources):
-        if (
-            type(length) is not int
-            or not isinstance(source, list)
-            or not 1 <= length <= len(source)
-        ):
+        longest = len(source) if isinstance(source, list) else 0
+        if type(length) is not int or not 1 <= length <= longest:
             raise mistake(f"lengths: expected at most the steps of a source; received {length!r}")
     return [source[:length] for length, source in zip(lengths, sources)]
 
