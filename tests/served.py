@@ -11,6 +11,9 @@ import time
 from conftest import ROOT
 
 
+_SECONDS_TO_WAIT = 120
+
+
 class Served:
     """`kseq serve` in a process of its own, as a context manager.
 
@@ -51,9 +54,10 @@ class Served:
 
     def wait_for(self, name, count=1):
         """Waits until an event has been logged that often; returns the last of these."""
+        deadline = time.monotonic() + _SECONDS_TO_WAIT
         while len(events := self.events(name)) < count:
-            if self.process.poll() is not None:
-                raise AssertionError(f"the server has ended: {self.errors()}")
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"no {name}: {self.events()}, {self.errors()}")
             time.sleep(0.02)
         return events[count - 1]
 

@@ -106,6 +106,9 @@ class SavedModelEngine(Engine):
         if not self._n_best:
             arrays = {name: array[:, None] for name, array in arrays.items()}
         counts = outputs["hypothesis_count"].numpy().tolist()
+        if 0 in counts:
+            number = counts.index(0) + 1
+            raise ValueError(f"source {number}: no output satisfies all rules of this export")
         sources = _source_tokens(outputs) if batch.attention else [None] * len(counts)
         return [
             [
