@@ -10,7 +10,6 @@ import time
 
 from conftest import ROOT
 
-
 _SECONDS_TO_WAIT = 120
 
 

@@ -8,7 +8,7 @@ class Description:
     """A model as its engine describes it.
 
     Args:
-        engine: Name of the engine.
+        engine: Name of the engine: `"run"`, `"saved_model"` or `"litert"`.
         fingerprint: Changes with the files of the model.
         source_width: Values in a step of a real-valued source; None for text.
         target_width: Values in a step of a real-valued target; None for text.

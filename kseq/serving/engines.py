@@ -56,25 +56,36 @@ def _is_saved_model(folder):
     return (pathlib.Path(folder) / "saved_model.pb").is_file()
 
 
-# Each kind of model: how its folder is recognised, and the modules with its engine and with what
-# is imported only once for all workers.
+def _is_litert(folder):
+    return (pathlib.Path(folder) / "model.tflite").is_file()
+
+
+# Each kind of model: how its folder is recognised, and its modules; the last has its engine. They
+# are imported once, in the process that workers are forks of.
 _KINDS = {
     "run": (
         lambda folder: is_run(folder) or is_ensemble(folder),
-        "kseq.serving.run_engine",
+        ("kseq.serving.quiet_tensorflow", "kseq.serving.run_engine"),
     ),
-    "saved_model": (_is_saved_model, "kseq.serving.saved_model_engine"),
+    "SavedModel": (
+        _is_saved_model,
+        ("kseq.serving.quiet_tensorflow", "kseq.serving.saved_model_engine"),
+    ),
+    "model for LiteRT": (_is_litert, ("kseq.serving.lite_engine",)),
 }
 
 
 def kind_of(folder):
-    """Returns the kind of the model in a folder, `"run"` or `"saved_model"`; None for no model."""
+    """Returns the kind of the model in a folder, such as `"run"`; None for no model."""
     return next((kind for kind, (is_kind, _) in _KINDS.items() if is_kind(folder)), None)
 
 
 def modules_of(kinds):
     """Returns the names of the modules to import before workers for some kinds of models start."""
-    return ["kseq.serving.quiet_tensorflow", *(_KINDS[kind][1] for kind in sorted(kinds))]
+    modules = [
+        module for kind, (_, modules) in _KINDS.items() if kind in kinds for module in modules
+    ]
+    return list(dict.fromkeys(modules))
 
 
 def load_engine(folder):
@@ -88,5 +99,6 @@ def load_engine(folder):
     """
     kind = kind_of(folder)
     if kind is None:
-        raise ValueError(f"{folder}: expected a run or a SavedModel; found neither")
-    return importlib.import_module(_KINDS[kind][1]).load(folder)
+        raise ValueError(f"{folder}: expected a {', a '.join(_KINDS)}; found none")
+    *_, module = _KINDS[kind][1]
+    return importlib.import_module(module).load(folder)

@@ -69,8 +69,8 @@ def parse_place(text):
     place = Place(name, path)
     if not place.versions():
         raise ValueError(
-            f"{folder}: expected a run, a SavedModel, or a folder of versions of one, 1/, 2/, ...; "
-            "found none of them"
+            f"{folder}: expected a run, a SavedModel, a model for LiteRT, or a folder of versions "
+            "of one, 1/, 2/, ...; found none of them"
         )
     return place
 

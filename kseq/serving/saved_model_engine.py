@@ -7,12 +7,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers operations
 
-import kseq.serving.quiet_tensorflow  # noqa: F401
 from kseq.serving.descriptions import Description
 from kseq.serving.engines import Engine
+from kseq.serving.results import attention_values
 
 _SIGNATURE = "serving_default"
-_DECIMALS = 6
 
 
 def load(folder):
@@ -129,7 +128,10 @@ class SavedModelEngine(Engine):
             if attention:
                 tokens = sources[row]
                 width = len(source if tokens is None else tokens)
-                result |= {"source_tokens": tokens, **_attention(weights[row, :steps, :width])}
+                result |= {
+                    "source_tokens": tokens,
+                    **attention_values(weights[row, :steps, :width]),
+                }
             results.append(result)
         return results
 
@@ -153,7 +155,7 @@ def _translation(values, source_tokens):
         result |= {"source_tokens": source_tokens, "tokens": tokens}
         if "attention" in values:
             width = len(source_tokens) if source_tokens is not None else None
-            result |= _attention(values["attention"][: len(tokens), :width])
+            result |= attention_values(values["attention"][: len(tokens), :width])
     return result
 
 
@@ -161,7 +163,3 @@ def _strings(row):
     """The strings of a padded row, up to the first empty one."""
     strings = [value.decode() for value in row.tolist()]
     return strings[: strings.index("")] if "" in strings else strings
-
-
-def _attention(weights):
-    return {"attention": [[round(weight, _DECIMALS) for weight in row] for row in weights.tolist()]}
