@@ -71,7 +71,7 @@ _KINDS = {
         _is_saved_model,
         ("kseq.serving.quiet_tensorflow", "kseq.serving.saved_model_engine"),
     ),
-    "model for LiteRT": (_is_litert, ("kseq.serving.lite_engine",)),
+    "model for LiteRT": (_is_litert, ("kseq.lite", "kseq.serving.lite_engine")),
 }
 
 
@@ -100,5 +100,5 @@ def load_engine(folder):
     kind = kind_of(folder)
     if kind is None:
         raise ValueError(f"{folder}: expected a {', a '.join(_KINDS)}; found none")
-    *_, module = _KINDS[kind][1]
-    return importlib.import_module(module).load(folder)
+    *_, engine = map(importlib.import_module, modules_of({kind}))
+    return engine.load(folder)

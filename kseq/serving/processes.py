@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import socket
+from multiprocessing import forkserver
 
 from kseq.serving.descriptions import Description
 from kseq.serving.engines import modules_of
@@ -49,6 +50,7 @@ def process_context(kinds):
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(modules_of(kinds))
+    forkserver.ensure_running()  # It imports while the server does.
     return context
 
 

@@ -9,6 +9,7 @@ from kseq.kernels.processor import usable_cores
 from kseq.serving.engines import kind_of
 from kseq.serving.limits import Limits
 from kseq.serving.places import parse_places
+from kseq.serving.processes import process_context
 
 _PACKAGES = ("starlette", "uvicorn", "prometheus_client")
 _BACKLOG = 2048
@@ -66,20 +67,20 @@ def listen(host, port):
 
 
 def _run(places, listener, workers, limits, *, options=(), modules=(), logs_requests=True):
+    context = process_context(_kinds(places))
     import uvicorn
 
     from kseq.serving.app import make_app
     from kseq.serving.log import JsonLog
     from kseq.serving.metrics import Metrics
     from kseq.serving.models import Surroundings
-    from kseq.serving.processes import process_context
     from kseq.serving.service import Service
 
     surroundings = Surroundings(
         limits=limits,
         log=JsonLog(),
         metrics=Metrics(),
-        context=process_context(_kinds(places)),
+        context=context,
         workers=workers,
         cores=max(1, usable_cores() // workers),
         options=dict(options),
