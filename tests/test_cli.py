@@ -150,7 +150,7 @@ COMMANDS = [
     *("fetch", "inspect", "clean", "train", "ensemble", "launch", "tune", "average"),
     *("runs", "compare"),
     *("translate", "evaluate", "score"),
-    *("heatmap", "align", "report", "export", "recipes", "models"),
+    *("heatmap", "align", "report", "export", "serve", "recipes", "models"),
 ]
 
 
