@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import os
+import pathlib
 import shutil
 import signal
 import threading
@@ -353,6 +354,39 @@ def test_versions_change_without_losing_a_request(server, folders, translator):
     drained = server.wait_for("drained")
     assert (drained["model"], drained["version"]) == ("exported", "3")
     assert load.stop() == {(200, text, "3"), (200, text, "5")}
+
+
+@pytest.mark.slow
+def test_a_model_for_litert_is_served_without_tensorflow(translator, tmp_path):
+    lite = pytest.importorskip("kseq.lite", reason="needs kseq.lite")
+    pytest.importorskip("ai_edge_litert", reason="needs pip install kseq[lite]")
+    translator.export(tmp_path / "exported", format="litert", beam_size=3, n_best=2)
+    with Served(tmp_path, tmp_path / "exported", "--workers", "1") as server:
+        server.wait_for("serving")
+        pid = server.events("worker_ready")[0]["pid"]
+        maps = pathlib.Path(f"/proc/{pid}/maps")
+        assert not maps.exists() or "libtensorflow" not in maps.read_text()
+        question = {"text": SENTENCES, "attention": True}
+        status, answer, _ = server.ask("/translate", question)
+    assert status == 200
+    expected = lite.Translator(tmp_path / "exported").translate(SENTENCES)
+    for results, translations in zip(answer["translations"], expected, strict=True):
+        assert [each["text"] for each in results] == [each.text for each in translations]
+        for result, translation in zip(results, translations):
+            np.testing.assert_allclose(result["score"], translation.score, atol=1e-5)
+            weights = np.reshape(result["attention"], translation.attention.shape)
+            np.testing.assert_allclose(weights, translation.attention, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_damaged_model_ends_the_command_with_the_reason(folders, tmp_path):
+    shutil.copytree(folders["curves"], tmp_path / "curves")
+    (tmp_path / "curves" / "model.weights.h5").write_bytes(b"no weights")
+    with Served(tmp_path, tmp_path / "curves") as server:
+        assert server.process.wait(120) == 1
+    (line,) = [line for line in server.errors().splitlines() if line.startswith("kseq: curves")]
+    assert line.startswith("kseq: curves: version 1: ") and "model.weights.h5" in line
+    assert server.events("refused")[0]["model"] == "curves"
 
 
 def test_a_signal_ends_the_server_after_the_last_answer(server):

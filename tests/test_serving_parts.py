@@ -4,6 +4,9 @@ import asyncio
 import dataclasses
 import io
 import json
+import socket
+import subprocess
+import sys
 
 import pytest
 from run_folders import write_run_folder
@@ -367,3 +370,57 @@ def test_tensors_are_padded_to_the_longest_row():
     assert all_of_them["translation"]["data"] == ["x y", "", "z", "z"]
     assert all_of_them["source_tokens"]["shape"] == [2, 2]
     assert all_of_them["attention"]["shape"] == [2, 2, 2, 2]
+
+
+def test_the_server_itself_does_not_import_tensorflow():
+    """Its workers do: so it starts at once, and its memory stays small."""
+    pytest.importorskip("starlette", reason="needs pip install kseq[serve]")
+    pytest.importorskip("uvicorn", reason="needs pip install kseq[serve]")
+    program = """
+import sys
+import kseq.cli.main
+import kseq.cli.serving, kseq.serving.app, kseq.serving.metrics, uvicorn
+print(sorted({"tensorflow", "keras", "matplotlib"} & set(sys.modules)))
+"""
+    command = [sys.executable, "-c", program]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert output == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["nowhere"], "model not found: nowhere"),
+        (["en-fr", "--workers", "0"], "--workers must be at least 1; received 0"),
+        (["en-fr", "--max-sources", "600"], "--max-sources must be at most --queue (512)"),
+        (["en-fr", "--beam", "0"], "--beam must be at least 1"),
+        (["en-fr", "en-fr"], "two models have the name en-fr"),
+        (["a b=en-fr"], "the name of a model must consist of letters"),
+    ],
+)
+def test_a_wrong_command_ends_before_anything_starts(
+    words, message, command, tmp_path, monkeypatch
+):
+    write_run_folder(tmp_path / "en-fr")
+    monkeypatch.chdir(tmp_path)
+    code, output, errors = command("serve", *words)
+    assert (code, output) == (2, "")
+    assert message in errors and errors.count("\n") == 1
+
+
+def test_a_port_in_use_is_an_error(command, tmp_path):
+    pytest.importorskip("uvicorn", reason="needs pip install kseq[serve]")
+    folder = write_run_folder(tmp_path / "en-fr")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        code, _, errors = command("serve", folder, "--port", port)
+    assert code == 2
+    assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in errors
+
+
+def test_missing_packages_are_named(monkeypatch, command, tmp_path):
+    folder = write_run_folder(tmp_path / "en-fr")
+    monkeypatch.setattr("kseq.serving.server._PACKAGES", ("starlette_of_nobody",))
+    code, _, errors = command("serve", folder)
+    assert code == 1
+    assert errors == "kseq: serving needs starlette_of_nobody: pip install kseq[serve]\n"

@@ -213,7 +213,7 @@ def _read_options(given, defaults, limits):
 
 
 def _check_name(name):
-    if name == _ON_THIS_HOST or name not in OPTIONS:
+    if name not in OPTIONS:
         raise mistake(f"unknown option: {name!r} (known: {', '.join(OPTIONS)})")
 
 

@@ -16,7 +16,8 @@ from kseq.serving.messages import pack_message, receive_message
 from kseq.serving.worker import work
 
 _SECONDS_TO_END = 5
-_CONNECTION_ENDED = (EOFError, OSError)
+# A connection ends in several ways; whoever writes what is no message is not used any more.
+_CONNECTION_ENDED = (EOFError, OSError, RuntimeError, ValueError)
 
 
 class LoadingFailed(Exception):
