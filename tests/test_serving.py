@@ -379,6 +379,42 @@ def test_a_model_for_litert_is_served_without_tensorflow(translator, tmp_path):
 
 
 @pytest.mark.slow
+def test_requests_that_end_or_stop_workers_are_given_up(folders, tmp_path):
+    small = {"values": [[[1.0, 1.0]]], "steps": 2}
+    large = {"values": [[[1.0, 1.0]] * 50] * 128, "steps": 2000}  # takes seconds
+    with Served(tmp_path, folders["curves"], "--workers", "1", "--timeout", "20") as server:
+        pids = [server.wait_for("worker_ready")["pid"]]
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(server.ask, "/translate", large)
+            for count in (2, 3):
+                wait_until_busy(pids[-1])
+                os.kill(pids[-1], signal.SIGKILL)
+                pids.append(server.wait_for("worker_ready", count)["pid"])
+            status, body, _ = answer.result()
+        assert status == 500
+        assert body["error"] == "2 workers ended while they answered this request"
+        assert server.ask("/translate", small)[0] == 200
+        os.kill(pids[-1], signal.SIGSTOP)
+        status, body, _ = server.ask("/translate", small)
+        assert (status, body["error"]) == (504, "no answer within 20 s")
+        server.wait_for("worker_ready", 4)
+        assert server.events("worker_died")[-1]["reason"] == "no answer within 20 s"
+        assert server.ask("/translate", small)[0] == 200
+
+
+def wait_until_busy(pid, seconds=0.3):
+    """Waits until a process has used the processor for some time."""
+    begin = processor_seconds(pid)
+    while processor_seconds(pid) < begin + seconds:
+        pass
+
+
+def processor_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.slow
 def test_a_damaged_model_ends_the_command_with_the_reason(folders, tmp_path):
     shutil.copytree(folders["curves"], tmp_path / "curves")
     (tmp_path / "curves" / "model.weights.h5").write_bytes(b"no weights")
