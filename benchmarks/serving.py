@@ -56,7 +56,9 @@ def main():
     parser.add_argument("--scenario", required=True, choices=SCENARIOS)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--count", type=int, default=500, help="number of different texts")
-    parser.add_argument("--serve", nargs="*", default=[], help="options of kseq serve, without --")
+    parser.add_argument(
+        "--serve", nargs="*", default=[], help="options of kseq serve, such as batch=1"
+    )
     parser.add_argument("--out")
     options = parser.parse_args()
     lines = pathlib.Path(options.texts).read_text(encoding="utf-8").splitlines()
@@ -209,7 +211,9 @@ class Load:
         await asyncio.gather(*tasks)
 
     async def _ask_once(self, idle, due):
-        connection = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", self._port)
+        connection = idle.pop() if idle else None
+        if connection is None or connection[0].at_eof():  # The server closes idle connections.
+            connection = await asyncio.open_connection("127.0.0.1", self._port)
         await self._ask(*connection, due)
         idle.append(connection)
 
@@ -307,7 +311,7 @@ def run_closed(options, texts, serve=()):
 
 def run_single(options, texts):
     """The scenario `single`."""
-    return run_closed(options, texts, serve=["batch", "1"])
+    return run_closed(options, texts, serve=["batch=1"])
 
 
 def run_open(options, texts):
