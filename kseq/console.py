@@ -10,12 +10,16 @@ import time
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def import_tensorflow_quietly():
+def import_tensorflow_quietly(finds_devices=True):
     """Imports TensorFlow without its log lines about the processor and the GPU.
 
     TensorFlow logs them before any setting can stop it, so standard error itself is redirected
     during the import. If the import fails, everything is shown. Nothing is redirected if the
     environment variable TF_CPP_MIN_LOG_LEVEL is set.
+
+    Args:
+        finds_devices: Whether to look for devices, which starts the driver of a GPU. It must not
+            have started in a process that is going to be forked.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
         return
@@ -26,7 +30,8 @@ def import_tensorflow_quietly():
         try:
             import tensorflow as tf
 
-            tf.config.list_physical_devices()
+            if finds_devices:
+                tf.config.list_physical_devices()
         except BaseException:
             log.seek(0)
             os.write(standard_error, log.read())

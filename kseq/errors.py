@@ -1,6 +1,10 @@
 """Errors about settings, whose names are separate from the message; and the class of warnings."""
 
+import dis
+import pathlib
 import string
+
+_PACKAGE = pathlib.Path(__file__).parent
 
 
 class KseqWarning(UserWarning):
@@ -45,3 +49,15 @@ class SettingError(ValueError):
 
 class SettingTypeError(SettingError, TypeError):
     """The value of a setting has a type that it cannot have."""
+
+
+def is_message_of_kseq(error):
+    """Returns whether a `raise` statement of kseq raised an error, not a library or Python."""
+    traceback = error.__traceback__
+    if traceback is None:
+        return True
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    code = traceback.tb_frame.f_code
+    is_raise = dis.opname[code.co_code[traceback.tb_lasti]] == "RAISE_VARARGS"
+    return is_raise and pathlib.Path(code.co_filename).is_relative_to(_PACKAGE)

@@ -43,7 +43,8 @@ QUICK = """
 arrays attention batches catalogue cells cleaning config console corpora dense devices doubts
 dropout encoders errors files fingerprints house_rules in_memory known_corpora
 letter_case lines locks measures optimizer output pair_files panels process_memory processor
-pronunciations provenance record records rules runs_overview scripts sides sources strategies
+pronunciations provenance record records rules runs_overview scripts serving_parts sides sources
+strategies
 tables text tuning_space tuning_study value_strips values vectors
 """
 

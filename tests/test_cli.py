@@ -151,7 +151,7 @@ COMMANDS = [
     *("runs", "compare"),
     *("translate", "evaluate", "score"),
     *("heatmap", "align", "report", "export"),
-    *("pack", "unpack", "push", "recipes", "models"),
+    *("pack", "unpack", "push", "serve", "recipes", "models"),
 ]
 
 

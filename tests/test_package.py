@@ -67,7 +67,8 @@ def test_requirements_agree_with_the_metadata():
     metadata = configparser.ConfigParser()
     metadata.read(ROOT / "setup.cfg")
     requirements = set(metadata["options"]["install_requires"].split("\n")) - {""}
-    requirements |= {metadata["options.extras_require"]["tune"]}
+    for extra in ("tune", "serve"):
+        requirements |= set(metadata["options.extras_require"][extra].split("\n")) - {""}
     assert requirements <= set((ROOT / "requirements.txt").read_text().split("\n"))
 
 

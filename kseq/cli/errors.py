@@ -1,13 +1,10 @@
 """The message and the exit code for an error."""
 
-import dis
-import pathlib
 import sys
 
-import kseq
 from kseq.backend import ForeignBackendError
 from kseq.cli.options import flag
-from kseq.errors import SettingError
+from kseq.errors import SettingError, is_message_of_kseq
 
 FAILED = 1
 MISTAKE = 2  # in the command, or in its data
@@ -20,7 +17,6 @@ _WRONG_PATHS = (
     NotADirectoryError,
     PermissionError,
 )
-_PACKAGE = pathlib.Path(kseq.__file__).parent
 
 
 def explain(error, options):
@@ -44,28 +40,16 @@ def explain(error, options):
         return _describe(error), MISTAKE if is_mistake else FAILED
     if isinstance(error, MemoryError):
         return f"out of memory: {error}", FAILED
-    if isinstance(error, (ValueError, TypeError, RuntimeError)) and not _is_message_of_kseq(error):
+    if isinstance(error, (ValueError, TypeError, RuntimeError)) and not is_message_of_kseq(error):
         first_line = str(error).strip().partition("\n")[0]
         return f"{type(error).__name__}: {first_line} (KSEQ_DEBUG=1 shows where)", FAILED
     if isinstance(error, (ValueError, TypeError, ForeignBackendError)):
         return str(error), MISTAKE
     if isinstance(error, RuntimeError):
         return str(error), FAILED
-    if isinstance(error, ImportError) and _is_message_of_kseq(error):
+    if isinstance(error, ImportError) and is_message_of_kseq(error):
         return str(error), FAILED  # an optional library is missing
     return _explain_tensorflow(error) if "tensorflow" in sys.modules else None
-
-
-def _is_message_of_kseq(error):
-    """Whether a `raise` statement of kseq raised the error, not a library or Python itself."""
-    traceback = error.__traceback__
-    if traceback is None:
-        return True
-    while traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    code = traceback.tb_frame.f_code
-    is_raise = dis.opname[code.co_code[traceback.tb_lasti]] == "RAISE_VARARGS"
-    return is_raise and pathlib.Path(code.co_filename).is_relative_to(_PACKAGE)
 
 
 def _describe(error):

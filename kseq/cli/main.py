@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib
 import os
 import signal
 import sys
@@ -11,19 +12,8 @@ import warnings
 
 import kseq
 from kseq.backend import require_tensorflow_backend
-from kseq.cli.comparing import add_compare, add_runs
-from kseq.cli.data import add_clean, add_fetch, add_inspect
-from kseq.cli.ensembles import add_ensemble_command
 from kseq.cli.errors import explain
-from kseq.cli.exporting import add_export
-from kseq.cli.launching import add_launch
-from kseq.cli.listing import add_models, add_recipes
-from kseq.cli.looking import add_align, add_heatmap, add_report
 from kseq.cli.runs import import_modules
-from kseq.cli.sharing import add_pack, add_push, add_unpack
-from kseq.cli.training import add_average, add_train
-from kseq.cli.translating import add_evaluate, add_score, add_translate
-from kseq.cli.tuning import add_tune
 from kseq.console import printable, show_warning
 from kseq.errors import KseqWarning
 from kseq.runs.provenance import recorded_command
@@ -42,6 +32,35 @@ dictionary whose name ends in .dict. Files are UTF-8, plain, .gz or .zip.
 Run "kseq COMMAND --help" for more. With KSEQ_DEBUG=1 in the environment, an
 error shows its traceback.
 """
+
+# The module of each command and the function that adds it, in the order of the help. A command
+# that is named by the first word is the only one that is imported.
+_COMMANDS = {
+    "fetch": "data.add_fetch",
+    "inspect": "data.add_inspect",
+    "clean": "data.add_clean",
+    "train": "training.add_train",
+    "ensemble": "ensembles.add_ensemble_command",
+    "launch": "launching.add_launch",
+    "tune": "tuning.add_tune",
+    "average": "training.add_average",
+    "runs": "comparing.add_runs",
+    "compare": "comparing.add_compare",
+    "translate": "translating.add_translate",
+    "evaluate": "translating.add_evaluate",
+    "score": "translating.add_score",
+    "heatmap": "looking.add_heatmap",
+    "align": "looking.add_align",
+    "report": "looking.add_report",
+    "export": "exporting.add_export",
+    "pack": "sharing.add_pack",
+    "unpack": "sharing.add_unpack",
+    "push": "sharing.add_push",
+    "serve": "serving.add_serve",
+    "recipes": "listing.add_recipes",
+    "models": "listing.add_models",
+}
+_RUNS_ANOTHER = {"launch": ("train", "launch")}
 
 
 def main(arguments=None):
@@ -102,8 +121,9 @@ def _discard_output():
 
 def _parse(arguments):
     """Parses the command line; a FILE may follow options, where argparse does not expect it."""
-    parser = _make_parser()
-    options, rest = parser.parse_known_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    parser = _make_parser(*words[:1])
+    options, rest = parser.parse_known_args(words)
     is_file = len(rest) == 1 and not rest[0].startswith("-")
     if is_file and getattr(options, "file", "") is None:
         options.file = rest[0]
@@ -118,7 +138,8 @@ class _Parser(argparse.ArgumentParser):
         super().error(printable(message))
 
 
-def _make_parser():
+def _make_parser(command=None):
+    """Makes the parser of a command, or of all commands if there is none of this name."""
     parser = _Parser(
         prog="kseq",
         description="Train, run and analyse sequence-to-sequence models with attention.",
@@ -127,16 +148,10 @@ def _make_parser():
     )
     parser.add_argument("--version", action="version", version=f"kseq {kseq.__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (
-        *(add_fetch, add_inspect, add_clean),
-        *(add_train, add_ensemble_command, add_launch, add_tune, add_average),
-        *(add_runs, add_compare),
-        *(add_translate, add_evaluate, add_score),
-        *(add_heatmap, add_align, add_report),
-        *(add_export, add_pack, add_unpack, add_push),
-        *(add_recipes, add_models),
-    ):
-        add(subparsers)
+    names = _RUNS_ANOTHER.get(command, (command,)) if command in _COMMANDS else _COMMANDS
+    for name in names:
+        module, _, function = _COMMANDS[name].partition(".")
+        getattr(importlib.import_module(f"kseq.cli.{module}"), function)(subparsers)
     return parser
 
 

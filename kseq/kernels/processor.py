@@ -6,10 +6,28 @@ import os
 AT_ONCE = 2  # batches, or parts of a batch: one can compute small products while another waits
 
 
+_limit = None  # cores, if this process leaves the others to processes like it
+
+
 def usable_cores():
     """Returns the number of cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # only Linux has it
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return cores if _limit is None else min(cores, _limit)
+
+
+def limit_cores(count):
+    """Makes this process use some of the cores, and leave the others to processes like it.
+
+    It may still run on any core. Call it before TensorFlow starts its threads.
+
+    Args:
+        count: Number of cores, at least 1.
+    """
+    global _limit
+    _limit = count
+    for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(variable, str(count))
 
 
 def share_cores():

@@ -1,0 +1,61 @@
+"""The application: the routes of all protocols, and errors as JSON."""
+
+import http
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from kseq.serving import open_inference_protocol, tensorflow_serving_protocol, translate_protocol
+from kseq.serving.refusals import Refusal
+from kseq.serving.requests import RequestLog
+
+
+def make_app(service, logs_requests=True):
+    """Makes the ASGI application of a server.
+
+    Args:
+        service: `Service`.
+        logs_requests: Whether each request is logged.
+
+    Returns:
+        A `Starlette`.
+    """
+    app = Starlette(
+        routes=[
+            *translate_protocol.ROUTES,
+            *tensorflow_serving_protocol.ROUTES,
+            *open_inference_protocol.ROUTES,
+            Route("/metrics", _metrics, methods=["GET"]),
+        ],
+        middleware=[Middleware(RequestLog, service=service, is_written=logs_requests)],
+        exception_handlers={
+            Refusal: _refuse,
+            HTTPException: _explain,
+            Exception: _apologize,
+        },
+        lifespan=lambda _: service.running(),
+    )
+    app.state.service = service
+    return app
+
+
+async def _metrics(request):
+    service = request.app.state.service
+    return Response(service.measured(), media_type=service.metrics.content_type)
+
+
+async def _refuse(request, refusal):
+    return JSONResponse({"error": str(refusal)}, refusal.status, refusal.headers)
+
+
+async def _explain(request, error):
+    """Answers a request for a path or a method that there is not."""
+    message = f"{error.detail or http.HTTPStatus(error.status_code).phrase}: {request.url.path}"
+    return JSONResponse({"error": message}, error.status_code, error.headers)
+
+
+async def _apologize(request, error):
+    return JSONResponse({"error": "the server failed; its standard error says why"}, 500)
