@@ -13,6 +13,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from test_export_combinations import translator_of
 from untrained import untrained_reader, untrained_translator
 
+from kseq.serving.engines import load_engine
 from kseq.text.subwords import train_subwords
 from kseq.translation.operations import OPERATIONS, check_saved_model
 
@@ -182,3 +183,11 @@ def test_a_link_and_damage_and_absence_are_named(copied, tmp_path):
     (copied / "saved_model.pb").write_bytes(b"\xff\xff")
     with pytest.raises(ValueError, match="saved_model.pb: damaged: not a SavedModel"):
         check_saved_model(copied)
+
+
+def test_the_server_loads_a_program_only_if_it_is_trusted(tmp_path):
+    module = ReadsAFile()
+    tf.saved_model.save(module, tmp_path / "model", signatures=module.serve)
+    with pytest.raises(ValueError, match="ReadFile.* start with --trust-models"):
+        load_engine(tmp_path / "model")
+    assert load_engine(tmp_path / "model", trusted=True).description.engine == "saved_model"

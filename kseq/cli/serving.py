@@ -2,8 +2,8 @@
 
 from kseq.cli.options import add_command, add_fields, add_search, given_fields, path_name
 from kseq.cli.runs import read_search
+from kseq.serving import server
 from kseq.serving.limits import Limits
-from kseq.serving.server import serve
 
 _EXAMPLES = """
 examples:
@@ -19,7 +19,7 @@ losing a request. docs/serving.md describes the protocols, the limits and the me
 
 def add_serve(subparsers):
     """Adds `kseq serve`."""
-    command = add_command(subparsers, "serve", serve_models, "serve models over HTTP", _EXAMPLES)
+    command = add_command(subparsers, "serve", serve, "serve models over HTTP", _EXAMPLES)
     command.add_argument(
         "models",
         type=path_name,
@@ -61,7 +61,7 @@ def add_serve(subparsers):
     add_search(command, ", unless a request sets the option")
 
 
-def serve_models(options):
+def serve(options):
     """Serves models: `kseq.serving.server.serve`.
 
     Raises:
@@ -69,7 +69,7 @@ def serve_models(options):
     """
     if options.workers is not None and options.workers < 1:
         raise ValueError(f"--workers must be at least 1; received {options.workers}")
-    serve(
+    server.serve(
         options.models,
         host=options.host,
         port=options.port,
