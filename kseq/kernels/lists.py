@@ -20,9 +20,12 @@ def spread(is_chosen, items):
     return [next(items) if chosen else None for chosen in is_chosen]
 
 
-def make_arrays(dtypes, length):
+def make_arrays(dtypes, length, element_shape=None):
     """Makes an array for each type, with an entry per step."""
-    return [tf.TensorArray(dtype, length, clear_after_read=False) for dtype in dtypes]
+    return [
+        tf.TensorArray(dtype, length, clear_after_read=False, element_shape=element_shape)
+        for dtype in dtypes
+    ]
 
 
 def write(arrays, time, tensors):
