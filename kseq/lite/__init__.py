@@ -1,0 +1,1 @@
+"""Trained models on phones and small computers: LiteRT, NumPy and no TensorFlow."""
