@@ -106,7 +106,9 @@ def ranges_of(name):
 def _categories():
     """Returns the category of all assigned characters: tuples of a category and a range."""
     categories = []
-    for category, group in itertools.groupby(_ASSIGNED, lambda code: unicodedata.category(chr(code))):
+    for category, group in itertools.groupby(
+        _ASSIGNED, lambda code: unicodedata.category(chr(code))
+    ):
         codes = list(group)
         categories.append((category, codes[0], codes[-1]))
     return categories

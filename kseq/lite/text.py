@@ -187,9 +187,7 @@ class TextCodec:
     def tokens(self, ids, source_tokens):
         """Returns the tokens of ids; ids from V on are those of source tokens."""
         size = len(self.vocabulary)
-        return [
-            self.vocabulary[id_] if id_ < size else source_tokens[id_ - size] for id_ in ids
-        ]
+        return [self.vocabulary[id_] if id_ < size else source_tokens[id_ - size] for id_ in ids]
 
     def join(self, ids, tokens):
         """Returns the string of tokens, without those whose ids are special; UNK is visible."""
@@ -224,6 +222,11 @@ class FeatureCodec(TextCodec):
         features = normalize(text, self._normalization).split(self._separator)
         features = (feature.strip(" ") for feature in features)
         return [_mark_special(feature) for feature in features if feature]
+
+    def unknown(self, texts):
+        """Returns the different features in strings that have no id, a list."""
+        features = dict.fromkeys(feature for text in texts for feature in self.tokenize(text))
+        return [feature for feature in features if feature not in self._ids]
 
 
 def _split(text):

@@ -56,11 +56,13 @@ class OneSourceSearch:
         self._bans[2] = -np.inf
         self._bans[2, END] = 0.0
 
-    def run(self, state, constants, first_attention, positions, minimum):
+    def run(self, state, state_specs, constants, first_attention, *, positions, minimum):
         """Searches for the best N outputs.
 
         Args:
             state: Initial state, a nest of tensors `[1, ...]`.
+            state_specs: What every step reads as its state, a nest of specs `[None, ...]`; other
+                dimensions that are None may grow.
             constants: Tensors that every step reads, a nest of tensors `[1, ...]`.
             first_attention: Zeros in the shape of the attention of one step, a dict of `[1, ...]`.
             positions: The numbers from 0 to T - 1, int32 `[T]`; T is the maximum number of ids of
@@ -81,14 +83,15 @@ class OneSourceSearch:
 
         def extend(time, beam):
             case = tf.where(time + 1 >= maximum, 2, tf.cast(time + 1 < minimum, tf.int32))
-            extended = self._extend(time, beam, constants, tf.gather(self._bans, case), positions)
-            return time + 1, tf.nest.map_structure(_with_rows_of, extended, beam)
+            extended = self._extend(time, beam, constants, case, positions)
+            return time + 1, _with_shapes(extended, shapes)
 
+        shapes = _shapes_in_loop(beam)._replace(state=_state_shapes(state_specs, self._width))
         _, beam = tf.while_loop(
             continues,
             extend,
             (tf.constant(0), beam),
-            shape_invariants=(tf.TensorShape([]), tf.nest.map_structure(_variable_shape, beam)),
+            shape_invariants=(tf.TensorShape([]), shapes),
         )
         return self._best(beam)
 
@@ -96,16 +99,13 @@ class OneSourceSearch:
         """Returns the `_Beam` before the first step; only its first hypothesis may be extended."""
         zeros = np.zeros([self._width], np.int32)
         sums = np.where(np.arange(self._width), -np.inf, 0.0).astype(np.float32)
-        # Sums of zeros, not `tf.zeros`: a runtime knows their shapes before it runs.
         steps = tf.zeros_like(positions)[None]
         records = {
             "ids": zeros[:, None] + steps,
             "token_log_probabilities": tf.cast(zeros[:, None] + steps, tf.float32),
         }
         for name, tensor in first_attention.items():
-            rank = tensor.shape.rank - 1
-            columns = tf.reshape(tf.cast(steps, tensor.dtype), [1, -1, *[1] * rank])
-            records[name] = self._repeat(tensor[:, None] + columns)
+            records[name] = self._repeat(_empty_record(tensor, positions))
         coverage = ()
         if self._strategy.beta:
             coverage = self._repeat(tf.zeros_like(first_attention["attention"]))
@@ -125,19 +125,18 @@ class OneSourceSearch:
             return tensor
         return tf.tile(tensor, [self._width, *[1] * (tensor.shape.rank - 1)])
 
-    def _extend(self, time, beam, constants, bans, positions):
+    def _extend(self, time, beam, constants, case, positions):
         """Runs one step; returns the extended `_Beam`.
 
         Args:
             time: Number of steps before this one, int32.
             beam: `_Beam`.
             constants: As in `run`.
-            bans: What is added to the logits `[V]`.
+            case: Which ids are forbidden, a row of `_bans`, int32.
             positions: As in `run`.
         """
         hidden, state, attention = self._step(beam.last_ids, beam.state, constants)
-        logits = self._head(hidden)
-        ids, gains = self._continuations(logits, bans)
+        ids, gains = self._continuations(self._head(hidden), case)
         if self._width == 1:
             parents, ids, gains = None, ids[:, 0], gains[:, 0]
             sums, is_finished = beam.sums + gains, beam.is_finished
@@ -167,17 +166,18 @@ class OneSourceSearch:
             records=records,
         )
 
-    def _continuations(self, logits, bans):
+    def _continuations(self, logits, case):
         """Returns the best K ids of each hypothesis and their log-probabilities, `[K, K]`.
 
         Args:
             logits: float32 `[K, V']`.
-            bans: What is added to the first V, float32 `[V]`.
+            case: As in `_extend`.
         """
-        missing = tf.shape(logits)[1] - bans.shape[0]
-        if logits.shape[1] != bans.shape[0]:
-            # Ids beyond the vocabulary: nothing forbids them, except that END must be last.
-            bans = tf.concat([bans, tf.fill([missing], tf.minimum(bans[END + 1], 0.0))], axis=0)
+        bans, size = tf.gather(self._bans, case), self._bans.shape[1]
+        if logits.shape[1] != size:
+            # Ids beyond the vocabulary: nothing forbids them, except that the last one is END.
+            further = tf.fill([tf.shape(logits)[1] - size], tf.gather([0.0, 0.0, -np.inf], case))
+            bans = tf.concat([bans, further], axis=0)
         allowed = logits + bans
         if self._width == 1:
             ids = tf.argmax(allowed, axis=1, output_type=tf.int32)[:, None]
@@ -249,6 +249,16 @@ class OneSourceSearch:
         return {**outputs, "scores": scores}
 
 
+def _empty_record(tensor, positions):
+    """Makes zeros `[1, T, ...]` for what a step writes, `[1, ...]`.
+
+    A sum of zeros, not `tf.zeros`: a runtime knows its shape before it runs.
+    """
+    steps = tf.zeros_like(positions, tensor.dtype)
+    columns = tf.reshape(steps, [1, -1, *[1] * (tensor.shape.rank - 1)])
+    return tf.zeros_like(tensor)[:, None] + columns
+
+
 def _gather(tensor, parents):
     """Gathers the rows of the parents `[K]`; None if every hypothesis is its own parent."""
     return tensor if parents is None else tf.gather(tensor, parents)
@@ -260,11 +270,53 @@ def _write(record, tensor, is_now):
     return tf.where(is_now, tensor[:, None], record)
 
 
-def _variable_shape(tensor):
-    """Returns the shape of a tensor whose first dimension alone is constant."""
-    return tf.TensorShape([tensor.shape[0], *[None] * (tensor.shape.rank - 1)])
+def _shapes_in_loop(nest):
+    """Returns the shape invariants of nested tensors that keep their shapes in a loop."""
+    return tf.nest.map_structure(lambda tensor: tensor.shape, nest)
 
 
-def _with_rows_of(tensor, other):
-    """Returns a tensor of which TensorFlow knows that it has as many rows as another."""
-    return tf.ensure_shape(tensor, [other.shape[0], *[None] * (tensor.shape.rank - 1)])
+def _state_shapes(specs, width):
+    """Returns the shape invariants of a state of K hypotheses; parts of it may grow."""
+    return tf.nest.map_structure(lambda spec: tf.TensorShape([width, *spec.shape[1:]]), specs)
+
+
+def _with_shapes(nest, shapes):
+    """Returns nested tensors, of which TensorFlow then knows that they have these shapes."""
+    tf.nest.map_structure(lambda tensor, shape: tensor.set_shape(shape), nest, shapes)
+    return nest
+
+
+def free_run_source(step, state, state_specs, constants, *, first, first_attention, positions):
+    """Predicts real values from one source, each step from those before it.
+
+    Args:
+        step: As in `kseq.search.free_run.free_run`.
+        state, state_specs, constants: As in `OneSourceSearch.run`.
+        first: Zeros in the shape of the values of one step, `[1, F]`.
+        first_attention, positions: As in `OneSourceSearch.run`; T is the number of steps.
+
+    Returns:
+        Values `[1, T, F]` and the attention, a dict of `[1, T, ...]`.
+    """
+    records = {
+        name: _empty_record(tensor, positions)
+        for name, tensor in {"values": first, **first_attention}.items()
+    }
+
+    def extend(time, values, state, records):
+        values, new_state, attention = step(values, state, constants)
+        is_now = positions == time
+        written = {"values": values, **attention}
+        new_records = {
+            name: _write(record, written[name], is_now) for name, record in records.items()
+        }
+        return time + 1, *_with_shapes((values, new_state, new_records), shapes)
+
+    shapes = first.shape, _state_shapes(state_specs, 1), _shapes_in_loop(records)
+    *_, records = tf.while_loop(
+        lambda time, *_: time < tf.size(positions),
+        extend,
+        (tf.constant(0), first, state, records),
+        shape_invariants=(tf.TensorShape([]), *shapes),
+    )
+    return records.pop("values"), records

@@ -11,6 +11,7 @@ from kseq import files
 from kseq.pipeline.codecs import CodecPair
 from kseq.search.strategies import BeamSearch, make_strategy
 from kseq.translation.graphs import Inference
+from kseq.translation.portable import portable_copy
 from kseq.translation.signatures import TextTarget, ValueTarget, make_source
 
 
@@ -112,7 +113,7 @@ class _Module(tf.Module):
     def __init__(self, translator, strategy, squeezed):
         super().__init__()
         members = translator.members
-        models = [_portable_copy(member.model) for member in members]
+        models = [portable_copy(member.model) for member in members]
         codecs = [
             CodecPair.of(
                 *member.codecs.descriptions,
@@ -144,21 +145,3 @@ class _Module(tf.Module):
 
         specs = {**source.specs, **target.specs}
         self.serve = tf.function(serve, autograph=False).get_concrete_function(**specs)
-
-
-def _portable_copy(model):
-    """A copy that runs anywhere: cuDNN operations, once traced, need a GPU."""
-    copy = type(model).from_config(model.get_config())
-    copy.set_weights(model.get_weights())
-    for part in ("encoder", "decoder"):
-        for layer in copy.get_layer(part).layers:
-            # A Bidirectional layer has a layer for each direction.
-            for name in ("forward_layer", "backward_layer"):
-                _turn_off_cudnn(getattr(layer, name, None))
-            _turn_off_cudnn(layer)
-    return copy
-
-
-def _turn_off_cudnn(layer):
-    if hasattr(layer, "use_cudnn"):
-        layer.use_cudnn = False
