@@ -49,12 +49,12 @@ class OneSourceSearch:
     def __init__(self, step, head, strategy, forbidden, size):
         self._step, self._head, self._strategy = step, head, strategy
         self._width = strategy.width
-        # What is added to the logits of each id: in general, while END is too early, and at last.
-        self._bans = np.zeros([3, size], np.float32)
-        self._bans[:2, [PAD, START, *forbidden]] = -np.inf
-        self._bans[1, END] = -np.inf
-        self._bans[2] = -np.inf
-        self._bans[2, END] = 0.0
+        # Which ids must not be written: in general, while END is too early, and at last. Booleans,
+        # because a quantisation of weights would include a large table of numbers.
+        self._bans = np.zeros([3, size], bool)
+        self._bans[:2, [PAD, START, *forbidden]] = True
+        self._bans[1, END] = True
+        self._bans[2] = np.arange(size) != END
 
     def run(self, state, state_specs, constants, first_attention, *, positions, minimum):
         """Searches for the best N outputs.
@@ -173,12 +173,12 @@ class OneSourceSearch:
             logits: float32 `[K, V']`.
             case: As in `_extend`.
         """
-        bans, size = tf.gather(self._bans, case), self._bans.shape[1]
+        is_banned, size = tf.gather(self._bans, case), self._bans.shape[1]
         if logits.shape[1] != size:
             # Ids beyond the vocabulary: nothing forbids them, except that the last one is END.
-            further = tf.fill([tf.shape(logits)[1] - size], tf.gather([0.0, 0.0, -np.inf], case))
-            bans = tf.concat([bans, further], axis=0)
-        allowed = logits + bans
+            further = tf.fill([tf.shape(logits)[1] - size], case == 2)
+            is_banned = tf.concat([is_banned, further], axis=0)
+        allowed = tf.where(is_banned, -np.inf, logits)
         if self._width == 1:
             ids = tf.argmax(allowed, axis=1, output_type=tf.int32)[:, None]
             chosen = tf.reduce_max(allowed, axis=1, keepdims=True)
