@@ -107,7 +107,7 @@ def _forward(cell, operands, is_real, saves):
 
     length, count = tf.shape(inputs[0])[0], len(states)
     record_count = 2 * count + cell.saved_count if saves else 1
-    arrays = make_arrays(record_count * [states[0].dtype], length, states[0].shape)
+    arrays = make_arrays(record_count * [states[0].dtype], length, like=inputs[0])
     _, last, arrays = tf.while_loop(
         lambda time, *_: time < length, body, (tf.constant(0), list(states), arrays)
     )

@@ -254,7 +254,7 @@ def _empty_record(tensor, positions):
 
     A sum of zeros, not `tf.zeros`: a runtime knows its shape before it runs.
     """
-    steps = tf.zeros_like(positions, tensor.dtype)
+    steps = tf.cast(tf.zeros_like(positions), tensor.dtype)
     columns = tf.reshape(steps, [1, -1, *[1] * (tensor.shape.rank - 1)])
     return tf.zeros_like(tensor)[:, None] + columns
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from kseq import __version__, files
 from kseq.errors import SettingError
 from kseq.fields import check_choice
+from kseq.kernels.lists import arrays_of_constant_size
 from kseq.lite.folder import DESCRIPTION, FORMAT, MODEL, VERSION
 from kseq.runs.directory import FEATURES, STATISTICS, SUBWORDS, VOCABULARIES
 from kseq.search.strategies import BeamSearch, make_strategy
@@ -147,7 +148,8 @@ class _Module(tf.Module):
                 return {"values": values, **attention}
             return inference.search_source((source,), strategy, forbidden, positions, minimum)
 
-        self.serve = tf.function(serve, autograph=False).get_concrete_function(**specs)
+        with arrays_of_constant_size():
+            self.serve = tf.function(serve, autograph=False).get_concrete_function(**specs)
 
 
 @contextlib.contextmanager
