@@ -10,6 +10,7 @@ from kseq.cli.options import (
 )
 from kseq.cli.runs import load_translator, read_search
 from kseq.console import show
+from kseq.lite.folder import FORMATS, QUANTIZATIONS
 
 _EXPORT_EXAMPLES = """
 example:
@@ -19,6 +20,9 @@ The exported model runs where kseq is not installed:
   import tensorflow as tf, tensorflow_text
   model = tf.saved_model.load("exported/en-fr")
   model.signatures["serving_default"](text=tf.constant(["The red car is old."]))
+
+For phones and small computers, without TensorFlow:
+  kseq export runs/en-fr exported/en-fr-lite --format litert --quantize dynamic
 """
 
 
@@ -28,18 +32,32 @@ def add_export(subparsers):
         subparsers,
         "export",
         export,
-        "write a SavedModel that maps strings to strings",
+        "write a SavedModel that maps strings to strings, or a model for LiteRT",
         _EXPORT_EXAMPLES,
     )
     add_run(command)
     command.add_argument("folder", type=path_name, metavar="DIR", help="directory to create")
+    command.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="savedmodel",
+        help="savedmodel, for TensorFlow; or litert, for phones (default: savedmodel)",
+    )
+    command.add_argument(
+        "--quantize",
+        choices=QUANTIZATIONS,
+        help="weights of a litert model: none, in float32; dynamic, 8 bits in products; or "
+        "float16 (default: none)",
+    )
     add_ensemble(command)
     add_precision(command)
     add_search(command, " (fixed in the exported model)", n_best=True)
 
 
 def export(options):
-    """Writes a SavedModel: `Translator.export`."""
-    search = read_search(options)
+    """Writes a SavedModel, or a model for LiteRT: `Translator.export`."""
+    settings = read_search(options) | {"format": options.format}
+    if options.quantize is not None:
+        settings["quantize"] = options.quantize
     translator = load_translator(options)
-    show(f"exported to {translator.export(options.folder, **search)}")
+    show(f"exported to {translator.export(options.folder, **settings)}")

@@ -78,6 +78,12 @@ def make_arrays(dtypes, length, like=None):
     return [tf.TensorArray(dtype, length, clear_after_read=False) for dtype in dtypes]
 
 
+def entry(tensor, time):
+    """Returns the entry `[...]` of a tensor `[T, ...]` at a step."""
+    # In contrast to a slice from a position that varies, a gather has a shape known before it runs.
+    return tf.gather(tensor, time) if _ARE_CONSTANT.get() else tensor[time]
+
+
 def write(arrays, time, tensors):
     """Writes the tensors of one step, one into each array; returns the arrays."""
     return [array.write(time, tensor) for array, tensor in zip(arrays, tensors, strict=True)]

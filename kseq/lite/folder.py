@@ -9,6 +9,8 @@ import pathlib
 DESCRIPTION = "kseq.json"
 MODEL = "model.tflite"
 FORMAT, VERSION = "kseq-litert", 1
+FORMATS = ("savedmodel", "litert")  # of `kseq export`
+QUANTIZATIONS = ("none", "dynamic", "float16")  # of the weights
 LONGEST_BY_DEFAULT = 1000  # tokens in an output
 
 

@@ -12,6 +12,9 @@ class Interpreters:
     Args:
         path: The `.tflite` file.
         threads: Threads of each interpreter.
+        plans_memory: Whether all shapes of the model follow from those of its inputs. For other
+            models, the fast kernels (XNNPACK) of some versions of LiteRT give wrong results, so
+            they are not used.
 
     Attributes:
         output_specs: Shape and type of each output by name; a dimension that varies is -1.
@@ -20,8 +23,8 @@ class Interpreters:
         ImportError: `ai-edge-litert` is not installed.
     """
 
-    def __init__(self, path, threads):
-        self._path, self._threads = str(path), threads
+    def __init__(self, path, threads, plans_memory):
+        self._arguments = str(path), threads, plans_memory
         first = self._make()
         self.output_specs = {
             name: (details["shape_signature"].tolist(), details["dtype"])
@@ -47,21 +50,26 @@ class Interpreters:
         return outputs
 
     def _make(self):
-        return _Interpreter(self._path, self._threads)
+        return _Interpreter(*self._arguments)
 
 
 class _Interpreter:
     """One interpreter, whose inputs are resized when their shapes change."""
 
-    def __init__(self, path, threads):
+    def __init__(self, path, threads, plans_memory):
         try:
-            from ai_edge_litert.interpreter import Interpreter
+            from ai_edge_litert.interpreter import Interpreter, OpResolverType
         except ImportError as error:
             raise ImportError(
                 "models for LiteRT need ai-edge-litert; install it with "
                 'pip install "kseq[lite]", or without TensorFlow with pip install ai-edge-litert'
             ) from error
-        self._interpreter = Interpreter(model_path=path, num_threads=threads)
+        kinds = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, OpResolverType.AUTO
+        self._interpreter = Interpreter(
+            model_path=path,
+            num_threads=threads,
+            experimental_op_resolver_type=kinds[plans_memory],
+        )
         signature = self._interpreter.get_signature_runner("serving_default")
         self._inputs = {
             name: details["index"] for name, details in signature.get_input_details().items()

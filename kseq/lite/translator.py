@@ -19,6 +19,7 @@ from kseq.translation.results import Prediction
 
 LONGEST_PREDICTION = 100_000  # steps
 _HALF = np.log(np.float32(0.5))
+_NO_COVERAGE = np.log(1e-6)  # as in `kseq.search.choices`
 _RESULT_FIELDS = (
     *("ids", "lengths", "scores", "log_probabilities", "token_log_probabilities"),
     "is_cut",
@@ -68,7 +69,7 @@ class Translator:
             self._target = read_codec(folder, description["target"])
             self._assembler = TranslationAssembler(description["source_steps"])
             self._lengths = Lengths(**description["lengths"])
-        self._model = Interpreters(folder / MODEL, threads)
+        self._model = Interpreters(folder / MODEL, threads, description["plans_memory"])
         self.has_attention = "attention" in self._model.output_specs
 
     def translate(self, texts, features=None):
@@ -93,21 +94,7 @@ class Translator:
         """
         if self.predicts_values:
             raise TypeError("this model predicts real values: use predict(sources, steps)")
-        results, cut, unknown = [], CutOutputs(), UnknownFeatures(self._source.features)
-        for number, source in enumerate(with_features(_as_list(texts), features), start=1):
-            read = self._source.read(source)
-            unknown.add([source])
-            translations = self._search(read)
-            if not translations:
-                raise SettingError(
-                    "source {0}: no output for {1} satisfies all rules; export the model with "
-                    "others",
-                    *(number, reprlib.repr(source)),
-                )
-            cut.add(number, source, translations)
-            results.append(translations)
-        cut.warn()
-        unknown.warn()
+        results = self._translate(_as_list(texts), features)
         return results if self.n_best is not None else [result[0] for result in results]
 
     def predict(self, sources, steps):
@@ -134,6 +121,25 @@ class Translator:
                 f"{len(sources)}"
             )
         return list(itertools.starmap(self._predict, zip(sources, steps)))
+
+    def _translate(self, texts, features):
+        """Returns a list of `Translation`s for each source."""
+        results, cut, unknown = [], CutOutputs(), UnknownFeatures(self._source.features)
+        for number, source in enumerate(with_features(texts, features), start=1):
+            read = self._source.read(source)
+            unknown.add([source])
+            translations = self._search(read)
+            if not translations:
+                raise SettingError(
+                    "source {0}: no output for {1} satisfies all rules; export the model with "
+                    "others",
+                    *(number, reprlib.repr(source)),
+                )
+            cut.add(number, source, translations)
+            results.append(translations)
+        cut.warn()
+        unknown.warn()
+        return results
 
     def _search(self, read):
         """Returns the `Translation`s of a `ReadSource`, best first."""
@@ -166,6 +172,8 @@ class Translator:
             width = read.inputs["feature_ids"].shape[1] if is_of_features else read.length
             dimensions = [1, 0, *shape[2:-1], width][: len(shape)]
             outputs[name] = np.zeros(dimensions, dtype)
+        # The coverage penalty of END, which gets no attention.
+        outputs["scores"] += np.float32(self.description["search"]["beta"] * _NO_COVERAGE)
         return outputs
 
     @staticmethod

@@ -12,15 +12,15 @@ from kseq import __version__, files
 from kseq.errors import SettingError
 from kseq.fields import check_choice
 from kseq.kernels.lists import arrays_of_constant_size
-from kseq.lite.folder import DESCRIPTION, FORMAT, MODEL, VERSION
+from kseq.lite.folder import DESCRIPTION, FORMAT, MODEL, QUANTIZATIONS, VERSION
 from kseq.runs.directory import FEATURES, STATISTICS, SUBWORDS, VOCABULARIES
 from kseq.search.strategies import BeamSearch, make_strategy
 from kseq.text.vectorization import VectorizationCodec
 from kseq.translation.assembly import source_steps
+from kseq.translation.litert_file import knows_shapes
 from kseq.translation.portable import portable_copy
 from kseq.translation.source_graphs import SourceInference
 
-QUANTIZATIONS = ("none", "dynamic", "float16")
 _NAMES = (DESCRIPTION, MODEL, *VOCABULARIES, *SUBWORDS, *STATISTICS, FEATURES)
 _WITHOUT = ("no_repeat_ngram", "repetition_penalty", "replace_unknown", "dictionary")
 
@@ -56,7 +56,8 @@ def export_litert(translator, folder, beam_size=1, n_best=None, quantize="none",
     _check(translator, strategy)
     place = files.require_replaceable(folder, LITERT_FOLDER)
     content = _convert(translator, strategy, quantize)
-    description = _describe(translator, strategy, n_best) | {"quantize": quantize}
+    description = _describe(translator, strategy, n_best)
+    description |= {"quantize": quantize, "plans_memory": knows_shapes(content)}
     with files.replaced_folder(place, LITERT_FOLDER) as unfinished:
         (unfinished / MODEL).write_bytes(content)
         translator.codecs.save(unfinished)

@@ -5,6 +5,7 @@ from kseq.corpora.pairs import Pairs
 from kseq.errors import SettingError
 from kseq.fields import check_choice, check_names, field_names
 from kseq.kernels.forks import claim_tensorflow
+from kseq.lite.folder import FORMATS
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 from kseq.translation.arguments import (
     check_pairs,
@@ -19,8 +20,6 @@ from kseq.translation.prefixes import with_prefixes
 from kseq.translation.sources import refuse_single_source
 from kseq.translation.strategies import resolve_strategy
 from kseq.translation.trained_models import TrainedModels
-
-FORMATS = ("savedmodel", "litert")  # of exports
 
 
 class Translator(TrainedModels):
