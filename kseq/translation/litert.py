@@ -8,7 +8,8 @@ import sys
 
 import tensorflow as tf
 
-from kseq import __version__, files
+import kseq
+from kseq import files
 from kseq.errors import SettingError
 from kseq.fields import check_choice
 from kseq.kernels.lists import arrays_of_constant_size
@@ -183,7 +184,7 @@ def _describe(translator, strategy, n_best):
     return {
         "format": FORMAT,
         "version": VERSION,
-        "kseq": __version__,
+        "kseq": kseq.__version__,
         "model": MODEL,
         "source": source,
         "features": features,
