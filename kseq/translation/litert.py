@@ -144,7 +144,8 @@ class _Module(tf.Module):
 
         def serve(positions, minimum=None, **source):
             if "source" in source:
-                source["source_mask"] = tf.ones_like(source["source"][:, :, 0], tf.bool)
+                # All is real. Not `tf.ones_like`: its shape would only be known in the run.
+                source["source_mask"] = tf.zeros_like(source["source"][:, :, 0]) == 0.0
             if minimum is None:
                 values, attention = inference.predict_source((source,), positions)
                 return {"values": values, **attention}
