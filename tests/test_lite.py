@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from untrained import untrained_reader, untrained_translator
 
-from kseq import BeamSearch, Config, train
+import kseq
+from kseq import Attention, BeamSearch, Config, ModelConfig, train
 from kseq.corpora.featured import FeaturedText
 from kseq.lite import Translator
 from kseq.lite.lengths import Lengths
@@ -213,6 +214,12 @@ def assert_same_results(expected, received):
                 np.testing.assert_allclose(*arrays, atol=1e-4)
 
 
+def assert_same_lists(expected, received):
+    """Compares lists of the best results of each source."""
+    assert [len(results) for results in received] == [len(results) for results in expected]
+    assert_same_results(sum(expected, []), sum(received, []))
+
+
 ARRAYS = (
     *("token_log_probabilities", "attention", "attention_heads"),
     *("feature_attention", "generation_probability"),
@@ -225,7 +232,8 @@ ARRAYS = (
 )
 def exported(request, translator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lite") / "model"
-    return export(translator, folder, beam_size=request.param, alpha=0.6), folder
+    options = {"beam_size": request.param, "n_best": request.param, "alpha": 0.6}
+    return export(translator, folder, **options), folder
 
 
 @needs_litert
@@ -234,8 +242,8 @@ def test_a_trained_model_gives_the_same_results(exported, translator, small_corp
     lite, folder = exported
     sources = [source for source, _ in small_corpus.test][:40]
     sources += ["", "xyzzy 👍 !", "Où est-il ?\u00a0«NON»"]
-    expected = translator.translate(sources, lite.beam_size, alpha=0.6)
-    assert_same_results(expected, lite.translate(sources))
+    expected = translator.translate(sources, lite.beam_size, lite.n_best, alpha=0.6)
+    assert_same_lists(expected, lite.translate(sources))
     assert lite.has_attention and not lite.predicts_values
     assert knows_shapes((folder / "model.tflite").read_bytes())
 
@@ -248,7 +256,7 @@ def test_threads_share_a_translator(exported, small_corpus):
     expected = lite.translate(sources)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         received = list(pool.map(lambda source: lite.translate([source])[0], 3 * sources))
-    assert_same_results(3 * expected, received)
+    assert_same_lists(3 * expected, received)
 
 
 # A new process in which TensorFlow and Keras cannot be imported.
@@ -261,7 +269,7 @@ class Refuse(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, Refuse())
 import kseq.lite
 results = kseq.lite.Translator(sys.argv[1]).translate(json.loads(sys.argv[2]))
-print(json.dumps([result.to_dict() for result in results]))
+print(json.dumps([best.to_dict() for best, *_ in results]))
 """
 
 
@@ -277,7 +285,7 @@ def test_no_tensorflow_is_needed(exported, tmp_path):
         cwd=ROOT,
     )
     assert process.returncode == 0, process.stderr
-    assert json.loads(process.stdout) == [result.to_dict() for result in lite.translate(sources)]
+    assert json.loads(process.stdout) == [best.to_dict() for best, *_ in lite.translate(sources)]
 
 
 SETTINGS = {
@@ -316,8 +324,7 @@ def test_all_architectures_give_the_same_results(name, tmp_path):
     options = {"beam_size": 3, "n_best": 3, "beta": 0.2 if translator.has_attention else 0.0}
     lite = export(translator, tmp_path / "model", **options)
     expected, received = translator.translate(SENTENCES, **options), lite.translate(SENTENCES)
-    assert [len(results) for results in received] == [len(results) for results in expected]
-    assert_same_results(sum(expected, []), sum(received, []))
+    assert_same_lists(expected, received)
 
 
 @needs_litert
@@ -390,6 +397,24 @@ def test_what_a_model_for_litert_cannot_have_is_refused(translator, tmp_path):
     with pytest.raises(ValueError, match="quantize needs format=litert"):
         translator.export(folder, quantize="dynamic")
     assert not folder.exists()
+
+
+@keras.saving.register_keras_serializable("tests_lite")
+class OddAttention(Attention):
+    """An attention with an operation that LiteRT does not have."""
+
+    def energies(self, parameters, queries, keys, state):
+        energies = parameters.multiply_rows(queries, keys, transpose=True)
+        return tf.math.betainc(tf.exp(energies), 2.0 + tf.exp(energies), tf.sigmoid(energies))
+
+
+def test_an_operation_that_litert_does_not_have_is_named(tmp_path):
+    config = ModelConfig(attention=OddAttention(), units=8, embedding_dim=4)
+    codecs = (graphs.TextCodec([*SPECIAL_TOKENS, *WORDS], "space") for _ in range(2))
+    translator = kseq.Translator(kseq.build_seq2seq(config, 24, 24), *codecs)
+    with pytest.raises(ValueError, match=r"operations that LiteRT has not \(tf.Betainc\); use"):
+        translator.export(tmp_path / "model", format="litert")
+    assert not (tmp_path / "model").exists()
 
 
 def test_only_a_model_for_litert_is_read(tmp_path):

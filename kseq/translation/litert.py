@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import sys
 
 import tensorflow as tf
@@ -118,9 +119,10 @@ def _convert(translator, strategy, quantize):
     except Exception as error:
         if type(error).__name__ != "ConverterError":
             raise
+        names = sorted(set(re.findall(r"'(tf\.\w+)' op", str(error))))
         raise ValueError(
-            "this model has operations that LiteRT has not; use format=savedmodel "
-            f"({str(error).strip().splitlines()[-1]})"
+            f"this model has operations that LiteRT has not ({', '.join(names) or 'arrays'}); use "
+            "format=savedmodel"
         ) from error
 
 
