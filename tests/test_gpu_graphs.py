@@ -12,7 +12,7 @@ from kseq.models.factory import split_for_inference, use_dtype_policy
 from kseq.models.recurrent_layers import LAYERS
 from kseq.training.optimizers import with_loss_scaling
 from kseq.training.teacher import make_teacher
-from kseq.translation.export import _portable_copy
+from kseq.translation.portable import portable_copy
 
 SMALL = {"units": 16, "embedding_dim": 8}
 POLICIES = ["float32", "mixed_bfloat16", "mixed_float16"]
@@ -127,7 +127,7 @@ def test_layers_without_a_loop_use_cudnn_for_sequences_only(cell, monkeypatch):
         )
         step_types = operation_types(graph_of(lambda inputs: step(inputs, training=False), specs))
         # What is exported while there is a GPU must run without one.
-        exported = _portable_copy(model).get_layer("encoder")
+        exported = portable_copy(model).get_layer("encoder")
         exported_types = operation_types(graph_of(lambda ids: exported({"source_ids": ids}), IDS))
     assert "CudnnRNNV3" in encoder_types
     assert not {name for name in step_types if "Cudnn" in name or "While" in name}

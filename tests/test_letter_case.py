@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text.codec import TextCodec, normalize
-from kseq.text.letter_case import CAPITAL, CAPITALS, LOWER, mark_case, restore_case
+from kseq.text.letter_case import mark_case, restore_case
+from kseq.text.rules import CAPITAL, CAPITALS, LOWER
 
 
 def mark(text):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
 from kseq.text.codec import TextCodec, normalize
-from kseq.text.reserved import RESERVED
+from kseq.text.rules import RESERVED
 from kseq.text.tokenizers import CharacterTokenizer, SpaceTokenizer, WordTokenizer
 from kseq.text.vocabulary import load_vocabulary, select_vocabulary
 

@@ -1,10 +1,9 @@
 """Additive attention: one tanh layer on query and key."""
 
 import keras
-import tensorflow as tf
 from keras import ops
 
-from kseq.attention.contract import Attention
+from kseq.attention.contract import Attention, with_last_axis
 from kseq.kernels.dense import Dense
 from kseq.kernels.parameters import precise
 
@@ -47,7 +46,8 @@ class AdditiveAttention(Attention):
         hidden = ops.tanh(self.add_state(parameters, hidden, state))
         rows = ops.reshape(hidden, (-1, self.units))
         vector = ops.cast(parameters.value(self.energy_vector), hidden.dtype)
-        return tf.reshape(ops.matmul(rows, vector), tf.shape(hidden)[:-1])
+        batch, count, length, _ = ops.shape(hidden)
+        return ops.reshape(ops.matmul(rows, vector), with_last_axis((batch, count), length))
 
     def add_state(self, parameters, hidden, state):
         """Adds the terms of the attention state to the argument `[B, Q, S, A]` of the tanh."""

@@ -89,7 +89,7 @@ class Attention(keras.layers.Layer):
         weights = self.weigh(parameters, queries, keys, ops.expand_dims(mask, 1), query_state)
         context = parameters.multiply_rows(weights, memory)
         context = ops.reshape(context, (-1, length, memory.shape[-1]))
-        weights = ops.reshape(weights, (rows, length, ops.shape(memory)[1]))
+        weights = ops.reshape(weights, with_last_axis((rows, length), ops.shape(memory)[1]))
         return context, weights, self.advance(state, weights)
 
     def cast_keys(self, keys):
@@ -131,6 +131,16 @@ class Attention(keras.layers.Layer):
     def advance(self, state, weights):
         """Returns the attention state after steps with these weights `[N, T, S]`."""
         return state
+
+
+def with_last_axis(sizes, last):
+    """Returns a shape for a reshape: these sizes, and that of the last axis.
+
+    If all the others are known, and none is 0, the last one is -1: a runtime that plans its memory
+    before it runs then knows the shape, too.
+    """
+    are_known = all(isinstance(size, int) and size for size in sizes)
+    return (*sizes, -1 if are_known else last)
 
 
 @keras.saving.register_keras_serializable("kseq")

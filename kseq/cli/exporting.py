@@ -10,6 +10,7 @@ from kseq.cli.options import (
 )
 from kseq.cli.runs import load_translator, read_search
 from kseq.console import show
+from kseq.lite.folder import FORMATS, QUANTIZATIONS
 
 _EXPORT_EXAMPLES = """
 examples:
@@ -24,6 +25,9 @@ The exported model runs where kseq is not installed:
 Other signatures: nbest, details (with tokens and attention), score, encode. The README in the
 folder lists their inputs and outputs. With --version, the model is written to a folder of that
 number, as TensorFlow Serving expects.
+
+For phones and small computers, without TensorFlow:
+  kseq export runs/en-fr exported/en-fr-lite --format litert --quantize dynamic
 """
 
 
@@ -33,7 +37,7 @@ def add_export(subparsers):
         subparsers,
         "export",
         export,
-        "write a SavedModel that maps strings to strings",
+        "write a SavedModel that maps strings to strings, or a model for LiteRT",
         _EXPORT_EXAMPLES,
     )
     add_run(command)
@@ -44,14 +48,28 @@ def add_export(subparsers):
         metavar="N",
         help="write to a folder DIR/N, as TensorFlow Serving expects",
     )
+    command.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="savedmodel",
+        help="savedmodel, for TensorFlow; or litert, for phones (default: savedmodel)",
+    )
+    command.add_argument(
+        "--quantize",
+        choices=QUANTIZATIONS,
+        help="weights of a litert model: none, in float32; dynamic, 8 bits in products; or "
+        "float16 (default: none)",
+    )
     add_ensemble(command)
     add_precision(command)
     add_search(command, " (fixed in the exported model)", n_best=True)
 
 
 def export(options):
-    """Writes a SavedModel: `Translator.export`."""
-    search = read_search(options)
+    """Writes a SavedModel, or a model for LiteRT: `Translator.export`."""
+    settings = read_search(options) | {"format": options.format}
+    for name in ("quantize", "version"):
+        if getattr(options, name) is not None:
+            settings[name] = getattr(options, name)
     translator = load_translator(options)
-    folder = translator.export(options.folder, version=options.version, **search)
-    show(f"exported to {folder}")
+    show(f"exported to {translator.export(options.folder, **settings)}")

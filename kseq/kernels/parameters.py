@@ -118,4 +118,8 @@ def matrix_product(inputs, matrix, transpose=False):
     if inputs.shape.rank == matrix.shape.rank:
         return tf.matmul(inputs, matrix, transpose_b=transpose)
     rows = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), matrix, transpose_b=transpose)
+    sizes = inputs.shape[:-1].as_list()
+    if sizes.count(None) == 1 and 0 not in sizes:
+        # A runtime that plans its memory before it runs then knows the shape.
+        return tf.reshape(rows, [*(-1 if size is None else size for size in sizes), rows.shape[1]])
     return tf.reshape(rows, tf.concat([tf.shape(inputs)[:-1], rows.shape[1:]], axis=0))

@@ -10,7 +10,7 @@ import typing
 
 import tensorflow as tf
 
-from kseq.kernels.lists import make_arrays, split, write
+from kseq.kernels.lists import entry, make_arrays, split, write
 from kseq.kernels.parameters import precise
 
 
@@ -96,18 +96,19 @@ def _forward(cell, operands, is_real, saves):
         products = [precise(tf.matmul(hidden, kernel)) for kernel in kernels]
         for bias in biases:
             products[-1] += bias
-        sums = add_up(cell, [gate[time] for gate in inputs], products)
+        sums = add_up(cell, [entry(gate, time) for gate in inputs], products)
         new_states, gates = cell.equations(sums, states)
         if is_real is not None:
+            is_now_real = entry(is_real, time)
             new_states = [
-                tf.where(is_real[time], after, before) for after, before in zip(new_states, states)
+                tf.where(is_now_real, after, before) for after, before in zip(new_states, states)
             ]
         records = [*new_states, *states, *gates] if saves else new_states[:1]
         return time + 1, new_states, write(arrays, time, records)
 
     length, count = tf.shape(inputs[0])[0], len(states)
     record_count = 2 * count + cell.saved_count if saves else 1
-    arrays = make_arrays(record_count * [states[0].dtype], length)
+    arrays = make_arrays(record_count * [states[0].dtype], length, like=inputs[0])
     _, last, arrays = tf.while_loop(
         lambda time, *_: time < length, body, (tf.constant(0), list(states), arrays)
     )

@@ -13,7 +13,7 @@ from kseq.sides.extended_ids import extended_tokens, open_ids
 from kseq.sides.text_side import TextSide
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
 from kseq.text.display import as_typed, replace_marks, to_str
-from kseq.text.reserved import NONCHARACTERS
+from kseq.text.rules import BYTE_ORDER_MARK, SPACES, UNFORMED_SPACES
 from kseq.text.subwords import SubwordTokenizer
 from kseq.text.tokenizers import CharacterTokenizer, SpaceTokenizer, WordTokenizer
 from kseq.text.vocabulary import check_lines, check_vocabulary
@@ -37,11 +37,11 @@ def normalize(texts, form="nfc", lowercase=False):
     """
     texts = _replace_invalid(texts)
     if form == "none":
-        spaces = rf"[\s\p{{Cc}}{NONCHARACTERS}]+"
+        spaces = UNFORMED_SPACES
     else:
         texts = tensorflow_text.normalize_utf8(texts, form.upper())
-        texts = tf.strings.regex_replace(texts, r"\x{FEFF}", "")
-        spaces = rf"[\s\p{{Z}}\p{{Cc}}{NONCHARACTERS}]+"
+        texts = tf.strings.regex_replace(texts, BYTE_ORDER_MARK, "")
+        spaces = SPACES
     texts = tf.strings.strip(tf.strings.regex_replace(texts, spaces, " "))
     return tf.strings.lower(texts, encoding="utf-8") if lowercase else texts
 

@@ -2,25 +2,15 @@
 
 import tensorflow as tf
 
-# `kseq.text.reserved` replaces these characters where a text contains them.
-CAPITAL = "￪"  # the next letter is a capital
-CAPITALS = "＾"  # all letters up to the end of the word, or up to LOWER, are capitals
-LOWER = "￬"
-
-# Not İ, ẞ and four symbols (theta, ohm, kelvin, ångström): their lower-case letters have other
-# capitals.
-_UPPER = r"[^\P{Lu}İẞ\x{03F4}\x{2126}\x{212A}\x{212B}]"
-_MARKING = (
-    (rf"({_UPPER}+)", rf"{CAPITALS}\1{LOWER}"),
-    (rf"{CAPITALS}({_UPPER}){LOWER}", rf"{CAPITAL}\1"),
-    (rf"{LOWER}([^\p{{L}}\p{{M}}]|$)", r"\1"),
+from kseq.text.rewriting import rewrite
+from kseq.text.rules import (
+    ATTACHING_CASE,
+    CAPITAL,
+    CAPITALS,
+    MARKING_CASE,
+    REMOVING_CASE,
+    SEPARATING_CASE,
 )
-_BEFORE_WORD = rf"(^|[^\p{{L}}\p{{M}}\p{{N}}])([{CAPITAL}{CAPITALS}])"
-
-
-def displayed_case_marks(marks_case=True):
-    """Returns the displayed form of each mark, a dict; it is empty if case is not marked."""
-    return {CAPITAL: "↑", CAPITALS: "⇑", LOWER: "↓"} if marks_case else {}
 
 
 def mark_case(texts):
@@ -34,10 +24,8 @@ def mark_case(texts):
     Returns:
         Strings `[N]`.
     """
-    for pattern, rewrite in _MARKING:
-        texts = tf.strings.regex_replace(texts, pattern, rewrite)
-    texts = _change_marked(texts, tf.strings.lower)
-    return tf.strings.regex_replace(texts, _BEFORE_WORD, r"\1\2 ")
+    texts = _change_marked(rewrite(texts, MARKING_CASE), tf.strings.lower)
+    return rewrite(texts, SEPARATING_CASE)
 
 
 def restore_case(texts):
@@ -45,9 +33,8 @@ def restore_case(texts):
 
     A model can write marks anywhere; those that no letter follows are removed.
     """
-    texts = tf.strings.regex_replace(texts, f"([{CAPITAL}{CAPITALS}]) ", r"\1")
-    texts = _change_marked(texts, tf.strings.upper)
-    return tf.strings.regex_replace(texts, f"[{CAPITAL}{CAPITALS}{LOWER}]", "")
+    texts = _change_marked(rewrite(texts, ATTACHING_CASE), tf.strings.upper)
+    return rewrite(texts, REMOVING_CASE)
 
 
 def _change_marked(texts, change):

@@ -8,15 +8,9 @@ import tensorflow_text
 from kseq.errors import SettingError
 from kseq.settings.text import MIN_SUBWORDS
 from kseq.special_tokens import END, PAD, SPECIAL_TOKENS, START, UNK
-from kseq.text.letter_case import (
-    CAPITAL,
-    CAPITALS,
-    LOWER,
-    displayed_case_marks,
-    mark_case,
-    restore_case,
-)
+from kseq.text.letter_case import mark_case, restore_case
 from kseq.text.reserved import escape, unescape
+from kseq.text.rules import CAPITAL, CAPITALS, LOWER, displayed_marks
 
 _IDS = {"pad": PAD, "unk": UNK, "bos": START, "eos": END}
 _LONGEST_SENTENCE = 16_384  # bytes; SentencePiece skips longer ones
@@ -172,7 +166,7 @@ class SubwordTokenizer(tf.Module):
         super().__init__()
         self.vocabulary = _pieces(model)
         self._marks_case = marks_case
-        self.marks = displayed_case_marks(marks_case)
+        self.marks = displayed_marks("subword", marks_case)
         self._tokenizer = tensorflow_text.SentencepieceTokenizer(
             model,
             out_type=tf.string,

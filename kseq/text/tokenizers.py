@@ -2,52 +2,17 @@
 
 import tensorflow as tf
 
-from kseq.special_tokens import SPECIAL_TOKENS
-from kseq.text.letter_case import displayed_case_marks, mark_case, restore_case
+from kseq.text.letter_case import mark_case, restore_case
 from kseq.text.reserved import escape, unescape
-
-# These characters preserve where the text has spaces, which would otherwise be lost.
-# `kseq.text.reserved` replaces them where a text contains them.
-JOINER = "￭"  # there is no space on this side of the token
-SPACE = "＿"  # a space next to a script that is written without spaces
-TEXT = "\ufdef"  # after a token of text that is spelt like a special token
-
-_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\x{30FC}]\p{M}*"
-_WORD = r"[\p{L}\p{M}\p{N}\x{200C}\x{200D}]"
-_NON_WORD = r"[^\p{L}\p{M}\p{N}\x{200C}\x{200D}]"
-
-# Each rule is applied to the result of the rule before. In between, ￮ encloses characters of
-# unspaced scripts, and ＇ and ＂ are apostrophes that belong to a word.
-_SPLITTING = (
-    (f"({_UNSPACED})", r" ￮\1￮ "),
-    # John's, don't: the clitic is split off. l'homme, O'Brien: the part before is split off.
-    (rf"({_WORD})'((?i:s|t|re|ve|ll|m|d))({_NON_WORD})", r"\1 ￭＇\2\3"),
-    (rf"({_WORD})’((?i:s|t|re|ve|ll|m|d))({_NON_WORD})", r"\1 ￭＂\2\3"),
-    (rf"({_WORD})'({_WORD})", r"\1＇￭ \2"),
-    (rf"({_WORD})’({_WORD})", r"\1＂￭ \2"),
-    (r"(\.{2,}|[^\p{L}\p{M}\p{N}\x{200C}\x{200D}\s￭￮＿＇＂]\p{M}*)", r" ￭\1￭ "),
-    ("＇", "'"),
-    ("＂", "’"),
-    # A joiner next to a space, the end of the text or an unspaced character has no meaning.
-    (r"＿\s*￭", "＿ "),
-    (r"￭\s*＿", " ＿"),
-    (r"￮\s*￭", "￮ "),
-    (r"￭\s*￮", " ￮"),
-    (r"￭\s+￭", " ￭"),
-    # A space is a token only next to an unspaced character, where no space is expected.
-    (r"^＿|＿$", ""),
-    (r"￮\s*＿", "￮ ￮＿￮ "),
-    (r"([^￮])＿\s*￮", r"\1 ￮＿￮ ￮"),
-    (r"([^￮])＿", r"\1 "),
-    ("￮", ""),
+from kseq.text.rewriting import rewrite
+from kseq.text.rules import (
+    JOINING,
+    MARKING_SPECIAL,
+    SPACE,
+    SPLITTING,
+    TEXT,
+    displayed_marks,
 )
-_JOINING = (
-    (f" ?({_UNSPACED}) ?", r"\1"),
-    (f" ?{JOINER} ?", ""),
-    (f" ?{SPACE} ?", " "),
-    (r"^\s+|\s+$", ""),
-)
-_SPECIAL = f"^({'|'.join(SPECIAL_TOKENS)})$"
 
 
 class WordTokenizer:
@@ -66,22 +31,19 @@ class WordTokenizer:
 
     def __init__(self, marks_case=False):
         self._marks_case = marks_case
-        self.marks = {JOINER: "", SPACE: " ", **displayed_case_marks(marks_case)}
+        self.marks = displayed_marks("word", marks_case)
 
     def tokenize(self, texts):
         """Splits normalised strings `[N]`; returns tokens, ragged `[N, (T)]`."""
-        texts = tf.strings.regex_replace(tf.strings.join(["＿", escape(texts), "＿"]), " ", "＿")
-        for pattern, rewrite in _SPLITTING:
-            texts = tf.strings.regex_replace(texts, pattern, rewrite)
+        texts = tf.strings.join([SPACE, escape(texts), SPACE])
+        texts = rewrite(tf.strings.regex_replace(texts, " ", SPACE), SPLITTING)
         return tf.strings.split(mark_case(texts) if self._marks_case else texts)
 
     def detokenize(self, tokens):
         """Joins tokens, ragged `[N, (T)]`; returns strings `[N]`."""
         texts = tf.strings.reduce_join(tokens, axis=-1, separator=" ")
         texts = restore_case(texts) if self._marks_case else texts
-        for pattern, rewrite in _JOINING:
-            texts = tf.strings.regex_replace(texts, pattern, rewrite)
-        return unescape(texts)
+        return unescape(rewrite(texts, JOINING))
 
 
 class CharacterTokenizer:
@@ -97,7 +59,7 @@ class CharacterTokenizer:
 
     def __init__(self, marks_case=False):
         self._marks_case = marks_case
-        self.marks = displayed_case_marks(marks_case)
+        self.marks = displayed_marks("character", marks_case)
 
     def tokenize(self, texts):
         """Splits normalised strings `[N]`; returns tokens, ragged `[N, (T)]`."""
@@ -122,7 +84,7 @@ class FeatureTokenizer:
 
     def __init__(self, separator=";"):
         self._separator = separator
-        self.marks = {TEXT: ""}
+        self.marks = displayed_marks("space")
 
     def tokenize(self, texts):
         """Splits normalised strings `[N]`; returns tokens, ragged `[N, (T)]`."""
@@ -147,7 +109,7 @@ class SpaceTokenizer:
 
     def __init__(self, marks_case=False):
         self._marks_case = marks_case
-        self.marks = {TEXT: "", **displayed_case_marks(marks_case)}
+        self.marks = displayed_marks("space", marks_case)
 
     def tokenize(self, texts):
         """Splits normalised strings `[N]`; returns tokens, ragged `[N, (T)]`."""
@@ -163,6 +125,4 @@ class SpaceTokenizer:
 
 def _mark_special(tokens):
     """Returns ragged tokens, with a mark on those of text that are spelt like special tokens."""
-    return tokens.with_flat_values(
-        tf.strings.regex_replace(tokens.flat_values, _SPECIAL, rf"\0{TEXT}")
-    )
+    return tokens.with_flat_values(rewrite(tokens.flat_values, MARKING_SPECIAL))

@@ -26,12 +26,11 @@ class Assembler:
     """Makes the results of a model.
 
     Args:
-        config: `ModelConfig`.
+        source_steps: Number of source positions that one position of the memory stands for.
     """
 
-    def __init__(self, config):
-        # A pyramid halves the length after every encoder layer except the last.
-        self._source_steps = 2 ** (config.encoder_layers - 1) if config.pyramid else 1
+    def __init__(self, source_steps=1):
+        self._source_steps = source_steps
 
     def attended_fields(self, reading, length, attention):
         """Returns arguments of `Attended`: a source, and the attention without padding.
@@ -141,4 +140,11 @@ def make_assembler(target_side, config):
         target_side: `Side`.
         config: `ModelConfig`.
     """
-    return (TranslationAssembler if target_side.is_text else PredictionAssembler)(config)
+    kind = TranslationAssembler if target_side.is_text else PredictionAssembler
+    return kind(source_steps(config))
+
+
+def source_steps(config):
+    """Returns the number of source positions that one position of the memory stands for."""
+    # A pyramid halves the length after every encoder layer except the last.
+    return 2 ** (config.encoder_layers - 1) if config.pyramid else 1

@@ -14,6 +14,7 @@ from kseq.errors import SettingError
 from kseq.pipeline.codecs import CodecPair
 from kseq.search.strategies import BeamSearch, make_strategy
 from kseq.translation.graphs import Inference
+from kseq.translation.portable import portable_copy
 from kseq.translation.served_files import OWN_FILES, refuse_foreign, write_files
 from kseq.translation.served_sources import make_source
 from kseq.translation.signatures import TextSignatures, ValueSignatures
@@ -128,7 +129,7 @@ def _make_module(translator, strategy, n_best, assets):
         A `tf.Module`, and the concrete function of each signature, by name.
     """
     members = translator.members
-    models = [_portable_copy(member.model) for member in members]
+    models = [portable_copy(member.model) for member in members]
     codecs = [_copy_codecs(member) for member in members]
     inference = Inference(
         models, codecs, translator.record.length_ratio, translator.inference.average
@@ -162,21 +163,3 @@ def _copy_codecs(member):
         features=member.codecs.feature_vocabulary,
         copies=member.config.model.copy,
     )
-
-
-def _portable_copy(model):
-    """A copy that runs anywhere: cuDNN operations, once traced, need a GPU."""
-    copy = type(model).from_config(model.get_config())
-    copy.set_weights(model.get_weights())
-    for part in ("encoder", "decoder"):
-        for layer in copy.get_layer(part).layers:
-            # A Bidirectional layer has a layer for each direction.
-            for name in ("forward_layer", "backward_layer"):
-                _turn_off_cudnn(getattr(layer, name, None))
-            _turn_off_cudnn(layer)
-    return copy
-
-
-def _turn_off_cudnn(layer):
-    if hasattr(layer, "use_cudnn"):
-        layer.use_cudnn = False

@@ -72,11 +72,7 @@ class Inference:
             means, without `attention_heads`.
         """
         encoded = self._encode(inputs)
-        names = [
-            "logits" if model.config.mixes_distributions else "hidden"
-            for model, *_ in self._members
-        ]
-        step, states, constants, attention_spec = self._make_step(names, encoded)
+        step, states, constants, attention_spec = self._make_step(self._hidden_names, encoded)
         lengths = self._source_sides[0].source_lengths(inputs[0])
         if prefix is None:
             prefix = tf.zeros([tf.size(lengths), 0], tf.int32)
@@ -184,12 +180,24 @@ class Inference:
 
         return run_step, states, constants, attention_spec
 
-    def _make_head(self):
-        """Makes a function from what each model's step returns, `[N, ...]`, to logits `[N, V]`."""
+    @property
+    def _hidden_names(self):
+        """Name of the output of each model's decoder step that its head reads."""
+        return [
+            "logits" if model.config.mixes_distributions else "hidden"
+            for model, *_ in self._members
+        ]
+
+    def _make_head(self, pads=True):
+        """Makes a function from what each model's step returns, `[N, ...]`, to logits `[N, V]`.
+
+        Args:
+            pads: Whether the vocabulary is padded by `padding_of(V)` ids.
+        """
         heads = [
-            _pad_distributions
+            (_pad_distributions if pads else tf.identity)
             if model.config.mixes_distributions
-            else _head_function(*output_layer(model))
+            else _head_function(*output_layer(model), pads=pads)
             for model, *_ in self._members
         ]
 
@@ -307,9 +315,9 @@ def _compile(function, *specs):
     return tf.function(function, autograph=False).get_concrete_function(*specs)
 
 
-def _head_function(kernel, bias, transposed):
-    """A function from the last hidden layer `[N, H]` to logits, padded by `padding_of(V)` ids."""
-    padding = padding_of(kernel.shape[0 if transposed else 1])
+def _head_function(kernel, bias, transposed, *, pads):
+    """A function from the last hidden layer `[N, H]` to logits, perhaps padded."""
+    padding = padding_of(kernel.shape[0 if transposed else 1]) if pads else 0
     kernel, bias = kernel.value, None if bias is None else bias.value
     if padding:
         # Once for a search: padding the logits of every step would take longer.

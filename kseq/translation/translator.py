@@ -3,8 +3,9 @@
 from kseq.corpora.lines import chunks
 from kseq.corpora.pairs import Pairs
 from kseq.errors import SettingError
-from kseq.fields import check_names, field_names
+from kseq.fields import check_choice, check_names, field_names
 from kseq.kernels.forks import claim_tensorflow
+from kseq.lite.folder import FORMATS
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 from kseq.translation.arguments import (
     check_pairs,
@@ -19,6 +20,9 @@ from kseq.translation.prefixes import with_prefixes
 from kseq.translation.sources import refuse_single_source
 from kseq.translation.strategies import resolve_strategy
 from kseq.translation.trained_models import TrainedModels
+
+# Options of `Translator.export` that only one format has.
+_OPTIONS_OF_FORMATS = {"quantize": "litert", "version": "savedmodel"}
 
 
 class Translator(TrainedModels):
@@ -266,13 +270,37 @@ class Translator(TrainedModels):
         (result,) = self.translate([text], beam_size, **options)
         return plot_attention(result, ax, **drawing)
 
-    def export(self, folder, beam_size=1, version=None, **options):
-        """Writes a SavedModel; see `kseq.translation.export.export`."""
+    def export(self, folder, beam_size=1, format="savedmodel", **options):
+        """Writes a SavedModel, or a model for LiteRT.
+
+        Args:
+            folder: Where to write.
+            beam_size: Hypotheses K that the search follows; 1 is greedy search.
+            format: `"savedmodel"`: see `kseq.translation.export.export`; or `"litert"`: see
+                `kseq.translation.litert.export_litert`.
+            **options: Other options of these functions.
+
+        Returns:
+            The folder that was written.
+
+        Raises:
+            FileExistsError: `folder` exists and holds something else.
+            ValueError: An option does not exist, is out of range, or does not fit the format.
+        """
+        check_choice("format", format, FORMATS)
+        claim_tensorflow()
+        for name, its_format in _OPTIONS_OF_FORMATS.items():
+            if name in options and format != its_format:
+                raise SettingError("{field} needs {format}={0}", its_format, field=name)
+        search = {n: value for n, value in options.items() if n not in _OPTIONS_OF_FORMATS}
+        refuse_search(self, beam_size, search)
+        if format == "litert":
+            from kseq.translation.litert import export_litert
+
+            return export_litert(self, folder, beam_size, **options)
         from kseq.translation.export import export
 
-        claim_tensorflow()
-        refuse_search(self, beam_size, options)
-        return export(self, folder, beam_size, version=version, **options)
+        return export(self, folder, beam_size, **options)
 
     def resolve(self, strategy):
         """Returns forbidden ids and a `Dictionary` or None; see `resolve_strategy`."""
