@@ -108,20 +108,48 @@ def test_shared_embeddings_are_one_weight(tied):
     assert paths == ["shared_embedding/embeddings"]
 
 
+KERAS_DEVIATION = 0.05 / 3**0.5  # uniform within ±0.05
+
+
+@pytest.mark.parametrize(
+    "settings, source, target",
+    [
+        ({}, 0.1, 0.5),
+        ({"source_deviation": 0.4, "cell": "lstm"}, 0.4, 0.5),
+        ({"tie_output": True}, 0.1, KERAS_DEVIATION),
+        ({"share_embeddings": True, "source_deviation": 0.4}, 0.4, 0.4),
+        ({"share_embeddings": True, "tie_output": True}, KERAS_DEVIATION, KERAS_DEVIATION),
+        (TRANSFORMER, KERAS_DEVIATION, KERAS_DEVIATION),
+        ({**TRANSFORMER, "decoder_architecture": "recurrent"}, KERAS_DEVIATION, 0.5),
+    ],
+    ids=str,
+)
+def test_initial_embeddings_have_their_deviation(settings, source, target):
+    config = ModelConfig(**{**SMALL, **settings, "embedding_dim": 32})
+    model = build_seq2seq(config, 500, 500)
+    found = [
+        float(np.std(weight.numpy()))
+        for part in ("encoder", "decoder")
+        for weight in model.get_layer(part).weights
+        if weight.path.endswith("embedding/embeddings")
+    ]
+    assert found == pytest.approx([source, target], rel=0.05)
+
+
 DROPOUTS = [
     (
         {"encoder_layers": 3},
-        ["source_dropout", "encoder_dropout_2", "encoder_dropout_3", "memory_dropout"],
+        ["source_dropout", "encoder_dropout_2", "encoder_dropout_3"],
         ["target_dropout", "readout_dropout"],
     ),
     (
         {"decoder_layers": 3},
-        ["source_dropout", "memory_dropout"],
+        ["source_dropout"],
         ["target_dropout", "decoder_dropout_2", "decoder_dropout_3", "readout_dropout"],
     ),
     (
         {"attention": "luong_dot", "input_feeding": False, "decoder_layers": 2},
-        ["source_dropout", "memory_dropout"],
+        ["source_dropout"],
         ["target_dropout", "decoder_dropout_2", "readout_dropout"],
     ),
     (

@@ -10,8 +10,8 @@ import tensorflow as tf
 from kseq import Config, ModelConfig, TextConfig, TrainingConfig
 from kseq.corpora.corpus import Pairs
 from kseq.corpora.values import ValuePairs, write_records
+from kseq.pipeline.batch_sizes import batch_count, pairs_per_group
 from kseq.pipeline.batching import (
-    batch_count,
     bucket_by_length,
     expect,
     read_encoded,
@@ -102,11 +102,41 @@ def test_buckets_hold_little_padding(small_corpus):
     training = TrainingConfig(batch_size=32)
     text, survey = build(small_corpus.train, 100)
     padding = positions = 0
-    for inputs, labels, _ in training_pipeline(small_corpus.train, text, training, survey):
+    dataset = training_pipeline(small_corpus.train, text, training, survey, shuffled=False)
+    for inputs, labels, _ in dataset:
         for ids in (inputs["source_ids"], labels):
             padding += int(tf.reduce_sum(tf.cast(ids == PAD, tf.int32)))
             positions += int(tf.size(ids))
     assert padding / positions < 0.1
+
+
+@pytest.mark.parametrize("batch", [{"batch_size": 8}, {"batch_tokens": 40}], ids=str)
+def test_a_batch_of_a_group_holds_several_lengths_but_not_all(batch):
+    """Ten lengths, 16 pairs of each, in groups of 32 pairs: about four batches."""
+    lengths = tf.ragged.constant([[1] * (1 + n // 16) for n in range(160)], tf.int32)
+    position = Position(seed=3, pool_size=160, can_skip=False)
+    bucket = bucket_by_length(TrainingConfig(**batch), 160, position=position, group_size=32)
+    dataset = tf.data.Dataset.from_tensors((lengths, lengths)).apply(bucket)
+    found = [side.row_lengths().numpy() for side, _ in dataset]
+    assert np.bincount(np.concatenate(found)).tolist() == [0, *[16] * 10]
+    spans = [np.ptp(lengths) for lengths in found]
+    assert np.mean(spans) > 1 and max(spans) < 6
+
+
+@pytest.mark.parametrize(
+    "pairs, batch, expected",
+    [
+        (100, {"batch_size": 64}, 4 * 64),  # two batches
+        (3_600, {"batch_size": 64}, 4 * 64),  # 57 batches
+        (64_000, {"batch_size": 64}, 62 * 64),  # 1,000 batches
+        (3_600, {"batch_tokens": 640}, 4 * 64),  # 57 batches of about 640 tokens
+        (1, {"batch_tokens": 5}, 2),
+    ],
+)
+def test_an_epoch_has_sixteen_groups_or_groups_of_four_batches(pairs, batch, expected):
+    survey = types.SimpleNamespace(kept=pairs, tokens=10 * pairs)
+    size = pairs_per_group(survey, TrainingConfig(**batch))
+    assert size == pytest.approx(expected, rel=0.02)
 
 
 @pytest.mark.parametrize("sorted_lengths", [[4, 5, 6], [4, 6, 8], [3, 8, 40]])

@@ -7,12 +7,26 @@ from kseq.models.copying import copy_ids_input, copy_tokens, known_ids
 from kseq.models.hard_attention import sum_over_positions
 from kseq.models.inputs import RightPadding, make_inputs
 
+# A recurrent decoder learns sooner if the embeddings that it reads are not as small as those of
+# Keras, whose deviation is 0.03. A tied one would begin with logits that are too large, and in a
+# Transformer, positions would be lost among such embeddings.
+_TARGET_DEVIATION = 0.5
+
 
 def _architectures(config):
     """The modules of the encoder and of the decoder."""
     return tuple(
         recurrent if is_recurrent else transformer
         for is_recurrent in (config.has_recurrent_encoder, config.has_recurrent_decoder)
+    )
+
+
+def make_shared_embedding(config, side):
+    """Makes one embedding for both sides, of which `side` is the target."""
+    has_own = config.has_recurrent_encoder and not config.tie_output
+    return side.make_embedding(
+        *("shared", config.embedding_dim, config.tie_output),
+        deviation=config.source_deviation if has_own else None,
     )
 
 
@@ -29,7 +43,9 @@ def make_encoder(config, side, feature_side=None, embedding=None):
         A functional `keras.Model`.
     """
     inputs = make_inputs(features.encoder_specs(side, feature_side))
-    embedding = embedding or side.make_embedding("source", config.embedding_dim)
+    if embedding is None:
+        deviation = config.source_deviation if config.has_recurrent_encoder else None
+        embedding = side.make_embedding("source", config.embedding_dim, deviation=deviation)
     mask = RightPadding(name="source_padding")(side.source_mask(inputs))
     numbers = inputs[side.source_name]
     if config.copy:
@@ -57,7 +73,12 @@ def make_decoder(config, side, embedding=None):
     _, architecture = _architectures(config)
     inputs = make_inputs(side.target_specs)
     inputs |= {**architecture.decoder_inputs(config), **features.decoder_inputs(config)}
-    embedding = embedding or side.make_embedding("target", config.embedding_dim, config.tie_output)
+    if embedding is None:
+        has_own = config.has_recurrent_decoder and not config.tie_output
+        embedding = side.make_embedding(
+            *("target", config.embedding_dim, config.tie_output),
+            deviation=_TARGET_DEVIATION if has_own else None,
+        )
     numbers = inputs[side.target_name]
     if config.copy:
         inputs["copy_ids"] = copy_ids_input()

@@ -12,7 +12,7 @@ from kseq.models import (
     features,
     masked,  # noqa: F401  Keras then finds its classes when it reads a `.keras` file.
 )
-from kseq.models.assembly import make_decoder, make_encoder
+from kseq.models.assembly import make_decoder, make_encoder, make_shared_embedding
 from kseq.models.dtype_policy import use_dtype_policy
 from kseq.models.inputs import copy_inputs, make_inputs
 from kseq.models.losses import check_labels, check_losses, check_output
@@ -172,7 +172,7 @@ class Seq2Seq(keras.Model):
         _check_vocabularies(config, source, target)
         shared = None
         if config.share_embeddings:
-            shared = target.make_embedding("shared", config.embedding_dim, config.tie_output)
+            shared = make_shared_embedding(config, target)
         encoder = make_encoder(config, source, feature_side, shared)
         decoder = make_decoder(config, target, shared)
         inputs = make_inputs(features.encoder_specs(source, feature_side))

@@ -37,10 +37,12 @@ def encode(config, sequence, mask):
 
     Returns:
         The memory `[B, S, D]`, its mask `[B, S]`, and the summary that a recurrent decoder starts
-        from, as `recurrent_encoder` returns them, but with dropout in the memory.
+        from, as `recurrent_encoder` returns them; with real values, the memory has dropout.
     """
+    # Dropout in both places makes learning slower: attention then compares noisy keys.
     if not config.source_features:
         sequence = Dropout(config.dropout, name="source_dropout")(sequence)
+        return recurrent_encoder(config, sequence, mask)
     memory, mask, summary = recurrent_encoder(config, sequence, mask)
     return Dropout(config.dropout, name="memory_dropout")(memory), mask, summary
 

@@ -1,11 +1,11 @@
 """From pairs of sequences to batches: a chain of small `dataset -> dataset` transforms."""
 
-import numpy as np
 import tensorflow as tf
 
 from kseq.corpora.featured import columns_of_all
 from kseq.corpora.lines import chunks
 from kseq.corpora.pairs import AlignedPairs
+from kseq.pipeline.batch_sizes import batch_count, batch_starts, pairs_per_group, pairs_per_pool
 from kseq.pipeline.ids import EncodedPairs, PairsInRam
 from kseq.pipeline.links import ALIGNMENT, LinkColumn, alignment_matrices
 from kseq.pipeline.position import Position
@@ -120,14 +120,15 @@ def _empty_ragged(spec):
     return tf.RaggedTensor.from_row_lengths(values, tf.zeros([0], spec.row_splits_dtype))
 
 
-def bucket_by_length(training, pool_size, source_first=False, position=None):
+def bucket_by_length(training, pool_size, source_first=False, position=None, group_size=None):
     """Transform: ragged chunks to batches of pairs of about the same length.
 
-    Pairs are collected into pools. Within a pool they are sorted by target length, and pairs of
-    the same target length by source length, alternately ascending and descending. With a
-    `Position`, pairs of the same lengths are in random order, and so are the batches into which
-    the sorted pairs are cut, a different one in every epoch. Only the last batch of the data can be
-    smaller than the others, unless batches are measured in tokens.
+    Pairs are collected into pools, and those of a pool divided at random into groups. Within a
+    group they are sorted by target length, and pairs of the same target length by source length,
+    alternately ascending and descending. The sorted pairs are cut into batches. With a `Position`,
+    groups, pairs of the same lengths and batches are in random order, a different one in every
+    epoch. Only the last batch of the data can be smaller than the others, unless batches are
+    measured in tokens.
 
     Args:
         training: `TrainingConfig`: sentences or tokens in a batch, seed.
@@ -135,6 +136,7 @@ def bucket_by_length(training, pool_size, source_first=False, position=None):
         source_first: Whether to sort by source length, then by target length.
         position: `Position`, which decides on the order and the first batch; None for all batches
             in an order that is always the same.
+        group_size: Result of `pairs_per_group`; by default a pool is one group.
     """
 
     def shuffle(numbers, seeds):
@@ -156,8 +158,7 @@ def bucket_by_length(training, pool_size, source_first=False, position=None):
         ranks = tf.cumsum(tf.cast(occurs, tf.int32))
         second = tf.where(tf.gather(ranks, first) % 2 == 1, second, -second)
         order = shuffle(tf.range(pool[0].nrows()), seeds[0])
-        lengths = tf.gather(first * 2**32 + second, order)
-        order = tf.gather(order, tf.argsort(lengths, stable=True))
+        order = _sort_groups(first * 2**32 + second, order, group_size)
         # A target has one step more than the decoder reads: it includes the first step.
         longest = tf.gather(tf.maximum(source, target - 1), order)
         starts = tf.numpy_function(find_starts, [number, longest], tf.int64)
@@ -176,43 +177,23 @@ def bucket_by_length(training, pool_size, source_first=False, position=None):
     ).flat_map(lambda pool, order: cut(pool, *order))
 
 
-def pairs_per_pool(codecs, training):
-    """Returns the number of pairs in a pool: a multiple of the batch size.
+def _sort_groups(lengths, order, group_size):
+    """Sorts the groups into which an order divides a pool; returns the order of the sorted pairs.
 
     Args:
-        codecs: `CodecPair`.
-        training: `TrainingConfig`.
+        lengths: What is sorted by, one number for each pair, `[N]`.
+        order: The number of each pair, `[N]`.
+        group_size: Number of pairs in a group; None if the pool is one group.
     """
-    return max(1, codecs.pairs_per_pool // training.batch_size) * training.batch_size
-
-
-def batch_starts(lengths, training):
-    """Cuts sorted pairs into batches.
-
-    Args:
-        lengths: Length of the longer side of every pair, END included, `[N]`.
-        training: `TrainingConfig`.
-
-    Returns:
-        The index of the first pair of every batch, and N at the end, int64 `[batches + 1]`.
-    """
-    count = len(lengths)
-    if not training.batch_tokens:
-        return np.append(np.arange(0, count, training.batch_size), count)
-    starts, longest = [0], 0
-    for number, length in enumerate(lengths.tolist()):
-        longest = max(longest, length)
-        if (number + 1 - starts[-1]) * longest > training.batch_tokens and number > starts[-1]:
-            starts.append(number)
-            longest = length
-    return np.array([*starts, count])
-
-
-def batch_count(survey, training):
-    """Returns the number of batches of an epoch; an estimate if they are measured in tokens."""
-    if training.batch_tokens:
-        return -(-survey.tokens // training.batch_tokens)
-    return -(-survey.kept // training.batch_size)
+    lengths = tf.gather(lengths, order)
+    if group_size is None:
+        return tf.gather(order, tf.argsort(lengths, stable=True))
+    groups = tf.range(tf.size(order)) // group_size
+    # Alternately, so that a batch at the border of two groups is of pairs of similar lengths.
+    lengths = tf.where(groups % 2 == 0, lengths, -lengths)
+    by_length = tf.argsort(lengths, stable=True)
+    by_group = tf.argsort(tf.gather(groups, by_length), stable=True)
+    return tf.gather(order, tf.gather(by_length, by_group))
 
 
 def batch_for_teacher_forcing(codecs, portions=None):
@@ -309,9 +290,11 @@ def training_pipeline(
     survey = survey or survey_pairs(pairs, codecs, training)
     if shuffled and position is None:
         position = make_position(pairs, codecs, training)
+    group_size = pairs_per_group(survey, training) if shuffled else None
+    pool_size = pairs_per_pool(codecs, training)
     transforms = [
         expect(survey.kept, recorder, position),
-        bucket_by_length(training, pairs_per_pool(codecs, training), not codecs.are_text, position),
+        bucket_by_length(training, pool_size, not codecs.are_text, position, group_size),
         batch_for_teacher_forcing(codecs, portions),
     ]
     if isinstance(pairs, (EncodedPairs, PairsInRam)):
@@ -321,12 +304,16 @@ def training_pipeline(
         dataset = read_chunks(pairs, codecs, recorder).apply(encode(codecs, training, sampling))
     for transform in transforms:
         dataset = dataset.apply(transform)
-    options = tf.data.Options()
-    # There is nothing to tune, and closing a tuned iterator can block for seconds.
-    options.autotune.enabled = False
     is_whole = position is None or (position.pool, position.batch) == (0, 0)
     if is_whole and not training.batch_tokens:
         # Lets Keras show its progress from the first epoch on.
         batches = batch_count(survey, training)
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))
-    return dataset.prefetch(2).with_options(options)
+    return dataset.prefetch(2).with_options(_untuned())
+
+
+def _untuned():
+    """Options: there is nothing to tune, and closing a tuned iterator can block for seconds."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options

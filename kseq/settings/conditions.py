@@ -24,7 +24,7 @@ def _attends_to_features(config):
 # Kinds of attention to positions in any order, of which some can be features.
 _UNORDERED = ("bahdanau", "coverage", "trained_query", "multi_head", "luong")
 
-_ENCODER_SETTINGS = ("bidirectional", "merge", "reverse_source", "pyramid")
+_ENCODER_SETTINGS = ("bidirectional", "merge", "reverse_source", "pyramid", "source_deviation")
 _DECODER_SETTINGS = ("attention_layer", "input_feeding", "context", "bridge", "readout")
 
 
@@ -250,4 +250,11 @@ CONDITIONS = (
         "{features}=embedding",
     ),
     ("tie_output", lambda config: not config.target_features, "needs a text target"),
+    ("source_deviation", lambda config: not config.source_features, "needs a text source"),
+    (
+        "source_deviation",
+        lambda config: not (config.share_embeddings and config.tie_output),
+        "has no effect if the embeddings also make logits ({share_embeddings}=true and "
+        "{tie_output}=true)",
+    ),
 )

@@ -134,13 +134,14 @@ class Side(abc.ABC):
     # === At the ends of the model ===
 
     @abc.abstractmethod
-    def make_embedding(self, name, width, tied=False):
+    def make_embedding(self, name, width, tied=False, deviation=None):
         """Makes the layer or function from numbers `[B, T]` or `[B, T, F]` to vectors `[B, T, E]`.
 
         Args:
             name: `"source"`, `"target"`, or `"shared"` for one embedding of both.
             width: Width E of an embedding. Real values pass unchanged, so for them E is F.
             tied: Whether the embedding also makes logits.
+            deviation: Standard deviation of the initial embeddings; None for those of Keras.
         """
 
     @abc.abstractmethod

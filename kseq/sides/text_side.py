@@ -103,10 +103,18 @@ class TextSide(Side):
             return ids
         return extended_ids(ids, sources.to_tensor(PAD), self.vocabulary_size)
 
-    def make_embedding(self, name, width, tied=False):
+    def make_embedding(self, name, width, tied=False, deviation=None):
         """Makes an embedding layer; a tied one can also be called with `reverse=True`."""
         kind = keras.layers.ReversibleEmbedding if tied else keras.layers.Embedding
-        return kind(self.vocabulary_size, width, name=f"{name}_embedding")
+        initializer = "uniform"
+        if deviation is not None:
+            initializer = keras.initializers.RandomNormal(stddev=deviation)
+        return kind(
+            self.vocabulary_size,
+            width,
+            embeddings_initializer=initializer,
+            name=f"{name}_embedding",
+        )
 
     def make_head(self, config, readout, embedding):
         """Adds the output projection; a tied one has the kernel of the embedding."""

@@ -107,7 +107,7 @@ class ValueSide(Side):
         """Returns zeros, `[N, F]`."""
         return tf.zeros([count, self.features])
 
-    def make_embedding(self, name, width, tied=False):
+    def make_embedding(self, name, width, tied=False, deviation=None):
         """Returns a function that returns values unchanged."""
         return lambda values: values
 

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from kseq.kernels.finite import find_not_finite
 from kseq.kernels.process_memory import keep_freed_memory
-from kseq.pipeline.batching import batch_count, make_position, training_pipeline
+from kseq.pipeline.batch_sizes import batch_count
+from kseq.pipeline.batching import make_position, training_pipeline
 from kseq.pipeline.portions import Portions
 from kseq.pipeline.reading import ErrorRecorder
 from kseq.runs.directory import RECORD

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from kseq.kernels.processor import AT_ONCE, cores_are_shared
-from kseq.pipeline.batching import batch_count
+from kseq.pipeline.batch_sizes import batch_count
 from kseq.training.additions import Additions
 from kseq.training.optimizers import copy_optimizer, make_optimizer, with_loss_scaling
 from kseq.training.teacher import make_teacher
