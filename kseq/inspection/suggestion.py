@@ -162,6 +162,9 @@ def _model_settings(inspection, kinds, is_small):
     elif pairs >= 1_000_000:
         yield Setting("model", "units", 1024, "enough pairs for a larger model")
         yield Setting("model", "embedding_dim", 512, "enough pairs for a larger model")
+    if kinds[0] == "character":
+        reason = "characters are learnt faster from larger embeddings"
+        yield Setting("model", "source_deviation", 0.5, reason)
     if is_small and "character" in kinds:
         yield Setting("model", "dropout", 0.1, "characters, as in dates")
     elif not is_small and pairs < 50_000:
