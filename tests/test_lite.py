@@ -382,6 +382,12 @@ def test_quantised_models_are_smaller_and_nearly_the_same(translator, small_corp
         assert sum(a == b for a, b in zip(texts[0], quantised)) >= 35
 
 
+def test_a_model_in_bfloat16_is_refused(small_run, tmp_path):
+    rounded = kseq.Translator.load(small_run, precision="bfloat16")
+    with pytest.raises(ValueError, match="precision=bfloat16 is not possible with format=litert"):
+        rounded.export(tmp_path / "model", format="litert")
+
+
 def test_what_a_model_for_litert_cannot_have_is_refused(translator, tmp_path):
     folder = tmp_path / "model"
     for options, message in (

@@ -88,6 +88,10 @@ def _check(translator, strategy):
             f"a model for LiteRT is a single one; received an ensemble of "
             f"{len(translator.members)}: export one of its runs, or use format=savedmodel"
         )
+    if translator.model.get_config()["dtype_policy"] == "bfloat16":
+        raise SettingError(
+            "{precision}=bfloat16 is not possible with {format}=litert; use {quantize}=float16"
+        )
     for name in _WITHOUT:
         if getattr(strategy, name) != getattr(BeamSearch, name):
             raise SettingError(
