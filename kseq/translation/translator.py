@@ -158,7 +158,9 @@ class Translator(TrainedModels):
         check_read_ahead(read_ahead)
         claim_tensorflow()
         refuse_single_source(texts)
-        function = self.inference.search_function(strategy, *self.resolve(strategy))
+        function = self.inference.search_function(
+            strategy.without_numbers(), *self.resolve(strategy)
+        )
         is_waiting = getattr(texts, "is_waiting", None)
         sources = map(self._check_source, with_features(texts, features))
         limit = strategy.maximum_length
@@ -168,7 +170,7 @@ class Translator(TrainedModels):
             for chunk in chunks(pairs, read_ahead or self.read_ahead, is_waiting):
                 sources, prefixes = zip(*chunk)
                 unknown.add(sources)
-                results = self._runner.search(function, strategy.width, sources, prefixes, first)
+                results = self._runner.search(function, strategy, sources, prefixes, first)
                 for number, (translations, source) in enumerate(zip(results, sources), first + 1):
                     cut.add(number, source, translations)
                     yield translations or raise_nothing_written(number, source)
