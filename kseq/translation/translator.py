@@ -268,6 +268,27 @@ class Translator(TrainedModels):
         (result,) = self.translate([text], beam_size, **options)
         return plot_attention(result, ax, **drawing)
 
+    def app(self, compare_with=None, height=700):
+        """Shows a page in a notebook: type a sentence, see the outputs and the attention.
+
+        Args:
+            compare_with: Another `Translator`, to see the outputs of both side by side.
+            height: Height of the page in the notebook, in pixels.
+
+        Returns:
+            A `kseq.serving.notebook.App`, which is the page as the last value of a cell. It has a
+            `url`, and a method `stop`.
+
+        Raises:
+            ImportError: The packages of `kseq[serve]` are not installed.
+            TypeError: `compare_with` is not a `Translator`.
+        """
+        from kseq.serving.notebook import open_app
+
+        if not isinstance(compare_with, (Translator, type(None))):
+            raise TypeError(f"compare_with must be a Translator; received {compare_with!r}")
+        return open_app(self, compare_with, height)
+
     def export(self, folder, beam_size=1, **options):
         """Writes a SavedModel; see `kseq.translation.export.export`."""
         from kseq.translation.export import export
