@@ -226,7 +226,7 @@ function scores({ score, log_probability: logProbability, is_cut: isCut }) {
   const signed = (value) => value.toFixed(2).replace("-", "−");
   return [
     `score ${signed(score)}`,
-    ...(logProbability === undefined ? [] : [`log-probability ${signed(logProbability)}`]),
+    ...(logProbability === undefined || logProbability === score ? [] : [`log-probability ${signed(logProbability)}`]),
     ...(isCut ? ["cut at the maximum length"] : []),
   ].join(" · ");
 }
