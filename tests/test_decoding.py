@@ -1,6 +1,7 @@
 """The effect of search options on the translations of a trained model."""
 
 import dataclasses
+import functools
 import itertools
 import json
 
@@ -11,6 +12,7 @@ from untrained import untrained_reader, untrained_translator, write_run
 
 from kseq import BeamSearch, Sampling, Translator
 from kseq.translation.export import export
+from kseq.translation.sources import Sources
 
 SENTENCES = ["The cat is small.", "I see the house and the big red car.", "They do not eat."]
 
@@ -242,6 +244,29 @@ def test_samples_depend_only_on_the_place_in_the_input(translator):
     )
     assert all_at_once == two_at_a_time
     assert all_at_once[0] != all_at_once[2] and all_at_once[1] != all_at_once[4]
+
+
+def test_one_graph_draws_for_all_seeds_temperatures_and_top_p(translator):
+    """Its samples are those of a graph that was made for these numbers alone."""
+    inference = translator.inference
+    translator.sample(SENTENCES, 3, top_p=0.9)
+    graphs = inference.search_function.cache_info().misses
+    read = Sources([translator.codecs], SENTENCES).inputs(np.arange(3))
+    for numbers in (
+        {"seed": 2**31 - 1, "temperature": 3.0, "top_p": 0.3},
+        {"seed": 1, "temperature": 0.5, "top_p": 0.999},
+    ):
+        samples = translator.sample(SENTENCES, 3, **numbers)
+        assert inference.search_function.cache_info().misses == graphs
+        search = functools.partial(inference.search, read, Sampling(samples=3, **numbers))
+        expected = tf.function(search, autograph=False)(seeds=tf.range(3))
+        for row, drawn in enumerate(samples):
+            log_probabilities = [sample.log_probability for sample in drawn]
+            np.testing.assert_allclose(
+                log_probabilities, expected.log_probabilities[row], rtol=1e-4
+            )
+    # Without top_p, tokens are not sorted.
+    assert Sampling(seed=1).without_numbers() != Sampling(top_p=0.9).without_numbers()
 
 
 def test_no_more_lines_are_read_ahead_than_requested(translator):

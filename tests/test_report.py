@@ -5,10 +5,10 @@ import html
 import itertools
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
+from browser import open_chromium
 from references import attention_behaviour
 from untrained import untrained_reader, untrained_translator
 
@@ -216,25 +216,8 @@ def test_unsuitable_models_pairs_and_options_are_rejected(
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    """Headless Chromium, without background network traffic."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs the package selenium")
-    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if not all(programs):
-        pytest.skip("needs Chromium and its driver, such as the Debian package chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = programs[0]
-    for flag in (
-        *("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run"),
-        *("disable-background-networking", "disable-component-update", "disable-sync"),
-        f"user-data-dir={tmp_path_factory.mktemp('chromium')}",
-        "window-size=1100,1400",
-    ):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    service = webdriver.ChromeService(programs[1])
-    browser = webdriver.Chrome(options=options, service=service)
-    yield browser
-    browser.quit()
+    with open_chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,11 @@
 """`kseq serve`, as a process that is asked over HTTP; answers must equal those in this process."""
 
+import base64
 import concurrent.futures
+import hashlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import threading
@@ -73,6 +76,19 @@ def test_answers_equal_those_of_the_translator(server, translator):
             )
             weights = np.reshape(result["attention"], translation.attention.shape)
             np.testing.assert_allclose(weights, translation.attention, atol=1e-5)
+
+
+def test_the_page_is_one_file_with_a_policy_that_allows_nothing_else(server):
+    """tests/test_page.py uses it in a browser."""
+    status, page, headers = server.ask("/")
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    for kind in ("style", "script"):
+        (content,) = re.findall(f"<{kind}>(.*?)</{kind}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}';" in page
+    assert "default-src 'none'" in page and "connect-src 'self'" in page
+    addresses = set(re.findall(r"https?://[^\s\"'<>]+", page))
+    assert addresses == {"http://www.w3.org/2000/svg"}  # a name, not a request
 
 
 def test_samples_depend_on_nothing_but_the_request(server, translator):

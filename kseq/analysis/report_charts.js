@@ -1,25 +1,10 @@
-// Bar charts of the report, appended to report_page.js.
-
-function svg(name, attributes, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-// Round steps, at most five of them up to the highest bar.
-function ticks(highest) {
-  const rough = Math.max(highest, 1e-6) / 4;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
-  return Array.from({ length: Math.ceil(highest / step - 1e-9) + 1 }, (_, n) => n * step);
-}
+// Bar charts of the report, after report_page.js.
 
 function chart(id, { xLabel, format, unit }) {
   const figure = document.getElementById(id);
   const bars = data.charts[id];
   const width = Math.max(280, Math.min(figure.clientWidth, 800));
-  const levels = ticks(Math.max(...bars.map(([, value]) => value)));
+  const levels = ticks(0, Math.max(...bars.map(([, value]) => value)));
   const left = 14 + 7.5 * Math.max(...levels.map((level) => format(level).length));
   const [height, bottom, top] = [220, 42, 8];
   const y = (value) => height - bottom - (value / (levels[levels.length - 1] || 1)) * (height - bottom - top);

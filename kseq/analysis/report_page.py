@@ -1,15 +1,12 @@
 """The page of `attention_report`: metrics as HTML, attention as data that its script draws."""
 
 import base64
-import hashlib
 import html
-import importlib.resources
-import json
-import string
 
 import numpy as np
 
 from kseq.analysis.measures import ATTENDED_TWICE, NEVER_ATTENDED
+from kseq.web import pages
 
 # Key, name, format and meaning of every metric of the corpus.
 _METRICS = (
@@ -24,7 +21,11 @@ _METRICS = (
     ("monotonicity", "monotonicity", "{:.1%}", "of the steps do not go back"),
 )
 _LONGEST = 100  # tokens per side that are drawn; with more cells, browsers are slow
-_RESOURCES = ("report_page.html", "report_page.css", "report_page.js", "report_charts.js")
+_STYLES = ("web/base.css", "web/heatmap.css", "analysis/report_page.css")
+_SCRIPTS = (
+    *("web/elements.js", "web/heatmap.js"),
+    *("analysis/report_page.js", "analysis/report_charts.js"),
+)
 _RANKS = ("cross-entropy", "words never attended to", "entropy")
 
 
@@ -40,13 +41,10 @@ def render_page(facts):
     Returns:
         HTML.
     """
-    template, style, *scripts = map(_read_resource, _RESOURCES)
-    script = "\n".join(scripts)
-    return string.Template(template).substitute(
-        style=style,
-        script=script,
-        style_hash=_policy_hash(style),
-        script_hash=_policy_hash(script),
+    return pages.render_page(
+        "analysis/report_page.html",
+        styles=_STYLES,
+        scripts=_SCRIPTS,
         corpus=html.escape(facts["corpus"]),
         model=html.escape(facts["model"]),
         measured=facts["measured"],
@@ -58,25 +56,8 @@ def render_page(facts):
         suspicious=_render_suspicious(facts),
         never=f"{NEVER_ATTENDED:g}",
         twice=f"{ATTENDED_TWICE:g}",
-        data=_to_json(_make_data(facts)),
+        data=pages.to_json(_make_data(facts)),
     )
-
-
-def _read_resource(name):
-    return importlib.resources.files("kseq.analysis").joinpath(name).read_text("utf-8")
-
-
-def _policy_hash(text):
-    """The source expression for this text in a content security policy."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _to_json(value):
-    """JSON that cannot close the HTML element that contains it."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
 
 
 def _render_metrics(metrics):

@@ -10,6 +10,8 @@ examples:
   kseq serve runs/en-fr
   kseq serve en-fr=runs/en-fr dates=exported/dates --port 9000 --beam 5
 
+http://localhost:8080/ is a page where you type a sentence and see the outputs and the attention.
+
   curl localhost:8080/translate -d '{"text": ["The red car is old."], "beam": 5}'
 
 A folder of versions, 1/, 2/, ..., is watched: a new one takes the place of the old one without

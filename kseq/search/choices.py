@@ -15,15 +15,16 @@ _MIN_COVERAGE = 1e-6
 _ROUNDING = 1e-5  # relative to a score; more than rounding can change it
 
 
-def make_choice(strategy, requirements):
+def make_choice(strategy, requirements, numbers=None):
     """Makes the choice for a strategy: `Beam`, `Greedy` or `Draw`.
 
     Args:
         strategy: `BeamSearch` or `Sampling`.
         requirements: `Requirements` of all sources.
+        numbers: What to use in place of `strategy.numbers`, scalar tensors by name, or None.
     """
     if not isinstance(strategy, BeamSearch):
-        return Draw(strategy, requirements)
+        return Draw(strategy, requirements, numbers or strategy.numbers)
     return (Greedy if strategy.width == 1 else Beam)(strategy, requirements)
 
 
@@ -189,7 +190,17 @@ class Greedy(_Independent, Beam):
 
 
 class Draw(_Independent):
-    """Sampling: every hypothesis is extended by an id that is drawn at random."""
+    """Sampling: every hypothesis is extended by an id that is drawn at random.
+
+    Args:
+        strategy: `Sampling`.
+        requirements: `Requirements` of all sources.
+        numbers: Its `numbers`, perhaps as scalar tensors.
+    """
+
+    def __init__(self, strategy, requirements, numbers):
+        super().__init__(strategy, requirements)
+        self._numbers = numbers
 
     def random_numbers(self, requirements):
         """Returns numbers from 0 to 1 for each source, step and sample, float32 `[B, T, K]`.
@@ -199,7 +210,7 @@ class Draw(_Independent):
         steps = tf.maximum(tf.reduce_max(requirements.maximum_lengths), 1)
         return tf.map_fn(
             lambda seed: tf.random.stateless_uniform(
-                [steps, self.strategy.width], tf.stack([self.strategy.seed, seed])
+                [steps, self.strategy.width], tf.stack([self._numbers["seed"], seed])
             ),
             requirements.seeds,
             fn_output_signature=tf.TensorSpec([None, self.strategy.width]),
@@ -219,11 +230,11 @@ class Draw(_Independent):
         Returns:
             Its adjusted log-probability, and its index among the candidates, `[N, 1]`.
         """
-        logits, indices = self._most_probable(adjusted / self.strategy.temperature)
+        logits, indices = self._most_probable(adjusted / self._numbers["temperature"])
         probabilities = tf.nn.softmax(logits)
         if self.strategy.top_p < 1.0:
             mass_before = tf.cumsum(probabilities, axis=1, exclusive=True)
-            probabilities = tf.where(mass_before < self.strategy.top_p, probabilities, 0.0)
+            probabilities = tf.where(mass_before < self._numbers["top_p"], probabilities, 0.0)
         drawn = draw(probabilities, random_numbers)[:, None]
         indices = tf.gather(indices, drawn, batch_dims=1)
         return tf.gather(adjusted, indices, batch_dims=1), indices

@@ -34,7 +34,17 @@ from kseq.special_tokens import PAD
 _DROPPED_SHARE = 8  # Sources are dropped as soon as one in 8 has ended.
 
 
-def search(step, state, constants, attention_spec, strategy, requirements, *, head=tf.identity):
+def search(
+    step,
+    state,
+    constants,
+    attention_spec,
+    strategy,
+    requirements,
+    *,
+    head=tf.identity,
+    numbers=None,
+):
     """Searches for outputs of each source.
 
     A finished hypothesis keeps its place among the K and its score; the others are extended until
@@ -58,12 +68,14 @@ def search(step, state, constants, attention_spec, strategy, requirements, *, he
         strategy: `BeamSearch` or `Sampling`.
         requirements: `Requirements`.
         head: Function from the input of the head, for some rows, to their logits `[N', V]`.
+        numbers: What to use in place of `strategy.numbers`, scalar tensors by name, so that one
+            graph is enough for all of them; None to use its own.
 
     Returns:
         A `SearchResult` of N = `strategy.returned` outputs.
     """
     batch = tf.size(requirements.maximum_lengths)
-    choice = make_choice(strategy, requirements)
+    choice = make_choice(strategy, requirements, numbers)
     random_numbers = choice.random_numbers(requirements)
     sources = Sources(tf.range(batch), requirements, constants, random_numbers)
     hypotheses = start_hypotheses(choice.first_sums(batch), state, strategy, requirements)

@@ -10,6 +10,7 @@ from kseq.fields import Section, check_names, field_names, number
 
 LONGEST_OUTPUT = 10_000  # upper bound of the options for lengths, in tokens
 _LARGEST_SEED = 2**31 - 1
+_SOME_TOP_P = 0.5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,15 @@ class Rules(Section):
     forbid: tuple = ()
     replace_unknown: bool = False
     dictionary: str | None = None
+
+    @property
+    def numbers(self):
+        """Options that may be tensors in a graph, a dict by name."""
+        return {}
+
+    def without_numbers(self):
+        """Returns the strategy that all those share which differ in `numbers` only."""
+        return self
 
     def __post_init__(self):
         object.__setattr__(self, "forbid", _check_tokens(self.forbid))
@@ -156,6 +166,19 @@ class Sampling(Rules):
     def returned(self):
         """Number of outputs of each source that are returned, N."""
         return self.samples
+
+    @property
+    def numbers(self):
+        """Options that may be tensors in a graph, a dict by name."""
+        return {"seed": self.seed, "temperature": self.temperature, "top_p": self.top_p}
+
+    def without_numbers(self):
+        """Returns the strategy that all those share which differ in `numbers` only.
+
+        Without `top_p`, tokens need not be sorted; so it remains either 1, or below 1.
+        """
+        top_p = 1.0 if self.top_p == 1.0 else _SOME_TOP_P
+        return dataclasses.replace(self, seed=0, temperature=1.0, top_p=top_p)
 
 
 _PURPOSES = {BeamSearch: "beam search", Sampling: "sampling"}

@@ -8,7 +8,12 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from kseq.serving import open_inference_protocol, tensorflow_serving_protocol, translate_protocol
+from kseq.serving import (
+    open_inference_protocol,
+    page,
+    tensorflow_serving_protocol,
+    translate_protocol,
+)
 from kseq.serving.refusals import Refusal
 from kseq.serving.requests import RequestLog
 
@@ -25,21 +30,38 @@ def make_app(service, logs_requests=True):
     """
     app = Starlette(
         routes=[
+            *page.ROUTES,
             *translate_protocol.ROUTES,
             *tensorflow_serving_protocol.ROUTES,
             *open_inference_protocol.ROUTES,
             Route("/metrics", _metrics, methods=["GET"]),
         ],
         middleware=[Middleware(RequestLog, service=service, is_written=logs_requests)],
-        exception_handlers={
-            Refusal: _refuse,
-            HTTPException: _explain,
-            Exception: _apologize,
-        },
+        exception_handlers=_error_handlers(),
         lifespan=lambda _: service.running(),
     )
     app.state.service = service
     return app
+
+
+def make_page_app(service):
+    """Makes the ASGI application of a notebook: the page and what it asks.
+
+    Args:
+        service: `NotebookService`.
+
+    Returns:
+        A `Starlette`.
+    """
+    app = Starlette(
+        routes=[*page.ROUTES, *translate_protocol.ROUTES], exception_handlers=_error_handlers()
+    )
+    app.state.service = service
+    return app
+
+
+def _error_handlers():
+    return {Refusal: _refuse, HTTPException: _explain, Exception: _apologize}
 
 
 async def _metrics(request):

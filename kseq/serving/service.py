@@ -9,6 +9,26 @@ from kseq.serving.processes import LoadingFailed
 from kseq.serving.refusals import Refusal, mistake
 
 
+def find_model(models, name=None):
+    """Returns a model.
+
+    Args:
+        models: Models by name.
+        name: Name of the model; None for the only one.
+
+    Raises:
+        Refusal: There is no such model.
+    """
+    names = ", ".join(models)
+    if name is None:
+        if len(models) > 1:
+            raise mistake(f"model: expected one of {names}; received none")
+        name = next(iter(models))
+    if name not in models:
+        raise Refusal(404, f"unknown model: {name!r} (known: {names})")
+    return models[name]
+
+
 class Service:
     """The models of a server, and what is done with them.
 
@@ -63,14 +83,7 @@ class Service:
         Raises:
             Refusal: There is no such model or version, or it is not ready.
         """
-        names = ", ".join(self.models)
-        if name is None:
-            if len(self.models) > 1:
-                raise mistake(f"model: expected one of {names}; received none")
-            name = next(iter(self.models))
-        if name not in self.models:
-            raise Refusal(404, f"unknown model: {name!r} (known: {names})")
-        return self.models[name].find(number)
+        return find_model(self.models, name).find(number)
 
     async def ask(self, request, version, question):
         """Answers a question.

@@ -60,7 +60,7 @@ def work(connection, task):
         description = dataclasses.asdict(engine.description)
         connection.sendall(pack_message({"ready": description}))
         while (message := read_message(stream)) is not None:
-            connection.sendall(pack_message(_answer(engine, message)))
+            connection.sendall(pack_message(answer_batch(engine, Batch(**message))))
 
 
 def _load(task):
@@ -74,9 +74,19 @@ def _load(task):
     return engine
 
 
-def _answer(engine, message):
+def answer_batch(engine, batch):
+    """Runs a batch.
+
+    Args:
+        engine: `Engine`.
+        batch: `Batch`.
+
+    Returns:
+        A dict: `results` from `Engine.answer`; or a message as `mistake`, about the request, or as
+        `failure`.
+    """
     try:
-        return {"results": engine.answer(Batch(**message))}
+        return {"results": engine.answer(batch)}
     except Exception as error:  # The worker goes on: the next batch may be smaller.
         is_mistake = isinstance(error, (ValueError, TypeError)) and is_message_of_kseq(error)
         return {"mistake" if is_mistake else "failure": _describe(error)}

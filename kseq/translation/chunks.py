@@ -7,6 +7,7 @@ from kseq.special_tokens import PAD
 from kseq.text.display import to_str
 from kseq.translation.assembly import Reading, make_assembler
 from kseq.translation.batches import run_by_length
+from kseq.translation.graphs import NUMBER_TYPES
 from kseq.translation.results import Prediction
 from kseq.translation.sources import Sequences, Sources
 
@@ -30,12 +31,12 @@ class ChunkRunner:
         self._step_logits = len(codecs) * (self._target_codec.side.vocabulary_size or 1)
         self._has_logits_by_position = config.attention == "hard"
 
-    def search(self, function, width, sources, prefixes, first):
+    def search(self, function, strategy, sources, prefixes, first):
         """Searches for translations.
 
         Args:
             function: Compiled search, from `Inference.search_function`.
-            width: Hypotheses, or samples, of each source.
+            strategy: `BeamSearch` or `Sampling`, for which the function was compiled.
             sources: Sentences or arrays.
             prefixes: Ids that the outputs start with, a list for each source.
             first: Number of the first source, from which its seed is made.
@@ -44,6 +45,10 @@ class ChunkRunner:
             A list of `Translation`s for each source.
         """
         read = Sources(self._codecs, sources)
+        numbers = {
+            name: tf.constant(number, NUMBER_TYPES[name])
+            for name, number in strategy.numbers.items()
+        }
         prefixes = tf.ragged.constant(prefixes, tf.int32, ragged_rank=1)
 
         def search_batch(rows):
@@ -52,6 +57,7 @@ class ChunkRunner:
                 read.token_matrix(rows),
                 tf.gather(prefixes, rows).to_tensor(PAD),
                 tf.constant(first + rows, tf.int32),
+                numbers,
             )
             result = _to_numpy(result)
             strings = [to_str(tensor) for tensor in strings]
@@ -60,7 +66,7 @@ class ChunkRunner:
                     self._reading(read, sources, row), result, strings, index
                 )
 
-        logits = width * max(self._count_logits(read), MIN_LOGITS)
+        logits = strategy.width * max(self._count_logits(read), MIN_LOGITS)
         return run_by_length(search_batch, read.lengths, sentence_logits=logits)
 
     def predict(self, sources, steps):

@@ -22,7 +22,8 @@ LONGEST_BY_DEFAULT = 1000  # tokens in an output
 AVERAGES = ("probability", "log_probability")
 _MEANS = ("attention", "feature_attention", "generation_probability")
 _ATTENTION = ("attention_heads", *_MEANS)
-_CACHED_GRAPHS = 16  # one for each strategy
+NUMBER_TYPES = {"seed": tf.int32, "temperature": tf.float32, "top_p": tf.float32}
+_CACHED_GRAPHS = 16  # one for each strategy without its numbers
 _ROUNDING = 1e-3  # of a token, so that 0.1 · 30 is 3
 
 
@@ -51,7 +52,7 @@ class Inference:
         self.average = average
         self.search_function = functools.lru_cache(_CACHED_GRAPHS)(self._make_search_function)
 
-    def search(self, inputs, strategy, forbidden=(), prefix=None, seeds=None):
+    def search(self, inputs, strategy, forbidden=(), prefix=None, seeds=None, *, numbers=None):
         """Searches for translations.
 
         Without a maximum length or ratio in the strategy, an output may be twice as long as
@@ -64,6 +65,7 @@ class Inference:
             forbidden: Ids that are never written.
             prefix: Ids that outputs start with, int32 `[B, P]`, padded with PAD.
             seeds: A number for each source, int32 `[B]`, for `Sampling`.
+            numbers: What to use in place of `strategy.numbers`, scalar tensors by name.
 
         Returns:
             A `SearchResult` whose attention is a dict of `attention`; for a Transformer also
@@ -87,7 +89,8 @@ class Inference:
             mask=next((outputs["mask"] for outputs in encoded if "mask" in outputs), no_mask),
         )
         head = self._make_head()
-        return search(step, states, constants, attention_spec, strategy, requirements, head=head)
+        search_from = functools.partial(search, step, states, constants, attention_spec)
+        return search_from(strategy, requirements, head=head, numbers=numbers)
 
     def predict(self, inputs, steps):
         """Predicts real values, each step from the steps before it.
@@ -255,13 +258,14 @@ class Inference:
         """Compiles `search` and `texts_and_tokens` into one function.
 
         Args:
-            strategy: `BeamSearch` or `Sampling`.
+            strategy: `BeamSearch` or `Sampling`, `without_numbers`.
             forbidden: Ids that are never written.
             dictionary: As in `texts_and_tokens`.
 
         Returns:
-            A function from the inputs of each model, source tokens `[B, S-1]`, prefixes `[B, P]`
-            and seeds `[B]` to a `SearchResult`, texts and tokens.
+            A function from the inputs of each model, source tokens `[B, S-1]`, prefixes `[B, P]`,
+            seeds `[B]` and the numbers of a strategy (tensors of `NUMBER_TYPES`) to a
+            `SearchResult`, texts and tokens.
         """
         ids = tf.TensorSpec([None, None], tf.int32)
 
@@ -271,11 +275,12 @@ class Inference:
                 tf.TensorSpec([None, None], tf.string),
                 ids,
                 tf.TensorSpec([None], tf.int32),
+                {name: tf.TensorSpec([], NUMBER_TYPES[name]) for name in strategy.numbers},
             ],
             autograph=False,
         )
-        def search_and_join(inputs, source_tokens, prefix, seeds):
-            result = self.search(inputs, strategy, forbidden, prefix, seeds)
+        def search_and_join(inputs, source_tokens, prefix, seeds, numbers):
+            result = self.search(inputs, strategy, forbidden, prefix, seeds, numbers=numbers)
             return result, *self.texts_and_tokens(result, source_tokens, dictionary)
 
         # Calling a new function for every strategy would make TensorFlow warn about retracing.

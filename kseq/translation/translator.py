@@ -162,7 +162,9 @@ class Translator(TrainedModels):
         check_read_ahead(read_ahead)
         claim_tensorflow()
         refuse_single_source(texts)
-        function = self.inference.search_function(strategy, *self.resolve(strategy))
+        function = self.inference.search_function(
+            strategy.without_numbers(), *self.resolve(strategy)
+        )
         is_waiting = getattr(texts, "is_waiting", None)
         sources = map(self._check_source, with_features(texts, features))
         limit = strategy.maximum_length
@@ -172,7 +174,7 @@ class Translator(TrainedModels):
             for chunk in chunks(pairs, read_ahead or self.read_ahead, is_waiting):
                 sources, prefixes = zip(*chunk)
                 unknown.add(sources)
-                results = self._runner.search(function, strategy.width, sources, prefixes, first)
+                results = self._runner.search(function, strategy, sources, prefixes, first)
                 for number, (translations, source) in enumerate(zip(results, sources), first + 1):
                     cut.add(number, source, translations)
                     yield translations or raise_nothing_written(number, source)
@@ -269,6 +271,27 @@ class Translator(TrainedModels):
         check_options(**drawing)
         (result,) = self.translate([text], beam_size, **options)
         return plot_attention(result, ax, **drawing)
+
+    def app(self, compare_with=None, height=700):
+        """Shows a page in a notebook: type a sentence, see the outputs and the attention.
+
+        Args:
+            compare_with: Another `Translator`, to see the outputs of both side by side.
+            height: Height of the page in the notebook, in pixels.
+
+        Returns:
+            A `kseq.serving.notebook.App`, which is the page as the last value of a cell. It has a
+            `url`, and a method `stop`.
+
+        Raises:
+            ImportError: The packages of `kseq[serve]` are not installed.
+            TypeError: `compare_with` is not a `Translator`.
+        """
+        from kseq.serving.notebook import open_app
+
+        if not isinstance(compare_with, (Translator, type(None))):
+            raise TypeError(f"compare_with must be a Translator; received {compare_with!r}")
+        return open_app(self, compare_with, height)
 
     def export(self, folder, beam_size=1, format="savedmodel", **options):
         """Writes a SavedModel, or a model for LiteRT.

@@ -1,0 +1,1 @@
+"""Pages in a browser: what the report and the page of the server share."""
