@@ -120,7 +120,14 @@ COMBINATIONS = [
     _recurrent(attention="hard", cell="lstm", encoder_layers=2, embedding_dim=8, **_TIED),
     _recurrent(attention="hard", monotonic=True, decoder_layers=2),
     _recurrent(attention="hard", alignment_order=1, merge="sum", **_SHARED),
-    _recurrent(attention="hard", alignment_order=1, monotonic=True, window=2, cell="lstm"),
+    _recurrent(
+        attention="hard",
+        alignment_order=1,
+        monotonic=True,
+        window=2,
+        cell="lstm",
+        source_deviation=0.5,
+    ),
     _recurrent(attention="hard", monotonic=True, **_SPEECH, encoder_layers=2, pyramid=True),
     _recurrent(attention="local_p", window=2, attention_layer="top", decoder_layers=2),
     _recurrent(attention="local_m", local_score="dot", input_feeding=False),
@@ -192,7 +199,15 @@ def traits_of(config):
     settings do not depend on each other.
     """
     settings = dataclasses.asdict(config)
-    for name in ("heads", "window", "positions", "filters", "filter_width", "dropout"):
+    for name in (
+        "heads",
+        "window",
+        "positions",
+        "filters",
+        "filter_width",
+        "dropout",
+        "source_deviation",
+    ):
         del settings[name]
     del settings["local_score"]  # tests/test_attention.py has all scores
     settings["attention"] = _ALIKE.get(config.attention, config.attention)
