@@ -181,8 +181,8 @@ def test_an_ensemble_averages_the_probabilities_of_copied_words(copier, eager_mo
     np.testing.assert_allclose(np.exp(together.token_log_probabilities), means, rtol=1e-4)
     mean = np.mean([each.generation_probability for each in alone], axis=0)
     np.testing.assert_allclose(together.generation_probability, mean, rtol=1e-4)
-    (found,) = ensemble.translate([SOURCE], beam_size=2, maximum_length=3)
-    assert found.text
+    (found,) = ensemble.translate([SOURCE], beam_size=2, maximum_length=3, prefix="Zoé")
+    assert found.text.startswith("Zoé")
 
 
 @pytest.mark.parametrize(

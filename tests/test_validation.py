@@ -157,7 +157,7 @@ def test_own_callbacks_and_an_own_optimizer_take_part(corpus, tmp_path, eager_mo
 def test_a_loss_that_is_not_finite_stops_training_with_its_batch_saved(corpus, tmp_path, mode):
     """The first step of such an optimizer is too large for float32."""
     options = {"out": tmp_path / "run", "verbose": False}
-    options["optimizer"] = keras.optimizers.SGD(1e38)
+    options["optimizer"] = keras.optimizers.SGD(1e39)
     message = "the loss of batch 2 of epoch 1 is not a finite number; .* with a lower learning_rat"
     with pytest.raises(TrainingFailed, match=message):
         train(corpus, TWO_BATCHES, **options)

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from kseq.special_tokens import SPECIAL_TOKENS
-from kseq.text import tokenizers
-from kseq.text.vectors import _JOINER, load_vectors
+from kseq.text.vectors import load_vectors
 
 GLOVE = "the 0.5 -1 2e-1\ncat 1 2 3\nsat 4 5 6\n"
 
@@ -96,10 +95,6 @@ def test_one_vector_can_belong_to_several_tokens(load):
 def test_words_of_the_file_keep_their_case_and_a_lone_joiner_is_not_an_empty_word(load):
     vectors = load("The 1 1\n 2 2\na 3 3\n\n", "the", "￭", "a", width=2)
     assert vectors.missing == ["the", "￭"]
-
-
-def test_the_joiner_is_the_same_as_in_the_tokenizer():
-    assert _JOINER == tokenizers.JOINER
 
 
 def test_the_description_counts_the_words_and_names_the_first_missing_ones(load):

@@ -8,8 +8,7 @@ import numpy as np
 
 from kseq.corpora.lines import NotUtf8Error, read_lines
 from kseq.special_tokens import SPECIAL_TOKENS
-
-_JOINER = "￭"  # kseq.text.tokenizers.JOINER; importing it would load TensorFlow
+from kseq.text.rules import JOINER
 
 _MAX_NAMES = 10  # of words without a vector, in a message
 
@@ -99,7 +98,7 @@ def _spellings(vocabulary):
     tokens_by_word = {}
     for row, token in enumerate(vocabulary):
         if token not in SPECIAL_TOKENS:
-            bare = token.replace(_JOINER, "") or token
+            bare = token.replace(JOINER, "") or token
             spellings = dict.fromkeys((token, bare, token.lower(), bare.lower()))
             for rank, word in enumerate(spellings):
                 tokens_by_word.setdefault(word, []).append((rank, row))
