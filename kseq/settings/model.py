@@ -141,7 +141,7 @@ class ModelConfig(Section):
     readout: Literal["tanh", "maxout", "none"] = "tanh"
     context_every_step: bool = False
     heads: int = number(8, minimum=1, maximum=1000)
-    source_deviation: float = number(0.1, minimum=0.0001, maximum=10.0)
+    source_deviation: float = number(0.03, minimum=0.0001, maximum=10.0)
     share_embeddings: bool = False
     tie_output: bool = False
     source_features: int = number(0, minimum=0, maximum=1_000_000)
