@@ -185,6 +185,42 @@ def test_a_link_and_damage_and_absence_are_named(copied, tmp_path):
         check_saved_model(copied)
 
 
+def _save_elsewhere(graph):
+    for function in graph.graph_def.library.function:
+        for node in function.node_def:
+            if node.attr["value"].tensor.string_val == [b"_temp/part"]:
+                node.attr["value"].tensor.string_val[:] = [b"/elsewhere"]
+
+
+def _run_the_saver_when_loading(graph):
+    nodes = graph.collection_def["saved_model_main_op"].node_list
+    nodes.value[:] = [graph.saver_def.restore_op_name]
+
+
+def _disguise_an_operation(graph):
+    function = graph.graph_def.library.function.add()
+    function.signature.name = "ReadFile"
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (_save_elsewhere, "operations on files outside the functions that load and save"),
+        (_run_the_saver_when_loading, "operations on files outside the functions that load and"),
+        (_disguise_an_operation, "does not write: ReadFile"),
+        (lambda graph: graph.ClearField("object_graph_def"), "is a single graph with objects"),
+    ],
+)
+def test_a_changed_export_is_refused(exported, tmp_path, change, message):
+    shutil.copytree(exported, tmp_path / "model")
+    path = tmp_path / "model" / "saved_model.pb"
+    program = SavedModel.FromString(path.read_bytes())
+    change(program.meta_graphs[0])
+    path.write_bytes(program.SerializeToString())
+    with pytest.raises(ValueError, match=message):
+        check_saved_model(tmp_path / "model")
+
+
 def test_the_server_loads_a_program_only_if_it_is_trusted(tmp_path):
     module = ReadsAFile()
     tf.saved_model.save(module, tmp_path / "model", signatures=module.serve)

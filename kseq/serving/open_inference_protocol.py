@@ -1,6 +1,7 @@
 """The Open Inference Protocol, version 2, over REST: health, metadata and inference."""
 
 import itertools
+import math
 
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -12,6 +13,7 @@ from kseq.serving.requests import read_json
 from kseq.serving.tensorflow_serving_protocol import cut
 from kseq.serving.tensors import OUTPUTS, make_outputs, output_names
 
+_LARGEST_RANK = 3
 _DATATYPES = {
     "text": ("BYTES",),
     "features": ("BYTES",),
@@ -125,6 +127,8 @@ def _read_names(body, description):
     for name in names:
         if name not in known:
             raise mistake(f"unknown output: {name!r} (known: {', '.join(known)})")
+    if len(set(names)) < len(names):
+        raise mistake("outputs: expected each name once")
     return names
 
 
@@ -156,9 +160,10 @@ def _read_tensor(name, tensor):
         if not all(isinstance(row, list) for row in data):
             raise mistake(f"{name}: its data are lists in some places only")
         data = list(itertools.chain.from_iterable(data))
-    count = 1
-    for size in shape:
-        count *= size
+    # First, because the product of such numbers could take seconds.
+    if len(shape) > _LARGEST_RANK or max(shape) > max(1, len(data)):
+        raise mistake(f"{name}: its shape does not fit its {len(data)} values")
+    count = math.prod(shape)
     if count != len(data):
         raise mistake(f"{name}: shape {shape} has {count} values; received {len(data)}")
     rank = 3 if name == "source" else 1

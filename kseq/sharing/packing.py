@@ -4,6 +4,7 @@ import hashlib
 import pathlib
 import stat
 import zipfile
+import zlib
 
 from kseq import files
 from kseq.runs.contents import CARD, SHARED, check_contents, require_complete, shared_paths
@@ -16,6 +17,7 @@ _CHECKSUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
 _LARGEST_CHECKSUMS = 2**16
 _BLOCK = 2**20  # bytes that are read at once
 _BEGINNING = (1980, 1, 1, 0, 0, 0)  # of time in ZIP: equal runs have equal files
+_DAMAGES = (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError, zlib.error)
 _IS_ENCRYPTED = 1  # among the flags of an entry
 
 
@@ -81,7 +83,7 @@ def unpack(path, run, overwrite=False):
                         raise ValueError(f"{path}: damaged: {name} has another checksum")
                 require_complete(new_run.folder, path)
                 new_run.publish()
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError) as error:
+    except _DAMAGES as error:
         raise ValueError(f"{path}: not a packed run, or damaged: {error}") from error
 
 

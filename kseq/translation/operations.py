@@ -29,6 +29,12 @@ OPERATIONS = frozenset(_NAMES.split())
 # They read and write files; in a SavedModel, for loading and saving its variables only.
 _FILE_OPERATIONS = frozenset(["MergeV2Checkpoints", "RestoreV2", "SaveV2", "ShardedFilename"])
 
+# How TensorFlow makes the paths of variables from the path that it is given.
+_PATH_OPERATIONS = frozenset(
+    ["ShardedFilename", "StringJoin", "Select", "StaticRegexFullMatch", "Pack"]
+)
+_SUFFIXES = frozenset([b".part", b"_temp/part"])
+
 _LARGEST_GRAPH = 2**28  # bytes of `saved_model.pb`
 _NAMED = 5  # unexpected operations in a message
 
@@ -52,7 +58,11 @@ def check_saved_model(folder):
     for path in [folder, *sorted(folder.rglob("*"))]:
         if path.is_symlink() and path != folder:
             raise ValueError(f"{path}: a SavedModel of others must not contain links")
-    for graph in _read(folder / "saved_model.pb").meta_graphs:
+    graphs = _read(folder / "saved_model.pb").meta_graphs
+    # Without its objects, TensorFlow loads it in another way, which runs the restoring node.
+    if len(graphs) != 1 or not graphs[0].object_graph_def.nodes:
+        raise ValueError(f"{folder}: damaged: a SavedModel of kseq is a single graph with objects")
+    for graph in graphs:
         _check_operations(graph, folder)
         _check_file_operations(graph, folder)
         for asset in graph.asset_file_def:
@@ -76,11 +86,15 @@ def _read(path):
 
 
 def _check_operations(graph, folder):
+    import tensorflow as tf
+
     library = graph.graph_def.library
     nodes = [*graph.graph_def.node, *(node for each in library.function for node in each.node_def)]
     functions = {each.signature.name for each in library.function}
     expected = OPERATIONS | _FILE_OPERATIONS | functions
-    others = sorted({node.op for node in nodes} - expected)
+    # A function could have the name of an operation that would be run in its place.
+    disguised = {name for name in functions if hasattr(tf.raw_ops, name)}
+    others = sorted(({node.op for node in nodes} - expected) | disguised)
     if others:
         rest = len(others) - _NAMED
         raise ValueError(
@@ -112,12 +126,36 @@ def _check_file_operations(graph, folder):
         for signature in graph.signature_def.values()
         for tensor in signature.outputs.values()
     ]
+    # What is run when the model is loaded.
+    for collection in graph.collection_def.values():
+        outputs += [_node_name(name) for name in collection.node_list.value]
     is_reached = saver_nodes & _ancestors(outputs, nodes)
-    if callers or is_reached or holders & set(graph.object_graph_def.concrete_functions):
+    is_foreign = not all(_uses_the_given_path(functions[name]) for name in holders)
+    has_file_function = holders & set(graph.object_graph_def.concrete_functions)
+    if callers or is_reached or is_foreign or has_file_function:
         raise ValueError(
             f"{folder}: has operations on files outside the functions that load and save its "
             "variables. A SavedModel is a program: load it only if you trust its author"
         )
+
+
+def _uses_the_given_path(body):
+    """Whether the operations on files in a function use paths made of its argument only."""
+    nodes = {node.name: node for node in body}
+    for node in body:
+        if node.op in _FILE_OPERATIONS:
+            paths = node.input[:2] if node.op == "MergeV2Checkpoints" else node.input[:1]
+            names = _ancestors(map(_node_name, paths), nodes, with_control=False)
+            found = [nodes[name] for name in names & set(nodes)]
+            if not all(each.op in _PATH_OPERATIONS or _is_suffix(each) for each in found):
+                return False
+    return True
+
+
+def _is_suffix(node):
+    """Whether a node is a constant that TensorFlow adds to the path of variables, or a number."""
+    is_constant = node.op == "Const" and len(node.attr["value"].tensor.string_val) < 2
+    return is_constant and {*node.attr["value"].tensor.string_val} <= _SUFFIXES
 
 
 def _called(node):
@@ -128,14 +166,21 @@ def _called(node):
     return names
 
 
-def _ancestors(names, nodes):
-    """Names of all nodes that some nodes depend on, themselves included."""
+def _ancestors(names, nodes, with_control=True):
+    """Names of all nodes that some nodes depend on, themselves included.
+
+    Args:
+        names: Names of nodes.
+        nodes: Nodes by name.
+        with_control: Whether a node also depends on those that must only run before it.
+    """
     found, waiting = set(), list(names)
     while waiting:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += [_node_name(each) for each in nodes[name].input] if name in nodes else []
+            inputs = nodes[name].input if name in nodes else []
+            waiting += [_node_name(e) for e in inputs if with_control or not e.startswith("^")]
     return found
 
 
