@@ -260,9 +260,21 @@ WRONG = {
     ),
     "shape": (
         "/v2/models/text/infer",
-        {"inputs": [{**text_tensor(["a"]), "shape": [2]}]},
+        {"inputs": [{**text_tensor(["a", "b"]), "shape": [1]}]},
         400,
-        "text: shape [2] has 2 values; received 1",
+        "text: shape [1] is of size 1; received 2 values",
+    ),
+    "a shape too large to multiply": (
+        "/v2/models/text/infer",
+        {"inputs": [{**text_tensor(["a"]), "shape": [10**300] * 5}]},
+        400,
+        "text: its shape does not fit its data, of size 1",
+    ),
+    "an output twice": (
+        "/v2/models/text/infer",
+        {"inputs": [text_tensor(["a"])], "outputs": [{"name": "score"}] * 2},
+        400,
+        "outputs: expected each name once",
     ),
 }
 

@@ -162,10 +162,10 @@ def _read_tensor(name, tensor):
         data = list(itertools.chain.from_iterable(data))
     # First, because the product of such numbers could take seconds.
     if len(shape) > _LARGEST_RANK or max(shape) > max(1, len(data)):
-        raise mistake(f"{name}: its shape does not fit its {len(data)} values")
+        raise mistake(f"{name}: its shape does not fit its data, of size {len(data)}")
     count = math.prod(shape)
     if count != len(data):
-        raise mistake(f"{name}: shape {shape} has {count} values; received {len(data)}")
+        raise mistake(f"{name}: shape {shape} is of size {count}; received {len(data)} values")
     rank = 3 if name == "source" else 1
     if name != "source" and len(shape) == 2 and shape[1] == 1:
         shape = shape[:1]
