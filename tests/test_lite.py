@@ -423,6 +423,13 @@ def test_an_operation_that_litert_does_not_have_is_named(tmp_path):
     assert not (tmp_path / "model").exists()
 
 
+def _description(name):
+    """A description whose source has a file of this name."""
+    rest = dict.fromkeys(["features", "copies", "search", "lengths", "plans_memory"])
+    sides = {"source": {"kind": "text", "file": name}, "target": {"kind": "text", "file": "x"}}
+    return json.dumps({"format": "kseq-litert", "version": 1, **sides, **rest})
+
+
 def test_only_a_model_for_litert_is_read(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"it has no kseq.json; write one with kseq expo"):
         Translator(tmp_path)
@@ -431,6 +438,10 @@ def test_only_a_model_for_litert_is_read(tmp_path):
         ("{", "kseq.json: damaged: JSONDecodeError"),
         ("[]", "kseq.json: damaged: TypeError"),
         ('{"format": "kseq-litert", "version": 99}', "expected format kseq-litert, version 1; rec"),
+        ('{"format": "kseq-litert", "version": 1}', "kseq.json: has no source, .*; export the run"),
+        (_description("../secret.txt"), "expected the name of a file in this folder"),
+        (_description("/etc/passwd"), "expected the name of a file in this folder"),
+        (_description(None), "expected the name of a file in this folder"),
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=message):

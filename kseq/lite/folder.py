@@ -10,6 +10,7 @@ DESCRIPTION = "kseq.json"
 MODEL = "model.tflite"
 FORMAT, VERSION = "kseq-litert", 1
 FORMATS = ("savedmodel", "litert")  # of `kseq export`
+_ENTRIES = ("source", "target", "features", "copies", "search", "lengths", "plans_memory")
 QUANTIZATIONS = ("none", "dynamic", "float16")  # of the weights
 LONGEST_BY_DEFAULT = 1000  # tokens in an output
 
@@ -43,7 +44,19 @@ def read_description(folder):
             f"{path}: expected format {FORMAT}, version {VERSION}; received {found[0]}, version "
             f"{found[1]}; export the run again, or install the version of kseq that wrote it"
         )
+    if missing := [name for name in _ENTRIES if name not in description]:
+        raise ValueError(f"{path}: has no {', '.join(missing)}; export the run again")
+    for name in ("source", "target", "features"):
+        _require_own_file(description[name], path)
     return description
+
+
+def _require_own_file(side, path):
+    """Checks that the file of a side is one of the folder, as a stranger could name any."""
+    if side is not None:
+        name = side.get("file") if isinstance(side, dict) else None
+        if not isinstance(name, str) or name in ("", "..") or pathlib.PurePath(name).name != name:
+            raise ValueError(f"{path}: damaged: expected the name of a file in this folder")
 
 
 def read_lines(path):
