@@ -14,7 +14,7 @@ from run_folders import write_run_folder
 from kseq.errors import SettingError
 from kseq.serving.batches import Batch, Job, deliver, join
 from kseq.serving.descriptions import Description
-from kseq.serving.inputs import Question, make_job, read_body
+from kseq.serving.inputs import Question, check_defaults, make_job, read_body
 from kseq.serving.job_queue import JobQueue
 from kseq.serving.limits import Limits
 from kseq.serving.log import JsonLog
@@ -424,3 +424,11 @@ def test_missing_packages_are_named(monkeypatch, command, tmp_path):
     code, _, errors = command("serve", folder)
     assert code == 1
     assert errors == "kseq: serving needs starlette_of_nobody: pip install kseq[serve]\n"
+
+
+def test_defaults_beyond_the_limits_are_refused_at_the_start():
+    check_defaults({"beam_size": 5}, Limits())
+    with pytest.raises(ValueError, match="beam must be at most 16; received 20; .*--max-beam"):
+        check_defaults({"beam_size": 20}, Limits())
+    with pytest.raises(ValueError, match="maximum_length must be at most 2000; received 3000"):
+        check_defaults({"maximum_length": 3000}, Limits())

@@ -212,6 +212,25 @@ def _read_options(given, defaults, limits):
     return method, options, strategy.width, strategy.minimum_ratio
 
 
+def check_defaults(options, limits):
+    """Checks the options that requests have which set none.
+
+    Args:
+        options: Options of a search, by name.
+        limits: `Limits`.
+
+    Raises:
+        ValueError: An option is beyond a limit.
+    """
+    try:
+        _read_options("{}", json.dumps(options), limits)
+    except Refusal as error:
+        raise ValueError(
+            f"{error}; without an option of their own, all requests would be refused: raise the "
+            "limit (--max-beam, --max-length), or leave the option out"
+        ) from error
+
+
 def _check_name(name):
     if name not in OPTIONS:
         raise mistake(f"unknown option: {name!r} (known: {', '.join(OPTIONS)})")

@@ -7,6 +7,7 @@ import sys
 
 from kseq.kernels.processor import usable_cores
 from kseq.serving.engines import kind_of
+from kseq.serving.inputs import check_defaults
 from kseq.serving.limits import Limits
 from kseq.serving.places import parse_places
 from kseq.serving.processes import process_context
@@ -39,8 +40,9 @@ def serve(models, *, host="127.0.0.1", port=8080, workers=None, limits=None, **o
     """
     require_packages()
     places = parse_places(models)
-    listener = listen(host, port)
     limits = Limits() if limits is None else limits
+    check_defaults(dict(others.get("options", ())), limits)
+    listener = listen(host, port)
     if workers is None:
         workers = max(1, min(usable_cores(), _MOST_WORKERS) // len(places))
     with listener:
