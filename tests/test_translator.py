@@ -124,7 +124,8 @@ def test_bfloat16_gives_similar_results(small_run, translator):
     assert 0.0 < max(errors) < 0.1
     for result in rounded.translate(SENTENCES):
         (forced,) = rounded.score([(result.source, result.text)])
-        np.testing.assert_allclose(forced.log_probability, result.log_probability, atol=0.1)
+        error = abs(forced.log_probability - result.log_probability) / len(result.tokens)
+        assert error < 0.04
     library = rounded.inference.search_function(BeamSearch(), (), None).graph.as_graph_def().library
     nodes = [node for function in library.function for node in function.node_def]
     products = [node for node in nodes if node.op == "MatMul"]
@@ -160,11 +161,14 @@ def test_n_best_translations_are_in_order_of_their_scores(translator):
 
 
 def test_teacher_forcing_gives_the_score_of_the_search(translator):
-    """With the output of the search as the target."""
+    """With the output of the search as the target.
+
+    A hyphen in a strange place, such as `est-?`, may be read with other marks for its spaces.
+    """
     results = [
         result
         for result in translator.translate(SENTENCES, beam_size=4)
-        if result.tokens[-1] == "<end>" and "<unk>" not in result.tokens
+        if result.tokens[-1] == "<end>" and not {"<unk>", "-"} & {*result.tokens}
     ]
     assert results
     forced = translator.score([(result.source, result.text) for result in results])
