@@ -10,6 +10,7 @@ import kseq
 from kseq.runs import hub
 from kseq.runs.hub import HubFailed, HubName, UnpinnedRunWarning, find_run, parse_name
 from kseq.runs.reading import read_run
+from kseq.serving.places import parse_place
 
 constants = pytest.importorskip("huggingface_hub.constants", reason="needs huggingface_hub")
 
@@ -151,6 +152,9 @@ def test_commands_take_the_name_of_a_run_on_a_hub(run, server, command):
     assert code == 0, errors
     code, translated, errors = command("translate", output.strip(), data=b"a b\n")
     assert code == 0 and translated.count("\n") == 1, errors
+    place = parse_place(output.strip())
+    assert place.name == "letters" and list(place.versions()) == ["1"]
+    assert parse_place(f"short={output.strip()}").name == "short"
     code, _, errors = command("translate", "hf://ada/nothing", data=b"a\n")
     assert code == 2 and errors == (
         "kseq: hf://ada/nothing: not found, or private (hf auth login, or HF_TOKEN, says who you "

@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import re
 
+from kseq.runs.hub import find_run, parse_name
 from kseq.serving.engines import kind_of
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -47,6 +48,8 @@ class Place:
 def parse_place(text):
     """Reads `NAME=FOLDER`, or `FOLDER`, whose own name is then the name of the model.
 
+    The folder can also be a run on a hub, `hf://user/name`, which is downloaded.
+
     Returns:
         A `Place` whose folder holds a model or versions of one.
 
@@ -57,8 +60,9 @@ def parse_place(text):
     name, sign, folder = text.partition("=")
     if not sign or pathlib.Path(text).exists():
         name, folder = "", text
-    path = pathlib.Path(folder).resolve()
-    name = name or path.name
+    path = pathlib.Path(find_run(folder)).resolve()
+    shared = parse_name(folder)
+    name = name or (path.name if shared is None else shared.repository.partition("/")[2])
     if not _NAME.fullmatch(name):
         raise ValueError(
             f"the name of a model must consist of letters, digits, '.', '_' and '-'; received "
