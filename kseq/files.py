@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import errno
+import filecmp
+import itertools
 import os
 import pathlib
 import shutil
@@ -264,19 +266,30 @@ def _finish_replacement(place, hidden, kind, kept=()):
 
 
 def _keep_foreign(old, place, kind, inner=""):
-    """Moves all that kseq did not write from an old folder to the new one."""
+    """Moves all that kseq did not write from an old folder to the new one.
+
+    If the new one has something else of that name, the old file gets a number.
+    """
     for path in old.iterdir():
         name = pathlib.PurePath(inner, path.name)
         if not kind.owns(name):
             place.mkdir(exist_ok=True)
-            if os.path.lexists(place / path.name):
-                raise FileExistsError(
-                    f"cannot move {path} to {place}: a file of that name already exists there; "
-                    "rename or move one of them"
-                )
-            path.rename(place / path.name)
+            if not _is_copy(path, place / path.name):
+                path.rename(_free_path(place / path.name))
         elif path.is_dir() and not path.is_symlink():
             _keep_foreign(path, place / path.name, kind, name)
+
+
+def _is_copy(path, other):
+    """Returns whether two paths are files with the same content."""
+    are_files = all(each.is_file() and not each.is_symlink() for each in (path, other))
+    return are_files and filecmp.cmp(path, other, shallow=False)
+
+
+def _free_path(path):
+    """Returns a path, or if there is something, the path with the first free number added."""
+    paths = (path.with_name(f"{path.name}.{number}") for number in itertools.count(1))
+    return next(each for each in itertools.chain([path], paths) if not os.path.lexists(each))
 
 
 def _remove_leftovers(hidden, kept=()):

@@ -123,13 +123,20 @@ def test_a_file_of_the_user_is_not_overwritten_by_an_older_one(tmp_path):
     place = write_folder(tmp_path / "folder", "notes.txt", "newer")
     hidden = write_folder(locks.hidden_folder(place), locks.MARK, "kseq")
     write_folder(hidden / "old", "notes.txt", "older")
-    message = (
-        "cannot move .*notes.txt to .*folder: a file of that name already exists there; rename"
-    )
-    with pytest.raises(FileExistsError, match=message), files.replaced_folder(place, KIND):
+    with files.replaced_folder(place, KIND):
         pass
     assert (place / "notes.txt").read_text() == "newer"
-    assert (hidden / "old" / "notes.txt").read_text() == "older"
+    assert (place / "notes.txt.1").read_text() == "older"
+
+
+def test_a_file_of_the_user_that_the_new_folder_has_too_is_kept_once_or_numbered(tmp_path):
+    place = write_folder(tmp_path / "folder", "same.txt", "mine")
+    for content in ("mine", "mine", "yours"):
+        with files.replaced_folder(place, KIND) as unfinished:
+            (unfinished / "same.txt").write_text(content)
+    assert sorted(os.listdir(place)) == ["same.txt", "same.txt.1"]
+    assert (place / "same.txt").read_text() == "yours"
+    assert (place / "same.txt.1").read_text() == "mine"
 
 
 @pytest.mark.parametrize("suffix", ["old", "new", "lock"])

@@ -50,6 +50,17 @@ def test_an_unpacked_run_is_the_same_run(run, packed, tmp_path):
     assert (tmp_path / "again.kseq").read_bytes() == packed.read_bytes()
 
 
+def test_a_run_can_be_unpacked_again_and_no_card_of_before_is_lost(packed, tmp_path):
+    place = tmp_path / "received"
+    for _ in range(3):
+        kseq.unpack(packed, place, overwrite=True)
+    names = sorted(path.name for path in place.iterdir())
+    assert names == sorted([*SHARED, "README.md"])
+    (place / "README.md").write_text("mine")
+    kseq.unpack(packed, place, overwrite=True)
+    assert (place / "README.md.1").read_text() == "mine" != (place / "README.md").read_text()
+
+
 def test_other_programs_can_read_and_check_it(packed, tmp_path):
     with zipfile.ZipFile(packed) as archive:
         archive.extractall(tmp_path / "by hand")
