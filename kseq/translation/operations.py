@@ -62,12 +62,12 @@ def check_saved_model(folder):
     # Without its objects, TensorFlow loads it in another way, which runs the restoring node.
     if len(graphs) != 1 or not graphs[0].object_graph_def.nodes:
         raise ValueError(f"{folder}: damaged: a SavedModel of kseq is a single graph with objects")
-    for graph in graphs:
-        _check_operations(graph, folder)
-        _check_file_operations(graph, folder)
-        for asset in graph.asset_file_def:
-            if asset.filename not in CODECS:
-                raise ValueError(f"{folder}: unexpected asset {asset.filename!r}")
+    (graph,) = graphs
+    _check_operations(graph, folder)
+    _check_file_operations(graph, folder)
+    for asset in graph.asset_file_def:
+        if asset.filename not in CODECS:
+            raise ValueError(f"{folder}: unexpected asset {asset.filename!r}")
 
 
 def _read(path):
