@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import threading
+import urllib.parse
 
 import numpy as np
 import pytest
@@ -393,6 +394,7 @@ def test_a_cell_that_runs_again_shows_the_same_app(translator, app):
 def test_a_stopped_app_closes_its_port_and_another_can_be_started(values_translator):
     app = values_translator.app(values_translator)
     assert status_of(app.url) == 200
+    assert status_of(f"http://127.0.0.1:{app.port}/") == 404, "who does not know the path"
     again = values_translator.app()  # without another model it is another app
     with pytest.raises(OSError):
         status_of(app.url)
@@ -402,8 +404,9 @@ def test_a_stopped_app_closes_its_port_and_another_can_be_started(values_transla
 
 
 def status_of(url):
-    with contextlib.closing(http.client.HTTPConnection(url.split("/")[2], timeout=60)) as server:
-        server.request("GET", "/models")
+    address = urllib.parse.urlsplit(url)
+    with contextlib.closing(http.client.HTTPConnection(address.netloc, timeout=60)) as server:
+        server.request("GET", f"{address.path}models")
         return server.getresponse().status
 
 

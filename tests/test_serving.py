@@ -50,6 +50,7 @@ def folders(tmp_path_factory, translator, small_run, values_translator):
 def server(folders):
     models = [f"{name}={folders[name]}" for name in ("text", "curves", "exported")]
     options = ["--workers", "1", "--max-body", "5000", "--max-length", "500"]
+    options += ["--allow-host", "demo.example.org"]
     with Served(folders["log"], *models, *options) as server:
         status, answer, headers = server.ask("/translate", {"text": "a", "model": "text"})
         assert (status, headers["retry-after"]) == (503, "1")
@@ -270,6 +271,19 @@ WRONG = {
         400,
         "text: its shape does not fit its data, of size 1",
     ),
+    "an input without a name": (
+        "/v2/models/text/infer",
+        {"inputs": [{"name": ["x"]}]},
+        400,
+        "unknown input: ['x']",
+    ),
+    "no list": ("/v1/models/text:predict", {"instances": None}, 400, "instances: expected a list"),
+    "half of a surrogate pair": (
+        "/translate",
+        {"text": "a", "model": "text", "version": "\ud800"},
+        404,
+        "version \ufffd of the model text is not in use",
+    ),
     "an output twice": (
         "/v2/models/text/infer",
         {"inputs": [text_tensor(["a"])], "outputs": [{"name": "score"}] * 2},
@@ -285,6 +299,29 @@ def test_a_mistake_is_explained(server, name):
     received, answer, _ = server.ask(path, body)
     assert received == status
     assert message in answer["error"]
+
+
+@pytest.mark.parametrize(
+    "name, status",
+    [
+        ("localhost:80", 200),
+        ("LOCALHOST", 200),
+        ("a.localhost", 200),
+        ("192.168.0.7:80", 200),
+        ("[::1]:80", 200),
+        ("Demo.example.org", 200),
+        ("evil.example.org", 403),
+        ("localhost.evil.example.org", 403),
+        ("127.0.0.1.evil.example.org:8080", 403),
+        ("[", 403),
+        ("", 403),
+    ],
+)
+def test_a_name_of_a_stranger_that_points_at_this_machine_is_refused(server, name, status):
+    received, answer, _ = server.ask("/models", headers={"Host": name})
+    assert received == status
+    if status == 403:
+        assert "unknown host name" in answer["error"] and "--allow-host" in answer["error"]
 
 
 def test_a_mistake_in_a_batch_is_not_that_of_others(server, translator):

@@ -19,8 +19,9 @@ from kseq.serving.job_queue import JobQueue
 from kseq.serving.limits import Limits
 from kseq.serving.log import JsonLog
 from kseq.serving.messages import pack_message, read_message
-from kseq.serving.places import parse_place, parse_places, state_of
+from kseq.serving.places import Place, parse_place, parse_places, state_of
 from kseq.serving.refusals import Refusal
+from kseq.serving.requests import read_json
 from kseq.serving.tensors import make_outputs
 
 TEXT = Description(engine="run", fingerprint="", has_attention=True)
@@ -256,6 +257,11 @@ WRONG = {
         {"sources": ["aaa"], "options": {"minimum_ratio": 5}},
         "minimum_ratio: expec",
     ),
+    "an option twice": (
+        TEXT,
+        {"sources": ["a"], "options": {"beam": 2, "beam_size": 3}},
+        "expected either beam or beam_size",
+    ),
     "a type": (TEXT, {"sources": ["a"], "options": {"beam": "x"}}, "beam must be a whole number"),
     "long options": (TEXT, {"sources": ["a"], "options": {"forbid": ["a" * 9999]}}, "at most 4000"),
     "fixed": (
@@ -280,6 +286,7 @@ def test_a_wrong_question_is_refused_with_its_reason(name):
     [
         (b"", "the body must be JSON"),
         (b"\xff", "the body must be JSON"),
+        (b'{"text": "\xed\xa0\x80"}', "the body must be JSON"),  # half of a surrogate pair
         (b'{"text": NaN}', "the body must be JSON: NaN is not a number"),
         (b"[" * 100_000, "the body must be JSON"),
         (b"[1]", "the body must be a JSON object; received [1]"),
@@ -289,6 +296,25 @@ def test_a_body_must_be_a_json_object(body, message):
     with pytest.raises(Refusal) as caught:
         read_body(body)
     assert message in str(caught.value)
+
+
+def test_half_of_a_surrogate_pair_is_replaced():
+    body = rb'{"text": ["\ud83d", "\ud83d\ude00", "\\ud83d"], "\uDE00": 1}'
+    assert read_body(body) == {"text": ["\ufffd", "\N{GRINNING FACE}", r"\ud83d"], "\ufffd": 1}
+
+
+@in_loop
+async def test_a_body_that_does_not_come_is_given_up():
+    class Request:
+        headers = {}
+
+        async def stream(self):
+            yield b'{"text":'
+            await asyncio.Event().wait()
+
+    with pytest.raises(Refusal, match="the body did not arrive within 0.1 s") as caught:
+        await read_json(Request(), Limits(timeout=0.1))
+    assert caught.value.status == 408
 
 
 def test_a_limit_out_of_range_is_an_error():
@@ -326,6 +352,20 @@ def test_places_are_named_by_their_folder_or_by_the_user(tmp_path):
     place = parse_place(f"days={tmp_path / 'dates'}")
     assert (place.name, place.is_versioned) == ("days", True)
     assert list(place.versions()) == ["10", "2", "1"]
+
+
+def test_a_version_that_cannot_be_read_is_left_to_its_worker(tmp_path, monkeypatch):
+    """It says why in the log, and the server goes on watching."""
+
+    def kind_of(folder):
+        if folder.name == "2":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return "run" if folder.name == "1" else None
+
+    for version in ("1", "2", "3"):
+        (tmp_path / version).mkdir()
+    monkeypatch.setattr("kseq.serving.places.kind_of", kind_of)
+    assert list(Place("dates", tmp_path).versions()) == ["2", "1"]
 
 
 def test_wrong_places_are_named(tmp_path):
@@ -395,6 +435,7 @@ print(sorted({"tensorflow", "keras", "matplotlib"} & set(sys.modules)))
         (["en-fr", "--max-sources", "600"], "--max-sources must be at most --queue (512)"),
         (["en-fr", "--beam", "0"], "--beam must be at least 1"),
         (["en-fr", "en-fr"], "two models have the name en-fr"),
+        (["exported", "--beam", "5"], "--beam: the search of an exported model was fixed when"),
         (["a b=en-fr"], "the name of a model must consist of letters"),
     ],
 )
@@ -402,6 +443,8 @@ def test_a_wrong_command_ends_before_anything_starts(
     words, message, command, tmp_path, monkeypatch
 ):
     write_run_folder(tmp_path / "en-fr")
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "saved_model.pb").touch()
     monkeypatch.chdir(tmp_path)
     code, output, errors = command("serve", *words)
     assert (code, output) == (2, "")

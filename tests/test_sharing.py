@@ -12,6 +12,7 @@ import yaml
 from untrained import untrained_translator, write_run
 
 import kseq
+from kseq.runs.contents import check_contents
 from kseq.runs.reading import read_run
 from kseq.sharing.card import make_card
 
@@ -82,6 +83,22 @@ def test_only_an_intact_run_is_packed(run, tmp_path):
     (damaged / "source_vocabulary.txt").write_text("changed\n")
     with pytest.raises(ValueError, match="source_vocabulary.txt: has been changed since the run"):
         kseq.pack(damaged, tmp_path / "damaged.kseq")
+    assert not list(tmp_path.glob("*.kseq"))
+
+
+def test_a_record_or_a_card_that_is_no_text_is_named(run, tmp_path):
+    card = write_run(untrained_translator([], ["a"], ["x"]), tmp_path / "card")
+    (card / "README.md").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match="README.md: expected a text in UTF-8"):
+        kseq.pack(card, tmp_path / "card.kseq")
+    counts = write_run(untrained_translator([], ["a"], ["x"]), tmp_path / "counts")
+    record = json.loads((counts / "run.json").read_text())
+    record["train"] = {"kept": "many", "tokens": 3}
+    (counts / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="run.json: damaged: train.kept must be a whole number"):
+        kseq.pack(counts, tmp_path / "counts.kseq")
+    with pytest.raises(ValueError, match="a place: the size of run.json is not known"):
+        check_contents({"run.json": None}, "a place")
     assert not list(tmp_path.glob("*.kseq"))
 
 

@@ -36,6 +36,15 @@ def add_serve(subparsers):
         "--port", type=int, default=8080, metavar="N", help="port (default: %(default)s; 0: any)"
     )
     command.add_argument(
+        "--allow-host",
+        dest="host_names",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="host name that requests may use, such as that of a proxy (may be repeated; default: "
+        "localhost and addresses, or with --host beyond this machine any name)",
+    )
+    command.add_argument(
         "--workers",
         type=int,
         metavar="N",
@@ -80,5 +89,6 @@ def serve(options):
         options=read_search(options),
         modules=tuple(options.worker_modules),
         trusted=options.trust_models,
+        host_names=tuple(options.host_names),
         logs_requests=not options.no_request_log,
     )

@@ -33,7 +33,9 @@ def check_contents(sizes, place):
         if name not in SHARED:
             raise ValueError(f"{place}: unexpected file {name!r}; a run has no file of this name")
         largest = _LARGEST_WEIGHTS if name == WEIGHTS else _LARGEST
-        if size is None or not 0 <= size <= largest:
+        if size is None:
+            raise ValueError(f"{place}: the size of {name} is not known")
+        if not 0 <= size <= largest:
             raise ValueError(f"{place}: {name} has {size:,} bytes; expected at most {largest:,}")
 
 

@@ -10,6 +10,7 @@ from kseq.errors import KseqWarning
 from kseq.fields import Section
 
 _SPLITS = ("train", "valid", "test")
+_COUNTS = {"kept", "tokens"}  # of a survey
 _LARGEST_RATIO = 100_000
 _ABSENT_IN_OLDER_RUNS = (
     *("fingerprint", "optimizer", "start", "is_finished", "origin"),
@@ -91,6 +92,10 @@ class RunRecord(Section):
         kinds = {name: type(value) for name, value in (self.start or {}).items()}
         if self.start is not None and kinds != {"name": str, "checksum": int}:
             raise ValueError("start must have a name and a checksum")
+        for split, survey in (("train", self.train), ("valid", self.valid)):
+            for name in _COUNTS & (survey or {}).keys():
+                if type(survey[name]) is not int:
+                    raise ValueError(f"{split}.{name} must be a whole number")
         corpus = {"key"} if self.corpus is None else set(self.corpus)
         if corpus != {"key"} and not set(_SPLITS) <= corpus:
             names = ", ".join(self.corpus) or "nothing"

@@ -6,7 +6,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from kseq.serving import (
     open_inference_protocol,
@@ -14,20 +14,26 @@ from kseq.serving import (
     tensorflow_serving_protocol,
     translate_protocol,
 )
+from kseq.serving.host_names import KnownHosts
 from kseq.serving.refusals import Refusal
 from kseq.serving.requests import RequestLog
 
 
-def make_app(service, logs_requests=True):
+def make_app(service, logs_requests=True, host_names=None):
     """Makes the ASGI application of a server.
 
     Args:
         service: `Service`.
         logs_requests: Whether each request is logged.
+        host_names: Names that the server answers to, besides addresses and `localhost`; None for
+            all names.
 
     Returns:
         A `Starlette`.
     """
+    middleware = [Middleware(RequestLog, service=service, is_written=logs_requests)]
+    if host_names is not None:
+        middleware.append(Middleware(KnownHosts, names=host_names))
     app = Starlette(
         routes=[
             *page.ROUTES,
@@ -36,7 +42,7 @@ def make_app(service, logs_requests=True):
             *open_inference_protocol.ROUTES,
             Route("/metrics", _metrics, methods=["GET"]),
         ],
-        middleware=[Middleware(RequestLog, service=service, is_written=logs_requests)],
+        middleware=middleware,
         exception_handlers=_error_handlers(),
         lifespan=lambda _: service.running(),
     )
@@ -44,17 +50,19 @@ def make_app(service, logs_requests=True):
     return app
 
 
-def make_page_app(service):
+def make_page_app(service, path):
     """Makes the ASGI application of a notebook: the page and what it asks.
 
     Args:
         service: `NotebookService`.
+        path: Path of the page.
 
     Returns:
         A `Starlette`.
     """
     app = Starlette(
-        routes=[*page.ROUTES, *translate_protocol.ROUTES], exception_handlers=_error_handlers()
+        routes=[Mount(path, routes=[*page.ROUTES, *translate_protocol.ROUTES])],
+        exception_handlers=_error_handlers(),
     )
     app.state.service = service
     return app

@@ -14,6 +14,7 @@ from kseq.serving.refusals import Refusal, mistake
 
 _ALIASES = {"beam": "beam_size"}
 _ON_THIS_HOST = "dictionary"  # the name of a file, which only the owner of the server may choose
+_ESCAPED_SURROGATE = r"\ud"
 _LONGEST_OPTIONS = 4_000  # characters, as the latest ones are kept
 _LENGTHS = ("minimum_length", "maximum_length", "no_repeat_ngram")
 OPTIONS = tuple(
@@ -192,7 +193,12 @@ def _read_options(given, defaults, limits):
     given, defaults = json.loads(given), json.loads(defaults)
     for name in given:
         _check_name(name)
-    given = {_ALIASES.get(name, name): value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in given.items() if value is not None}
+    for alias, name in _ALIASES.items():
+        if alias in given:
+            if name in given:
+                raise mistake(f"expected either {alias} or {name}, which are the same option")
+            given[name] = given.pop(alias)
     method, kind = ("sample", Sampling) if "samples" in given else ("translate", BeamSearch)
     allowed = field_names(Rules if kind is Sampling else BeamSearch)
     options = {name: value for name, value in defaults.items() if name in allowed} | given
@@ -243,12 +249,21 @@ def read_body(body):
         Refusal: It is not JSON, or no object.
     """
     try:
-        values = json.loads(body, parse_constant=_refuse_constant)
+        text = body.decode("utf-8-sig")
+        values = json.loads(text, parse_constant=_refuse_constant)
+        if _ESCAPED_SURROGATE in text.lower():
+            values = _without_lone_surrogates(values)
     except (ValueError, RecursionError) as error:
         raise mistake(f"the body must be JSON: {error}") from error
     if not isinstance(values, dict):
         raise mistake(f"the body must be a JSON object; received {reprlib.repr(values)}")
     return values
+
+
+def _without_lone_surrogates(values):
+    """Replaces halves of surrogate pairs, which JSON can hold but UTF-8 cannot."""
+    text = json.dumps(values, ensure_ascii=False)
+    return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _refuse_constant(name):

@@ -5,6 +5,7 @@ A thread of the notebook's process serves it on 127.0.0.1, and ends with the pro
 
 import asyncio
 import html
+import secrets
 import threading
 import warnings
 
@@ -53,6 +54,8 @@ class App:
         translators: The argument.
         height: Height of the page in the notebook, in pixels.
         port: Port on 127.0.0.1.
+        path: Path of the page on it. Part of it is random, so that only who has seen the notebook
+            knows it.
         url: Address of the page.
     """
 
@@ -71,10 +74,11 @@ class App:
         ]
         self._listener = listen("127.0.0.1", 0)
         self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/"
-        config = uvicorn.Config(
-            make_page_app(NotebookService(models)), lifespan="off", log_config=None
-        )
+        path = f"/{secrets.token_urlsafe(16)}"
+        self.path = path + "/"
+        self.url = f"http://127.0.0.1:{self.port}{self.path}"
+        app = make_page_app(NotebookService(models), path)
+        config = uvicorn.Config(app, lifespan="off", log_config=None)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._server.run, args=([self._listener],), name="kseq-app", daemon=True

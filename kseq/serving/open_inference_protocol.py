@@ -137,7 +137,7 @@ def _read_inputs(tensors, description):
     values = {}
     for tensor in tensors:
         name = tensor.get("name") if isinstance(tensor, dict) else None
-        if name not in _DATATYPES:
+        if not isinstance(name, str) or name not in _DATATYPES:
             raise mistake(f"unknown input: {name!r} (known: {', '.join(_DATATYPES)})")
         values[name] = _read_tensor(name, tensor)
     first = "text" if description.source_width is None else "source"

@@ -1,6 +1,8 @@
 """Where the models of a server are: a folder with one model, or with a folder per version."""
 
+import contextlib
 import dataclasses
+import functools
 import pathlib
 import re
 
@@ -24,7 +26,7 @@ class Place:
     name: str
     path: pathlib.Path
 
-    @property
+    @functools.cached_property
     def is_versioned(self):
         """Whether the folder holds versions."""
         return kind_of(self.path) is None
@@ -42,7 +44,15 @@ class Place:
         except OSError:
             return {}
         folders = sorted(folders, key=lambda path: -int(path.name))
-        return {path.name: path for path in folders if kind_of(path) is not None}
+        return {path.name: path for path in folders if _may_be_model(path)}
+
+
+def _may_be_model(folder):
+    """Whether a folder holds a model, or cannot be read: loading it will say why."""
+    try:
+        return kind_of(folder) is not None
+    except OSError:
+        return True
 
 
 def parse_place(text):
@@ -96,10 +106,10 @@ def parse_places(texts):
 def state_of(folder):
     """Returns what changes whenever a file in a folder does: names, sizes and times."""
     entries = []
-    for path in sorted(pathlib.Path(folder).rglob("*")):
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        entries.append((str(path.relative_to(folder)), status.st_size, status.st_mtime_ns))
+    with contextlib.suppress(OSError):  # what can be read until then
+        for path in sorted(pathlib.Path(folder).rglob("*")):
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                name = str(path.relative_to(folder))
+                entries.append((name, status.st_size, status.st_mtime_ns))
     return entries

@@ -5,9 +5,9 @@ class Refusal(Exception):
     """A request that is not answered with results.
 
     Args:
-        status: HTTP status: 400 a mistake in the request, 404 an unknown model, 413 a body that is
-            too large, 429 a full queue, 500 a failure of the server, 503 a model that is not ready,
-            504 a request that took too long.
+        status: HTTP status: 400 a mistake in the request, 404 an unknown model, 408 a body that
+            comes too slowly, 413 a body that is too large, 429 a full queue, 500 a failure of the
+            server, 503 a model that is not ready, 504 a request that took too long.
         message: What was expected, what was received and what helps.
         retry_after: Seconds after which to try again; None if that does not help.
     """

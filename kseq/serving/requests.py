@@ -1,10 +1,12 @@
 """HTTP requests: their bodies within limits, their ids, and the log of each of them."""
 
+import asyncio
 import re
 import secrets
 import time
 
 from kseq.serving.inputs import read_body, too_large
+from kseq.serving.refusals import Refusal
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
@@ -13,16 +15,20 @@ async def read_json(request, limits):
     """Reads the body of a request, a JSON object.
 
     Raises:
-        Refusal: It is too large, or not a JSON object.
+        Refusal: It is too large, comes too slowly, or is not a JSON object.
     """
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limits.max_body:
         raise too_large(limits)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limits.max_body:
-            raise too_large(limits)
+    try:
+        async with asyncio.timeout(limits.timeout):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limits.max_body:
+                    raise too_large(limits)
+    except TimeoutError:
+        raise Refusal(408, f"the body did not arrive within {limits.timeout:g} s") from None
     return read_body(bytes(body))
 
 

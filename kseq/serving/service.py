@@ -35,7 +35,8 @@ class Service:
     Args:
         places: `Place`s of the models.
         server: `Surroundings`.
-        fail: Function that is called when a model cannot be loaded at the start.
+        on_ready: Function that is called when all models can answer.
+        on_failure: Function that is called when a model cannot be loaded at the start.
 
     Attributes:
         models: `Model`s by name.
@@ -45,12 +46,12 @@ class Service:
         failure: Why a model could not be loaded at the start, or None.
     """
 
-    def __init__(self, places, server, fail):
+    def __init__(self, places, server, on_ready, on_failure):
         self.models = {place.name: Model(place, server) for place in places}
         self.limits, self.metrics, self.log = server.limits, server.metrics, server.log
         self.failure = None
         self._options = server.options
-        self._fail = fail
+        self._on_ready, self._on_failure = on_ready, on_failure
         self._tasks = []
         self._is_stopping = False
 
@@ -126,8 +127,9 @@ class Service:
             await model.start()
         except LoadingFailed as error:
             self.failure = self.failure or str(error)
-            self._fail()
+            self._on_failure()
             return
         if self.is_ready:
             self.log.write("serving", models=list(self.models))
+            self._on_ready()
         await model.watch()

@@ -39,6 +39,8 @@ async def predict(request):
 def _read_instances(body):
     """Columns by name from rows, which are objects, or strings for the only input of a text."""
     instances = take(body, "instances", list)
+    if instances is None:
+        raise mistake("instances: expected a list; received none")
     rows = [each if isinstance(each, dict) else {None: each} for each in instances]
     names = dict.fromkeys(name for row in rows for name in row)
     for row in rows:

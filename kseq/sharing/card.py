@@ -23,7 +23,7 @@ def read_or_make_card(folder, name, **options):
         **options: Arguments of `make_card`.
 
     Raises:
-        ValueError: An option is given, but the run has a card of its own.
+        ValueError: An option is given, but the run has a card of its own; or this is not a text.
     """
     path = folder / CARD
     if not path.is_file():
@@ -31,7 +31,10 @@ def read_or_make_card(folder, name, **options):
     given = [option for option, value in options.items() if value]
     if given:
         raise ValueError(f"{path} is the model card of the run: change {given[0]} there")
-    return path.read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected a text in UTF-8; {error.reason}") from error
 
 
 def make_card(run, name, *, licence=None, languages=(), data=None, limits=None):
