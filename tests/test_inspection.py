@@ -29,6 +29,7 @@ from kseq.inspection.swapped_sides import (
 )
 from kseq.inspection.table import inspection_table
 from kseq.inspection.tally import Growth, characters_by_script
+from kseq.recipes import load_recipe
 
 ENGLISH_FRENCH = ROOT / "data" / "en-fr" / "train.tsv"
 
@@ -447,6 +448,11 @@ def test_single_words_are_split_into_characters_but_phonemes_are_not(inspect_pai
     assert suggested["source_tokenizer"] == "character"
     assert suggested["target_tokenizer"] == "space"
     assert suggested["minimum_frequency"] == 1 and suggested["batch_size"] == 32
+    assert suggested["monitor"] == "val_exact_match" and suggested["dropout"] == 0.3
+    recipe = load_recipe("sigmorphon2020-g2p").config
+    assert (
+        suggest_config(inspect_pairs(list(zip(words, sounds)))).config().training == recipe.training
+    )
 
 
 def test_long_lines_get_a_larger_maximum_length(inspect_pairs):
