@@ -444,15 +444,11 @@ def test_single_words_are_split_into_characters_but_phonemes_are_not(inspect_pai
     random = np.random.default_rng(3)
     sounds = [" ".join(random.choice(["AA", "B", "K", "IY", "S"], 6)) for _ in range(2000)]
     words = ["".join(random.choice(list("abcdefgh"), 7)) for _ in range(2000)]
-    suggested = settings(inspect_pairs(list(zip(words, sounds))))
-    assert suggested["source_tokenizer"] == "character"
-    assert suggested["target_tokenizer"] == "space"
-    assert suggested["minimum_frequency"] == 1 and suggested["batch_size"] == 32
-    assert suggested["monitor"] == "val_exact_match" and suggested["dropout"] == 0.3
+    suggested = suggest_config(inspect_pairs(list(zip(words, sounds)))).config()
+    assert suggested.text.tokenizers == ("character", "space")
+    assert suggested.text.minimum_frequency == 1
     recipe = load_recipe("sigmorphon2020-g2p").config
-    assert (
-        suggest_config(inspect_pairs(list(zip(words, sounds)))).config().training == recipe.training
-    )
+    assert (suggested.model, suggested.training) == (recipe.model, recipe.training)
 
 
 def test_long_lines_get_a_larger_maximum_length(inspect_pairs):

@@ -12,8 +12,8 @@
 - If more than 1% of the lines are longer than `maximum_length`, it is raised to keep 99% of them,
   but to at most 400.
 - Fewer pairs get more epochs, more dropout and smaller batches.
-- A few thousand single words (pronunciations, inflections) also get a higher learning rate and label
-  smoothing, and the best epoch is the one with the most outputs that are exactly right.
+- A few thousand single words (pronunciations, inflections) also get a higher learning rate and
+  label smoothing, and the best epoch is the one with the most outputs that are exactly right.
 
 The rules are based on measurements in docs/results.md: `dates` and `en-fr` for small vocabularies,
 SIGMORPHON's pronunciations and inflections for a few thousand words, Multi30k German-English for
