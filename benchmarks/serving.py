@@ -186,7 +186,7 @@ class Load:
     @staticmethod
     def _request(text):
         body = json.dumps({"text": text}).encode()
-        head = f"POST /translate HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"POST /translate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n"
         return head.encode() + body
 
     async def closed(self, clients, end):
