@@ -35,6 +35,16 @@ def words(text):
     return [token.decode() for token in tokens]
 
 
+def test_many_codecs_in_a_process_give_no_warnings(monkeypatch):
+    """TensorFlow warns from the fifth call of new functions on: an ensemble has as many."""
+    messages = []
+    monkeypatch.setattr(tf.get_logger(), "handle", messages.append)
+    for _ in range(6):
+        codec = TextCodec([*SPECIAL_TOKENS, "a"], "word", "keep", "nfc")
+        assert codec.number(codec.split(["a"])).to_list() == [[len(SPECIAL_TOKENS), END]]
+    assert not messages
+
+
 @pytest.mark.parametrize("tokenizer", [WordTokenizer(), CharacterTokenizer(), SpaceTokenizer()])
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_script_survives_tokenizing_and_joining(script, tokenizer):

@@ -336,6 +336,7 @@ class TextCodec(tf.Module):
 
 
 def _compile(function, spec):
-    compiled = tf.function(function, input_signature=[spec], autograph=False)
+    # A concrete function, because calls of new functions make TensorFlow warn about retracing.
+    compiled = tf.function(function, autograph=False).get_concrete_function(spec)
     # As an attribute, a tf.function would be part of every SavedModel, and could not be copied.
     return lambda argument: compiled(argument)
