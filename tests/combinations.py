@@ -127,6 +127,7 @@ COMBINATIONS = [
         window=2,
         cell="lstm",
         source_deviation=0.5,
+        target_deviation=0.5,
     ),
     _recurrent(attention="hard", monotonic=True, **_SPEECH, encoder_layers=2, pyramid=True),
     _recurrent(attention="local_p", window=2, attention_layer="top", decoder_layers=2),
@@ -207,6 +208,7 @@ def traits_of(config):
         "filter_width",
         "dropout",
         "source_deviation",
+        "target_deviation",
     ):
         del settings[name]
     del settings["local_score"]  # tests/test_attention.py has all scores

@@ -451,6 +451,12 @@ def test_single_words_are_split_into_characters_but_phonemes_are_not(inspect_pai
     assert (suggested.model, suggested.training) == (recipe.model, recipe.training)
 
 
+def test_single_words_of_many_characters_get_settings_that_fit_together(inspect_pairs):
+    names = ["".join(map(chr, range(0x4E00 + n, 0x4E00 + n + 3))) for n in range(1500)]
+    suggested = suggest_config(inspect_pairs([(name, name[::-1]) for name in names])).config()
+    assert suggested.model.tie_output and suggested.model.source_deviation == 0.5
+
+
 def test_long_lines_get_a_larger_maximum_length(inspect_pairs):
     pairs = [("a b c d " * 40 + str(n % 7), "x y z") for n in range(300)]
     assert settings(inspect_pairs(pairs))["maximum_length"] == 170

@@ -7,11 +7,6 @@ from kseq.models.copying import copy_ids_input, copy_tokens, known_ids
 from kseq.models.hard_attention import sum_over_positions
 from kseq.models.inputs import RightPadding, make_inputs
 
-# A recurrent decoder learns sooner if the embeddings that it reads are not as small as those of
-# Keras, whose deviation is 0.03. A tied one would begin with logits that are too large, and in a
-# Transformer, positions would be lost among such embeddings.
-_TARGET_DEVIATION = 0.5
-
 
 def _architectures(config):
     """The modules of the encoder and of the decoder."""
@@ -77,7 +72,7 @@ def make_decoder(config, side, embedding=None):
         has_own = config.has_recurrent_decoder and not config.tie_output
         embedding = side.make_embedding(
             *("target", config.embedding_dim, config.tie_output),
-            deviation=_TARGET_DEVIATION if has_own else None,
+            deviation=config.target_deviation if has_own else None,
         )
     numbers = inputs[side.target_name]
     if config.copy:

@@ -25,7 +25,9 @@ def _attends_to_features(config):
 _UNORDERED = ("bahdanau", "coverage", "trained_query", "multi_head", "luong")
 
 _ENCODER_SETTINGS = ("bidirectional", "merge", "reverse_source", "pyramid", "source_deviation")
-_DECODER_SETTINGS = ("attention_layer", "input_feeding", "context", "bridge", "readout")
+_DECODER_SETTINGS = (
+    *("attention_layer", "input_feeding", "context", "bridge", "readout", "target_deviation"),
+)
 
 
 def _attends_after_cell(config):
@@ -256,5 +258,11 @@ CONDITIONS = (
         lambda config: not (config.share_embeddings and config.tie_output),
         "has no effect if the embeddings also make logits ({share_embeddings}=true and "
         "{tie_output}=true)",
+    ),
+    ("target_deviation", lambda config: not config.target_features, "needs a text target"),
+    (
+        "target_deviation",
+        lambda config: not (config.share_embeddings or config.tie_output),
+        "is for target embeddings of their own, without {share_embeddings} and {tie_output}",
     ),
 )

@@ -85,6 +85,8 @@ class ModelConfig(Section):
         source_deviation: Standard deviation of the initial source embeddings of a recurrent
             encoder. Models of characters and phones learn faster with 0.5; with words, small values
             keep the attention on the word itself.
+        target_deviation: The same for the target embeddings of a recurrent decoder that are its
+            own, neither shared nor tied.
         share_embeddings: Whether source and target share one vocabulary and its embeddings.
         tie_output: Whether the output projection is the target embedding (Press and Wolf 2017).
         source_features: Width F of a real-valued source; 0 for text, or to take the width from
@@ -142,6 +144,7 @@ class ModelConfig(Section):
     context_every_step: bool = False
     heads: int = number(8, minimum=1, maximum=1000)
     source_deviation: float = number(0.03, minimum=0.0001, maximum=10.0)
+    target_deviation: float = number(0.2, minimum=0.0001, maximum=10.0)
     share_embeddings: bool = False
     tie_output: bool = False
     source_features: int = number(0, minimum=0, maximum=1_000_000)
