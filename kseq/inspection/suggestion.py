@@ -13,9 +13,9 @@
   but to at most 400.
 - Fewer pairs get more epochs, more dropout and smaller batches.
 
-The rules are based on the measurements in the README: `dates` and `en-fr` for small vocabularies,
-Multi30k German-English for tens of thousands of sentence pairs. Nothing was measured beyond a
-million pairs; there, the values are those usual in the literature.
+The rules are based on the measurements in docs/results.md: `dates` and `en-fr` for small
+vocabularies, Multi30k German-English for tens of thousands of sentence pairs. Nothing was measured
+beyond a million pairs; there, the values are those usual in the literature.
 """
 
 import dataclasses
