@@ -2,6 +2,7 @@
 
 import ast
 import collections
+import configparser
 import contextlib
 import io
 import itertools
@@ -252,6 +253,30 @@ def test_programs_of_the_readme_name_what_exists():
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "kseq":
                 assert hasattr(kseq, node.attr)
+
+
+def test_the_citation_is_complete_and_of_this_version():
+    import kseq
+
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    metadata = configparser.ConfigParser()
+    metadata.read(ROOT / "setup.cfg")
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["message"] and citation["title"] and citation["authors"]
+    assert citation["version"] == kseq.__version__
+    assert citation["license"] == metadata["metadata"]["license"]
+
+
+@pytest.mark.parametrize("name", ["bug", "question", "feature"])
+def test_forms_of_issues_can_be_read(name):
+    form = yaml.safe_load((ROOT / f".github/ISSUE_TEMPLATE/{name}.yml").read_text("utf-8"))
+    assert form["name"] and form["description"]
+    assert len({field["id"] for field in form["body"]}) == len(form["body"])
+    assert all(field["attributes"]["label"] for field in form["body"])
+
+
+def test_a_bug_is_reported_with_versions():
+    assert "kseq --version" in (ROOT / ".github/ISSUE_TEMPLATE/bug.yml").read_text("utf-8")
 
 
 def test_ten_lines_of_python_are_ten():
