@@ -246,6 +246,11 @@ def test_python_and_yaml_can_be_parsed(path):
         yaml.safe_load(code)
 
 
+def test_the_settings_that_are_shown_are_the_defaults():
+    (settings,) = code_of(ROOT / "docs/settings.md", "yaml")
+    assert Config.loads(settings, ".yaml") == Config()
+
+
 def test_programs_of_the_readme_name_what_exists():
     import kseq
 
