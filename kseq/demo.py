@@ -63,7 +63,7 @@ def main():
     print(f"  echo {shlex.quote(sentence)} | {kseq} translate {OUT} --beam 5")
     print(f"  {kseq} heatmap {OUT} {shlex.quote(pairs[1][0])} --out picture.png")
     print(f"  {kseq} train --train your-pairs.tsv --out runs/mine")
-    print("  notebooks/01_translate_and_look.ipynb, and README.md")
+    print("  notebooks/01_translate_and_look.ipynb, README.md and docs/README.md")
 
 
 def _choose_examples(corpus):

@@ -40,8 +40,8 @@ LEARNING = ["units=48", "embedding_dim=32", "epochs=6", "learning_rate=0.01", "d
 
 # Files of unit tests: they train no model and trace few graphs.
 QUICK = """
-arrays attention batches catalogue cells cleaning config console corpora dense devices doubts
-dropout encoders errors files fingerprints house_rules in_memory known_corpora
+arrays attention batches catalogue cells cleaning config console corpora dense devices documents
+doubts dropout encoders errors files fingerprints house_rules in_memory known_corpora
 letter_case lines locks measures optimizer output pair_files panels process_memory processor
 pronunciations provenance record records rules runs_overview scripts serving_parts sides sources
 strategies

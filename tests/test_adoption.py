@@ -226,8 +226,8 @@ def test_the_run_of_such_a_model_is_listed_as_saved(tmp_path, capsys):
 
 
 def documented_block():
-    """The Python of docs/training.md that trains by hand."""
-    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    """The Python of docs/keras.md that trains by hand."""
+    text = (ROOT / "docs" / "keras.md").read_text(encoding="utf-8")
     (block,) = (
         block for block in re.findall("```python\n(.*?)```", text, re.DOTALL) if ".fit(" in block
     )

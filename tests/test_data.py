@@ -1,4 +1,4 @@
-"""The embedded corpora match their description in README.md."""
+"""The embedded corpora match their description in docs/corpora.md."""
 
 import collections
 import datetime

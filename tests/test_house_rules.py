@@ -16,7 +16,7 @@ TEXTS = [
         for folder in ("benchmarks", "examples")
         for path in sorted((ROOT / folder).glob("*.py"))
     ),
-    ROOT / "README.md",
+    *sorted(ROOT.glob("*.md")),
     ROOT / "Makefile",
 ]
 LONGEST_MODULE = 350  # lines

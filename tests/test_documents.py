@@ -1,0 +1,289 @@
+"""The Markdown documents: both READMEs, links, and the commands and programs that they show."""
+
+import ast
+import collections
+import configparser
+import contextlib
+import io
+import itertools
+import re
+import shlex
+import subprocess
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from kseq.cli import main as cli
+from kseq.config import Config
+
+ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh.md"
+MOST_WORDS = 1200  # of the README: what `str.split` finds outside its code blocks
+
+LINK = re.compile(r"!?\[[^\]]*\]\(([^()\s]+)\)")
+FIGURE = re.compile(r"\d+(?:[.,]\d+)*%?")
+PAGE = re.compile(r"(?<![\w./-])docs/\w+\.md\b")  # as docstrings and messages name it
+FIELD = re.compile(r"[\w.]+=\S*")
+
+
+def tracked(*patterns):
+    """The files of the repository that match; without git, all such files outside .venv."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode == 0:
+        paths = [ROOT / name for name in listed.stdout.splitlines()]
+    else:
+        paths = itertools.chain.from_iterable(map(ROOT.rglob, patterns))
+    return sorted(path for path in paths if path.is_file() and ".venv" not in path.parts)
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+DOCUMENTS = tracked("*.md")
+every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+
+
+class Section:
+    """A heading with what follows it: prose, and code blocks as (language, text).
+
+    A code block is fenced, or its lines begin with four spaces.
+    """
+
+    def __init__(self, level, title):
+        self.level, self.title = level, title
+        self.lines, self.code = [], []
+
+    @property
+    def prose(self):
+        return "\n".join(self.lines)
+
+
+def sections_of(path):
+    """The sections of a document; the first one has no heading."""
+    sections = [Section(0, "")]
+    language, block = None, None  # block: the lines of the open code block
+    for line in [*path.read_text(encoding="utf-8").splitlines(), ""]:
+        if block is not None and language is None and line and not line.startswith("    "):
+            sections[-1].code.append(("", "\n".join(block).rstrip()))
+            block = None
+        if block is not None and language is not None:
+            if line.strip() == "```":
+                sections[-1].code.append((language, "\n".join(block)))
+                language, block = None, None
+            else:
+                block.append(line)
+        elif block is not None:
+            block.append(line[4:])
+        elif line.startswith("    "):
+            block = [line[4:]]
+        elif fence := re.fullmatch(r"```(\w*)", line):
+            language, block = fence[1], []
+        elif heading := re.fullmatch(r"(#+) (.+)", line):
+            sections.append(Section(len(heading[1]), heading[2]))
+        else:
+            sections[-1].lines.append(line)
+    assert language is None, f"{name_of(path)}: a code block has no end"
+    if block:
+        sections[-1].code.append(("", "\n".join(block).rstrip()))
+    return sections
+
+
+def code_of(path, *languages):
+    """The code blocks of a document in some languages; "" for those without one."""
+    blocks = itertools.chain.from_iterable(section.code for section in sections_of(path))
+    return [code for language, code in blocks if language in languages]
+
+
+def anchors_of(path):
+    """The anchors of the headings of a document, as GitHub makes them."""
+    counts = collections.Counter()
+    for section in sections_of(path):
+        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", section.title)
+        anchor = re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")
+        yield f"{anchor}-{counts[anchor]}" if counts[anchor] else anchor
+        counts[anchor] += 1
+
+
+def links_of(section):
+    return LINK.findall(re.sub(r"`[^`\n]*`", "", section.prose))
+
+
+def translated(target):
+    """A link of the English README as the Chinese one has it: each links to the other."""
+    return ENGLISH.name if target == CHINESE.name else target
+
+
+def test_readme_is_short():
+    words = " ".join(section.title + "\n" + section.prose for section in sections_of(ENGLISH))
+    assert len(words.split()) <= MOST_WORDS
+
+
+def test_both_readmes_have_the_same_headings():
+    levels = [[section.level for section in sections_of(path)] for path in (ENGLISH, CHINESE)]
+    assert levels[0] == levels[1]
+
+
+def test_both_readmes_have_the_same_code_links_and_figures():
+    for english, chinese in zip(sections_of(ENGLISH), sections_of(CHINESE), strict=True):
+        assert english.code == chinese.code, english.title
+        links = [translated(target) for target in links_of(english)]
+        assert sorted(links) == sorted(links_of(chinese)), english.title
+        for pattern in (r"`[^`\n]+`", FIGURE):
+            found = [
+                collections.Counter(re.findall(pattern, LINK.sub("", section.prose)))
+                for section in (english, chinese)
+            ]
+            assert found[0] == found[1], english.title
+        paragraphs = [
+            [line[:1] in "|-" for line in section.lines if line] for section in (english, chinese)
+        ]
+        assert paragraphs[0] == paragraphs[1], english.title
+
+
+@every_document
+def test_links_lead_somewhere(path):
+    broken = []
+    for target in itertools.chain.from_iterable(map(links_of, sections_of(path))):
+        if re.match(r"[a-z]+:", target):
+            continue  # an address
+        file, _, anchor = target.partition("#")
+        linked = path.parent / file if file else path
+        if not linked.exists() or (anchor and anchor not in anchors_of(linked)):
+            broken.append(target)
+    assert not broken
+
+
+def test_pages_that_sources_name_exist():
+    named = [
+        (name_of(path), page)
+        for path in tracked("*.py", "*.ipynb", "*.yaml", "*.yml", "Makefile")
+        for page in PAGE.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert named
+    assert [(name, page) for name, page in named if not (ROOT / page).is_file()] == []
+
+
+def test_the_index_lists_every_page():
+    listed = set(itertools.chain.from_iterable(map(links_of, sections_of(ROOT / "docs/README.md"))))
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")}
+    assert pages - {"README.md"} <= listed
+
+
+def commands_of(path):
+    """The arguments of the `kseq` commands of a document: in code blocks, and first in a row."""
+    rows = re.findall(r"^\| `(kseq [^`]+)` \|", path.read_text(encoding="utf-8"), re.MULTILINE)
+    for line in [*"\n".join(code_of(path, "", "bash", "sh")).splitlines(), *rows]:
+        words = shlex.shlex(line.replace("\\n", " "), posix=True, punctuation_chars="|<>&;")
+        words.whitespace_split, words.commenters = True, "#"
+        try:
+            words = list(words)
+        except ValueError:
+            continue  # not a command, or one of several lines
+        for is_operator, part in itertools.groupby(words, lambda word: word in ("|", ";", "&&")):
+            part = list(part)
+            if not is_operator and part[0] == "kseq" and len(part) > 1:
+                arguments = list(itertools.takewhile(lambda word: word not in "<>", part[1:]))
+                yield arguments
+
+
+def complaint(arguments):
+    """What `kseq` says about arguments that it cannot parse, or None."""
+    output = io.StringIO()
+    with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
+        try:
+            options = cli._parse(arguments)
+        except SystemExit as error:
+            return output.getvalue() if error.code else None
+    return settings_complaint([word for word in getattr(options, "set", []) if "$" not in word])
+
+
+def settings_complaint(settings):
+    try:
+        Config().with_settings([text for text in settings if ">" not in text])
+    except ValueError as error:
+        # Settings that depend on those of another file or run are not checked.
+        return None if "needs" in str(error) or "no effect" in str(error) else str(error)
+    return None
+
+
+@every_document
+def test_commands_can_be_parsed(path):
+    complaints = {" ".join(words): complaint(words) for words in commands_of(path)}
+    assert {command: words for command, words in complaints.items() if words} == {}
+
+
+def test_the_page_of_commands_lists_all_of_them():
+    assert {words[0] for words in commands_of(ROOT / "docs/command_line.md")} == set(cli._COMMANDS)
+
+
+def test_commands_of_the_readme_are_found():
+    commands = [words[0] for words in commands_of(ENGLISH)]
+    assert {"train", "evaluate", "translate", "heatmap", "export", "serve"} <= set(commands)
+    assert complaint(["train", "--no-such-option"])
+    assert complaint(["train", "--corpus", "en-fr", "--out", "a", "--set", "no_such_field=1"])
+
+
+@every_document
+def test_targets_of_make_exist(path):
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    code = "\n".join(code_of(path, "", "bash"))
+    assert set(re.findall(r"^make ([\w-]+)", code, re.MULTILINE)) <= set(targets)
+
+
+def test_the_test_command_of_the_readme_is_the_one_of_continuous_integration():
+    lines = "\n".join(code_of(ENGLISH, "")).splitlines()
+    assert "make test" in lines
+    assert "make test" in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+
+
+@every_document
+def test_python_and_yaml_can_be_parsed(path):
+    for code in code_of(path, "python"):
+        ast.parse(code)
+    for code in code_of(path, "yaml"):
+        yaml.safe_load(code)
+
+
+def test_the_settings_that_are_shown_are_the_defaults():
+    (settings,) = code_of(ROOT / "docs/settings.md", "yaml")
+    assert Config.loads(settings, ".yaml") == Config()
+
+
+def test_programs_of_the_readme_name_what_exists():
+    import kseq
+
+    for code in code_of(ENGLISH, "python"):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "kseq":
+                assert hasattr(kseq, node.attr)
+
+
+def test_the_citation_is_complete_and_of_this_version():
+    import kseq
+
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    metadata = configparser.ConfigParser()
+    metadata.read(ROOT / "setup.cfg")
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["message"] and citation["title"] and citation["authors"]
+    assert citation["version"] == kseq.__version__
+    assert citation["license"] == metadata["metadata"]["license"]
+
+
+@pytest.mark.parametrize("name", ["bug", "question", "feature"])
+def test_forms_of_issues_can_be_read(name):
+    form = yaml.safe_load((ROOT / f".github/ISSUE_TEMPLATE/{name}.yml").read_text("utf-8"))
+    assert form["name"] and form["description"]
+    assert len({field["id"] for field in form["body"]}) == len(form["body"])
+    assert all(field["attributes"]["label"] for field in form["body"])
+
+
+def test_a_bug_is_reported_with_versions():
+    assert "kseq --version" in (ROOT / ".github/ISSUE_TEMPLATE/bug.yml").read_text("utf-8")
+
+
+def test_ten_lines_of_python_are_ten():
+    (program,) = (code for code in code_of(ENGLISH, "python") if "import kseq\n" in code)
+    assert len([line for line in program.splitlines() if line]) == 10
