@@ -153,6 +153,19 @@ def test_outputs_appear_as_a_sentence_is_typed(page, translator):
     page.until(lambda: not page.find("section").is_displayed())
 
 
+def test_the_page_says_that_a_slow_answer_is_still_to_come(page, translator):
+    page.driver.execute_script(
+        "const real = window.fetch;"
+        "window.fetch = (...question) => new Promise((resolve) => {"
+        "window.letGo = () => resolve(real(...question)); });"
+    )
+    page.find("#text").send_keys(SENTENCE)
+    page.until(lambda: page.texts("#status") == ["Working …"])
+    page.driver.execute_script("window.letGo()")
+    page.until(lambda: page.find(".heatmap").is_displayed())
+    assert page.texts("#status") == [""]
+
+
 def test_each_output_has_its_own_attention_with_the_readout_of_the_report(page, translator):
     results = translator.translate([SENTENCE], beam_size=4, n_best=3)[0]
     page.find("#text").send_keys(SENTENCE)

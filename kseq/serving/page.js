@@ -3,6 +3,8 @@
 
 const SECONDS_TO_SETTLE = 0.25; // after the last key
 const SECONDS_BETWEEN_LOOKS = 1;
+const SECONDS_TO_NOTICE = 0.7; // The first answer with new options takes longer than others.
+const WORKING = "Working …";
 const LONGEST = 100; // tokens or steps per side of a heatmap; with more cells, browsers are slow
 const LARGEST_SEED = 2 ** 31 - 1;
 
@@ -159,6 +161,7 @@ class Panel {
     this.question = text;
     if (this.isAsking || (isSame && !this.failed)) return;
     this.isAsking = true;
+    const notice = setTimeout(() => { find("status").textContent = WORKING; }, 1000 * SECONDS_TO_NOTICE);
     let answer, asked;
     do {
       asked = this.question;
@@ -166,6 +169,8 @@ class Panel {
       answer = asked === "null" ? {} : await request("translate", JSON.parse(asked));
     } while (asked !== this.question);
     this.isAsking = false;
+    clearTimeout(notice);
+    if (find("status").textContent === WORKING && !panels.some((each) => each.isAsking)) find("status").textContent = "";
     this.failed = Boolean(answer.error);
     this.place.setAttribute("aria-busy", "false");
     this.place.hidden = asked === "null";
