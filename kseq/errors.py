@@ -2,8 +2,10 @@
 
 import dis
 import pathlib
+import re
 import string
 
+_ASSIGNED = re.compile(r"\{(\w+)\}=")
 _PACKAGE = pathlib.Path(__file__).parent
 
 
@@ -22,6 +24,7 @@ class SettingError(ValueError):
 
     Attributes:
         settings: Names of the settings in the message, the one at fault first.
+        assigned: Those that are written with a value, `{name}=value`, as `--set` takes them.
 
     Args:
         template: The message.
@@ -35,6 +38,8 @@ class SettingError(ValueError):
         fields = [field for _, field, _, _ in string.Formatter().parse(template) if field]
         settings = (names.get(field, field) for field in fields if not field.isdecimal())
         self.settings = tuple(dict.fromkeys(settings))
+        assigned = _ASSIGNED.findall(template)
+        self.assigned = frozenset(names.get(field, field) for field in assigned)
 
     def spell(self, spelling):
         """Returns the message with `spelling(name)` in place of the name of every setting."""

@@ -8,7 +8,15 @@ import pytest
 from conftest import write_tiny_pairs
 from untrained import untrained_translator, write_run
 
-from kseq import Config, Translator, average_checkpoints, compare_runs, train, train_ensemble
+from kseq import (
+    Config,
+    Translator,
+    average_checkpoints,
+    compare_runs,
+    load_corpus,
+    train,
+    train_ensemble,
+)
 from kseq.cli.main import main
 from kseq.runs.ensembles import member_folder, runs_of, write_ensemble
 
@@ -77,11 +85,29 @@ def test_an_ensemble_that_is_not_complete_is_refused(tmp_path):
             runs_of(tmp_path / "new")
 
 
+def runs_missing(folder):
+    with pytest.raises(FileNotFoundError, match="has not been trained yet"):
+        runs_of(folder)
+    return True
+
+
+def test_nothing_is_trained_for_a_folder_that_cannot_become_an_ensemble(tmp_path, monkeypatch):
+    monkeypatch.setattr("kseq.training.ensemble.train", lambda *_, **__: pytest.fail("trained"))
+    corpus = load_corpus(write_tiny_pairs(tmp_path / "pairs.tsv"))
+    for folder in (tmp_path, tmp_path / "pairs.tsv"):
+        with pytest.raises(FileExistsError, match="exists and is not an ensemble"):
+            train_ensemble(corpus, out=folder, seeds=2)
+
+
 def test_only_a_new_folder_or_an_ensemble_becomes_one(ensemble, tmp_path):
     (tmp_path / "notes.txt").touch()
     for folder in (tmp_path, member_folder(ensemble, 1)):
         with pytest.raises(FileExistsError, match="exists and is not an ensemble"):
             write_ensemble(folder, [1])
+    write_ensemble(tmp_path / "new" / "deep", [1])
+    (tmp_path / "empty").mkdir()
+    write_ensemble(tmp_path / "empty", [1])
+    assert runs_missing(tmp_path / "new" / "deep") and runs_missing(tmp_path / "empty")
     write_ensemble(ensemble, [1, 2])
     assert json.loads((ensemble / "ensemble.json").read_text())["seeds"] == [1, 2]
 

@@ -109,6 +109,8 @@ def test_tags_that_are_read_as_text_are_doubtful(tmp_path):
     with pytest.warns(DoubtfulColumnsWarning, match="column 2 looks like features.*--features 2"):
         open_pairs(path)
     open_pairs(path, features=2)
+    with pytest.warns(DoubtfulColumnsWarning, match="column 2 looks like features.*--features 2"):
+        open_pairs(path, features=3)
 
 
 @pytest.mark.parametrize(
@@ -465,3 +467,22 @@ def test_sources_of_a_file_have_features_in_a_column_or_in_another_file(tmp_path
         pytest.raises(ValueError, match="line 2 .*features.* has fewer lines"),
     ):
         list(sources)
+    features.write_text("A;X\n\nB\nB\n")
+    with (
+        open_sources(texts, features=features) as sources,
+        pytest.raises(ValueError, match="features has more lines than the input, which has 3"),
+    ):
+        list(sources)
+
+
+def test_a_column_that_is_not_there_is_named_by_its_option(tmp_path):
+    path = write_rows(tmp_path / "a.tsv", [("lemma", "tags", "form"), *ROWS])
+    with pytest.raises(ValueError, match="features must name what the first line of .*'tag'"):
+        open_pairs(path, features="tag")
+    with pytest.raises(ValueError, match="columns must name what the first line of .*'forms'"):
+        open_pairs(path, columns=("lemma", "forms"))
+
+
+def test_the_column_of_features_to_translate_is_checked_before_anything_is_loaded(command):
+    code, _, errors = command("translate", "nowhere", "--features", "0")
+    assert code == 2 and "--features must be a file, or the number of a column, from 1" in errors

@@ -375,7 +375,7 @@ WRONG = [
         "cell",
         kseq.Cell,
         {"state_count": 2, "equations": lambda self, sums, state: ([sums[0]], [])},
-        r"a new state of 2 tensors \[2, \d\] \(its state_count\); received \[\(2, \d\)\]",
+        r"a new state of 2 tensors \[2, \d\] \(its state_count\), and .* of shapes \[\(2, \d\)\]",
     ),
     (
         "cell",
@@ -387,6 +387,29 @@ WRONG = [
             )
         },
         "expected the cell .* to have no weights of its own, which would get no gradient",
+    ),
+    ("attention", kseq.Attention, {}, "expected the attention .* to define energies"),
+    (
+        "attention",
+        kseq.Attention,
+        energies(lambda queries, keys: ops.matmul(queries, keys)),
+        "the attention .* failed when it was tried on a tiny source: ",
+    ),
+    ("cell", kseq.Cell, {}, "expected the cell .* to define equations"),
+    (
+        "cell",
+        kseq.Cell,
+        {"equations": lambda self, sums, state: [sums[0]]},
+        "the cell .* failed .*: not enough values .*; its equations must return two lists",
+    ),
+    (
+        "cell",
+        kseq.Cell,
+        {
+            **{"gates": 2, "sums_of_inputs": (0, 5), "sums_of_products": (0, 1)},
+            "equations": lambda self, sums, state: ([sums[0]], []),
+        },
+        r"to number its sums from 0 without a gap.*; received \[0, 1, 5\]",
     ),
 ]
 
@@ -400,6 +423,55 @@ def test_a_part_that_breaks_its_contract_is_refused_when_a_model_is_built(
         settings["bidirectional"] = False
     with pytest.raises(ValueError, match=message):
         build_seq2seq(ModelConfig(**TINY, **settings), SIZE, SIZE)
+
+
+def test_inputs_and_products_of_one_sum_are_all_added_up():
+    cell = refuse(
+        "cell",
+        kseq.Cell,
+        gates=2,
+        sums_of_inputs=(0, 0),
+        sums_of_products=(0, 1),
+        equations=lambda self, sums, state: ([sums[0] + 100 * sums[1]], []),
+    )["cell"].__class__(units=1)
+    cell.build()
+    cell.set_weights([np.array([[2.0, 3.0]])])
+    (state,) = cell(tf.constant([[1.0, 10.0]]), [tf.constant([[1.0]])])
+    assert state.numpy() == [[1 + 10 + 2 + 100 * 3]]
+
+
+def test_a_bridge_of_none_needs_cells_with_as_many_states():
+    def two_states(self, sums, state):
+        return [sums[0], state[1]], []
+
+    own = refuse("cell", kseq.Cell, state_count=2, equations=two_states)["cell"]
+    settings = {**TINY, "bridge": "none", "bidirectional": False}
+    for cells in ({"cell": "gru", "decoder_cell": own}, {"cell": own, "decoder_cell": "gru"}):
+        with pytest.raises(
+            ValueError, match="bridge=none hands over .* encoder has [12], and that"
+        ):
+            build_seq2seq(ModelConfig(**settings, **cells), SIZE, SIZE)
+    build_seq2seq(ModelConfig(**settings, cell="lstm", decoder_cell=own), SIZE, SIZE)
+
+
+def test_a_readout_that_would_have_no_effect_is_refused():
+    config = ModelConfig(attention=AfterCell(), readout="maxout", **TINY)
+    with pytest.raises(ValueError, match="readout has no effect, as AfterCell has follows_cell"):
+        build_seq2seq(config, SIZE, SIZE)
+    deep = dataclasses.replace(config, decoder_layers=2)
+    build_seq2seq(deep, SIZE, SIZE)
+
+
+def test_a_model_that_copies_by_weights_that_do_not_sum_to_1_gives_probabilities():
+    def weigh(self, parameters, queries, keys, mask, state):
+        return ops.sigmoid(product(queries, keys)) * ops.cast(mask, "float32")
+
+    attention = refuse("attention", kseq.Attention, weigh=weigh)["attention"]
+    config = ModelConfig(attention=attention, copy=True, **TINY)
+    model = build_seq2seq(config, SIZE, SIZE)
+    inputs = as_tensors(batch(model.config))
+    probabilities = np.exp(model(inputs))
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1.0, atol=1e-5)
 
 
 def test_without_its_module_a_run_is_listed_but_not_built(monkeypatch):

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from kseq.attention.contract import Attention, Mechanism
-from kseq.errors import SettingError
+from kseq.errors import SettingError, is_message_of_kseq
 from kseq.kernels.parameters import PLAIN, UnchangedVariables, precise
-from kseq.settings.own_parts import OwnPart
+from kseq.settings.own_parts import OwnPart, failure_of
 
 _LENGTHS = (3, 1)  # of the two tiny sources, each of which has two queries
 
@@ -28,6 +28,13 @@ class OwnMechanism(Mechanism):
         """
         part = config.attention
         layer = part.find("attention")
+        has_layers_above = config.attention_layer == "bottom" and config.decoder_layers > 1
+        if layer.follows_cell and config.readout != "tanh" and not has_layers_above:
+            raise SettingError(
+                "{readout} has no effect, as {0} has follows_cell = True: the attentional state "
+                "takes its place; use {decoder_layers}=2 with {attention_layer}=bottom",
+                layer.__name__,
+            )
         if not (config.input_feeding or layer.follows_cell):
             raise SettingError(
                 "{input_feeding}=false needs an attention whose query is the state after the step; "
@@ -57,7 +64,22 @@ class OwnMechanism(Mechanism):
         """
         super().build(layer, units)
         with tf.init_scope():
-            _check(layer, *_tiny_source(layer, units))
+            _try_out(layer, units)
+
+
+def _try_out(layer, units):
+    """Checks a layer on a tiny source."""
+    name = type(layer).__name__
+    try:
+        _check(layer, *_tiny_source(layer, units))
+    except NotImplementedError as error:
+        raise ValueError(f"expected the attention {name} to define energies") from error
+    except (TypeError, ValueError, tf.errors.OpError) as error:
+        if is_message_of_kseq(error):
+            raise
+        raise ValueError(
+            f"the attention {name} failed when it was tried on a tiny source: {failure_of(error)}"
+        ) from error
 
 
 def _tiny_source(layer, units):

@@ -193,3 +193,5 @@ def clean(options):
     )
     show(report)
     show(options.out)
+    if options.features is not None:
+        show("its columns are source, target and features: read it with --features 3")

@@ -44,7 +44,13 @@ def add_ensemble_command(subparsers):
 
 
 def ensemble(options):
-    """Trains an ensemble: `kseq.train_ensemble`."""
+    """Trains an ensemble: `kseq.train_ensemble`.
+
+    Raises:
+        ValueError: The number of models is not at least 2.
+    """
+    if options.seeds < 2:
+        raise ValueError(f"--seeds must be at least 2; received {options.seeds}")
     corpus, config, out = open_new(options)
     start_tensorflow()
     from kseq.training.ensemble import train_ensemble

@@ -33,8 +33,8 @@ def explain(error, options):
     if isinstance(error, KeyboardInterrupt):
         return str(error) or "stopped", FAILED
     if isinstance(error, SettingError):
-        # `kseq train` has no options for the settings of a model, which keep their names.
-        return error.spell(lambda name: flag(name) if hasattr(options, name) else name), MISTAKE
+        names = vars(options).keys() - error.assigned  # features=tokens is not --features
+        return error.spell(lambda name: flag(name) if name in names else name), MISTAKE
     if isinstance(error, OSError):
         is_mistake = error.errno is None or isinstance(error, _WRONG_PATHS)
         return _describe(error), MISTAKE if is_mistake else FAILED

@@ -103,6 +103,10 @@ def translate(options):
     for path in (options.file, strategy.dictionary, *([] if features.isdecimal() else [features])):
         if path:
             require_file(pathlib.Path(path))
+    if features.isdecimal() and int(features) < 1:
+        raise ValueError(
+            f"--features must be a file, or the number of a column, from 1; received {features}"
+        )
     translator = load_translator(options)
     _check_steps(translator, options.steps)
     if features and translator.codecs.features is None:

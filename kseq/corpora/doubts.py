@@ -62,7 +62,7 @@ def warn_about_columns(path, columns=None):
         return
     chosen = [number - 1 for number in (columns or (1, 2))[:2]]
     header = rows[0] if _is_header(rows, width) else None
-    if columns is None and header is None and _warn_about_tags(path, rows, width):
+    if header is None and width > 2 and _warn_about_tags(path, rows, chosen):
         return
     text_columns = [number for number in range(width) if _holds_text(rows, number, header)]
     if header is None and set(chosen) <= set(text_columns):
@@ -80,9 +80,9 @@ def warn_about_columns(path, columns=None):
     _warn(f"{path}: {reason}{better and f'; to read the right columns, use {better}'}")
 
 
-def _warn_about_tags(path, rows, width):
-    """Warns if one of the first two of several columns looks like features; returns whether."""
-    for number in range(2 if width > 2 else 0):
+def _warn_about_tags(path, rows, chosen):
+    """Warns if a column that is read as text looks like features; returns whether."""
+    for number in chosen:
         cells = [row[number] for row in rows]
         if all(map(_TAGS.fullmatch, cells)) and len(set(cells)) < len(cells):
             _warn(

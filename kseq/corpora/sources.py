@@ -34,7 +34,11 @@ def open_sources(file=None, is_text=True, features=None):
             yield _Converted(lines, lambda line: _split_columns(line, features))
         else:
             with _open_lines(features) as others:
-                yield _Converted(lines, lambda line: _join_features(line, others, features))
+                yield _Converted(
+                    lines,
+                    lambda line: _join_features(line, others, features),
+                    lambda count: _require_end(others, features, count),
+                )
 
 
 @contextlib.contextmanager
@@ -57,19 +61,22 @@ class _Converted:
     Args:
         lines: Iterable of lines, perhaps `BackgroundLines`.
         convert: Function from a line to a source.
+        finish: Function of the number of lines that is called at their end.
     """
 
-    def __init__(self, lines, convert):
-        self._lines, self._convert = lines, convert
+    def __init__(self, lines, convert, finish=lambda count: None):
+        self._lines, self._convert, self._finish = lines, convert, finish
         self.is_waiting = getattr(lines, "is_waiting", lambda: False)
 
     def __iter__(self):
         """Yields the sources."""
+        number = 0
         for number, line in enumerate(self._lines, start=1):
             try:
                 yield self._convert(line)
             except (ValueError, OSError) as error:
                 raise ValueError(f"line {number} of the input: {error}") from error
+        self._finish(number)
 
 
 def _read_array(line):
@@ -98,3 +105,11 @@ def _join_features(line, others, file):
     if features is None:
         raise ValueError(f"expected a line of features for it in {file}, which has fewer lines")
     return FeaturedText(line, features)
+
+
+def _require_end(others, file, count):
+    """Raises a ValueError if a file of features goes on after the last of `count` lines."""
+    if next(others, None) is not None:
+        raise ValueError(
+            f"{file} has more lines than the input, which has {count:,}: do they belong together?"
+        )

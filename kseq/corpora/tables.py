@@ -215,12 +215,13 @@ def _find_names(path, rows, names):
         raise header
     header = [name.strip() for name in header]
     names = fill_names(names, header)
-    for name in names:
+    for place, name in enumerate(names):
         if header.count(name) != 1:
             listing = ", ".join(filter(None, header)) or "nothing"
             raise SettingError(
-                "{columns} must be names in the first line of {0}, which has {1}; received {2!r}",
+                "{option} must name what the first line of {0} has: {1}; received {2!r}",
                 *(path, excerpt(listing, 200), name),
+                option="columns" if place < 2 else "features",
             )
     return tuple(header.index(name) + 1 for name in names)
 

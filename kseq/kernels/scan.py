@@ -161,7 +161,8 @@ def _backward(cell, kernels, is_real, saved, upstream):
         return time - 1, before_gradients, write(arrays, time, sum_gradients)
 
     length = tf.shape(output_gradients)[0]
-    arrays = make_arrays((1 + max(cell.sums_of_products)) * [output_gradients.dtype], length)
+    sum_count = 1 + max(*cell.sums_of_inputs, *cell.sums_of_products)
+    arrays = make_arrays(sum_count * [output_gradients.dtype], length)
     _, gradients, arrays = tf.while_loop(
         lambda time, *_: time >= 0, body, (length - 1, last_gradients, arrays)
     )
@@ -170,9 +171,10 @@ def _backward(cell, kernels, is_real, saved, upstream):
 
 def add_up(cell, inputs, products):
     """Adds up the sums of a cell, from inputs and recurrent products of each gate `[N, H]`."""
-    sums = dict(zip(cell.sums_of_inputs, inputs))
-    for index, product in zip(cell.sums_of_products, products):
-        sums[index] = sums[index] + product if index in sums else product
+    sums = {}
+    indices = *cell.sums_of_inputs, *cell.sums_of_products
+    for index, term in zip(indices, (*inputs, *products)):
+        sums[index] = sums[index] + term if index in sums else term
     return [sums[index] for index in sorted(sums)]
 
 

@@ -84,7 +84,7 @@ def make_decoder(config, side, embedding=None):
     outputs = features.split_attention(inputs, outputs)
     outputs[side.output_name] = side.make_head(config, readout, embedding)
     if config.copy:
-        outputs = copy_tokens(outputs, inputs["copy_ids"])
+        outputs = copy_tokens(config, outputs, inputs["copy_ids"])
     if config.attention == "hard":
         outputs = sum_over_positions(config, outputs, inputs)
     return keras.Model(inputs, outputs, name="decoder")

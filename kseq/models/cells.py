@@ -8,9 +8,11 @@ computes their gradients from the tensors that `equations` saved.
 import keras
 import tensorflow as tf
 
+from kseq.errors import is_message_of_kseq
 from kseq.kernels.initializers import Orthogonal
 from kseq.kernels.parameters import PLAIN, UnchangedVariables, precise
 from kseq.kernels.scan import add_up
+from kseq.settings.own_parts import failure_of
 
 
 class Cell(keras.layers.Layer):
@@ -266,6 +268,12 @@ def _check(cell):
             f"expected the cell {name} to have an entry in sums_of_inputs and in sums_of_products "
             f"for each of its {cell.gates} gates; received {counts[0]} and {counts[1]}"
         )
+    indices = sorted({*cell.sums_of_inputs, *cell.sums_of_products})
+    if indices != list(range(len(indices))):
+        raise ValueError(
+            f"expected the cell {name} to number its sums from 0 without a gap, in sums_of_inputs "
+            f"and sums_of_products; received {indices}"
+        )
     if cell.has_derivatives and len(cell.weights) > 1:
         raise ValueError(
             f"expected the cell {name} to have no weights of its own, which would get no gradient "
@@ -274,14 +282,26 @@ def _check(cell):
     dtype = precise(tf.zeros([], cell.compute_dtype)).dtype
     state = [tf.zeros(shape, dtype) for _ in range(cell.state_count)]
     inputs = tf.zeros([2, cell.gates * cell.units], dtype)
-    cell(inputs, state)
-    with UnchangedVariables():
-        new_state = cell(inputs, state, training=True)
+    try:
+        cell(inputs, state)
+        with UnchangedVariables():
+            new_state = cell(inputs, state, training=True)
+    except NotImplementedError as error:
+        raise ValueError(f"expected the cell {name} to define equations") from error
+    except (TypeError, ValueError, tf.errors.OpError) as error:
+        if is_message_of_kseq(error):
+            raise
+        raise ValueError(
+            f"the cell {name} failed when it was tried on zeros: {failure_of(error)}; its "
+            "equations must return two lists: the new state, and what its derivatives need, which "
+            "may be empty"
+        ) from error
     shapes = [tuple(tensor.shape) for tensor in new_state]
     if shapes != [shape] * cell.state_count:
         raise ValueError(
-            f"expected the equations of the cell {name} to return a new state of "
-            f"{cell.state_count} tensors {list(shape)} (its state_count); received {shapes}"
+            f"expected the equations of the cell {name} to return a list with a new state of "
+            f"{cell.state_count} tensors {list(shape)} (its state_count), and a list of what its "
+            f"derivatives need, which may be empty; received a state of shapes {shapes}"
         )
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from kseq.kernels.dense import Dense
+from kseq.settings.own_parts import OwnPart
 from kseq.special_tokens import UNK
 
 _SMALLEST = 1e-20  # so that a weight of 0 has a logarithm
@@ -47,12 +48,13 @@ def generation_switch(config, context, state, embedded):
     return {"switch": Dense(1, name="generation_switch")(parts)}
 
 
-def copy_tokens(outputs, copy_ids):
+def copy_tokens(config, outputs, copy_ids):
     """Adds copying to the outputs of a decoder.
 
     A Transformer copies with the mean over the heads of its last layer.
 
     Args:
+        config: `ModelConfig`.
         outputs: Outputs of the decoder by name, with `logits` `[N, T, V]` and `switch`.
         copy_ids: Ids of the source tokens, int32 `[B, S]`.
 
@@ -63,8 +65,9 @@ def copy_tokens(outputs, copy_ids):
     weights = outputs["attention"]
     if "attention_heads" in outputs:
         weights = ops.mean(outputs["attention_heads"][:, :, -1], axis=2)
-    if "feature_attention" in outputs:
-        # Only tokens of the source are copied, but features may have a share of the attention.
+    if "feature_attention" in outputs or isinstance(config.attention, OwnPart):
+        # Only tokens of the source are copied, but features may have a share of the attention; and
+        # weights of a user's own attention need not sum to 1.
         weights = weights / ops.maximum(ops.sum(weights, axis=-1, keepdims=True), _SMALLEST)
     mixture = PointerGenerator(dtype="float32", name="pointer_generator")
     switch = outputs.pop("switch")

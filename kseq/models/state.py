@@ -5,6 +5,7 @@ import typing
 from keras import ops
 
 from kseq.attention.mechanisms import mechanism_of
+from kseq.errors import SettingError
 from kseq.kernels.dense import Dense
 from kseq.models.cells import cell_class
 from kseq.models.inputs import float_input
@@ -43,7 +44,17 @@ def initial_state(config, memory, mask, summary):
 
     Returns:
         A `DecoderState` of symbolic tensors.
+
+    Raises:
+        SettingError: The states cannot be handed over as they are.
     """
+    counts = len(summary[0]), len(_parts(config))
+    if config.bridge == "none" and counts[0] != counts[1]:
+        raise SettingError(
+            "{bridge}=none hands over the states as they are, but the cell of the encoder has {0}, "
+            "and that of the decoder {1}; use {decoder_cell}=same or {bridge}=linear",
+            *counts,
+        )
     cells = [
         [
             _bridge(config, f"bridge_{layer}_{part}", vectors[min(part, len(vectors)) - 1])

@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import functools
 import html
+import json
 import math
 import pathlib
 
@@ -15,6 +16,7 @@ from kseq.runs.hub import find_run
 from kseq.runs.overview import describe_run
 from kseq.runs.reading import require_run
 from kseq.runs.record import RunRecord
+from kseq.settings.own_parts import OwnPart
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -140,9 +142,20 @@ def _differing_settings(configs):
     """Returns the values of the settings that are not the same in all runs, by name."""
     values = {}
     for section in dataclasses.fields(configs[0]):
-        settings = [dataclasses.asdict(getattr(config, section.name)) for config in configs]
+        settings = [vars(getattr(config, section.name)) for config in configs]
         values |= {name: tuple(each[name] for each in settings) for name in settings[0]}
-    return {name: each for name, each in values.items() if any(v != each[0] for v in each)}
+    return {
+        name: tuple(map(_plain, each))
+        for name, each in values.items()
+        if any(value != each[0] for value in each)
+    }
+
+
+def _plain(value):
+    """Returns the value of a setting; for a layer of the user its name, and its arguments."""
+    if not isinstance(value, OwnPart):
+        return value
+    return f"{value} {json.dumps(value.config)}" if value.config else str(value)
 
 
 def _relate_data(first, other):

@@ -27,7 +27,7 @@ def write_ensemble(folder, seeds):
     is_free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     if not is_free and (is_run(folder) or not is_ensemble(folder)):
         raise FileExistsError(f"{folder} exists and is not an ensemble; choose another destination")
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     description = {"kseq": kseq.__version__, "seeds": list(seeds)}
     files.write_text(folder / ENSEMBLE, json.dumps(description, indent=2) + "\n")
 

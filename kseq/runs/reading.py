@@ -32,6 +32,8 @@ def require_run(folder):
     if not is_run(path):
         if is_ensemble(path):
             raise ValueError(f"{folder} is an ensemble; name one of the runs in it")
+        if path.is_file() and path.suffix == ".kseq":
+            raise ValueError(f"{folder} is a packed run: kseq unpack {folder} DIR")
         raise ValueError(
             f"not a run directory: {folder}; expected {', '.join(REQUIRED)} in it (for subwords "
             f"{' or '.join(SUBWORDS)}, for real values {' or '.join(STATISTICS)}), as kseq train "

@@ -43,6 +43,13 @@ def _has_readout(config):
     )
 
 
+def _may_hand_over_states(config):
+    """Whether both cells have as many states; those of a user's cells are compared later."""
+    cells = config.cell, config.decoder_cell
+    is_own = any(isinstance(cell, OwnPart) for cell in cells)
+    return is_own or cells[1] == "same" or (cells[0] == "lstm") == (cells[1] == "lstm")
+
+
 # A setting, the condition under which it may differ from its default, and the rest of the message
 # if the condition is not met.
 CONDITIONS = (
@@ -185,10 +192,7 @@ CONDITIONS = (
                 "as many {encoder_layers} as {decoder_layers}",
             ),
             (
-                lambda config: (
-                    config.decoder_cell == "same"
-                    or (config.cell == "lstm") == (config.decoder_cell == "lstm")
-                ),
+                _may_hand_over_states,
                 "hands over the states as they are, but an LSTM has two and the other cells have "
                 "one; use {decoder_cell}=same",
             ),

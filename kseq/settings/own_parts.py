@@ -8,6 +8,7 @@ import dataclasses
 import importlib
 import inspect
 import json
+import re
 
 from kseq.errors import SettingError, SettingTypeError
 
@@ -195,3 +196,9 @@ def _check_base(setting, kind):
             *(public_name, kind.__name__),
             field=setting,
         )
+
+
+def failure_of(error):
+    """Returns the type and the message of an error in a layer, without what Keras adds."""
+    added = re.search("\x1b\\[1m(.*?)\x1b\\[0m", str(error), re.DOTALL)
+    return f"{type(error).__name__}: {added[1] if added else error}"

@@ -7,6 +7,7 @@ from kseq.config import Config, ModelConfig
 from kseq.console import show
 from kseq.corpora.corpus import Corpus, load_corpus
 from kseq.errors import SettingError
+from kseq.runs.directory import is_ensemble
 from kseq.runs.ensembles import member_folder, write_ensemble
 from kseq.runs.fine_tuning import fine_tuning_config
 from kseq.training.train import train
@@ -55,7 +56,7 @@ def train_ensemble(
     first = config.training.seed
     numbers = range(first, first + seeds)
     folder = pathlib.Path(out)
-    if not folder.exists():
+    if not is_ensemble(folder):
         write_ensemble(folder, numbers)
     for count, seed in enumerate(numbers, start=1):
         run = member_folder(folder, seed)
