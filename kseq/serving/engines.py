@@ -71,7 +71,7 @@ _KINDS = {
         _is_saved_model,
         ("kseq.serving.quiet_tensorflow", "kseq.serving.saved_model_engine"),
     ),
-    "model for LiteRT": (_is_litert, ("kseq.lite", "kseq.serving.lite_engine")),
+    "model for LiteRT": (_is_litert, ("kseq.lite.translator", "kseq.serving.lite_engine")),
 }
 
 

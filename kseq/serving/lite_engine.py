@@ -1,5 +1,7 @@
 """The engine of a model for LiteRT, as `kseq export --format litert` writes it: no TensorFlow."""
 
+import contextlib
+import importlib
 import json
 import pathlib
 import zlib
@@ -7,6 +9,11 @@ import zlib
 from kseq.serving.descriptions import Description
 from kseq.serving.engines import Engine
 from kseq.serving.results import prediction_values, translation_values
+
+# Here, so that the process that workers are forks of imports it, once for all. Where it is missing,
+# loading a model says so.
+with contextlib.suppress(ImportError):
+    importlib.import_module("ai_edge_litert.interpreter")
 
 
 def load(folder):
