@@ -107,7 +107,7 @@ def test_errors_about_settings_of_a_model_show_the_names_of_the_settings():
 
 
 def test_a_setting_with_a_value_is_not_spelled_as_the_option_of_the_same_name():
-    options = argparse.Namespace(features="2")
+    options = argparse.Namespace(features="2", set=[])
     error = SettingError("{features}=tokens needs attention; use {field}={0}", 1, field="features")
     assert explain(error, options)[0] == "features=tokens needs attention; use features=1"
     error = SettingError("{features} must be a column")

@@ -33,7 +33,9 @@ def explain(error, options):
     if isinstance(error, KeyboardInterrupt):
         return str(error) or "stopped", FAILED
     if isinstance(error, SettingError):
-        names = vars(options).keys() - error.assigned  # features=tokens is not --features
+        names = vars(options).keys()
+        if "set" in names:  # Then `features=tokens` is a setting of the model, not --features.
+            names -= error.assigned
         return error.spell(lambda name: flag(name) if name in names else name), MISTAKE
     if isinstance(error, OSError):
         is_mistake = error.errno is None or isinstance(error, _WRONG_PATHS)
