@@ -90,6 +90,11 @@ def test_outputs_agree_with_the_keras_model(cell, decoder_cell):
     expected = model({"source_ids": tf.constant(SOURCE_IDS), "target_ids": tf.constant(TARGET_IDS)})
     np.testing.assert_allclose(logits, expected, atol=3e-6)
     np.testing.assert_allclose(attention, keras_outputs(model)[1], atol=1e-6)
+    source, state, _ = reference.encode(weights, SOURCE_IDS)
+    encoded = model.get_layer("encoder")({"source_ids": tf.constant(SOURCE_IDS)})
+    for name, array in {**source._asdict(), "state": state}.items():
+        expected = encoded[name].cells[0] if name == "state" else encoded[name]
+        np.testing.assert_allclose(array, expected, atol=1e-6, err_msg=name)
 
 
 @PAIRS_OF_CELLS

@@ -52,10 +52,10 @@ def encode(weights, source_ids):
     ]
     memory = np.concatenate([outputs for outputs, _, _ in directions], axis=-1)
     keys, keys_backward = dense(weights, "attention_keys", memory)
-    both = zip(*(state for _, state, _ in directions))
-    last = [np.concatenate(pair, axis=-1) for pair in both]
-    # Only the cell state of an LSTM is made from another part of the last state, if there is one.
-    origins = [0, len(last) - 1][: 2 if "bridge_1_2/kernel" in weights else 1]
+    last_states = zip(*(state for _, state, _ in directions))
+    last = [np.concatenate(pair, axis=-1) for pair in last_states]
+    # The cell state of an LSTM is made from that of the encoder; if it has none, from the hidden.
+    origins = [0, len(last) - 1] if "bridge_1_2/kernel" in weights else [0]
     bridges = [
         tanh_layer(weights, f"bridge_1_{part}", last[origin])
         for part, origin in enumerate(origins, start=1)
@@ -67,13 +67,11 @@ def encode(weights, source_ids):
         last_gradient = [np.zeros_like(vector) for vector in last]
         for origin, gradient, (_, bridge_backward) in zip(origins, state_gradient, bridges):
             last_gradient[origin] += bridge_backward(gradient, gradients)
-        halves = zip(*(np.split(gradient, 2, axis=-1) for gradient in last_gradient))
-        embedded_gradient = sum(
-            layer_backward(*half, gradients)
-            for (_, _, layer_backward), *half in zip(
-                directions, np.split(memory_gradient, 2, axis=-1), halves
-            )
-        )
+        memory_halves = np.split(memory_gradient, 2, axis=-1)
+        state_halves = zip(*(np.split(gradient, 2, axis=-1) for gradient in last_gradient))
+        embedded_gradient = 0.0
+        for (_, _, layer_backward), *halves in zip(directions, memory_halves, state_halves):
+            embedded_gradient += layer_backward(*halves, gradients)
         embedding_backward(embedded_gradient, gradients)
 
     return Source(memory, keys, mask), [state for state, _ in bridges], backward
