@@ -6,39 +6,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-
-def sigmoid(x):
-    return 1.0 / (1.0 + np.exp(-x))
+from kseq.numpy_reference.cells import cell_step, sigmoid
+from kseq.numpy_reference.layers import softmax
 
 
 def log_softmax(logits):
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
-def rnn_step(inputs, hidden, recurrent_kernel):
-    """Elman 1990 with tanh; `inputs` are already projected, as below."""
-    return np.tanh(inputs + hidden @ recurrent_kernel)
-
-
-def gru_step(inputs, hidden, recurrent_kernel, recurrent_bias):
-    """Cho et al. 2014, equations 5 to 8, with the reset gate after the recurrent product.
-
-    `inputs` are already projected; the gates come in the order update, reset, candidate.
-    """
-    z_in, r_in, h_in = np.split(inputs, 3, axis=-1)
-    z_kernel, r_kernel, h_kernel = np.split(recurrent_kernel, 3, axis=-1)
-    z = sigmoid(z_in + hidden @ z_kernel)
-    r = sigmoid(r_in + hidden @ r_kernel)
-    candidate = np.tanh(h_in + r * (hidden @ h_kernel + recurrent_bias))
-    return z * hidden + (1.0 - z) * candidate
-
-
-def lstm_step(inputs, hidden, cell_state, recurrent_kernel, forget_bias):
-    """Hochreiter and Schmidhuber 1997; the gates are input, forget, candidate and output."""
-    i, f, g, o = np.split(inputs + hidden @ recurrent_kernel, 4, axis=-1)
-    cell_state = sigmoid(f + forget_bias) * cell_state + sigmoid(i) * np.tanh(g)
-    return sigmoid(o) * np.tanh(cell_state), cell_state
 
 
 class Cell:
@@ -53,27 +27,21 @@ class Cell:
             gate.
     """
 
-    def __init__(self, kind, kernel, recurrent_kernel, bias, extra_bias=0.0):
-        self.kind = kind
-        self.kernel, self.recurrent_kernel = kernel, recurrent_kernel
-        self.bias, self.extra_bias = bias, extra_bias
-        if kind == "gru" and bias.ndim == 2:
-            units = len(recurrent_kernel)
-            gates = np.concatenate([bias[1, : 2 * units], np.zeros(units)])
-            self.bias, self.extra_bias = bias[0] + gates, bias[1, 2 * units :]
+    def __init__(self, kind, kernel, recurrent_kernel, bias, extra_bias=None):
+        self.kernel, self.input_bias = kernel, np.atleast_2d(bias)[0]
+        self.weights = {"cell/recurrent_kernel": recurrent_kernel, "cell/bias": bias}
+        if extra_bias is not None:
+            name = {"gru": "recurrent_bias", "lstm": "forget_bias"}[kind]
+            self.weights[f"cell/{name}"] = extra_bias
+        self.first_state = [np.zeros(len(recurrent_kernel))] * (2 if kind == "lstm" else 1)
 
     def step(self, inputs, state):
-        inputs = inputs @ self.kernel + self.bias
-        if self.kind == "rnn":
-            return [rnn_step(inputs, state[0], self.recurrent_kernel)]
-        if self.kind == "gru":
-            return [gru_step(inputs, state[0], self.recurrent_kernel, self.extra_bias)]
-        return list(lstm_step(inputs, *state, self.recurrent_kernel, self.extra_bias))
+        inputs = inputs @ self.kernel + self.input_bias
+        return cell_step(self.weights, "cell", inputs, state)[0]
 
     def run(self, sequence):
         """All hidden states `[S, H]`, starting from a state of zeros, and the last state."""
-        state = [np.zeros(len(self.recurrent_kernel))] * (2 if self.kind == "lstm" else 1)
-        outputs = []
+        state, outputs = self.first_state, []
         for inputs in sequence:
             state = self.step(inputs, state)
             outputs.append(state[0])
@@ -315,7 +283,7 @@ class RecurrentDecoder:
             )
         parts = part_of(weights, f"cell_{number}")
         bias = weights[f"inputs_{number}/bias"]
-        extra = {"rnn": 0.0, "gru": parts.get("recurrent_bias"), "lstm": parts.get("forget_bias")}
+        extra = {"rnn": None, "gru": parts.get("recurrent_bias"), "lstm": parts.get("forget_bias")}
         return Cell(self.cell, kernel, parts["recurrent_kernel"], bias, extra[self.cell])
 
     def attend(self, query, step):
@@ -488,11 +456,6 @@ def positions(length, width):
             if 2 * pair + 1 < width:
                 encoding[position, 2 * pair + 1] = np.cos(angle)
     return encoding
-
-
-def softmax(energies):
-    exponentials = np.exp(energies - energies.max())
-    return exponentials / exponentials.sum()
 
 
 def layer_norm(weights, name, inputs):
