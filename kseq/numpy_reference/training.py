@@ -39,7 +39,7 @@ def initial_weights(
 
     weights = {}
     vocabularies = {"source": source_vocabulary_size, "target": target_vocabulary_size}
-    for (side, size), deviation in zip(vocabularies.items(), (0.03, 0.5)):
+    for (side, size), deviation in zip(vocabularies.items(), (0.03, 0.2)):
         weights[f"{side}_embedding/embeddings"] = random.normal(0, deviation, (size, embedding_dim))
     for direction in ("forward", "backward"):
         name = f"encoder_layer_1/{direction}"
