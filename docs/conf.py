@@ -27,10 +27,8 @@ extensions = [
 
 root_doc = "README.zh" if _is_chinese else "README"
 include_patterns = ["*.md", "docs/**.md"]
-exclude_patterns = ["README.zh.md", "docs/README.zh.md"]
+exclude_patterns = [] if _is_chinese else ["README.zh.md", "docs/README.zh.md"]
 navigation_index = "docs/README.zh" if _is_chinese else "docs/README"
-if _is_chinese:
-    exclude_patterns.clear()
 
 myst_heading_anchors = 4  # as code hosts make them
 myst_fence_as_directive = ["math"]

@@ -30,9 +30,7 @@ class SearchPairsOfCharacters(SearchChinese):
         others = _OTHER.findall(input)
         self.latin_terms.update(others)
         pairs = (
-            run[i : i + 2]
-            for run in _CHINESE.findall(input)
-            for i in range(max(1, len(run) - 1))
+            run[i : i + 2] for run in _CHINESE.findall(input) for i in range(max(1, len(run) - 1))
         )
         return [*pairs, *others]
 

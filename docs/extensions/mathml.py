@@ -1,5 +1,6 @@
 """Equations as MathML, which browsers show without a script or a font of the site."""
 
+from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util.math import get_node_equation_number
 
@@ -13,7 +14,7 @@ def setup(app):
 
 def _visit_inline(translator, node):
     translator.body.append(tex2mathml(node.astext()))
-    raise _skip()
+    raise SkipNode
 
 
 def _visit_block(translator, node):
@@ -21,10 +22,4 @@ def _visit_block(translator, node):
     if node.get("number"):
         translator.body.append(f"<span>({get_node_equation_number(translator, node)})</span>")
     translator.body.append(tex2mathml(node.astext(), as_block=True) + "</div>\n")
-    raise _skip()
-
-
-def _skip():
-    from docutils.nodes import SkipNode
-
-    return SkipNode()
+    raise SkipNode

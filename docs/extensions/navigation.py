@@ -10,6 +10,7 @@ import re
 
 _HEADING = re.compile(r"(#{2,3}) (.+)")
 _ROW = re.compile(r"\| \[([^\]]+)\]\(([^()\s#]+)\.md\) \|")
+_NAMED_BY_FILE = re.compile(r"\[[\w/.]+\.md\](?=\([\w/.]+\.md(?:#[\w-]+)?\))")
 _START = (
     '<!doctype html><meta charset="utf-8"><title>kseq</title>'
     '<meta http-equiv="refresh" content="0; url={0}"><a href="{0}">kseq</a>'
@@ -19,6 +20,7 @@ _START = (
 def setup(app):
     """Registers the extension."""
     app.add_config_value("navigation_index", "docs/README", "env")
+    app.connect("source-read", _name_pages_by_titles)
     app.connect("source-read", _add_navigation)
     app.connect("build-finished", _write_start_page)
     return {"parallel_read_safe": True}
@@ -41,6 +43,11 @@ def parts_of(index):
             caption = ": ".join(filter(None, headings))
             parts.setdefault(caption, []).append(row.groups())
     return parts
+
+
+def _name_pages_by_titles(app, page, source):
+    """Gives links such as `[text.md](text.md)` the titles of their pages."""
+    source[0] = _NAMED_BY_FILE.sub("[]", source[0])
 
 
 def _add_navigation(app, page, source):

@@ -6,9 +6,11 @@ tables, and the help of each command to the page of commands. Neither is stored.
 
 import argparse
 import contextlib
+import importlib
 import io
 import os
 import re
+import unittest.mock
 
 _NAME = re.compile(r"^\| `(kseq\.[\w.]+)` \|", re.MULTILINE)
 _COMMANDS_PAGE = "docs/command_line"
@@ -37,8 +39,6 @@ def _add_reference(app, page, source):
 
 def _docstring(name):
     """A section with the docstring of a public name."""
-    import importlib
-
     module, _, attribute = name.rpartition(".")
     value = getattr(importlib.import_module(module), attribute)
     if not isinstance(value, type):
@@ -63,15 +63,8 @@ def _parsers():
 
 def _help(name, parser):
     """A section with the help of a command, as it is printed on a terminal."""
-    columns = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = str(_WIDTH)
-    try:
-        output = io.StringIO()
-        with contextlib.redirect_stdout(output):
-            parser.print_help()
-    finally:
-        if columns is None:
-            del os.environ["COLUMNS"]
-        else:
-            os.environ["COLUMNS"] = columns
+    output = io.StringIO()
+    width = unittest.mock.patch.dict(os.environ, COLUMNS=str(_WIDTH))
+    with width, contextlib.redirect_stdout(output):
+        parser.print_help()
     return f"\n## {name}\n\n````text\n{output.getvalue().rstrip()}\n````\n"
