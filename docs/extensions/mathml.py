@@ -1,8 +1,11 @@
 """Equations as MathML, which browsers show without a script or a font of the site."""
 
 from docutils.nodes import SkipNode
+from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
-from sphinx.util.math import get_node_equation_number
+from sphinx.util.logging import getLogger
+
+_LOGGER = getLogger(__name__)
 
 
 def setup(app):
@@ -13,13 +16,20 @@ def setup(app):
 
 
 def _visit_inline(translator, node):
-    translator.body.append(tex2mathml(node.astext()))
+    translator.body.append(_to_mathml(node))
     raise SkipNode
 
 
 def _visit_block(translator, node):
     translator.body.append(translator.starttag(node, "div", CLASS="equation"))
-    if node.get("number"):
-        translator.body.append(f"<span>({get_node_equation_number(translator, node)})</span>")
-    translator.body.append(tex2mathml(node.astext(), as_block=True) + "</div>\n")
+    translator.body.append(_to_mathml(node, as_block=True) + "</div>\n")
     raise SkipNode
+
+
+def _to_mathml(node, **options):
+    """Converts an equation; one that cannot be converted is a warning, and stays as it is."""
+    try:
+        return tex2mathml(node.astext(), **options)
+    except MathError as error:
+        _LOGGER.warning("%s in the equation %s", error, node.astext(), location=node)
+        return node.astext()
