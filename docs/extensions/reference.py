@@ -14,7 +14,7 @@ import unittest.mock
 
 _NAME = re.compile(r"^\| `(kseq\.[\w.]+)` \|", re.MULTILINE)
 _COMMANDS_PAGE = "docs/command_line"
-_WIDTH = 88
+_WIDTH = 80  # columns
 
 
 def setup(app):
