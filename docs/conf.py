@@ -28,6 +28,8 @@ extensions = [
 root_doc = "README.zh" if _is_chinese else "README"
 include_patterns = ["*.md", "docs/**.md"]
 exclude_patterns = [] if _is_chinese else ["README.zh.md", "docs/README.zh.md"]
+# The English start pages are not in the Chinese navigation.
+suppress_warnings = ["toc.not_included"] if _is_chinese else []
 navigation_index = "docs/README.zh" if _is_chinese else "docs/README"
 
 myst_heading_anchors = 4  # as code hosts make them

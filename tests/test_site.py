@@ -149,7 +149,8 @@ def test_the_site_is_complete_and_needs_no_network(site):
     assert all(f'id="kseq.{name}"' in reference for name in kseq.__all__)
     assert "--n-best" in (site / "docs/command_line.html").read_text("utf-8")
     assert "<math" in (site / "docs/explanation/attention.html").read_text("utf-8")
-    assert "注意力" in (site / "zh/README.zh.html").read_text("utf-8")
+    chinese = (site / "zh/README.zh.html").read_text("utf-8")
+    assert "注意力" in chinese and 'lang="en">English' in chinese
     for page in site.rglob("*.html"):
         loaded = r'<(?:script|img|iframe)[^>]* src="(?:https?:)?//|<link[^>]* href="(?:https?:)?//'
         assert not re.search(loaded, page.read_text("utf-8")), page
@@ -160,7 +161,7 @@ def test_the_site_is_complete_and_needs_no_network(site):
     ("page", "query", "expected"),
     [
         ("search.html", "beam", "kseq.BeamSearch"),
-        ("search.html", "coverage penalty", "How the search works"),
+        ("search.html", "length penalty", "How the search works"),
         ("zh/search.html", "热图", "kseq"),
     ],
 )

@@ -23,6 +23,8 @@ var splitQuery = (query) => {
 class SearchPairsOfCharacters(SearchChinese):
     """Splits text as `splitQuery` does in a browser."""
 
+    # Sphinx names the stemmer of the page after the language, but Chinese has that of English.
+    language_name = "English"
     js_splitter_code = _SPLIT_QUERY
 
     def split(self, input):
