@@ -139,7 +139,7 @@ def site(tmp_path_factory):
     for options, out in (((), folder / "site"), (("-t", "chinese"), folder / "site" / "zh")):
         words = [sys.executable, *command.split(), "-d", folder / out.name, *options, ".", out]
         built = subprocess.run(list(map(str, words)), cwd=ROOT, capture_output=True, text=True)
-        assert (built.returncode, built.stdout, built.stderr) == (0, "", "")
+        assert built.returncode == 0, built.stderr  # A warning is an error.
     return folder / "site"
 
 
