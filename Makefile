@@ -1,12 +1,15 @@
 # make demo: train on the embedded English-French corpus, evaluate, translate, plot, export
 # make test: all tests except the slow ones; make test-quick: unit tests only
 # make test-all: all tests; run it after changing a kernel or the export
+# make docs: the documentation as a site, in site/
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-quick test-all lint clean
+SPHINX := $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html -c docs
+
+.PHONY: demo test test-quick test-all lint docs clean
 
 demo: .venv/ready
 	$(BIN)/python -m kseq.demo
@@ -24,6 +27,12 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# A warning is an error. The Chinese site is a folder of the English one.
+docs: .venv/ready
+	rm -rf site
+	$(SPHINX) -d build/docs/en . site
+	$(SPHINX) -d build/docs/zh -t chinese . site/zh
+
 # Recreated when the requirements change. The file is touched last, so an interrupted installation
 # starts again.
 .venv/ready: requirements.txt setup.cfg pyproject.toml
@@ -32,4 +41,4 @@ lint: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv build dist site *.egg-info

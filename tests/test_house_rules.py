@@ -9,7 +9,7 @@ from conftest import ROOT
 MODULES = sorted((ROOT / "kseq").rglob("*.py"))
 TEXTS = [
     *MODULES,
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "notebooks").glob("*.ipynb")),
     *(
         path

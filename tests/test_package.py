@@ -67,7 +67,7 @@ def test_requirements_agree_with_the_metadata():
     metadata = configparser.ConfigParser()
     metadata.read(ROOT / "setup.cfg")
     requirements = set(metadata["options"]["install_requires"].split("\n")) - {""}
-    for extra in ("tune", "serve"):
+    for extra in ("tune", "serve", "docs"):
         requirements |= set(metadata["options.extras_require"][extra].split("\n")) - {""}
     assert requirements <= set((ROOT / "requirements.txt").read_text().split("\n"))
 

@@ -1,0 +1,60 @@
+"""The site, as Sphinx builds it: `make docs`, in English and, with the tag `chinese`, in Chinese.
+
+The sources are the Markdown files of the repository, so the root of the repository is the source
+folder. Nothing is fetched, neither by the build nor by a page.
+"""
+
+import pathlib
+import sys
+
+import kseq
+from kseq.console import import_tensorflow_quietly
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "extensions"))
+import_tensorflow_quietly(finds_devices=False)  # Reading docstrings imports it.
+
+_is_chinese = tags.has("chinese")  # noqa: F821, a name that Sphinx defines
+
+project = "kseq"
+copyright = "the authors of kseq, Apache-2.0"
+version = release = kseq.__version__
+language = "zh_CN" if _is_chinese else "en"
+
+extensions = [
+    *("myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"),
+    *("navigation", "reference", "docstrings", "mathml", "chinese_search"),
+]
+
+root_doc = "README.zh" if _is_chinese else "README"
+include_patterns = ["*.md", "docs/**.md"]
+exclude_patterns = [] if _is_chinese else ["README.zh.md", "docs/README.zh.md"]
+# The English start pages are not in the Chinese navigation.
+suppress_warnings = ["toc.not_included"] if _is_chinese else []
+navigation_index = "docs/README.zh" if _is_chinese else "docs/README"
+
+myst_heading_anchors = 4  # as code hosts make them
+myst_fence_as_directive = ["math"]
+
+autodoc_default_options = {
+    "members": True,
+    "inherited-members": True,
+}
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+napoleon_use_rtype = False
+default_role = "code"  # `name` in a docstring is code, as in Markdown
+python_maximum_signature_line_length = 80
+
+html_theme = "furo"
+html_title = "kseq"
+html_static_path = ["theme"]
+html_css_files = ["kseq.css"]
+html_copy_source = False
+html_show_sphinx = False
+templates_path = ["theme"]
+html_sidebars = {
+    "**": [
+        *("sidebar/brand.html", "sidebar/search.html", "language.html"),
+        *("sidebar/scroll-start.html", "sidebar/navigation.html", "sidebar/scroll-end.html"),
+    ]
+}
