@@ -42,7 +42,7 @@ def test_columns_are_chosen_by_number_or_by_name(tmp_path):
     path.write_text("a\tb\tc\n")
     with pytest.raises(ValueError, match="line 1: expected at least 4 columns; received 3 columns"):
         pairs(path, (2, 4))
-    with pytest.raises(ValueError, match="columns must be names .*pairs.tsv, which has 'a, b, c'"):
+    with pytest.raises(ValueError, match="columns must name what .*pairs.tsv has: 'a, b, c'"):
         pairs(path, ("a", "d"))
 
 
