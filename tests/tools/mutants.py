@@ -317,7 +317,7 @@ MUTANTS = [
     ),
     Mutant(
         "ids-not-flushed",
-        "        self._files[2 * side].flush()\n",
+        "        self._files[2 * column].flush()\n",
         "",
         "ids that are still buffered are not renumbered",
         "encoded",
@@ -347,8 +347,8 @@ MUTANTS = [
     # search
     Mutant(
         "coverage-penalty-added",
-        "scores += coverage_penalty(",
-        "scores -= coverage_penalty(",
+        "scores += coverage_penalty(hypotheses",
+        "scores -= coverage_penalty(hypotheses",
         "the coverage penalty is a reward",
         "search",
     ),
@@ -530,5 +530,50 @@ MUTANTS = [
         '"source": codec.standardize(source),',
         "an exported model reads the padding of a real-valued source",
         "export export_combinations value_models",
+    ),
+    # serving
+    Mutant(
+        "host-names-unchecked",
+        'if scope["type"] == "http" and not self._is_known(name := _host_name(scope)):',
+        'if scope["type"] == "never" and not self._is_known(name := _host_name(scope)):',
+        "a page of a stranger whose name points at this machine reads the answers of a server",
+        "serving",
+    ),
+    Mutant(
+        "loopback-by-prefix",
+        'return name == "localhost" or name.endswith(".localhost")',
+        'return name.startswith("localhost")',
+        "localhost.evil.example.org passes for this machine",
+        "serving",
+    ),
+    # own parts
+    Mutant(
+        "own-weights-not-normalised",
+        'if "feature_attention" in outputs or isinstance(config.attention, OwnPart):',
+        'if "feature_attention" in outputs:',
+        "a model that copies by weights of one's own gives no probabilities",
+        "own_parts",
+    ),
+    Mutant(
+        "inputs-of-a-sum-lost",
+        "sums[index] = sums[index] + term if index in sums else term",
+        "sums[index] = term",
+        "of several terms of a sum only the last one counts",
+        "own_parts cells",
+    ),
+    Mutant(
+        "ensemble-refused-late",
+        "    if not is_ensemble(folder):\n        write_ensemble(folder, numbers)\n",
+        "",
+        "models are trained for a folder that cannot become an ensemble",
+        "ensembles",
+    ),
+    # plain NumPy
+    Mutant(
+        "reset-gate-gradient",
+        "np.concatenate([*gates, candidate_gradient * reset], axis=-1),",
+        "np.concatenate([*gates, candidate_gradient], axis=-1),",
+        "the gradient of a GRU in NumPy passes a closed reset gate",
+        "numpy_reference",
     ),
 ]
