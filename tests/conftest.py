@@ -248,3 +248,15 @@ def command(capfd, monkeypatch, load_once):
         return code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def values_translator():
+    """An untrained translator from two real values in a step to one."""
+    from untrained import untrained_reader
+
+    from kseq.pipeline.value_codec import ValueCodec
+
+    settings = ["source_features=2", "target_features=1"]
+    codecs = ValueCodec(np.zeros(2), np.ones(2)), ValueCodec(np.zeros(1), np.full(1, 3.0))
+    return untrained_reader(settings, *codecs)

@@ -393,9 +393,15 @@ WRONG = [
         "attention",
         kseq.Attention,
         energies(lambda queries, keys: ops.matmul(queries, keys)),
-        "the attention .* failed when it was tried on a tiny source: ",
+        "the attention .* failed when it was tried: .*[Ss]ize",
     ),
     ("cell", kseq.Cell, {}, "expected the cell .* to define equations"),
+    (
+        "cell",
+        kseq.Cell,
+        {"equations": lambda self, sums, state: self.nothing},
+        "the cell .* failed when it was tried: AttributeError: .*nothing",
+    ),
     (
         "cell",
         kseq.Cell,

@@ -15,8 +15,6 @@ from browser import open_chromium, use_colours, use_desktop, use_phone
 from served import Served
 from untrained import untrained_reader
 
-from kseq.pipeline.value_codec import ValueCodec
-
 pytest.importorskip("starlette", reason="needs pip install kseq[serve]")
 pytest.importorskip("uvicorn", reason="needs pip install kseq[serve]")
 pytest.importorskip("prometheus_client", reason="needs pip install kseq[serve]")
@@ -56,13 +54,6 @@ def app(translator):
     app = translator.app()
     yield app
     app.stop()
-
-
-@pytest.fixture(scope="module")
-def values_translator():
-    settings = ["source_features=2", "target_features=1"]
-    codecs = ValueCodec(np.zeros(2), np.ones(2)), ValueCodec(np.zeros(1), np.full(1, 3.0))
-    return untrained_reader(settings, *codecs)
 
 
 @pytest.fixture(scope="module")

@@ -13,22 +13,13 @@ import threading
 import numpy as np
 import pytest
 from served import Served
-from untrained import untrained_reader, write_run
-
-from kseq.pipeline.value_codec import ValueCodec
+from untrained import write_run
 
 pytest.importorskip("starlette", reason="needs pip install kseq[serve]")
 pytest.importorskip("uvicorn", reason="needs pip install kseq[serve]")
 pytest.importorskip("prometheus_client", reason="needs pip install kseq[serve]")
 
 SENTENCES = ["The cat is small.", "Where is he?", "xyzzy 👍 !", "", "She sees the old red car."]
-
-
-@pytest.fixture(scope="module")
-def values_translator():
-    settings = ["source_features=2", "target_features=1"]
-    codecs = ValueCodec(np.zeros(2), np.ones(2)), ValueCodec(np.zeros(1), np.full(1, 3.0))
-    return untrained_reader(settings, *codecs)
 
 
 @pytest.fixture(scope="module")

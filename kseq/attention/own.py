@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from kseq.attention.contract import Attention, Mechanism
-from kseq.errors import SettingError, is_message_of_kseq
+from kseq.errors import SettingError
 from kseq.kernels.parameters import PLAIN, UnchangedVariables, precise
-from kseq.settings.own_parts import OwnPart, failure_of
+from kseq.settings.own_parts import OwnPart, tried_out
 
 _LENGTHS = (3, 1)  # of the two tiny sources, each of which has two queries
 
@@ -63,23 +63,9 @@ class OwnMechanism(Mechanism):
             ValueError: The layer does not do what `Attention` promises.
         """
         super().build(layer, units)
-        with tf.init_scope():
-            _try_out(layer, units)
-
-
-def _try_out(layer, units):
-    """Checks a layer on a tiny source."""
-    name = type(layer).__name__
-    try:
-        _check(layer, *_tiny_source(layer, units))
-    except NotImplementedError as error:
-        raise ValueError(f"expected the attention {name} to define energies") from error
-    except (TypeError, ValueError, tf.errors.OpError) as error:
-        if is_message_of_kseq(error):
-            raise
-        raise ValueError(
-            f"the attention {name} failed when it was tried on a tiny source: {failure_of(error)}"
-        ) from error
+        name = f"the attention {type(layer).__name__}"
+        with tf.init_scope(), tried_out(name, "energies"):
+            _check(layer, *_tiny_source(layer, units))
 
 
 def _tiny_source(layer, units):

@@ -8,11 +8,10 @@ computes their gradients from the tensors that `equations` saved.
 import keras
 import tensorflow as tf
 
-from kseq.errors import is_message_of_kseq
 from kseq.kernels.initializers import Orthogonal
 from kseq.kernels.parameters import PLAIN, UnchangedVariables, precise
 from kseq.kernels.scan import add_up
-from kseq.settings.own_parts import failure_of
+from kseq.settings.own_parts import tried_out
 
 
 class Cell(keras.layers.Layer):
@@ -282,20 +281,14 @@ def _check(cell):
     dtype = precise(tf.zeros([], cell.compute_dtype)).dtype
     state = [tf.zeros(shape, dtype) for _ in range(cell.state_count)]
     inputs = tf.zeros([2, cell.gates * cell.units], dtype)
-    try:
+    remark = (
+        "; its equations must return two lists: the new state, and what its derivatives need, "
+        "which may be empty"
+    )
+    with tried_out(f"the cell {name}", "equations", remark):
         cell(inputs, state)
         with UnchangedVariables():
             new_state = cell(inputs, state, training=True)
-    except NotImplementedError as error:
-        raise ValueError(f"expected the cell {name} to define equations") from error
-    except (TypeError, ValueError, tf.errors.OpError) as error:
-        if is_message_of_kseq(error):
-            raise
-        raise ValueError(
-            f"the cell {name} failed when it was tried on zeros: {failure_of(error)}; its "
-            "equations must return two lists: the new state, and what its derivatives need, which "
-            "may be empty"
-        ) from error
     shapes = [tuple(tensor.shape) for tensor in new_state]
     if shapes != [shape] * cell.state_count:
         raise ValueError(

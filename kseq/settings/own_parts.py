@@ -4,13 +4,14 @@ Nothing is imported, or run, because a description names it: a class is found on
 has imported its module already.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import inspect
 import json
 import re
 
-from kseq.errors import SettingError, SettingTypeError
+from kseq.errors import SettingError, SettingTypeError, is_message_of_kseq
 
 # The public base class of each setting, as the user knows it, and its home.
 _BASES = {
@@ -198,7 +199,31 @@ def _check_base(setting, kind):
         )
 
 
-def failure_of(error):
+@contextlib.contextmanager
+def tried_out(name, method, remark=""):
+    """A context that tries out a layer of the user, and explains its failures in one line.
+
+    Args:
+        name: What is tried, such as `"the cell MyCell"`.
+        method: Name of the method that it has to define.
+        remark: What to add to the explanation.
+
+    Raises:
+        ValueError: The layer failed.
+    """
+    try:
+        yield
+    except NotImplementedError as error:
+        raise ValueError(f"expected {name} to define {method}") from error
+    except Exception as error:  # Anything can go wrong in code of others.
+        if isinstance(error, (ValueError, TypeError)) and is_message_of_kseq(error):
+            raise
+        raise ValueError(
+            f"{name} failed when it was tried: {_failure_of(error)}{remark}"
+        ) from error
+
+
+def _failure_of(error):
     """Returns the type and the message of an error in a layer, without what Keras adds."""
     added = re.search("\x1b\\[1m(.*?)\x1b\\[0m", str(error), re.DOTALL)
     return f"{type(error).__name__}: {added[1] if added else error}"
