@@ -1,6 +1,7 @@
 """One sentence at a time on one thread: a SavedModel against models for LiteRT.
 
-Usage: python benchmarks/litert.py [RUN] [--corpus NAME] [--units N] [--beam K] [--sentences N]
+Usage: python benchmarks/one_sentence.py [RUN] [--corpus NAME] [--units N] [--beam K]
+           [--sentences N]
 
 Without RUN, the model is untrained: its weights are random, it has 7,859 source and 5,922 target
 words, and an output is as long as its source. Prints size, median and 95th percentile of the time
@@ -17,19 +18,17 @@ import warnings
 
 import numpy as np
 
-# Before TensorFlow starts its threads.
-for variable in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
-    os.environ[variable] = "1"
-
-from kseq.console import import_tensorflow_quietly  # noqa: E402
+from kseq.console import import_tensorflow_quietly
 
 SOURCE_WORDS, TARGET_WORDS, WORDS = 7855, 5918, 12
 WARM_UP = 5
+THREADS = "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"
 
 
 def main():
     """Exports a model in all forms, and times each."""
     options = parse_options()
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # before TensorFlow starts its threads
     warnings.simplefilter("ignore")  # about outputs that are cut
     import_tensorflow_quietly()
     import tensorflow as tf
