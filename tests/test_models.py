@@ -112,28 +112,31 @@ KERAS_DEVIATION = 0.05 / 3**0.5  # uniform within ±0.05
 
 
 @pytest.mark.parametrize(
-    "settings, source, target",
+    "settings, sizes, deviations",
     [
-        ({}, 0.03, 0.2),
-        ({"source_deviation": 0.4, "target_deviation": 0.6, "cell": "lstm"}, 0.4, 0.6),
-        ({"tie_output": True}, 0.03, KERAS_DEVIATION),
-        ({"share_embeddings": True, "source_deviation": 0.4}, 0.4, 0.4),
-        ({"share_embeddings": True, "tie_output": True}, KERAS_DEVIATION, KERAS_DEVIATION),
-        (TRANSFORMER, KERAS_DEVIATION, KERAS_DEVIATION),
-        ({**TRANSFORMER, "decoder_architecture": "recurrent"}, KERAS_DEVIATION, 0.2),
+        ({}, (500, 500), (0.03, 0.2)),
+        ({}, (257, 256), (0.03, 0.5)),
+        ({}, (256, 257), (0.5, 0.2)),
+        ({"source_deviation": 0.4, "target_deviation": 0.6}, (500, 200), (0.4, 0.6)),
+        ({"tie_output": True}, (500, 200), (0.03, KERAS_DEVIATION)),
+        ({"share_embeddings": True}, (200, 200), (0.5, 0.5)),
+        ({"share_embeddings": True, "source_deviation": 0.4}, (500, 500), (0.4, 0.4)),
+        ({"share_embeddings": True, "tie_output": True}, (200, 200), (KERAS_DEVIATION,) * 2),
+        (TRANSFORMER, (200, 200), (KERAS_DEVIATION,) * 2),
+        ({**TRANSFORMER, "decoder_architecture": "recurrent"}, (200, 500), (KERAS_DEVIATION, 0.2)),
     ],
     ids=str,
 )
-def test_initial_embeddings_have_their_deviation(settings, source, target):
-    config = ModelConfig(**{**SMALL, **settings, "embedding_dim": 32})
-    model = build_seq2seq(config, 500, 500)
+def test_initial_embeddings_have_their_deviation(settings, sizes, deviations):
+    config = ModelConfig(**{**SMALL, **settings, "embedding_dim": 64})
+    model = build_seq2seq(config, *sizes)
     found = [
         float(np.std(weight.numpy()))
         for part in ("encoder", "decoder")
         for weight in model.get_layer(part).weights
         if weight.path.endswith("embedding/embeddings")
     ]
-    assert found == pytest.approx([source, target], rel=0.05)
+    assert found == pytest.approx(deviations, rel=0.05)
 
 
 DROPOUTS = [

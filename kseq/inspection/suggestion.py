@@ -169,11 +169,6 @@ def _model_settings(inspection, kinds, is_small):
     elif pairs >= 1_000_000:
         yield Setting("model", "units", 1024, "enough pairs for a larger model")
         yield Setting("model", "embedding_dim", 512, "enough pairs for a larger model")
-    if kinds[0] == "character":
-        reason = "characters are learnt faster from larger embeddings"
-        yield Setting("model", "source_deviation", 0.5, reason)
-        if is_small:  # Otherwise the target embeddings may be tied.
-            yield Setting("model", "target_deviation", 0.5, reason)
     if is_small and "character" in kinds:
         is_many, few = pairs >= _FEW_WORDS, f"only {counted(pairs, 'pair')}"
         value, reason = (0.1, "characters, as in dates") if is_many else (0.3, few)

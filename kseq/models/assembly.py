@@ -7,6 +7,10 @@ from kseq.models.copying import copy_ids_input, copy_tokens, known_ids
 from kseq.models.hard_attention import sum_over_positions
 from kseq.models.inputs import RightPadding, make_inputs
 
+# Deviations of initial embeddings: see docs/training.md#what-makes-the-first-epochs-fast.
+_FEW = 256  # ids at most, as letters and phones have
+_OF_FEW, _OF_SOURCE_WORDS, _OF_TARGET_WORDS = 0.5, 0.03, 0.2
+
 
 def _architectures(config):
     """The modules of the encoder and of the decoder."""
@@ -21,8 +25,22 @@ def make_shared_embedding(config, side):
     has_own = config.has_recurrent_encoder and not config.tie_output
     return side.make_embedding(
         *("shared", config.embedding_dim, config.tie_output),
-        deviation=config.source_deviation if has_own else None,
+        deviation=_source_deviation(config, side) if has_own else None,
     )
+
+
+def _source_deviation(config, side):
+    """Standard deviation of the initial embeddings that a recurrent encoder reads."""
+    return config.source_deviation or (_OF_FEW if _has_few_ids(side) else _OF_SOURCE_WORDS)
+
+
+def _target_deviation(config, side):
+    """Standard deviation of the initial embeddings of a recurrent decoder's own."""
+    return config.target_deviation or (_OF_FEW if _has_few_ids(side) else _OF_TARGET_WORDS)
+
+
+def _has_few_ids(side):
+    return side.is_text and side.vocabulary_size <= _FEW
 
 
 def make_encoder(config, side, feature_side=None, embedding=None):
@@ -39,7 +57,7 @@ def make_encoder(config, side, feature_side=None, embedding=None):
     """
     inputs = make_inputs(features.encoder_specs(side, feature_side))
     if embedding is None:
-        deviation = config.source_deviation if config.has_recurrent_encoder else None
+        deviation = _source_deviation(config, side) if config.has_recurrent_encoder else None
         embedding = side.make_embedding("source", config.embedding_dim, deviation=deviation)
     mask = RightPadding(name="source_padding")(side.source_mask(inputs))
     numbers = inputs[side.source_name]
@@ -72,7 +90,7 @@ def make_decoder(config, side, embedding=None):
         has_own = config.has_recurrent_decoder and not config.tie_output
         embedding = side.make_embedding(
             *("target", config.embedding_dim, config.tie_output),
-            deviation=config.target_deviation if has_own else None,
+            deviation=_target_deviation(config, side) if has_own else None,
         )
     numbers = inputs[side.target_name]
     if config.copy:

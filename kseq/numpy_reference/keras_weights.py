@@ -11,7 +11,15 @@ import numpy as np
 from kseq.numpy_reference.cells import GATES
 
 # Settings that change the weights, but not what is computed with them.
-_FREE = ("units", "embedding_dim", "cell", "decoder_cell", "source_deviation", "dropout")
+_FREE = (
+    "units",
+    "embedding_dim",
+    "cell",
+    "decoder_cell",
+    "source_deviation",
+    "target_deviation",
+    "dropout",
+)
 
 
 def from_keras(model):

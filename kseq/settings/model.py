@@ -83,10 +83,11 @@ class ModelConfig(Section):
             2014), with `attention="none"`.
         heads: Number of attention heads of a Transformer.
         source_deviation: Standard deviation of the initial source embeddings of a recurrent
-            encoder. Models of characters and phones learn faster with 0.5; with words, small values
+            encoder. With 0, the vocabulary decides: 0.5 for at most 256 ids, as letters and phones
+            have, which are learnt faster from large values; otherwise 0.03, because small values
             keep the attention on the word itself.
         target_deviation: The same for the target embeddings of a recurrent decoder that are its
-            own, neither shared nor tied.
+            own, neither shared nor tied; with 0, 0.5 for at most 256 ids and otherwise 0.2.
         share_embeddings: Whether source and target share one vocabulary and its embeddings.
         tie_output: Whether the output projection is the target embedding (Press and Wolf 2017).
         source_features: Width F of a real-valued source; 0 for text, or to take the width from
@@ -143,8 +144,8 @@ class ModelConfig(Section):
     readout: Literal["tanh", "maxout", "none"] = "tanh"
     context_every_step: bool = False
     heads: int = number(8, minimum=1, maximum=1000)
-    source_deviation: float = number(0.03, minimum=0.0001, maximum=10.0)
-    target_deviation: float = number(0.2, minimum=0.0001, maximum=10.0)
+    source_deviation: float = number(0.0, minimum=0.0, maximum=10.0)
+    target_deviation: float = number(0.0, minimum=0.0, maximum=10.0)
     share_embeddings: bool = False
     tie_output: bool = False
     source_features: int = number(0, minimum=0, maximum=1_000_000)
