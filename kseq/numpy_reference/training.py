@@ -39,7 +39,8 @@ def initial_weights(
 
     weights = {}
     vocabularies = {"source": source_vocabulary_size, "target": target_vocabulary_size}
-    for (side, size), deviation in zip(vocabularies.items(), (0.03, 0.2)):
+    for (side, size), usual in zip(vocabularies.items(), (0.03, 0.2)):
+        deviation = 0.5 if size <= 256 else usual
         weights[f"{side}_embedding/embeddings"] = random.normal(0, deviation, (size, embedding_dim))
     for direction in ("forward", "backward"):
         name = f"encoder_layer_1/{direction}"
