@@ -1,9 +1,10 @@
 """Summaries: from the description of a Debian package to its title.
 
 `python examples/summaries.py [--out FOLDER]` reads the descriptions of all packages that apt knows
-(`apt update`, on Debian, Ubuntu and their relatives), trains on them, and prints ROUGE-1, ROUGE-2
-and ROUGE-L (`pip install rouge-score`) of the model and of the lead baseline, the first words of
-the description. It writes
+(`apt update`, on Debian, Ubuntu and their relatives; in a container, which has no descriptions,
+`apt -o Acquire::Languages=en update`), trains on them, and prints ROUGE-1, ROUGE-2 and ROUGE-L
+(`pip install rouge-score`) of the model and of the lead baseline, the first words of the
+description. It writes
 
     FOLDER/corpus         train.tsv, valid.tsv, test.tsv: a description, a tab, a title
     FOLDER/run            the trained model
@@ -62,7 +63,8 @@ def main():
     lists = sorted(arguments.lists.glob("*_Translation-en*"))
     if not lists:
         sys.exit(
-            f"this example needs apt's descriptions, but {arguments.lists} has none: apt update"
+            f"this example needs apt's descriptions, but {arguments.lists} has none: "
+            "apt -o Acquire::Languages=en update"
         )
     text = "\n\n".join(map(read_list, lists))
     folder = arguments.out / "corpus"

@@ -121,7 +121,7 @@ def test_variety_counts_different_n_grams(dialogue):
     "name, arguments, message",
     [
         ("dialogue", ["--corpus", "chatterbot"], "pip install chatterbot-corpus"),
-        ("summaries", ["--lists", "."], "apt update"),
+        ("summaries", ["--lists", "."], "Acquire::Languages=en update"),
     ],
 )
 def test_what_is_missing_is_said_in_a_line(name, arguments, message, tmp_path):
