@@ -14,6 +14,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "extensions"))
 import_tensorflow_quietly(finds_devices=False)  # Reading docstrings imports it.
 
 _is_chinese = tags.has("chinese")  # noqa: F821, a name that Sphinx defines
+_root = pathlib.Path(__file__).parents[1]
+_chinese_pages = [
+    path.relative_to(_root).as_posix()
+    for path in (*_root.glob("*.zh.md"), *_root.glob("docs/**/*.zh.md"))
+]
 
 project = "kseq"
 copyright = "the authors of kseq, Apache-2.0"
@@ -22,14 +27,14 @@ language = "zh_CN" if _is_chinese else "en"
 
 extensions = [
     *("myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"),
-    *("navigation", "reference", "docstrings", "mathml", "chinese_search"),
+    *("languages", "navigation", "reference", "docstrings", "mathml", "chinese_search"),
 ]
 
 root_doc = "README.zh" if _is_chinese else "README"
 include_patterns = ["*.md", "docs/**.md"]
-exclude_patterns = [] if _is_chinese else ["README.zh.md", "docs/README.zh.md"]
-# The English start pages are not in the Chinese navigation.
-suppress_warnings = ["toc.not_included"] if _is_chinese else []
+# Of a page in two languages, each site has the one in its own.
+_english_twins = [name.replace(".zh.", ".") for name in _chinese_pages]
+exclude_patterns = _english_twins if _is_chinese else _chinese_pages
 navigation_index = "docs/README.zh" if _is_chinese else "docs/README"
 
 myst_heading_anchors = 4  # as code hosts make them

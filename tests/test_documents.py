@@ -17,7 +17,7 @@ from conftest import ROOT
 from kseq.cli import main as cli
 from kseq.config import Config
 
-ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh.md"
+ENGLISH = ROOT / "README.md"
 MOST_WORDS = 1200  # of the README: what `str.split` finds outside its code blocks
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^()\s]+)\)")
@@ -110,9 +110,42 @@ def links_of(section):
     return LINK.findall(re.sub(r"`[^`\n]*`", "", section.prose))
 
 
-def translated(target):
-    """A link of the English README as the Chinese one has it: each links to the other."""
-    return ENGLISH.name if target == CHINESE.name else target
+# Pages in Chinese: page.zh.md is the twin of page.md.
+every_twin = pytest.mark.parametrize("chinese", tracked("*.zh.md"), ids=name_of)
+
+
+def english_of(chinese):
+    return chinese.with_name(chinese.name.replace(".zh.md", ".md"))
+
+
+def translated(target, page):
+    """A link of an English page as its Chinese twin has it."""
+    file, _, anchor = target.partition("#")
+    linked = page.parent / file
+    twin = linked.with_name(f"{linked.stem}.zh.md")
+    if file == f"{page.stem}.zh.md":
+        return page.name
+    if not file.endswith(".md") or not twin.is_file():
+        return target
+    anchors = dict(zip(anchors_of(linked), anchors_of(twin), strict=True))
+    return file.removesuffix(".md") + ".zh.md" + (f"#{anchors[anchor]}" if anchor else "")
+
+
+def lines_of(section):
+    """The lines that readers see."""
+    return re.sub(r"<!--.*?-->\n?", "", section.prose, flags=re.DOTALL).splitlines()
+
+
+def code_without_comments(section):
+    """The code of a section without its comments and docstrings, which may be translated."""
+    return [(language, re.sub(r'#.*|""".*?"""', "", code)) for language, code in section.code]
+
+
+def found_in(section, pattern):
+    """What matches in prose, apart from links, and in the comments of code; with its counts."""
+    comments = re.findall(r"#.*", "\n".join(code for _, code in section.code))
+    text = "\n".join([LINK.sub("", "\n".join(lines_of(section))), *comments])
+    return collections.Counter(re.findall(pattern, text))
 
 
 def test_readme_is_short():
@@ -120,26 +153,36 @@ def test_readme_is_short():
     assert len(words.split()) <= MOST_WORDS
 
 
-def test_both_readmes_have_the_same_headings():
-    levels = [[section.level for section in sections_of(path)] for path in (ENGLISH, CHINESE)]
+@every_twin
+def test_both_languages_have_the_same_headings(chinese):
+    levels = [[part.level for part in sections_of(path)] for path in (english_of(chinese), chinese)]
     assert levels[0] == levels[1]
 
 
-def test_both_readmes_have_the_same_code_links_and_figures():
-    for english, chinese in zip(sections_of(ENGLISH), sections_of(CHINESE), strict=True):
-        assert english.code == chinese.code, english.title
-        links = [translated(target) for target in links_of(english)]
-        assert sorted(links) == sorted(links_of(chinese)), english.title
+@every_twin
+def test_both_languages_have_the_same_code_links_and_figures(chinese):
+    page = english_of(chinese)
+    for english, other in zip(sections_of(page), sections_of(chinese), strict=True):
+        assert code_without_comments(english) == code_without_comments(other), english.title
+        links = [translated(target, page) for target in links_of(english)]
+        assert sorted(links) == sorted(links_of(other)), english.title
         for pattern in (r"`[^`\n]+`", FIGURE):
-            found = [
-                collections.Counter(re.findall(pattern, LINK.sub("", section.prose)))
-                for section in (english, chinese)
-            ]
-            assert found[0] == found[1], english.title
+            assert found_in(english, pattern) == found_in(other, pattern), english.title
         paragraphs = [
-            [line[:1] in "|-" for line in section.lines if line] for section in (english, chinese)
+            [line[:1] in "|-" for line in lines_of(section) if line] for section in (english, other)
         ]
         assert paragraphs[0] == paragraphs[1], english.title
+
+
+def test_links_of_twins_lead_to_twins():
+    page = ROOT / "docs/tutorials/own_attention_layer.md"
+    assert translated("../own_parts.md", page) == "../own_parts.md"
+    assert translated("own_pairs.md", page) == "own_pairs.zh.md"
+    assert (
+        translated("../explanation/what_attention_tells.md#what-kseq-measures", page)
+        == "../explanation/what_attention_tells.zh.md#kseq-度量什么"
+    )
+    assert translated("README.zh.md", ENGLISH) == "README.md"
 
 
 @every_document
@@ -165,12 +208,16 @@ def test_pages_that_sources_name_exist():
     assert [(name, page) for name, page in named if not (ROOT / page).is_file()] == []
 
 
-def test_the_index_lists_every_page():
-    index = sections_of(ROOT / "docs/README.md")
-    listed = set(itertools.chain.from_iterable(map(links_of, index)))
-    folder = ROOT / "docs"
-    pages = {path.relative_to(folder).as_posix() for path in folder.rglob("*.md")}
-    assert pages - {"README.md", "README.zh.md"} <= listed
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_index_lists_every_page(name):
+    index = ROOT / "docs" / name
+    listed = set(itertools.chain.from_iterable(map(links_of, sections_of(index))))
+    pages = {
+        path.relative_to(index.parent).as_posix()
+        for path in index.parent.rglob("*.md")
+        if path.name.endswith(".zh.md") == name.endswith(".zh.md")
+    }
+    assert pages - {name} <= listed
 
 
 def commands_of(path):

@@ -54,10 +54,19 @@ def test_the_navigation_has_the_four_parts(extension):
 def test_both_indexes_have_the_same_pages(extension):
     english, chinese = map(extension("navigation").parts_of, INDEXES)
     pages = [
-        [[page for _, page in entries] for entries in parts.values()]
+        [[page.removesuffix(".zh") for _, page in entries] for entries in parts.values()]
         for parts in (english, chinese)
     ]
     assert pages[0] == pages[1]
+
+
+def test_links_of_the_chinese_site_lead_to_chinese_pages(extension):
+    to_twins = extension("languages").to_twins
+    text = "[a](own_pairs.md), [b](../explanation/what_attention_tells.md#what-kseq-measures)"
+    expected = "[a](own_pairs.zh.md), [b](../explanation/what_attention_tells.zh.md#kseq-度量什么)"
+    assert to_twins(text, ROOT / "docs/tutorials") == expected
+    text = "[a](../tuning.md), [b](own_pairs.zh.md), [c](https://example.org/own_pairs.md)"
+    assert to_twins(text, ROOT / "docs/tutorials") == text
 
 
 @pytest.mark.parametrize(
@@ -151,6 +160,12 @@ def test_the_site_is_complete_and_needs_no_network(site):
     assert "<math" in (site / "docs/explanation/attention.html").read_text("utf-8")
     chinese = (site / "zh/README.zh.html").read_text("utf-8")
     assert "注意力" in chinese and 'lang="en">English' in chinese
+    name = "docs/tutorials/first_hour"
+    switch = '<a href="../../{}.html" lang="{}">'
+    english = (site / f"{name}.html").read_text("utf-8")
+    assert switch.format(f"zh/{name}.zh", "zh") in english
+    chinese = (site / f"zh/{name}.zh.html").read_text("utf-8")
+    assert switch.format(f"../{name}", "en") in chinese
     for page in site.rglob("*.html"):
         loaded = r'<(?:script|img|iframe)[^>]* src="(?:https?:)?//|<link[^>]* href="(?:https?:)?//'
         assert not re.search(loaded, page.read_text("utf-8")), page
@@ -163,6 +178,7 @@ def test_the_site_is_complete_and_needs_no_network(site):
         ("search.html", "beam", "kseq.BeamSearch"),
         ("search.html", "length penalty", "How the search works"),
         ("zh/search.html", "热图", "kseq"),
+        ("zh/search.html", "长度惩罚", "搜索如何工作"),
     ],
 )
 def test_the_search_of_the_site_finds_pages(site, tmp_path, page, query, expected):
@@ -170,12 +186,12 @@ def test_the_search_of_the_site_finds_pages(site, tmp_path, page, query, expecte
         use_phone(browser)
         browser.get(f"{(site / page).as_uri()}?q={query}")
         end = time.monotonic() + 30
-        while time.monotonic() < end and not browser.execute_script(
-            "return document.querySelector('#search-results .search li:last-child a')"
-        ):
-            time.sleep(0.1)
-        found = browser.execute_script(
-            "return [...document.querySelectorAll('#search-results li a')].map(a => a.textContent)"
-        )
+        found = []
+        while time.monotonic() < end and expected not in found:
+            time.sleep(0.1)  # Results appear one after the other.
+            found = browser.execute_script(
+                "return [...document.querySelectorAll('#search-results li a')]"
+                ".map(a => a.textContent)"
+            )
         width = browser.execute_script("return document.documentElement.scrollWidth")
     assert expected in found and width <= 360

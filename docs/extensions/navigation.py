@@ -54,8 +54,6 @@ def _add_navigation(app, page, source):
     """Adds the navigation to the start page, where it is not shown."""
     if page != app.config.root_doc:
         return
-    # The start page in the other language is in another folder.
-    source[0] = re.sub(r"\[([^\]]+)\]\(README(?:\.zh)?\.md\)", _other_language(app), source[0])
     index = app.config.navigation_index
     app.env.note_dependency(f"{index}.md")
     source[0] += f"\n\n```{{toctree}}\n:hidden:\n\n{index}\n```\n"
@@ -66,12 +64,6 @@ def _add_navigation(app, page, source):
         ]
         lines = [":hidden:", f":caption: {caption}", "", *lines]
         source[0] += "\n```{toctree}\n" + "\n".join(lines) + "\n```\n"
-
-
-def _other_language(app):
-    """A link to the start page in the other language, as a replacement in `re.sub`."""
-    folder = "../" if app.config.language == "zh_CN" else "zh/"
-    return rf'<a href="{folder}index.html">\1</a>'
 
 
 def _write_start_page(app, exception):
