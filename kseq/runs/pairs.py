@@ -1,5 +1,8 @@
 """The pairs that a run is measured with: its own test split, or given files."""
 
+import os
+import pathlib
+
 from kseq.corpora.gold_alignments import read_alignments, require_words
 from kseq.corpora.opening import describe_features, open_pairs, require_same_features
 from kseq.errors import SettingError
@@ -31,7 +34,12 @@ def open_test_pairs(run, test=None, alignments=None, **options):
     gold = None
     given = [name for name, value in {**options, "alignments": alignments}.items() if value]
     if test is not None:
-        pairs = open_pairs(test, **options)
+        kind = {"language_model": config.model.is_language_model}
+        kind["context"] = config.text.previous_turns or None
+        if kind["language_model"]:  # In a list, strings would be texts.
+            test = [test] if isinstance(test, (str, os.PathLike)) else test
+            test = list(map(pathlib.Path, test))
+        pairs = open_pairs(test, **options, **kind)
         if alignments is not None:
             require_words(config)
             gold = read_alignments(alignments)
