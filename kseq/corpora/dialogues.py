@@ -5,7 +5,7 @@ import os
 import reprlib
 
 from kseq.corpora.lines import FaultyLineError, scan_lines
-from kseq.corpora.pair_files import find_files, shorten
+from kseq.corpora.pair_files import find_files, refuse_pairs, shorten
 from kseq.corpora.turns import join_turns
 
 _NAME = "conversations in memory"
@@ -27,6 +27,7 @@ class Dialogues:
 
     Raises:
         FileNotFoundError: A file is missing, or a pattern matches no file.
+        ValueError: A file holds pairs.
         TypeError: It is something else.
     """
 
@@ -38,6 +39,8 @@ class Dialogues:
         self.previous_turns = previous_turns
         names = _names_in(data)
         self.paths = tuple(find_files(names)) if names else ()
+        for path in self.paths:
+            refuse_pairs(path, "turn")
         self.arguments = [str(path.resolve()) for path in self.paths] or None
         if names:
             self._read = self._read_files

@@ -186,6 +186,20 @@ def holds_pairs(path):
     return sum(has_tab) * 2 > len(has_tab)
 
 
+def refuse_pairs(path, unit):
+    """Raises a ValueError if a file that should hold something else holds pairs.
+
+    Args:
+        path: The file.
+        unit: What should be on each line.
+    """
+    if holds_pairs(path):
+        raise ValueError(
+            f"{path}: expected a {unit} on each line, without tabs; received pairs or a table: "
+            f"write the column of {unit}s to a file of its own"
+        )
+
+
 def _has_columns(path):
     """Returns whether a file is a TSV or a CSV."""
     is_other = is_pronouncing_dictionary(path) or aligned_members(path) or holds_objects(path)

@@ -8,7 +8,7 @@ import os
 import reprlib
 
 from kseq.corpora.lines import FaultyLineError, scan_lines
-from kseq.corpora.pair_files import find_files, holds_pairs, shorten
+from kseq.corpora.pair_files import find_files, refuse_pairs, shorten
 from kseq.corpora.tables import is_unicode
 
 _NAME = "texts in memory"
@@ -48,11 +48,7 @@ class TextFiles(Texts):
     def __init__(self, files):
         self.paths = tuple(find_files(files))
         for path in self.paths:
-            if holds_pairs(path):
-                raise ValueError(
-                    f"{path}: expected a text on each line, without tabs; received a table or "
-                    "pairs: write the column that the language model should learn to a file"
-                )
+            refuse_pairs(path, "text")
 
     def scan(self):
         """Yields the file, the number and the pair of every line, or a `FaultyLineError`."""
