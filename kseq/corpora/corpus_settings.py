@@ -53,7 +53,6 @@ def _text_settings(count):
             ModelConfig(
                 units=256 if is_small else 512,
                 embedding_dim=64,
-                target_deviation=0.5,
                 dropout=0.3 if is_small else 0.2,
             ),
             TextConfig(target_tokenizer="character"),

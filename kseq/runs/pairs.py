@@ -52,8 +52,9 @@ def open_test_pairs(run, test=None, alignments=None, **options):
         corpus = record.corpus and recall_corpus(record.corpus)
         if corpus is None:
             raise SettingError(
-                "{test} must name files of pairs, such as test.tsv: no test pairs are known for "
-                "{0}. kseq finds them only if you trained the run from files on this machine",
+                "{test} must name files of {0}s, such as test.{1}: no test {0}s are known for {2}. "
+                "kseq finds them only if you trained the run from files on this machine",
+                *(("text", "txt") if config.model.is_language_model else ("pair", "tsv")),
                 run,
             )
         pairs = corpus.test

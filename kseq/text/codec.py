@@ -289,8 +289,8 @@ class TextCodec(tf.Module):
                 return ids
         unknown = alone[self._reading_ids(alone, source).index(UNK)]
         raise ValueError(
-            f"the prefix {text!r} cannot be written: {self._as_typed(unknown.decode())!r} "
-            f"is not in the target vocabulary{' or in the source' if self.side.copies else ''}"
+            f"an output cannot begin with {text!r}: {self._as_typed(unknown.decode())!r} is not "
+            f"in the target vocabulary{' or in the source' if self.side.copies else ''}"
         )
 
     def _reading_ids(self, tokens, source):
