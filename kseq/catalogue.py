@@ -75,6 +75,12 @@ SECTIONS = {
             "recurrent or transformer, unlike the encoder",
             *_BEST_OF_BOTH_WORLDS,
         ),
+        Entry(
+            "encoder_layers=0",
+            "a decoder alone, a language model: p(y) = Π p(y_t | y_<t)",
+            "Graves 2013; Mikolov et al. 2010, Interspeech",
+            "1308.0850",
+        ),
     ),
     "Cells": (
         Entry("cell=rnn", "h = tanh(W x + U h)", "Elman 1990, Cognitive Science 14"),

@@ -50,6 +50,7 @@ class Config(Fields):
                 )
         if self.model.copy:
             self._check_copying()
+        self._check_source()
         if self.training.subword_sampling and "subword" not in self.text.tokenizers:
             raise SettingError(
                 "{subword_sampling}={0} needs {source_tokenizer}=subword or "
@@ -63,6 +64,29 @@ class Config(Fields):
             )
         if self.training.guided_alignment:
             self._check_guided_alignment()
+
+    def _check_source(self):
+        """Checks that all settings agree on whether there is a source."""
+        has_none = self.text.source_tokenizer == "none"
+        if has_none != self.model.is_language_model:
+            raise SettingError(
+                "a language model has no source, so both {encoder_layers}=0 and "
+                "{source_tokenizer}=none; received {encoder_layers}={0} and {source_tokenizer}={1} "
+                "({language_model} sets both)",
+                *(self.model.encoder_layers, self.text.source_tokenizer),
+            )
+        if has_none and self.training.source_vectors:
+            raise SettingError("{source_vectors} needs a source; a language model has none")
+        if has_none and self.training.decoded_pairs:
+            raise SettingError(
+                "{decoded_pairs} compares outputs with references; a language model has none: use "
+                "{monitor}=val_perplexity"
+            )
+        if has_none and self.text.previous_turns:
+            raise SettingError(
+                "{previous_turns}={0} needs a source; a language model has none",
+                self.text.previous_turns,
+            )
 
     def _check_guided_alignment(self):
         if self.model.attention == "none":

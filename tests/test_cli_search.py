@@ -262,7 +262,7 @@ def test_unsuitable_options_of_translate_are_errors(
     (tmp_path / "words.tsv").write_text("a\tb\nno tab\n")
     translate = ["translate", small_run, text]
     for words, message in [
-        ([*translate, "--prefix", "Le xyzzy"], "prefix 'Le xyzzy' cannot be written: 'xyzzy' is"),
+        ([*translate, "--prefix", "Le xyzzy"], "output cannot begin with 'Le xyzzy': 'xyzzy' is"),
         ([*translate, "--beam", 0], "--beam must be at least 1 and at most 1,000; received 0"),
         ([*translate, "--beam", 999], "--beam must be at most .* the size of the target vocab"),
         ([*translate, "--samples", 2, "--top-p", 0], "--top-p must be greater than 0 and at most"),

@@ -443,7 +443,7 @@ def test_a_beam_may_be_as_wide_as_the_vocabulary_but_no_wider(translator):
         (lambda t: t.sample(["a"], top_k=5000), "top_k must be at most .* target vocabulary"),
         (
             lambda t: t.translate(["a"], prefix="Le xyzzy"),
-            "prefix 'Le xyzzy' cannot be written: 'x",
+            "output cannot begin with 'Le xyzzy': 'x",
         ),
         (lambda t: t.translate(["a", "b"], prefix=["Le"]), "one prefix for all sources, or one"),
         (lambda t: t.translate(["a"], prefix=["Le", "Le"]), "one prefix for all sources, or one"),

@@ -224,7 +224,7 @@ WRONG = {
         "/translate",
         {"text": "a", "model": "text", "prefix": "qqq"},
         400,
-        "the prefix 'qqq' cannot be written",
+        "an output cannot begin with 'qqq'",
     ),
     "no method": ("/metrics", {}, 405, "Method Not Allowed: /metrics"),
     "no path": ("/nowhere", None, 404, "Not Found: /nowhere"),

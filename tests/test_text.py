@@ -206,7 +206,7 @@ def test_invalid_vocabularies_are_errors():
     for token in ("a\nb", b"a"):
         with pytest.raises(ValueError, match="expected tokens as strings without line breaks"):
             codec(token)
-    with pytest.raises(ValueError, match="tokenizer must be 'word', 'character', 'space' or"):
+    with pytest.raises(ValueError, match="tokenizer must be 'word', 'character', 'space', 'none'"):
         codec("a", tokenizer="wordpiece")
 
 

@@ -89,11 +89,10 @@ def test_rouge_is_the_mean_f_measure_in_percent(summaries):
     assert scores == pytest.approx([100 * 2 / 3 / 2, 100 * 1 / 2 / 2, 100 * 2 / 3 / 2])
 
 
-def test_conversations_become_lines_and_replies(dialogue, tmp_path):
-    conversations = [["Hi!", "Hello.", "..."], ["Hi!", "Hello."], ["Well, " * 21, "Yes"], ["Alone"]]
-    dialogue.write_corpus(conversations, tmp_path)
-    rows = [row for split in ("train", "valid", "test") for row in read_rows(tmp_path, split)]
-    assert rows == [("Hi!", "Hello.")]
+def test_conversations_are_cut_at_turns_that_cannot_be_used(dialogue):
+    long, first, second = "Well, " * 21, ["Hi!", "Hello."], ["How are you?", "Fine.", "Good."]
+    conversations = [[*first, "...", *second], first, [long, "Yes"], ["Alone"], [*second, long]]
+    assert list(dialogue.cut(conversations)) == [tuple(first), tuple(second)]
 
 
 def test_both_packages_are_read(dialogue, tmp_path):

@@ -10,7 +10,7 @@ from kseq.analysis.alignment import hard_alignment
 from kseq.analysis.links import GROW_DIAG_FINAL_AND, alignment_error_rate, list_alignments
 from kseq.corpora.gold_alignments import require_words
 from kseq.counts import counted
-from kseq.errors import KseqWarning
+from kseq.errors import KseqWarning, SettingError
 from kseq.translation.doubtful_outputs import AlikeOutputsWarning, describe_alike
 
 LONGEST = 1000  # tokens per side; pairs with more are left out
@@ -42,6 +42,8 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
         `kseq.align` returns. Pairs in which a side has no tokens, or more than 1,000, are left
         out and not counted in `sentences`.
 
+        For a language model: `perplexity` per token, END included, and `sentences`.
+
         For real-valued targets: `mean_squared_error` of the free run, which predicts as many
         steps as the reference has; `one_step_error`, where each step is predicted from the true
         steps before it; and `sequences`. Both errors are in the squared units of the data.
@@ -61,6 +63,8 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
         if alignments is not None:
             require_words(translator.config)
         return _evaluate_values(translator, pairs)
+    if translator.config.model.is_language_model:
+        return _evaluate_texts(translator, pairs, alignments, beam_size, options)
     options |= {"beam_size": beam_size}
     return _evaluate_text(translator, *_usable_pairs(translator, pairs, alignments), options)
 
@@ -72,11 +76,9 @@ def _evaluate_text(translator, pairs, alignments, options):
         warnings.warn(doubt, AlikeOutputsWarning, stacklevel=4)
     figures, signature = measure_outputs(translator, outputs, references)
     forced = translator.score(pairs)
-    tokens = sum(len(result.tokens) for result in forced)
-    log_probability = sum(result.log_probability for result in forced)
     metrics = {
         **figures,
-        "perplexity": math.exp(min(-log_probability / tokens, 700.0)),
+        "perplexity": _perplexity(forced),
         "sentences": len(pairs),
         "signature": signature,
     }
@@ -85,6 +87,27 @@ def _evaluate_text(translator, pairs, alignments, options):
             [hard_alignment(result, method=GROW_DIAG_FINAL_AND) for result in forced], alignments
         )
     return metrics
+
+
+def _evaluate_texts(translator, pairs, alignments, beam_size, options):
+    """Measures a language model, whose outputs cannot be compared with references."""
+    given = [*(["beam_size"] if beam_size != 1 else []), *options]
+    given += ["alignments"] if alignments is not None else []
+    if given:
+        raise SettingError(
+            "{name} is for outputs that have references; a language model is measured by its "
+            "perplexity: leave it out",
+            name=given[0],
+        )
+    pairs, _ = _usable_pairs(translator, pairs, None)
+    return {"perplexity": _perplexity(translator.score(pairs)), "sentences": len(pairs)}
+
+
+def _perplexity(forced):
+    """Returns the perplexity per token, END included, of targets that `score` has read."""
+    tokens = sum(len(result.tokens) for result in forced)
+    log_probability = sum(result.log_probability for result in forced)
+    return math.exp(min(-log_probability / tokens, 700.0))
 
 
 def measure_outputs(translator, outputs, references):
@@ -190,8 +213,8 @@ def _check_positions(alignments, lengths, fits):
 
 
 def _token_counts(codec, sequences):
-    """Number of tokens of each sequence; real values of any length count as one."""
-    if not codec.is_text:
+    """Number of tokens of each sequence; real values count as one, and so do absent sources."""
+    if not codec.is_text or codec.side.is_absent:
         return [1] * len(sequences)
     return codec.tokenize([text or "" for text in sequences]).row_lengths().numpy()
 

@@ -1,9 +1,10 @@
 """The command that trains several models to be used as one: ensemble."""
 
+from kseq.cli.corpus_options import add_data
 from kseq.cli.devices import add_devices, choose_strategy
 from kseq.cli.options import add_command, path_name
 from kseq.cli.runs import start_tensorflow
-from kseq.cli.training import add_cache, add_data, add_settings, add_start, open_new
+from kseq.cli.training import add_cache, add_settings, add_start, open_new
 from kseq.console import show
 
 _ENSEMBLE_EXAMPLES = """

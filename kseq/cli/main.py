@@ -47,6 +47,7 @@ _COMMANDS = {
     "runs": "comparing.add_runs",
     "compare": "comparing.add_compare",
     "translate": "translating.add_translate",
+    "chat": "chatting.add_chat",
     "evaluate": "translating.add_evaluate",
     "score": "translating.add_score",
     "heatmap": "looking.add_heatmap",

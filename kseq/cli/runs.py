@@ -105,6 +105,29 @@ def read_search(options):
     return search
 
 
+def read_strategy(options, samples=None):
+    """Returns the `BeamSearch` or the `Sampling` that the options of a command describe.
+
+    Args:
+        options: Parsed options of the command.
+        samples: Number of samples, for a command without `--samples`.
+    """
+    sampling, search = given_fields(options, Sampling), given_fields(options, BeamSearch)
+    sampling_only = sorted(set(sampling) - set(search))
+    search_only = sorted(set(search) - set(sampling))
+    if sampling_only and search_only:
+        raise ValueError(
+            f"{flag(search_only[0])} is for beam search, {flag(sampling_only[0])} for sampling: "
+            "use only one of them"
+        )
+    if sampling_only and samples is not None:
+        sampling["samples"] = samples
+    if sampling_only and "samples" not in sampling:
+        raise ValueError(f"{flag(sampling_only[0])} is for sampling: add --samples N")
+    kind, fields = (Sampling, sampling) if sampling_only else (BeamSearch, search)
+    return make_strategy(kind, **fields)
+
+
 def reject_search(translator, options):
     """Checks that a model of real values is not asked to search.
 

@@ -1,13 +1,11 @@
 """Commands that make runs: train, average."""
 
+from kseq.cli.corpus_options import add_data, given_data_options, open_corpus
 from kseq.cli.devices import add_devices, choose_strategy, ends_all_workers, join_workers
 from kseq.cli.options import (
-    add_alignments,
-    add_allow_outside,
     add_command,
     add_import,
     add_new_run,
-    add_order,
     add_run,
     flag,
     path_name,
@@ -25,6 +23,8 @@ examples:
   kseq train --train sentences.csv --columns english french --out runs/mine
   kseq train --train inflections.tsv --features 2 --out runs/inflection
   kseq train --train spa-eng.zip --swap --apart both --out runs/es-en
+  kseq train --train dialogues.txt --context 2 --out runs/dialogue
+  kseq train --language-model poems.txt --out runs/poems
   kseq train --recipe multi30k-de-en --data data --out runs/de-en
   kseq train --recipe multi30k-de-en --data data --out runs/de-en --devices all
   kseq train --recipe sigmorphon2020-g2p --language ice --data data --out runs/icelandic
@@ -35,21 +35,6 @@ several files of pairs. Without --valid, one source sentence in twenty is held o
 and another one in twenty for testing. Training can be stopped at any time: the best epoch so far is
 kept, and the same command goes on where it stopped.
 """
-
-
-# Options of `load_corpus` by which files of pairs are read.
-_DATA_OPTIONS = (
-    "valid",
-    "test",
-    "swap",
-    "columns",
-    "features",
-    "apart",
-    "skip_faulty",
-    "alignments",
-    "train_alignments",
-    "allow_outside",
-)
 
 
 def add_train(subparsers):
@@ -119,54 +104,6 @@ def add_cache(command):
     )
 
 
-def add_data(command):
-    """Adds the options that say what to train on; returns the group of those that exclude others.
-
-    Args:
-        command: Parser of the command.
-    """
-    data = command.add_mutually_exclusive_group(required=True)
-    data.add_argument("--corpus", metavar="NAME", help="embedded corpus: en-fr or dates")
-    data.add_argument("--train", type=path_name, nargs="+", metavar="FILE", help="training pairs")
-    data.add_argument(
-        "--recipe", metavar="NAME", help="recipe for a public corpus; kseq recipes lists them"
-    )
-    command.add_argument(
-        "--data",
-        type=path_name,
-        metavar="DIR",
-        help="where kseq fetch put the corpus of a recipe (default: data)",
-    )
-    command.add_argument(
-        "--language", metavar="NAME", help="language, for a recipe that has several"
-    )
-    for name, summary in (("valid", "validation pairs"), ("test", "test pairs, for kseq evaluate")):
-        command.add_argument(f"--{name}", type=path_name, nargs="+", metavar="FILE", help=summary)
-    add_alignments(command)
-    command.add_argument(
-        "--train-alignments",
-        type=path_name,
-        metavar="FILE",
-        help="word alignments of --train, likewise, for guided_alignment; kseq align writes them",
-    )
-    add_order(command)
-    add_allow_outside(command)
-    command.add_argument(
-        "--skip-faulty",
-        action="store_true",
-        help="leave out lines that cannot be used, and report their number (default: stop)",
-    )
-    command.add_argument(
-        "--apart",
-        default="source",
-        choices=("source", "both"),
-        help="which sentences may appear in only one split: source sentences, or those of both "
-        "sides; pairs that share one with a held-out pair are then left out of training "
-        "(default: %(default)s)",
-    )
-    return data
-
-
 def train(options):
     """Trains a model: `kseq.train`."""
     strategy = join_workers()
@@ -226,7 +163,7 @@ def open_new(options):
     if options.config:
         config = Config.load(options.config, absent=config and config.to_dict())
     config = config and config.with_settings(options.set)
-    corpus = _open_corpus(options)
+    corpus = open_corpus(options)
     return corpus, config or corpus.config.with_settings(options.set), options.out
 
 
@@ -242,9 +179,7 @@ def _open_stopped(options):
         for name in ("out", "start", "config", "data", "language", "overwrite", "set")
         if getattr(options, name)
     ]
-    given += [
-        name for name in _DATA_OPTIONS if getattr(options, name) not in (None, False, "source")
-    ]
+    given += given_data_options(options)
     if given:
         raise ValueError(
             f"{flag(given[0])} is not for --resume, which repeats the recorded training"
@@ -260,45 +195,6 @@ def _open_stopped(options):
             "training"
         )
     return corpus, load_config(folder), options.resume
-
-
-def _open_corpus(options):
-    """Opens the corpus to train on, with its own settings."""
-    from kseq.corpora.corpus import embedded_corpora, load_corpus
-    from kseq.corpora.values import holds_records
-    from kseq.recipes import load_recipe
-
-    if not options.train:
-        name = options.corpus or options.recipe
-        for option in _DATA_OPTIONS:
-            if getattr(options, option) not in (None, False, "source"):
-                raise ValueError(f"{flag(option)} requires --train; {name} has its own splits")
-    if options.recipe:
-        if options.config:
-            raise ValueError(
-                "--config and --recipe both choose the settings: use only one of them; change "
-                f"single settings of {options.recipe} with --set FIELD=VALUE"
-            )
-        if options.start:
-            raise ValueError(
-                "--from and --recipe both choose the settings: use only one of them; name the "
-                "files of the corpus with --train"
-            )
-        return load_recipe(options.recipe).open_corpus(options.data or "data", options.language)
-    for option in ("data", "language"):
-        if getattr(options, option):
-            raise ValueError(f"--{option} requires --recipe; name files of pairs with --train")
-    if options.corpus and options.corpus not in embedded_corpora():
-        names = " or ".join(embedded_corpora())
-        raise ValueError(
-            f"unknown corpus: {options.corpus!r}; expected {names}, or name files with --train"
-        )
-    files = [options.corpus] if options.corpus else options.train
-    if any(map(holds_records, [*files, *(options.valid or ()), *(options.test or ())])):
-        start_tensorflow()  # only TFRecord files need it to be checked
-    splits = {"valid": options.valid, "test": options.test}
-    given = {name: getattr(options, name) for name in _DATA_OPTIONS if name not in splits}
-    return load_corpus(*files, **splits, **given)
 
 
 _AVERAGE_EXAMPLES = """

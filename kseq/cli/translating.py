@@ -15,8 +15,6 @@ from kseq.cli.options import (
     add_search,
     add_steps,
     add_test_files,
-    flag,
-    given_fields,
     path_name,
 )
 from kseq.cli.runs import (
@@ -24,12 +22,13 @@ from kseq.cli.runs import (
     pair_every_line,
     print_metrics,
     read_search,
+    read_strategy,
     read_test_pairs,
     reject_search,
 )
 from kseq.console import show, show_count, show_warning
 from kseq.counts import counted
-from kseq.search.strategies import BeamSearch, Sampling, make_strategy
+from kseq.search.strategies import BeamSearch
 
 # A model may write any character, but each output line must belong to one input line, and each
 # column to one hypothesis.
@@ -48,11 +47,13 @@ examples:
   ls features/*.npy | kseq translate runs/digits
   kseq translate runs/sensors files.txt --steps 50 > predictions.jsonl
   printf 'gehen\\tV;PST;3;SG\\n' | kseq translate runs/inflection
+  printf '\\nThe sea\\n' | kseq translate runs/poems --samples 5 --temperature 0.8
 
 With --n-best or --samples, each output line holds several translations separated by tabs. A line
 break within a translation is written as a space; --json gives the exact text. For real-valued
 sources, each input line is the name of a .npy file; for real-valued targets, each output line is a
-JSON list of steps.
+JSON list of steps. A language model goes on with each input line; an empty line asks for a text
+from nothing.
 """
 
 
@@ -97,7 +98,7 @@ def translate(options):
     """Translates lines, or predicts real values: `Translator.stream`, `Translator.predict`."""
     from kseq.corpora.lines import require_file
 
-    strategy = _make_strategy(options)
+    strategy = read_strategy(options)
     _check_last_token(options)
     features = options.features or ""
     for path in (options.file, strategy.dictionary, *([] if features.isdecimal() else [features])):
@@ -142,26 +143,13 @@ def _check_steps(translator, steps):
         raise ValueError("--steps is for real-valued targets; this model writes text")
 
 
-def _make_strategy(options):
-    sampling, search = given_fields(options, Sampling), given_fields(options, BeamSearch)
-    sampling_only = sorted(set(sampling) - set(search))
-    search_only = sorted(set(search) - set(sampling))
-    if sampling_only and search_only:
-        raise ValueError(
-            f"{flag(search_only[0])} is for beam search, {flag(sampling_only[0])} for sampling: "
-            "use only one of them"
-        )
-    if sampling_only and "samples" not in sampling:
-        raise ValueError(f"{flag(sampling_only[0])} is for sampling: add --samples N")
-    kind, fields = (Sampling, sampling) if sampling_only else (BeamSearch, search)
-    return make_strategy(kind, **fields)
-
-
 def _open_sources(options, translator):
     from kseq.corpora.sources import open_sources
 
     if options.file is None and sys.stdin is not None and sys.stdin.isatty():
-        print("one sentence per line, Ctrl-D to end", file=sys.stderr)
+        is_model = translator.config.model.is_language_model
+        unit = "the beginning of a text, or nothing," if is_model else "one sentence"
+        print(f"{unit} per line, Ctrl-D to end", file=sys.stderr)
     features = options.features or "2"
     features = int(features) if features.isdecimal() else features
     if translator.codecs.features is None:

@@ -1,8 +1,9 @@
 """The command that finds the best settings: tune."""
 
+from kseq.cli.corpus_options import add_data
 from kseq.cli.options import add_command, add_fields, given_fields, path_name
 from kseq.cli.runs import start_tensorflow
-from kseq.cli.training import add_cache, add_data, add_settings, open_new
+from kseq.cli.training import add_cache, add_settings, open_new
 from kseq.console import show
 from kseq.tuning.options import StudyOptions
 

@@ -2,11 +2,12 @@
 
 import os
 import pathlib
-import zlib
 
-from kseq.config import Config, ModelConfig
+from kseq.config import Config
+from kseq.corpora.corpus_settings import fitting_config
 from kseq.corpora.gold_alignments import read_alignments
-from kseq.corpora.in_memory import PairsInMemory, splits_of
+from kseq.corpora.held_out import hold_out, separate_sides
+from kseq.corpora.in_memory import splits_of
 from kseq.corpora.opening import (
     describe_features,
     open_pairs,
@@ -19,8 +20,8 @@ from kseq.corpora.values import ValuePairs
 from kseq.counts import counted
 from kseq.errors import SettingError
 
+_KIND = ("columns", "features", "language_model", "context")  # of data
 _ALIGNED_SPLITS = {"alignments": "test", "train_alignments": "train"}
-HELD_OUT_SHARE = 20  # one source in twenty for validation, one in twenty for testing
 
 
 class Corpus:
@@ -157,7 +158,10 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
         **options: `train_alignments`, a file of alignments of the training pairs, likewise, gold
             or not, for `guided_alignment`; and how all splits are read: `features`, the column of
             features, by number or by name; `swap`, `columns`, `skip_faulty` and `allow_outside`
-            of `kseq.corpora.opening.open_pairs`.
+            of `kseq.corpora.opening.open_pairs`. `language_model=True` reads texts instead of
+            pairs: files with one on each line, or a list of strings. `context=2` reads
+            conversations: files with a turn on each line and an empty line between conversations,
+            or a list of lists of strings; a source is up to two turns, a target the next one.
 
     Returns:
         A `Corpus`.
@@ -180,6 +184,7 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
             _refuse_options(train[0], apart=apart != "source", **options)
             return _load_embedded(str(train[0]))
         _require_file_or_corpus(train[0])
+    _check_kind(options, links, apart)
     splits = _name_splits(train, valid, test)
     if alignments is not None and splits["test"] is None:
         raise SettingError("{alignments} requires {test}: its links belong to the test pairs")
@@ -205,26 +210,20 @@ def _open_splits(splits, apart, links, options):
         links: Paths of alignments by the name of the argument.
         options: As in `load_corpus`.
     """
-    columns = options.get("columns"), options.get("features")
+    kind = {name: value for name, value in options.items() if name in _KIND}
     sources = {
-        name: None if data is None and name != "train" else open_source(data, *columns)
+        name: None if data is None and name != "train" else open_source(data, **kind)
         for name, data in splits.items()
     }
     train, valid, test = (
         sources[name] and open_pairs(sources[name], **options)
         for name in ("train", "valid", "test")
     )
-    opened = (train, valid, test) if valid else _hold_out(train, test)
+    opened = (train, valid, test) if valid else hold_out(train, test)
     if apart == "both":
-        opened = _separate_sides(*opened)
-    source_features, target_features = train.features
-    model = ModelConfig(
-        source_features=source_features,
-        target_features=target_features,
-        features="tokens" if train.has_features else "none",
-    )
+        opened = separate_sides(*opened)
     origin = None
-    if not any(isinstance(source, PairsInMemory) for source in sources.values()):
+    if all(source is None or source.arguments is not None for source in sources.values()):
         origin = {name: source and source.arguments for name, source in sources.items()}
         given = {name: value for name, value in options.items() if value}
         origin |= {"swap": False, "apart": apart, **given}
@@ -233,9 +232,31 @@ def _open_splits(splits, apart, links, options):
         str(train),
         *opened,
         alignments={_ALIGNED_SPLITS[name]: path for name, path in links.items()},
-        config=Config(model),
+        config=fitting_config(train),
         origin=origin,
     )
+
+
+def _check_kind(options, links, apart):
+    """Checks that texts and conversations have no arguments that are for pairs only.
+
+    Args:
+        options: As in `load_corpus`.
+        links: The arguments of alignments by name.
+        apart: As in `load_corpus`.
+    """
+    kind = next((name for name in ("language_model", "context") if options.get(name)), None)
+    for name, path in links.items():
+        if kind and path is not None:
+            raise SettingError(
+                "{name} is for pairs; leave it out with {kind}", name=name, kind=kind
+            )
+    if kind and apart != "source":
+        raise SettingError(
+            "{apart}={0} is for pairs: {kind} keeps each text or conversation in one split anyway",
+            apart,
+            kind=kind,
+        )
 
 
 def _refuse_options(name, **options):
@@ -254,6 +275,9 @@ def reopen_corpus(origin):
         A `Corpus`.
     """
     options = {name: value for name, value in origin.items() if name != "train"}
+    if options.get("language_model"):
+        for name in ("valid", "test"):  # In a list, strings would be texts.
+            options[name] = options[name] and list(map(pathlib.Path, options[name]))
     return load_corpus(*origin["train"], **options)
 
 
@@ -279,54 +303,6 @@ def _load_embedded(name):
         config=Config.load(folder / "config.yaml"),
         origin={"train": [name], "valid": None, "test": None},
     )
-
-
-def _hold_out(pairs, test):
-    """Splits training pairs by a hash of the source: 0 for validation, 1 for testing.
-
-    If a small corpus has no pair with one of these hashes, a hash of its first pairs replaces it.
-
-    Args:
-        pairs: `Pairs` or `ValuePairs` for training.
-        test: Pairs for testing; None to hold them out too.
-
-    Returns:
-        The three splits.
-    """
-    shares = []
-    for key in pairs.keys():  # noqa: SIM118 (no dict)
-        if _share(key) not in shares:
-            shares.append(_share(key))
-        if {0, 1} < set(shares):
-            break
-    held_out = sorted(shares, key=lambda share: min(share, 2))[: 2 if test is None else 1]
-    if len(shares) <= len(held_out):
-        raise ValueError(
-            f"{pairs}: too few different pairs to hold some out for validation and testing; add "
-            "pairs, or name files for both (valid= and test=, --valid and --test)"
-        )
-    return (
-        pairs.select(lambda key: _share(key) not in held_out),
-        pairs.select(lambda key: _share(key) == held_out[0], counts_faulty=False),
-        test or pairs.select(lambda key: _share(key) == held_out[1], counts_faulty=False),
-    )
-
-
-def _separate_sides(train, valid, test):
-    """Leaves out pairs that share a side with another split.
-
-    Validation is kept apart from testing; training is kept apart from both.
-    """
-    if any(train.features):
-        raise ValueError(f"{train}: apart='both' compares sentences; these pairs hold real values")
-    if test is not None:
-        valid = valid.apart_from(test)
-    return train.apart_from(*filter(None, (valid, test))), valid, test
-
-
-def _share(key):
-    """Returns the number of the share that a source, a string or bytes, belongs to."""
-    return zlib.crc32(key.strip().encode() if isinstance(key, str) else key) % HELD_OUT_SHARE
 
 
 def _require_file_or_corpus(name):

@@ -38,6 +38,7 @@ class PairsInMemory:
 
     Attributes:
         has_features: Whether every source is a `FeaturedText`.
+        has_sources, previous_turns: As in `kseq.corpora.pair_files.PairFiles`.
 
     Raises:
         TypeError: The object is not of such a kind.
@@ -47,6 +48,8 @@ class PairsInMemory:
     paths = ()
     are_aligned = False
     arguments = columns = None
+    has_sources = True
+    previous_turns = 0
 
     def __init__(self, *data, columns=None, features=None):
         if len(data) > 1:
@@ -63,6 +66,10 @@ class PairsInMemory:
         """
         for number, pair in enumerate(self._open(), start=1):
             yield _NAME, number, check_pair(pair, number)
+
+    def split_key(self, pair):
+        """Returns what decides on the split of a pair: its source."""
+        return pair[0]
 
     def warn_about_columns(self):
         """Does nothing: whoever passes an object has chosen its columns."""

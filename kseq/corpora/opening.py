@@ -1,14 +1,28 @@
 """Opening pairs: files of text or of real values, or objects in RAM."""
 
+from kseq.corpora.dialogues import Dialogues
 from kseq.corpora.in_memory import PairsInMemory, are_names
 from kseq.corpora.pair_files import PairFiles
 from kseq.corpora.pairs import Pairs
+from kseq.corpora.texts import Texts, open_texts
 from kseq.corpora.values import ValuePairs, is_value_file
 from kseq.errors import SettingError
 
+_MOST_TURNS = 1000  # in a source
+# Options for reading pairs that texts and conversations cannot have.
+_OF_PAIRS = ("swap", "columns", "features", "allow_outside")
+
 
 def open_pairs(
-    files, swap=False, columns=None, skip_faulty=False, allow_outside=False, features=None
+    files,
+    swap=False,
+    columns=None,
+    skip_faulty=False,
+    allow_outside=False,
+    features=None,
+    *,
+    language_model=False,
+    context=None,
 ):
     """Opens pairs: files, one file of real values, or an object in RAM.
 
@@ -20,6 +34,9 @@ def open_pairs(
         skip_faulty: Whether faulty lines are left out.
         allow_outside: Whether a TSV may name `.npy` files outside its folder.
         features: The column of features, as for `load_corpus`.
+        language_model: Whether they are texts instead of pairs.
+        context: If they are conversations instead of pairs, the largest number of turns in a
+            source.
 
     Returns:
         `Pairs` or `ValuePairs`.
@@ -29,7 +46,9 @@ def open_pairs(
         ValueError: No pair can be read.
         TypeError: The object is not pairs of strings.
     """
-    files = open_source(files, columns, features)
+    given = {"swap": swap, "columns": columns, "features": features, "allow_outside": allow_outside}
+    _check_kind(given, language_model, context)
+    files = open_source(files, columns, features, language_model, context)
     paths = () if files.are_aligned else files.paths
     value_file = next((path for path in paths if is_value_file(path, files.columns)), None)
     if value_file is None:
@@ -47,13 +66,40 @@ def open_pairs(
     )
 
 
-def open_source(data, columns, features=None):
-    """Returns `PairFiles` or `PairsInMemory` for an argument, or a tuple of several.
+def _check_kind(given, language_model, context):
+    """Checks that options fit each other: those for pairs are not for texts and conversations.
 
-    A tuple of tuples is an argument: a tuple of pairs.
+    Args:
+        given: The options for pairs, by name.
+        language_model, context: As for `open_pairs`.
     """
-    if isinstance(data, (PairFiles, PairsInMemory)):
+    if context is not None and (type(context) is not int or not 1 <= context <= _MOST_TURNS):
+        raise SettingError(
+            "{context} must be a number of turns from 1 to {0:,}; received {1!r}",
+            *(_MOST_TURNS, context),
+        )
+    if language_model and context is not None:
+        raise SettingError("{context} is for conversations; {language_model} is for texts")
+    if language_model or context is not None:
+        kind = "language_model" if language_model else "context"
+        for name in _OF_PAIRS:
+            if given[name] not in (None, False):
+                raise SettingError(
+                    "{name} is for pairs; leave it out with {kind}", name=name, kind=kind
+                )
+
+
+def open_source(data, columns=None, features=None, language_model=False, context=None):
+    """Returns `PairFiles`, `PairsInMemory`, `Texts` or `Dialogues` for an argument.
+
+    A tuple holds several arguments; but a tuple of tuples is an argument, a tuple of pairs.
+    """
+    if isinstance(data, (PairFiles, PairsInMemory, Texts, Dialogues)):
         return data
+    if language_model:
+        return open_texts(data)
+    if context is not None:
+        return Dialogues(data, context)
     is_several = isinstance(data, tuple) and not all(isinstance(item, tuple) for item in data)
     arguments = data if is_several else (data,)
     if are_names(arguments):

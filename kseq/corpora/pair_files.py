@@ -35,6 +35,8 @@ class PairFiles:
     Attributes:
         columns: Result of `check_columns`.
         has_features: Whether every source is a `FeaturedText`.
+        has_sources: Whether pairs have a source.
+        previous_turns: The largest number of turns in a source; 0, as sources are no conversations.
 
     Raises:
         FileNotFoundError: A file is missing, or a pattern matches no file.
@@ -42,15 +44,18 @@ class PairFiles:
             files holds pairs; or files have no columns.
     """
 
+    has_sources = True
+    previous_turns = 0
+
     def __init__(self, files, columns=None, features=None):
         self.columns = check_columns(columns, features)
         names = _flatten_names(files)
-        lists = [_find_files(name) for name in names]
+        lists = [find_files(name) for name in names]
         if len(lists) in (2, 3) and _are_sides(lists):
             if len(set(map(len, lists))) > 1:
                 raise ValueError(
                     "expected as many files of sources as of targets (and of features); received "
-                    + " and ".join(f"{len(paths)} ({_shorten(paths)})" for paths in lists)
+                    + " and ".join(f"{len(paths)} ({shorten(paths)})" for paths in lists)
                 )
             self._groups = list(zip(*lists))
         else:
@@ -67,6 +72,10 @@ class PairFiles:
         for group in self._groups:
             for number, row in _scan(*group, columns=self.columns):
                 yield group[0], number, row if isinstance(row, FaultyLineError) else make_pair(*row)
+
+    def split_key(self, pair):
+        """Returns what decides on the split of a pair: its source."""
+        return pair[0]
 
     def warn_about_columns(self):
         """Warns if the columns of a table look wrong, as `kseq.corpora.doubts` does."""
@@ -102,7 +111,7 @@ class PairFiles:
         return [side[0] if len(side) == 1 else side for side in sides] if sides[1:] else sides[0]
 
     def __str__(self):
-        return " and ".join(_shorten(paths) for paths in zip(*self._groups))
+        return " and ".join(shorten(paths) for paths in zip(*self._groups))
 
 
 def is_pattern(name):
@@ -128,10 +137,10 @@ def _is_name(files):
     return isinstance(files, (str, os.PathLike))
 
 
-def _find_files(name):
+def find_files(name):
     """Returns the existing files that a name, a pattern or a list of these refers to."""
     if not _is_name(name):
-        return list(itertools.chain(*map(_find_files, _flatten_names(name))))
+        return list(itertools.chain(*map(find_files, _flatten_names(name))))
     path = pathlib.Path(name)
     if is_pattern(name):
         matching = sorted(map(pathlib.Path, glob.glob(str(name), recursive=True)))
@@ -150,7 +159,7 @@ def _find_files(name):
     return paths
 
 
-def _shorten(paths):
+def shorten(paths):
     """Describes files in a few words."""
     if len(paths) == 1:
         return str(paths[0])
@@ -159,7 +168,7 @@ def _shorten(paths):
 
 def _are_sides(lists):
     """Returns whether lists of files hold a side or features each, judging by the first files."""
-    hold_pairs = [_holds_pairs(paths[0]) for paths in lists]
+    hold_pairs = [holds_pairs(paths[0]) for paths in lists]
     if len(lists) == 2 and any(hold_pairs) and not all(hold_pairs):
         pairs, side = (lists[hold_pairs.index(holds)][0] for holds in (True, False))
         raise ValueError(
@@ -169,12 +178,26 @@ def _are_sides(lists):
     return not any(hold_pairs)
 
 
-def _holds_pairs(path):
+def holds_pairs(path):
     """Returns whether a file holds both sides of its pairs: most of its first lines have a tab."""
     if is_pronouncing_dictionary(path) or aligned_members(path) or is_table(path):
         return True
     has_tab = ["\t" in line for line in read_head(path) if line.strip()][:_CHECKED_LINES]
     return sum(has_tab) * 2 > len(has_tab)
+
+
+def refuse_pairs(path, unit):
+    """Raises a ValueError if a file that should hold something else holds pairs.
+
+    Args:
+        path: The file.
+        unit: What should be on each line.
+    """
+    if holds_pairs(path):
+        raise ValueError(
+            f"{path}: expected a {unit} on each line, without tabs; received pairs or a table: "
+            f"write the column of {unit}s to a file of its own"
+        )
 
 
 def _has_columns(path):

@@ -3,12 +3,14 @@
 import functools
 import itertools
 
+from kseq.corpora.dialogues import Dialogues
 from kseq.corpora.featured import FeaturedText, is_complete, swap_sides
 from kseq.corpora.fingerprints import PairSet
 from kseq.corpora.gold_alignments import read_alignments
 from kseq.corpora.in_memory import PairsInMemory
 from kseq.corpora.lines import FaultyLineError
 from kseq.corpora.pair_files import PairFiles
+from kseq.corpora.texts import Texts
 
 _CHECKED_PAIRS = 10  # pairs that must be text for a file to be opened as text
 _REPORTED_FAULTS = 3
@@ -17,22 +19,23 @@ _REPORTED_FAULTS = 3
 class Pairs:
     """The pairs of one split, read again by every iteration.
 
-    A source with features is a `FeaturedText`. Pairs with an empty side or without features are
-    left out; any other fault of the data is an error that names the file and the line, unless
-    faulty lines are skipped.
+    A source with features is a `FeaturedText`. The texts of a language model are pairs, too, with
+    an empty source. Pairs with an empty side or without features are left out, and so are empty
+    texts; any other fault of the data is an error that names the file and the line, unless faulty
+    lines are skipped.
 
     Args:
-        files: Names that `kseq.corpora.pair_files.PairFiles` accepts; or a `PairFiles` or
-            `PairsInMemory`.
-        keeps: Function of a source sentence that returns whether it belongs to the split; all do
-            by default.
+        files: Names that `kseq.corpora.pair_files.PairFiles` accepts; or a `PairFiles`,
+            `PairsInMemory`, `Texts` or `Dialogues`.
+        keeps: Function of what decides on the split of a pair, usually its source, that returns
+            whether it belongs to the split; all do by default.
         swap: Whether the second column, or the second file, is the source.
         skip_faulty: Whether lines that cannot be used are left out and counted.
 
     Attributes:
         features: Values per frame of source and target, as `ValuePairs` has them: 0 for text.
         blank: Number of pairs left out because a side is empty; None until an iteration has reached
-            the end.
+            the end. Empty lines between texts are not counted.
         shared: Number of pairs left out by `apart_from`; None until then, too.
         faulty: Number of faulty lines left out; None until then, too.
         first_faults: The first `FaultyLineError`s among them.
@@ -41,11 +44,11 @@ class Pairs:
     features = (0, 0)
 
     def __init__(self, files, keeps=None, swap=False, skip_faulty=False):
-        is_open = isinstance(files, (PairFiles, PairsInMemory))
+        is_open = isinstance(files, (PairFiles, PairsInMemory, Texts, Dialogues))
         self._files = files if is_open else PairFiles(files)
         self.blank = self.shared = self.faulty = None
         self.first_faults = ()
-        self._keeps = keeps or (lambda source: True)
+        self._keeps = keeps or (lambda key: True)
         self._swap = swap
         self._skip_faulty = skip_faulty
         self._counts_faulty = True
@@ -70,7 +73,8 @@ class Pairs:
         first = list(itertools.islice(pairs, _CHECKED_PAIRS))
         if not first:
             faults = "".join(f"; {fault}" for fault in pairs.first_faults[:1])
-            raise ValueError(f"{pairs}: no pair of two non-empty sides{faults}")
+            expected = "pair of two non-empty sides" if pairs.has_sources else "text"
+            raise ValueError(f"{pairs}: no {expected}{faults}")
         for side in itertools.chain(*first):
             if side.lower().endswith(".npy") and " " not in side:
                 raise ValueError(
@@ -84,6 +88,21 @@ class Pairs:
     def has_features(self):
         """Whether every source is a `FeaturedText`."""
         return self._files.has_features
+
+    @property
+    def has_sources(self):
+        """Whether pairs have a source; the texts of a language model have none."""
+        return self._files.has_sources
+
+    @property
+    def noun(self):
+        """What the split holds: `"pair"` or `"text"`."""
+        return "pair" if self.has_sources else "text"
+
+    @property
+    def previous_turns(self):
+        """The largest number of turns in a source; 0 unless sources are conversations."""
+        return self._files.previous_turns
 
     @property
     def files(self):
@@ -100,11 +119,14 @@ class Pairs:
         for _, _, pair in self._scan_counting():
             if isinstance(pair, FaultyLineError):
                 continue
-            if is_complete(pair):
+            if self._is_complete(pair):
                 yield pair
             else:
-                blank += 1
+                blank += self.has_sources
         self.blank = blank
+
+    def _is_complete(self, pair):
+        return is_complete(pair) if self.has_sources else bool(pair[1].strip())
 
     def with_blank(self):
         """Yields a pair for every line, also if a side is empty; both are for a faulty line."""
@@ -138,7 +160,7 @@ class Pairs:
                 yield path, number, pair
                 continue
             pair = swap_sides(pair) if self._swap else pair
-            if self._keeps(pair[0]):
+            if self._keeps(self._files.split_key(pair)):
                 stripped = _strip_sides(pair)
                 is_used = self._excluded is not None and is_complete(pair)
                 if is_used and stripped in self._excluded:
@@ -148,18 +170,18 @@ class Pairs:
         self.shared = shared
 
     def keys(self):
-        """Yields the argument of `keeps` for every pair: its source sentence."""
-        for source, _ in self:
-            yield source
+        """Yields the argument of `keeps` for every pair: usually its source sentence."""
+        for pair in self:
+            yield self._files.split_key(pair)
 
     def select(self, keeps, counts_faulty=True):
-        """Returns a split of the pairs for whose source `keeps` returns true.
+        """Returns a split of the pairs for whose key `keeps` returns true.
 
         Args:
-            keeps: Function of a source sentence.
+            keeps: Function of one of the `keys`.
             counts_faulty: Whether faulty lines, which have no source, count as part of the split.
         """
-        selected = self._split(lambda source: self._keeps(source) and keeps(source), self._excluded)
+        selected = self._split(lambda key: self._keeps(key) and keeps(key), self._excluded)
         selected._counts_faulty = counts_faulty
         return selected
 
@@ -227,6 +249,8 @@ class _AlignedLines:
     def __init__(self, files, alignments):
         self._files, self._alignments = files, alignments
         self.paths, self.has_features, self.links = files.paths, files.has_features, None
+        self.has_sources, self.previous_turns = files.has_sources, files.previous_turns
+        self.split_key = files.split_key
 
     def scan(self):
         """Yields the same as `PairFiles.scan`."""

@@ -40,8 +40,10 @@ class ValuePairs:
         faulty: Number of faulty pairs left out; None until then, too.
     """
 
-    shared = 0
+    shared = previous_turns = 0
     has_features = False
+    has_sources = True
+    noun = "pair"
 
     def __init__(self, file, keeps=None, *, columns=None, skip_faulty=False, allow_outside=False):
         self.files = (pathlib.Path(file),)

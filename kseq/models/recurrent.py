@@ -37,8 +37,12 @@ def encode(config, sequence, mask):
 
     Returns:
         The memory `[B, S, D]`, its mask `[B, S]`, and the summary that a recurrent decoder starts
-        from, as `recurrent_encoder` returns them; with real values, the memory has dropout.
+        from, as `recurrent_encoder` returns them; with real values, the memory has dropout. A
+        language model has no encoder: its memory is `sequence`, which nothing reads.
     """
+    if config.is_language_model:
+        # The source is END alone. Its embedding is trained: what every text starts from.
+        return sequence, mask, [[sequence[:, 0]]] * config.decoder_layers
     # Dropout in both places makes learning slower: attention then compares noisy keys.
     if not config.source_features:
         sequence = Dropout(config.dropout, name="source_dropout")(sequence)

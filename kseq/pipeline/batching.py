@@ -58,7 +58,7 @@ def encode(codecs, training, sampling=0.0):
         fits = True
         for codec, side, limit in zip(codecs.columns, encoded, limits):
             lengths = codec.side.content_lengths(side.row_lengths())
-            fits &= (lengths > 0) & (lengths <= limit)
+            fits &= (lengths >= codec.side.shortest) & (lengths <= limit)
         # Sampling must not decide which pairs are left out: every epoch has the same number.
         for number, sampler in enumerate(samplers):
             if sampler is not None:

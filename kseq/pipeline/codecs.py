@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 
+from kseq.corpora.turns import join_turns
 from kseq.pipeline.value_codec import ValueCodec
 from kseq.runs.directory import FEATURES, STATISTICS, SUBWORDS, VECTORIZATIONS, VOCABULARIES
 from kseq.text.codec import TextCodec
@@ -19,11 +20,13 @@ class CodecPair:
         source: `TextCodec` of the source language, or `ValueCodec` of real-valued sequences.
         target: Likewise.
         features: `FeatureCodec` of the features of a source, or None.
+        previous_turns: The largest number of turns in a source; 0 unless sources are conversations.
     """
 
     source: TextCodec | ValueCodec
     target: TextCodec | ValueCodec
     features: FeatureCodec | None = None
+    previous_turns: int = 0
 
     @classmethod
     def of(cls, source, target, config, *, features=None, copies=False):
@@ -41,7 +44,8 @@ class CodecPair:
             _make_codec(description, tokenizer, config, copies)
             for description, tokenizer in zip((source, target), config.tokenizers)
         )
-        return cls(*sides, features and _make_feature_codec(features, config))
+        features = features and _make_feature_codec(features, config)
+        return cls(*sides, features, config.previous_turns)
 
     @classmethod
     def load(cls, folder, config):
@@ -58,8 +62,10 @@ class CodecPair:
             else _load_text(folder, number, tokenizer, config)
             for number, (width, tokenizer) in enumerate(zip(widths, config.text.tokenizers))
         )
-        has_features = config.model.features != "none"
-        return cls(*sides, _load_features(folder / FEATURES, config.text) if has_features else None)
+        features = None
+        if config.model.features != "none":
+            features = _load_features(folder / FEATURES, config.text)
+        return cls(*sides, features, config.text.previous_turns)
 
     def save(self, folder):
         """Writes vocabularies, or the files that replace them, into `folder`."""
@@ -67,6 +73,16 @@ class CodecPair:
             codec.save(folder / codec.file_names[number])
         if self.features is not None:
             self.features.save(folder / FEATURES)
+
+    def check_source(self, source):
+        """Checks the type of a source, and returns it; the turns of a conversation are joined.
+
+        Raises:
+            TypeError: It is neither a sequence of its side nor, for a model that replies, turns.
+        """
+        if self.previous_turns and isinstance(source, (list, tuple)):
+            source = join_turns(source, self.previous_turns)
+        return self.source.check(source, "source")
 
     @property
     def sides(self):

@@ -26,7 +26,8 @@ class Survey:
         kept: Pairs that can be used.
         blank: Pairs left out because a side is empty, or has no token.
         overlong: Pairs left out because a side is too long.
-        length_ratio: Target tokens (or steps) per source token (or step).
+        length_ratio: Target tokens (or steps) per source token (or step); for a language model
+            tokens per text.
         tokens: Sum over the pairs of the tokens (or steps) of the longer side, END included.
         shared: Pairs left out because one of their sides is in a held-out split.
         faulty: Lines left out because they cannot be used.
@@ -41,6 +42,14 @@ class Survey:
     faulty: int = 0
 
     def __str__(self):
+        return self.describe()
+
+    def describe(self, noun="pair"):
+        """Returns the counts as text.
+
+        Args:
+            noun: What is counted.
+        """
         counts = (
             (self.blank, "with an empty side"),
             (self.overlong, "too long"),
@@ -49,7 +58,7 @@ class Survey:
         )
         reasons = [f"{count:,} {reason}" for count, reason in counts if count]
         left_out = f" (left out: {', '.join(reasons)})" if reasons else ""
-        return counted(self.kept, "pair") + left_out
+        return counted(self.kept, noun) + left_out
 
 
 def build_codecs(pairs, config, store=None, known=None):
@@ -162,11 +171,12 @@ def _survey(pairs, codecs, readers, training, store):
     kept = blank = overlong = tokens = 0
     total_lengths = np.zeros(2)
     limits = length_limits(codecs, training)[:, None]
+    shortest = np.array([codec.side.shortest for codec in codecs.columns])[:, None]
     for chunk, columns in _read(pairs, readers, codecs.pairs_per_chunk):
         lengths = np.array([column.lengths for column in columns])
-        fits = ((lengths > 0) & (lengths <= limits)).all(axis=0)
+        fits = ((lengths >= shortest) & (lengths <= limits)).all(axis=0)
         overlong += int((lengths > limits).any(axis=0).sum())
-        blank += int(((lengths == 0).any(axis=0) & (lengths <= limits).all(axis=0)).sum())
+        blank += int(((lengths < shortest).any(axis=0) & (lengths <= limits).all(axis=0)).sum())
         kept += int(fits.sum())
         total_lengths += lengths[:2, fits].sum(axis=1)
         tokens += int((lengths[:2, fits].max(axis=0) + 1).sum())
@@ -177,7 +187,7 @@ def _survey(pairs, codecs, readers, training, store):
             store.add(used, *links)
     if not kept:
         _raise_nothing_usable(pairs, pairs.blank + blank + overlong + pairs.shared, training)
-    ratio = max(round(total_lengths[1] / total_lengths[0], 4), 1e-4)
+    ratio = max(round(total_lengths[1] / (total_lengths[0] or kept), 4), 1e-4)
     return Survey(
         kept, pairs.blank + blank, overlong, ratio, tokens, shared=pairs.shared, faulty=pairs.faulty
     )

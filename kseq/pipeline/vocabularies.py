@@ -5,6 +5,7 @@ import collections
 import tensorflow as tf
 
 from kseq.corpora.lines import chunks
+from kseq.corpora.turns import TURN
 from kseq.sides.text_side import TextSide, as_bytes
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text.codec import normalize
@@ -43,6 +44,7 @@ def learn_subwords(pairs, config):
                 text.subword_vocabulary_size,
                 text.subword_algorithm,
                 text.case == "mark",
+                symbols=(f"▁{TURN}", TURN) if text.previous_turns else (),
             )
         except ValueError as error:
             raise ValueError(f"{pairs}: {error}") from error

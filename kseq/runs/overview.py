@@ -186,6 +186,9 @@ def describe_model(model):
         decoder = "transformer"
     kind = encoder if encoder == decoder else f"{encoder}/{decoder}"
     layers = model.encoder_layers, model.decoder_layers
+    if model.is_language_model:
+        depth = "" if layers[1] == 1 else f" x{layers[1]}"
+        return f"{decoder} {model.units}{depth}, language model"
     depth = "" if layers == (1, 1) else " x{}+{}".format(*layers)
     if not model.has_recurrent_decoder:
         return f"{kind} {model.units}{depth}"

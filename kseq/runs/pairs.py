@@ -1,5 +1,8 @@
 """The pairs that a run is measured with: its own test split, or given files."""
 
+import os
+import pathlib
+
 from kseq.corpora.gold_alignments import read_alignments, require_words
 from kseq.corpora.opening import describe_features, open_pairs, require_same_features
 from kseq.errors import SettingError
@@ -31,7 +34,12 @@ def open_test_pairs(run, test=None, alignments=None, **options):
     gold = None
     given = [name for name, value in {**options, "alignments": alignments}.items() if value]
     if test is not None:
-        pairs = open_pairs(test, **options)
+        kind = {"language_model": config.model.is_language_model}
+        kind["context"] = config.text.previous_turns or None
+        if kind["language_model"]:  # In a list, strings would be texts.
+            test = [test] if isinstance(test, (str, os.PathLike)) else test
+            test = list(map(pathlib.Path, test))
+        pairs = open_pairs(test, **options, **kind)
         if alignments is not None:
             require_words(config)
             gold = read_alignments(alignments)
@@ -44,8 +52,9 @@ def open_test_pairs(run, test=None, alignments=None, **options):
         corpus = record.corpus and recall_corpus(record.corpus)
         if corpus is None:
             raise SettingError(
-                "{test} must name files of pairs, such as test.tsv: no test pairs are known for "
-                "{0}. kseq finds them only if you trained the run from files on this machine",
+                "{test} must name files of {0}s, such as test.{1}: no test {0}s are known for {2}. "
+                "kseq finds them only if you trained the run from files on this machine",
+                *(("text", "txt") if config.model.is_language_model else ("pair", "tsv")),
                 run,
             )
         pairs = corpus.test

@@ -14,6 +14,8 @@ class Description:
         target_width: Values in a step of a real-valued target; None for text.
         reads_features: Whether sources have features.
         has_attention: Whether results can come with attention.
+        task: `"translation"`; `"dialogue"`, for a model that replies to turns; or
+            `"language model"`, for one whose sources are beginnings of texts.
         fixed_n_best: For a model whose search was fixed when it was exported, the number of
             translations of each source, or 0 for a single one; None if requests have options.
     """
@@ -24,6 +26,7 @@ class Description:
     target_width: int | None = None
     reads_features: bool = False
     has_attention: bool = False
+    task: str = "translation"
     fixed_n_best: int | None = None
 
     @property

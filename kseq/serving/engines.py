@@ -42,6 +42,8 @@ class Engine:
         description = self.description
         width = description.source_width
         source = "a b c." if width is None else [[0.0] * width] * 3
+        if description.task == "language model":
+            source = ""  # Other beginnings may have characters that it does not know.
         for count in _WARM_UP:
             columns = {"features": ["a"] * count} if description.reads_features else {}
             if description.target_width is None:

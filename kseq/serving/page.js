@@ -6,6 +6,8 @@ const SECONDS_BETWEEN_LOOKS = 1;
 const SECONDS_TO_NOTICE = 0.7; // The first answer with new options takes longer than others.
 const WORKING = "Working …";
 const LONGEST = 100; // tokens or steps per side of a heatmap; with more cells, browsers are slow
+const TEXT_LABELS = { "language model": "Beginning of a text (it may be empty)", dialogue: "Turns, a line for each" };
+const TURN = " ⏎ "; // between two turns
 const LARGEST_SEED = 2 ** 31 - 1;
 
 const find = (id) => document.getElementById(id);
@@ -53,10 +55,10 @@ const isSampling = () => find("question").elements.method.value === "sample";
 
 // Shows the fields that the chosen model needs.
 function useModel() {
-  const { name, reads, source_width: width, reads_features: readsFeatures } = model();
+  const { name, reads, source_width: width, reads_features: readsFeatures, task } = model();
   find("title").textContent = models.length > 1 ? "kseq" : name;
   document.title = models.length > 1 ? "kseq" : `${name} · kseq`;
-  const comparable = models.filter((each) => each.name !== name && each.reads === reads
+  const comparable = models.filter((each) => each.name !== name && each.reads === reads && each.task === task
     && each.source_width === width && each.reads_features === readsFeatures);
   const before = find("other").value;
   find("other").replaceChildren(make("option", { value: "" }, "no other"), ...comparable.map((each) => make("option", { value: each.name }, each.name)));
@@ -64,6 +66,9 @@ function useModel() {
   find("other-label").hidden = !comparable.length;
   find("text-source").hidden = reads !== "text";
   find("value-source").hidden = reads !== "values";
+  find("text-label").textContent = TEXT_LABELS[task] || "Sentence";
+  // The likeliest text of a language model is a dull one.
+  if (task === "language model") find("question").elements.method.value = "sample";
   find("width").textContent = width === 1 ? "a number" : `${width} numbers`;
   find("features-label").hidden = !readsFeatures;
   showOptions();
@@ -80,7 +85,11 @@ function showOptions() {
 
 // Returns the source, an entry of the body; null if there is none.
 function source() {
-  if (model().reads === "text") return find("text").value.trim() ? { text: [find("text").value.trim()] } : null;
+  if (model().reads === "text") {
+    let text = find("text").value.trim();
+    if (model().task === "dialogue") text = text.split("\n").map((line) => line.trim()).filter(Boolean).join(TURN);
+    return text || model().task === "language model" ? { text: [text] } : null;
+  }
   const { values, error } = parse(find("values").value, model().source_width);
   find("values-error").hidden = !error;
   find("values-error").textContent = error || "";

@@ -38,6 +38,7 @@ class RunEngine(Engine):
             target_width=sides[1],
             reads_features=translator.codecs.features is not None,
             has_attention=translator.has_attention,
+            task=_task(translator),
         )
 
     def answer(self, batch):
@@ -51,6 +52,12 @@ class RunEngine(Engine):
         return [
             [translation_values(each, batch.attention) for each in result] for result in results
         ]
+
+
+def _task(translator):
+    if translator.config.model.is_language_model:
+        return "language model"
+    return "dialogue" if translator.codecs.previous_turns else "translation"
 
 
 def _fingerprint(translator):

@@ -71,6 +71,7 @@ def _describe(model):
         "target_width": description.target_width,
         "reads_features": description.reads_features,
         "has_attention": description.has_attention,
+        "task": description.task,
         "has_options": description.has_options,
     }
 

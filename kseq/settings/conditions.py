@@ -50,9 +50,53 @@ def _may_hand_over_states(config):
     return is_own or cells[1] == "same" or (cells[0] == "lstm") == (cells[1] == "lstm")
 
 
+_OF_SOURCES = (
+    *_ENCODER_SETTINGS,
+    *("context", "context_every_step", "decoder_cell", "share_embeddings", "copy"),
+    *("source_features", "features"),
+)
+
+
 # A setting, the condition under which it may differ from its default, and the rest of the message
 # if the condition is not met.
 CONDITIONS = (
+    *(
+        (
+            "encoder_layers",
+            lambda config, is_met=is_met: config.encoder_layers or is_met(config),
+            text,
+        )
+        for is_met, text in (
+            (
+                lambda config: not has_transformer(config),
+                "is a language model, a decoder alone, which has to be recurrent; use "
+                "{architecture}=recurrent",
+            ),
+            (
+                lambda config: config.attention == "none",
+                "is a language model, a decoder alone, which has nothing to attend to; use "
+                "{attention}=none",
+            ),
+            (
+                lambda config: not config.target_features,
+                "is a language model, which writes text; for real values use at least 1",
+            ),
+        )
+    ),
+    *(
+        (
+            name,
+            lambda config: not config.is_language_model,
+            "needs a source, and a language model ({encoder_layers}=0) has none; leave it out",
+        )
+        for name in _OF_SOURCES
+    ),
+    (
+        "bridge",
+        lambda config: config.bridge != "none" or not config.is_language_model,
+        "hands over the states of an encoder, and a language model ({encoder_layers}=0) has none; "
+        "use {bridge}=tanh",
+    ),
     (
         "attention",
         lambda config: (config.attention == "multi_head") != config.has_recurrent_decoder,

@@ -28,7 +28,8 @@ class ModelConfig(Section):
         decoder_cell: Recurrent cell of the decoder, likewise; `"same"` is the cell of the encoder.
         units: Width D of the encoder output, H of the decoder state and A of the attention.
         embedding_dim: Width E of the source and target embeddings.
-        encoder_layers: Number of encoder layers.
+        encoder_layers: Number of encoder layers. With 0, the model is a decoder alone: a language
+            model, which has no source and no attention.
         decoder_layers: Number of decoder layers.
         bidirectional: Whether the encoder reads the source in both directions.
         merge: How the outputs of both directions are combined: `"concat"` concatenates two
@@ -116,7 +117,7 @@ class ModelConfig(Section):
     decoder_cell: Literal["same", "rnn", "gru", "lstm"] = choice("same", describe_part)
     units: int = number(512, minimum=2, maximum=100_000)
     embedding_dim: int = number(256, minimum=1, maximum=100_000)
-    encoder_layers: int = number(1, minimum=1, maximum=100)
+    encoder_layers: int = number(1, minimum=0, maximum=100)
     decoder_layers: int = number(1, minimum=1, maximum=100)
     bidirectional: bool = True
     merge: Literal["concat", "sum"] = "concat"
@@ -181,6 +182,11 @@ class ModelConfig(Section):
         return self.decoder_architecture == "recurrent"
 
     @property
+    def is_language_model(self):
+        """Whether the model is a decoder alone, which writes text without a source."""
+        return not self.encoder_layers
+
+    @property
     def mixes_distributions(self):
         """Whether the output is a mixture of distributions, not the softmax of one layer.
 
@@ -211,7 +217,8 @@ class ModelConfig(Section):
                 "{units} must be a multiple of {heads} ({0}); received {1}. Use {2}.",
                 *(self.heads, self.units, -(-self.units // self.heads) * self.heads),
             )
-        joins_halves = self.has_recurrent_encoder and self.bidirectional and self.merge == "concat"
+        has_layers = self.has_recurrent_encoder and not self.is_language_model
+        joins_halves = has_layers and self.bidirectional and self.merge == "concat"
         if joins_halves and self.units % 2:
             raise SettingError(
                 "{units} must be even, because each direction of the encoder has half of them; "

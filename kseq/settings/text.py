@@ -16,7 +16,7 @@ class TextConfig(Section):
     Args:
         source_tokenizer: `"word"`, `"character"`, `"subword"`; or `"space"` for text that is
             already tokenised, where a token is whatever is between two spaces (phones, BPE with
-            `@@`, SMILES).
+            `@@`, SMILES). `"none"` is for a language model, which has no source.
         target_tokenizer: The same for the target; tokens of `"space"` are joined with spaces.
         normalization: The Unicode form of the text. `"nfc"` unifies characters that look and mean
             the same; `"nfkc"` also replaces characters with similar ones (`ʰ` with `h`, full-width
@@ -36,13 +36,15 @@ class TextConfig(Section):
             they share a vocabulary; special tokens and the 256 bytes are included.
         share_vocabulary: Whether both sides have the same vocabulary, learnt from both.
         feature_separator: What stands between the features of a source, as in `V;PST;3;SG`.
+        previous_turns: In a corpus of conversations, the largest number of turns that a source
+            holds, joined by `⏎`; 0 in other corpora. `kseq.train` takes it from the corpus.
 
     Raises:
         ValueError: A value is out of range, not among the choices, or has no effect.
         TypeError: A value has the wrong type.
     """
 
-    source_tokenizer: Literal["word", "character", "subword", "space"] = "word"
+    source_tokenizer: Literal["word", "character", "subword", "space", "none"] = "word"
     target_tokenizer: Literal["word", "character", "subword", "space"] = "word"
     normalization: Literal["nfc", "nfkc", "none"] = "nfc"
     case: Literal["keep", "lower", "mark"] = "keep"
@@ -52,6 +54,7 @@ class TextConfig(Section):
     subword_vocabulary_size: int = number(8000, minimum=MIN_SUBWORDS, maximum=1_000_000)
     share_vocabulary: bool = False
     feature_separator: str = ";"
+    previous_turns: int = number(0, minimum=0, maximum=1000)
 
     def __post_init__(self):
         super().__post_init__()

@@ -65,7 +65,7 @@ def make_card(run, name, *, licence=None, languages=(), data=None, limits=None):
     paragraphs = {
         "Use": _use(name, config),
         "Model": _model(config, record),
-        "Data": "\n\n".join([data or _UNKNOWN, _counts(record)]),
+        "Data": "\n\n".join([data or _UNKNOWN, _counts(config, record)]),
         "Figures": _figures(folder, config),
         "Limits": _limits(config, limits),
         "Licence": licence or _UNKNOWN,
@@ -80,7 +80,7 @@ def _header(config, licence, languages):
     # JSON strings are YAML, too.
     fields = {
         "library_name": "kseq",
-        "pipeline_tag": "translation" if _is_text(config) else None,
+        "pipeline_tag": _task(config),
         "license": licence,
         "language": list(languages) or None,
         "tags": ["kseq", "keras", "sequence-to-sequence", *_mechanisms(config)],
@@ -88,8 +88,11 @@ def _header(config, licence, languages):
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in fields.items() if value)
 
 
-def _is_text(config):
-    return not (config.model.source_features or config.model.target_features)
+def _task(config):
+    """The task of a model, as hubs name it; None for real values."""
+    if config.model.source_features or config.model.target_features:
+        return None
+    return "text-generation" if config.model.is_language_model else "translation"
 
 
 def _mechanisms(config):
@@ -97,16 +100,19 @@ def _mechanisms(config):
     model = config.model
     if model.architecture == "transformer":
         return ["transformer"]
+    if model.is_language_model:
+        return ["language-model", *([model.cell] if isinstance(model.cell, str) else [])]
     return [part for part in (model.cell, model.attention) if isinstance(part, str)]
 
 
 def _use(name, config):
     sources = '["A sentence."]' if not config.model.source_features else "[array]"
-    call = (
-        f"predict({sources}, steps=50)"
-        if config.model.target_features
-        else (f"translate({sources}, beam_size=5)")
-    )
+    call, options = f"translate({sources}, beam_size=5)", "FILE --beam 5"
+    if config.model.target_features:
+        call = f"predict({sources}, steps=50)"
+    if config.model.is_language_model:
+        call = 'sample(["", "The beginning of a text"], temperature=0.8)'
+        options = "FILE --samples 1 --temperature 0.8"
     return f"""```python
 import kseq
 
@@ -114,7 +120,7 @@ translator = kseq.Translator.load("{name}")  # the folder, or hf://user/name
 translator.{call}
 ```
 
-On the command line: `kseq translate {name} FILE --beam 5`."""
+On the command line: `kseq translate {name} {options}`."""
 
 
 def _model(config, record):
@@ -133,13 +139,14 @@ def _model(config, record):
     return text + (f" Papers: {'; '.join(papers)}." if papers else "")
 
 
-def _counts(record):
+def _counts(config, record):
+    noun = "texts" if config.model.is_language_model else "pairs"
     rows = [
-        f"- {split}: {survey['kept']:,} pairs, {survey['tokens']:,} tokens"
+        f"- {split}: {survey['kept']:,} {noun}, {survey['tokens']:,} tokens"
         for split, survey in (("training", record.train), ("validation", record.valid))
         if survey and {"kept", "tokens"} <= survey.keys()
     ]
-    return "\n".join(rows) or "The numbers of pairs are not recorded."
+    return "\n".join(rows) or f"The numbers of {noun} are not recorded."
 
 
 def _figures(folder, config):

@@ -21,7 +21,7 @@ def make_source_side(config, vocabulary_size=None):
     _check_size("source", config.source_features, vocabulary_size)
     if config.source_features:
         return ValueSide(config.source_features)
-    return TextSide(vocabulary_size, config.copy)
+    return TextSide(vocabulary_size, config.copy, is_absent=config.is_language_model)
 
 
 def make_target_side(config, vocabulary_size=None):

@@ -20,6 +20,10 @@ class Side(abc.ABC):
         step_name: Name of the input of a single decoder step.
         output_name: Name of the decoder's output.
         measure: Name of the loss among the metrics.
+        is_absent: Whether there is no such side, as a language model has no source: all its
+            sequences are empty.
+        shortest: The least tokens (END excluded) or steps that a sequence must have: 1, or 0 if
+            there is no such side.
         pairs_per_chunk: Pairs that are read together. Sentences are small, sequences of real
             values are not.
         pairs_per_pool: Pairs that are in RAM together to be shuffled and sorted by length.
@@ -32,6 +36,8 @@ class Side(abc.ABC):
     step_name: str
     output_name: str
     measure: str
+    shortest: int = 1
+    is_absent: bool = False
     pairs_per_chunk: int
     pairs_per_pool: int
 

@@ -24,10 +24,12 @@ class TextSide(Side):
         vocabulary_size: Number of ids V, special tokens included.
         copies: Whether a model copies from or to this side, so that there are ids after V: see
             `kseq.sides.extended_ids`.
+        is_absent: Whether there is no such side: all its texts are END alone.
     """
 
     vocabulary_size: int
     copies: bool = False
+    is_absent: bool = False
 
     is_text: ClassVar = True
     source_name: ClassVar = "source_ids"
@@ -39,7 +41,12 @@ class TextSide(Side):
     pairs_per_pool: ClassVar = 100_000
 
     def __str__(self):
-        return f"{self.vocabulary_size:,} different tokens"
+        return "none" if self.is_absent else f"{self.vocabulary_size:,} different tokens"
+
+    @property
+    def shortest(self):
+        """1; 0 for a side that is absent."""
+        return 0 if self.is_absent else 1
 
     @property
     def packed_specs(self):
@@ -56,7 +63,7 @@ class TextSide(Side):
 
     def limit(self, training):
         """Returns the maximum number of tokens."""
-        return training.maximum_length
+        return 0 if self.is_absent else training.maximum_length
 
     def content_lengths(self, lengths):
         """Returns numbers of tokens without END."""
@@ -64,7 +71,7 @@ class TextSide(Side):
 
     def is_empty(self, lengths):
         """Returns whether a source is only END: its translation is empty too."""
-        return lengths <= 1
+        return self.content_lengths(lengths) < self.shortest
 
     @property
     def source_specs(self):

@@ -15,7 +15,7 @@ from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
 from kseq.text.display import as_typed, replace_marks, to_str
 from kseq.text.rules import BYTE_ORDER_MARK, SPACES, UNFORMED_SPACES
 from kseq.text.subwords import SubwordTokenizer
-from kseq.text.tokenizers import CharacterTokenizer, SpaceTokenizer, WordTokenizer
+from kseq.text.tokenizers import TOKENIZERS
 from kseq.text.vocabulary import check_lines, check_vocabulary
 
 
@@ -58,8 +58,6 @@ def _replace_invalid(texts):
 
 _CONTINUATION = "x"  # a placeholder for the text after a prefix
 
-_TOKENIZERS = {"word": WordTokenizer, "character": CharacterTokenizer, "space": SpaceTokenizer}
-
 
 class TextCodec(tf.Module):
     """The codec of a side of text: its tokenizer and its vocabulary.
@@ -67,7 +65,8 @@ class TextCodec(tf.Module):
     Args:
         description: The vocabulary: tokens in the order of their ids, beginning with the special
             tokens. For subwords a SentencePiece model, bytes, which contains its vocabulary.
-        tokenizer: `"word"`, `"character"`, `"subword"` or `"space"`.
+        tokenizer: `"word"`, `"character"`, `"subword"` or `"space"`; `"none"` reads nothing, as the
+            source of a language model.
         case: How capitals are handled: `"keep"`, `"lower"` or `"mark"`.
         normalization: The Unicode form of the text: see `normalize`.
         sampling: How subwords are sampled: see `SubwordTokenizer`.
@@ -97,7 +96,7 @@ class TextCodec(tf.Module):
         copies=False,
     ):
         super().__init__()
-        check_choice("tokenizer", tokenizer, (*_TOKENIZERS, "subword"))
+        check_choice("tokenizer", tokenizer, (*TOKENIZERS, "subword"))
         check_choice("case", case, ("keep", "lower", "mark"))
         check_choice("normalization", normalization, ("nfc", "nfkc", "none"))
         self.tokenizer = tokenizer
@@ -110,9 +109,9 @@ class TextCodec(tf.Module):
         else:
             self.description = self.vocabulary = tuple(description)
             check_lines(self.vocabulary)
-            self._tokenizer = _TOKENIZERS[tokenizer](case == "mark")
+            self._tokenizer = TOKENIZERS[tokenizer](case == "mark")
         check_vocabulary(self.vocabulary)
-        self.side = TextSide(len(self.vocabulary), copies)
+        self.side = TextSide(len(self.vocabulary), copies, is_absent=tokenizer == "none")
         self._tokens = tf.constant(self.vocabulary)
         self._ids = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
@@ -139,8 +138,8 @@ class TextCodec(tf.Module):
 
     @property
     def is_complete(self):
-        """Whether the codec has tokens other than the special ones."""
-        return self.size > len(SPECIAL_TOKENS)
+        """Whether the codec has all its tokens: besides the special ones, if it reads text."""
+        return self.size > len(SPECIAL_TOKENS) or self.side.is_absent
 
     def sampler(self, sampling):
         """Returns a codec that samples the subwords of every sentence.
@@ -290,8 +289,8 @@ class TextCodec(tf.Module):
                 return ids
         unknown = alone[self._reading_ids(alone, source).index(UNK)]
         raise ValueError(
-            f"the prefix {text!r} cannot be written: {self._as_typed(unknown.decode())!r} "
-            f"is not in the target vocabulary{' or in the source' if self.side.copies else ''}"
+            f"an output cannot begin with {text!r}: {self._as_typed(unknown.decode())!r} is not "
+            f"in the target vocabulary{' or in the source' if self.side.copies else ''}"
         )
 
     def _reading_ids(self, tokens, source):

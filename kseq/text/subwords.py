@@ -24,7 +24,7 @@ def prepare_for_subwords(texts, marks_case=False):
     return mark_case(escape(texts)) if marks_case else escape(texts)
 
 
-def train_subwords(sentences, size, algorithm="unigram", marks_case=False):
+def train_subwords(sentences, size, algorithm="unigram", marks_case=False, *, symbols=()):
     """Trains a SentencePiece model.
 
     Characters that are too rare for the vocabulary are written as bytes, so that no text is lost.
@@ -36,6 +36,7 @@ def train_subwords(sentences, size, algorithm="unigram", marks_case=False):
         algorithm: `"unigram"` (Kudo 2018, arXiv 1804.10959) or `"bpe"` (Sennrich et al. 2016,
             arXiv 1508.07909).
         marks_case: Whether capitals are marked in the sentences; the marks become subwords.
+        symbols: Strings that become subwords of their own, and part of no other.
 
     Returns:
         The model, bytes.
@@ -49,10 +50,11 @@ def train_subwords(sentences, size, algorithm="unigram", marks_case=False):
             f"expected sentences of 1 to {_LONGEST_SENTENCE:,} bytes to learn subwords from; "
             "received none"
         )
+    symbols = [*(_MARKS if marks_case else ()), *symbols]
     try:
-        model = _run_trainer(sentences, size, algorithm, marks_case)
+        model = _run_trainer(sentences, size, algorithm, symbols)
     except RuntimeError as error:
-        required = len(_run_trainer(sentences, _UNLIMITED, "char", marks_case).pieces)
+        required = len(_run_trainer(sentences, _UNLIMITED, "char", symbols).pieces)
         if required <= size:
             raise ValueError(f"subwords could not be learnt: {error}") from error
         raise SettingError(
@@ -68,7 +70,7 @@ def _as_bytes(sentence):
     return sentence.encode() if isinstance(sentence, str) else sentence
 
 
-def _run_trainer(sentences, size, algorithm, marks_case):
+def _run_trainer(sentences, size, algorithm, symbols):
     """Runs SentencePiece; returns its model, which is smaller than `size` if the data are few."""
     import sentencepiece
     from sentencepiece import sentencepiece_model_pb2
@@ -85,7 +87,7 @@ def _run_trainer(sentences, size, algorithm, marks_case):
         max_sentence_length=_LONGEST_SENTENCE,
         normalization_rule_name="identity",
         remove_extra_whitespaces=False,
-        user_defined_symbols=_MARKS if marks_case else (),
+        user_defined_symbols=symbols,
         unk_surface=SPECIAL_TOKENS[UNK],
         minloglevel=2,
         **{f"{name}_id": number for name, number in _IDS.items()},

@@ -72,6 +72,29 @@ class CharacterTokenizer:
         return unescape(restore_case(texts) if self._marks_case else texts)
 
 
+class NoTokenizer:
+    """Reads nothing: for the source of a language model, which is empty whatever it is given.
+
+    Args:
+        marks_case: Has no effect.
+
+    Attributes:
+        marks: None, in an empty dict.
+    """
+
+    def __init__(self, marks_case=False):
+        self.marks = {}
+
+    def tokenize(self, texts):
+        """Returns no tokens for strings `[N]`: ragged `[N, (0)]`."""
+        counts = tf.zeros([tf.size(texts)], tf.int64)
+        return tf.RaggedTensor.from_row_lengths(tf.zeros([0], tf.string), counts)
+
+    def detokenize(self, tokens):
+        """Returns empty strings `[N]` for tokens, ragged `[N, (T)]`."""
+        return tf.fill([tokens.nrows()], "")
+
+
 class FeatureTokenizer:
     """Splits features, such as `V;PST;3;SG`; spaces around them are left out.
 
@@ -126,3 +149,11 @@ class SpaceTokenizer:
 def _mark_special(tokens):
     """Returns ragged tokens, with a mark on those of text that are spelt like special tokens."""
     return tokens.with_flat_values(rewrite(tokens.flat_values, MARKING_SPECIAL))
+
+
+TOKENIZERS = {
+    "word": WordTokenizer,
+    "character": CharacterTokenizer,
+    "space": SpaceTokenizer,
+    "none": NoTokenizer,
+}

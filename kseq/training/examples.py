@@ -26,10 +26,10 @@ def describe_failure(translator, examples):
         examples: Pairs from `choose_examples`.
 
     Returns:
-        A sentence; None if the model writes real values, or not always the same, or if it was
-        trained on no sources as long as these.
+        A sentence; None if the model writes real values or has no source, or does not always write
+        the same, or if it was trained on no sources as long as these.
     """
-    if translator.predicts_values:
+    if translator.predicts_values or translator.config.model.is_language_model:
         return None
     sequences = Sources([translator.codecs], [source for source, _ in examples])
     side, inference = translator.codecs.source.side, translator.inference

@@ -91,6 +91,12 @@ class Start:
             config = dataclasses.replace(default, model=config or default.model)
         if not isinstance(config, Config):
             raise TypeError(f"expected a Config or a ModelConfig; received {config!r}")
+        if self.config.model.is_language_model == corpus.train.has_sources:
+            kinds = ("texts", "pairs") if corpus.train.has_sources else ("pairs", "texts")
+            raise ValueError(
+                f"{corpus.train}: expected {kinds[0]}, as in the training of {self.run}; received "
+                f"{kinds[1]}"
+            )
         trained = self.config.model.source_features, self.config.model.target_features
         if corpus.train.features != trained:
             expected, received = map(describe_features, (trained, corpus.train.features))

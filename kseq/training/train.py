@@ -8,6 +8,7 @@ import kseq
 from kseq.config import Config, ModelConfig
 from kseq.console import show
 from kseq.corpora.corpus import Corpus, embedded_corpora, load_corpus
+from kseq.corpora.corpus_settings import match_kind, with_model
 from kseq.corpora.gold_alignments import require_words
 from kseq.corpora.opening import require_features
 from kseq.errors import SettingError
@@ -215,9 +216,10 @@ def complete_config(corpus, config, start=None):
     if start is not None:
         config = start.complete_config(config, corpus)
     if config is None or isinstance(config, ModelConfig):
-        config = dataclasses.replace(corpus.config, model=config or corpus.config.model)
+        config = with_model(corpus.config, config or corpus.config.model)
     if not isinstance(config, Config):
         raise TypeError(f"expected a Config or a ModelConfig; received {config!r}")
+    config = match_kind(config, corpus.train)
     widths = dict(zip(("source_features", "target_features"), corpus.train.features))
     for name, width in widths.items():
         configured_width = getattr(config.model, name)
@@ -309,14 +311,15 @@ def _prepare(corpus, config, beginning, cache, report):
     """Surveys and encodes the corpus, and reports its contents."""
     train, valid = corpus.train, corpus.valid
     is_text = train.features == (0, 0)
+    is_text &= train.has_sources
     if is_text and not train.has_files_of(valid) and look_swapped(train, valid):
         report(
             f"WARNING: the sides of {valid} look swapped compared with those of {train}; if they "
             "are, exchange its columns, or its two files"
         )
     prepared = prepare(corpus, config, cache, report, beginning.known)
-    train_survey, valid_survey = prepared.surveys
-    report(f"training on {train_survey}, validating on {valid_survey}")
+    counts = [survey.describe(train.noun) for survey in prepared.surveys]
+    report("training on {}, validating on {}".format(*counts))
     sides = zip(COLUMNS, (codec.side for codec in prepared.codecs.columns))
     report("; ".join(f"{name}: {side}" for name, side in sides))
     for line in beginning.describe_codecs(prepared):

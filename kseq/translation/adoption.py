@@ -11,6 +11,7 @@ from kseq.models.renumbering import renumber
 from kseq.pipeline.codecs import CodecPair
 from kseq.pipeline.value_codec import ValueCodec
 from kseq.runs.record import RunRecord
+from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text.codec import TextCodec
 from kseq.text.subwords import adopt_subwords
 from kseq.text.vectorization import VectorizationCodec, is_vectorization, read_vectorization
@@ -70,6 +71,13 @@ def adopt(model, source, target, length_ratio=1.0):
 
 def _make_codec(given, name, side):
     """Returns the codec of a side, and for each of its ids the model's own, or None if equal."""
+    if side.is_absent:
+        if given is not None:
+            raise TypeError(
+                f"{name}: a language model has no {name}: expected None; received "
+                f"{reprlib.repr(given)}"
+            )
+        return TextCodec(SPECIAL_TOKENS, "none"), None
     if not side.is_text:
         if given is not None and not isinstance(given, ValueCodec):
             raise TypeError(
@@ -125,7 +133,7 @@ def _describe_text(codecs):
         if not codec.is_text:
             continue
         settings[f"{name}_tokenizer"] = codec.tokenizer
-        if isinstance(codec, VectorizationCodec):
+        if isinstance(codec, VectorizationCodec) or codec.side.is_absent:
             continue
         _, case, normalization = codec.reading
         if settings.get("case", case) != case:

@@ -12,8 +12,6 @@ from kseq.errors import SettingError
 from kseq.search.free_run import LONGEST_PREDICTION
 from kseq.translation.features import check_features, with_features
 
-_SIDES = ("source", "target")
-
 
 def require_pairs(pairs):
     """Raises a TypeError unless `pairs` can be a list of pairs."""
@@ -27,7 +25,7 @@ def check_pairs(pairs, codecs, features=None):
 
     Args:
         pairs: Pairs in any form that `kseq.load_corpus` accepts except files; if a side is
-            real-valued, an iterable of tuples.
+            real-valued, an iterable of tuples; for a language model, texts.
         codecs: `CodecPair`.
         features: Features of the sources, as `with_features` takes them.
 
@@ -36,9 +34,11 @@ def check_pairs(pairs, codecs, features=None):
             has the wrong type.
     """
     require_pairs(pairs)
+    if codecs.source.side.is_absent:
+        pairs = (("", text) if isinstance(text, str) else text for text in pairs)
     if codecs.are_text:
         pairs = iterate_pairs(pairs)
-    checked = (_check_pair(pair, codecs.sides) for pair in pairs)
+    checked = (_check_pair(pair, codecs) for pair in pairs)
     sources, pairs = itertools.tee(checked)
     sources = with_features((source for source, _ in sources), features)
     return (
@@ -50,7 +50,8 @@ def check_pairs(pairs, codecs, features=None):
 def _check_pair(pair, codecs):
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise TypeError(f"expected pairs of source and target; received {reprlib.repr(pair)}")
-    return tuple(codec.check(value, side) for codec, value, side in zip(codecs, pair, _SIDES))
+    source, target = pair
+    return codecs.check_source(source), codecs.target.check(target, "target")
 
 
 def refuse_search(translator, beam_size, options):

@@ -241,10 +241,12 @@ class Inference:
             limits.append(tf.zeros_like(minimum) + strategy.maximum_length + 1)
         if strategy.maximum_ratio is not None:
             limits.append(1 + tf.cast(strategy.maximum_ratio * words + _ROUNDING, tf.int32))
+        prefix_lengths = tf.math.count_nonzero(prefix, axis=1, dtype=tf.int32)
         default = 10 + tf.cast(2.0 * self._length_ratio * lengths, tf.int32)
+        if side.is_absent:
+            default += prefix_lengths  # A language model goes on with texts of any length.
         default = tf.maximum(tf.minimum(default, LONGEST_BY_DEFAULT), minimum)
         maximum = functools.reduce(tf.minimum, limits) if limits else default
-        prefix_lengths = tf.math.count_nonzero(prefix, axis=1, dtype=tf.int32)
         maximum = tf.maximum(maximum, prefix_lengths + 1)
         maximum = tf.where(side.is_empty(lengths), 0, maximum)
         return maximum, tf.minimum(minimum, maximum)

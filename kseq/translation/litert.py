@@ -88,6 +88,11 @@ def _check(translator, strategy):
             f"a model for LiteRT is a single one; received an ensemble of "
             f"{len(translator.members)}: export one of its runs, or use format=savedmodel"
         )
+    if translator.config.model.is_language_model:
+        raise SettingError(
+            "a language model goes on with the beginnings of texts, which {format}=litert cannot "
+            "read; use {format}=savedmodel"
+        )
     if translator.model.get_config()["dtype_policy"] == "bfloat16":
         raise SettingError(
             "{precision}=bfloat16 is not possible with {format}=litert; use {quantize}=float16"

@@ -1,4 +1,7 @@
-"""Texts that translations must start with: one for all sources, or one for each."""
+"""Texts that outputs must start with: one for all sources, or one for each.
+
+A language model has no source: what it is given is the beginning of its text.
+"""
 
 import itertools
 import reprlib
@@ -10,20 +13,33 @@ from kseq.errors import SettingError
 _MISSING = object()
 
 
-def with_prefixes(sources, prefix, codec, maximum_length=None):
+def with_prefixes(sources, prefix, codecs, maximum_length=None):
     """Yields each source with the ids that its outputs start with, a list.
+
+    The sources of a language model are the texts that its outputs start with.
 
     Args:
         sources: Iterable of sources.
         prefix: A string for all sources, an iterable with one for each, or None.
-        codec: `TextCodec` of the target.
+        codecs: `CodecPair`.
         maximum_length: Maximum number of tokens of an output; None for no maximum.
 
     Raises:
         TypeError: A prefix is not a string.
         ValueError: The vocabulary (or the source, if the model copies) does not have all tokens of
-            a prefix; a prefix is too long; or there are more or fewer prefixes than sources.
+            a prefix; a prefix is too long; there are more or fewer prefixes than sources; or a
+            language model has one.
     """
+    codec = codecs.target
+    if codecs.source.side.is_absent:
+        if prefix is not None:
+            raise SettingError(
+                "{prefix} is for a model with sources; a language model goes on with the texts "
+                "that it is given: leave it out"
+            )
+        for source in sources:
+            yield source, _prefix_ids(source, codec, maximum_length)
+        return
     if prefix is None or (isinstance(prefix, str) and not codec.side.copies):
         ids = _prefix_ids(prefix, codec, maximum_length)
         for source in sources:

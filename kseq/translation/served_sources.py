@@ -25,11 +25,13 @@ class TextSource:
 
     Attributes:
         specs: `tf.TensorSpec` of each input of the SavedModel, by name.
+        is_absent: Whether there are no sources: the strings are the beginnings of texts.
     """
 
     def __init__(self, codecs):
         self._codecs = codecs
         self.specs = codecs[0].side.serving_specs
+        self.is_absent = codecs[0].side.is_absent
 
     def read(self, inputs):
         """Reads the inputs of the SavedModel.
@@ -105,7 +107,10 @@ class ValueSource:
 
     Attributes:
         specs: As in `TextSource`.
+        is_absent: False.
     """
+
+    is_absent = False
 
     def __init__(self, codecs):
         self._codecs = codecs

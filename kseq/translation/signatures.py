@@ -32,6 +32,9 @@ float32 `[N, T]`; and `target_tokens`, string `[N, T]`.
 `encode` returns what the encoder has read, as `kseq.models.encodings.encoding_model` does.
 An ensemble does not have it.
 
+For a language model, `text` holds the beginnings of texts, and `translation` whole texts; `score`
+takes texts as `target`, and ignores `text`. There is no `encode`.
+
 Every signature of a model that reads features also takes `features`, string `[N]`. For a
 real-valued source they take `source`, float32 `[N, S, F]`, and `lengths`, int32 `[N]`, from 1
 to S, instead of `text`. For real-valued targets, `serving_default` and `details` also take
@@ -41,6 +44,7 @@ the attention, too; `score` takes `target`, float32 `[N, T, F]`, and `target_len
 """
 
 import abc
+import functools
 
 import tensorflow as tf
 
@@ -67,8 +71,9 @@ class Signatures(abc.ABC):
         self._inference = inference
         self._source = source
         self._target_codec = target_codec
-        # An ensemble has no single memory.
-        self._encoding = encoding_model(models[0]) if len(models) == 1 else None
+        # An ensemble has no single memory, and a language model reads nothing.
+        reads = len(models) == 1 and not models[0].config.is_language_model
+        self._encoding = encoding_model(models[0]) if reads else None
 
     def make(self):
         """Returns the concrete function of each signature, by name."""
@@ -145,11 +150,17 @@ class TextSignatures(Signatures):
         }
 
     def _trace_search(self, strategy):
-        return self._trace(lambda reading, _: self._search(reading, strategy), {})
+        return self._trace(functools.partial(self._search, strategy=strategy), {})
 
-    def _search(self, reading, strategy):
+    def _search(self, reading, inputs, strategy):
         """Searches for translations; returns all outputs by name, with an axis N."""
-        result = self._inference.search(reading.encoder_inputs, strategy, self._forbidden)
+        prefix = None
+        if self._source.is_absent:
+            tokens = self._target_codec.tokenize(inputs["text"])
+            ids = tokens.with_flat_values(self._target_codec.ids(tokens.flat_values))
+            prefix = ids.to_tensor(PAD)
+        search = self._inference.search
+        result = search(reading.encoder_inputs, strategy, self._forbidden, prefix)
         texts, tokens = self._inference.texts_and_tokens(result, reading.tokens, self._dictionary)
         # JSON has no -inf, so missing hypotheses have a score of 0; the count says which are real.
         is_real = is_possible(result.scores)

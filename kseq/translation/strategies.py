@@ -26,6 +26,14 @@ def resolve_strategy(strategy, codecs, has_attention):
                 *(codecs.target.size, getattr(strategy, name)),
                 name=name,
             )
+    if codecs.source.side.is_absent:
+        for name in ("minimum_ratio", "maximum_ratio"):
+            if getattr(strategy, name):
+                raise SettingError(
+                    "{name} is relative to a source, and a language model has none; use {instead}",
+                    name=name,
+                    instead=name.replace("ratio", "length"),
+                )
     if getattr(strategy, "beta", 0.0) and not has_attention:
         raise SettingError("{beta} needs attention to the source; the model has none")
     if strategy.replace_unknown and not (has_attention and codecs.source.is_text):

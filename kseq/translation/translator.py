@@ -88,7 +88,8 @@ class Translator(TrainedModels):
         """Translates sentences by beam search.
 
         Args:
-            texts: Sentences, or real-valued sources.
+            texts: Sentences, or real-valued sources; for a model of dialogue, also lists of turns;
+                for a language model, the beginnings of its texts, which may be empty.
             beam_size: Hypotheses K that the search follows; 1 is greedy search.
             n_best: Number of translations of each sentence to return, at most `beam_size`.
             prefix: Text that translations must start with: one for all sentences, or one for each.
@@ -168,7 +169,7 @@ class Translator(TrainedModels):
         is_waiting = getattr(texts, "is_waiting", None)
         sources = map(self._check_source, with_features(texts, features))
         limit = strategy.maximum_length
-        pairs = with_prefixes(sources, prefix, self.codecs.target, limit)
+        pairs = with_prefixes(sources, prefix, self.codecs, limit)
         first, cut, unknown = 0, CutOutputs(), UnknownFeatures(self.codecs.features)
         try:
             for chunk in chunks(pairs, read_ahead or self.read_ahead, is_waiting):
@@ -213,7 +214,7 @@ class Translator(TrainedModels):
 
         Args:
             pairs: (source, target) sentences, in any form that `kseq.load_corpus` accepts except
-                files; or real values.
+                files; or real values. For a language model, texts.
             features: Features of the sources, as in `translate`.
 
         Returns:
@@ -330,7 +331,7 @@ class Translator(TrainedModels):
         return resolve_strategy(strategy, self.codecs, self.has_attention)
 
     def _check_source(self, source):
-        return check_features(self.codecs.source.check(source, "source"), self.codecs.features)
+        return check_features(self.codecs.check_source(source), self.codecs.features)
 
     def _check_pairs(self, pairs, features=None):
         return check_pairs(pairs, self.codecs, features)
