@@ -149,7 +149,7 @@ def test_a_reader_that_closes_the_pipe_early_causes_no_message(small_run, tmp_pa
 COMMANDS = [
     *("fetch", "inspect", "clean", "train", "ensemble", "launch", "tune", "average"),
     *("runs", "compare"),
-    *("translate", "evaluate", "score"),
+    *("translate", "chat", "evaluate", "score"),
     *("heatmap", "align", "report", "export"),
     *("pack", "unpack", "push", "serve", "recipes", "models"),
 ]

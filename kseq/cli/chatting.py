@@ -17,7 +17,7 @@ from kseq.search.strategies import Sampling
 _EXAMPLES = """
 examples:
   kseq chat runs/dialogue --top-p 0.9 --temperature 0.8
-  kseq chat runs/dialogue --beam 5 < turns.txt > replies.txt
+  cat turns.txt | kseq chat runs/dialogue --beam 5 > replies.txt
 
 Each line of standard input is a turn, and each output line is the reply. The model reads the last
 turns of both speakers, as many as in its training (kseq train --context N). An empty line begins a
