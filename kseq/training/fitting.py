@@ -69,7 +69,9 @@ class Fitting:
             require_room(run.folder, self._teacher)
         self._position = make_position(prepared.splits[0], prepared.codecs, training)
         self._recorders = ErrorRecorder(), ErrorRecorder()
-        self._writer = RunWriter(run, model, training.checkpoints) if run else History()
+        monitor = Monitor(choose_monitor(training, model.target_side))
+        writer = run and RunWriter(run, model, training.checkpoints, monitor.name)
+        self._writer = writer or History()
         batches = batch_count(survey, training)
         self._progress = verbose and Progress(
             choose_display(), training.epochs, batches, lambda: self._keeper.steps
@@ -78,10 +80,8 @@ class Fitting:
         if not run:
             callbacks = [callback for callback in callbacks if callback not in boards]
             boards = []
-        translator = None
-        if run and (training.decoded_pairs or boards):
-            record = RunRecord.load(run.folder / RECORD)
-            translator = Translator.of_run(model, prepared.codecs, config, record)
+        is_used = run and (training.decoded_pairs or boards)
+        translator = self._make_translator(model, config) if is_used else None
         for board in boards:
             board.connect(run.destination, translator, self._choose_pairs(board.pairs))
             self._report(board.invitation)
@@ -90,7 +90,7 @@ class Fitting:
             self._make_batches(1),
             Decoding(translator, decoded) if decoded else None,
             self._writer,
-            Monitor(choose_monitor(training, model.target_side)),
+            monitor,
             training,
             epoch_batches=batches,
             workers=workers,
@@ -158,6 +158,10 @@ class Fitting:
     def _agree_on_end(self, epoch, logs):
         """Makes the chief decide whether training ends, as a callback of the user may stop it."""
         self._teacher.stop_training = self._workers.share(self._teacher.stop_training)
+
+    def _make_translator(self, model, config):
+        record = RunRecord.load(self._run.folder / RECORD)
+        return Translator.of_run(model, self._prepared.codecs, config, record)
 
     def _choose_pairs(self, count):
         """Returns some validation pairs, a list."""
