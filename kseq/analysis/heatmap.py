@@ -43,8 +43,8 @@ def plot_attention(result, ax=None, head=None, **options):
             current Axes of pyplot if these are empty, as after `plt.figure()` or `plt.subplot()`.
         head: Layer and head of a Transformer, both from 1; the mean over all by default.
         **options: Further options of `kseq.analysis.heatmap_options.HeatmapOptions`: `panels`
-            (one per layer or head), `gold` (an alignment to outline), `low_probability` (output
-            words below it are marked), `colormap`.
+            (one per layer or head), `gold` (an alignment to outline), `titles` (one for each
+            result), `low_probability` (output words below it are marked), `colormap`.
 
     Returns:
         The Axes, or an array of them for several panels: `[results]`, with an extra axis for
@@ -117,7 +117,8 @@ def _draw(panels, options, make_figure, axes=None):
     """Draws panels on given Axes, or on those of a new figure; returns an array of Axes."""
     colormap = options.find_colormap()
     sides = [side for panel in panels.flat for side in (panel.rows, panel.columns)]
-    families = families_for("\n".join(text for side in sides for text in side.labels))
+    texts = [text for side in sides for text in side.labels]
+    families = families_for("\n".join([*texts, *(panel.title for panel in panels.flat)]))
     grid = Grid(panels, families, make_figure) if axes is None else None
     axes = grid.axes if grid else _check_axes(axes, panels.shape)
     # Weights over the steps of a signal, and means over heads, are far below 1.
@@ -166,7 +167,7 @@ def _draw_panel(panel, axes, scale, families):
         end = strip[1]
     axes.set_xlim((end, start) if columns.right_to_left else (start, end))
     axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
-    axes.set_title(panel.title, fontsize=FONT_SIZE)
+    axes.set_title(panel.title, fontsize=FONT_SIZE, fontfamily=families, parse_math=False)
     _label_axes(axes, rows, columns, families)
     if panel.generation is not None:
         _label_strip(axes, np.mean(strip))
