@@ -61,6 +61,8 @@ _HOMES = {
     "Translator": "translation.translator",
     "Translation": "translation.results",
     "Prediction": "translation.results",
+    "measure_calibration": "analysis.calibration",
+    "plot_calibration": "analysis.reliability",
     "plot_attention": "analysis.heatmap",
     "save_heatmap": "analysis.heatmap",
     "hard_alignment": "analysis.alignment",

@@ -62,7 +62,7 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
             require_words(translator.config)
         return _evaluate_values(translator, pairs)
     options |= {"beam_size": beam_size}
-    return _evaluate_text(translator, *_usable_pairs(translator, pairs, alignments), options)
+    return _evaluate_text(translator, *usable_pairs(translator, pairs, alignments), options)
 
 
 def _evaluate_text(translator, pairs, alignments, options):
@@ -136,8 +136,23 @@ def mean_squared_error(results, references):
     return float(np.concatenate(errors).mean(dtype=np.float64))
 
 
-def _usable_pairs(translator, pairs, alignments):
-    """The pairs that can be evaluated, and their gold alignments or None."""
+def usable_pairs(translator, pairs, alignments=None):
+    """Finds the pairs that can be evaluated.
+
+    Args:
+        translator: `Translator`.
+        pairs: (source, reference), a list.
+        alignments: Gold alignments of the pairs, or None.
+
+    Returns:
+        The usable pairs, and their gold alignments or None.
+
+    Raises:
+        ValueError: There are none, or the alignments do not fit them.
+
+    Warns:
+        LeftOutWarning: Pairs were left out.
+    """
     if alignments is not None:
         alignments = list_alignments(alignments)
         _check_alignments(translator, alignments, len(pairs))

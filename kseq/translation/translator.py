@@ -222,11 +222,19 @@ class Translator(TrainedModels):
             writes nothing, not even END.) For real-valued targets a list of `Prediction`: every
             step is predicted from the true steps before it.
         """
-        claim_tensorflow()
-        results = []
-        for chunk in chunks(self._check_pairs(pairs, features), self.read_ahead):
-            results.extend(self._runner.force(*zip(*chunk)))
-        return results
+        return self._run_on_pairs(self._runner.force, pairs, features)
+
+    def guess(self, pairs, features=None):
+        """Compares the most probable token of each step with the correct one, by teacher forcing.
+
+        Args:
+            pairs, features: As in `score`; the targets are text.
+
+        Returns:
+            A list: for each pair the probabilities of these tokens, and whether they are correct,
+            two arrays `[T]`.
+        """
+        return self._run_on_pairs(self._runner.guess, pairs, features)
 
     def evaluate(self, pairs, alignments=None, beam_size=1, features=None, **options):
         """Measures results against references; see `kseq.analysis.evaluation.evaluate`.
@@ -328,6 +336,11 @@ class Translator(TrainedModels):
     def resolve(self, strategy):
         """Returns forbidden ids and a `Dictionary` or None; see `resolve_strategy`."""
         return resolve_strategy(strategy, self.codecs, self.has_attention)
+
+    def _run_on_pairs(self, run, pairs, features):
+        claim_tensorflow()
+        checked = chunks(self._check_pairs(pairs, features), self.read_ahead)
+        return [result for chunk in checked for result in run(*zip(*chunk))]
 
     def _check_source(self, source):
         return check_features(self.codecs.source.check(source, "source"), self.codecs.features)
