@@ -47,6 +47,7 @@ _HOMES = {
     "train": "training.train",
     "train_ensemble": "training.ensemble",
     "TensorBoard": "training.tensorboard",
+    "AttentionFilm": "training.film",
     "TrainingFailed": "training.failures",
     "fine_tuning_config": "runs.fine_tuning",
     "tune": "tuning.tune",
