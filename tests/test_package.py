@@ -111,6 +111,7 @@ def test_the_wheel_holds_the_corpora_and_the_command(tmp_path):
         for name in ("train.tsv", "valid.tsv", "test.tsv", "config.yaml"):
             assert f"kseq/data/{corpus}/{name}" in names
     assert "kseq/data/en-fr/test.align" in names
+    assert {"kseq/py.typed", "kseq/__init__.pyi"} <= names
     pages = [path for kind in ("html", "css", "js") for path in (ROOT / "kseq").rglob(f"*.{kind}")]
     assert pages and {path.relative_to(ROOT).as_posix() for path in pages} <= names
     assert not [name for name in names if re.search(r"test_|\.venv|^runs/|generate", name)]

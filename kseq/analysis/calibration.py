@@ -1,12 +1,16 @@
 """Calibration: whether a model is right as often as its probabilities say."""
 
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kseq.analysis.evaluation import usable_pairs
 from kseq.errors import SettingError
 from kseq.translation.arguments import check_pairs
+
+if TYPE_CHECKING:
+    from kseq.translation.translator import Translator
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,13 +30,13 @@ class Calibration:
     accuracies: np.ndarray
 
     @property
-    def error(self):
+    def error(self) -> float:
         """The expected calibration error, from 0 to 1: the mean gap between both, over tokens."""
         shares = self.counts / self.counts.sum()
         return float(np.nansum(shares * np.abs(self.accuracies - self.confidences)))
 
 
-def measure_calibration(translator, pairs, bins=15):
+def measure_calibration(translator: "Translator", pairs: Any, bins: int = 15) -> Calibration:
     """Measures how well the probabilities of a model agree with how often it is right.
 
     By teacher forcing, the most probable token of each step is compared with the correct one, END

@@ -2,9 +2,12 @@
 
 import io
 
+import numpy as np
+
 from kseq.analysis.curves import COLOURS, LABELS, finish_panel
 from kseq.analysis.figures import TextFigure, make_pyplot_figure
 from kseq.analysis.fonts import families_for
+from kseq.runs.comparison import Comparison
 from kseq.runs.history import find_best
 from kseq.text.scripts import shorten
 from kseq.text_tables import escape_invisible
@@ -14,7 +17,7 @@ _DASHES = ("-", "--", ":", "-.")
 _LONGEST_NAME = 36  # in Latin letters
 
 
-def plot_comparison(comparison):
+def plot_comparison(comparison: Comparison) -> np.ndarray:
     """Draws the learning curves of runs, a panel for each figure.
 
     Thick curves are those of validation, with a dot on the best epoch; thin ones are those of

@@ -1,6 +1,8 @@
 """Attention as a picture: the source along the top, the output down the side."""
 
 import reprlib
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,14 +16,21 @@ from kseq.analysis.panels import make_panels
 from kseq.counts import counted
 from kseq.fields import check_names, field_names
 from kseq.files import replaced_file
+from kseq.path_names import PathName
 from kseq.text.scripts import is_short
+from kseq.translation.results import Attended
 
 # The strip beside the weights of a model that copies, in columns of the heatmap.
 _STRIP_GAP, _STRIP_WIDTH, _STRIP_LABEL = 0.3, 0.7, "p(generate)"
 _UNLIKELY = {"facecolor": "#ffe3c2", "edgecolor": "#d55e00", "linewidth": 0.8}
 
 
-def plot_attention(result, ax=None, head=None, **options):
+def plot_attention(
+    result: Attended | Iterable[Attended],
+    ax: Any = None,
+    head: tuple[int, int] | None = None,
+    **options: Any,
+) -> Any:
     """Draws the attention of translations or predictions as heatmaps.
 
     If the source is read from right to left, as Arabic and Hebrew are, its first word is at the
@@ -92,7 +101,12 @@ def draw_figure(result, head=None, **options):
     return _draw(make_panels(result, options), options, TextFigure).flat[0].figure
 
 
-def save_heatmap(result, path, head=None, **options):
+def save_heatmap(
+    result: Attended | Iterable[Attended],
+    path: PathName,
+    head: tuple[int, int] | None = None,
+    **options: Any,
+) -> None:
     """Writes the heatmap of one or several results to a picture file, completely or not at all.
 
     It does not use pyplot, so nothing has to be closed, however many pictures are written.

@@ -1,5 +1,7 @@
 """The reliability diagram: probabilities of tokens against the share that is correct."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from kseq.analysis.calibration import measure_calibration
@@ -7,10 +9,13 @@ from kseq.analysis.curves import COLOURS
 from kseq.analysis.figures import TextFigure, make_pyplot_figure
 from kseq.files import replaced_file
 
+if TYPE_CHECKING:
+    from kseq.translation.translator import Translator
+
 _ACCURACY, _GAP = COLOURS[:2]
 
 
-def plot_calibration(translator, pairs, bins=15):
+def plot_calibration(translator: "Translator", pairs: Any, bins: int = 15) -> np.ndarray:
     """Draws how well the probabilities of a model agree with how often it is right.
 
     Above, a reliability diagram: for tokens of about the same probability, how many are correct. On

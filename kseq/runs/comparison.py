@@ -7,8 +7,10 @@ import html
 import json
 import math
 import pathlib
+from collections.abc import Iterable
 
 from kseq import files
+from kseq.path_names import PathName
 from kseq.runs import directory as run_directory
 from kseq.runs.ensembles import runs_of
 from kseq.runs.history import find_best, read_history
@@ -67,7 +69,7 @@ class Comparison:
         return f'<pre>{html.escape(str(self))}</pre><img src="data:image/png;base64,{picture}">'
 
 
-def compare_runs(runs):
+def compare_runs(runs: Iterable[PathName]) -> Comparison:
     """Compares runs, without loading their models.
 
     Args:

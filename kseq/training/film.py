@@ -32,7 +32,7 @@ class AttentionFilm(keras.callbacks.Callback):
         TypeError: A sentence is not a string.
     """
 
-    def __init__(self, source, target=None):
+    def __init__(self, source: str, target: str | None = None) -> None:
         super().__init__()
         for sentence in (source, *([] if target is None else [target])):
             if not isinstance(sentence, str):
