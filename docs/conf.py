@@ -46,6 +46,7 @@ autodoc_default_options = {
 }
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
+autodoc_typehints = "none"  # Docstrings describe the arguments.
 napoleon_use_rtype = False
 default_role = "code"  # `name` in a docstring is code, as in Markdown
 python_maximum_signature_line_length = 80

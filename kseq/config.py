@@ -6,9 +6,12 @@ import json
 import pathlib
 import reprlib
 import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from kseq.errors import SettingError
 from kseq.fields import Fields, check_names, field_names, suggestion
+from kseq.path_names import PathName
 from kseq.settings.model import ModelConfig
 from kseq.settings.text import TextConfig, require_same_tokenizers
 from kseq.settings.training import TrainingConfig
@@ -110,12 +113,12 @@ class Config(Fields):
             )
 
     @property
-    def shares_vocabulary(self):
+    def shares_vocabulary(self) -> bool:
         """Whether both sides have the same vocabulary."""
         return self.text.share_vocabulary or self.model.share_embeddings or self.model.copy
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: Mapping[str, Any]) -> "Config":
         """Builds a config from a dict of sections, each a dict of fields.
 
         Raises:
@@ -130,12 +133,12 @@ class Config(Fields):
             sections[name] = section_type(**fields)
         return cls(**sections)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Returns the settings as a dict of dicts, ready for JSON or YAML."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def load(cls, path, absent=None):
+    def load(cls, path: PathName, absent: Mapping[str, Any] | None = None) -> "Config":
         """Reads a `.json`, `.yaml` or `.yml` file.
 
         Args:
@@ -155,7 +158,9 @@ class Config(Fields):
             raise ValueError(f"{path}: {error}") from error
 
     @classmethod
-    def loads(cls, text, suffix=".json", absent=None):
+    def loads(
+        cls, text: str, suffix: str = ".json", absent: Mapping[str, Any] | None = None
+    ) -> "Config":
         """Reads settings from text, in JSON or (for `".yaml"`) in YAML.
 
         Args:
@@ -176,7 +181,7 @@ class Config(Fields):
                 values[section] = fields | given
         return cls.from_dict(values)
 
-    def dumps(self, suffix=".json"):
+    def dumps(self, suffix: str = ".json") -> str:
         """Returns the settings as text, in JSON or (for `".yaml"`) in YAML.
 
         Raises:
@@ -189,7 +194,7 @@ class Config(Fields):
 
         return yaml.safe_dump(self.to_dict(), sort_keys=False)
 
-    def with_settings(self, settings):
+    def with_settings(self, settings: Iterable[str]) -> "Config":
         """Returns a copy in which some settings are changed.
 
         Args:

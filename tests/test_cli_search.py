@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -210,6 +211,20 @@ def test_report_and_heatmap_write_their_files(small_run, tmp_path, output):
     assert len(output("heatmap", small_run, *SENTENCES, "--out", tmp_path / "grid.png")) == 4
 
 
+def test_a_heatmap_compares_runs_on_one_sentence(small_run, translator, tmp_path, output):
+    """Each run writes its own output, or reads the same target."""
+    words = ["I", "eat", "Je", "mange"]
+    other = untrained_translator(["attention=luong_dot"], words, words)
+    run, picture = write_run(other, tmp_path / "other"), tmp_path / "two.svg"
+    command = ["heatmap", small_run, "I eat.", "--compare-with", run, "--out", picture]
+    limit = ["--maximum-length", 3]
+    texts = [each.translate(["I eat."], maximum_length=3)[0].text for each in (translator, other)]
+    assert output(*command, *limit) == [f"small: {texts[0]}", f"other: {texts[1]}", str(picture)]
+    assert {">small<", ">other<"} <= set(re.findall(">(?:small|other)<", picture.read_text()))
+    assert output(*command, "--target", "Je mange", "--gold", "0-0") == [str(picture)]
+    assert picture.read_text().count(">mange<") == 2
+
+
 @pytest.fixture(scope="module")
 def checkpointed_run(tmp_path_factory):
     """A run with checkpoints of two epochs, whose weights are random."""
@@ -339,6 +354,10 @@ def test_unsuitable_options_of_reports_and_pictures_are_errors(
             "--gold: expected links such as 0-0 1-2, source before target; received 0_0",
         ),
         (["heatmap", small_run, "a", "b", "--target", "x", *picture], "--target is for one senten"),
+        (
+            ["heatmap", small_run, "a", "b", "--compare-with", small_run, *picture],
+            "--compare-with is for one sentence; received 2: draw each",
+        ),
         (["heatmap", small_run, "a", "--colormap", "virides", *picture], "virides.*viridis"),
     ]:
         expect_error(words, message)

@@ -228,3 +228,16 @@ def test_a_legend_below_given_axes_explains_the_marks():
 def test_a_colormap_can_be_a_name_or_an_object(colormap):
     (image,) = plot_attention(FRENCH, colormap=colormap).images
     assert image.get_cmap().name == "Greys"
+
+
+@pytest.mark.parametrize("title", ["GRU", "runs/a-name-that-is-much-wider-than-the-heatmap"])
+def test_titles_are_inside_the_picture_and_do_not_overlap(title):
+    short = translation(["oui", "<end>"], ["yes", "<end>"])
+    panels = plot_attention([short] * 3, titles=[title] * 3)
+    figure = panels[0].figure
+    draw(figure)
+    boxes = [axes.title.get_window_extent() for axes in panels]
+    for box in boxes:
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height
+    for number, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[number + 1 :])

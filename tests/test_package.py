@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 from conftest import ROOT
+from tools import draw_packages
 
 SOURCES = sorted((ROOT / "kseq").rglob("*.py"))
 PACKAGES = [path.parent.name for path in (ROOT / "kseq").glob("*/__init__.py")]
@@ -89,6 +90,29 @@ def test_modules_import_only_modules_above_them(path):
                 assert module in allowed, f"{own_name}:{node.lineno}: imports {module}"
 
 
+def test_the_picture_of_the_folders_shows_their_imports():
+    picture = draw_packages.PICTURE.read_text(encoding="utf-8")
+    drawn = draw_packages.draw(draw_packages.read_imports())
+    assert picture == drawn, "run: python tests/tools/draw_packages.py"
+
+
+def test_an_import_that_no_arrow_leads_to_changes_the_picture():
+    imports = {"a": {"b", "c"}, "b": {"c"}, "c": set(), "d": {"e"}, "e": {"d", "c"}}
+    graph = draw_packages.make_graph(imports)
+    assert graph == {("a",): [("b",)], ("b",): [("c",)], ("c",): [], ("d", "e"): [("c",)]}
+    drawn = draw_packages.draw(imports)
+    assert draw_packages.draw(imports | {"b": {"c", "e"}}) != drawn
+    assert draw_packages.draw(imports | {"a": {"b"}}) == drawn  # It may import c all the same.
+
+
+def test_imports_between_folders_are_read(tmp_path):
+    for folder, program in (("a", "from kseq.b.x import y\nfrom kseq import b, files"), ("b", "")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").touch()
+        (tmp_path / folder / "m.py").write_text(f"{program}\ndef f():\n    from kseq.a import m\n")
+    assert draw_packages.read_imports(tmp_path) == {"a": {"b"}, "b": set()}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: "/".join(path.parts[-2:]))
 def test_everything_public_has_a_docstring(path):
     tree = ast.parse(path.read_text())
@@ -111,6 +135,7 @@ def test_the_wheel_holds_the_corpora_and_the_command(tmp_path):
         for name in ("train.tsv", "valid.tsv", "test.tsv", "config.yaml"):
             assert f"kseq/data/{corpus}/{name}" in names
     assert "kseq/data/en-fr/test.align" in names
+    assert {"kseq/py.typed", "kseq/__init__.pyi"} <= names
     pages = [path for kind in ("html", "css", "js") for path in (ROOT / "kseq").rglob(f"*.{kind}")]
     assert pages and {path.relative_to(ROOT).as_posix() for path in pages} <= names
     assert not [name for name in names if re.search(r"test_|\.venv|^runs/|generate", name)]

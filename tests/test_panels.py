@@ -108,7 +108,7 @@ def test_a_picture_holds_at_most_100_panels():
     "result, options, error, message",
     [
         (FRENCH, {"colour_map": "x"}, ValueError, "unknown option of a heatmap: 'colour_map'; did "
-         r"you mean 'colormap'\? \(known: ax, head, panels, gold, low_probability, colormap\)"),
+         r"you mean 'colormap'\? \(known: ax, head, panels, gold, titles, low_probability, color"),
         (FRENCH, {"colormap": "virids"}, ValueError,
          "matplotlib has no colormap 'virids'; did you mean one of viridis, "),
         (FRENCH, {"colormap": 3}, TypeError, "name of a matplotlib colormap.* received int"),
@@ -137,6 +137,12 @@ def test_a_picture_holds_at_most_100_panels():
          "a gold alignment for each of 2 results; received 1"),
         ([FRENCH, FRENCH], {"gold": [(), {(9, 9)}]}, ValueError,
          "result 2 of 2: gold link 9-9 is outside"),
+        ([FRENCH, FRENCH], {"titles": ["GRU"]}, ValueError,
+         "a title for each of 2 results; received 1"),
+        ([FRENCH, FRENCH], {"titles": "GRU"}, TypeError,
+         "a list with a title for each result; received 'GRU'"),
+        ([FRENCH, FRENCH], {"titles": ["GRU", 2]}, TypeError,
+         "result 2 of 2: expected a string as the title; received 2"),
         ([], {}, ValueError, "at least one result to draw; received none"),
         ("text", {}, TypeError, "a Translation or a Prediction, or several; received 'text'"),
         (3, {}, TypeError, "a Translation or a Prediction, or several; received 3"),
@@ -180,3 +186,18 @@ def test_one_head_can_be_drawn_alone():
             plot_attention(result, head=head)
     with pytest.raises(ValueError, match="only a single Transformer has heads"):
         plot_attention(FRENCH, head=(1, 1))
+
+
+def test_each_result_has_its_title_on_the_same_scale():
+    pale = dataclasses.replace(FRENCH, attention=FRENCH.attention / 2)
+    panels = plot_attention([FRENCH, pale], titles=["GRU", "$x_1$ \u200f LSTM"])
+    assert [axes.get_title() for axes in panels] == ["GRU", "$x_1$ <U+200F> LSTM"]
+    assert {axes.images[0].get_clim() for axes in panels} == {(0.0, 1.0)}
+    for axes, result in zip(panels, (FRENCH, pale)):
+        np.testing.assert_array_equal(axes.images[0].get_array(), result.attention)
+    assert plot_attention(FRENCH, titles="GRU").get_title() == "GRU"
+
+
+def test_a_title_comes_before_layer_and_head():
+    panels = plot_attention([transformer(1, 2)] * 2, panels="heads", titles=["a", "b"])
+    assert panels[1, 0, 1].get_title() == "b, layer 1, head 2"

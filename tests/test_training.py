@@ -143,7 +143,7 @@ def test_training_stops_when_the_loss_rises_and_keeps_the_best_weights(
     drawn_epochs = []
     monkeypatch.setattr(
         "kseq.training.run_writer.save_curves",
-        lambda rows, path: drawn_epochs.append(len(rows)) or save_curves(rows, path),
+        lambda rows, *given: drawn_epochs.append(len(rows)) or save_curves(rows, *given),
     )
     settings = ["epochs=40", "patience=2", "learning_rate=2", "dropout=0", "batch_size=128"]
     settings += ["attention=luong_dot", "input_feeding=false"]  # fast

@@ -1,5 +1,8 @@
 """Word alignment with the attention of one model, or of two models of opposite directions."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from kseq.analysis.attention import check_word_attention, word_attention
@@ -7,11 +10,22 @@ from kseq.analysis.links import GROW_DIAG_FINAL_AND, METHODS, check_method, symm
 from kseq.corpora.lines import chunks
 from kseq.errors import SettingError
 from kseq.translation.arguments import require_pairs
+from kseq.translation.results import Attended
+
+if TYPE_CHECKING:
+    from kseq.translation.translator import Translator
 
 AGREEMENT = "agreement"
 
 
-def align(translator, pairs, reverse=None, method=AGREEMENT, head=None, reverse_head=None):
+def align(
+    translator: "Translator",
+    pairs: Any,
+    reverse: "Translator | None" = None,
+    method: str | None = AGREEMENT,
+    head: tuple[int, int] | None = None,
+    reverse_head: tuple[int, int] | None = None,
+) -> Iterator[dict[tuple[int, int], float]]:
     """Aligns the words of pairs with the attention of a model, under teacher forcing.
 
     Links are read in two directions and combined by `symmetrize`. The forward links connect every
@@ -64,7 +78,9 @@ def align(translator, pairs, reverse=None, method=AGREEMENT, head=None, reverse_
     return _align_with_two((translator, head), (reverse, reverse_head), pairs, method)
 
 
-def hard_alignment(result, head=None, method=None):
+def hard_alignment(
+    result: Attended, head: tuple[int, int] | None = None, method: str | None = None
+) -> set[tuple[int, int]]:
     """Links every output token to the source token that it attended to most.
 
     END has no links on either side. Of equal weights, the first is used.

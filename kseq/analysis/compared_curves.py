@@ -2,24 +2,22 @@
 
 import io
 
-from kseq.analysis.curves import LABELS
+import numpy as np
+
+from kseq.analysis.curves import COLOURS, LABELS, finish_panel
 from kseq.analysis.figures import TextFigure, make_pyplot_figure
 from kseq.analysis.fonts import families_for
+from kseq.runs.comparison import Comparison
 from kseq.runs.history import find_best
 from kseq.text.scripts import shorten
 from kseq.text_tables import escape_invisible
 
-# Okabe and Ito's colours, which remain distinct for colour-blind readers; without their yellow,
-# which is too light for lines.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _LOOKS = {"validation": {"linewidth": 1.8}, "training": {"linewidth": 0.8, "alpha": 0.5}}
 _DASHES = ("-", "--", ":", "-.")
-_LOGARITHMIC = ("cross_entropy", "mean_squared_error", "binary_cross_entropy")
-_WIDEST_LINEAR = 4  # largest loss divided by the smallest one
 _LONGEST_NAME = 36  # in Latin letters
 
 
-def plot_comparison(comparison):
+def plot_comparison(comparison: Comparison) -> np.ndarray:
     """Draws the learning curves of runs, a panel for each figure.
 
     Thick curves are those of validation, with a dot on the best epoch; thin ones are those of
@@ -73,13 +71,7 @@ def _draw(comparison, make_figure):
     for axes, measure in zip(panels, measures):
         for number, (run, rows) in enumerate(zip(comparison.runs, comparison.histories)):
             _draw_run(axes, run, rows, measure, _style(number))
-        axes.set(xlabel="epoch", ylabel=LABELS[measure])
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        if measure in _LOGARITHMIC:
-            _show_small_losses(axes)
-        axes.grid(alpha=0.3)
-        for edge in ("top", "right"):
-            axes.spines[edge].set_visible(False)
+        finish_panel(axes, measure)
     _add_legend(figure, labels, columns)
     return panels
 
@@ -100,22 +92,9 @@ def _draw_run(axes, run, rows, measure, style):
         axes.plot(epochs[-1], values[-1], "o", zorder=1.9, **end)
 
 
-def _show_small_losses(axes):
-    """Makes an axis with a wide range logarithmic, with ordinary numbers beside it."""
-    from matplotlib.ticker import LogLocator
-
-    low, high = axes.dataLim.intervaly
-    if not 0 < low * _WIDEST_LINEAR < high:
-        return
-    axes.set_yscale("log")
-    axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
-
-
 def _style(number):
-    rounds, colour = divmod(number, len(_COLOURS))
-    return {"color": _COLOURS[colour], "linestyle": _DASHES[rounds % len(_DASHES)]}
+    rounds, colour = divmod(number, len(COLOURS))
+    return {"color": COLOURS[colour], "linestyle": _DASHES[rounds % len(_DASHES)]}
 
 
 def _add_legend(figure, labels, columns):

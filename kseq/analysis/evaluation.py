@@ -66,7 +66,7 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
     if translator.config.model.is_language_model:
         return _evaluate_texts(translator, pairs, alignments, beam_size, options)
     options |= {"beam_size": beam_size}
-    return _evaluate_text(translator, *_usable_pairs(translator, pairs, alignments), options)
+    return _evaluate_text(translator, *usable_pairs(translator, pairs, alignments), options)
 
 
 def _evaluate_text(translator, pairs, alignments, options):
@@ -99,7 +99,7 @@ def _evaluate_texts(translator, pairs, alignments, beam_size, options):
             "perplexity: leave it out",
             name=given[0],
         )
-    pairs, _ = _usable_pairs(translator, pairs, None)
+    pairs, _ = usable_pairs(translator, pairs)
     return {"perplexity": _perplexity(translator.score(pairs)), "sentences": len(pairs)}
 
 
@@ -159,8 +159,23 @@ def mean_squared_error(results, references):
     return float(np.concatenate(errors).mean(dtype=np.float64))
 
 
-def _usable_pairs(translator, pairs, alignments):
-    """The pairs that can be evaluated, and their gold alignments or None."""
+def usable_pairs(translator, pairs, alignments=None):
+    """Finds the pairs that can be evaluated.
+
+    Args:
+        translator: `Translator`.
+        pairs: (source, reference), a list.
+        alignments: Gold alignments of the pairs, or None.
+
+    Returns:
+        The usable pairs, and their gold alignments or None.
+
+    Raises:
+        ValueError: There are none, or the alignments do not fit them.
+
+    Warns:
+        LeftOutWarning: Pairs were left out.
+    """
     if alignments is not None:
         alignments = list_alignments(alignments)
         _check_alignments(translator, alignments, len(pairs))

@@ -1,6 +1,8 @@
 """Attention as a picture: the source along the top, the output down the side."""
 
 import reprlib
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,14 +16,21 @@ from kseq.analysis.panels import make_panels
 from kseq.counts import counted
 from kseq.fields import check_names, field_names
 from kseq.files import replaced_file
+from kseq.path_names import PathName
 from kseq.text.scripts import is_short
+from kseq.translation.results import Attended
 
 # The strip beside the weights of a model that copies, in columns of the heatmap.
 _STRIP_GAP, _STRIP_WIDTH, _STRIP_LABEL = 0.3, 0.7, "p(generate)"
 _UNLIKELY = {"facecolor": "#ffe3c2", "edgecolor": "#d55e00", "linewidth": 0.8}
 
 
-def plot_attention(result, ax=None, head=None, **options):
+def plot_attention(
+    result: Attended | Iterable[Attended],
+    ax: Any = None,
+    head: tuple[int, int] | None = None,
+    **options: Any,
+) -> Any:
     """Draws the attention of translations or predictions as heatmaps.
 
     If the source is read from right to left, as Arabic and Hebrew are, its first word is at the
@@ -43,8 +52,8 @@ def plot_attention(result, ax=None, head=None, **options):
             current Axes of pyplot if these are empty, as after `plt.figure()` or `plt.subplot()`.
         head: Layer and head of a Transformer, both from 1; the mean over all by default.
         **options: Further options of `kseq.analysis.heatmap_options.HeatmapOptions`: `panels`
-            (one per layer or head), `gold` (an alignment to outline), `low_probability` (output
-            words below it are marked), `colormap`.
+            (one per layer or head), `gold` (an alignment to outline), `titles` (one for each
+            result), `low_probability` (output words below it are marked), `colormap`.
 
     Returns:
         The Axes, or an array of them for several panels: `[results]`, with an extra axis for
@@ -92,7 +101,12 @@ def draw_figure(result, head=None, **options):
     return _draw(make_panels(result, options), options, TextFigure).flat[0].figure
 
 
-def save_heatmap(result, path, head=None, **options):
+def save_heatmap(
+    result: Attended | Iterable[Attended],
+    path: PathName,
+    head: tuple[int, int] | None = None,
+    **options: Any,
+) -> None:
     """Writes the heatmap of one or several results to a picture file, completely or not at all.
 
     It does not use pyplot, so nothing has to be closed, however many pictures are written.
@@ -117,7 +131,8 @@ def _draw(panels, options, make_figure, axes=None):
     """Draws panels on given Axes, or on those of a new figure; returns an array of Axes."""
     colormap = options.find_colormap()
     sides = [side for panel in panels.flat for side in (panel.rows, panel.columns)]
-    families = families_for("\n".join(text for side in sides for text in side.labels))
+    texts = [text for side in sides for text in side.labels]
+    families = families_for("\n".join([*texts, *(panel.title for panel in panels.flat)]))
     grid = Grid(panels, families, make_figure) if axes is None else None
     axes = grid.axes if grid else _check_axes(axes, panels.shape)
     # Weights over the steps of a signal, and means over heads, are far below 1.
@@ -166,7 +181,7 @@ def _draw_panel(panel, axes, scale, families):
         end = strip[1]
     axes.set_xlim((end, start) if columns.right_to_left else (start, end))
     axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
-    axes.set_title(panel.title, fontsize=FONT_SIZE)
+    axes.set_title(panel.title, fontsize=FONT_SIZE, fontfamily=families, parse_math=False)
     _label_axes(axes, rows, columns, families)
     if panel.generation is not None:
         _label_strip(axes, np.mean(strip))

@@ -27,7 +27,7 @@ class Grid:
     """
 
     def __init__(self, panels, families, make_figure):
-        cells = np.array([_heatmap_size(panel) for panel in panels.flat])
+        cells = np.array([_heatmap_size(panel, families) for panel in panels.flat])
         margins = np.array([_margin_size(panel, families) for panel in panels.flat])
         columns = panels.shape[-1] if panels.ndim > 1 else _choose_columns(cells + margins)
         self._repeats = _find_repeats(list(panels.flat), columns)
@@ -71,13 +71,14 @@ def _find_repeats(panels, columns):
     return repeats
 
 
-def _heatmap_size(panel):
-    """Width and height of a heatmap without its labels, in inches."""
+def _heatmap_size(panel, families):
+    """Width and height of a heatmap without its labels, in inches; it is as wide as its title."""
     width, height = (
         CELL * len(side) if side.is_text else min(_LONGEST_SIGNAL, max(2.0, 0.05 * len(side)))
         for side in (panel.columns, panel.rows)
     )
-    return [width + (CELL if panel.generation is not None else 0.0), height]
+    width += CELL if panel.generation is not None else 0.0
+    return [max(width, text_width(panel.title, families, FONT_SIZE) / 72), height]
 
 
 def _margin_size(panel, families):

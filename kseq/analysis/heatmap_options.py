@@ -23,6 +23,8 @@ class HeatmapOptions(Fields):
             or one per head.
         gold: Gold alignment to outline: a set of (source, target) token positions from 0, as
             `corpus.alignments("test")` yields them; for several results, one set for each.
+        titles: Title of the heatmap; for several results, a list with one for each, such as the
+            names of two models that translate the same sentence.
         low_probability: Probability below which output words are marked, by default 0.5 if the
             result has probabilities; 0 marks none.
         colormap: Name of a matplotlib colormap. In Python, also a `Colormap`.
@@ -31,6 +33,7 @@ class HeatmapOptions(Fields):
     head: tuple | None = None
     panels: Panels = "mean"
     gold: Any = None
+    titles: Any = None
     low_probability: float | None = None
     colormap: str | Any = "viridis"
 

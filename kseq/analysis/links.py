@@ -3,6 +3,8 @@
 import collections.abc
 import numbers
 import reprlib
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +17,11 @@ GROW_DIAG_FINAL_AND = METHODS[0]
 _NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
 
 
-def symmetrize(forward, backward, method=GROW_DIAG_FINAL_AND):
+def symmetrize(
+    forward: Iterable[tuple[int, int]],
+    backward: Iterable[tuple[int, int]],
+    method: str = GROW_DIAG_FINAL_AND,
+) -> set[tuple[int, int]]:
     """Combines the alignments of both directions into one.
 
     `intersection` keeps the links that both directions have, `union` the links of either (Och and
@@ -76,7 +82,7 @@ def require_links(links):
     return links
 
 
-def to_pharaoh(alignment):
+def to_pharaoh(alignment: Iterable[tuple[int, int]]) -> str:
     """Writes an alignment in Pharaoh format.
 
     Args:
@@ -96,7 +102,7 @@ def to_pharaoh(alignment):
     )
 
 
-def alignment_error_rate(predicted, gold):
+def alignment_error_rate(predicted: Iterable[Any], gold: Iterable[Any]) -> float:
     """Computes the alignment error rate of a corpus, where all gold links are sure.
 
     Och and Ney 2003, "A Systematic Comparison of Various Statistical Alignment Models",

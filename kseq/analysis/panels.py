@@ -10,10 +10,12 @@ from kseq.analysis.attention import head_index
 from kseq.analysis.links import is_link
 from kseq.counts import counted
 from kseq.errors import SettingError
-from kseq.text.scripts import label, reads_right_to_left
+from kseq.text.scripts import label, reads_right_to_left, shorten
+from kseq.text_tables import escape_invisible
 from kseq.translation.results import Attended, Prediction
 
 _LONGEST_LABEL = 30  # width in Latin letters
+_LONGEST_TITLE = 40
 _MOST_PANELS = 100
 
 
@@ -26,7 +28,7 @@ class Panel:
             features, `[T, S + 1 + F]`, with NaN in the column between source and features.
         rows: `PanelAxis` of the output.
         columns: `PanelAxis` of the source.
-        title: Layer and head of the panel; may be empty.
+        title: Title of the result, and layer and head of the panel; may be empty.
         gold: (source, target) positions to outline.
         unlikely: Positions of output tokens to mark.
         is_sharp: Whether weights near 1 can be expected.
@@ -93,13 +95,14 @@ def make_panels(results, options):
         ValueError: There is nothing to draw, or too much, or an option does not fit a result.
     """
     if isinstance(results, Attended):
-        return _make_panels_of_one(results, options, options.gold)
+        return _make_panels_of_one(results, options, options.gold, options.titles)
     results = _list_results(results)
-    golds = _list_golds(options.gold, len(results))
+    golds = _list_of_each("a gold alignment", options.gold, len(results))
+    titles = _list_of_each("a title", options.titles, len(results))
     grids = []
-    for number, (result, gold) in enumerate(zip(results, golds), start=1):
+    for number, (result, gold, title) in enumerate(zip(results, golds, titles), start=1):
         try:
-            grids.append(_make_panels_of_one(result, options, gold))
+            grids.append(_make_panels_of_one(result, options, gold, title))
         except (TypeError, ValueError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"result {number} of {len(results)}: {error}") from error
@@ -124,17 +127,20 @@ def _list_results(results):
     return results
 
 
-def _list_golds(gold, count):
-    """The gold alignment of each result, or None for each."""
-    if gold is None:
+def _list_of_each(what, given, count):
+    """Returns what was given for each result, a list; None for each if nothing was given."""
+    if given is None:
         return [None] * count
-    golds = list(gold)
-    if len(golds) != count:
-        raise ValueError(
-            f"expected a gold alignment for each of {counted(count, 'result')}; received "
-            f"{len(golds)}"
+    if isinstance(given, str) or not np.iterable(given):
+        raise TypeError(
+            f"expected a list with {what} for each result; received {reprlib.repr(given)}"
         )
-    return golds
+    given = list(given)
+    if len(given) != count:
+        raise ValueError(
+            f"expected {what} for each of {counted(count, 'result')}; received {len(given)}"
+        )
+    return given
 
 
 def _check_panel_count(grids):
@@ -145,7 +151,7 @@ def _check_panel_count(grids):
         )
 
 
-def _make_panels_of_one(result, options, gold):
+def _make_panels_of_one(result, options, gold, title):
     if not isinstance(result, Attended):
         hint = "; choose one of n-best results" if isinstance(result, (list, tuple)) else ""
         raise TypeError(
@@ -153,6 +159,7 @@ def _make_panels_of_one(result, options, gold):
         )
     predicts_values = isinstance(result, Prediction)
     rows = PanelAxis(None, result.values) if predicts_values else PanelAxis(result.tokens)
+    title = _check_title(title)
     weights, titles = _select_weights(result, options)
     features = None
     if result.feature_attention is not None and not titles.shape and options.head is None:
@@ -171,7 +178,7 @@ def _make_panels_of_one(result, options, gold):
             matrix,
             rows,
             columns,
-            title=titles[index],
+            title=", ".join(filter(None, (title, titles[index]))),
             gold=gold,
             unlikely=unlikely,
             is_sharp=is_sharp,
@@ -206,6 +213,12 @@ def _select_weights(result, options):
         [f"layer {layer + 1}, head {head + 1}" for head in range(heads)] for layer in range(layers)
     ]
     return weights, np.array(titles, object)
+
+
+def _check_title(title):
+    if not isinstance(title, (str, type(None))):
+        raise TypeError(f"expected a string as the title; received {reprlib.repr(title)}")
+    return title and shorten(escape_invisible(title), _LONGEST_TITLE)
 
 
 def _check_weights(weights, rows, columns):

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import reprlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,21 +17,31 @@ from kseq.corpora.lines import chunks
 from kseq.corpora.pairs import Pairs
 from kseq.errors import SettingError
 from kseq.files import write_text
+from kseq.path_names import PathName
+
+if TYPE_CHECKING:
+    from kseq.translation.translator import Translator
 
 _MOST_SUSPICIOUS = 10  # sentences
 _MOST_WORDS = 10  # in the tables of words never attended to and attended to twice
 
 
-def attention_report(translator, data, path, alignments=None, sentences=200, head=None):
+def attention_report(
+    translator: "Translator",
+    data: Any,
+    path: PathName,
+    alignments: Any = None,
+    sentences: int = 200,
+    head: tuple[int, int] | None = None,
+) -> dict[str, Any]:
     """Writes an HTML page that shows how the attention of a model behaves over a corpus.
 
     The page is a single file that needs no network. It shows the alignment error rate if there
     are gold alignments, entropy by position, coverage, monotonicity, cross-entropy by length, the
     ten most suspicious sentences, and interactive heatmaps of sentences, for mouse and keyboard.
     The page defines every measure, as `kseq.analysis.measures` does. The model reads the targets
-    under teacher forcing.
-
-    Pairs in which a side has no tokens, or more than 1,000, are left out; the page counts them.
+    under teacher forcing. Pairs in which a side has no tokens, or more than 1,000, are left out;
+    the page counts them.
 
     Args:
         translator: `Translator` with attention that reads and writes text.
@@ -63,22 +74,26 @@ def attention_report(translator, data, path, alignments=None, sentences=200, hea
         )
     pairs, alignments = _pairs_and_gold(translator, data, alignments)
     totals, page_sentences = _measure(translator, pairs, alignments, sentences, head)
-    metrics = totals.summarize()
     facts = {
         **_describe_run(translator, data, totals),
         **_summarize_for_page(totals),
-        "metrics": metrics,
+        "metrics": totals.summarize(),
         "suspicious": _rank_suspicious(totals),
     }
-    for sentence in totals.sentences:
-        if sentence.number in facts["suspicious"] and sentence.number not in page_sentences:
-            result = translator.score([sentence.pair])[0]
-            page_sentences[sentence.number] = dataclasses.replace(sentence, result=result)
+    _add_suspicious(page_sentences, translator, totals, facts["suspicious"])
     facts["sentences"] = [
         _describe_sentence(page_sentences[number], head) for number in sorted(page_sentences)
     ]
     write_text(path, render_page(facts))
-    return metrics
+    return facts["metrics"]
+
+
+def _add_suspicious(page_sentences, translator, totals, suspicious):
+    """Adds the suspicious sentences, by their numbers, to those of the page."""
+    for sentence in totals.sentences:
+        if sentence.number in suspicious and sentence.number not in page_sentences:
+            result = translator.score([sentence.pair])[0]
+            page_sentences[sentence.number] = dataclasses.replace(sentence, result=result)
 
 
 def _measure(translator, pairs, alignments, count, head):

@@ -1,6 +1,7 @@
 """What an attention mechanism is: the base class of their layers, and their description."""
 
 import dataclasses
+from typing import Any
 
 import keras
 from keras import ops
@@ -37,7 +38,7 @@ class Attention(keras.layers.Layer):
     projects_keys = True
     follows_cell = False
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         # Keras would also cast the attention state, which stays float32.
         super().__init__(autocast=False, **kwargs)
 

@@ -59,6 +59,7 @@ examples:
   kseq compare runs/gru runs/lstm
   kseq compare runs/* --out curves.png
 
+kseq heatmap RUN SENTENCE --compare-with OTHER compares the outputs and the attention of runs.
 Whether two runs were trained on the same pairs is known from their ids; if they were read with
 other tokenizers or lengths, only whether the corpus has the same name or the same files.
 """

@@ -1,5 +1,7 @@
 """Commands that show attention: heatmap, align, report."""
 
+import pathlib
+
 from kseq.analysis.heatmap_options import HeatmapOptions
 from kseq.cli.options import (
     add_alignments,
@@ -33,6 +35,7 @@ examples:
   kseq heatmap runs/digits features/0001.npy --out heatmap.png
   kseq heatmap runs/transformer "The red car is old." --out heatmap.png --head 2 5
   kseq heatmap runs/transformer "The red car is old." --out heads.pdf --panels heads
+  kseq heatmap runs/gru "The red car is old." --compare-with runs/lstm --out two.png
   kseq heatmap runs/en-fr "I eat." --target "Je mange." --gold "0-0 1-1 2-2" --out gold.svg
 """
 
@@ -72,7 +75,16 @@ def add_heatmap(subparsers):
     command.add_argument(
         "--features", metavar="TEXT", help="features of all sentences, if the model reads them"
     )
-    add_fields(command, "drawing", HeatmapOptions, leave_out=("head", "gold"))
+    command.add_argument(
+        "--compare-with",
+        type=path_name,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="RUN",
+        help="draw the attention of other runs next to it, to the same sentence, with one scale",
+    )
+    add_fields(command, "drawing", HeatmapOptions, leave_out=("head", "gold", "titles"))
     add_steps(command)
     add_prefix(command)
     add_ensemble(command)
@@ -81,7 +93,6 @@ def add_heatmap(subparsers):
 
 def heatmap(options):
     """Draws attention: `kseq.analysis.attended.attend`, then `kseq.plot_attention` to a file."""
-    from kseq.analysis.attended import attend
     from kseq.analysis.heatmap import check_options, save_heatmap
 
     search = read_search(options)
@@ -89,12 +100,27 @@ def heatmap(options):
     require_folder_of(options.out)
     drawing = _read_drawing_options(options)
     check_options(**drawing)
-    translator = load_translator(options)
+    if options.compare_with:
+        results, drawing["titles"] = _attend_with_several(options, drawing, search)
+    else:
+        results = _attend(load_translator(options), options, drawing, search)
+    if options.target is None and hasattr(results[0], "text"):
+        names = drawing.get("titles", [None] * len(results))
+        for name, result in zip(names, results):
+            show(f"{name}: {result.text}" if name else result.text)
+    save_heatmap(results if len(results) > 1 else results[0], options.out, **drawing)
+    show(options.out)
+
+
+def _attend(translator, options, drawing, search):
+    """Returns the results of a model for all sentences."""
+    from kseq.analysis.attended import attend
+
     if ("head" in drawing or drawing.get("panels", "mean") != "mean") and not translator.has_heads:
         raise ValueError(
             "--head and --panels are for a single Transformer; this run or ensemble has no heads"
         )
-    results = attend(
+    return attend(
         translator,
         options.sentences,
         target=options.target,
@@ -103,10 +129,26 @@ def heatmap(options):
         features=options.features,
         **search,
     )
-    if options.target is None and not translator.predicts_values:
-        show(*(result.text for result in results), sep="\n")
-    save_heatmap(results if len(results) > 1 else results[0], options.out, **drawing)
-    show(options.out)
+
+
+def _attend_with_several(options, drawing, search):
+    """Returns the results of several models for one sentence, and the names of their runs."""
+    from kseq.runs.comparison import shortest_names
+
+    if len(options.sentences) > 1:
+        raise ValueError(
+            f"--compare-with is for one sentence; received {len(options.sentences)}: draw each of "
+            "them in a picture of its own"
+        )
+    runs = [options.run_directory, *options.compare_with]
+    names = shortest_names([pathlib.Path(run).absolute() for run in runs])
+    translators = [load_translator(options), *map(load_runs, options.compare_with)]
+    results = []
+    for translator in translators:
+        results += _attend(translator, options, drawing, search)
+    if "gold" in drawing:
+        drawing["gold"] = [drawing["gold"]] * len(results)
+    return results, names
 
 
 def _read_drawing_options(options):

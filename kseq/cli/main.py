@@ -43,7 +43,7 @@ _COMMANDS = {
     "ensemble": "ensembles.add_ensemble_command",
     "launch": "launching.add_launch",
     "tune": "tuning.add_tune",
-    "average": "training.add_average",
+    "average": "averaging.add_average",
     "runs": "comparing.add_runs",
     "compare": "comparing.add_compare",
     "translate": "translating.add_translate",

@@ -1,4 +1,4 @@
-"""Commands that make runs: train, average."""
+"""The command that trains: train."""
 
 from kseq.cli.corpus_options import add_data, given_data_options, open_corpus
 from kseq.cli.devices import add_devices, choose_strategy, ends_all_workers, join_workers
@@ -6,16 +6,16 @@ from kseq.cli.options import (
     add_command,
     add_import,
     add_new_run,
-    add_run,
     flag,
     path_name,
 )
 from kseq.cli.runs import start_tensorflow
-from kseq.console import import_tensorflow_quietly, show
+from kseq.console import show
 
 _TRAIN_EXAMPLES = """
 examples:
   kseq train --corpus dates --out runs/dates
+  kseq train --corpus en-fr --out runs/en-fr --film "My sister did not help us."
   kseq train --train pairs.tsv --out runs/mine --set epochs=20 units=256
   kseq train --train train.de.gz train.en.gz --valid val.de.gz val.en.gz --out runs/de-en
   kseq train --train parts/*.tsv --config settings.yaml --out runs/mine --overwrite
@@ -62,6 +62,14 @@ def add_train(subparsers):
         help="write curves, outputs and heatmaps for TensorBoard (default: to tensorboard/NAME "
         "next to the run NAME)",
     )
+    command.add_argument(
+        "--film",
+        nargs="+",
+        metavar="SENTENCE",
+        help="animate the attention to a sentence in attention.gif of the run, a frame for each "
+        "validation; the model always reads the same target, that of the corpus or a second "
+        "SENTENCE",
+    )
     command.set_defaults(refuse=command.error)
 
 
@@ -106,6 +114,11 @@ def add_cache(command):
 
 def train(options):
     """Trains a model: `kseq.train`."""
+    if len(options.film or ()) > 2:
+        raise ValueError(
+            f"--film takes a sentence, and perhaps its translation; received {len(options.film)} "
+            "arguments: write each sentence in quotes"
+        )
     strategy = join_workers()
     with ends_all_workers(strategy):
         corpus, config, out = open_training(options)
@@ -115,6 +128,7 @@ def train(options):
 
 def _train(options, corpus, config, out, strategy):
     from kseq.runs.directory import find_stopped, has_state, is_run
+    from kseq.training.film import AttentionFilm
     from kseq.training.tensorboard import TensorBoard
     from kseq.training.train import train as train_model
     from kseq.training.workers import Workers
@@ -122,6 +136,8 @@ def _train(options, corpus, config, out, strategy):
     callbacks = []
     if options.tensorboard:
         callbacks = [TensorBoard(None if options.tensorboard is True else options.tensorboard)]
+    if options.film:
+        callbacks.append(AttentionFilm(*options.film))
     try:
         translator = train_model(
             corpus,
@@ -195,43 +211,3 @@ def _open_stopped(options):
             "training"
         )
     return corpus, load_config(folder), options.resume
-
-
-_AVERAGE_EXAMPLES = """
-example:
-  kseq train --corpus en-fr --out runs/en-fr --set checkpoints=5
-  kseq average runs/en-fr --out runs/averaged
-"""
-
-
-def add_average(subparsers):
-    """Adds `kseq average`."""
-    command = add_command(
-        subparsers,
-        "average",
-        average,
-        "average the weights of a run's last checkpoints",
-        _AVERAGE_EXAMPLES,
-    )
-    add_run(command)
-    command.add_argument(
-        "--last",
-        type=int,
-        metavar="N",
-        help="number of checkpoints to average (default: all that the run has kept)",
-    )
-    add_new_run(command)
-
-
-def average(options):
-    """Averages the checkpoints of a run: `kseq.average_checkpoints`."""
-    from kseq.runs.reading import require_run
-
-    require_run(options.run_directory)
-    import_tensorflow_quietly()
-    from kseq.runs.averaging import average_checkpoints
-
-    epochs = average_checkpoints(
-        options.run_directory, options.out, options.last, options.overwrite
-    )
-    show(f"averaged epochs {', '.join(map(str, epochs))}; the run is in {options.out}")

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import sys
+import warnings
 
 from kseq.cli.options import (
     add_alignments,
@@ -16,6 +17,7 @@ from kseq.cli.options import (
     add_steps,
     add_test_files,
     path_name,
+    require_suffix,
 )
 from kseq.cli.runs import (
     load_translator,
@@ -28,6 +30,7 @@ from kseq.cli.runs import (
 )
 from kseq.console import show, show_count, show_warning
 from kseq.counts import counted
+from kseq.files import require_folder_of
 from kseq.search.strategies import BeamSearch
 
 # A model may write any character, but each output line must belong to one input line, and each
@@ -250,6 +253,7 @@ _EVALUATE_EXAMPLES = """
 examples:
   kseq evaluate runs/en-fr
   kseq evaluate runs/de-en --test test.de.gz test.en.gz --beam 5 --json
+  kseq evaluate runs/en-fr --calibration calibration.png
 """
 
 
@@ -266,6 +270,13 @@ def add_evaluate(subparsers):
     add_test_files(command)
     add_alignments(command)
     command.add_argument("--json", action="store_true", help="print a JSON object")
+    command.add_argument(
+        "--calibration",
+        type=path_name,
+        metavar="PICTURE",
+        help="measure also whether the model is right as often as its probabilities say, and draw "
+        "it: .png, .svg or .pdf",
+    )
     add_ensemble(command)
     add_precision(command)
     add_search(command)
@@ -274,9 +285,13 @@ def add_evaluate(subparsers):
 def evaluate(options):
     """Measures a run: `Translator.evaluate`."""
     search = read_search(options)
+    if options.calibration:
+        require_suffix(options.calibration, (".png", ".svg", ".pdf"), "calibration")
+        require_folder_of(options.calibration)
     pairs, alignments = read_test_pairs(options)
     translator = load_translator(options)
-    metrics = translator.evaluate(pairs, alignments, **search)
+    calibrated = _calibrate(translator, pairs, options.calibration) if options.calibration else {}
+    metrics = translator.evaluate(pairs, alignments, **search) | calibrated
     if pairs.blank:
         show_warning(f"{pairs}: left out {pairs.blank:,} with an empty side")
     if pairs.faulty:
@@ -285,3 +300,16 @@ def evaluate(options):
         print(json.dumps(metrics))
     else:
         print_metrics(metrics)
+
+
+def _calibrate(translator, pairs, path):
+    """Draws the calibration of a model; returns its error by name."""
+    from kseq.analysis.calibration import measure_calibration
+    from kseq.analysis.evaluation import LeftOutWarning
+    from kseq.analysis.reliability import save_calibration
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LeftOutWarning)  # `evaluate` warns of the same pairs.
+        calibration = measure_calibration(translator, pairs)
+    save_calibration(calibration, path)
+    return {"expected_calibration_error": calibration.error}

@@ -7,7 +7,8 @@ import gzip
 import itertools
 import pathlib
 import reprlib
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, NamedTuple
 
 import regex
 
@@ -89,7 +90,7 @@ class CleaningReport:
         examples: The first `Verdict` for each reason that occurred, a dict.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.kept = self.changed = 0
         self.dropped = collections.Counter(dict.fromkeys(REASONS, 0))
         self.examples = {}
@@ -119,7 +120,12 @@ class CleaningReport:
         return "\n".join(lines)
 
 
-def clean(pairs, cleaning=None, test=(), report=None):
+def clean(
+    pairs: Any,
+    cleaning: Cleaning | None = None,
+    test: Iterable[Any] = (),
+    report: CleaningReport | None = None,
+) -> Iterator[tuple[str, str]]:
     """Yields the kept pairs, tidied, in order.
 
     Each kept pair takes 12 to 48 bytes of RAM if duplicates are dropped, and so does each side of
@@ -138,7 +144,14 @@ def clean(pairs, cleaning=None, test=(), report=None):
             yield verdict.tidied
 
 
-def clean_files(files, out, cleaning=None, test=(), dropped=None, **reading):
+def clean_files(
+    files: Any,
+    out: Any,
+    cleaning: Cleaning | None = None,
+    test: Any = (),
+    dropped: Any = None,
+    **reading: Any,
+) -> CleaningReport:
     """Writes the kept pairs to a TSV file, completely or not at all.
 
     Its columns are source, target and, if there are any, features.

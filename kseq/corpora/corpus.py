@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from typing import Any
 
 from kseq.config import Config
 from kseq.corpora.corpus_settings import fitting_config
@@ -19,6 +20,7 @@ from kseq.corpora.pairs import AlignedPairs, Pairs
 from kseq.corpora.values import ValuePairs
 from kseq.counts import counted
 from kseq.errors import SettingError
+from kseq.fields import check_choice
 
 _KIND = ("columns", "features", "language_model", "context")  # of data
 _ALIGNED_SPLITS = {"alignments": "test", "train_alignments": "train"}
@@ -130,7 +132,14 @@ class Corpus:
         return split in self._alignments
 
 
-def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, **options):
+def load_corpus(
+    *train: Any,
+    valid: Any = None,
+    test: Any = None,
+    apart: str = "source",
+    alignments: Any = None,
+    **options: Any,
+) -> Corpus:
     """Opens a corpus, from files or from objects.
 
     Without `valid`, pairs are held out from the training pairs: one source sentence in twenty for
@@ -146,8 +155,7 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
             (three with features), a `DataFrame`, a generator or a dataset
             (`kseq.corpora.in_memory.PairsInMemory`). A dict of splits, such as a Hugging Face
             `DatasetDict`, may hold validation and test pairs as well.
-        valid: The same for validation: one argument, or a list of files.
-        test: The same for testing.
+        valid, test: The same for validation and for testing: one argument, or a list of files.
         apart: Which sentences may appear in only one split. `"source"`: sources, when pairs are
             held out. `"both"`: sentences of both sides, however the splits are made. Pairs that
             share a side with the test split are left out of validation, and pairs that share a
@@ -175,8 +183,7 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
         DoubtfulColumnsWarning: The columns of a table look wrong.
         LineEndWarning: A file has a carriage return inside a line.
     """
-    if apart not in ("source", "both"):
-        raise ValueError(f"apart must be 'source' or 'both'; received {apart!r}")
+    check_choice("apart", apart, ("source", "both"))
     links = {"alignments": alignments, "train_alignments": options.pop("train_alignments", None)}
     if len(train) == 1 and isinstance(train[0], (str, os.PathLike)):
         if str(train[0]) in embedded_corpora():
@@ -186,8 +193,6 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
         _require_file_or_corpus(train[0])
     _check_kind(options, links, apart)
     splits = _name_splits(train, valid, test)
-    if alignments is not None and splits["test"] is None:
-        raise SettingError("{alignments} requires {test}: its links belong to the test pairs")
     links = {name: pathlib.Path(path) for name, path in links.items() if path is not None}
     return _open_splits(splits, apart, links, options)
 
@@ -210,6 +215,8 @@ def _open_splits(splits, apart, links, options):
         links: Paths of alignments by the name of the argument.
         options: As in `load_corpus`.
     """
+    if "alignments" in links and splits["test"] is None:
+        raise SettingError("{alignments} requires {test}: its links belong to the test pairs")
     kind = {name: value for name, value in options.items() if name in _KIND}
     sources = {
         name: None if data is None and name != "train" else open_source(data, **kind)

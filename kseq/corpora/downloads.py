@@ -25,7 +25,7 @@ class DownloadFailed(RuntimeError):
         status: Status of the server's response, if that is the reason.
     """
 
-    def __init__(self, message, status=None):
+    def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
 

@@ -15,11 +15,14 @@ from kseq.corpora.public_files import CORPORA, PAIRS_LIST, make_language_pair
 from kseq.errors import SettingError
 from kseq.files import replaced_file
 from kseq.locks import lock
+from kseq.path_names import PathName
 
 _INDENT = 20  # columns
 
 
-def fetch(name, folder, base=None, timeout=60.0):
+def fetch(
+    name: str, folder: PathName, base: str | None = None, timeout: float = 60.0
+) -> list[pathlib.Path]:
     """Fetches a public corpus into a folder; complete files in it are not fetched again.
 
     The next call continues an interrupted download. Archives are not unpacked: `load_corpus` reads

@@ -4,12 +4,15 @@ import contextlib
 import functools
 import os
 import pathlib
+from collections.abc import Iterable
+from typing import Any
 
 from kseq.corpora import lines
 from kseq.corpora.arrays import check_values, read_values
 from kseq.corpora.lines import FaultyLineError
 from kseq.corpora.tables import scan_pairs
 from kseq.errors import SettingError
+from kseq.path_names import PathName
 
 _SIDES = ("source", "target")
 _RECORDS = (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz")
@@ -171,7 +174,7 @@ def is_value_file(path, columns=None):
     )
 
 
-def write_records(path, pairs):
+def write_records(path: PathName, pairs: Iterable[Any]) -> None:
     """Writes pairs to a TFRecord file for `ValuePairs`, completely or not at all.
 
     Args:

@@ -1,6 +1,7 @@
 """Inspecting a corpus before training: its statistics, and the pairs that look wrong."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,9 @@ _CHUNK = 1024  # pairs
 _EXAMPLES = 3  # per reason
 
 
-def inspect(*files, valid=None, test=None, verbose=True, **reading):
+def inspect(
+    *files: Any, valid: Any = None, test: Any = None, verbose: bool = True, **reading: Any
+) -> Inspection:
     """Inspects a text corpus: computes statistics, and finds the pairs that look wrong.
 
     The files are read twice, and a third time up to the last example. RAM use grows with the number

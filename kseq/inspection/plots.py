@@ -7,7 +7,7 @@ import numpy as np
 
 from kseq.analysis.fonts import families_for
 from kseq.counts import counted
-from kseq.inspection.findings import require_inspection
+from kseq.inspection.findings import Inspection, require_inspection
 from kseq.inspection.suspicions import PAIR_BINS, SOFTENING
 from kseq.text.scripts import shorten
 
@@ -19,7 +19,7 @@ _TITLE_WIDTH = 110  # in Latin letters
 _MIN_ROWS = 6  # in the panel of suspicious pairs, so that a single row does not fill it
 
 
-def plot_inspection(inspection):
+def plot_inspection(inspection: Inspection) -> np.ndarray:
     """Draws an inspection: lengths, vocabulary, scripts, and the positions of suspicious pairs.
 
     The figure belongs to `matplotlib.pyplot`, as that of `kseq.plot_attention` does.

@@ -25,7 +25,7 @@ import dataclasses
 
 from kseq.config import Config
 from kseq.counts import counted
-from kseq.inspection.findings import require_inspection
+from kseq.inspection.findings import Inspection, require_inspection
 
 _ONE_WORD = 0.9  # minimum share of one-word lines on a side of single words
 _COVERAGE = 0.95
@@ -89,7 +89,7 @@ class Suggestion:
         return sections
 
 
-def suggest_config(inspection):
+def suggest_config(inspection: Inspection) -> "Suggestion":
     """Suggests settings for a corpus.
 
     Args:

@@ -5,6 +5,8 @@ input plus a recurrent product. `equations` computes the new state from them, an
 computes their gradients from the tensors that `equations` saved.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -38,7 +40,7 @@ class Cell(keras.layers.Layer):
     saved_count = 0
     sums_of_inputs = sums_of_products = (0,)
 
-    def __init__(self, units=None, **kwargs):
+    def __init__(self, units: int | None = None, **kwargs: Any) -> None:
         # Gates and state are at least float32, whatever type the product is computed in.
         super().__init__(autocast=False, **kwargs)
         self.units = units

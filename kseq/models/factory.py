@@ -19,7 +19,11 @@ from kseq.models.losses import check_labels, check_losses, check_output
 from kseq.sides.make_side import make_feature_side, make_source_side, make_target_side
 
 
-def build_encoder(config, source_vocabulary_size=None, feature_vocabulary_size=None):
+def build_encoder(
+    config: ModelConfig,
+    source_vocabulary_size: int | None = None,
+    feature_vocabulary_size: int | None = None,
+) -> keras.Model:
     """Builds the encoder, from a source to everything that the decoder reads.
 
     Args:
@@ -59,7 +63,7 @@ def build_encoder(config, source_vocabulary_size=None, feature_vocabulary_size=N
     return make_encoder(config, make_source_side(config, source_vocabulary_size), feature_side)
 
 
-def build_decoder(config, target_vocabulary_size=None):
+def build_decoder(config: ModelConfig, target_vocabulary_size: int | None = None) -> keras.Model:
     """Builds the decoder, from a target and the encoder's outputs to logits and attention.
 
     Args:
@@ -91,12 +95,12 @@ def build_decoder(config, target_vocabulary_size=None):
 
 
 def build_seq2seq(
-    config,
-    source_vocabulary_size=None,
-    target_vocabulary_size=None,
-    output="logits",
-    feature_vocabulary_size=None,
-):
+    config: ModelConfig,
+    source_vocabulary_size: int | None = None,
+    target_vocabulary_size: int | None = None,
+    output: str = "logits",
+    feature_vocabulary_size: int | None = None,
+) -> keras.Model:
     """Composes encoder and decoder for training with teacher forcing.
 
     To train it with Keras' own `compile` and `fit`, use a loss that fits the output; `compile`
@@ -249,7 +253,7 @@ class Seq2Seq(keras.Model):
         super().save(filepath, *args, **kwargs)
 
 
-def split_for_inference(model):
+def split_for_inference(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     """Splits a model of `build_seq2seq` into parts that share its weights.
 
     Args:

@@ -1,5 +1,7 @@
 """Loss and metrics for Keras' own `compile` and `fit`, in which padding has no weight."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -21,7 +23,7 @@ class MaskedCrossEntropy(keras.losses.Loss):
 
     from_logits = True
 
-    def __init__(self, label_smoothing=0.0, name="masked_cross_entropy"):
+    def __init__(self, label_smoothing: float = 0.0, name: str = "masked_cross_entropy") -> None:
         super().__init__(name, reduction="mean_with_sample_weight")
         self.label_smoothing = label_smoothing
 
@@ -56,7 +58,7 @@ class MaskedAccuracy(keras.metrics.Mean):
 
     from_logits = True
 
-    def __init__(self, name="accuracy", **options):
+    def __init__(self, name: str = "accuracy", **options: Any) -> None:
         super().__init__(name, **options)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
@@ -76,7 +78,7 @@ class Perplexity(keras.metrics.Mean):
 
     from_logits = True
 
-    def __init__(self, name="perplexity", **options):
+    def __init__(self, name: str = "perplexity", **options: Any) -> None:
         super().__init__(name, **options)
 
     def update_state(self, y_true, y_pred, sample_weight=None):

@@ -1,11 +1,15 @@
 """From pairs of sequences to batches: a chain of small `dataset -> dataset` transforms."""
 
+from typing import Any
+
 import tensorflow as tf
 
+from kseq.config import TrainingConfig
 from kseq.corpora.featured import columns_of_all
 from kseq.corpora.lines import chunks
 from kseq.corpora.pairs import AlignedPairs
 from kseq.pipeline.batch_sizes import batch_count, batch_starts, pairs_per_group, pairs_per_pool
+from kseq.pipeline.codecs import CodecPair
 from kseq.pipeline.ids import EncodedPairs, PairsInRam
 from kseq.pipeline.links import ALIGNMENT, LinkColumn, alignment_matrices
 from kseq.pipeline.position import Position
@@ -252,16 +256,16 @@ def make_position(pairs, codecs, training):
 
 @tf.autograph.experimental.do_not_convert
 def training_pipeline(
-    pairs,
-    codecs,
-    training,
-    survey=None,
-    shuffled=True,
-    recorder=None,
+    pairs: Any,
+    codecs: CodecPair,
+    training: TrainingConfig,
+    survey: Any = None,
+    shuffled: bool = True,
+    recorder: Any = None,
     *,
-    position=None,
-    portions=None,
-):
+    position: Any = None,
+    portions: Any = None,
+) -> tf.data.Dataset:
     """Makes the batches for Keras' `fit` and `evaluate`.
 
     Args:

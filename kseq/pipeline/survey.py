@@ -4,9 +4,11 @@ import dataclasses
 import functools
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
+from kseq.config import Config
 from kseq.corpora.featured import columns_of_all
 from kseq.corpora.lines import chunks
 from kseq.counts import counted
@@ -61,7 +63,9 @@ class Survey:
         return counted(self.kept, noun) + left_out
 
 
-def build_codecs(pairs, config, store=None, known=None):
+def build_codecs(
+    pairs: Any, config: Config, store: Any = None, known: Any = None
+) -> tuple[CodecPair, Survey]:
     """Builds vocabularies and statistics of a training split, and counts its pairs.
 
     Args:

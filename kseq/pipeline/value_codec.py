@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -29,7 +30,7 @@ class ValueCodec:
     is_text = False
     file_names = STATISTICS
 
-    def __init__(self, mean, scale):
+    def __init__(self, mean: Any, scale: Any) -> None:
         mean, scale = np.asarray(mean), np.asarray(scale)
         if not all(array.dtype.kind in "iuf" and array.ndim == 1 for array in (mean, scale)):
             raise ValueError("expected lists of numbers as mean and scale")

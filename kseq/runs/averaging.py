@@ -6,13 +6,16 @@ import pathlib
 import numpy as np
 
 from kseq.errors import SettingError
+from kseq.path_names import PathName
 from kseq.runs import directory as run_directory
 from kseq.runs.reading import require_run
 from kseq.runs.saving import save_run
 from kseq.runs.weights import load_model, load_weights
 
 
-def average_checkpoints(run, out, last=None, overwrite=False):
+def average_checkpoints(
+    run: PathName, out: PathName, last: int | None = None, overwrite: bool = False
+) -> list[int]:
     """Writes a run whose weights are the mean of the last checkpoints of another run.
 
     The average of the last checkpoints is often better than the best of them (Vaswani et al. 2017,

@@ -7,8 +7,10 @@ import html
 import json
 import math
 import pathlib
+from collections.abc import Iterable
 
 from kseq import files
+from kseq.path_names import PathName
 from kseq.runs import directory as run_directory
 from kseq.runs.ensembles import runs_of
 from kseq.runs.history import find_best, read_history
@@ -67,7 +69,7 @@ class Comparison:
         return f'<pre>{html.escape(str(self))}</pre><img src="data:image/png;base64,{picture}">'
 
 
-def compare_runs(runs):
+def compare_runs(runs: Iterable[PathName]) -> Comparison:
     """Compares runs, without loading their models.
 
     Args:
@@ -88,7 +90,7 @@ def compare_runs(runs):
     if len(given) < 2:
         raise ValueError(f"expected two runs or more to compare; received {len(given)}")
     folders = [_find_run(folder) for folder in given]
-    names = _shortest_names([folder.absolute() for folder in given])
+    names = shortest_names([folder.absolute() for folder in given])
     overviews = tuple(map(describe_run, folders, names))
     for overview in overviews:
         if overview.problem is not None:
@@ -128,8 +130,12 @@ def _find_run(folder):
     return require_run(folder)
 
 
-def _shortest_names(folders):
-    """Returns the last parts of paths, as many as are needed to tell them apart, a tuple."""
+def shortest_names(folders):
+    """Returns names of runs, a tuple: as many of the last parts of their paths as differ.
+
+    Args:
+        folders: Absolute paths.
+    """
     longest = max(len(folder.parts) for folder in folders)
     for count in range(1, longest + 1):
         names = ["/".join(folder.parts[-count:]) for folder in folders]

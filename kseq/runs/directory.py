@@ -17,6 +17,7 @@ RECORD = "run.json"
 WEIGHTS = "model.weights.h5"
 HISTORY = "history.csv"
 CURVES = "curves.png"
+FILM = "attention.gif"  # of a training with `kseq.AttentionFilm`
 VOCABULARIES = ("source_vocabulary.txt", "target_vocabulary.txt")
 FEATURES = "feature_vocabulary.txt"  # of a run that reads features
 CHECKPOINTS = "checkpoints"
@@ -159,7 +160,7 @@ def _owns(path):
     if folder == CHECKPOINTS:
         return _CHECKPOINT.fullmatch(name) is not None
     names = {*REQUIRED, *CODECS, *STATES}
-    names |= {HISTORY, CURVES, CHECKPOINTS, FAILED_BATCH}
+    names |= {HISTORY, CURVES, FILM, CHECKPOINTS, FAILED_BATCH}
     return folder == "." and name in names
 
 

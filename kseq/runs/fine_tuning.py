@@ -3,7 +3,9 @@
 import dataclasses
 import json
 
+from kseq.config import Config
 from kseq.errors import SettingError
+from kseq.path_names import PathName
 from kseq.runs.reading import read_run
 
 _RATE_DIVISOR = 5
@@ -14,7 +16,7 @@ _LIMITS = ("minimum_frequency", "maximum_vocabulary_size")
 _VECTORS = ("source_vectors", "target_vectors")
 
 
-def fine_tuning_config(run):
+def fine_tuning_config(run: PathName) -> Config:
     """Returns the settings with which `train(..., start=run)` trains by default.
 
     They are the settings of the run with a fifth of its learning rate. A run that was itself

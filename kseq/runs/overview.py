@@ -9,6 +9,7 @@ import re
 
 from kseq import files, locks
 from kseq.fields import check_choice
+from kseq.path_names import PathName
 from kseq.runs import directory as run_directory
 from kseq.runs.history import HIGHER_IS_BETTER, find_best, find_measure, read_history
 from kseq.runs.known_corpora import name_corpus
@@ -86,7 +87,7 @@ class RunList(tuple):
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-def list_runs(folder=".", sort="name"):
+def list_runs(folder: PathName = ".", sort: str = "name") -> RunList:
     """Lists the runs below a folder, without loading their models.
 
     A run that cannot be read is listed as damaged. Links to runs are followed, links to other

@@ -5,8 +5,10 @@ import pathlib
 import stat
 import zipfile
 import zlib
+from typing import Any
 
 from kseq import files
+from kseq.path_names import PathName
 from kseq.runs.contents import CARD, SHARED, check_contents, require_complete, shared_paths
 from kseq.runs.directory import WEIGHTS, NewRun, check_codecs, check_weights
 from kseq.runs.reading import read_run
@@ -21,7 +23,7 @@ _DAMAGES = (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeErro
 _IS_ENCRYPTED = 1  # among the flags of an entry
 
 
-def pack(run, path, **card):
+def pack(run: PathName, path: PathName, **card: Any) -> None:
     """Writes a run to one file, to give it to others: `kseq pack`.
 
     Args:
@@ -56,7 +58,7 @@ def pack(run, path, **card):
                     file.write(block)
 
 
-def unpack(path, run, overwrite=False):
+def unpack(path: PathName, run: PathName, overwrite: bool = False) -> None:
     """Writes the run that a file of `pack` holds; nothing of it is executed: `kseq unpack`.
 
     The file may come from a stranger. Its entries must have names of files of a run, and nothing

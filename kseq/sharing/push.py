@@ -1,5 +1,8 @@
 """A run, uploaded to a hub."""
 
+from typing import Any
+
+from kseq.path_names import PathName
 from kseq.runs.contents import CARD, SHARED, shared_paths
 from kseq.runs.directory import WEIGHTS, check_codecs, check_weights
 from kseq.runs.hub import HubName, endpoint, explained_failures, parse_name, require_hub
@@ -7,7 +10,7 @@ from kseq.runs.reading import read_run
 from kseq.sharing.card import read_or_make_card
 
 
-def push(run, name, private=False, **card):
+def push(run: PathName, name: str, private: bool = False, **card: Any) -> str:
     """Uploads a run as one commit, which replaces a run that is already there: `kseq push`.
 
     Args:

@@ -3,6 +3,7 @@
 import functools
 import pathlib
 import reprlib
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_text
@@ -87,14 +88,14 @@ class TextCodec(tf.Module):
 
     def __init__(
         self,
-        description,
-        tokenizer="word",
-        case="keep",
-        normalization="nfc",
+        description: Any,
+        tokenizer: str = "word",
+        case: str = "keep",
+        normalization: str = "nfc",
         *,
-        sampling=0.0,
-        copies=False,
-    ):
+        sampling: float = 0.0,
+        copies: bool = False,
+    ) -> None:
         super().__init__()
         check_choice("tokenizer", tokenizer, (*TOKENIZERS, "subword"))
         check_choice("case", case, ("keep", "lower", "mark"))

@@ -3,10 +3,12 @@
 import dataclasses
 import itertools
 import reprlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from kseq.corpora.lines import NotUtf8Error, read_lines
+from kseq.path_names import PathName
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text.rules import JOINER
 
@@ -43,7 +45,7 @@ class Vectors:
         return f"{text}; missing: {', '.join(names)} ({len(self.missing):,})"
 
 
-def load_vectors(path, vocabulary, width):
+def load_vectors(path: PathName, vocabulary: Sequence[str], width: int) -> "Vectors":
     """Reads the vectors of the words in a vocabulary, and skips all others.
 
     Each token is looked up in several spellings, and the first one in the file is used: unchanged,

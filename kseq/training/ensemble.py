@@ -2,11 +2,13 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 from kseq.config import Config, ModelConfig
 from kseq.console import show
 from kseq.corpora.corpus import Corpus, load_corpus
 from kseq.errors import SettingError
+from kseq.path_names import PathName
 from kseq.runs.directory import is_ensemble
 from kseq.runs.ensembles import member_folder, write_ensemble
 from kseq.runs.fine_tuning import fine_tuning_config
@@ -15,8 +17,16 @@ from kseq.translation.translator import Translator
 
 
 def train_ensemble(
-    corpus, config=None, *, out, seeds=5, start=None, overwrite=False, verbose=True, **options
-):
+    corpus: Any,
+    config: Config | ModelConfig | None = None,
+    *,
+    out: PathName,
+    seeds: int = 5,
+    start: PathName | None = None,
+    overwrite: bool = False,
+    verbose: bool = True,
+    **options: Any,
+) -> Translator:
     """Trains one model for each of several seeds, and returns them as one translator.
 
     Models of different seeds make different errors, and the average of their predictions is nearly
@@ -29,9 +39,8 @@ def train_ensemble(
         out: Folder to create, with a run directory `seed-N` for each seed N. It can be given
             wherever a run can be used.
         seeds: Number of models.
-        start: As in `kseq.train`.
+        start, verbose: As in `kseq.train`.
         overwrite: Whether runs that are there may be replaced.
-        verbose: Whether to show progress.
         **options: Further arguments of `kseq.train`: `callbacks`, `optimizer`, `strategy`, `cache`.
 
     Returns:

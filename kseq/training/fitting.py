@@ -21,6 +21,7 @@ from kseq.training.failures import (
     explain_not_finite,
     save_batch,
 )
+from kseq.training.film import AttentionFilm
 from kseq.training.monitor import Monitor, choose_monitor
 from kseq.training.progress import Progress, choose_display
 from kseq.training.run_writer import History, RunWriter
@@ -69,36 +70,37 @@ class Fitting:
             require_room(run.folder, self._teacher)
         self._position = make_position(prepared.splits[0], prepared.codecs, training)
         self._recorders = ErrorRecorder(), ErrorRecorder()
-        self._writer = RunWriter(run, model, training.checkpoints) if run else History()
+        monitor = Monitor(choose_monitor(training, model.target_side))
+        writer = run and RunWriter(run, model, training.checkpoints, monitor.name)
+        self._writer = writer or History()
         batches = batch_count(survey, training)
         self._progress = verbose and Progress(
             choose_display(), training.epochs, batches, lambda: self._keeper.steps
         )
-        boards = [callback for callback in callbacks if isinstance(callback, TensorBoard)]
+        observers = [each for each in callbacks if isinstance(each, (TensorBoard, AttentionFilm))]
         if not run:
-            callbacks = [callback for callback in callbacks if callback not in boards]
-            boards = []
-        translator = None
-        if run and (training.decoded_pairs or boards):
-            record = RunRecord.load(run.folder / RECORD)
-            translator = Translator.of_run(model, prepared.codecs, config, record)
-        for board in boards:
-            board.connect(run.destination, translator, self._choose_pairs(board.pairs))
-            self._report(board.invitation)
+            callbacks = [callback for callback in callbacks if callback not in observers]
+            observers = []
+        is_used = run and (training.decoded_pairs or observers)
+        translator = self._make_translator(model, config) if is_used else None
+        for observer in observers:
+            self._connect(observer, translator)
         decoded = translator and self._choose_pairs(training.decoded_pairs)
         self._validation = Validation(
             self._make_batches(1),
             Decoding(translator, decoded) if decoded else None,
             self._writer,
-            Monitor(choose_monitor(training, model.target_side)),
+            monitor,
             training,
             epoch_batches=batches,
             workers=workers,
             report=self._report,
-            observers=boards,
+            observers=observers,
         )
         participants = {"validation": self._validation}
         participants |= {"stopwatch": run.stopwatch} if run else {}
+        film = next((each for each in observers if isinstance(each, AttentionFilm)), None)
+        participants |= {"film": film} if film else {}
         self._keeper = StateKeeper(
             run, self._position, participants, workers, minutes=training.save_minutes
         )
@@ -159,6 +161,18 @@ class Fitting:
         """Makes the chief decide whether training ends, as a callback of the user may stop it."""
         self._teacher.stop_training = self._workers.share(self._teacher.stop_training)
 
+    def _make_translator(self, model, config):
+        record = RunRecord.load(self._run.folder / RECORD)
+        return Translator.of_run(model, self._prepared.codecs, config, record)
+
+    def _connect(self, observer, translator):
+        """Connects a callback that observes the validations of a run."""
+        if isinstance(observer, AttentionFilm):
+            observer.connect(self._run, translator, self._corpus)
+            return
+        observer.connect(self._run.destination, translator, self._choose_pairs(observer.pairs))
+        self._report(observer.invitation)
+
     def _choose_pairs(self, count):
         """Returns some validation pairs, a list."""
         total = self._prepared.surveys[1].kept
@@ -213,6 +227,7 @@ def check_callbacks(callbacks):
 
     Raises:
         TypeError: One of them is not a callback of Keras.
+        ValueError: Several would write the same file.
     """
     callbacks = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
     for callback in callbacks:
@@ -221,6 +236,9 @@ def check_callbacks(callbacks):
                 "callbacks must be callbacks of Keras, such as keras.callbacks.LambdaCallback(); "
                 f"received {callback!r}"
             )
+    films = [callback for callback in callbacks if isinstance(callback, AttentionFilm)]
+    if len(films) > 1:
+        raise ValueError(f"expected one AttentionFilm, as a run holds one; received {len(films)}")
     return callbacks
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kseq.config import TrainingConfig
 from kseq.kernels.adam import Adam
 from kseq.kernels.finite import require_finite
 from kseq.training.learning_rate import make_learning_rate
@@ -25,7 +26,7 @@ _SMALLEST_FACTOR = 2.0**-10  # of a loss; gradients that still overflow are not 
 _WITHOUT_DECAY = ["bias", "gamma", "beta"]  # biases, and the parameters of layer normalisation
 
 
-def make_optimizer(training, steps):
+def make_optimizer(training: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
     """Makes the optimizer that the settings describe.
 
     Args:

@@ -38,16 +38,18 @@ class RunWriter(History):
         run: `NewRun`, open; all its files except history, curves and weights are already written.
         model: The model that is trained.
         checkpoints: Number of last epochs whose weights are kept.
+        monitor: Name of the figure by which weights are the best ones.
 
     Attributes:
         rows: A dict of figures for each validation, the history of the run.
     """
 
-    def __init__(self, run, model, checkpoints):
+    def __init__(self, run, model, checkpoints, monitor):
         super().__init__()
         self._run = run
         self._model = model
         self._checkpoints = checkpoints
+        self._monitor = monitor
         self._rows_drawn = 0
         self._next_drawing = 0.0
 
@@ -76,7 +78,7 @@ class RunWriter(History):
             return
         start = time.monotonic()
         with self._run.replaced_file(self._run.folder / run_directory.CURVES) as path:
-            save_curves(self.rows, path)
+            save_curves(self.rows, path, self._monitor)
         self._rows_drawn = len(self.rows)
         end = time.monotonic()
         self._next_drawing = end + _TRAINING_PER_DRAWING * (end - start)

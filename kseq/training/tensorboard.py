@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kseq.analysis.display import to_png
+from kseq.path_names import PathName
 from kseq.text.scripts import shorten
 from kseq.training.event_files import EventFiles, forget_after
 from kseq.translation.doubtful_outputs import CutOutputsWarning
@@ -47,7 +48,7 @@ class TensorBoard(keras.callbacks.Callback):
         ValueError: `every` is less than 1, or `pairs` less than 0.
     """
 
-    def __init__(self, folder=None, every=10, pairs=4):
+    def __init__(self, folder: PathName | None = None, every: int = 10, pairs: int = 4) -> None:
         super().__init__()
         if every < 1 or pairs < 0:
             raise ValueError(

@@ -1,6 +1,7 @@
 """`train`: from a corpus to a run directory, with Keras' own `fit`."""
 
 import dataclasses
+from typing import Any
 
 import keras
 
@@ -17,6 +18,7 @@ from kseq.kernels.devices import describe_devices, device_line
 from kseq.kernels.forks import claim_tensorflow
 from kseq.kernels.precision import fastest_precision
 from kseq.models.factory import build_seq2seq, use_dtype_policy
+from kseq.path_names import PathName
 from kseq.pipeline.encoded import prepare
 from kseq.pipeline.known_codecs import COLUMNS
 from kseq.runs import directory as run_directory
@@ -35,19 +37,19 @@ from kseq.translation.translator import Translator
 
 
 def train(
-    corpus,
-    config=None,
+    corpus: Any,
+    config: Config | ModelConfig | None = None,
     *,
-    out,
-    start=None,
-    overwrite=False,
-    resume=False,
-    callbacks=(),
-    optimizer=None,
-    strategy=None,
-    verbose=True,
-    cache=None,
-):
+    out: PathName,
+    start: PathName | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    callbacks: Any = (),
+    optimizer: keras.optimizers.Optimizer | None = None,
+    strategy: Any = None,
+    verbose: bool = True,
+    cache: PathName | None = None,
+) -> Translator:
     """Trains a model with teacher forcing and writes it to a run directory.
 
     The run keeps the weights with the best validation figure, by default the lowest cross-entropy

@@ -129,6 +129,28 @@ class ChunkRunner:
         longest = np.maximum(read.lengths, lengths)
         return run_by_length(force_batch, longest, token_logits=self._count_logits(read))
 
+    def guess(self, sources, targets):
+        """Compares the most probable token of each step with the correct one.
+
+        Args:
+            sources: Sentences or arrays.
+            targets: A sentence for each source.
+
+        Returns:
+            Two arrays `[T]` for each pair, as from `Inference.guess`; a list.
+        """
+        read = Sources(self._codecs, sources)
+        references = Sequences([self._target_codec], targets)
+        lengths, function = references.lengths, self._inference.guess_function
+
+        def guess_batch(rows):
+            arrays = function(read.inputs(rows), references.targets(rows, read))
+            for length, *guesses in zip(lengths[rows], *_to_numpy(arrays)):
+                yield tuple(guess[:length] for guess in guesses)
+
+        longest = np.maximum(read.lengths, lengths)
+        return run_by_length(guess_batch, longest, token_logits=self._count_logits(read))
+
     def _count_logits(self, read):
         """Returns the number of logits of one step for one of the sources that were read."""
         positions = max(read.lengths) if self._has_logits_by_position else 1

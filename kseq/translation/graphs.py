@@ -9,13 +9,11 @@ import math
 
 import tensorflow as tf
 
-from kseq.kernels.cross_entropy import output_logits, pad_vocabulary
 from kseq.models.factory import split_for_inference
-from kseq.models.heads import output_layer
-from kseq.search.continuations import padding_of
 from kseq.search.free_run import free_run
 from kseq.search.loop import search
 from kseq.search.rules import Requirements
+from kseq.translation.heads import search_head
 from kseq.translation.unknown_words import replace_unknown
 
 LONGEST_BY_DEFAULT = 1000  # tokens in an output
@@ -126,6 +124,26 @@ class Inference:
             Losses from `Side.losses`, `[B, T]`; the predicted values `[B, T, F]`, for text
             `[B, 0]`; and a dict of attention, `[B, T, S]`.
         """
+        labels, predicted, attention = self._read(inputs, targets)
+        losses = self._target_side.losses(labels, predicted)
+        return losses, self._target_codec.predicted_values(predicted), attention
+
+    def guess(self, inputs, targets):
+        """Compares the most probable token of each step with the correct one, by teacher forcing.
+
+        Args:
+            inputs, targets: As in `force`; the targets are text.
+
+        Returns:
+            The probabilities of the most probable tokens, float32 `[B, T]`, and whether they are
+            the correct ones, boolean `[B, T]`.
+        """
+        labels, logits, _ = self._read(inputs, targets)
+        is_correct = tf.equal(tf.argmax(logits, axis=-1, output_type=labels.dtype), labels)
+        return tf.exp(tf.reduce_max(tf.nn.log_softmax(logits), axis=-1)), is_correct
+
+    def _read(self, inputs, targets):
+        """Returns labels, the outputs of the heads and the attention of `force`."""
         target, labels = self._target_side.shift(targets)
         outputs = [
             model.get_layer("decoder")({**target, **encoded}, training=False)
@@ -133,9 +151,7 @@ class Inference:
         ]
         name = self._target_side.output_name
         predicted = self._average([output[name] for output in outputs])
-        losses = self._target_side.losses(labels, predicted)
-        values = self._target_codec.predicted_values(predicted)
-        return losses, values, self._mean_attention(outputs)
+        return labels, predicted, self._mean_attention(outputs)
 
     def _encode(self, inputs):
         return [
@@ -197,12 +213,7 @@ class Inference:
         Args:
             pads: Whether the vocabulary is padded by `padding_of(V)` ids.
         """
-        heads = [
-            (_pad_distributions if pads else tf.identity)
-            if model.config.mixes_distributions
-            else _head_function(*output_layer(model), pads=pads)
-            for model, *_ in self._members
-        ]
+        heads = [search_head(model, pads) for model, *_ in self._members]
 
         def logits(outputs):
             return self._average([head(output) for head, output in zip(heads, outputs)])
@@ -317,25 +328,11 @@ class Inference:
         """`force` as a compiled function."""
         return _compile(self.force, self.source_specs, self._target_side.target_spec)
 
+    @functools.cached_property
+    def guess_function(self):
+        """`guess` as a compiled function."""
+        return _compile(self.guess, self.source_specs, self._target_side.target_spec)
+
 
 def _compile(function, *specs):
     return tf.function(function, autograph=False).get_concrete_function(*specs)
-
-
-def _head_function(kernel, bias, transposed, *, pads):
-    """A function from the last hidden layer `[N, H]` to logits, perhaps padded."""
-    padding = padding_of(kernel.shape[0 if transposed else 1]) if pads else 0
-    kernel, bias = kernel.value, None if bias is None else bias.value
-    if padding:
-        # Once for a search: padding the logits of every step would take longer.
-        kernel, bias = pad_vocabulary(kernel, bias, padding, transposed)
-    return lambda hidden: output_logits(hidden, kernel, bias, transposed)
-
-
-def _pad_distributions(log_probabilities):
-    """Pads log-probabilities `[N, V]` like `_head_function`, unless V depends on the sources."""
-    size = log_probabilities.shape[-1]
-    padding = size and padding_of(size)
-    if not padding:
-        return log_probabilities
-    return tf.pad(log_probabilities, [[0, 0], [0, padding]], constant_values=float("-inf"))

@@ -1,17 +1,28 @@
-"""Trained models with their codecs: where a `Translator` comes from, and how it becomes a run."""
+"""Trained models with their codecs: where a `Translator` comes from, and what it is saved as."""
 
 import threading
+from collections.abc import Iterable
+from typing import Any, Self
 
+import keras
+
+from kseq.errors import SettingError
 from kseq.fields import check_choice
+from kseq.kernels.forks import claim_tensorflow
+from kseq.lite.folder import FORMATS
+from kseq.path_names import PathName
 from kseq.runs.ensembles import runs_of
 from kseq.runs.saving import save_run
 from kseq.runs.weights import load_model
 from kseq.translation.adoption import adopt
+from kseq.translation.arguments import refuse_search
 from kseq.translation.chunks import ChunkRunner
 from kseq.translation.ensembles import check_member
 from kseq.translation.graphs import AVERAGES, Inference
 from kseq.translation.packing import pack, unpack
 
+# Options of `export` that only one format has.
+_OPTIONS_OF_FORMATS = {"quantize": "litert", "version": "savedmodel"}
 _UNPACKING = threading.RLock()  # held while a copy builds its models
 
 
@@ -20,14 +31,14 @@ class TrainedModels:
 
     def __init__(
         self,
-        model,
-        source=None,
-        target=None,
+        model: keras.Model,
+        source: Any = None,
+        target: Any = None,
         *,
-        length_ratio=1.0,
-        partners=(),
-        average="probability",
-    ):
+        length_ratio: float = 1.0,
+        partners: Iterable[Any] = (),
+        average: str = "probability",
+    ) -> None:
         self._set_up(*adopt(model, source, target, length_ratio), partners, average)
 
     @classmethod
@@ -95,7 +106,13 @@ class TrainedModels:
             raise
 
     @classmethod
-    def load(cls, run, *further_runs, average="probability", precision="float32"):
+    def load(
+        cls,
+        run: PathName,
+        *further_runs: PathName,
+        average: str = "probability",
+        precision: str = "float32",
+    ) -> Self:
         """Reads a run directory, or several with one target vocabulary as an ensemble.
 
         Args:
@@ -125,7 +142,7 @@ class TrainedModels:
         parts = first.model, first.codecs, first.config, first.record
         return cls.of_run(*parts, members, average)
 
-    def save(self, run, overwrite=False):
+    def save(self, run: PathName, overwrite: bool = False) -> None:
         """Writes a run directory, which `Translator.load` and the command `kseq` read.
 
         Args:
@@ -142,3 +159,37 @@ class TrainedModels:
                 "of translator.members"
             )
         save_run(run, self.model, self.codecs, self.config, self.record, overwrite=overwrite)
+
+    def export(
+        self, folder: PathName, beam_size: int = 1, format: str = "savedmodel", **options: Any
+    ) -> PathName:
+        """Writes a SavedModel, or a model for LiteRT.
+
+        Args:
+            folder: Where to write.
+            beam_size: Hypotheses K that the search follows; 1 is greedy search.
+            format: `"savedmodel"`: see `kseq.translation.export.export`; or `"litert"`: see
+                `kseq.translation.litert.export_litert`.
+            **options: Other options of these functions.
+
+        Returns:
+            The folder that was written.
+
+        Raises:
+            FileExistsError: `folder` exists and holds something else.
+            ValueError: An option does not exist, is out of range, or does not fit the format.
+        """
+        check_choice("format", format, FORMATS)
+        claim_tensorflow()
+        for name, its_format in _OPTIONS_OF_FORMATS.items():
+            if name in options and format != its_format:
+                raise SettingError("{field} needs {format}={0}", its_format, field=name)
+        search = {n: value for n, value in options.items() if n not in _OPTIONS_OF_FORMATS}
+        refuse_search(self, beam_size, search)
+        if format == "litert":
+            from kseq.translation.litert import export_litert
+
+            return export_litert(self, folder, beam_size, **options)
+        from kseq.translation.export import export
+
+        return export(self, folder, beam_size, **options)

@@ -1,11 +1,15 @@
 """The `Translator`: translate, sample, predict, score, evaluate and plot with trained models."""
 
+from collections.abc import Iterable, Iterator
+from typing import Any, overload
+
+import numpy as np
+
 from kseq.corpora.lines import chunks
 from kseq.corpora.pairs import Pairs
 from kseq.errors import SettingError
-from kseq.fields import check_choice, check_names, field_names
+from kseq.fields import check_names, field_names
 from kseq.kernels.forks import claim_tensorflow
-from kseq.lite.folder import FORMATS
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 from kseq.translation.arguments import (
     check_pairs,
@@ -17,12 +21,10 @@ from kseq.translation.arguments import (
 from kseq.translation.doubtful_outputs import CutOutputs
 from kseq.translation.features import UnknownFeatures, check_features, with_features
 from kseq.translation.prefixes import with_prefixes
+from kseq.translation.results import Prediction, Translation
 from kseq.translation.sources import refuse_single_source
 from kseq.translation.strategies import resolve_strategy
 from kseq.translation.trained_models import TrainedModels
-
-# Options of `Translator.export` that only one format has.
-_OPTIONS_OF_FORMATS = {"quantize": "litert", "version": "savedmodel"}
 
 
 class Translator(TrainedModels):
@@ -70,20 +72,28 @@ class Translator(TrainedModels):
     """
 
     @property
-    def read_ahead(self):
+    def read_ahead(self) -> int:
         """Number of sources that are read together and sorted by length."""
         return self.codecs.pairs_per_chunk
 
     @property
-    def has_heads(self):
+    def has_heads(self) -> bool:
         """Whether results come with the attention of individual heads."""
         return len(self.members) == 1 and not self.config.model.has_recurrent_decoder
 
     @property
-    def predicts_values(self):
+    def predicts_values(self) -> bool:
         """Whether the targets are real-valued."""
         return not self.codecs.target.is_text
 
+    @overload
+    def translate(
+        self, texts: Iterable[Any], beam_size: int = 1, n_best: None = None, **options: Any
+    ) -> list[Translation]: ...
+    @overload
+    def translate(
+        self, texts: Iterable[Any], beam_size: int, n_best: int, **options: Any
+    ) -> list[list[Translation]]: ...
     def translate(self, texts, beam_size=1, n_best=None, prefix=None, features=None, **options):
         """Translates sentences by beam search.
 
@@ -114,7 +124,14 @@ class Translator(TrainedModels):
         results = list(self.stream(texts, strategy, prefix, features=features))
         return results if n_best is not None else [result[0] for result in results]
 
-    def sample(self, texts, samples=1, prefix=None, features=None, **options):
+    def sample(
+        self,
+        texts: Iterable[Any],
+        samples: int = 1,
+        prefix: Any = None,
+        features: Any = None,
+        **options: Any,
+    ) -> list[list[Translation]]:
         """Draws translations at random, with the probabilities of the model.
 
         Args:
@@ -132,7 +149,14 @@ class Translator(TrainedModels):
         strategy = make_strategy(Sampling, samples=samples, **options)
         return list(self.stream(texts, strategy, prefix, features=features))
 
-    def stream(self, texts, strategy=None, prefix=None, read_ahead=None, features=None):
+    def stream(
+        self,
+        texts: Iterable[Any],
+        strategy: BeamSearch | Sampling | None = None,
+        prefix: Any = None,
+        read_ahead: int | None = None,
+        features: Any = None,
+    ) -> Iterator[list[Translation]]:
         """Translates an iterable, perhaps endless; yields a list of `Translation` for each source.
 
         Up to `read_ahead` sources (by default 1,024 sentences, or 64 sequences of real values)
@@ -184,7 +208,7 @@ class Translator(TrainedModels):
             cut.warn()
             unknown.warn()
 
-    def predict(self, sources, steps):
+    def predict(self, sources: Iterable[Any], steps: int | Iterable[int]) -> list[Prediction]:
         """Predicts real values, each step from the steps before it.
 
         Args:
@@ -209,7 +233,7 @@ class Translator(TrainedModels):
             results.extend(self._runner.predict(*zip(*chunk)))
         return results
 
-    def score(self, pairs, features=None):
+    def score(self, pairs: Any, features: Any = None) -> list[Any]:
         """Reads given targets with the model, by teacher forcing.
 
         Args:
@@ -223,13 +247,28 @@ class Translator(TrainedModels):
             writes nothing, not even END.) For real-valued targets a list of `Prediction`: every
             step is predicted from the true steps before it.
         """
-        claim_tensorflow()
-        results = []
-        for chunk in chunks(self._check_pairs(pairs, features), self.read_ahead):
-            results.extend(self._runner.force(*zip(*chunk)))
-        return results
+        return self._run_on_pairs(self._runner.force, pairs, features)
 
-    def evaluate(self, pairs, alignments=None, beam_size=1, features=None, **options):
+    def guess(self, pairs: Any, features: Any = None) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Compares the most probable token of each step with the correct one, by teacher forcing.
+
+        Args:
+            pairs, features: As in `score`; the targets are text.
+
+        Returns:
+            A list: for each pair the probabilities of these tokens, and whether they are correct,
+            two arrays `[T]`.
+        """
+        return self._run_on_pairs(self._runner.guess, pairs, features)
+
+    def evaluate(
+        self,
+        pairs: Any,
+        alignments: Any = None,
+        beam_size: int = 1,
+        features: Any = None,
+        **options: Any,
+    ) -> dict[str, Any]:
         """Measures results against references; see `kseq.analysis.evaluation.evaluate`.
 
         Sentences may be in any form that `kseq.load_corpus` accepts except files.
@@ -245,7 +284,7 @@ class Translator(TrainedModels):
         pairs = list(self._check_pairs(pairs, features))
         return evaluate(self, pairs, alignments, beam_size, **options)
 
-    def plot(self, text, beam_size=1, ax=None, **options):
+    def plot(self, text: Any, beam_size: int = 1, ax: Any = None, **options: Any) -> Any:
         """Translates one sentence and draws its attention; see `kseq.plot_attention`.
 
         A `Prediction` of real values is drawn with `kseq.plot_attention`.
@@ -273,7 +312,7 @@ class Translator(TrainedModels):
         (result,) = self.translate([text], beam_size, **options)
         return plot_attention(result, ax, **drawing)
 
-    def app(self, compare_with=None, height=700):
+    def app(self, compare_with: "Translator | None" = None, height: int = 700) -> Any:
         """Shows a page in a notebook: type a sentence, see the outputs and the attention.
 
         Args:
@@ -294,41 +333,14 @@ class Translator(TrainedModels):
             raise TypeError(f"compare_with must be a Translator; received {compare_with!r}")
         return open_app(self, compare_with, height)
 
-    def export(self, folder, beam_size=1, format="savedmodel", **options):
-        """Writes a SavedModel, or a model for LiteRT.
-
-        Args:
-            folder: Where to write.
-            beam_size: Hypotheses K that the search follows; 1 is greedy search.
-            format: `"savedmodel"`: see `kseq.translation.export.export`; or `"litert"`: see
-                `kseq.translation.litert.export_litert`.
-            **options: Other options of these functions.
-
-        Returns:
-            The folder that was written.
-
-        Raises:
-            FileExistsError: `folder` exists and holds something else.
-            ValueError: An option does not exist, is out of range, or does not fit the format.
-        """
-        check_choice("format", format, FORMATS)
-        claim_tensorflow()
-        for name, its_format in _OPTIONS_OF_FORMATS.items():
-            if name in options and format != its_format:
-                raise SettingError("{field} needs {format}={0}", its_format, field=name)
-        search = {n: value for n, value in options.items() if n not in _OPTIONS_OF_FORMATS}
-        refuse_search(self, beam_size, search)
-        if format == "litert":
-            from kseq.translation.litert import export_litert
-
-            return export_litert(self, folder, beam_size, **options)
-        from kseq.translation.export import export
-
-        return export(self, folder, beam_size, **options)
-
-    def resolve(self, strategy):
+    def resolve(self, strategy: BeamSearch | Sampling) -> tuple[Any, Any]:
         """Returns forbidden ids and a `Dictionary` or None; see `resolve_strategy`."""
         return resolve_strategy(strategy, self.codecs, self.has_attention)
+
+    def _run_on_pairs(self, run, pairs, features):
+        claim_tensorflow()
+        checked = chunks(self._check_pairs(pairs, features), self.read_ahead)
+        return [result for chunk in checked for result in run(*zip(*chunk))]
 
     def _check_source(self, source):
         return check_features(self.codecs.check_source(source), self.codecs.features)

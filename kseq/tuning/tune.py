@@ -5,10 +5,13 @@ import importlib.util
 import math
 import os
 import time
+from typing import Any
 
 import keras
 
+from kseq.config import Config, ModelConfig
 from kseq.corpora.corpus import Corpus, load_corpus
+from kseq.path_names import PathName
 from kseq.runs.history import HIGHER_IS_BETTER
 from kseq.sides.text_side import TextSide
 from kseq.sides.value_side import ValueSide
@@ -26,7 +29,16 @@ _SECONDS_BETWEEN_PICTURES = 60
 _MOST_ATTEMPTS = 3  # processes that may be killed in the same epoch of a trial
 
 
-def tune(corpus, space, config=None, *, out, cache=None, verbose=True, **options):
+def tune(
+    corpus: Any,
+    space: Any,
+    config: Config | ModelConfig | None = None,
+    *,
+    out: PathName,
+    cache: PathName | None = None,
+    verbose: bool = True,
+    **options: Any,
+) -> Tuning:
     """Trains with different settings, and finds those with the best validation figure.
 
     A *study* consists of trials. The first trial has the settings of `config` as far as the space
