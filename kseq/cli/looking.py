@@ -30,7 +30,7 @@ from kseq.files import require_folder_of
 _HEATMAP_EXAMPLES = """
 examples:
   kseq heatmap runs/en-fr "The red car is old." --out heatmap.png
-  kseq heatmap runs/digits features/0001.npy --out heatmap.png
+  kseq heatmap runs/digits one.wav --out heatmap.png
   kseq heatmap runs/transformer "The red car is old." --out heatmap.png --head 2 5
   kseq heatmap runs/transformer "The red car is old." --out heads.pdf --panels heads
   kseq heatmap runs/en-fr "I eat." --target "Je mange." --gold "0-0 1-1 2-2" --out gold.svg
@@ -51,7 +51,7 @@ def add_heatmap(subparsers):
         "sentences",
         nargs="+",
         metavar="SENTENCE",
-        help="source sentence in quotes, or a .npy file; several are drawn in a grid",
+        help="source sentence in quotes, or a .npy or .wav file; several are drawn in a grid",
     )
     command.add_argument(
         "--out",
@@ -74,6 +74,12 @@ def add_heatmap(subparsers):
     )
     add_fields(command, "drawing", HeatmapOptions, leave_out=("head", "gold"))
     add_steps(command)
+    command.add_argument(
+        "--covariates",
+        type=path_name,
+        metavar="FILE",
+        help=".npy file of what is known about each step, if the model reads covariates",
+    )
     add_prefix(command)
     add_ensemble(command)
     add_search(command)
@@ -83,6 +89,7 @@ def heatmap(options):
     """Draws attention: `kseq.analysis.attended.attend`, then `kseq.plot_attention` to a file."""
     from kseq.analysis.attended import attend
     from kseq.analysis.heatmap import check_options, save_heatmap
+    from kseq.corpora.arrays import read_values
 
     search = read_search(options)
     require_suffix(options.out, (".png", ".svg", ".pdf"))
@@ -99,6 +106,7 @@ def heatmap(options):
         options.sentences,
         target=options.target,
         steps=options.steps,
+        covariates=options.covariates and read_values(options.covariates),
         prefix=options.prefix,
         features=options.features,
         **search,

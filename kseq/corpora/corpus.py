@@ -12,6 +12,7 @@ from kseq.corpora.opening import (
     describe_features,
     open_pairs,
     open_source,
+    require_same_covariates,
     require_same_features,
 )
 from kseq.corpora.pair_files import is_pattern
@@ -20,7 +21,7 @@ from kseq.corpora.values import ValuePairs
 from kseq.counts import counted
 from kseq.errors import SettingError
 
-_KIND = ("columns", "features", "language_model", "context")  # of data
+_KIND = ("columns", "features", "covariates", "language_model", "context")  # of data
 _ALIGNED_SPLITS = {"alignments": "test", "train_alignments": "train"}
 
 
@@ -55,6 +56,7 @@ class Corpus:
                     f"{split}: expected {expected}, as in {train}; received {received}"
                 )
             require_same_features(split, train.has_features, train)
+            require_same_covariates(split, train.covariates, train)
         self.name = name
         self.origin = origin
         self.train = train
@@ -143,9 +145,9 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
             line-aligned files (three with features), by name or pattern
             (`kseq.corpora.pair_files.PairFiles`); a file of real values
             (`kseq.corpora.values.ValuePairs`); or pairs in RAM, such as a list of pairs, two lists
-            (three with features), a `DataFrame`, a generator or a dataset
-            (`kseq.corpora.in_memory.PairsInMemory`). A dict of splits, such as a Hugging Face
-            `DatasetDict`, may hold validation and test pairs as well.
+            (three with features), a `DataFrame`, a generator, a dataset (`PairsInMemory`), or
+            arrays (`kseq.corpora.value_arrays.ArrayPairs`). A dict of splits, such as a Hugging
+            Face `DatasetDict`, may hold validation and test pairs as well.
         valid: The same for validation: one argument, or a list of files.
         test: The same for testing.
         apart: Which sentences may appear in only one split. `"source"`: sources, when pairs are
@@ -156,10 +158,10 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
         alignments: File of gold alignments of the test pairs, with a line for each line of `test`,
             in Pharaoh format: `0-0 1-2`, source before target; positions count tokens from 0.
         **options: `train_alignments`, a file of alignments of the training pairs, likewise, gold
-            or not, for `guided_alignment`; and how all splits are read: `features`, the column of
-            features, by number or by name; `swap`, `columns`, `skip_faulty` and `allow_outside`
-            of `kseq.corpora.opening.open_pairs`. `language_model=True` reads texts instead of
-            pairs: files with one on each line, or a list of strings. `context=2` reads
+            or not, for `guided_alignment`; and how all splits are read: `features`, `covariates`,
+            columns by number or by name (or covariates of arrays in `train`); `swap`, `columns`,
+            `skip_faulty` and `allow_outside` of `open_pairs`. `language_model=True` reads texts
+            instead of pairs: files with one on each line, or a list of strings. `context=2` reads
             conversations: files with a turn on each line and an empty line between conversations,
             or a list of lists of strings; a source is up to two turns, a target the next one.
 
@@ -185,15 +187,20 @@ def load_corpus(*train, valid=None, test=None, apart="source", alignments=None, 
             return _load_embedded(str(train[0]))
         _require_file_or_corpus(train[0])
     _check_kind(options, links, apart)
-    splits = _name_splits(train, valid, test)
+    splits = _name_splits(train, valid, test, options)
     if alignments is not None and splits["test"] is None:
         raise SettingError("{alignments} requires {test}: its links belong to the test pairs")
     links = {name: pathlib.Path(path) for name, path in links.items() if path is not None}
     return _open_splits(splits, apart, links, options)
 
 
-def _name_splits(train, valid, test):
-    """Returns the data of each split by name, None for those that are held out."""
+def _name_splits(train, valid, test, options):
+    """Returns the data of each split by name, None for those that are held out.
+
+    Covariates that are arrays, not a column, are removed from the options: they are training data.
+    """
+    if not isinstance(options.get("covariates"), (str, int, type(None))):
+        train = (*train, options.pop("covariates"))
     splits = {"valid": None, "test": None, **(splits_of(*train) if len(train) == 1 else {})}
     # As a single argument, a tuple of tuples would be pairs.
     several = tuple(list(data) if isinstance(data, tuple) else data for data in train)
