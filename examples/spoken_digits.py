@@ -1,14 +1,14 @@
 """Small-scale speech recognition: transcribe strings of 3 to 7 spoken digits.
 
 `python examples/spoken_digits.py [--out FOLDER]` synthesises digits with espeak-ng in many voices,
-computes log-mel spectrograms, trains a pyramidal encoder with attention on them (Chan et al. 2016)
-and prints the digit error rate on digit strings that do not occur in training. It writes
+trains a pyramidal encoder with attention (Chan et al. 2016) on the recordings, and prints the digit
+error rate on digit strings that do not occur in training. It writes
 
-    FOLDER/corpus        train.tsv, valid.tsv, test.tsv, one utterance per line, and their features/
+    FOLDER/corpus        train.tsv, valid.tsv, test.tsv, one utterance per line, and recordings/
     FOLDER/run           the trained model
-    FOLDER/heatmap.png   the frames that the model attended to for each digit of a test utterance
+    FOLDER/heatmap.png   when the model listened for each digit of a test utterance
 
-The corpus is the same every time, with the same versions of espeak-ng and TensorFlow.
+The corpus is the same every time, with the same version of espeak-ng.
 """
 
 import argparse
@@ -27,11 +27,6 @@ SPLITS = {"train": 2000, "valid": 150, "test": 200}
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ACCENTS = ("en", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-029", "en-us-nyc")
 SPEAKERS = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4")
-
-BANDS = 40
-LOWEST, HIGHEST = 60.0, 8000.0  # edges of the bands, in Hz
-WINDOW, HOP = 0.025, 0.010  # seconds
-FLOOR = 1e-6  # lowest energy, since the logarithm of silence would be infinite
 
 
 def main():
@@ -62,16 +57,16 @@ def main():
     from kseq.analysis.heatmap import save_heatmap
 
     folder = arguments.out / "corpus"
-    frames = make_corpus(folder, arguments.seed, dict(zip(SPLITS, arguments.sizes)))
-    print(f"{folder}  {frames:.0f} frames per utterance")
+    seconds = make_corpus(folder, arguments.seed, dict(zip(SPLITS, arguments.sizes)))
+    print(f"{folder}  {seconds:.1f} seconds per utterance")
     files = {split: folder / f"{split}.tsv" for split in SPLITS}
     corpus = load_corpus(files["train"], valid=files["valid"], test=files["test"])
     translator = train(corpus, arguments.out / "run", arguments.seed)
     metrics = translator.evaluate(corpus.test)
     print(f"digit error rate {metrics['token_error_rate']:.1f}%")
 
-    values, digits = next(iter(corpus.test))
-    result = translator.translate([values])[0]
+    recording, digits = next(iter(corpus.test))
+    result = translator.translate([recording])[0]
     save_heatmap(result, arguments.out / "heatmap.png")
     print(f"{arguments.out / 'heatmap.png'}  heard {result.text}, spoken {digits}")
 
@@ -86,31 +81,31 @@ def make_corpus(folder, seed, sizes):
             splits.
 
     Returns:
-        Mean number of frames per utterance.
+        Mean length of an utterance, in seconds.
 
     Raises:
         FileExistsError: The folder exists and is not such a corpus.
     """
     place = require_replaceable(folder, _CORPUS)
-    rng, spoken, frames = np.random.default_rng(seed), set(), 0
+    rng, spoken, seconds = np.random.default_rng(seed), set(), 0.0
     with replaced_folder(place, _CORPUS) as unfinished:
-        (unfinished / "features").mkdir()
+        (unfinished / "recordings").mkdir()
         for split, size in sizes.items():
             lines = []
             for number in range(size):
                 digits = _draw_digits(rng, spoken)
-                values = log_mel(*_record(digits, rng))
-                name = f"features/{split}-{number:05}.npy"
-                np.save(unfinished / name, values)
+                samples, rate = _record(digits, rng)
+                name = f"recordings/{split}-{number:05}.wav"
+                write_recording(unfinished / name, samples, rate)
                 lines.append(f"{name}\t{' '.join(digits)}\n")
-                frames += len(values)
+                seconds += len(samples) / rate
             (unfinished / f"{split}.tsv").write_text("".join(lines), encoding="utf-8")
-    return frames / sum(sizes.values())
+    return seconds / sum(sizes.values())
 
 
 def _is_corpus(folder):
     names = {path.name for path in folder.iterdir()}
-    return names == {"features", *(f"{split}.tsv" for split in SPLITS)}
+    return names == {"recordings", *(f"{split}.tsv" for split in SPLITS)}
 
 
 _CORPUS = FolderKind("a corpus of spoken digits", _is_corpus, lambda path: True)
@@ -159,29 +154,20 @@ def speak(digits, voice, speed, pitch, gap):
         return samples.astype(np.float32) / 2**15, sound.getframerate()
 
 
-def log_mel(samples, rate):
-    """Computes a log-mel spectrogram: the log energy in bands that are evenly spaced to the ear.
-
-    Args:
-        samples: Float32 array, at least one window of 25 ms long.
-        rate: Samples per second, at least 16,000.
-
-    Returns:
-        A float32 array `[frames, 40]`, one frame every 10 ms.
-    """
-    import tensorflow as tf
-
-    spectrum = tf.signal.stft(samples, round(WINDOW * rate), round(HOP * rate))
-    bands = tf.signal.linear_to_mel_weight_matrix(BANDS, spectrum.shape[-1], rate, LOWEST, HIGHEST)
-    energy = tf.square(tf.abs(spectrum)) @ bands
-    return tf.math.log(tf.maximum(energy, FLOOR)).numpy()
+def write_recording(path, samples, rate):
+    """Writes samples from -1 to 1 to a `.wav` file, in 16 bits; what is louder is cut off."""
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(rate)
+        sound.writeframes(np.round(np.clip(samples, -1, 1) * (2**15 - 1)).astype("<i2").tobytes())
 
 
 def train(corpus, out, seed):
     """Trains a small pyramidal model.
 
     Args:
-        corpus: `Corpus` of log-mel spectrograms and digits.
+        corpus: `Corpus` of recordings and digits.
         out: Run directory; an existing run is replaced.
         seed: Seed for the training.
 
@@ -198,9 +184,8 @@ def train(corpus, out, seed):
             encoder_layers=3,
             pyramid=True,
             attention="bahdanau",
-            source_features=BANDS,
         ),
-        kseq.TextConfig(minimum_frequency=1),
+        kseq.TextConfig(minimum_frequency=1, mel_bands=40),
         kseq.TrainingConfig(
             epochs=15,
             batch_size=32,

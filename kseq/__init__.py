@@ -20,6 +20,7 @@ _HOMES = {
     "fetch": "corpora.public_corpora",
     "DownloadFailed": "corpora.downloads",
     "ValuePairs": "corpora.values",
+    "Recording": "corpora.recordings",
     "Cleaning": "corpora.cleaning",
     "CleaningReport": "corpora.cleaning",
     "clean": "corpora.cleaning",

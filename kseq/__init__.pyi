@@ -25,6 +25,7 @@ from kseq.corpora.corpus import load_corpus as load_corpus
 from kseq.corpora.downloads import DownloadFailed as DownloadFailed
 from kseq.corpora.pairs import Pairs as Pairs
 from kseq.corpora.public_corpora import fetch as fetch
+from kseq.corpora.recordings import Recording as Recording
 from kseq.corpora.values import ValuePairs as ValuePairs
 from kseq.corpora.values import write_records as write_records
 from kseq.inspection.inspection import inspect as inspect

@@ -40,6 +40,7 @@ _MONOTONIC = ("Wu and Cotterell 2019", "1905.06319")
 _SEE = ("See et al. 2017", "1704.04368")
 _PRESS = ("Press and Wolf 2017", "1608.05859")
 _SENNRICH = ("Sennrich et al. 2017", "1703.04357")
+_SALINAS = ("Salinas et al. 2017", "1704.04110")
 _SRIVASTAVA = ("Srivastava et al. 2015", "1502.04681")
 _BENGIO = ("Bengio et al. 2015", "1506.03099")
 _BOWMAN = ("Bowman et al. 2016", "1511.06349")
@@ -211,6 +212,11 @@ SECTIONS = {
             "target_activation=sigmoid",
             "numbers from 0 to 1, with the binary cross-entropy",
             *_SRIVASTAVA,
+        ),
+        Entry(
+            "target_covariates=C",
+            "the decoder reads what is known about each step; C is taken from the data",
+            *_SALINAS,
         ),
     ),
     "Features": (

@@ -87,6 +87,7 @@ _SHARED = {"share_embeddings": True}
 _SPEECH = {"source_features": 5}
 _SERIES = {"source_features": 4, "target_features": 3}
 _PIANO_ROLL = {"target_features": 3, "target_activation": "sigmoid"}
+_FORECAST = {"source_features": 4, "target_features": 2, "target_covariates": 3}
 
 COMBINATIONS = [
     *_attention_combinations(),
@@ -168,6 +169,8 @@ COMBINATIONS = [
     _recurrent(**_SERIES, attention="luong_general", input_feeding=False, context="mean"),
     _recurrent(**_SERIES, attention="none", context_every_step=True, cell="rnn", bridge="linear"),
     _recurrent(**_PIANO_ROLL, attention="luong_dot", decoder_layers=2),
+    _recurrent(**_FORECAST, attention="luong_general"),
+    _recurrent(**_FORECAST, attention="none", cell="lstm"),
     _transformer(),
     _transformer(encoder_layers=2, decoder_layers=3, heads=4),
     _transformer(embedding_dim=8, encoder_layers=2, decoder_layers=2, **_TIED, **_SHARED),
@@ -175,6 +178,7 @@ COMBINATIONS = [
     _transformer(**_SPEECH, encoder_layers=2),
     _transformer(**_SERIES, decoder_layers=2),
     _transformer(**_PIANO_ROLL),
+    _transformer(**_FORECAST),
     _transformer(decoder_architecture="recurrent"),
     _transformer(
         **{"decoder_architecture": "recurrent", "attention": "luong_general", "cell": "lstm"},
@@ -319,8 +323,9 @@ def batch(config, seed=0):
             ids[:, [1, 4]] = SIZE + 1
         inputs = {"source_ids": (ids * mask).astype("int32")}
     if config.target_features:
-        target = generator.normal(size=(len(mask), 4, config.target_features)).astype("float32")
-        target[:, 0] = 0.0
+        width = config.target_features + config.target_covariates
+        target = generator.normal(size=(len(mask), 4, width)).astype("float32")
+        target[:, 0, : config.target_features] = 0.0
         return {**inputs, "target": target}
     ids = generator.integers(4, SIZE, (len(mask), 4)) * [[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]]
     ids[:, 0] = 2

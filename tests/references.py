@@ -700,7 +700,7 @@ def mixed_targets(config, weights, inputs, reads_own, random_numbers):
         random_numbers: Numbers from 0 to 1 that words are drawn with, `[B, T]`.
 
     Returns:
-        The target that the decoder reads, `[B, T]` or `[B, T, F]`.
+        The target that the decoder reads, `[B, T]` or `[B, T, F + C]`.
     """
     name = "target" if config.target_features else "target_ids"
     mixed = np.array(inputs[name])
@@ -713,7 +713,9 @@ def mixed_targets(config, weights, inputs, reads_own, random_numbers):
                 probabilities[[0, 2, 3]] = 0.0  # PAD, START, END
                 sums = np.cumsum(probabilities / probabilities.sum())
                 output = np.argmax(sums > random_numbers[row, time])
-            mixed[row, time] = output
+                mixed[row, time] = output
+            else:
+                mixed[row, time, : len(output)] = output  # Covariates stay.
     return mixed
 
 

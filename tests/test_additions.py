@@ -30,6 +30,7 @@ KINDS = [
     {"architecture": "transformer", "embedding_dim": 8, "heads": 2, "decoder_layers": 2},
     {"target_features": 2, "source_features": 3},
     {"target_features": 2, "attention": "none", "target_activation": "sigmoid"},
+    {"target_features": 2, "target_covariates": 3},
 ]
 PARTS = [pytest.param(1, marks=pytest.mark.slow), 2]
 LINKS = [{(0, 0), (2, 0), (1, 2)}, {(1, 0)}, set()]

@@ -6,7 +6,8 @@ import pickle
 import numpy as np
 import pytest
 
-from kseq.corpora.values import read_values, write_records
+from kseq.corpora.arrays import read_values
+from kseq.corpora.values import write_records
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", ">f4", "longdouble", "int8", "uint64"])

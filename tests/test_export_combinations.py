@@ -62,9 +62,13 @@ def translator_of(config):
     """An untrained translator for a combination."""
     model = combinations.build(config)
     sides = []
-    for features, scale in ((config.source_features, 0.5), (config.target_features, 2.0)):
+    for features, known, scale in (
+        (config.source_features, 0, 0.5),
+        (config.target_features, config.target_covariates, 2.0),
+    ):
         if features:
-            sides.append(ValueCodec(np.arange(features) * 0.1, np.full(features, scale)))
+            width = features + known
+            sides.append(ValueCodec(np.arange(width) * 0.1, np.full(width, scale), known))
         else:
             sides.append(TextCodec([*SPECIAL_TOKENS, *LETTERS], copies=config.copy))
     record = RunRecord(length_ratio=0.1, parameters=model.count_params())
@@ -83,8 +87,17 @@ def targets_of(translator):
     if translator.codecs.target.is_text:
         return ["b a", "", "a x b c"][: len(sources_of(translator))]
     rng = np.random.default_rng(5)
-    features = translator.codecs.target.features
-    return [rng.normal(size=(2 + n, features)) for n in range(len(sources_of(translator)))]
+    width = translator.codecs.target.side.width
+    return [rng.normal(size=(2 + n, width)) for n in range(len(sources_of(translator)))]
+
+
+def known_of(translator):
+    """What is known about the steps to predict, `[N, T, C]`; None without covariates."""
+    target = translator.codecs.target
+    if target.is_text or not target.covariates:
+        return None
+    shape = len(sources_of(translator)), 4, target.covariates
+    return np.random.default_rng(6).normal(size=shape).astype("float32")
 
 
 def inputs_of(translator):
@@ -100,6 +113,10 @@ def inputs_of(translator):
             inputs[text] = np.array([sequence.encode() for sequence in sequences])
         else:
             inputs[values], inputs[lengths] = padded(sequences)
+    known = known_of(translator)
+    if known is not None:
+        inputs["target"] = inputs["target"][..., : translator.codecs.target.features]
+        inputs["covariates"] = known
     return inputs
 
 
@@ -126,9 +143,14 @@ def exported(request, tmp_path_factory):
         (folder / name).mkdir()
         np.savez(folder / name / "inputs.npz", **inputs_of(translator))
         translator.export(folder / name / "model")
-        forced = translator.score(list(zip(sources, targets_of(translator))))
+        known, targets = known_of(translator), targets_of(translator)
+        if known is not None:
+            width = translator.codecs.target.features
+            targets = [np.hstack([y[:, :width], c[: len(y)]]) for y, c in zip(targets, known)]
+        forced = translator.score(list(zip(sources, targets)))
         if translator.predicts_values:
-            expected[name] = translator.predict(sources, STEPS), forced
+            steps = STEPS if known is None else None
+            expected[name] = translator.predict(sources, steps, known), forced
         else:
             expected[name] = translator.translate(sources), forced
     subprocess.run([sys.executable, "-c", PROGRAM, folder], check=True, capture_output=True)
@@ -145,7 +167,7 @@ def test_a_loaded_export_gives_the_same_results(exported, config):
     for row, result in enumerate(results):
         if config.target_features:
             np.testing.assert_allclose(outputs["values"][row], result.values, atol=1e-4)
-            length = STEPS
+            length = len(result.values)
         else:
             assert outputs["translation"][row].decode() == result.text
             np.testing.assert_allclose(outputs["score"][row], result.score, atol=1e-4)

@@ -125,7 +125,7 @@ def test_a_dict_of_splits_is_a_corpus():
         ([*PAIRS, ("a", float("nan"))], "pair 41: expected two strings, .* received .*nan"),
         ([*PAIRS, ("a",)], "pair 41: expected two strings"),
         ([*PAIRS, ("a", b"\xff")], "pair 41: expected two strings"),
-        ([("a", np.zeros([3, 2]))], "pair 1: .* write arrays with kseq.write_records"),
+        ([("a", "b"), ("a", np.zeros([3, 2]))], "pair 2: .* pass lists of arrays: load_corpus"),
         (["abc", "def"], "file not found: abc"),
         (3, "expected pairs of strings such as .* received 3; open files with kseq.load_corpus"),
         (

@@ -352,9 +352,7 @@ def test_identical_lines_are_reported_as_repeated(tmp_path):
     assert "the most frequent pair occurs 20,000 times" in inspection_table(inspection)
 
 
-def test_a_nearly_blank_file_is_inspected_but_not_a_missing_or_real_valued_one(
-    inspect_pairs, tmp_path, index
-):
+def test_a_nearly_blank_file_is_inspected_but_not_a_missing_one(inspect_pairs, tmp_path):
     inspection = inspect_pairs([("", ""), ("a", "b"), ("\u200b", "…"), ("", "c")])
     assert inspection.pairs == 2 and counts(inspection)["blank"] == 2
     assert (
@@ -362,10 +360,24 @@ def test_a_nearly_blank_file_is_inspected_but_not_a_missing_or_real_valued_one(
         and inspection_table(inspection)
         and suggest_config(inspection)
     )
-    with pytest.raises(ValueError, match="expected text on both sides; received 3 values per step"):
-        inspect(index, verbose=False)
     with pytest.raises(FileNotFoundError, match="file not found"):
         inspect(tmp_path / "none.tsv", verbose=False)
+
+
+def test_real_values_have_an_inspection_of_their_own(index, arrays):
+    inspection = inspect(index, verbose=False)
+    lengths = [len(array) for array in arrays]
+    assert inspection.pairs == 3 and inspection.source.total == sum(lengths)
+    assert inspection.source.lengths["longest"] == max(lengths)
+    values = np.concatenate(arrays)
+    limits = f"from {values.min():g} to {values.max():g}"
+    assert f"values per step: 3, {limits}" in str(inspection)
+    assert "target: text, 6 words" in str(inspection)
+    index.write_text(index.read_text() + "speech/none.npy\ttext\n")
+    inspection = inspect(index, verbose=False)
+    assert "3 pairs (left out: 1 faulty)" in str(inspection) and "none.npy" in str(inspection)
+    with pytest.raises(ValueError, match="valid is for text; .*index.tsv has real values"):
+        inspect(index, valid=index, verbose=False)
 
 
 def test_an_inspection_can_be_written_as_json(inspect_pairs, clean):

@@ -13,6 +13,8 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from test_export_combinations import translator_of
 from untrained import untrained_reader, untrained_translator
 
+from kseq.pipeline.log_mel import LogMel
+from kseq.pipeline.value_codec import ValueCodec
 from kseq.serving.engines import load_engine
 from kseq.text.subwords import train_subwords
 from kseq.translation.operations import OPERATIONS, check_saved_model
@@ -85,6 +87,9 @@ def test_the_list_is_what_kseq_writes(tmp_path):
     settings = ["source_tokenizer=subword", "target_tokenizer=subword"]
     translators.append(untrained_reader(settings, subwords, subwords))
     translators.append(untrained_translator(["case=mark"], ["a"], ["b"]))
+    recordings = ValueCodec.plain(20, log_mel=LogMel(8000, mel_bands=20))
+    settings = ["source_features=20", "target_tokenizer=subword"]
+    translators.append(untrained_reader(settings, recordings, subwords))
     written = set()
     for translator in translators:
         folder = translator.export(tmp_path / "model")

@@ -1,4 +1,4 @@
-"""The example of spoken digits: its features, its corpus, and its message without espeak-ng."""
+"""The example of spoken digits: its recordings, and its message without espeak-ng."""
 
 import importlib.util
 import os
@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from kseq.corpora.recordings import read_recording
+
 SCRIPT = ROOT / "examples" / "spoken_digits.py"
 RATE = 22050
-WINDOW, HOP = 551, 220  # 25 ms and 10 ms in samples
 SIZES = {"train": 6, "valid": 2, "test": 3}
 
 needs_espeak = pytest.mark.skipif(
@@ -48,37 +49,12 @@ def read_split(folder, split):
     return [line.split("\t") for line in lines]
 
 
-def tone(frequency):
-    return np.sin(2 * np.pi * frequency * np.arange(RATE // 4) / RATE).astype(np.float32)
-
-
-@pytest.mark.parametrize(
-    "length, frames", [(WINDOW, 1), (WINDOW + HOP - 1, 1), (WINDOW + HOP, 2), (RATE, 98)]
-)
-def test_frames_are_complete_windows(example, length, frames):
-    values = example.log_mel(np.zeros(length, np.float32), RATE)
-    assert values.shape == (frames, 40)
-    assert values.dtype == np.float32
-
-
-def test_silence_is_at_the_floor(example):
-    values = example.log_mel(np.zeros(RATE, np.float32), RATE)
-    np.testing.assert_allclose(values, np.log(1e-6), rtol=1e-6)
-    assert (example.log_mel(tone(1000), RATE) >= values.min()).all()
-
-
-@pytest.mark.parametrize("frequency", [210, 440, 1000, 2500, 6000])
-def test_a_tone_is_strongest_in_the_band_around_it(example, frequency):
-    edges = 1127 * np.log1p(np.array([60, 8000]) / 700)
-    centres = 700 * np.expm1(np.linspace(*edges, 42)[1:-1] / 1127)
-    nearest = np.abs(centres - frequency).argmin()
-    values = example.log_mel(tone(centres[nearest]), RATE)
-    assert set(values.argmax(axis=1)) == {nearest}
-
-
-def test_twice_the_amplitude_is_four_times_the_energy(example):
-    difference = example.log_mel(2 * tone(1000), RATE) - example.log_mel(tone(1000), RATE)
-    assert difference.max() == pytest.approx(np.log(4), abs=1e-3)
+def test_a_recording_is_written_as_kseq_reads_it(example, tmp_path):
+    samples = np.array([0.0, 0.5, -0.5, 2.0, -2.0])
+    example.write_recording(tmp_path / "a.wav", samples, RATE)
+    recording = read_recording(tmp_path / "a.wav")
+    assert recording.sample_rate == RATE
+    np.testing.assert_allclose(recording.samples, np.clip(samples, -1, 1), atol=1e-4)
 
 
 @needs_espeak
@@ -104,18 +80,16 @@ def test_no_number_is_spoken_twice(folder):
 
 
 @needs_espeak
-def test_every_line_has_its_own_features(folder):
+def test_every_line_has_its_own_recording(folder):
     names = []
     for split, size in SIZES.items():
         pairs = read_split(folder, split)
         assert len(pairs) == size
         for name, target in pairs:
-            values = np.load(folder / name)
-            assert values.dtype == np.float32
-            assert values.shape[1] == 40
+            recording = read_recording(folder / name)
+            assert 0.1 < np.abs(recording.samples).max() <= 1
             # A digit takes from a tenth of a second to two thirds, silence and gaps included.
-            assert 10 < len(values) / len(target.split()) < 67
-            assert np.isfinite(values).all()
+            assert 0.1 < recording.seconds / len(target.split()) < 0.67
             names.append(name)
     assert sorted(names) == sorted(set(read_files(folder)) - {f"{split}.tsv" for split in SIZES})
 
@@ -133,7 +107,7 @@ def test_a_failure_leaves_the_old_corpus_unchanged(example, tmp_path, monkeypatc
     place = tmp_path / "corpus"
     example.make_corpus(place, 1, SIZES)
     before = read_files(place)
-    monkeypatch.setattr(example, "log_mel", lambda samples, rate: 1 / 0)
+    monkeypatch.setattr(example, "write_recording", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         example.make_corpus(place, 2, SIZES)
     assert read_files(place) == before

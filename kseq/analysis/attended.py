@@ -3,7 +3,17 @@
 from kseq.errors import SettingError
 
 
-def attend(translator, sources, *, target=None, steps=None, prefix=None, features=None, **search):
+def attend(
+    translator,
+    sources,
+    *,
+    target=None,
+    steps=None,
+    covariates=None,
+    prefix=None,
+    features=None,
+    **search,
+):
     """Runs a model on sources and returns results to draw with `kseq.plot_attention`.
 
     A text model translates the sources, or reads a given target with teacher forcing. A model of
@@ -14,6 +24,7 @@ def attend(translator, sources, *, target=None, steps=None, prefix=None, feature
         sources: List of sentences, or of real values `[S, F]`.
         target: Target to read instead of a translation; for a single source.
         steps: Number of steps T to predict, for real-valued targets.
+        covariates: Known inputs of these steps, `[T, C]`, if the model reads some.
         prefix: Start of every translation, as in `Translator.translate`.
         features: Features of all sources, as in `Translator.translate`.
         **search: Options of `kseq.BeamSearch`.
@@ -29,8 +40,14 @@ def attend(translator, sources, *, target=None, steps=None, prefix=None, feature
     if not all(len(source.strip() if isinstance(source, str) else source) for source in sources):
         raise ValueError("expected a sentence to draw; received an empty one")
     if translator.predicts_values:
-        _check_value_options(target, steps, prefix, search)
-        return translator.predict(sources, steps)
+        _check_value_options(target, prefix, search)
+        if steps is None and not translator.codecs.target.covariates:
+            raise SettingError(
+                "expected {steps}, the number of steps to predict, as the targets are real-valued"
+            )
+        return translator.predict(sources, steps, covariates)
+    if covariates is not None:
+        raise SettingError("{covariates} are for real-valued targets; this model writes text")
     if steps is not None:
         raise SettingError("{steps} is for real-valued targets; this model writes text")
     if target is None:
@@ -42,17 +59,13 @@ def attend(translator, sources, *, target=None, steps=None, prefix=None, feature
     return translator.score([(sources[0], target)], features)
 
 
-def _check_value_options(target, steps, prefix, search):
+def _check_value_options(target, prefix, search):
     """Rejects options that have no meaning for real-valued targets."""
     if target is not None:
         raise SettingError("{target} is for text; this model predicts real values")
     for name in _search_names(prefix, search):
         raise SettingError(
             "{name} is for text; real values are predicted without a search", name=name
-        )
-    if steps is None:
-        raise SettingError(
-            "expected {steps}, the number of steps to predict, as the targets are real-valued"
         )
 
 

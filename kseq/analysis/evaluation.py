@@ -136,9 +136,8 @@ def measure_outputs(translator, outputs, references):
 
 
 def _evaluate_values(translator, pairs):
-    references = [np.asarray(reference) for _, reference in pairs]
-    lengths = [len(reference) for reference in references]
-    free = translator.predict([source for source, _ in pairs], lengths)
+    sources, references = zip(*((source, np.asarray(reference)) for source, reference in pairs))
+    free = predict_references(translator, sources, references)
     return {
         "mean_squared_error": mean_squared_error(free, references),
         "one_step_error": mean_squared_error(translator.score(pairs), references),
@@ -146,15 +145,34 @@ def _evaluate_values(translator, pairs):
     }
 
 
+def predict_references(translator, sources, references):
+    """Predicts, in a free run, as many steps as each reference has, with its covariates.
+
+    Args:
+        translator: `Translator` of a model of real values.
+        sources: Sources.
+        references: Arrays `[T, F + C]`, one for each.
+
+    Returns:
+        A list of `Prediction`.
+    """
+    codec = translator.codecs.target
+    known = None
+    if codec.covariates:
+        known = [np.asarray(reference)[:, codec.features :] for reference in references]
+    return translator.predict(sources, list(map(len, references)), known)
+
+
 def mean_squared_error(results, references):
     """Returns the mean over all steps of all sequences; every step has the same weight.
 
     Args:
         results: `Prediction`s.
-        references: Arrays `[T, F]`, one for each.
+        references: Arrays `[T, F + C]`, one for each; covariates are not compared.
     """
     errors = [
-        np.square(result.values - reference) for result, reference in zip(results, references)
+        np.square(result.values - reference[:, : result.values.shape[1]])
+        for result, reference in zip(results, references)
     ]
     return float(np.concatenate(errors).mean(dtype=np.float64))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from kseq.analysis import value_strips
 from kseq.analysis.figures import TextFigure, make_pyplot_figure, undrawn_axes
@@ -225,14 +226,27 @@ def _label_axes(axes, rows, columns, families):
             axis.set_ticks(np.arange(0.5, len(side) - 1), minor=True)
             axes.grid(which="minor", axis=letter, color="white", linewidth=0.4, alpha=0.4)
         else:
-            axis.get_major_locator().set_params(integer=True)
+            name = _label_steps(axis, side, "source step" if letter == "x" else "output step")
             axis.set_tick_params(labelsize=FONT_SIZE)
-            axis.set_label_text("source step" if letter == "x" else "output step", size=FONT_SIZE)
+            axis.set_label_text(name, size=FONT_SIZE)
             axis.set_label_position("top" if letter == "x" else "left")
     if columns.is_text:
         for label in axes.get_xticklabels():
             label.set_rotation(0 if _fits_upright(label.get_text(), families) else 90)
     axes.tick_params(which="minor", length=0, top=False, bottom=False)
+
+
+def _label_steps(axis, side, name):
+    """Labels steps with their numbers, or with their time; returns the name of the axis."""
+    if side.step_seconds is None:
+        axis.get_major_locator().set_params(integer=True)
+        return name
+    end = len(side) * side.step_seconds
+    seconds = [each for each in MaxNLocator(8).tick_values(0.0, end) if 0.0 <= each <= end]
+    # A step begins half a step before its number.
+    places = [each / side.step_seconds - 0.5 for each in seconds]
+    axis.set_ticks(places, [f"{each:g}" for each in seconds])
+    return "seconds"
 
 
 def _fits_upright(text, families):

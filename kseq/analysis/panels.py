@@ -53,18 +53,20 @@ class PanelAxis:
         tokens: Tokens, END included; None for real values.
         values: The real values, if there are no tokens.
         features: Features that follow after a gap, END included; or None.
+        step_seconds: Seconds from one step of the values to the next; None for steps without time.
 
     Attributes:
         is_text: Whether there are tokens.
-        values: The real values.
+        values, step_seconds: The arguments.
         labels: Axis labels of the tokens; empty for real values.
         word_count: Number of tokens without END and features.
         right_to_left: Whether the tokens are read from right to left.
     """
 
-    def __init__(self, tokens, values=None, features=None):
+    def __init__(self, tokens, values=None, features=None, step_seconds=None):
         self.is_text = tokens is not None
         self.values = values
+        self.step_seconds = step_seconds
         tokens = tokens if self.is_text else []
         self.right_to_left = reads_right_to_left(tokens)
         labels, further = (
@@ -165,7 +167,7 @@ def _make_panels_of_one(result, options, gold, title):
     if result.feature_attention is not None and not titles.shape and options.head is None:
         features, gap = result.feature_tokens, np.full((len(weights), 1), np.nan)
         weights = np.concatenate([weights, gap, result.feature_attention], axis=1)
-    columns = PanelAxis(result.source_tokens, result.source, features)
+    columns = PanelAxis(result.source_tokens, result.source, features, result.step_seconds)
     gold = _check_gold(gold, rows, columns)
     unlikely = _find_unlikely(
         None if predicts_values else result.token_log_probabilities, rows, options

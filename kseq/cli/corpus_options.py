@@ -2,7 +2,7 @@
 
 import pathlib
 
-from kseq.cli.options import add_alignments, add_allow_outside, add_order, flag, path_name
+from kseq.cli.options import add_alignments, add_order, add_values, flag, path_name
 from kseq.cli.runs import start_tensorflow
 
 # Options of `load_corpus` by which files of pairs are read.
@@ -12,6 +12,7 @@ _DATA_OPTIONS = (
     "swap",
     "columns",
     "features",
+    "covariates",
     "apart",
     "skip_faulty",
     "alignments",
@@ -66,7 +67,7 @@ def add_data(command):
         help="word alignments of --train, likewise, for guided_alignment; kseq align writes them",
     )
     add_order(command)
-    add_allow_outside(command)
+    add_values(command)
     command.add_argument(
         "--skip-faulty",
         action="store_true",

@@ -83,6 +83,7 @@ examples:
   kseq inspect pairs.tsv --suggest settings.yaml
   kseq inspect sentences.tsv --columns 2 4
   kseq inspect inflections.tsv --features 2
+  kseq inspect recordings.tsv
   kseq train --train pairs.tsv --config settings.yaml --out runs/mine
 
 Words are the tokens of the word tokenizer. The files are not changed: suspicious pairs are
@@ -99,7 +100,7 @@ def add_inspect(subparsers):
         "look at pairs before training: statistics, suspicious pairs, suggested settings",
         _INSPECT_EXAMPLES,
     )
-    command.add_argument("files", nargs="+", metavar="FILE", help="pairs of text")
+    command.add_argument("files", nargs="+", metavar="FILE", help="pairs")
     command.add_argument(
         "--valid", nargs="+", metavar="FILE", help="validation pairs to compare with"
     )
@@ -122,10 +123,14 @@ def inspect(options):
     import_tensorflow_quietly()
     from kseq.inspection.inspection import inspect
     from kseq.inspection.suggestion import suggest_config
+    from kseq.inspection.value_inspection import ValueInspection
 
     inspection = inspect(
         *options.files, valid=options.valid, test=options.test, **given_order(options)
     )
+    if isinstance(inspection, ValueInspection):
+        _show_values(inspection, options)
+        return
     suggestion = suggest_config(inspection)
     if options.out:
         from kseq.inspection.plots import save_inspection
@@ -138,6 +143,14 @@ def inspect(options):
         show(json.dumps({**inspection.to_dict(), "suggestion": settings}, ensure_ascii=False))
     else:
         show(f"{inspection}\n\n{suggestion.to_yaml()}", end="")
+
+
+def _show_values(inspection, options):
+    """Shows what pairs with real values hold."""
+    for name in ("out", "suggest"):
+        if getattr(options, name):
+            raise ValueError(f"--{name} is for text; {inspection.name} has real values")
+    show(json.dumps(inspection.to_dict()) if options.json else inspection)
 
 
 _CLEAN_EXAMPLES = """

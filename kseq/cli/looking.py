@@ -32,7 +32,7 @@ from kseq.files import require_folder_of
 _HEATMAP_EXAMPLES = """
 examples:
   kseq heatmap runs/en-fr "The red car is old." --out heatmap.png
-  kseq heatmap runs/digits features/0001.npy --out heatmap.png
+  kseq heatmap runs/digits one.wav --out heatmap.png
   kseq heatmap runs/transformer "The red car is old." --out heatmap.png --head 2 5
   kseq heatmap runs/transformer "The red car is old." --out heads.pdf --panels heads
   kseq heatmap runs/gru "The red car is old." --compare-with runs/lstm --out two.png
@@ -54,7 +54,7 @@ def add_heatmap(subparsers):
         "sentences",
         nargs="+",
         metavar="SENTENCE",
-        help="source sentence in quotes, or a .npy file; several are drawn in a grid",
+        help="source sentence in quotes, or a .npy or .wav file; several are drawn in a grid",
     )
     command.add_argument(
         "--out",
@@ -86,6 +86,12 @@ def add_heatmap(subparsers):
     )
     add_fields(command, "drawing", HeatmapOptions, leave_out=("head", "gold", "titles"))
     add_steps(command)
+    command.add_argument(
+        "--covariates",
+        type=path_name,
+        metavar="FILE",
+        help=".npy file of what is known about each step, if the model reads covariates",
+    )
     add_prefix(command)
     add_ensemble(command)
     add_search(command)
@@ -115,6 +121,7 @@ def heatmap(options):
 def _attend(translator, options, drawing, search):
     """Returns the results of a model for all sentences."""
     from kseq.analysis.attended import attend
+    from kseq.corpora.arrays import read_values
 
     if ("head" in drawing or drawing.get("panels", "mean") != "mean") and not translator.has_heads:
         raise ValueError(
@@ -125,6 +132,7 @@ def _attend(translator, options, drawing, search):
         options.sentences,
         target=options.target,
         steps=options.steps,
+        covariates=options.covariates and read_values(options.covariates),
         prefix=options.prefix,
         features=options.features,
         **search,

@@ -121,13 +121,13 @@ def _discard_output():
 
 
 def _parse(arguments):
-    """Parses the command line; a FILE may follow options, where argparse does not expect it."""
+    """Parses the command line; FILEs may follow options, where argparse does not expect them."""
     words = sys.argv[1:] if arguments is None else arguments
     parser = _make_parser(*words[:1])
     options, rest = parser.parse_known_args(words)
-    is_file = len(rest) == 1 and not rest[0].startswith("-")
-    if is_file and getattr(options, "file", "") is None:
-        options.file = rest[0]
+    are_files = not any(word.startswith("-") for word in rest)
+    if rest and are_files and getattr(options, "files", None) == []:
+        options.files = rest
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return options

@@ -95,15 +95,21 @@ def add_test_files(command):
         help="test pairs (default: those of the corpus that you trained the run on)",
     )
     add_order(command, "of --test")
-    add_allow_outside(command)
+    add_values(command)
 
 
-def add_allow_outside(command):
-    """Adds the option that trusts an index of real values."""
+def add_values(command):
+    """Adds the options for an index of real values."""
+    command.add_argument(
+        "--covariates",
+        metavar="COLUMN",
+        help="column of a TSV that names .npy files of known inputs [T, C] of each step of a "
+        "real-valued target, by number or by name",
+    )
     command.add_argument(
         "--allow-outside",
         action="store_true",
-        help="let a TSV name .npy files outside its folder",
+        help="let a TSV name .npy and .wav files outside its folder",
     )
 
 

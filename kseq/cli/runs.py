@@ -88,7 +88,8 @@ def read_test_pairs(options):
     _, config, _ = read_run(run)
     if config.model.source_features or config.model.target_features:
         start_tensorflow()  # TensorFlow reads TFRecord files
-    reading = {**given_order(options), "allow_outside": options.allow_outside}
+    reading = given_order(options)
+    reading |= {name: getattr(options, name) for name in ("covariates", "allow_outside")}
     alignments = getattr(options, "alignments", None)
     return open_test_pairs(run, options.test, alignments, **reading)
 

@@ -1,5 +1,6 @@
 """Commands that run a model: translate, score, evaluate."""
 
+import contextlib
 import json
 import pathlib
 import sys
@@ -29,6 +30,7 @@ from kseq.cli.runs import (
     reject_search,
 )
 from kseq.console import show, show_count, show_warning
+from kseq.corpora.value_sides import names_values
 from kseq.counts import counted
 from kseq.files import require_folder_of
 from kseq.search.strategies import BeamSearch
@@ -47,16 +49,19 @@ examples:
   kseq translate runs/en-fr english.txt --beam 5 --forbid '<unk>' --prefix "Il y a"
   kseq translate runs/en-fr english.txt --replace-unknown --dictionary names.tsv
   kseq translate runs/a english.txt --ensemble runs/b runs/c
+  kseq translate runs/digits one.wav two.wav
   ls features/*.npy | kseq translate runs/digits
   kseq translate runs/sensors files.txt --steps 50 > predictions.jsonl
+  printf 'load.npy\\tcalendar.npy\\n' | kseq translate runs/load
   printf 'gehen\\tV;PST;3;SG\\n' | kseq translate runs/inflection
   printf '\\nThe sea\\n' | kseq translate runs/poems --samples 5 --temperature 0.8
 
 With --n-best or --samples, each output line holds several translations separated by tabs. A line
 break within a translation is written as a space; --json gives the exact text. For real-valued
-sources, each input line is the name of a .npy file; for real-valued targets, each output line is a
-JSON list of steps. A language model goes on with each input line; an empty line asks for a text
-from nothing.
+sources, each input line is the name of a .npy or a .wav file, or FILEs are such files themselves;
+for real-valued targets, each output line is a JSON list of steps. A model with covariates reads two
+columns: a source, and the name of a .npy file with what is known about each step. A language model
+goes on with each input line; an empty line asks for a text from nothing.
 """
 
 
@@ -71,11 +76,11 @@ def add_translate(subparsers):
     )
     add_run(command)
     command.add_argument(
-        "file",
+        "files",
         type=path_name,
-        nargs="?",
+        nargs="*",
         metavar="FILE",
-        help="text to translate (default: standard input)",
+        help="text to translate, or .npy or .wav files (default: standard input)",
     )
     command.add_argument(
         "--json",
@@ -104,12 +109,18 @@ def translate(options):
     strategy = read_strategy(options)
     _check_last_token(options)
     features = options.features or ""
-    for path in (options.file, strategy.dictionary, *([] if features.isdecimal() else [features])):
+    others = strategy.dictionary, *([] if features.isdecimal() else [features])
+    for path in (*options.files, *others):
         if path:
             require_file(pathlib.Path(path))
     if features.isdecimal() and int(features) < 1:
         raise ValueError(
             f"--features must be a file, or the number of a column, from 1; received {features}"
+        )
+    if len(options.files) > 1 and not all(map(names_values, options.files)):
+        raise ValueError(
+            f"expected one file of lines, or .npy and .wav files; received {len(options.files)} "
+            f"files: {' '.join(options.files)}"
         )
     translator = load_translator(options)
     _check_steps(translator, options.steps)
@@ -122,14 +133,14 @@ def translate(options):
     with _open_sources(options, translator) as sources, show_count("sentences") as count:
         for hypotheses in translator.stream(sources, strategy, options.prefix):
             line = _translation_line(hypotheses, is_single, options.json)
-            show(line, flush=options.file is None)
+            show(line, flush=not options.files)
             count()
 
 
 def _check_last_token(options):
     """Rejects a FILE after the tokens of --forbid, where it would be one of them."""
     *others, last = options.forbid or [""]
-    if options.file is None and others and pathlib.Path(last).is_file():
+    if not options.files and others and pathlib.Path(last).is_file():
         raise ValueError(
             f"--forbid would take {last}, which is a file, for a token; put the file first: "
             f"kseq translate {options.run_directory} {last} --forbid {' '.join(others)}"
@@ -138,7 +149,7 @@ def _check_last_token(options):
 
 def _check_steps(translator, steps):
     """Checks that a number of steps is given if, and only if, the targets are real-valued."""
-    if translator.predicts_values and steps is None:
+    if translator.predicts_values and steps is None and not translator.codecs.target.covariates:
         raise ValueError(
             "expected --steps, the number of steps to predict, as the targets are real-valued"
         )
@@ -149,7 +160,18 @@ def _check_steps(translator, steps):
 def _open_sources(options, translator):
     from kseq.corpora.sources import open_sources
 
-    if options.file is None and sys.stdin is not None and sys.stdin.isatty():
+    is_text, target = translator.codecs.source.is_text, translator.codecs.target
+    has_covariates = not target.is_text and target.covariates > 0
+    if options.files and all(map(names_values, options.files)):
+        if is_text or has_covariates:
+            expected = (
+                "lines of sources, tabs and files of covariates" if has_covariates else "text"
+            )
+            raise ValueError(
+                f"{options.files[0]}: expected a file of {expected}, as the model reads them"
+            )
+        return contextlib.nullcontext(options.files)
+    if not options.files and sys.stdin is not None and sys.stdin.isatty():
         is_model = translator.config.model.is_language_model
         unit = "the beginning of a text, or nothing," if is_model else "one sentence"
         print(f"{unit} per line, Ctrl-D to end", file=sys.stderr)
@@ -157,7 +179,8 @@ def _open_sources(options, translator):
     features = int(features) if features.isdecimal() else features
     if translator.codecs.features is None:
         features = None
-    return open_sources(options.file, translator.codecs.source.is_text, features)
+    file = options.files[0] if options.files else None
+    return open_sources(file, is_text, features, has_covariates=has_covariates)
 
 
 def _predict(translator, options):
@@ -166,8 +189,11 @@ def _predict(translator, options):
     reject_search(translator, options)
     with _open_sources(options, translator) as sources, show_count("sequences") as count:
         for chunk in chunks(sources, translator.read_ahead):
-            for prediction in translator.predict(chunk, options.steps):
-                print(json.dumps(prediction.values.tolist()), flush=options.file is None)
+            known = {}
+            if translator.codecs.target.covariates:
+                chunk, known["covariates"] = zip(*chunk)
+            for prediction in translator.predict(chunk, options.steps, **known):
+                print(json.dumps(prediction.values.tolist()), flush=not options.files)
                 count()
 
 

@@ -1,25 +1,26 @@
-"""Which columns of a table hold source, target and features."""
+"""Which columns of a table hold source, target, and features or covariates."""
 
 from kseq.errors import SettingError
 
 
-def check_columns(columns, features=None):
+def check_columns(columns, third=None, name="features"):
     """Checks a choice of columns.
 
     Args:
         columns: The columns of source and target, by number, from 1, or by name; or None.
-        features: The column of features, likewise; or None.
+        third: The column of features or covariates, likewise; or None.
+        name: The setting that chooses the third column.
 
     Returns:
         A tuple of two whole numbers or of two strings, for source and target, and a third one if
-        there is a column of features. Without `columns`, source and target are the first two other
+        there is a third column. Without `columns`, source and target are the first two other
         columns; names that are not known yet are None. None if there is no choice.
 
     Raises:
         ValueError: The columns are not different ones, all numbers or all names.
     """
-    if features is not None:
-        return _with_features(check_columns(columns), features)
+    if third is not None:
+        return _with_third(check_columns(columns), third, name)
     if columns is None:
         return None
     is_list = hasattr(columns, "__iter__") and not isinstance(columns, (str, bytes))
@@ -35,23 +36,25 @@ def check_columns(columns, features=None):
     return tuple(chosen)
 
 
-def _with_features(columns, features):
-    """Returns the columns of source, target and features."""
-    chosen = int(features) if _is_number(features) else features
+def _with_third(columns, third, name):
+    """Returns the columns of source, target, and features or covariates."""
+    chosen = int(third) if _is_number(third) else third
     if type(chosen) not in (int, str) or (type(chosen) is int and chosen < 1) or chosen == "":
         raise SettingError(
-            "{features} must be a column, by number from 1 or by name in the first line; received "
+            "{name} must be a column, by number from 1 or by name in the first line; received "
             "{0!r}",
-            features,
+            third,
+            name=name,
         )
     if columns is None:
         others = [number for number in (1, 2, 3) if number != chosen]
         return (*others[:2], chosen) if type(chosen) is int else (None, None, chosen)
     if type(columns[0]) is not type(chosen) or chosen in columns:
         raise SettingError(
-            "{features} must be another column than source and target, by number if {columns} are "
+            "{name} must be another column than source and target, by number if {columns} are "
             "numbers and by name if they are names; received {0!r} and {1!r}",
-            *(features, columns),
+            *(third, columns),
+            name=name,
         )
     return (*columns, chosen)
 

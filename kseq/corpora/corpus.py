@@ -13,6 +13,7 @@ from kseq.corpora.opening import (
     describe_features,
     open_pairs,
     open_source,
+    require_same_covariates,
     require_same_features,
 )
 from kseq.corpora.pair_files import is_pattern
@@ -22,7 +23,7 @@ from kseq.counts import counted
 from kseq.errors import SettingError
 from kseq.fields import check_choice
 
-_KIND = ("columns", "features", "language_model", "context")  # of data
+_KIND = ("columns", "features", "covariates", "language_model", "context")  # of data
 _ALIGNED_SPLITS = {"alignments": "test", "train_alignments": "train"}
 
 
@@ -57,6 +58,7 @@ class Corpus:
                     f"{split}: expected {expected}, as in {train}; received {received}"
                 )
             require_same_features(split, train.has_features, train)
+            require_same_covariates(split, train.covariates, train)
         self.name = name
         self.origin = origin
         self.train = train
@@ -152,24 +154,21 @@ def load_corpus(
             line-aligned files (three with features), by name or pattern
             (`kseq.corpora.pair_files.PairFiles`); a file of real values
             (`kseq.corpora.values.ValuePairs`); or pairs in RAM, such as a list of pairs, two lists
-            (three with features), a `DataFrame`, a generator or a dataset
-            (`kseq.corpora.in_memory.PairsInMemory`). A dict of splits, such as a Hugging Face
-            `DatasetDict`, may hold validation and test pairs as well.
+            (three with features), a `DataFrame`, a generator, a dataset, or arrays. A dict of
+            splits, such as a Hugging Face `DatasetDict`, may hold validation and test pairs, too.
         valid, test: The same for validation and for testing: one argument, or a list of files.
         apart: Which sentences may appear in only one split. `"source"`: sources, when pairs are
-            held out. `"both"`: sentences of both sides, however the splits are made. Pairs that
+            held out. `"both"`: sentences of both sides, however the splits are made: pairs that
             share a side with the test split are left out of validation, and pairs that share a
-            side with either split are left out of training. Each held-out pair takes 24 to 96
-            bytes of RAM.
+            side with either split are left out of training.
         alignments: File of gold alignments of the test pairs, with a line for each line of `test`,
             in Pharaoh format: `0-0 1-2`, source before target; positions count tokens from 0.
-        **options: `train_alignments`, a file of alignments of the training pairs, likewise, gold
-            or not, for `guided_alignment`; and how all splits are read: `features`, the column of
-            features, by number or by name; `swap`, `columns`, `skip_faulty` and `allow_outside`
-            of `kseq.corpora.opening.open_pairs`. `language_model=True` reads texts instead of
-            pairs: files with one on each line, or a list of strings. `context=2` reads
-            conversations: files with a turn on each line and an empty line between conversations,
-            or a list of lists of strings; a source is up to two turns, a target the next one.
+        **options: `train_alignments`, such a file for the training pairs, for `guided_alignment`;
+            and how all splits are read: `features`, `covariates`, columns by number or by name (or
+            covariates of arrays in `train`); `swap`, `columns`, `skip_faulty` and `allow_outside`
+            of `open_pairs`. `language_model=True` reads texts instead of pairs, one on each line,
+            or a list of strings. `context=2` reads conversations, a turn on each line and an empty
+            line between two of them, or a list of lists of strings, as up to two turns and the next.
 
     Returns:
         A `Corpus`.
@@ -192,13 +191,18 @@ def load_corpus(
             return _load_embedded(str(train[0]))
         _require_file_or_corpus(train[0])
     _check_kind(options, links, apart)
-    splits = _name_splits(train, valid, test)
+    splits = _name_splits(train, valid, test, options)
     links = {name: pathlib.Path(path) for name, path in links.items() if path is not None}
     return _open_splits(splits, apart, links, options)
 
 
-def _name_splits(train, valid, test):
-    """Returns the data of each split by name, None for those that are held out."""
+def _name_splits(train, valid, test, options):
+    """Returns the data of each split by name, None for those that are held out.
+
+    Covariates that are arrays, not a column, are removed from the options: they are training data.
+    """
+    if not isinstance(options.get("covariates"), (str, int, type(None))):
+        train = (*train, options.pop("covariates"))
     splits = {"valid": None, "test": None, **(splits_of(*train) if len(train) == 1 else {})}
     # As a single argument, a tuple of tuples would be pairs.
     several = tuple(list(data) if isinstance(data, tuple) else data for data in train)

@@ -3,6 +3,7 @@
 import dataclasses
 
 from kseq.config import Config, ModelConfig, TextConfig, TrainingConfig
+from kseq.corpora.value_sides import SAMPLES
 from kseq.errors import SettingError
 
 _MANY_CHARACTERS = 5_000_000  # enough to learn words from
@@ -24,10 +25,12 @@ def fitting_config(pairs):
     """
     if not pairs.has_sources:
         return _text_settings(_count_characters(pairs))
-    source_features, target_features = pairs.features
+    # The width of the frames of recordings is a setting.
+    source, target = (0 if width == SAMPLES else width for width in pairs.features)
     model = ModelConfig(
-        source_features=source_features,
-        target_features=target_features,
+        source_features=source,
+        target_features=target,
+        target_covariates=pairs.covariates,
         features="tokens" if pairs.has_features else "none",
     )
     return Config(model, TextConfig(previous_turns=pairs.previous_turns))

@@ -300,7 +300,7 @@ def check_pair(pair, number):
         return make_pair(*(c if isinstance(c, FeaturedText) else str(c) for c in pair))
     fault = f"expected two strings, source and target; received {reprlib.repr(pair)}"
     if isinstance(pair, tuple) and any(getattr(side, "ndim", 0) for side in pair):
-        fault += "; write arrays with kseq.write_records"
+        fault += "; pass lists of arrays: load_corpus(sources, targets)"
     if isinstance(pair, tuple) and any(isinstance(side, Mapping) for side in pair):
         fault += (
             "; name fields inside another one as in columns=('translation.en', 'translation.fr')"

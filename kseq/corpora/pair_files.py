@@ -30,7 +30,8 @@ class PairFiles:
             as OPUS packs them, or a pronouncing dictionary (`.dict`); plain, `.gz` or `.zip`.
         columns: The columns of source and target in a TSV or CSV, by number, from 1, or by name;
             the names of the fields in JSON lines.
-        features: The column or the field of features, likewise.
+        third: The column or the field of features or covariates, likewise.
+        third_name: `"features"` or `"covariates"`.
 
     Attributes:
         columns: Result of `check_columns`.
@@ -47,8 +48,9 @@ class PairFiles:
     has_sources = True
     previous_turns = 0
 
-    def __init__(self, files, columns=None, features=None):
-        self.columns = check_columns(columns, features)
+    def __init__(self, files, columns=None, third=None, third_name="features"):
+        self.columns = check_columns(columns, third, third_name)
+        self._third_name = third_name
         names = _flatten_names(files)
         lists = [find_files(name) for name in names]
         if len(lists) in (2, 3) and _are_sides(lists):
@@ -86,12 +88,13 @@ class PairFiles:
     def _require_columns(self):
         for group in self._groups:
             if len(group) > 1 or not (_has_columns(group[0]) or holds_objects(group[0])):
-                asks_features = len(self.columns) == 3
+                has_third = len(self.columns) == 3
+                asks_features = has_third and self._third_name == "features"
                 advice = "; name a third file, with features on its lines" if asks_features else ""
                 raise SettingError(
                     "{name} is for files with columns; {0} has none{1}",
                     *(" and ".join(map(str, group)), advice),
-                    name="features" if asks_features else "columns",
+                    name=self._third_name if has_third else "columns",
                 )
 
     @property

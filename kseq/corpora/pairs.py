@@ -42,6 +42,7 @@ class Pairs:
     """
 
     features = (0, 0)
+    covariates, sample_rate = 0, None  # of real values
 
     def __init__(self, files, keeps=None, swap=False, skip_faulty=False):
         is_open = isinstance(files, (PairFiles, PairsInMemory, Texts, Dialogues))

@@ -6,30 +6,35 @@ import sys
 from kseq.corpora.arrays import read_values
 from kseq.corpora.featured import FeaturedText
 from kseq.corpora.lines import BackgroundLines, decode_lines, excerpt, read_lines
+from kseq.corpora.recordings import is_recording, read_recording
 
 
 @contextlib.contextmanager
-def open_sources(file=None, is_text=True, features=None):
+def open_sources(file=None, is_text=True, features=None, *, has_covariates=False):
     """Opens sources for `Translator.stream` or `Translator.predict`; a context manager.
 
     Args:
         file: File of lines that `kseq.corpora.lines.read_lines` accepts; None for standard input,
             whose lines are read in the background (`BackgroundLines`).
-        is_text: Whether a line is a source; if not, it is the name of a `.npy` file of real values.
+        is_text: Whether a line is a source; if not, it is the name of a `.npy` or a `.wav` file.
         features: Where the features of each sentence are: the number of a column, from 1, in lines
             with tabs, whose first other column is the sentence; or a file with a line for each
             line. None for sentences without features.
+        has_covariates: Whether a line has a second column, the name of a `.npy` file of covariates.
 
     Yields:
-        An iterable of sentences, of `FeaturedText`s, or of arrays `[S, F]`.
+        An iterable of sentences, of `FeaturedText`s, of arrays `[S, F]` or of `Recording`s; with
+        covariates, of tuples of these and of arrays `[T, C]`.
 
     Raises:
         FileNotFoundError: The file is missing.
         ValueError: Standard input is closed, a line is not UTF-8, or an array cannot be read.
     """
     with _open_lines(file) as lines:
-        if features is None:
-            yield lines if is_text else _Converted(lines, _read_array)
+        if has_covariates:
+            yield _Converted(lines, lambda line: _read_with_covariates(line, is_text))
+        elif features is None:
+            yield lines if is_text else _Converted(lines, _read_values)
         elif isinstance(features, int):
             yield _Converted(lines, lambda line: _split_columns(line, features))
         else:
@@ -79,10 +84,24 @@ class _Converted:
         self._finish(number)
 
 
-def _read_array(line):
-    if not line.strip():
-        raise ValueError("expected the name of a .npy file; received an empty line")
-    return read_values(line.strip())
+def _read_values(line):
+    """The array or the `Recording` in the file that a line names."""
+    name = line.strip()
+    if not name:
+        raise ValueError("expected the name of a .npy or a .wav file; received an empty line")
+    return read_recording(name) if is_recording(name) else read_values(name)
+
+
+def _read_with_covariates(line, is_text):
+    """The source in the first column of a line, and the array that the second column names."""
+    source, _, covariates = line.partition("\t")
+    if not covariates.strip():
+        raise ValueError(
+            "expected a source, a tab and the name of a .npy file of covariates, because the model "
+            f"reads known inputs of each step; received {excerpt(line)}"
+        )
+    covariates = read_values(covariates.strip())
+    return (source if is_text else _read_values(source)), covariates
 
 
 def _split_columns(line, number):

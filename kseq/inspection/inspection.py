@@ -8,11 +8,13 @@ import numpy as np
 from kseq.console import show_count
 from kseq.corpora.lines import chunks
 from kseq.corpora.opening import describe_features, open_pairs
+from kseq.errors import SettingError
 from kseq.inspection.findings import Example, Inspection, SplitFigures, Suspicion
 from kseq.inspection.passes import FirstPass, SecondPass, have_both_sides
 from kseq.inspection.places import Places
 from kseq.inspection.suspicions import KINDS
 from kseq.inspection.swapped_sides import swapped_states
+from kseq.inspection.value_inspection import inspect_values
 from kseq.kernels.forks import claim_tensorflow
 
 _PARTS = 50  # of the corpus, in which suspicious pairs are counted
@@ -23,7 +25,7 @@ _EXAMPLES = 3  # per reason
 def inspect(
     *files: Any, valid: Any = None, test: Any = None, verbose: bool = True, **reading: Any
 ) -> Inspection:
-    """Inspects a text corpus: computes statistics, and finds the pairs that look wrong.
+    """Inspects a corpus: computes statistics and, for text, finds the pairs that look wrong.
 
     The files are read twice, and a third time up to the last example. RAM use grows with the number
     of different words, and by about 120 bytes per pair.
@@ -38,13 +40,19 @@ def inspect(
             A source with other features is another source.
 
     Returns:
-        An `Inspection`.
+        An `Inspection`; for pairs with real values a `ValueInspection`.
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: A file cannot be read, has no pairs, or has real values.
+        ValueError: A file cannot be read or has no pairs, or pairs with real values are to be
+            compared.
     """
-    pairs = _open(files, **reading)
+    pairs = open_pairs(files, skip_faulty=True, **reading)
+    if any(pairs.features):
+        for name, split in (("valid", valid), ("test", test)):
+            if split is not None:
+                raise SettingError("{name} is for text; {0} has real values", pairs, name=name)
+        return inspect_values(pairs, verbose)
     splits = {
         name: _open(split, **reading)
         for name, split in (("valid", valid), ("test", test))

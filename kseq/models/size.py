@@ -23,6 +23,7 @@ def least_parameters(
     embedded += feature_vocabulary_size or 0
     features = config.source_features, config.target_features
     inputs = [width or config.embedding_dim for width in features]
+    inputs[1] += config.target_covariates
     # With both directions concatenated, a layer of the encoder has two matrices of half the units.
     return (
         embedded * config.embedding_dim

@@ -25,6 +25,7 @@ def read_chunks(pairs, codecs, recorder):
     `[N, (n)]`. If the pairs cannot be read, the `ErrorRecorder` keeps the error.
     """
     sides = [codec.side for codec in codecs.columns]
+    pairs = codecs.frame(pairs)
     has_links = isinstance(pairs, AlignedPairs)
     if has_links:
         sides.append(LinkColumn())

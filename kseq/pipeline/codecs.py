@@ -84,6 +84,21 @@ class CodecPair:
             source = join_turns(source, self.previous_turns)
         return self.source.check(source, "source")
 
+    def frame(self, pairs):
+        """Returns pairs as the codecs read them: frames in place of recordings.
+
+        Args:
+            pairs: `Pairs` or `ValuePairs`.
+
+        Raises:
+            ValueError: There are recordings, and the source is something else.
+        """
+        if pairs.sample_rate is None:
+            return pairs
+        if self.source.is_text or self.source.log_mel is None:
+            raise ValueError(f"{pairs}: expected {self.source.side}; received recordings")
+        return pairs.framed(self.source.log_mel)
+
     @property
     def sides(self):
         """The codecs of source and target."""

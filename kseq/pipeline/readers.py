@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from kseq.pipeline.statistics import Statistics
-from kseq.pipeline.value_codec import ValueCodec
 from kseq.sides.extended_ids import open_ids
 from kseq.sides.text_side import as_bytes
 from kseq.special_tokens import SPECIAL_TOKENS
@@ -140,19 +139,21 @@ class ValueReader:
 
 
 class MeasuringReader(ValueReader):
-    """Reads real values and measures them, to standardise them.
+    """Reads real values and measures them, to standardise them, or to check their range.
 
     Args:
-        codec: `ValueCodec` for values that are not standardised.
+        codec: `ValueCodec`.
         pairs: The split that is read, for messages.
-        standardizes: Whether values are standardised. If not, they must be between 0 and 1, as
-            targets of a sigmoid.
+        are_shares: Whether values must be between 0 and 1, as targets of a sigmoid. They are not
+            standardised then; covariates are.
+        keeps: Whether the codec is complete, and only the range is checked.
     """
 
-    def __init__(self, codec, pairs, standardizes=True):
+    def __init__(self, codec, pairs, *, are_shares=False, keeps=False):
         super().__init__(codec)
         self._pairs = pairs
-        self._standardizes = standardizes
+        self._are_shares = are_shares
+        self._keeps = keeps
         self._statistics = Statistics()
 
     def _use(self, arrays):
@@ -165,15 +166,22 @@ class MeasuringReader(ValueReader):
         Raises:
             ValueError: Values are not between 0 and 1 although they must be.
         """
-        if self._standardizes:
-            return ValueCodec(self._statistics.mean, self._statistics.scale)
-        minimum, maximum = self._statistics.minimum, self._statistics.maximum
+        mean, scale = self._statistics.mean, self._statistics.scale
+        if self._are_shares:
+            features = self._codec.features
+            self._check_range(features)
+            is_share = np.arange(len(mean)) < features
+            mean, scale = np.where(is_share, 0.0, mean), np.where(is_share, 1.0, scale)
+        return self._codec if self._keeps else self._codec.with_statistics(mean, scale)
+
+    def _check_range(self, features):
+        minimum = self._statistics.minimum[:features].min()
+        maximum = self._statistics.maximum[:features].max()
         if minimum < 0.0 or maximum > 1.0:
             raise ValueError(
                 f"{self._pairs}: target_activation=sigmoid needs target values from 0 to 1; "
                 f"received {minimum:g} to {maximum:g}; use target_activation=linear"
             )
-        return self._codec
 
 
 def make_reader(codec, with_ids=False):

@@ -1,17 +1,17 @@
-"""Statistics of real values that are read once: mean, spread and range."""
+"""Statistics of real values that are read once: mean, spread and range of each feature."""
 
 import numpy as np
 
 
 class Statistics:
-    """Mean and standard deviation of each feature, and the range of all.
+    """Mean, standard deviation and range of each feature.
 
     Sums are float64 and merged as in Chan et al. 1983, so that a large mean costs no precision.
 
     Attributes:
         count: Number of steps.
-        minimum: Smallest value.
-        maximum: Largest value.
+        minimum: Smallest value of each feature, float64 `[F]`.
+        maximum: Largest value of each feature, float64 `[F]`.
         mean: Mean of each feature, float64 `[F]`.
     """
 
@@ -28,8 +28,8 @@ class Statistics:
         squares = np.square(values - mean).sum(axis=0)
         if self.count and mean.shape != self.mean.shape:
             raise ValueError(f"expected {len(self.mean)} features; received {len(mean)}")
-        self.minimum = min(self.minimum, values.min())
-        self.maximum = max(self.maximum, values.max())
+        self.minimum = np.minimum(self.minimum, values.min(axis=0))
+        self.maximum = np.maximum(self.maximum, values.max(axis=0))
         shift, share = mean - self.mean, count / (self.count + count)
         self._squares = self._squares + squares + np.square(shift) * self.count * share
         self.mean = self.mean + shift * share

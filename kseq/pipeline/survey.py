@@ -14,6 +14,7 @@ from kseq.corpora.lines import chunks
 from kseq.counts import counted
 from kseq.pipeline.codecs import CodecPair
 from kseq.pipeline.links import check_links, pack_links
+from kseq.pipeline.log_mel import LogMel
 from kseq.pipeline.readers import CountingReader, MeasuringReader, make_reader
 from kseq.pipeline.value_codec import ValueCodec
 from kseq.pipeline.vocabularies import choose_features, choose_vocabulary, learn_subwords
@@ -116,8 +117,14 @@ def _draft(pairs, config, known):
         options = {"features": features, "copies": config.model.copy}
         return CodecPair.of(*descriptions, config.text, **options)
     features = SPECIAL_TOKENS if config.model.features != "none" else None
-    widths = config.model.source_features, config.model.target_features
-    drafts = [ValueCodec.plain(width) if width else SPECIAL_TOKENS for width in widths]
+    widths = (
+        (config.model.source_features, 0),
+        (config.model.target_features, config.model.target_covariates),
+    )
+    drafts = [ValueCodec.plain(*width) if width[0] else SPECIAL_TOKENS for width in widths]
+    if pairs.sample_rate is not None:
+        log_mel = LogMel.of(config.text, pairs.sample_rate)
+        drafts[0] = ValueCodec.plain(log_mel.mel_bands, log_mel=log_mel)
     models = learn_subwords(pairs, config)
     sides = (model or draft for model, draft in zip(models, drafts))
     options = {"features": features, "copies": config.model.copy}
@@ -132,9 +139,10 @@ def _learning_reader(number, codec, pairs, config, known):
     if codec.is_text:
         return None if codec.is_complete else CountingReader(codec)
     # Values for a sigmoid are not standardised, but checked.
-    is_sigmoid = number == 1 and config.model.target_activation == "sigmoid"
-    is_complete = known is not None and not is_sigmoid
-    return None if is_complete else MeasuringReader(codec, pairs, standardizes=not is_sigmoid)
+    are_shares = number == 1 and config.model.target_activation == "sigmoid"
+    if known is not None and not are_shares:
+        return None
+    return MeasuringReader(codec, pairs, are_shares=are_shares, keeps=known is not None)
 
 
 def _vocabulary_chooser(number, reader, pairs, config, known):
@@ -172,6 +180,7 @@ def survey_pairs(pairs, codecs, training, store=None):
 
 
 def _survey(pairs, codecs, readers, training, store):
+    pairs = codecs.frame(pairs)
     kept = blank = overlong = tokens = 0
     total_lengths = np.zeros(2)
     limits = length_limits(codecs, training)[:, None]

@@ -4,7 +4,13 @@ import os
 import pathlib
 
 from kseq.corpora.gold_alignments import read_alignments, require_words
-from kseq.corpora.opening import describe_features, open_pairs, require_same_features
+from kseq.corpora.opening import (
+    describe_features,
+    frame_widths,
+    open_pairs,
+    require_same_covariates,
+    require_same_features,
+)
 from kseq.errors import SettingError
 from kseq.runs.known_corpora import recall_corpus
 from kseq.runs.reading import read_run
@@ -18,8 +24,8 @@ def open_test_pairs(run, test=None, alignments=None, **options):
         test: Files of pairs as `kseq.load_corpus` takes them; by default, the test split of the
             corpus that the run was trained on, if this user trained it on this machine.
         alignments: File of gold alignments of `test`, as for `kseq.load_corpus`.
-        **options: How `test` is read: `swap`, `columns`, `features` and `allow_outside` of
-            `kseq.corpora.opening.open_pairs`.
+        **options: How `test` is read: `swap`, `columns`, `features`, `covariates` and
+            `allow_outside` of `kseq.corpora.opening.open_pairs`.
 
     Returns:
         The pairs, `Pairs` or `ValuePairs`; and an iterable with the gold alignment of each line, or
@@ -61,9 +67,11 @@ def open_test_pairs(run, test=None, alignments=None, **options):
         if config.text.reads_words and corpus.has_alignments("test"):
             gold = corpus.alignments("test")
     require_same_features(pairs, config.model.features != "none", run)
+    require_same_covariates(pairs, config.model.target_covariates, run)
     trained = config.model.source_features, config.model.target_features
-    if pairs.features != trained:
-        expected, received = map(describe_features, (trained, pairs.features))
+    features = frame_widths(pairs.features, config.text)
+    if features != trained:
+        expected, received = map(describe_features, (trained, features))
         raise ValueError(
             f"{pairs}: expected {expected}, as in the training of the run; received {received}"
         )

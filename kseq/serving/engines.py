@@ -54,6 +54,18 @@ class Engine:
             self.answer(batch)
 
 
+def not_served(inputs):
+    """Makes the ValueError for a model that reads what the protocols of the server do not have.
+
+    Args:
+        inputs: What it reads, such as `"recordings"`.
+    """
+    return ValueError(
+        f"the model reads {inputs}, which the protocols of kseq serve do not have; export it, and "
+        "serve the SavedModel with TensorFlow Serving"
+    )
+
+
 def _is_saved_model(folder):
     return (pathlib.Path(folder) / "saved_model.pb").is_file()
 

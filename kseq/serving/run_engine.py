@@ -6,7 +6,7 @@ import zlib
 from kseq.runs.ensembles import runs_of
 from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 from kseq.serving.descriptions import Description
-from kseq.serving.engines import Engine
+from kseq.serving.engines import Engine, not_served
 from kseq.serving.results import prediction_values, translation_values
 from kseq.translation.translator import Translator
 
@@ -26,9 +26,17 @@ class RunEngine(Engine):
 
     Attributes:
         description: As in `Engine`.
+
+    Raises:
+        ValueError: The model reads recordings or covariates.
     """
 
     def __init__(self, translator):
+        source, target = translator.codecs.sides
+        if not source.is_text and source.log_mel is not None:
+            raise not_served("recordings")
+        if not target.is_text and target.covariates:
+            raise not_served("covariates")
         self._translator = translator
         sides = [None if codec.is_text else codec.features for codec in translator.codecs.sides]
         self.description = Description(

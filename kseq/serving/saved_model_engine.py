@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  # registers operations
 
 from kseq.serving.descriptions import Description
-from kseq.serving.engines import Engine
+from kseq.serving.engines import Engine, not_served
 from kseq.serving.results import attention_values
 from kseq.translation.operations import check_saved_model
 
@@ -24,7 +24,8 @@ def load(folder, trusted=False):
             for first, because loading a SavedModel can run them.
 
     Raises:
-        ValueError: It is damaged, kseq has not written it, or it has other operations.
+        ValueError: It is damaged, kseq has not written it, or it has other operations; or the model
+            reads recordings or covariates.
     """
     fingerprint = _fingerprint(folder)
     if not trusted:
@@ -40,6 +41,10 @@ def load(folder, trusted=False):
         raise ValueError(f"{folder}: damaged: {error}") from error
     signature = model.signatures.get(_SIGNATURE)
     outputs = {} if signature is None else signature.structured_outputs
+    inputs = {} if signature is None else signature.structured_input_signature[1]
+    for name, kind in (("samples", "recordings"), ("covariates", "covariates")):
+        if name in inputs:
+            raise not_served(kind)
     if not {"translation", "values"} & set(outputs):
         raise ValueError(
             f"{folder}: expected a SavedModel of kseq export, whose signature {_SIGNATURE} returns "

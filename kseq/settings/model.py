@@ -95,6 +95,9 @@ class ModelConfig(Section):
             the data.
         target_features: Width F of a real-valued target; 0 for text, or to take the width from
             the data.
+        target_covariates: Width C of the known inputs of each step of a real-valued target, such as
+            the day of the week, which the decoder reads with the value before it; 0 for none, or to
+            take the width from the data.
         target_activation: Output layer for a real-valued target: `"linear"`, trained with the
             mean squared error, or `"sigmoid"`, trained with the binary cross-entropy.
         features: How a model reads the features of a source, such as tags or a language:
@@ -151,6 +154,7 @@ class ModelConfig(Section):
     tie_output: bool = False
     source_features: int = number(0, minimum=0, maximum=1_000_000)
     target_features: int = number(0, minimum=0, maximum=1_000_000)
+    target_covariates: int = number(0, minimum=0, maximum=1_000_000)
     target_activation: Literal["linear", "sigmoid"] = "linear"
     features: Literal["none", "tokens", "embedding"] = "none"
     feature_attention: Literal["joint", "separate"] = "joint"
@@ -205,11 +209,12 @@ class ModelConfig(Section):
                 "{pyramid}=true needs real-valued sources ({source_features}); the attention over "
                 "words could not be shown"
             )
-        if self.target_activation != "linear" and not self.target_features:
-            raise SettingError(
-                "{target_activation}={0} needs real-valued targets ({target_features})",
-                self.target_activation,
-            )
+        for name, default in (("target_activation", "linear"), ("target_covariates", 0)):
+            value = getattr(self, name)
+            if value != default and not self.target_features:
+                raise SettingError(
+                    "{name}={0} needs real-valued targets ({target_features})", value, name=name
+                )
 
     def _check_widths(self):
         if has_transformer(self) and self.units % self.heads:

@@ -1,4 +1,4 @@
-"""Settings of the text: tokenizers and vocabularies."""
+"""Settings of the text and of speech: tokenizers and vocabularies, frames of recordings."""
 
 import dataclasses
 from typing import Literal
@@ -7,11 +7,12 @@ from kseq.errors import SettingError
 from kseq.fields import Section, number
 
 MIN_SUBWORDS = 300  # special tokens, 256 bytes and some characters
+SPEECH = ("sample_rate", "mel_bands", "frame_length", "frame_step")
 
 
 @dataclasses.dataclass(frozen=True)
 class TextConfig(Section):
-    """How strings become ids.
+    """How strings become ids, and recordings become frames.
 
     Args:
         source_tokenizer: `"word"`, `"character"`, `"subword"`; or `"space"` for text that is
@@ -38,6 +39,11 @@ class TextConfig(Section):
         feature_separator: What stands between the features of a source, as in `V;PST;3;SG`.
         previous_turns: In a corpus of conversations, the largest number of turns that a source
             holds, joined by `⏎`; 0 in other corpora. `kseq.train` takes it from the corpus.
+        sample_rate: Samples per second of recordings, to which others are resampled; 0 for the rate
+            of the first recording of the training split.
+        mel_bands: Number of bands of a log-mel spectrogram, the values of a frame of a recording.
+        frame_length: Seconds that a frame of a recording sees.
+        frame_step: Seconds from one frame to the next.
 
     Raises:
         ValueError: A value is out of range, not among the choices, or has no effect.
@@ -55,6 +61,10 @@ class TextConfig(Section):
     share_vocabulary: bool = False
     feature_separator: str = ";"
     previous_turns: int = number(0, minimum=0, maximum=1000)
+    sample_rate: int = number(0, minimum=0, maximum=192_000)
+    mel_bands: int = number(80, minimum=1, maximum=256)
+    frame_length: float = number(0.025, minimum=0.001, maximum=0.1)
+    frame_step: float = number(0.01, minimum=0.001, maximum=0.1)
 
     def __post_init__(self):
         super().__post_init__()

@@ -107,9 +107,13 @@ def _mechanisms(config):
 
 def _use(name, config):
     sources = '["A sentence."]' if not config.model.source_features else "[array]"
+    if config.text.sample_rate:
+        sources = '["recording.wav"]'
     call, options = f"translate({sources}, beam_size=5)", "FILE --beam 5"
     if config.model.target_features:
         call = f"predict({sources}, steps=50)"
+    if config.model.target_covariates:
+        call = f"predict({sources}, covariates=[known])"
     if config.model.is_language_model:
         call = 'sample(["", "The beginning of a text"], temperature=0.8)'
         options = "FILE --samples 1 --temperature 0.8"

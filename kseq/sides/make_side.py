@@ -28,7 +28,7 @@ def make_target_side(config, vocabulary_size=None):
     """Makes the target side of a model; arguments and errors as in `make_source_side`."""
     _check_size("target", config.target_features, vocabulary_size)
     if config.target_features:
-        return ValueSide(config.target_features, config.target_activation)
+        return ValueSide(config.target_features, config.target_activation, config.target_covariates)
     return TextSide(vocabulary_size, config.copy)
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kseq.counts import counted
 from kseq.sides.side import Side
 
 # Training losses by the activation of the head.
@@ -20,13 +21,19 @@ _LOSSES = {
 class ValueSide(Side):
     """A side of real values.
 
+    With covariates, a step of a target has F + C numbers: its values, then what is known about it
+    beforehand. The decoder reads the values of the step before and the covariates of the step that
+    it predicts, in one input of width F + C; it predicts F values.
+
     Args:
         features: Values per step, F.
         activation: Activation of the head: `"linear"`, or `"sigmoid"` for targets from 0 to 1.
+        covariates: Known inputs per step of a target, C.
     """
 
     features: int
     activation: str = "linear"
+    covariates: int = 0
 
     is_text: ClassVar = False
     vocabulary_size: ClassVar = None
@@ -38,7 +45,13 @@ class ValueSide(Side):
     pairs_per_pool: ClassVar = 1024
 
     def __str__(self):
-        return f"{self.features} values per step"
+        known = f" and {counted(self.covariates, 'covariate')}" if self.covariates else ""
+        return f"{self.features} values{known} per step"
+
+    @property
+    def width(self):
+        """Numbers per step, F + C."""
+        return self.features + self.covariates
 
     @property
     def measure(self):
@@ -47,15 +60,15 @@ class ValueSide(Side):
 
     @property
     def packed_specs(self):
-        """Values of all sequences in one array `[steps, F]`, and lengths `[N]`."""
-        return tf.TensorSpec([None, self.features]), tf.TensorSpec([None], tf.int64)
+        """Values of all sequences in one array `[steps, F + C]`, and lengths `[N]`."""
+        return tf.TensorSpec([None, self.width]), tf.TensorSpec([None], tf.int64)
 
     def pack(self, sequences):
-        """Returns arrays `[T, F]` as one array, and their lengths."""
+        """Returns arrays `[T, F + C]` as one array, and their lengths."""
         return np.concatenate(sequences), np.array([len(array) for array in sequences])
 
     def unpack(self, values, lengths):
-        """Returns ragged values `[N, (T), F]`."""
+        """Returns ragged values `[N, (T), F + C]`."""
         return tf.RaggedTensor.from_row_lengths(values, lengths)
 
     def limit(self, training):
@@ -100,12 +113,44 @@ class ValueSide(Side):
 
     @property
     def target_spec(self):
-        """Values `[B, T, F]`."""
-        return tf.TensorSpec([None, None, self.features])
+        """Values, then covariates, `[B, T, F + C]`."""
+        return tf.TensorSpec([None, None, self.width])
 
     def first_step(self, count):
-        """Returns zeros, `[N, F]`."""
-        return tf.zeros([count, self.features])
+        """Returns zeros, `[N, F + C]`."""
+        return tf.zeros([count, self.width])
+
+    def shift(self, targets):
+        """Splits padded targets into the decoder's input and labels: see `Side.shift`.
+
+        The covariates are not shifted: the decoder reads those of the step that it predicts.
+        """
+        inputs, labels = targets[:, :-1], targets[:, 1:]
+        if self.covariates:
+            inputs = self.next_input(inputs[..., : self.features], labels)
+        return {self.target_name: inputs}, labels[..., : self.features]
+
+    def next_input(self, values, following):
+        """Returns what the decoder reads: values of a step, and covariates of the next one.
+
+        Args:
+            values: `[..., F]`.
+            following: The next step of a target, `[..., F + C]`, or its covariates `[..., C]`; not
+                read if C is 0.
+        """
+        if not self.covariates:
+            return values
+        return tf.concat([values, following[..., -self.covariates :]], axis=-1)
+
+    def step_input(self, covariates, step, values):
+        """Returns what the decoder reads at a step of a free run: see `next_input`.
+
+        Args:
+            covariates: Those of all steps, `[B, T, C]`.
+            step: Number of the step, from 0.
+            values: Values of the step before, `[B, F]`.
+        """
+        return self.next_input(values, covariates[:, step])
 
     def make_embedding(self, name, width, tied=False, deviation=None):
         """Returns a function that returns values unchanged."""

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from kseq.analysis.evaluation import mean_squared_error, measure_outputs
+from kseq.analysis.evaluation import mean_squared_error, measure_outputs, predict_references
 from kseq.corpora.featured import columns_of
 from kseq.translation.doubtful_outputs import CutOutputsWarning
 from kseq.translation.features import UnknownFeaturesWarning
@@ -37,7 +37,7 @@ class Decoding:
         """
         if self._translator.predicts_values:
             references = [np.asarray(reference) for reference in self._references]
-            results = self._translator.predict(self._sources, list(map(len, references)))
+            results = predict_references(self._translator, self._sources, references)
             return {"val_free_run_error": mean_squared_error(results, references)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CutOutputsWarning)  # as a beginner's outputs will be

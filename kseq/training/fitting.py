@@ -176,7 +176,8 @@ class Fitting:
     def _choose_pairs(self, count):
         """Returns some validation pairs, a list."""
         total = self._prepared.surveys[1].kept
-        return choose_pairs(self._corpus.valid, count, total) if count else []
+        valid = self._prepared.codecs.frame(self._corpus.valid)
+        return choose_pairs(valid, count, total) if count else []
 
     def _make_batches(self, number, *, whole=False):
         """Returns the batches of training (0), from the position on, or of validation (1).

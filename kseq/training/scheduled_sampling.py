@@ -93,9 +93,10 @@ class ScheduledSampling:
         return self._step(inputs, training=False)
 
     def _choose(self, outputs, targets, reads_own, random_numbers):
-        """Returns the next inputs `[N]` or `[N, F]`: the targets, or outputs of the step."""
+        """Returns the next inputs `[N]` or `[N, F + C]`: the targets, or outputs of the step."""
         if not self._side.is_text:
-            return tf.where(reads_own[:, None], outputs[self._side.output_name], targets)
+            own = self._side.next_input(outputs[self._side.output_name], targets)
+            return tf.where(reads_own[:, None], own, targets)
         rows = tf.where(reads_own)
         words = draw(self._probabilities(outputs, rows), tf.gather_nd(random_numbers, rows))
         return tf.tensor_scatter_nd_update(targets, rows, words)

@@ -8,7 +8,12 @@ import reprlib
 import keras
 
 from kseq.config import Config, ModelConfig
-from kseq.corpora.opening import describe_features, require_same_features
+from kseq.corpora.opening import (
+    describe_features,
+    frame_widths,
+    require_same_covariates,
+    require_same_features,
+)
 from kseq.models.growth import copy_weights
 from kseq.models.parts import check_frozen, freeze_parts
 from kseq.pipeline.codecs import CodecPair
@@ -91,22 +96,26 @@ class Start:
             config = dataclasses.replace(default, model=config or default.model)
         if not isinstance(config, Config):
             raise TypeError(f"expected a Config or a ModelConfig; received {config!r}")
-        if self.config.model.is_language_model == corpus.train.has_sources:
+        model = self.config.model
+        if model.is_language_model == corpus.train.has_sources:
             kinds = ("texts", "pairs") if corpus.train.has_sources else ("pairs", "texts")
             raise ValueError(
                 f"{corpus.train}: expected {kinds[0]}, as in the training of {self.run}; received "
                 f"{kinds[1]}"
             )
-        trained = self.config.model.source_features, self.config.model.target_features
-        if corpus.train.features != trained:
-            expected, received = map(describe_features, (trained, corpus.train.features))
+        trained = model.source_features, model.target_features
+        features = frame_widths(corpus.train.features, self.config.text)
+        if features != trained:
+            expected, received = map(describe_features, (trained, features))
             raise ValueError(
                 f"{corpus.train}: expected {expected}, as in the training of {self.run}; received "
                 f"{received}"
             )
         require_same_features(corpus.train, self.codecs.features is not None, self.run)
+        require_same_covariates(corpus.train, model.target_covariates, self.run)
         # Widths of 0 are taken from the data.
-        widths = dict(zip(("source_features", "target_features"), trained))
+        names = "source_features", "target_features", "target_covariates"
+        widths = {name: getattr(model, name) for name in names}
         given = {name: getattr(config.model, name) or width for name, width in widths.items()}
         config = dataclasses.replace(config, model=dataclasses.replace(config.model, **given))
         check_fine_tuning(config, self.config, self.run)

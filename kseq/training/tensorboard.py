@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kseq.analysis.display import to_png
+from kseq.analysis.evaluation import predict_references
 from kseq.path_names import PathName
 from kseq.text.scripts import shorten
 from kseq.training.event_files import EventFiles, forget_after
@@ -157,7 +158,7 @@ class TensorBoard(keras.callbacks.Callback):
     def _run_model(self):
         sources, references = zip(*self._examples)
         if self._translator.predicts_values:
-            return self._translator.predict(sources, list(map(len, references)))
+            return predict_references(self._translator, sources, references)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CutOutputsWarning)  # as the first outputs will be
             return self._translator.translate(sources)

@@ -9,9 +9,7 @@ import kseq
 from kseq.config import Config, ModelConfig
 from kseq.console import show
 from kseq.corpora.corpus import Corpus, embedded_corpora, load_corpus
-from kseq.corpora.corpus_settings import match_kind, with_model
 from kseq.corpora.gold_alignments import require_words
-from kseq.corpora.opening import require_features
 from kseq.errors import SettingError
 from kseq.inspection.swapped_sides import look_swapped
 from kseq.kernels.devices import describe_devices, device_line
@@ -27,6 +25,7 @@ from kseq.runs.known_corpora import remember_corpus
 from kseq.runs.provenance import current_command, utc_now
 from kseq.runs.record import RunRecord
 from kseq.runs.weights import load_weights
+from kseq.training.completion import complete_config
 from kseq.training.examples import choose_examples, describe_failure
 from kseq.training.fitting import Fitting, check_callbacks
 from kseq.training.optimizers import describe_optimizer
@@ -158,7 +157,8 @@ def _train_in(run, start, corpus, config, cache, overwrite, **options):
         out = run.destination
         report(f"the training of {out} has ended; --overwrite repeats it (overwrite=True)")
         return Translator.load(out)
-    examples = choose_examples(corpus.valid) if options["verbose"] else []
+    valid = prepared.codecs.frame(corpus.valid)
+    examples = choose_examples(valid) if options["verbose"] else []
     translator, best_epoch = _train(corpus, config, prepared, beginning, data, run, **options)
     report(f"best epoch: {best_epoch:g}")
     if examples and (failure := describe_failure(translator, examples)):
@@ -211,40 +211,6 @@ def _check_alignments(corpus, config):
             "{train_alignments} has no effect without {guided_alignment}, such as "
             "{guided_alignment}=0.1"
         )
-
-
-def complete_config(corpus, config, start=None):
-    """Checks the arguments of `train`; returns the config with the widths of real-valued sides."""
-    if start is not None:
-        config = start.complete_config(config, corpus)
-    if config is None or isinstance(config, ModelConfig):
-        config = with_model(corpus.config, config or corpus.config.model)
-    if not isinstance(config, Config):
-        raise TypeError(f"expected a Config or a ModelConfig; received {config!r}")
-    config = match_kind(config, corpus.train)
-    widths = dict(zip(("source_features", "target_features"), corpus.train.features))
-    for name, width in widths.items():
-        configured_width = getattr(config.model, name)
-        if configured_width not in (0, width):
-            raise SettingError(
-                "{0}: {name} is {1}, but the corpus has {2}; set {name}={3}",
-                *(corpus.train, configured_width),
-                *(f"{width} values per step" if width else "text", width),
-                name=name,
-            )
-    if config.model.features == "none" and corpus.train.has_features:
-        widths["features"] = "tokens"
-    if config.model.features != "none":
-        require_features(corpus.train)
-    model = dataclasses.replace(config.model, **widths)
-    model.check_sides()
-    if model.target_features and config.training.label_smoothing:
-        raise SettingError(
-            "{label_smoothing} is for text; the targets are real-valued: set it to 0"
-        )
-    if config.training.word_dropout and all(corpus.train.features):
-        raise SettingError("{word_dropout} is for text; both sides are real-valued: set it to 0")
-    return dataclasses.replace(config, model=model)
 
 
 def _has_recorded_start(run, start, config, overwrite):

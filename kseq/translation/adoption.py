@@ -85,7 +85,7 @@ def _make_codec(given, name, side):
                 f"if the model was trained with standardised values, or None; received "
                 f"{reprlib.repr(given)}"
             )
-        return given or ValueCodec.plain(side.features), None
+        return given or ValueCodec.plain(side.features, side.covariates), None
     if isinstance(given, TextCodec):
         return given, None
     if is_vectorization(given):
@@ -110,7 +110,7 @@ def _make_codec(given, name, side):
 def _check_size(name, codec, side, ids):
     """Raises a ValueError if a codec has other numbers than the side of the model."""
     if not side.is_text:
-        expected, received, unit = side.features, codec.features, "values per step"
+        expected, received, unit = side.width, codec.side.width, "values per step"
     else:
         expected, unit = side.vocabulary_size, "tokens"
         received = codec.size if ids is None else sum(number is not None for number in ids)

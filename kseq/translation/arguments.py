@@ -6,7 +6,9 @@ import reprlib
 
 import numpy as np
 
+from kseq.corpora.arrays import check_values
 from kseq.corpora.in_memory import iterate_pairs
+from kseq.corpora.value_sides import join_covariates
 from kseq.counts import counted
 from kseq.errors import SettingError
 from kseq.search.free_run import LONGEST_PREDICTION
@@ -48,6 +50,11 @@ def check_pairs(pairs, codecs, features=None):
 
 
 def _check_pair(pair, codecs):
+    has_covariates = not codecs.target.is_text and codecs.target.covariates
+    if has_covariates and isinstance(pair, (tuple, list)) and len(pair) == 3:
+        source, target, covariates = pair
+        target = check_values(target, "a target of real values")
+        pair = source, join_covariates(target, codecs.target.check_covariates(covariates))
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise TypeError(f"expected pairs of source and target; received {reprlib.repr(pair)}")
     source, target = pair
@@ -98,6 +105,50 @@ def steps_by_source(steps, count):
                 f"steps must be whole numbers from 1 to {LONGEST_PREDICTION:,}; received {number}"
             )
     return steps
+
+
+def covariates_by_source(covariates, steps, codec, count):
+    """Returns the covariates and the number of steps of each source, two lists.
+
+    Args:
+        covariates: Known inputs `[T, C]`, an array for all sources, or a list with one for each; or
+            None.
+        steps: The argument of `steps_by_source`; None for as many steps as there are covariates.
+        codec: `ValueCodec` of the target.
+        count: Number of sources.
+
+    Raises:
+        ValueError: The model reads covariates and there are none, or the reverse; they have another
+            width or length; or a number of steps is out of range.
+    """
+    if not codec.covariates:
+        if covariates is not None:
+            raise SettingError("{covariates}: this model was trained without; leave them out")
+        return [None] * count, steps_by_source(steps, count)
+    if covariates is None:
+        raise SettingError(
+            "{covariates}: this model reads {0} with each step that it predicts; expected an array "
+            "[T, {1}] for each source, received none",
+            *(counted(codec.covariates, "known input"), codec.covariates),
+        )
+    is_single = getattr(covariates, "ndim", 0) == 2
+    covariates = [covariates] * count if is_single else list(covariates)
+    if len(covariates) != count:
+        raise SettingError(
+            "{covariates}: expected an array for each of {0}; received {1}",
+            *(counted(count, "source"), len(covariates)),
+        )
+    covariates = [codec.check_covariates(known) for known in covariates]
+    lengths = list(map(len, covariates))
+    steps = steps_by_source(lengths if steps is None else steps, count)
+    for number, length in zip(steps, lengths):
+        if number != length:
+            raise SettingError(
+                "{covariates}: expected known inputs of {0}, as many as are to be predicted; "
+                "received {1:,}",
+                *(counted(number, "step"), length),
+            )
+    return covariates, steps
 
 
 def raise_nothing_written(number, source):

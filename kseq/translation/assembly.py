@@ -27,10 +27,12 @@ class Assembler:
 
     Args:
         source_steps: Number of source positions that one position of the memory stands for.
+        step_seconds: Seconds from one source step to the next; None if they are not in time.
     """
 
-    def __init__(self, source_steps=1):
+    def __init__(self, source_steps=1, step_seconds=None):
         self._source_steps = source_steps
+        self._step_seconds = step_seconds
 
     def attended_fields(self, reading, length, attention):
         """Returns arguments of `Attended`: a source, and the attention without padding.
@@ -56,6 +58,7 @@ class Assembler:
         if generation is not None:
             weights["generation_probability"] = generation[:length]
         fields = {"source": source, "source_tokens": tokens, **weights}
+        fields["step_seconds"] = self._step_seconds
         if isinstance(source, FeaturedText):
             fields |= {"source": str(source), "features": source.features}
             fields["feature_tokens"] = feature_tokens
@@ -133,15 +136,16 @@ class PredictionAssembler(Assembler):
         return Prediction(values=values, error=float(losses.mean(dtype=np.float64)), **attended)
 
 
-def make_assembler(target_side, config):
+def make_assembler(codecs, config):
     """Makes the `Assembler` of a model's results.
 
     Args:
-        target_side: `Side`.
+        codecs: `CodecPair`.
         config: `ModelConfig`.
     """
-    kind = TranslationAssembler if target_side.is_text else PredictionAssembler
-    return kind(source_steps(config))
+    kind = TranslationAssembler if codecs.target.is_text else PredictionAssembler
+    log_mel = None if codecs.source.is_text else codecs.source.log_mel
+    return kind(source_steps(config), log_mel and log_mel.hop / log_mel.sample_rate)
 
 
 def source_steps(config):

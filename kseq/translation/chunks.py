@@ -27,7 +27,7 @@ class ChunkRunner:
         self._inference = inference
         self._codecs = codecs
         self._target_codec = codecs[0].target
-        self._assembler = make_assembler(self._target_codec.side, config)
+        self._assembler = make_assembler(codecs[0], config)
         self._step_logits = len(codecs) * (self._target_codec.side.vocabulary_size or 1)
         self._has_logits_by_position = config.attention == "hard"
 
@@ -69,12 +69,13 @@ class ChunkRunner:
         logits = strategy.width * max(self._count_logits(read), MIN_LOGITS)
         return run_by_length(search_batch, read.lengths, sentence_logits=logits)
 
-    def predict(self, sources, steps):
+    def predict(self, sources, covariates, steps):
         """Predicts real values.
 
         Args:
             sources: Sentences or arrays.
-            steps: Number of steps for each source.
+            covariates: Known inputs `[T, C]` for each source, or None for each.
+            steps: Number of steps T for each source.
 
         Returns:
             A list of `Prediction`s.
@@ -83,7 +84,8 @@ class ChunkRunner:
 
         def predict_batch(rows):
             longest = tf.constant(max(steps[row] for row in rows), tf.int32)
-            values, attention = _to_numpy(function(read.inputs(rows), longest))
+            known = _padded([covariates[row] for row in rows])
+            values, attention = _to_numpy(function(read.inputs(rows), longest, *known))
             for index, row in enumerate(rows):
                 weights = {name: array[index] for name, array in attention.items()}
                 attended = self._assembler.attended_fields(
@@ -160,6 +162,14 @@ class ChunkRunner:
     def _reading(read, sources, row):
         """The source of a row with its tokens and its features, as a `Reading`."""
         return Reading(sources[row], read.tokens[row], read.feature_tokens[row])
+
+
+def _padded(arrays):
+    """Returns a list of one tensor `[B, T, C]` of B arrays; an empty list if they are None."""
+    if arrays[0] is None:
+        return []
+    lengths = [len(array) for array in arrays]
+    return [tf.RaggedTensor.from_row_lengths(np.concatenate(arrays), lengths).to_tensor(0.0)]
 
 
 def _to_numpy(tensors):

@@ -102,7 +102,7 @@ def _is_saved_model(folder):
     signatures = [each for graph in graphs for each in graph.signature_def.values()]
     return any(
         "output_tokens" in signature.outputs
-        or ("steps" in signature.inputs and "values" in signature.outputs)
+        or ({"steps", "covariates"} & set(signature.inputs) and "values" in signature.outputs)
         for signature in signatures
     )
 

@@ -90,12 +90,13 @@ class Inference:
         search_from = functools.partial(search, step, states, constants, attention_spec)
         return search_from(strategy, requirements, head=head, numbers=numbers)
 
-    def predict(self, inputs, steps):
+    def predict(self, inputs, steps, covariates=None):
         """Predicts real values, each step from the steps before it.
 
         Args:
             inputs: Inputs of the encoder of the model, in a tuple.
             steps: Number of steps T, a scalar.
+            covariates: Known inputs of at least T steps, `[B, T', C]`, if the model reads some.
 
         Returns:
             Values `[B, T, F]` and a dict of attention, `[B, T, S]`.
@@ -108,8 +109,13 @@ class Inference:
             (values,), *rest = step(*arguments)
             return values, *rest
 
-        first = self._target_side.first_step(batch)
-        values, attention = free_run(next_values, states, constants, first, steps, attention_spec)
+        side, make_input = self._target_side, None
+        if covariates is not None:
+            known = self._target_codec.standardize_covariates(covariates)
+            make_input = functools.partial(side.step_input, known)
+        first = side.first_step(batch)[:, : side.features]
+        arguments = next_values, states, constants, first, steps, attention_spec
+        values, attention = free_run(*arguments, make_input=make_input)
         return self._target_codec.decode(values), attention
 
     def force(self, inputs, targets):
@@ -117,8 +123,8 @@ class Inference:
 
         Args:
             inputs: Inputs of the encoder of each model.
-            targets: Ids `[B, T+1]` that begin with START, or values `[B, T+1, F]` that begin with a
-                step of zeros.
+            targets: Ids `[B, T+1]` that begin with START, or values `[B, T+1, F + C]`, with their
+                covariates, that begin with a step of zeros.
 
         Returns:
             Losses from `Side.losses`, `[B, T]`; the predicted values `[B, T, F]`, for text
@@ -321,7 +327,10 @@ class Inference:
     @functools.cached_property
     def predict_function(self):
         """`predict` as a compiled function."""
-        return _compile(self.predict, self.source_specs, tf.TensorSpec([], tf.int32))
+        count = self._target_side.covariates
+        known = [tf.TensorSpec([None, None, count])] if count else []
+        steps = tf.TensorSpec([], tf.int32)
+        return _compile(lambda *inputs: self.predict(*inputs), self.source_specs, steps, *known)
 
     @functools.cached_property
     def force_function(self):

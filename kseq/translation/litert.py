@@ -97,6 +97,16 @@ def _check(translator, strategy):
         raise SettingError(
             "{precision}=bfloat16 is not possible with {format}=litert; use {quantize}=float16"
         )
+    source = translator.codecs.source
+    if not source.is_text and source.log_mel is not None:
+        raise ValueError(
+            "a model that reads recordings (.wav) is not possible with format=litert; use "
+            "format=savedmodel"
+        )
+    if translator.config.model.target_covariates:
+        raise SettingError(
+            "{target_covariates} is not possible with {format}=litert; use {format}=savedmodel"
+        )
     for name in _WITHOUT:
         if getattr(strategy, name) != getattr(BeamSearch, name):
             raise SettingError(

@@ -11,18 +11,18 @@ from kseq.runs.directory import CODECS
 _NAMES = """
 Abs AddV2 All Any ArgMax Assert AssignVariableOp BatchMatMulV2 BiasAdd BroadcastTo Cast Ceil
 ConcatV2 Const Conv2D Cos Cumsum DenseBincount DisableCopyOnRead Einsum EnsureShape Equal Exp
-ExpandDims Fill FloorDiv FloorMod GatherV2 Greater GreaterEqual HashTableV2 Identity If IsFinite
-Less LessEqual Log Log1p LogSoftmax LogicalAnd LogicalNot LogicalOr LookupTableFindV2
+ExpandDims Fill FloorDiv FloorMod GatherV2 Greater GreaterEqual HashTableV2 Identity If Imag
+IsFinite Less LessEqual Log Log1p LogSoftmax LogicalAnd LogicalNot LogicalOr LookupTableFindV2
 LookupTableImportV2 MatMul Max Maximum Mean Minimum Mul Neg NoOp NormalizeUTF8 NotEqual OneHot
-OnesLike Pack Pad PadV2 PartitionedCall Placeholder Pow Prod RaggedGather RaggedTensorToTensor
-Range ReadVariableOp RealDiv Relu Reshape ReverseV2 Rsqrt ScatterNd Select SelectV2
+OnesLike Pack Pad PadV2 PartitionedCall Placeholder Pow Prod RFFT RaggedGather RaggedTensorToTensor
+Range ReadVariableOp Real RealDiv Relu Reshape ReverseV2 Rsqrt ScatterNd Select SelectV2
 SentencepieceDetokenizeOp SentencepieceOp SentencepieceTokenizeOp Shape Sigmoid Sin Size Softmax
-Softplus Split Square SquaredDifference Squeeze StatefulPartitionedCall StatelessIf StatelessWhile
-StaticRegexFullMatch StaticRegexReplace StopGradient StridedSlice StringJoin StringLower
-StringSplitV2 StringStrip StringToHashBucketFast StringUpper Sub Sum Tanh TensorListGetItem
-TensorListReserve TensorListSetItem TensorListStack TensorScatterUpdate Tile TopKV2 Transpose
-UnicodeDecode UnicodeEncode UnicodeTranscode Unpack UnsortedSegmentJoin UnsortedSegmentSum
-VarHandleOp VarIsInitializedOp Where While ZerosLike
+Softplus Split SplitV Square SquaredDifference Squeeze StatefulPartitionedCall StatelessIf
+StatelessWhile StaticRegexFullMatch StaticRegexReplace StopGradient StridedSlice StringJoin
+StringLower StringSplitV2 StringStrip StringToHashBucketFast StringUpper Sub Sum Tanh
+TensorListGetItem TensorListReserve TensorListSetItem TensorListStack TensorScatterUpdate Tile
+TopKV2 Transpose UnicodeDecode UnicodeEncode UnicodeTranscode Unpack UnsortedSegmentJoin
+UnsortedSegmentSum VarHandleOp VarIsInitializedOp Where While ZerosLike
 """
 OPERATIONS = frozenset(_NAMES.split())
 

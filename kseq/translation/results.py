@@ -11,8 +11,9 @@ class Attended:
     """A source and the attention to it; a notebook displays it as a heatmap.
 
     Args:
-        source: The sentence, unchanged, or real values `[S, F]`.
+        source: The sentence, unchanged, or real values `[S, F]`, such as the frames of a recording.
         source_tokens: Source tokens, END included; None for real values.
+        step_seconds: Seconds from one source step to the next, if the source is a recording.
         attention: Attention weights, float32 `[T, S]`, a row for each step of the output; None if
             the model has no attention. With a pyramid, S is smaller than the length of the source.
         attention_heads: Attention weights of a Transformer by layer and head, `[layers, heads, T,
@@ -26,6 +27,7 @@ class Attended:
 
     source: str | np.ndarray = dataclasses.field(repr=False)
     source_tokens: list | None
+    step_seconds: float | None = None
     attention: np.ndarray | None = dataclasses.field(default=None, repr=False)
     attention_heads: np.ndarray | None = dataclasses.field(default=None, repr=False)
     features: str | None = None

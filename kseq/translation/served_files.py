@@ -76,7 +76,10 @@ def example_inputs(translator):
     """Returns inputs of all signatures of a model by name, arrays: one source that it can read."""
     source, target = translator.codecs.sides
     inputs = {"steps": np.array(_EXAMPLE_STEPS, "int32")}
-    if source.is_text:
+    if not source.is_text and source.log_mel is not None:
+        inputs["samples"] = np.zeros((1, source.log_mel.window), "float32")
+        inputs["lengths"] = np.array([source.log_mel.window], "int32")
+    elif source.is_text:
         inputs["text"] = np.array([_example_text(source)], object)
     else:
         inputs["source"] = np.tile(source.mean, (1, _EXAMPLE_STEPS, 1))
@@ -87,7 +90,8 @@ def example_inputs(translator):
     if target.is_text:
         inputs["target"] = np.array([_example_text(target)], object)
     else:
-        inputs["target"] = np.tile(target.mean, (1, _EXAMPLE_STEPS, 1))
+        values = np.tile(target.mean, (1, _EXAMPLE_STEPS, 1))
+        inputs["target"], inputs["covariates"] = np.split(values, [target.features], axis=-1)
         inputs["target_lengths"] = np.array([_EXAMPLE_STEPS], "int32")
     return inputs
 

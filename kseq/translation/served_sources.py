@@ -1,4 +1,4 @@
-"""The sources of a SavedModel, read inside its graphs: strings, or padded values."""
+"""The sources of a SavedModel, read inside its graphs: strings, padded values or samples."""
 
 import collections
 
@@ -135,6 +135,44 @@ class ValueSource:
         return Reading(encoder_inputs, None, tf.zeros([tf.shape(mask)[0], 0], tf.string), {})
 
 
+class RecordingSource(ValueSource):
+    """Sources that are padded samples of recordings `[N, samples]`, with their lengths `[N]`.
+
+    Args:
+        codecs: `ValueCodec` of each model, with one `LogMel`.
+
+    Attributes:
+        specs: As in `TextSource`.
+    """
+
+    def __init__(self, codecs):
+        super().__init__(codecs)
+        self._log_mel = codecs[0].log_mel
+        self.specs = {
+            "samples": tf.TensorSpec([None, None], name="samples"),
+            "lengths": self.specs["lengths"],
+        }
+
+    def read(self, inputs):
+        """Reads the inputs of the SavedModel; results and errors as in `ValueSource.read`.
+
+        A recording that is shorter than a frame stops the graph with an error, too.
+        """
+        window = self._log_mel.window
+        lengths = check_lengths(inputs["lengths"], inputs["samples"])
+        samples = check_finite(inputs["samples"][..., None], lengths, "samples")[..., 0]
+        check = tf.debugging.assert_greater_equal(
+            lengths, window, f"lengths must be at least {window} samples, one frame"
+        )
+        with tf.control_dependencies([check]):
+            counts = tf.identity(self._log_mel.count(lengths))
+        # An empty batch may have no samples; and padding may be NaN.
+        is_real = tf.sequence_mask(lengths, tf.shape(samples)[1])
+        missing = tf.maximum(0, window - tf.shape(samples)[1])
+        samples = tf.pad(tf.where(is_real, samples, 0.0), [[0, 0], [0, missing]])
+        return super().read({"source": self._log_mel.frames(samples), "lengths": counts})
+
+
 def check_count(texts, count, name):
     """Returns strings `[N]`, after checking in the graph that N is `count`."""
     message = f"{name} must hold a string for each source"
@@ -176,7 +214,9 @@ def make_source(codecs):
     sources = [pair.source for pair in codecs]
     if codecs[0].features is not None:
         return FeaturedSource(sources, [pair.features for pair in codecs])
-    return (TextSource if sources[0].is_text else ValueSource)(sources)
+    if sources[0].is_text:
+        return TextSource(sources)
+    return (ValueSource if sources[0].log_mel is None else RecordingSource)(sources)
 
 
 def _with_a_column(tensor):

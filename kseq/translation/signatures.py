@@ -40,7 +40,8 @@ real-valued source they take `source`, float32 `[N, S, F]`, and `lengths`, int32
 to S, instead of `text`. For real-valued targets, `serving_default` and `details` also take
 `steps`, int32, from 1 to 100,000, and return `values`, float32 `[N, T, F]`; `details` returns
 the attention, too; `score` takes `target`, float32 `[N, T, F]`, and `target_lengths`, int32
-`[N]`, and returns `error`, float32 `[N]`; there is no `nbest`.
+`[N]`, and returns `error`, float32 `[N]`; there is no `nbest`. If the model reads covariates, all
+of these take `covariates`, float32 `[N, T, C]`; `steps`, which is T, is left out.
 """
 
 import abc
@@ -209,12 +210,23 @@ class ValueSignatures(Signatures):
     """
 
     def _outputs(self):
-        specs = {"steps": tf.TensorSpec([], tf.int32, name="steps")}
+        specs = self._covariate_specs or {"steps": tf.TensorSpec([], tf.int32, name="steps")}
         details = self._trace(self._predict, specs)
         return {"serving_default": _select(details, ("values",)), "details": details}
 
     def _predict(self, reading, inputs):
-        """Predicts values; their number of steps is an input of the signature."""
+        """Predicts values; their number of steps is an input of the signature, or of covariates."""
+        if "covariates" in inputs:
+            known = self._known_inputs(reading, inputs["covariates"])
+            predicted = self._inference.predict(reading.encoder_inputs, tf.shape(known)[1], known)
+        else:
+            steps = self._number_of_steps(inputs)
+            predicted = self._inference.predict(reading.encoder_inputs, steps)
+        values, attention = predicted
+        return {**reading.outputs, "values": values, **attention}
+
+    @staticmethod
+    def _number_of_steps(inputs):
         checks = [
             tf.debugging.assert_positive(inputs["steps"], "steps must be at least 1"),
             tf.debugging.assert_less_equal(
@@ -222,13 +234,36 @@ class ValueSignatures(Signatures):
             ),
         ]
         with tf.control_dependencies(checks):
-            steps = tf.identity(inputs["steps"])
-        values, attention = self._inference.predict(reading.encoder_inputs, steps)
-        return {**reading.outputs, "values": values, **attention}
+            return tf.identity(inputs["steps"])
+
+    @property
+    def _covariate_specs(self):
+        """`tf.TensorSpec` of the covariates by name, if the model reads some."""
+        count = self._target_codec.covariates
+        spec = tf.TensorSpec([None, None, count], name="covariates")
+        return {"covariates": spec} if count else {}
+
+    @staticmethod
+    def _known_inputs(reading, known, lengths=None):
+        """Returns covariates `[N, T, C]`, after checking in the graph their number and values.
+
+        Args:
+            reading: `Reading`.
+            known: The covariates.
+            lengths: Number of steps of each source that they are known for; by default all.
+        """
+        count = tf.shape(reading.tokens)[0]
+        lengths = tf.fill([count], tf.shape(known)[1]) if lengths is None else lengths
+        check = tf.debugging.assert_equal(
+            tf.shape(known)[0], count, "covariates must hold known inputs for each source"
+        )
+        with tf.control_dependencies([check]):
+            return check_finite(known, lengths, "covariates")
 
     @property
     def _score_specs(self):
         return {
+            **self._covariate_specs,
             "target": tf.TensorSpec([None, None, self._target_codec.features], name="target"),
             "target_lengths": tf.TensorSpec([None], tf.int32, name="target_lengths"),
         }
@@ -239,6 +274,9 @@ class ValueSignatures(Signatures):
         lengths = check_lengths(inputs["target_lengths"], target, "target_lengths", "target")
         target = check_finite(target, lengths, "target")
         is_real = tf.sequence_mask(lengths, tf.shape(target)[1])
+        if "covariates" in inputs:
+            known = self._known_inputs(reading, inputs["covariates"], lengths)
+            target = tf.concat([target, known], axis=-1)
         target = tf.where(is_real[:, :, None], codec.standardize(target), 0.0)
         first = codec.side.first_step(tf.shape(target)[0])
         targets = tf.concat([first[:, None], target], axis=1)

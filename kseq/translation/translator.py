@@ -14,9 +14,9 @@ from kseq.search.strategies import BeamSearch, Sampling, make_strategy
 from kseq.translation.arguments import (
     check_pairs,
     check_read_ahead,
+    covariates_by_source,
     raise_nothing_written,
     refuse_search,
-    steps_by_source,
 )
 from kseq.translation.doubtful_outputs import CutOutputs
 from kseq.translation.features import UnknownFeatures, check_features, with_features
@@ -42,7 +42,8 @@ class Translator(TrainedModels):
     tokens, such as `[start]` and `[end]`; the translator then has a copy of the model in which ids
     are those of kseq.
 
-    A real-valued source is an array `[S, F]`, or the path of a `.npy` file that contains one. For
+    A real-valued source is an array `[S, F]`, or the path of a `.npy` file that contains one; if
+    the model reads recordings, also a `.wav` file, a `kseq.Recording`, or samples `[N]`. For
     real-valued targets, use `predict` instead of `translate` and `sample`.
 
     Args:
@@ -208,28 +209,32 @@ class Translator(TrainedModels):
             cut.warn()
             unknown.warn()
 
-    def predict(self, sources: Iterable[Any], steps: int | Iterable[int]) -> list[Prediction]:
+    def predict(
+        self, sources: Any, steps: int | Iterable[int] | None = None, covariates: Any = None
+    ) -> list[Prediction]:
         """Predicts real values, each step from the steps before it.
 
         Args:
             sources: Sentences, or real-valued sources.
             steps: Number of steps to predict: one for all, or one for each source.
+            covariates: What is known about these steps beforehand, if the model reads covariates:
+                an array `[T, C]` for all sources, or a list with one for each. It determines T.
 
         Returns:
             A list of `Prediction`.
 
         Raises:
             TypeError: `sources` is a single string, or the targets are text.
-            ValueError: A number of steps is out of range, or a source cannot be used.
+            ValueError: A number of steps, a source or covariates cannot be used.
         """
         if not self.predicts_values:
             raise TypeError("this model writes text: use translate(texts)")
         claim_tensorflow()
         refuse_single_source(sources)
         sources = list(sources)
-        steps = steps_by_source(steps, len(sources))
+        known = covariates_by_source(covariates, steps, self.codecs.target, len(sources))
         results = []
-        for chunk in chunks(zip(map(self._check_source, sources), steps), self.read_ahead):
+        for chunk in chunks(zip(map(self._check_source, sources), *known), self.read_ahead):
             results.extend(self._runner.predict(*zip(*chunk)))
         return results
 
@@ -238,26 +243,22 @@ class Translator(TrainedModels):
 
         Args:
             pairs: (source, target) sentences, in any form that `kseq.load_corpus` accepts except
-                files; or real values. For a language model, texts.
+                files; or real values, with covariates (source, target, covariates). For a language
+                model, texts.
             features: Features of the sources, as in `translate`.
 
         Returns:
             A list of `Translation`, in the order of `pairs`, with the tokens of the target, END
-            included; `score` is the log-probability per token. (For an empty source a search
-            writes nothing, not even END.) For real-valued targets a list of `Prediction`: every
-            step is predicted from the true steps before it.
+            included; `score` is the log-probability per token. For real-valued targets a list of
+            `Prediction`: every step is predicted from the true steps before it.
         """
         return self._run_on_pairs(self._runner.force, pairs, features)
 
     def guess(self, pairs: Any, features: Any = None) -> list[tuple[np.ndarray, np.ndarray]]:
         """Compares the most probable token of each step with the correct one, by teacher forcing.
 
-        Args:
-            pairs, features: As in `score`; the targets are text.
-
-        Returns:
-            A list: for each pair the probabilities of these tokens, and whether they are correct,
-            two arrays `[T]`.
+        Takes what `score` takes; the targets are text. For each pair, it returns the probabilities
+        of these tokens, and whether they are correct, two arrays `[T]`.
         """
         return self._run_on_pairs(self._runner.guess, pairs, features)
 

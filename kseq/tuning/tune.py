@@ -15,10 +15,11 @@ from kseq.path_names import PathName
 from kseq.runs.history import HIGHER_IS_BETTER
 from kseq.sides.text_side import TextSide
 from kseq.sides.value_side import ValueSide
+from kseq.training.completion import complete_config
 from kseq.training.failures import TrainingFailed
 from kseq.training.monitor import choose_monitor
 from kseq.training.progress import choose_display, format_seconds
-from kseq.training.train import complete_config, train
+from kseq.training.train import train
 from kseq.tuning.comparability import require_comparable
 from kseq.tuning.folder import StudyFolder, digest_pairs
 from kseq.tuning.options import StudyOptions
