@@ -168,7 +168,7 @@ def load_corpus(
             covariates of arrays in `train`); `swap`, `columns`, `skip_faulty` and `allow_outside`
             of `open_pairs`. `language_model=True` reads texts instead of pairs, one on each line,
             or a list of strings. `context=2` reads conversations, a turn on each line and an empty
-            line between two of them, or a list of lists of strings, as up to two turns and the next.
+            line between two of them, or a list of lists of strings: up to two turns and the next.
 
     Returns:
         A `Corpus`.
