@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from test_cli import expect_error  # noqa: F401
+from test_language_models import untrained as untrained_language_model
 from untrained import untrained_translator, write_run
 
 import kseq
@@ -85,6 +86,39 @@ def test_a_guess_is_the_most_probable_token_of_the_model(random_translator):
         np.testing.assert_array_equal(is_correct, softmax.argmax(-1) == target)
         found |= set(is_correct.tolist())
     assert found == {True, False}
+
+
+@pytest.mark.parametrize(
+    "settings", [["copy=true"], ["attention=hard"], ["architecture=transformer", "heads=2"], None]
+)
+def test_guesses_agree_with_the_scores_of_every_kind_of_model(settings, random_translator):
+    """A correct guess has the probability of its token, a wrong one at least as much."""
+    if settings is None:
+        translator = kseq.Translator(
+            random_translator.model,
+            kseq.TextCodec([*SPECIAL_TOKENS, *WORDS]),
+            kseq.TextCodec([*SPECIAL_TOKENS, *WORDS]),
+            partners=[untrained_translator(["attention=luong_dot"], WORDS, WORDS)],
+        )
+    else:
+        translator = untrained_translator(settings, WORDS, WORDS)
+    pairs = [*PAIRS, ("a unseen", "unseen a")]  # A model that copies can write the word.
+    found = 0
+    for (probabilities, is_correct), result in zip(
+        translator.guess(pairs), translator.score(pairs)
+    ):
+        scored = np.exp(result.token_log_probabilities)
+        assert probabilities.shape == is_correct.shape == scored.shape
+        np.testing.assert_allclose(probabilities[is_correct], scored[is_correct], rtol=1e-4)
+        assert (probabilities[~is_correct] >= scored[~is_correct] * (1 - 1e-4)).all()
+        found += is_correct.sum()
+    assert found
+
+
+def test_a_language_model_is_measured_on_texts():
+    translator = untrained_language_model(words=["a", "b"])
+    calibration = kseq.measure_calibration(translator, ["a b", "b"])
+    assert calibration.counts.sum() == 6  # characters and two ENDs
 
 
 def test_all_tokens_are_measured_end_included(random_translator):
