@@ -286,7 +286,7 @@ def test_a_saved_model_takes_samples(run, folder, tmp_path):
     with pytest.raises(tf.errors.InvalidArgumentError, match="at least 200 samples, one frame"):
         serve(samples=tf.zeros([1, 300]), lengths=tf.constant([199]))
     readme = (tmp_path / "model" / "README.md").read_text()
-    assert "`samples` float32 [–, –]" in readme
+    assert "`samples` float32 [–, –]" in readme and "from -1 to 1, 8,000 per second" in readme
 
     from kseq.translation.operations import check_saved_model
 

@@ -64,7 +64,8 @@ def write_files(folder, translator, signatures, name):
     example = {"signature_name": "serving_default", "inputs": _to_json(first)}
     text = json.dumps(example, ensure_ascii=False) + "\n"
     (folder / EXAMPLE).write_text(text, encoding="utf-8")
-    (folder / README).write_text(_readme(name, signatures, text), encoding="utf-8")
+    readme = _readme(name, signatures, text, _note_on(translator.codecs.source))
+    (folder / README).write_text(readme, encoding="utf-8")
 
 
 def specs_of(function):
@@ -112,7 +113,17 @@ def _to_json(inputs):
     }
 
 
-def _readme(name, signatures, example):
+def _note_on(source):
+    """A paragraph about the samples of recordings; empty for other sources."""
+    if source.is_text or source.log_mel is None:
+        return ""
+    return (
+        f"\n`samples` are sound: numbers from -1 to 1, {source.log_mel.sample_rate:,} per second. "
+        "`lengths` is the\nnumber of samples of each recording.\n"
+    )
+
+
+def _readme(name, signatures, example, note):
     rows = "".join(
         f"| `{signature}` | {_list(specs_of(function))} | {_list(function.structured_outputs)} |\n"
         for signature, function in signatures.items()
@@ -125,7 +136,7 @@ A SavedModel of a sequence-to-sequence model, written by kseq {kseq.__version__}
 
 | signature | inputs | outputs |
 |---|---|---|
-{rows}
+{rows}{note}
 Vocabularies and subword models are in `assets`. TensorFlow Serving replays
 `{WARM_UP}` when it loads the model.
 
