@@ -10,6 +10,7 @@ import gzip
 import json
 import pathlib
 import shutil
+import wave
 import zipfile
 
 import numpy as np
@@ -87,6 +88,8 @@ class DocumentFixtures:
             "result": lambda: self.make_value("translator").translate(SENTENCES[:1])[0],
             "transformer": lambda: untrained_translator(TRANSFORMER, ["I", "eat"], ["Je", "mange"]),
             "signal": lambda: np.random.default_rng(0).normal(size=(12, 2)).astype("float32"),
+            "samples": lambda: np.sin(np.arange(1600) / 5).astype("float32"),
+            **SERIES,
         }
         if name not in values:
             raise LookupError(f"tests/document_fixtures.py cannot make {name}")
@@ -212,31 +215,79 @@ def write_json_lines(path):
     path.write_text("\n".join(lines) + "\n")
 
 
-def write_recordings(path):
+def write_sensors(path):
     """Writes real-valued sources, and an index of them with their texts."""
     random = np.random.default_rng(0)
-    digits, rows = ["zero", "one", "two", "three"], []
-    (path.parent / "features").mkdir()
+    events, rows = ["pump", "valve", "door", "fan"], []
     for number in range(1, 41):
-        spoken = random.integers(0, 4, 2)
-        steps = np.repeat(np.eye(4)[spoken], 8, axis=0) + 0.1 * random.normal(size=(16, 4))
-        name = f"features/{number:04}.npy"
-        np.save(path.parent / name, steps.astype("float32"))
-        rows.append((name, " ".join(digits[digit] for digit in spoken)))
+        happened = random.integers(0, 4, 2)
+        steps = np.repeat(np.eye(4)[happened], 8, axis=0) + 0.1 * random.normal(size=(16, 4))
+        name = f"sensors/{number:04}.npy"
+        write_array(path.parent / name, steps.astype("float32"))
+        rows.append((name, " ".join(events[event] for event in happened)))
     write_rows(path, rows)
 
 
-def write_waves(path):
-    """Writes pairs of real values, and an index of them."""
-    (path.parent / "waves").mkdir()
+def write_recordings(path):
+    """Writes recordings of one or two tones, and an index of them with the names of the tones."""
     rows = []
-    for number in range(60):
-        wave = np.sin(np.arange(20) / 2 + number)[:, None].astype("float32")
-        names = [f"waves/{number}.{side}.npy" for side in ("past", "future")]
-        for name, values in zip(names, (wave[:12], wave[12:])):
-            np.save(path.parent / name, values)
+    for number in range(1, 31):
+        tones = [number % 3] * (1 + number % 2)
+        name = f"recordings/{number:04}.wav"
+        (path.parent / "recordings").mkdir(exist_ok=True)
+        write_tones(path.parent / name, tones)
+        rows.append((name, " ".join(("one", "two", "three")[tone] for tone in tones)))
+    write_rows(path, rows)
+
+
+def write_tones(path, tones=(0,)):
+    """Writes a recording of a quarter of a second for each tone."""
+    times = np.arange(2000) / 8000
+    waves = [np.sin(2 * np.pi * 400 * (tone + 1) * times) for tone in tones]
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes((10_000 * np.concatenate(waves)).astype("<i2").tobytes())
+
+
+def make_series(count=60):
+    """Waves and whether they go on above zero, with covariates, as lists of arrays by name."""
+    waves = np.sin(np.arange(20) / 2 + np.arange(count)[:, None])[:, :, None].astype("float32")
+    series = {
+        "sources": list(waves[:, :12]),
+        "targets": list((waves[:, 12:] > 0).astype("float32")),
+        "calendar": [np.eye(8, 3, -shift % 3).astype("float32") for shift in range(count)],
+    }
+    series |= {f"valid_{name}": arrays[:10] for name, arrays in series.items()}
+    names = {"source": "sources", "target": "targets", "covariates": "calendar"}
+    return series | {one: series[several][0] for one, several in names.items()}
+
+
+SERIES = {name: (lambda name=name: make_series()[name]) for name in make_series(1)}
+
+
+def write_waves(path, *others):
+    """Writes an index of pairs of real values, or with others, such as covariates."""
+    rows, series = [], make_series()
+    for number, arrays in enumerate(
+        zip(series["sources"], series["targets"], *(series[name] for name in others))
+    ):
+        names = [f"waves/{number}.{column}.npy" for column in range(len(arrays))]
+        for name, array in zip(names, arrays):
+            write_array(path.parent / name, array)
         rows.append(names)
     write_rows(path, rows)
+
+
+def write_array(path, array):
+    path.parent.mkdir(exist_ok=True)
+    np.save(path, array)
+
+
+def write_conversations(path):
+    """Writes conversations of three turns."""
+    turns = [english for english, _ in english_french()]
+    parts = ["\n".join(turns[start : start + 3]) for start in range(0, len(turns), 3)]
+    path.write_text("\n\n".join(parts) + "\n")
 
 
 def write_vectors(path):
@@ -274,8 +325,16 @@ _FILES = {
         for split, start in (("train", 0), ("dev", 100), ("test", 120))
     ],
     "ice.tsv": lambda path: write_rows(path, spelling()),
-    "index.tsv": write_recordings,
+    "sensors.tsv": write_sensors,
+    "recordings.tsv": write_recordings,
+    "one.wav": write_tones,
+    "two.wav": write_tones,
     "waves.tsv": write_waves,
+    "forecast.tsv": lambda path: write_waves(path, "calendar"),
+    "load.npy": lambda path: write_array(path, make_series()["source"]),
+    "covariates.npy": lambda path: write_array(path, make_series()["covariates"]),
+    "poems.txt": lambda path: write_rows(path, [pair[:1] for pair in english_french()]),
+    "dialogues.txt": write_conversations,
     "glove.6B.300d.txt": write_vectors,
     "lemmas.txt": lambda path: write_rows(path, [("gehen",), ("sehen",)]),
     "tags.txt": lambda path: write_rows(path, [("V;PST;3;SG",), ("V;PST;1;PL",)]),
