@@ -7,12 +7,11 @@ import contextlib
 import io
 import itertools
 import re
-import shlex
-import subprocess
 
 import pytest
 import yaml
 from conftest import ROOT
+from documents import code_of, commands_of, name_of, sections_of, tracked
 
 from kseq.cli import main as cli
 from kseq.config import Config
@@ -22,78 +21,10 @@ MOST_WORDS = 1200  # of the README: what `str.split` finds outside its code bloc
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^()\s]+)\)")
 FIGURE = re.compile(r"\d+(?:[.,]\d+)*%?")
-PAGE = re.compile(r"(?<![\w./-])docs/\w+\.md\b")  # as docstrings and messages name it
-FIELD = re.compile(r"[\w.]+=\S*")
-
-
-def tracked(*patterns):
-    """The files of the repository that match; without git, all such files outside .venv."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if listed.returncode == 0:
-        paths = [ROOT / name for name in listed.stdout.splitlines()]
-    else:
-        paths = itertools.chain.from_iterable(map(ROOT.rglob, patterns))
-    return sorted(path for path in paths if path.is_file() and ".venv" not in path.parts)
-
-
-def name_of(path):
-    return path.relative_to(ROOT).as_posix()
-
+PAGE = re.compile(r"(?<![\w./-])docs/[\w/]+\.md\b")  # as docstrings and messages name it
 
 DOCUMENTS = tracked("*.md")
 every_document = pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
-
-
-class Section:
-    """A heading with what follows it: prose, and code blocks as (language, text).
-
-    A code block is fenced, or its lines begin with four spaces.
-    """
-
-    def __init__(self, level, title):
-        self.level, self.title = level, title
-        self.lines, self.code = [], []
-
-    @property
-    def prose(self):
-        return "\n".join(self.lines)
-
-
-def sections_of(path):
-    """The sections of a document; the first one has no heading."""
-    sections = [Section(0, "")]
-    language, block = None, None  # block: the lines of the open code block
-    for line in [*path.read_text(encoding="utf-8").splitlines(), ""]:
-        if block is not None and language is None and line and not line.startswith("    "):
-            sections[-1].code.append(("", "\n".join(block).rstrip()))
-            block = None
-        if block is not None and language is not None:
-            if line.strip() == "```":
-                sections[-1].code.append((language, "\n".join(block)))
-                language, block = None, None
-            else:
-                block.append(line)
-        elif block is not None:
-            block.append(line[4:])
-        elif line.startswith("    "):
-            block = [line[4:]]
-        elif fence := re.fullmatch(r"```(\w*)", line):
-            language, block = fence[1], []
-        elif heading := re.fullmatch(r"(#+) (.+)", line):
-            sections.append(Section(len(heading[1]), heading[2]))
-        else:
-            sections[-1].lines.append(line)
-    assert language is None, f"{name_of(path)}: a code block has no end"
-    if block:
-        sections[-1].code.append(("", "\n".join(block).rstrip()))
-    return sections
-
-
-def code_of(path, *languages):
-    """The code blocks of a document in some languages; "" for those without one."""
-    blocks = itertools.chain.from_iterable(section.code for section in sections_of(path))
-    return [code for language, code in blocks if language in languages]
 
 
 def anchors_of(path):
@@ -220,23 +151,6 @@ def test_the_index_lists_every_page(name):
     assert pages - {name} <= listed
 
 
-def commands_of(path):
-    """The arguments of the `kseq` commands of a document: in code blocks, and first in a row."""
-    rows = re.findall(r"^\| `(kseq [^`]+)` \|", path.read_text(encoding="utf-8"), re.MULTILINE)
-    for line in [*"\n".join(code_of(path, "", "bash", "sh")).splitlines(), *rows]:
-        words = shlex.shlex(line.replace("\\n", " "), posix=True, punctuation_chars="|<>&;")
-        words.whitespace_split, words.commenters = True, "#"
-        try:
-            words = list(words)
-        except ValueError:
-            continue  # not a command, or one of several lines
-        for is_operator, part in itertools.groupby(words, lambda word: word in ("|", ";", "&&")):
-            part = list(part)
-            if not is_operator and part[0] == "kseq" and len(part) > 1:
-                arguments = list(itertools.takewhile(lambda word: word not in "<>", part[1:]))
-                yield arguments
-
-
 def complaint(arguments):
     """What `kseq` says about arguments that it cannot parse, or None."""
     output = io.StringIO()
@@ -292,7 +206,7 @@ def test_python_and_yaml_can_be_parsed(path):
     for code in code_of(path, "python"):
         ast.parse(code)
     for code in code_of(path, "yaml"):
-        yaml.safe_load(code)
+        list(yaml.safe_load_all(code))
 
 
 def test_the_settings_that_are_shown_are_the_defaults():

@@ -24,7 +24,9 @@ def translator():
 
 @pytest.fixture(scope="module")
 def exported(translator, tmp_path_factory):
-    return translator.export(tmp_path_factory.mktemp("models") / "letters", version=3, **OPTIONS)
+    return translator.export(
+        tmp_path_factory.mktemp("models") / "new" / "letters", version=3, **OPTIONS
+    )
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from kseq.translation.results import Attended
 # The strip beside the weights of a model that copies, in columns of the heatmap.
 _STRIP_GAP, _STRIP_WIDTH, _STRIP_LABEL = 0.3, 0.7, "p(generate)"
 _UNLIKELY = {"facecolor": "#ffe3c2", "edgecolor": "#d55e00", "linewidth": 0.8}
+_WINDOW_COLORS = "white", "0.4"  # on dark colours, and on light ones
 
 
 def plot_attention(
@@ -37,7 +38,8 @@ def plot_attention(
     If the source is read from right to left, as Arabic and Hebrew are, its first word is at the
     right. Real values are drawn along their side of the heatmap: as curves, or as an image if
     they have more than four features. If the model copies, a strip beside the weights shows the
-    probability that a word comes from the vocabulary, and not from the source.
+    probability that a word comes from the vocabulary, and not from the source. A line surrounds
+    the positions that local attention may read at each step, if these are not all.
 
     Without `ax`, the figure belongs to `matplotlib.pyplot`: `plt.savefig` and `plt.show` work, and
     a notebook shows it. Close it with `plt.close()` if you draw many; `save_heatmap` needs no
@@ -190,6 +192,8 @@ def _draw_panel(panel, axes, scale, families):
         axes.get_yticklabels()[row].set_bbox({"boxstyle": "round,pad=0.15", **_UNLIKELY})
     for source, target in sorted(panel.gold):
         axes.add_patch(_make_outline((source - 0.44, target - 0.44), 0.88, 0.88))
+    if panel.window is not None:
+        axes.add_patch(_make_window(panel.window, span, scale["cmap"]))
     value_strips.draw_values(axes, rows, columns)
     return image
 
@@ -270,6 +274,30 @@ def _make_outline(*rectangle, **properties):
     )
 
 
+def _make_window(window, span, colormap):
+    """The outline of the positions that each row may read.
+
+    Args:
+        window: The first and the last column of each row, int `[T, 2]`.
+        span: Number of source steps in a column.
+        colormap: matplotlib `Colormap`, on whose colour of 0 the outline must be visible.
+    """
+    from matplotlib.patches import Polygon
+
+    left, right = (span * edge - 0.5 for edge in (window[:, 0], window[:, 1] + 1))
+    heights = np.repeat(np.arange(len(window) + 1) - 0.5, 2)[1:-1]
+    down, up = (np.repeat(edge, 2) for edge in (left, right))
+    corners = np.concatenate(
+        [np.stack([down, heights], axis=1), np.stack([up, heights], axis=1)[::-1]]
+    )
+    return Polygon(corners, fill=False, edgecolor=_window_color(colormap), linewidth=1.0)
+
+
+def _window_color(colormap):
+    is_dark = np.mean(colormap(0.0)[:3]) < 0.5
+    return _WINDOW_COLORS[0 if is_dark else 1]
+
+
 def _draw_scale(image, axes):
     # The bar is about as high as the panels; its thickness does not depend on their width.
     width, height = image.figure.get_size_inches()
@@ -290,6 +318,10 @@ def _explain_marks(panels, axes, options, grid):
     from matplotlib.patches import Patch
 
     marks = []
+    if any(panel.window is not None for panel in panels.flat):
+        colormap = options.find_colormap()
+        edge = {"facecolor": colormap(0.0), "edgecolor": _window_color(colormap)}
+        marks.append(Patch(label="window of local attention", **edge))
     if any(panel.gold for panel in panels.flat):
         marks.append(_make_outline((0, 0), 1, 1, label="gold alignment"))
     if any(panel.unlikely for panel in panels.flat):

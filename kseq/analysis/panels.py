@@ -34,6 +34,8 @@ class Panel:
         is_sharp: Whether weights near 1 can be expected.
         generation: For each output token of a model that copies, the probability that it is written
             from the vocabulary, `[T]`; None for other models.
+        window: The first and the last column that each row may read, int `[T, 2]`; None if every
+            row may read all of them.
     """
 
     weights: np.ndarray
@@ -44,6 +46,7 @@ class Panel:
     unlikely: tuple
     is_sharp: bool
     generation: np.ndarray | None
+    window: np.ndarray | None
 
 
 class PanelAxis:
@@ -185,6 +188,7 @@ def _make_panels_of_one(result, options, gold, title):
             unlikely=unlikely,
             is_sharp=is_sharp,
             generation=getattr(result, "generation_probability", None),
+            window=_find_limits(result),
         )
     _check_panel_count([panels])
     return panels
@@ -221,6 +225,12 @@ def _check_title(title):
     if not isinstance(title, (str, type(None))):
         raise TypeError(f"expected a string as the title; received {reprlib.repr(title)}")
     return title and shorten(escape_invisible(title), _LONGEST_TITLE)
+
+
+def _find_limits(result):
+    """The window of each row, or None if no row has a limit: see `Panel`."""
+    window, last = result.window, result.attention.shape[1] - 1
+    return None if window is None or (window == (0, last)).all() else np.asarray(window)
 
 
 def _check_weights(weights, rows, columns):

@@ -28,11 +28,13 @@ class Assembler:
     Args:
         source_steps: Number of source positions that one position of the memory stands for.
         step_seconds: Seconds from one source step to the next; None if they are not in time.
+        has_window: Whether each step may read only some positions next to each other.
     """
 
-    def __init__(self, source_steps=1, step_seconds=None):
+    def __init__(self, source_steps=1, step_seconds=None, has_window=False):
         self._source_steps = source_steps
         self._step_seconds = step_seconds
+        self._has_window = has_window
 
     def attended_fields(self, reading, length, attention):
         """Returns arguments of `Attended`: a source, and the attention without padding.
@@ -59,6 +61,8 @@ class Assembler:
             weights["generation_probability"] = generation[:length]
         fields = {"source": source, "source_tokens": tokens, **weights}
         fields["step_seconds"] = self._step_seconds
+        if self._has_window:
+            fields["window"] = _find_window(weights["attention"])
         if isinstance(source, FeaturedText):
             fields |= {"source": str(source), "features": source.features}
             fields["feature_tokens"] = feature_tokens
@@ -145,7 +149,19 @@ def make_assembler(codecs, config):
     """
     kind = TranslationAssembler if codecs.target.is_text else PredictionAssembler
     log_mel = None if codecs.source.is_text else codecs.source.log_mel
-    return kind(source_steps(config), log_mel and log_mel.hop / log_mel.sample_rate)
+    step_seconds = log_mel and log_mel.hop / log_mel.sample_rate
+    has_window = config.attention in ("local_m", "local_p")
+    return kind(source_steps(config), step_seconds, has_window)
+
+
+def _find_window(attention):
+    """The first and the last position with a weight in each row of `[T, S]`, int `[T, 2]`.
+
+    Local attention gives every position outside its window a weight of exactly 0.
+    """
+    is_read = attention > 0
+    last = attention.shape[1] - 1 - is_read[:, ::-1].argmax(axis=1)
+    return np.stack([is_read.argmax(axis=1), last], axis=1)
 
 
 def source_steps(config):

@@ -73,8 +73,7 @@ def _version_folder(folder, version):
         raise FileExistsError(
             f"{folder} is a SavedModel, not a folder of versions; choose another destination"
         )
-    files.require_folder_of(folder)
-    pathlib.Path(folder).mkdir(exist_ok=True)
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     return pathlib.Path(folder) / str(version)
 
 

@@ -23,6 +23,8 @@ class Attended:
         feature_attention: Attention weights on features, float32 `[T, F]`, the mean over layers and
             heads; None unless the decoder attends to features. With joint attention, a row of it
             and a row of `attention` sum to 1 together; with separate attention, each sums to 1.
+        window: With local attention, the first and the last position of the memory that each step
+            may read, int `[T, 2]`; None for other mechanisms.
     """
 
     source: str | np.ndarray = dataclasses.field(repr=False)
@@ -33,6 +35,7 @@ class Attended:
     features: str | None = None
     feature_tokens: list | None = dataclasses.field(default=None, repr=False)
     feature_attention: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    window: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
     @functools.cached_property
     def _picture(self):
