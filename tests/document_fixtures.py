@@ -83,6 +83,8 @@ class DocumentFixtures:
             "config": lambda: kseq.load_corpus("en-fr").config,
             "texts": lambda: SENTENCES,
             "sentences": lambda: SENTENCES,
+            "lines": lambda: [english for english, _ in english_french()],
+            "conversations": lambda: [list(pair) for pair in english_french()],
             "pairs": lambda: english_french()[:5],
             "results": lambda: self.make_value("translator").translate(SENTENCES),
             "result": lambda: self.make_value("translator").translate(SENTENCES[:1])[0],

@@ -1,5 +1,7 @@
 """The results that a heatmap draws: translated, read with teacher forcing, or predicted."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ class Recorder:
 
     def __init__(self, predicts_values=False):
         self.predicts_values = predicts_values
+        self.codecs = SimpleNamespace(target=SimpleNamespace(covariates=0))
 
     def translate(self, texts, **options):
         return ["translate", texts, options]
@@ -19,8 +22,8 @@ class Recorder:
     def score(self, pairs, features):
         return ["score", pairs, features]
 
-    def predict(self, sources, steps):
-        return ["predict", sources, steps]
+    def predict(self, sources, steps, covariates):
+        return ["predict", sources, steps, covariates]
 
 
 def test_sentences_are_translated_with_the_options_of_the_search():
@@ -35,7 +38,7 @@ def test_a_given_target_is_read_with_teacher_forcing():
 
 def test_real_values_are_predicted_for_the_given_number_of_steps():
     sources = [np.zeros((4, 2))]
-    assert attend(Recorder(predicts_values=True), sources, steps=5) == ["predict", sources, 5]
+    assert attend(Recorder(predicts_values=True), sources, steps=5) == ["predict", sources, 5, None]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_texts_are_escaped_on_a_terminal_and_unchanged_elsewhere(monkeypatch, st
     "words",
     [
         ["translate", EVIL],
-        ["translate", "run", "a", EVIL],
+        ["translate", "run", EVIL],
         ["clean", EVIL, "--out", "a.tsv"],
         ["heatmap", "run", "a", "--out", EVIL],
     ],

@@ -11,7 +11,8 @@ from conftest import ROOT
 
 from kseq import load_corpus
 from kseq.corpora.lines import read_lines
-from kseq.text.codec import WordTokenizer, normalize
+from kseq.text.codec import normalize
+from kseq.text.tokenizers import WordTokenizer
 
 SPLITS = ("train", "valid", "test")
 

@@ -36,6 +36,17 @@ def test_a_result_has_the_positions_that_each_step_may_read():
     np.testing.assert_array_equal(result.window, expected[: len(result.tokens)])
 
 
+def test_energies_far_apart_do_not_narrow_the_window():
+    """A softmax of float32 gives 0 to energies that are 100 below the largest."""
+    translator = untrained_translator(["attention=local_m", "window=2"], WORDS, WORDS)
+    for weight in translator.model.weights:
+        if weight.path.endswith("attention_keys/kernel"):
+            weight.assign(1e6 * weight.numpy())
+    (result,) = translator.score([("a b c d e", "a b c")])
+    assert np.sort(result.attention)[:, -2].min() < 1e-30
+    np.testing.assert_array_equal(result.window, [[0, 2], [0, 3], [0, 4], [1, 5]])
+
+
 def test_a_predicted_window_is_around_its_weights():
     translator = untrained_translator(["attention=local_p", "window=1"], WORDS, WORDS)
     (result,) = translator.score([("a b c d e", "a b")])

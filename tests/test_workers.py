@@ -2,16 +2,15 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-import textwrap
 
 import pytest
 import tensorflow as tf
 import yaml
 from conftest import ROOT
+from documents import sections_of
 
 from kseq.cli import devices, launching
 from kseq.cluster import Cluster, local_config
@@ -215,7 +214,7 @@ def test_mistakes_are_found_before_a_worker_starts(words, message, command, monk
     assert code == 2 and message in error
 
 
-DEVICES = (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")
+DEVICES = ROOT / "docs" / "devices.md"
 # Stubs for the commands of a cluster. They run the second of two tasks, and `kseq` prints its
 # arguments and its TF_CONFIG.
 STUBS = {
@@ -239,10 +238,8 @@ def run_recipe(script, folder, **variables):
 
 def find_recipe(heading):
     """Returns the text of the code block below a heading of docs/devices.md."""
-    below = DEVICES.partition(f"### {heading}\n")[2]
-    return textwrap.dedent(
-        re.search(r"(?:^(?:    .*)?\n)+", below[1:].partition("\n#")[0], re.M)[0]
-    )
+    (section,) = (each for each in sections_of(DEVICES) if each.title == heading)
+    return section.blocks[0].text
 
 
 def test_the_recipe_for_slurm_names_all_workers(tmp_path):

@@ -7,6 +7,10 @@ from kseq.attention.contract import Attention
 from kseq.kernels.dense import Dense
 from kseq.kernels.masked_softmax import masked_softmax
 
+# Of a weight inside the window: only weights outside are exactly 0, so that results show where the
+# window is. The Gaussian of `PredictiveLocalAttention` does not make it a denormal number.
+_SMALLEST = 1e-37
+
 
 @keras.saving.register_keras_serializable("kseq")
 class LocalAttention(Attention):
@@ -57,6 +61,7 @@ class LocalAttention(Attention):
         distance = ops.abs(_positions(mask) - center)
         mask = ops.logical_and(mask, distance <= self.window)
         weights = masked_softmax(self.energies(parameters, queries, keys, state), mask)
+        weights = ops.maximum(weights, _SMALLEST * ops.cast(mask, "float32"))
         return self.shape_window(weights, distance)
 
     def align_state(self, state, shape, length):
