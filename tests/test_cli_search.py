@@ -86,9 +86,12 @@ def test_options_may_come_before_the_file(small_run, text, output, capsys):
     plain = output("translate", small_run, text, "--beam", 2)
     assert output("translate", small_run, "--beam", 2, text) == plain
     assert output("translate", "--beam", 2, small_run, text) == plain
-    with pytest.raises(SystemExit):
-        main(["translate", str(small_run), str(text), "more"])
-    assert "unrecognized arguments: more" in capsys.readouterr().err
+    assert main(["translate", str(small_run), str(text), "more"]) == 2
+    assert "file not found: more" in capsys.readouterr().err
+    assert main(["translate", str(small_run), str(text), str(text)]) == 2
+    assert "expected one file of lines, or .npy and .wav files; received 2" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.slow
