@@ -88,6 +88,10 @@ def test_options_may_come_before_the_file(small_run, text, output, capsys):
     assert output("translate", "--beam", 2, small_run, text) == plain
     assert main(["translate", str(small_run), str(text), "more"]) == 2
     assert "file not found: more" in capsys.readouterr().err
+    assert main(["translate", str(small_run), str(text), str(text)]) == 2
+    assert "expected one file of lines, or .npy and .wav files; received 2" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.slow

@@ -15,6 +15,8 @@ from kseq.corpora.recordings import Recording, read_recording
 from kseq.corpora.values import ValuePairs, is_value_file
 from kseq.pipeline.codecs import CodecPair
 from kseq.pipeline.log_mel import LogMel
+from kseq.training.completion import complete_config
+from kseq.tuning.tune import complete_study_config
 
 RATE = 8000
 TONES = {"low": 300, "middle": 800, "high": 2000}
@@ -196,6 +198,12 @@ def test_the_rate_can_be_chosen(folder, tmp_path):
     longest = max(len(pair[0]) / pair[0].sample_rate for pair in corpus.train)
     (frames,) = {source.shape[1] for source, _ in codecs.frame(corpus.train)}
     assert frames == 10 and survey.tokens < survey.kept * (longest / 0.02 + 1)
+
+
+def test_the_trials_of_a_study_may_differ_in_their_bands(folder):
+    corpus = load_corpus(folder / "index.tsv")
+    config = complete_study_config(corpus, SETTINGS).with_settings(["mel_bands=10"])
+    assert complete_config(corpus, config).model.source_features == 10
 
 
 @pytest.mark.parametrize(

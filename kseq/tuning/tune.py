@@ -80,7 +80,7 @@ def tune(
     options = StudyOptions(**options)
     space = _read_space(space)
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
-    config = complete_config(corpus, config)
+    config = complete_study_config(corpus, config)
     require_comparable(space, _choose_monitor(config))
     folder = StudyFolder(out)
     with folder.opened(config, space, options.seed, digest_pairs(corpus)):
@@ -90,6 +90,20 @@ def tune(
         reason = tuner.results.trials[0].reason
         raise TrainingFailed(f"none of the trials has finished; the first one: {reason}")
     return tuner.results
+
+
+def complete_study_config(corpus, config):
+    """Returns the settings that all trials begin with: see `complete_config`.
+
+    Args:
+        corpus: `Corpus`.
+        config: `Config`, `ModelConfig` or None.
+    """
+    config = complete_config(corpus, config)
+    if corpus.train.sample_rate is None:
+        return config
+    # The width of the frames of recordings follows from `mel_bands`, which may vary.
+    return config.with_settings(["source_features=0"])
 
 
 def require_optuna():
