@@ -27,9 +27,9 @@ from kseq.training import train as training
 # Pages that take a few seconds; the rest runs in `make test-all`.
 QUICK = """
 CONTRIBUTING.md
-docs/architecture.md docs/cleaning.md docs/command_line.md docs/evaluation.md docs/fleet.md
-docs/gpu.md docs/hard_attention.md docs/keras.md docs/litert.md docs/numpy.md docs/own_parts.md
-docs/real_values.md docs/savedmodel.md docs/serving.md docs/sharing.md
+docs/cleaning.md docs/command_line.md docs/evaluation.md docs/fleet.md docs/gpu.md
+docs/hard_attention.md docs/keras.md docs/litert.md docs/numpy.md docs/own_parts.md
+docs/savedmodel.md docs/serving.md docs/sharing.md
 """
 
 # A Chinese page has the code of its English twin, which `test_documents.py` checks.
@@ -170,6 +170,10 @@ def test_a_block_is_code_or_data(path):
     """A block without a language is shell code."""
     others = [b for b in blocks_of(path) if b.language not in (*PYTHON, *SHELL, *DATA)]
     assert others == []
+
+
+def test_the_pages_of_the_usual_tier_exist():
+    assert set(QUICK.split()) <= set(map(name_of, PAGES))
 
 
 def test_a_page_must_show_what_its_code_prints():
