@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import importlib.util
 import os
 import pathlib
 import sys
@@ -32,6 +33,16 @@ hypothesis.settings.load_profile("few")
 gc.set_threshold(200_000, 20, 100)
 
 ROOT = pathlib.Path(__file__).parent.parent
+
+
+def load_example(name):
+    """Returns a script of the examples as a module."""
+    path = ROOT / "examples" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
 
 SMALL = ["units=32", "embedding_dim=16", "epochs=2", "batch_size=32", "warmup_steps=0"]
 # Enough for outputs that differ; a model that has learnt nothing writes nothing.

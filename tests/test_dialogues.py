@@ -51,6 +51,15 @@ def test_a_source_holds_the_last_turns(dialogues, context):
     assert corpus.config.text.previous_turns == corpus.train.previous_turns == context
 
 
+def test_splits_may_be_read_at_the_same_time(dialogues):
+    """As in training, which reads ahead while it validates."""
+    corpus = load_corpus(dialogues, context=3)
+    splits = corpus.train, corpus.valid, corpus.test
+    at_once = zip(*itertools.zip_longest(*splits))
+    for split, pairs in zip(splits, at_once):
+        assert [pair for pair in pairs if pair is not None] == list(split)
+
+
 def test_a_conversation_is_in_one_split(dialogues):
     corpus = load_corpus(dialogues, context=3)
     splits = [list(split) for split in (corpus.train, corpus.valid, corpus.test)]

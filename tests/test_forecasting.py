@@ -1,22 +1,18 @@
 """The example of forecasting: its windows, its simple methods, and its message without the data."""
 
-import importlib.util
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, load_example
 
 SCRIPT = ROOT / "examples" / "forecasting.py"
 
 
 @pytest.fixture(scope="module")
 def example():
-    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_example("forecasting")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The example of spoken digits: its recordings, and its message without espeak-ng."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -8,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, load_example
 
 from kseq.corpora.recordings import read_recording
 
@@ -23,10 +22,7 @@ needs_espeak = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def example():
-    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_example("spoken_digits")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, load_example
 
 TRANSLATIONS = """Package: bread
 Description-md5: 1
@@ -36,14 +36,6 @@ Description-md5: 4
 BREAD = (
     "Bread is a program that bakes bread of flour and water, and of nothing else, in about an hour."
 )
-
-
-def load_example(name):
-    path = ROOT / "examples" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

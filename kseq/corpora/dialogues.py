@@ -1,14 +1,24 @@
 """Conversations, read as pairs: the last turns, and the turn that follows them."""
 
+import hashlib
 import itertools
 import os
 import reprlib
 
 from kseq.corpora.lines import FaultyLineError, scan_lines
 from kseq.corpora.pair_files import find_files, refuse_pairs, shorten
+from kseq.corpora.tables import is_unicode
 from kseq.corpora.turns import join_turns
 
 _NAME = "conversations in memory"
+
+
+class _Turns(str):
+    """The source of a pair, which knows its conversation.
+
+    Attributes:
+        conversation: A hash of all its turns, bytes.
+    """
 
 
 class Dialogues:
@@ -51,7 +61,6 @@ class Dialogues:
             raise TypeError(
                 "expected conversations, each a list of strings; received " + reprlib.repr(data)
             )
-        self._key = ""
 
     def scan(self):
         """Yields the file, the number and the pair of every turn except the first ones.
@@ -59,18 +68,19 @@ class Dialogues:
         A pair is a tuple of two strings, or a `FaultyLineError`.
         """
         for conversation in self._read():
-            faults = [item for item in conversation if isinstance(item[2], FaultyLineError)]
-            yield from faults
-            items = [item for item in conversation if item not in faults]
+            yield from (item for item in conversation if isinstance(item[2], FaultyLineError))
+            items = [item for item in conversation if not isinstance(item[2], FaultyLineError)]
             turns = [turn for *_, turn in items]
-            self._key = "\n".join(turns)
-            for end, (place, number, turn) in enumerate(items):
-                if end:
-                    yield place, number, (join_turns(turns[:end], self.previous_turns), turn)
+            key = hashlib.blake2b("\n".join(turns).encode(), digest_size=16).digest()
+            for end, (place, number, turn) in enumerate(items[1:], start=1):
+                last = turns[max(0, end - self.previous_turns) : end]
+                source = _Turns(join_turns(last, self.previous_turns))
+                source.conversation = key
+                yield place, number, (source, turn)
 
     def split_key(self, pair):
-        """Returns what decides on the split of the pair read last: its whole conversation."""
-        return self._key
+        """Returns what decides on the split of a pair: its whole conversation, as a hash."""
+        return pair[0].conversation
 
     def warn_about_columns(self):
         """Does nothing: there are no columns."""
@@ -110,7 +120,7 @@ def _read_memory(conversations):
         items = []
         for turn in conversation if is_list else [conversation]:
             number += 1
-            if is_list and isinstance(turn, str):
+            if is_list and isinstance(turn, str) and is_unicode(turn):
                 items.append((_NAME, number, turn))
             else:
                 message = f"{_NAME}, turn {number}: expected a conversation, a list of strings; "
