@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import json
 import sys
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from untrained import untrained_reader
 
 from kseq import Config, TextCodec, Translator, load_corpus
+from kseq.cli.main import main
 from kseq.corpora.corpus import reopen_corpus
 from kseq.corpora.corpus_settings import match_kind
 from kseq.corpora.turns import TURN, join_turns
@@ -262,3 +264,11 @@ def test_the_command_trains_on_conversations_and_replies(command, dialogues, tmp
     assert [line.split("\t")[2] for line in output.splitlines()] == [reply for _, reply in pairs]
     (result,) = Translator.load(run).translate([["hello 1", "hi there"]])
     assert TURN in result.source_tokens
+
+
+def test_inspect_reads_conversations(dialogues, capsys):
+    assert main(["inspect", str(dialogues), "--context", "2", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    pairs = [pair for turns in conversations() for pair in expected_pairs(turns, 2)]
+    assert figures["pairs"] == len(pairs)
+    assert figures["source"]["characters"]["longest"] == max(len(source) for source, _ in pairs)

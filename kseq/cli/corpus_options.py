@@ -2,7 +2,14 @@
 
 import pathlib
 
-from kseq.cli.options import add_alignments, add_order, add_values, flag, path_name
+from kseq.cli.options import (
+    add_alignments,
+    add_context,
+    add_order,
+    add_values,
+    flag,
+    path_name,
+)
 from kseq.cli.runs import start_tensorflow
 
 # Options of `load_corpus` by which files of pairs are read.
@@ -52,13 +59,7 @@ def add_data(command):
     )
     for name, summary in (("valid", "validation pairs"), ("test", "test pairs, for kseq evaluate")):
         command.add_argument(f"--{name}", type=path_name, nargs="+", metavar="FILE", help=summary)
-    command.add_argument(
-        "--context",
-        type=int,
-        metavar="N",
-        help="the files hold conversations, a turn on each line and an empty line between two of "
-        "them: train a model that reads up to N turns, and replies",
-    )
+    add_context(command, "train a model that reads up to N turns, and replies")
     add_alignments(command)
     command.add_argument(
         "--train-alignments",

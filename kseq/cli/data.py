@@ -5,6 +5,7 @@ import json
 
 from kseq.cli.options import (
     add_command,
+    add_context,
     add_fields,
     add_order,
     given_fields,
@@ -84,6 +85,7 @@ examples:
   kseq inspect sentences.tsv --columns 2 4
   kseq inspect inflections.tsv --features 2
   kseq inspect recordings.tsv
+  kseq inspect dialogues.txt --context 2
   kseq train --train pairs.tsv --config settings.yaml --out runs/mine
 
 Words are the tokens of the word tokenizer. The files are not changed: suspicious pairs are
@@ -106,6 +108,7 @@ def add_inspect(subparsers):
     )
     command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs to compare with")
     add_order(command)
+    add_context(command, "look at pairs of up to N turns and the reply")
     command.add_argument("--out", metavar="PICTURE", help="picture to write: .png, .svg or .pdf")
     command.add_argument(
         "--suggest", metavar="SETTINGS", help="write the suggested settings to this .yaml file"
@@ -126,7 +129,11 @@ def inspect(options):
     from kseq.inspection.value_inspection import ValueInspection
 
     inspection = inspect(
-        *options.files, valid=options.valid, test=options.test, **given_order(options)
+        *options.files,
+        valid=options.valid,
+        test=options.test,
+        context=options.context,
+        **given_order(options),
     )
     if isinstance(inspection, ValueInspection):
         _show_values(inspection, options)

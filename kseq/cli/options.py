@@ -136,6 +136,22 @@ def add_order(command, scope="in all files"):
     )
 
 
+def add_context(command, purpose):
+    """Adds the option that says that files hold conversations.
+
+    Args:
+        command: Parser of the command.
+        purpose: What is then done with up to N turns, for the help.
+    """
+    command.add_argument(
+        "--context",
+        type=int,
+        metavar="N",
+        help="the files hold conversations, a turn on each line and an empty line between two of "
+        f"them: {purpose}",
+    )
+
+
 def given_order(options):
     """Returns the options of `add_order` by name, for `kseq.load_corpus`."""
     return {name: getattr(options, name) for name in ("swap", "columns", "features")}
