@@ -1,4 +1,4 @@
-"""Corpora that are not pairs of text: their training can be stopped, and be the start of another."""
+"""Corpora other than pairs of text: training on them is stopped, goes on, and is a start."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,10 @@ from test_fine_tuning import weights_by_part
 from test_resume import rows_of, train_in_pieces, weights_of
 from test_speech import say, write_wav
 
-from kseq import Config, Translator, fine_tuning_config, load_corpus, train
+from kseq import Translator, fine_tuning_config, load_corpus, train
 
-pytestmark = pytest.mark.slow  # trains several times; the kinds share their code with pairs of text
+# Each trains several times; what is different from pairs of text is little.
+pytestmark = pytest.mark.slow
 
 SETTINGS = ["units=8", "embedding_dim=8", "epochs=2", "batch_size=16", "warmup_steps=0"]
 
