@@ -5,6 +5,13 @@
 #
 # To use your own pairs, replace `ingredients.tsv` with the name of your file, and skip the next section.
 
+# %% [markdown] lang="zh"
+# # 自己的句对：从原始文本到上线的模型
+#
+# 只要每行依次是源、制表符、目标，什么文件都行：问与答、文章与标题、随手写的拼法与规范的拼法。在这个例子里，源是人们随手输入的食谱用料，目标是购物清单的四列。我们检查这个文件，清洗它，训练，评测，观察注意力（attention），最后让模型上线。
+#
+# 要使用自己的句对，请把 `ingredients.tsv` 换成你的文件名，并跳过下一节。
+
 # %%
 # Where kseq is missing, as in a fresh Colab, this installs its wheel: a name, a file or an address.
 import importlib.util
@@ -23,6 +30,11 @@ epochs = 6
 # ## A file with realistic faults
 #
 # A small grammar writes 12,000 lines. As in files from the web, some lines are duplicates, some contain HTML, a few lack a side, and in one block the columns are swapped.
+
+# %% [markdown] lang="zh"
+# ## 一份带有真实毛病的文件
+#
+# 一个小语法写出 12,000 行。与来自网络的文件一样，有些行重复，有些行含有 HTML，少数行缺了一侧，还有一段左右两列写反了。
 
 # %%
 import pathlib
@@ -90,6 +102,11 @@ print(*lines[:6], sep="\n")
 #
 # `kseq.inspect` shows what is in the file: counts, lengths, scripts, and the pairs that look wrong, with their line numbers.
 
+# %% [markdown] lang="zh"
+# ## 先检查
+#
+# `kseq.inspect` 显示文件的内容：数目、长度、文字种类，以及看起来有问题的句对和它们的行号。
+
 # %%
 # %matplotlib inline
 import kseq
@@ -100,6 +117,9 @@ inspection
 # %% [markdown]
 # It also suggests settings, each with its reason. We use them, but with subwords instead of whole words: a model of words cannot write anything that is not in its vocabulary.
 
+# %% [markdown] lang="zh"
+# 它还会建议设置，每项都说明理由。我们采用这些设置，但以子词代替整词：以词为词元（token）的模型写不出词表之外的任何东西。
+
 # %%
 suggestion = kseq.suggest_config(inspection)
 print(suggestion.to_yaml())
@@ -108,6 +128,11 @@ print(suggestion.to_yaml())
 # ## Clean it
 #
 # The inspection found the block with swapped sides. We swap it back ourselves, since only we know which side is the source. `kseq.clean_files` (the command `kseq clean`) takes care of duplicates, empty sides, tags and invisible characters.
+
+# %% [markdown] lang="zh"
+# ## 清洗
+#
+# 检查发现有一段两侧写反了。我们自己把它换回来，因为只有我们知道哪一侧是源。重复的行、缺了一侧的行、标签和不可见字符，则由 `kseq.clean_files`（即命令 `kseq clean`）处理。
 
 # %%
 import pathlib
@@ -124,6 +149,11 @@ print(kseq.clean_files(["swapped_back.tsv"], "clean.tsv"))
 # ## Train
 #
 # One source line in twenty is held out for choosing the best epoch, and one in twenty for evaluation at the end. No source line is in two splits.
+
+# %% [markdown] lang="zh"
+# ## 训练
+#
+# 每二十个源留出一个用来选择最好的轮次（epoch），一个用于最后的评测。同一个源不会出现在两个划分中。
 
 # %%
 corpus = kseq.load_corpus("clean.tsv")
@@ -146,6 +176,11 @@ Image("runs/ingredients/curves.png", width=800)
 #
 # `exact_match` is the percentage of outputs that are right to the last character.
 
+# %% [markdown] lang="zh"
+# ## 在没见过的行上评测
+#
+# `exact_match` 是一字不差的输出所占的百分比。
+
 # %%
 import itertools
 
@@ -160,10 +195,19 @@ translator.evaluate(corpus.test)
 #
 # The heatmap shows where the model read while it wrote: the amount in the first tokens, `gram` in `gr`, the food in the middle, and the preparation at the end.
 
+# %% [markdown] lang="zh"
+# ## 观察注意力
+#
+# 热图显示模型写的时候在读哪里：写最初几个词元时读数量，写 `gram` 时读 `gr`，中间读食材，最后读处理方法。
+
 # %%
-kseq.plot_attention(results[0])
+axes = kseq.plot_attention(results[0])
+
 # %% [markdown]
 # Foods that are not in the file are the first thing to try with such a model. It could spell them with subwords, but with only 40 foods in 12,000 lines it had no reason to learn to copy, so it writes a food that it knows. The score gives a hint: confident answers have scores near 0. To fix this, add more kinds of food to the file; more lines with the same foods do not help.
+
+# %% [markdown] lang="zh"
+# 对这样的模型，首先应该试试文件里没有的食材。它本来可以用子词拼出这些词，但 12,000 行里只有 40 种食材，它没有理由去学会照抄，于是写出一种它认识的食材。得分会给出提示：有把握的回答，得分接近 0。要改进，就在文件里加入更多种类的食材；同样的食材再多几行也没有用。
 
 # %%
 for result in translator.translate(
@@ -175,6 +219,11 @@ for result in translator.translate(
 # ## Serve it
 #
 # The SavedModel takes strings and returns strings. It can be loaded by any process that has TensorFlow and tensorflow-text; TensorFlow Serving works, too.
+
+# %% [markdown] lang="zh"
+# ## 上线
+#
+# SavedModel 输入字符串，输出字符串。任何装有 TensorFlow 和 tensorflow-text 的进程都能加载它，TensorFlow Serving 也可以。
 
 # %%
 import subprocess
