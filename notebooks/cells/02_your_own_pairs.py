@@ -193,12 +193,12 @@ translator.evaluate(corpus.test)
 # %% [markdown]
 # ## Look at the attention
 #
-# The heatmap shows where the model read while it wrote: the amount in the first tokens, `gram` in `gr`, the food in the middle, and the preparation at the end.
+# The heatmap shows where the model read while it wrote: `gram` in `gr`, the food in the middle, and the preparation at the end. For the amount, the weights are spread over the first tokens and END, whose memory holds the whole line.
 
 # %% [markdown] lang="zh"
 # ## 观察注意力
 #
-# 热图显示模型写的时候在读哪里：写最初几个词元时读数量，写 `gram` 时读 `gr`，中间读食材，最后读处理方法。
+# 热图显示模型写的时候在读哪里：写 `gram` 时读 `gr`，中间读食材，最后读处理方法。写数量时，权重分散在最初几个词元和 END 上，而 END 处的记忆（memory）包含整行的内容。
 
 # %%
 axes = kseq.plot_attention(results[0])
