@@ -2,6 +2,7 @@
 # make test: all tests except the slow ones; make test-quick: unit tests only
 # make test-all: all tests; run it after changing a kernel or the export
 # make docs: the documentation as a site, in site/
+# make notebooks: run the cells in notebooks/cells, and store the notebooks in both languages
 
 PYTHON ?= python3.11
 BIN := .venv/bin
@@ -9,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 SPHINX := $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html -c docs
 
-.PHONY: demo test test-quick test-all lint docs clean
+.PHONY: demo test test-quick test-all lint docs notebooks clean
 
 demo: .venv/ready
 	$(BIN)/python -m kseq.demo
@@ -32,6 +33,9 @@ docs: .venv/ready
 	rm -rf site
 	$(SPHINX) -d build/docs/en . site
 	$(SPHINX) -d build/docs/zh -t chinese . site/zh
+
+notebooks: .venv/ready
+	$(BIN)/python notebooks/make.py
 
 # Recreated when the requirements change. The file is touched last, so an interrupted installation
 # starts again.

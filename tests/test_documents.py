@@ -53,13 +53,14 @@ def translated(target, page):
     """A link of an English page as its Chinese twin has it."""
     file, _, anchor = target.partition("#")
     linked = page.parent / file
-    twin = linked.with_name(f"{linked.stem}.zh.md")
-    if file == f"{page.stem}.zh.md":
-        return page.name
-    if not file.endswith(".md") or not twin.is_file():
+    twin = linked.with_name(f"{linked.stem}.zh{linked.suffix}")
+    if file == f"{page.stem}.zh.md" or file.endswith(".zh.ipynb"):
+        return file.replace(".zh.", ".")
+    if linked.suffix not in (".md", ".ipynb") or not twin.is_file():
         return target
-    anchors = dict(zip(anchors_of(linked), anchors_of(twin), strict=True))
-    return file.removesuffix(".md") + ".zh.md" + (f"#{anchors[anchor]}" if anchor else "")
+    anchors = dict(zip(anchors_of(linked), anchors_of(twin), strict=True)) if anchor else {}
+    file = file.removesuffix(linked.suffix) + f".zh{linked.suffix}"
+    return file + (f"#{anchors[anchor]}" if anchor else "")
 
 
 def lines_of(section):
@@ -114,6 +115,9 @@ def test_links_of_twins_lead_to_twins():
         == "../explanation/what_attention_tells.zh.md#kseq-度量什么"
     )
     assert translated("README.zh.md", ENGLISH) == "README.md"
+    notebook = "notebooks/01_translate_and_look"
+    assert translated(f"{notebook}.ipynb", ENGLISH) == f"{notebook}.zh.ipynb"
+    assert translated(f"{notebook}.zh.ipynb", ENGLISH) == f"{notebook}.ipynb"
 
 
 @every_document
