@@ -52,12 +52,15 @@ def read_cells(path):
 def run(notebook, folder):
     """Runs the code in a folder; returns the notebook with its outputs.
 
+    What TensorFlow's C++ code logs while it starts goes to the terminal, not to the notebook.
+
     Raises:
         nbclient.exceptions.CellExecutionError: A cell has raised an error.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     resources = {"metadata": {"path": str(folder)}}
     client = NotebookClient(notebook, timeout=SECONDS, resources=resources, record_timing=False)
+    client.extra_arguments = ["--IPKernelApp.capture_fd_output=False"]
     return client.execute()
 
 
