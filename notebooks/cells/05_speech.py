@@ -269,7 +269,7 @@ plt.show()
 #
 # ## Real speech
 #
-# Nothing changes but the recordings: an index of your own `.wav` files and their texts takes the place of `train.tsv`. A recording with another rate is resampled. With the speech synthesiser espeak-ng, `python examples/spoken_digits.py` makes a corpus of spoken digits in many voices, trains on it and draws the attention. The settings are described in docs/speech.md.
+# Nothing changes but the recordings: an index of your own `.wav` files and their texts takes the place of `train.tsv`. A recording with another rate is resampled. With the speech synthesiser espeak-ng, `python examples/spoken_digits.py` makes a corpus of spoken digits in many voices, trains on it and draws the attention. The settings are described in [docs/speech.md](../docs/speech.md).
 #
 # What to try next: keys that are held so briefly that the pauses vanish, two telephones at once, or `attention=coverage`, which sees everything that it has read so far.
 
@@ -278,6 +278,6 @@ plt.show()
 #
 # ## 真实的语音
 #
-# 除了录音，什么都不用改：用自己的 `.wav` 文件及其文本的索引代替 `train.tsv` 即可。采样率不同的录音会被重采样。有了语音合成器 espeak-ng，`python examples/spoken_digits.py` 会用许多种嗓音合成一个数字语音语料，用它训练，并画出注意力。各项设置见 docs/speech.md。
+# 除了录音，什么都不用改：用自己的 `.wav` 文件及其文本的索引代替 `train.tsv` 即可。采样率不同的录音会被重采样。有了语音合成器 espeak-ng，`python examples/spoken_digits.py` 会用许多种嗓音合成一个数字语音语料，用它训练，并画出注意力。各项设置见 [docs/speech.md](../docs/speech.md)。
 #
 # 接下来可以试试：把键按得很短，短到听不出停顿；两部电话同时拨号；或者 `attention=coverage`，它能看到至今读过的所有位置。
