@@ -2,6 +2,7 @@
 
 import collections
 import gzip
+import html
 import itertools
 import json
 import re
@@ -373,6 +374,9 @@ def test_real_values_have_an_inspection_of_their_own(index, arrays):
     limits = f"from {values.min():g} to {values.max():g}"
     assert f"values per step: 3, {limits}" in str(inspection)
     assert "target: text, 6 words" in str(inspection)
+    # In a notebook, the text is displayed; a list of inspections stays short.
+    assert html.unescape(inspection._repr_html_()) == f"<pre>{inspection}</pre>"
+    assert repr(inspection) == f"<ValueInspection of 3 pairs of {index}>"
     index.write_text(index.read_text() + "speech/none.npy\ttext\n")
     inspection = inspect(index, verbose=False)
     assert "3 pairs (left out: 1 faulty)" in str(inspection) and "none.npy" in str(inspection)

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import html
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class SideSummary:
 
 @dataclasses.dataclass(frozen=True)
 class ValueInspection:
-    """What pairs with real values hold; `str` describes it.
+    """What pairs with real values hold; `str` describes it, and a notebook displays that text.
 
     Args:
         name: The file.
@@ -71,6 +72,12 @@ class ValueInspection:
         left_out = f" (left out: {', '.join(reasons)})" if reasons else ""
         head = f"{self.name}: {counted(self.pairs, 'pair')}{left_out}"
         return "\n".join([head, *self.faults, f"source: {self.source}", f"target: {self.target}"])
+
+    def __repr__(self):
+        return f"<ValueInspection of {counted(self.pairs, 'pair')} of {self.name}>"
+
+    def _repr_html_(self):
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def to_dict(self):
         """Returns the findings as a dict, ready for JSON."""

@@ -55,7 +55,7 @@ def export(translator, folder, beam_size=1, n_best=None, version=None, **options
         module, signatures = _make_module(translator, strategy, n_best, sorted(assets.iterdir()))
         try:
             unfinished = stack.enter_context(files.replaced_folder(place, SAVED_MODEL))
-            stack.enter_context(_silence_notices())
+            stack.enter_context(silence_notices())
             tf.saved_model.save(module, unfinished, signatures=signatures)
             write_files(unfinished, translator, signatures, name)
         except tf.errors.ResourceExhaustedError as error:
@@ -78,7 +78,7 @@ def _version_folder(folder, version):
 
 
 @contextlib.contextmanager
-def _silence_notices():
+def silence_notices():
     """A context without TensorFlow's notices, which name the hidden folder of the model."""
     logger = tf.get_logger()
     level = logger.level

@@ -19,6 +19,7 @@ from kseq.runs.directory import FEATURES, STATISTICS, SUBWORDS, VOCABULARIES
 from kseq.search.strategies import BeamSearch, make_strategy
 from kseq.text.vectorization import VectorizationCodec
 from kseq.translation.assembly import source_steps
+from kseq.translation.export import silence_notices
 from kseq.translation.litert_file import knows_shapes
 from kseq.translation.portable import portable_copy
 from kseq.translation.source_graphs import SourceInference
@@ -133,7 +134,7 @@ def _convert(translator, strategy, quantize):
     if quantize == "float16":
         converter.target_spec.supported_types = [tf.float16]
     try:
-        with _without_messages():
+        with _without_messages(), silence_notices():
             return converter.convert()
     except Exception as error:
         if type(error).__name__ != "ConverterError":
