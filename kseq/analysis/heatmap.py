@@ -293,6 +293,21 @@ def _make_window(window, span, colormap):
     return Polygon(corners, fill=False, edgecolor=_window_color(colormap), linewidth=1.0)
 
 
+def _make_window_sample(colormap):
+    """A piece of the map with the outline of a window, for a legend."""
+    from matplotlib.patches import Patch
+    from matplotlib.patheffects import Normal, Stroke
+
+    ground = colormap(0.0)
+    return Patch(
+        label="window of local attention",
+        facecolor=ground,
+        edgecolor=_window_color(colormap),
+        linewidth=1.0,
+        path_effects=[Stroke(linewidth=5.0, foreground=ground), Normal()],
+    )
+
+
 def _window_color(colormap):
     is_dark = np.mean(colormap(0.0)[:3]) < 0.5
     return _WINDOW_COLORS[0 if is_dark else 1]
@@ -319,9 +334,7 @@ def _explain_marks(panels, axes, options, grid):
 
     marks = []
     if any(panel.window is not None for panel in panels.flat):
-        colormap = options.find_colormap()
-        edge = {"facecolor": colormap(0.0), "edgecolor": _window_color(colormap)}
-        marks.append(Patch(label="window of local attention", **edge))
+        marks.append(_make_window_sample(options.find_colormap()))
     if any(panel.gold for panel in panels.flat):
         marks.append(_make_outline((0, 0), 1, 1, label="gold alignment"))
     if any(panel.unlikely for panel in panels.flat):
