@@ -265,7 +265,7 @@ axis.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# With the lengths that both models know, both hear nearly everything. Of the numbers with 16 digits, the first one gets half of the digits wrong, and the second one very few. The error on familiar data did not show this; the attention did.
+# With the lengths that both models know, both hear nearly everything. Of the numbers with 16 digits, the first one gets half of the digits wrong, and the second one very few. The error with familiar lengths does not show this difference.
 #
 # ## Real speech
 #
@@ -274,7 +274,7 @@ plt.show()
 # What to try next: keys that are held so briefly that the pauses vanish, two telephones at once, or `attention=coverage`, which sees everything that it has read so far.
 
 # %% [markdown] lang="zh"
-# 对于两个模型都熟悉的长度，两者几乎都能听对。对于 16 位的号码，第一个模型写错了一半的数字，第二个只错了很少几个。熟悉数据上的错误率看不出这一点，注意力却看得出。
+# 对于两个模型都熟悉的长度，两者几乎都能听对。对于 16 位的号码，第一个模型写错了一半的数字，第二个只错了很少几个。只看熟悉长度上的错误率，看不出这个差别。
 #
 # ## 真实的语音
 #
