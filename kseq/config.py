@@ -194,6 +194,10 @@ class Config(Fields):
 
         return yaml.safe_dump(self.to_dict(), sort_keys=False)
 
+    def __str__(self) -> str:
+        """The settings in YAML, a line each, for `print`."""
+        return self.dumps(".yaml").rstrip()
+
     def with_settings(self, settings: Iterable[str]) -> "Config":
         """Returns a copy in which some settings are changed.
 

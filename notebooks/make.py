@@ -17,7 +17,7 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 
-FOLDER = pathlib.Path(__file__).parent
+FOLDER = pathlib.Path(__file__).resolve().parent
 CELLS = sorted((FOLDER / "cells").glob("*.py"))
 LANGUAGES = {"en": "", "zh": ".zh"}
 SECONDS = 600
@@ -58,6 +58,7 @@ def run(notebook, folder):
         nbclient.exceptions.CellExecutionError: A cell has raised an error.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["PYTHONPATH"] = str(FOLDER.parent)  # the kseq beside the notebooks
     resources = {"metadata": {"path": str(folder)}}
     client = NotebookClient(notebook, timeout=SECONDS, resources=resources, record_timing=False)
     client.extra_arguments = ["--IPKernelApp.capture_fd_output=False"]

@@ -19,6 +19,12 @@ def test_a_written_file_is_loaded_unchanged(tmp_path, suffix):
     assert Config.load(path) == config
 
 
+def test_a_printed_config_is_a_file_of_settings(tmp_path):
+    config = Config(ModelConfig(cell="lstm", units=64))
+    (tmp_path / "printed.yaml").write_text(f"{config}")
+    assert Config.load(tmp_path / "printed.yaml") == config
+
+
 def test_missing_fields_have_their_defaults(tmp_path):
     path = tmp_path / "old.yaml"
     path.write_text("model:\n  units: 64\n")
