@@ -148,7 +148,8 @@ def test_the_diagram_shows_shares_and_counts(random_translator):
 
 @pytest.mark.parametrize(
     "pairs, bins, message",
-    [([], 15, "expected pairs to measure; received none"), (PAIRS, 0, "at least 1; received 0")],
+    [([], 15, "expected pairs to measure; received none"), (PAIRS, 0, "at least 1; received 0")]
+    + [(PAIRS, bins, "bins must be a whole number, at least 1; rec") for bins in (2.5, "a", True)],
 )
 def test_what_cannot_be_measured_is_an_error(random_translator, pairs, bins, message):
     with pytest.raises(ValueError, match=message):

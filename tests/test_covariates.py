@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from conftest import run_eagerly
 
+import kseq
 from kseq import (
     Config,
     ModelConfig,
@@ -143,6 +144,23 @@ def test_files_and_arrays_are_the_same_pairs(tmp_path):
     assert load_corpus(index).train.covariates == 0
 
 
+def test_an_index_is_inspected_with_its_covariates(tmp_path, capsys):
+    index = write_index(tmp_path)
+    assert main(["inspect", str(index), "--covariates", "3"]) == 0
+    known = np.concatenate(PAIRS[2])
+    text = capsys.readouterr().out
+    assert f"covariates: values, {len(known)} steps" in text
+    assert f"values per step: 1, from {known.min():g} to {known.max():g}" in text.split("cov")[1]
+    assert "values per step: 1, " in text.split("target")[1].split("cov")[0]
+    assert kseq.inspect(index, verbose=False).covariates is None
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "index.tsv").write_text("../x0.npy\t../y0.npy\n")
+    outside = ["inspect", str(tmp_path / "in" / "index.tsv")]
+    assert main(outside) == 2
+    assert "set --allow-outside" in capsys.readouterr().err
+    assert main([*outside, "--allow-outside"]) == 0
+
+
 def test_a_batch_holds_the_covariates_next_to_the_values(tmp_path):
     corpus = load_corpus(*PAIRS)
     config = Config(corpus.config.model, training=TrainingConfig(batch_size=4))
@@ -196,6 +214,10 @@ def test_other_contradictions_are_errors(tmp_path):
         load_corpus(["a"] * 30, ["b"] * 30, covariates=3)
     with pytest.raises(ValueError, match="covariates must be a column, by number from 1"):
         load_corpus(write_index(tmp_path), covariates=0)
+    with pytest.raises(ValueError, match="index.tsv, line 1: expected at least 4 columns"):
+        load_corpus(write_index(tmp_path), covariates=4)
+    with pytest.raises(ValueError, match="or covariates must name what .*; received 'known'"):
+        load_corpus(write_index(tmp_path), covariates="known")
     with pytest.raises(ValueError, match="covariates: expected 1, as in .*; received 0 in pairs"):
         load_corpus(*PAIRS, valid=PAIRS[:2])
     records = tmp_path / "a.tfrecord"
@@ -303,6 +325,8 @@ def test_a_loaded_run_predicts_the_same(run):
         ((None, np.ones((3, 2))), "covariates: expected 1 per step, as the model .* received 2"),
         ((None, np.full((3, 1), np.nan)), "covariates: expected finite numbers"),
         ((None, ["nowhere.npy"] * 2), "nowhere.npy"),
+        ((None, "nowhere.npy"), "file not found: nowhere.npy"),
+        ((None, 3), "covariates: expected an array for each of 2 sources; received 1"),
     ],
 )
 def test_predictions_need_covariates_that_fit(run, arguments, message):

@@ -88,6 +88,26 @@ def test_a_turn_may_hold_the_separator():
             join_turns(turns, 2)
 
 
+def test_a_turn_with_the_separator_is_read_without_it_as_source_and_as_target(tmp_path):
+    path = tmp_path / "turns.txt"
+    path.write_text("a ⏎ b\nc ⏎ d\n ⏎ \ne\nf\n", "utf-8")
+    turns = [["a ⏎ b", "c ⏎ d"], ["⏎", "e", "f"]]
+    for data in (path, turns):
+        pairs = list(load_corpus(data, context=2, valid=[["a", "b"]]).train)
+        assert [[" ".join(side.split()) for side in pair] for pair in pairs] == [
+            ["a b", "c d"],
+            ["e", "f"],
+        ]
+
+
+def test_a_turn_after_a_faulty_one_does_not_reply_to_those_before(tmp_path):
+    (tmp_path / "turns.txt").write_bytes(b"a\nb\n\xff\nc\nd\ne\n")
+    given = {"context": 2, "valid": [["a", "b"]], "skip_faulty": True}
+    corpus = load_corpus(tmp_path / "turns.txt", **given)
+    assert list(corpus.train) == [("a", "b"), ("c", "d"), ("c ⏎ d", "e")]
+    assert corpus.train.faulty == 1
+
+
 @pytest.mark.parametrize("case", ["keep", "lower", "mark"])
 @pytest.mark.parametrize("tokenizer", ["word", "character", "space"])
 def test_every_tokenizer_keeps_the_separator(tokenizer, case):
@@ -136,8 +156,8 @@ def test_settings_follow_the_corpus(dialogues):
         ([["a", "b"]], {"context": True}, ValueError, "context must be a number of turns"),
         ([["a", "b"]], {"context": 2, "swap": True}, ValueError, "swap is for pairs"),
         ([["a", 1]], {"context": 2}, ValueError, "turn 2: expected a conversation"),
-        ([["a"], ["b"]], {"context": 2}, ValueError, "no pair of two non-empty sides"),
-        ([["a", "b"]] * 9, {"context": 2}, ValueError, "different conversations, which an empty"),
+        ([["a"], ["b"]], {"context": 2}, ValueError, "no turn and its reply"),
+        ([["a", "b"]] * 9, {"context": 2}, ValueError, r"different conversations \(with an empty"),
         (["missing.txt"], {"context": 2}, FileNotFoundError, "missing.txt"),
         (3, {"context": 2}, TypeError, "expected conversations"),
     ],
@@ -184,6 +204,8 @@ def test_turns_are_a_source(translator, eager_mode):
     assert scores[0] == scores[1]
     with pytest.raises(TypeError, match="expected turns"):
         translator.translate([["a", 1]])
+    with pytest.raises(TypeError, match="expected pairs of source and target; received .'a', 'b',"):
+        translator.evaluate([["a", "b", "c"]])  # a conversation, not a pair and another column
 
 
 class Recorder:
@@ -209,7 +231,8 @@ def recorder(monkeypatch):
 
 
 def test_chat_remembers_both_speakers_until_an_empty_line(command, recorder):
-    code, output, _ = command("chat", "run", data=b"one\ntwo\n\nthree\n")
+    turns = "one\ntwo\n⏎\nthree\n"  # A separator counts as a space, so its line is empty.
+    code, output, _ = command("chat", "run", data=turns.encode())
     assert code == 0
     assert output == "reply 1\nreply 3\n\nreply 1\n"
     assert recorder.given == [["one"], ["one", "reply 1", "two"], ["three"]]

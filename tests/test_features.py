@@ -477,7 +477,9 @@ def test_sources_of_a_file_have_features_in_a_column_or_in_another_file(tmp_path
 
 def test_a_column_that_is_not_there_is_named_by_its_option(tmp_path):
     path = write_rows(tmp_path / "a.tsv", [("lemma", "tags", "form"), *ROWS])
-    with pytest.raises(ValueError, match="features must name what the first line of .*'tag'"):
+    with pytest.raises(
+        ValueError, match="features or covariates must name what the first line of .*'tag'"
+    ):
         open_pairs(path, features="tag")
     with pytest.raises(ValueError, match="columns must name what the first line of .*'forms'"):
         open_pairs(path, columns=("lemma", "forms"))

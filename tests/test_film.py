@@ -146,6 +146,9 @@ def test_only_a_model_with_attention_between_texts_can_be_filmed(values_translat
 def test_wrong_arguments_are_errors(tmp_path):
     with pytest.raises(TypeError, match="expected a sentence; received 3"):
         AttentionFilm("a", 3)
+    for sentences in ((" ",), ("a", "")):
+        with pytest.raises(ValueError, match="film: expected a sentence; received an empty one"):
+            AttentionFilm(*sentences)
     films = [AttentionFilm("a1 b1 c1"), AttentionFilm("a2 b2 c2")]
     corpus = write_tiny_pairs(tmp_path / "pairs.tsv")
     with pytest.raises(ValueError, match="expected one AttentionFilm, .*; received 2"):

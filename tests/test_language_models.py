@@ -254,6 +254,8 @@ def test_what_has_no_meaning_without_a_source_is_refused(translator, tmp_path):
         (lambda: translator.translate(["a"], prefix="b"), "goes on with the texts"),
         (lambda: translator.translate(["a"], maximum_ratio=2.0), "use maximum_length"),
         (lambda: translator.translate(["xyz"]), "'x' is not in the target vocabulary"),
+        (lambda: translator.translate(["x" * 999]), "with 'x{12}.{3}x{13}': 'x' is not"),
+        (lambda: translator.translate(["a" * 99], maximum_length=9), "'a{12}.{3}a{13}' has 99"),
         (lambda: translator.evaluate(["a"], beam_size=2), "measured by its perplexity"),
         (lambda: translator.export(tmp_path / "x", format="litert"), "use format=savedmodel"),
         (lambda: load_corpus(["a"], language_model=True, swap=True), "swap is for pairs"),
@@ -265,6 +267,8 @@ def test_what_has_no_meaning_without_a_source_is_refused(translator, tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             call()
+    with pytest.raises(TypeError, match="expected texts, as a language model has no source; rece"):
+        translator.score([("a", "b")])
 
 
 # === The command ===
@@ -322,6 +326,12 @@ def test_a_mistake_is_one_line(command, poems, tmp_path):
         assert code == 2
         assert message in errors.splitlines()[-1]
         assert "Traceback" not in errors
+
+
+def test_a_heatmap_is_refused_before_anything_is_written(command, run, tmp_path):
+    code, output, errors = command("heatmap", run, "bad", "--out", tmp_path / "a.png")
+    assert (code, output) == (2, "")
+    assert "expected a run with attention; the model has none" in errors
 
 
 def test_a_language_model_is_served(run):

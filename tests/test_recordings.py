@@ -73,8 +73,11 @@ def test_channels_are_averaged(tmp_path):
         (wav(b"abcd", tag=7, bits=8), "received format 7 with 8 bits; convert it, for instance"),
         (wav(b"abcd", bits=0), "received format 1 with 0 bits"),
         (wav(b"abcd", channels=0), "expected PCM of 16, 24 or 32 bits"),
-        (wav(b"abcd", rate=0), "expected samples per second; received 0"),
-        (wav(np.array([np.nan], "<f4").tobytes(), tag=3, bits=32), "received NaN or infinity"),
+        (wav(b"abcd", rate=0), "expected a whole number of samples per second, from 1,000 to"),
+        (wav(b"abcd", rate=1), "a.wav: expected a whole number of samples per second"),
+        (wav(b"abcd")[:-1], "a.wav: expected a complete .wav file; its last 1 bytes are missing"),
+        (wav(np.array([np.nan], "<f4").tobytes(), tag=3, bits=32), "a.wav: expected .* up to nan"),
+        (wav(np.array([1e300], "<f8").tobytes(), tag=3, bits=64), "received float64 up to 1e.300"),
     ],
 )
 def test_other_files_are_errors(tmp_path, content, message):
@@ -113,3 +116,16 @@ def test_frequencies_above_half_of_a_lower_rate_are_removed():
 def test_samples_are_numbers_in_a_row(samples):
     with pytest.raises(ValueError, match="expected the samples of a recording, an array of num"):
         Recording(samples, RATE)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_whole_numbers_are_not_taken_for_samples(kind):
+    """As other readers of `.wav` files return them: 32,768 times too loud."""
+    with pytest.raises(ValueError, match="floats from -1 to 1; received .* up to 16384; divide"):
+        Recording(np.trunc(TONE / TONE.max() * 2**14 - 0.5).astype(kind), RATE)
+
+
+@pytest.mark.parametrize("rate", [8000.5, True, "8000", None, 999, 192_001])
+def test_a_rate_is_a_whole_number(rate):
+    with pytest.raises(ValueError, match="expected a whole number of samples per second"):
+        Recording(TONE, rate)

@@ -11,6 +11,7 @@ from run_folders import change_record, write_history, write_run_folder
 import kseq
 from kseq.analysis.compared_curves import save_comparison
 from kseq.cli.main import main
+from kseq.runs.comparison import shortest_names
 from kseq.runs.tables import comparison_table
 
 
@@ -78,7 +79,10 @@ def test_data_are_related(tmp_path, first, other, settings, expected):
 def test_names_are_as_long_as_they_must_be(tmp_path):
     runs = [write_run_folder(tmp_path / name) for name in ("x/run", "y/run", "z")]
     assert kseq.compare_runs(runs).names == ("x/run", "y/run", runs[2].parent.name + "/z")
-    assert kseq.compare_runs([*runs[:1], runs[0]]).names[1].endswith("x/run (2)")
+    assert shortest_names([runs[0], runs[1]] * 2) == tuple(
+        f"{name}/run ({number})" for number, name in enumerate("xyxy", start=1)
+    )
+    assert kseq.compare_runs([runs[0], runs[0]]).names == ("run (1)", "run (2)")
 
 
 @pytest.mark.parametrize(

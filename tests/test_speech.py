@@ -1,5 +1,6 @@
 """Speech: recordings from `.wav` files to a run, its transcriptions, pictures and exports."""
 
+import itertools
 import json
 import wave
 
@@ -219,6 +220,19 @@ def test_unsuitable_sources_are_errors(run, source, error, message):
         run[1].translate([source])
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.int16])
+def test_the_samples_of_one_recording_are_not_a_list(run, kind):
+    with pytest.raises(TypeError, match=r"received one; wrap it in \[ \]"):
+        run[1].translate(np.zeros(999, kind))
+
+
+def test_an_index_with_a_header_is_not_text(folder, tmp_path):
+    index = folder / "header.tsv"
+    index.write_text("file\ttext\n" + "sound/0.wav\tlow\n" * 30)
+    with pytest.raises(ValueError, match="received the file sound/0.wav after text .*the header"):
+        load_corpus(index)
+
+
 def test_a_model_of_arrays_refuses_recordings(values_translator, folder):
     with pytest.raises(ValueError, match="0.wav: expected 2 values per step.*received a recordin"):
         values_translator.predict([folder / "sound" / "0.wav"], 1)
@@ -267,6 +281,14 @@ def test_the_axis_of_a_heatmap_is_in_seconds(run, folder):
     for label, tick in zip(axes.get_xticklabels(), axes.get_xticks(), strict=True):
         assert float(label.get_text()) == pytest.approx((tick + 0.5) * 0.01)
     assert len(axes.get_xticks()) > 2 and len(axes.child_axes) == 1
+
+
+def test_labels_of_a_short_recording_do_not_overlap(run):
+    axes = kseq.plot_attention(run[1].translate([np.zeros(1000)])[0])  # 10 frames
+    axes.figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+    assert len(boxes) > 1
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 # === Elsewhere ===

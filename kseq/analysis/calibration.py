@@ -53,15 +53,16 @@ def measure_calibration(translator: "Translator", pairs: Any, bins: int = 15) ->
         A `Calibration`.
 
     Raises:
-        ValueError: The targets are real-valued, `bins` is less than 1, or there are no pairs.
+        ValueError: The targets are real-valued, `bins` is not a whole number of at least 1, or
+            there are no pairs.
 
     Warns:
         LeftOutWarning: Pairs were left out.
     """
     if translator.predicts_values:
         raise SettingError("{calibration} is about tokens; this model predicts real values")
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1; received {bins}")
+    if type(bins) is not int or bins < 1:
+        raise ValueError(f"bins must be a whole number, at least 1; received {bins!r}")
     pairs = list(check_pairs(pairs, translator.codecs))
     if not pairs:
         raise ValueError("expected pairs to measure; received none")

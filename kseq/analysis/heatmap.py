@@ -246,7 +246,8 @@ def _label_steps(axis, side, name):
         axis.get_major_locator().set_params(integer=True)
         return name
     end = len(side) * side.step_seconds
-    seconds = [each for each in MaxNLocator(8).tick_values(0.0, end) if 0.0 <= each <= end]
+    locator = MaxNLocator(min(8, len(side) // 4 + 1))  # A label is wider than a step.
+    seconds = [each for each in locator.tick_values(0.0, end) if 0.0 <= each <= end]
     # A step begins half a step before its number.
     places = [each / side.step_seconds - 0.5 for each in seconds]
     axis.set_ticks(places, [f"{each:g}" for each in seconds])

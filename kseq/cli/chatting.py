@@ -12,6 +12,7 @@ from kseq.cli.options import (
 )
 from kseq.cli.runs import load_translator, read_strategy
 from kseq.console import show
+from kseq.corpora.turns import without_separator
 from kseq.search.strategies import Sampling
 
 _EXAMPLES = """
@@ -70,7 +71,7 @@ def _take_turns(lines, turns, is_terminal):
         is_terminal: Whether a person types the lines.
     """
     for line in _prompt(lines) if is_terminal else lines:
-        if line.strip():
+        if without_separator(line).strip():
             turns.append(line)
             yield list(turns)
         else:

@@ -8,6 +8,7 @@ from kseq.cli.options import (
     add_context,
     add_fields,
     add_order,
+    add_values,
     given_fields,
     given_order,
     path_name,
@@ -109,6 +110,7 @@ def add_inspect(subparsers):
     command.add_argument("--test", nargs="+", metavar="FILE", help="test pairs to compare with")
     add_order(command)
     add_context(command, "look at pairs of up to N turns and the reply")
+    add_values(command)
     command.add_argument("--out", metavar="PICTURE", help="picture to write: .png, .svg or .pdf")
     command.add_argument(
         "--suggest", metavar="SETTINGS", help="write the suggested settings to this .yaml file"
@@ -133,6 +135,8 @@ def inspect(options):
         valid=options.valid,
         test=options.test,
         context=options.context,
+        covariates=options.covariates,
+        allow_outside=options.allow_outside,
         **given_order(options),
     )
     if isinstance(inspection, ValueInspection):

@@ -123,6 +123,11 @@ def _attend(translator, options, drawing, search):
     from kseq.analysis.attended import attend
     from kseq.corpora.arrays import read_values
 
+    if not translator.has_attention:
+        raise ValueError(
+            "expected a run with attention; the model has none (attention=none), so there is "
+            "nothing to draw"
+        )
     if ("head" in drawing or drawing.get("panels", "mean") != "mean") and not translator.has_heads:
         raise ValueError(
             "--head and --panels are for a single Transformer; this run or ensemble has no heads"

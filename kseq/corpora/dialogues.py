@@ -8,7 +8,7 @@ import reprlib
 from kseq.corpora.lines import FaultyLineError, scan_lines
 from kseq.corpora.pair_files import find_files, refuse_pairs, shorten
 from kseq.corpora.tables import is_unicode
-from kseq.corpora.turns import join_turns
+from kseq.corpora.turns import join_turns, without_separator
 
 _NAME = "conversations in memory"
 
@@ -65,18 +65,23 @@ class Dialogues:
     def scan(self):
         """Yields the file, the number and the pair of every turn except the first ones.
 
-        A pair is a tuple of two strings, or a `FaultyLineError`.
+        A pair is a tuple of two strings, or a `FaultyLineError`. A turn after a faulty one is not a
+        reply to the turns before it.
         """
         for conversation in self._read():
-            yield from (item for item in conversation if isinstance(item[2], FaultyLineError))
-            items = [item for item in conversation if not isinstance(item[2], FaultyLineError)]
-            turns = [turn for *_, turn in items]
+            turns = [turn for *_, turn in conversation if not isinstance(turn, FaultyLineError)]
             key = hashlib.blake2b("\n".join(turns).encode(), digest_size=16).digest()
-            for end, (place, number, turn) in enumerate(items[1:], start=1):
-                last = turns[max(0, end - self.previous_turns) : end]
-                source = _Turns(join_turns(last, self.previous_turns))
-                source.conversation = key
-                yield place, number, (source, turn)
+            last = []
+            for place, number, turn in conversation:
+                if isinstance(turn, FaultyLineError):
+                    last = []
+                    yield place, number, turn
+                    continue
+                if last:
+                    source = _Turns(join_turns(last, self.previous_turns))
+                    source.conversation = key
+                    yield place, number, (source, turn)
+                last = [*last, turn][-self.previous_turns :]
 
     def split_key(self, pair):
         """Returns what decides on the split of a pair: its whole conversation, as a hash."""
@@ -88,13 +93,17 @@ class Dialogues:
     def _read_files(self):
         """Yields each conversation in the files, a list of a file, a number and a turn."""
         for path in self.paths:
-            lines = ((path, number, line) for number, line in scan_lines(path))
+            lines = ((path, number, _without_separator(line)) for number, line in scan_lines(path))
             for is_turn, items in itertools.groupby(lines, key=_is_turn):
                 if is_turn:
                     yield list(items)
 
     def __str__(self):
         return shorten(self.paths) if self.paths else _NAME
+
+
+def _without_separator(line):
+    return line if isinstance(line, FaultyLineError) else without_separator(line)
 
 
 def _is_turn(item):
@@ -121,7 +130,7 @@ def _read_memory(conversations):
         for turn in conversation if is_list else [conversation]:
             number += 1
             if is_list and isinstance(turn, str) and is_unicode(turn):
-                items.append((_NAME, number, turn))
+                items.append((_NAME, number, without_separator(turn)))
             else:
                 message = f"{_NAME}, turn {number}: expected a conversation, a list of strings; "
                 received = f"received {reprlib.repr(conversation)}"

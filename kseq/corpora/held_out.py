@@ -27,7 +27,7 @@ def hold_out(pairs, test):
     if len(shares) <= len(held_out):
         units, advice = f"{pairs.noun}s", ""
         if pairs.previous_turns:
-            units, advice = "conversations", ", which an empty line separates"
+            units, advice = "conversations", " (with an empty line between two of them)"
         raise ValueError(
             f"{pairs}: too few different {units}{advice} to hold some out for validation and "
             f"testing; add {units}, or name files for both (valid= and test=, --valid and --test)"

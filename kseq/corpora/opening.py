@@ -2,6 +2,7 @@
 
 from kseq.corpora.dialogues import Dialogues
 from kseq.corpora.in_memory import PairsInMemory, are_names
+from kseq.corpora.lines import FaultyLineError
 from kseq.corpora.pair_files import PairFiles
 from kseq.corpora.pairs import Pairs
 from kseq.corpora.texts import Texts, open_texts
@@ -59,7 +60,7 @@ def open_pairs(
     paths = () if files.are_aligned else files.paths
     value_file = next((path for path in paths if is_value_file(path, files.columns)), None)
     if value_file is None and covariates is not None:
-        raise SettingError("{covariates} are for real-valued targets; {0} holds text", files)
+        _refuse_covariates(files)
     if covariates is not None and holds_records(value_file):
         raise SettingError("{covariates} are a column of an index; {0} has none", value_file)
     if value_file is None:
@@ -75,6 +76,14 @@ def open_pairs(
     return ValuePairs.open(
         value_file, columns=files.columns, skip_faulty=skip_faulty, allow_outside=allow_outside
     )
+
+
+def _refuse_covariates(files):
+    """Raises an error for files of text: the first pair may be faulty, such as without a column."""
+    _, _, pair = next(files.scan(), (None, None, None))
+    if isinstance(pair, FaultyLineError):
+        raise pair
+    raise SettingError("{covariates} are for real-valued targets; {0} holds text", files)
 
 
 def _check_kind(given, language_model, context):

@@ -11,6 +11,7 @@ from kseq.corpora.in_memory import PairsInMemory
 from kseq.corpora.lines import FaultyLineError
 from kseq.corpora.pair_files import PairFiles
 from kseq.corpora.texts import Texts
+from kseq.corpora.value_sides import names_values
 
 _CHECKED_PAIRS = 10  # pairs that must be text for a file to be opened as text
 _REPORTED_FAULTS = 3
@@ -75,9 +76,10 @@ class Pairs:
         if not first:
             faults = "".join(f"; {fault}" for fault in pairs.first_faults[:1])
             expected = "pair of two non-empty sides" if pairs.has_sources else "text"
+            expected = "turn and its reply" if pairs.previous_turns else expected
             raise ValueError(f"{pairs}: no {expected}{faults}")
         for side in itertools.chain(*first):
-            if side.lower().endswith(".npy") and " " not in side:
+            if names_values(side) and " " not in side.strip():
                 raise ValueError(
                     f"{pairs}: expected text, or an index of real values, which is one TSV whose "
                     f"first line is a pair; received the file {side} after text or in another "

@@ -1,6 +1,7 @@
 """Recordings of sound: samples, from `.wav` files, at the rate that a model reads."""
 
 import dataclasses
+import numbers
 import pathlib
 import struct
 
@@ -9,6 +10,9 @@ import numpy as np
 from kseq.corpora.lines import require_file
 
 SUFFIX = ".wav"
+SLOWEST, FASTEST = 1_000, 192_000  # samples per second that are read
+_LOUDEST = 100.0  # more than any microphone writes, less than whole numbers of 16 bits
+_PROMISED = 2**30  # bytes: whoever writes a stream does not know its size, and promises more
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE  # format tags
 _FORMAT = struct.Struct("<HHIIHH")  # tag, channels, samples per second, ..., bits per sample
 _SUBFORMAT = struct.Struct("<24xH")  # the tag of an extensible format
@@ -26,11 +30,11 @@ class Recording:
     """Sound, from a single microphone.
 
     Args:
-        samples: Numbers from -1 to 1, `[N]`.
-        sample_rate: Samples per second.
+        samples: Floats from -1 to 1, `[N]`; some may be a little beyond.
+        sample_rate: Samples per second, from 1,000 to 192,000.
 
     Raises:
-        ValueError: There are no samples, they are not finite numbers, or there is no such rate.
+        ValueError: There are no samples, they are something else, or there is no such rate.
     """
 
     samples: np.ndarray
@@ -43,11 +47,19 @@ class Recording:
                 "expected the samples of a recording, an array of numbers [N]; received "
                 f"{samples.dtype} {list(samples.shape)}"
             )
+        largest = np.abs(samples.astype(np.float64)).max()
+        if samples.dtype.kind != "f" or not largest <= _LOUDEST:
+            raise ValueError(
+                f"expected samples as floats from -1 to 1; received {samples.dtype} up to "
+                f"{largest:g}; divide whole numbers by their range, those of 16 bits by 32,768"
+            )
         object.__setattr__(self, "samples", samples.astype(np.float32))
-        if not np.isfinite(self.samples).all():
-            raise ValueError("expected samples that are finite numbers; received NaN or infinity")
-        if not 0 < self.sample_rate < 2**31:
-            raise ValueError(f"expected samples per second; received {self.sample_rate}")
+        rate = self.sample_rate
+        if not isinstance(rate, numbers.Integral) or not SLOWEST <= rate <= FASTEST:
+            raise ValueError(
+                f"expected a whole number of samples per second, from {SLOWEST:,} to {FASTEST:,}; "
+                f"received {rate!r}"
+            )
 
     def __len__(self):
         return len(self.samples)
@@ -112,8 +124,13 @@ def _read_parts(path):
     parts, start = {}, 12
     while start + 8 <= len(content):
         name, size = struct.unpack_from("<4sI", content, start)
-        # Whoever writes a stream does not know its size, and promises too much.
-        parts.setdefault(name, content[start + 8 : start + 8 + size])
+        part = content[start + 8 : start + 8 + size]
+        if name == b"data" and len(part) < size < _PROMISED:
+            missing = size - len(part)
+            raise ValueError(
+                f"{path}: expected a complete .wav file; its last {missing:,} bytes are missing"
+            )
+        parts.setdefault(name, part)
         start += 8 + size + size % 2
     return parts
 

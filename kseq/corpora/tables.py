@@ -218,10 +218,10 @@ def _find_names(path, rows, names):
     for place, name in enumerate(names):
         if header.count(name) != 1:
             listing = ", ".join(filter(None, header)) or "nothing"
+            option = "{columns}" if place < 2 else "{features} or {covariates}"
             raise SettingError(
-                "{option} must name what the first line of {0} has: {1}; received {2!r}",
+                option + " must name what the first line of {0} has: {1}; received {2!r}",
                 *(path, excerpt(listing, 200), name),
-                option="columns" if place < 2 else "features",
             )
     return tuple(header.index(name) + 1 for name in names)
 

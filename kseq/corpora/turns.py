@@ -6,6 +6,11 @@ TURN = "⏎"  # between two turns; every tokenizer keeps it as a token
 _JOINER = f" {TURN} "
 
 
+def without_separator(turn):
+    """Returns a turn with spaces in place of `⏎`."""
+    return turn.replace(TURN, " ")
+
+
 def join_turns(turns, count):
     """Joins the last turns of a conversation.
 
@@ -24,4 +29,4 @@ def join_turns(turns, count):
         raise TypeError(f"expected turns, a list of strings; received {reprlib.repr(turns)}")
     if not turns:
         raise ValueError("expected at least one turn to reply to; received none")
-    return _JOINER.join(" ".join(turn.replace(TURN, " ").split()) for turn in turns[-count:])
+    return _JOINER.join(" ".join(without_separator(turn).split()) for turn in turns[-count:])

@@ -36,8 +36,9 @@ def inspect(
         valid: Validation pairs to compare with the corpus: one argument, or a list of files.
         test: The same for testing.
         verbose: Whether to show progress on the terminal.
-        **reading: How files are read: `swap`, `columns`, `features` and `context`, as for
-            `kseq.load_corpus`. A source with other features is another source.
+        **reading: How files are read: `swap`, `columns`, `features`, `covariates`, `context` and
+            `allow_outside`, as for `kseq.load_corpus`. A source with other features is another
+            source.
 
     Returns:
         An `Inspection`; for pairs with real values a `ValueInspection`.

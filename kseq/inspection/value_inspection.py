@@ -56,6 +56,7 @@ class ValueInspection:
         faults: The first errors.
         source: `SideSummary`.
         target: `SideSummary`.
+        covariates: `SideSummary`, or None if there are no covariates.
     """
 
     name: str
@@ -65,13 +66,15 @@ class ValueInspection:
     faults: tuple
     source: SideSummary
     target: SideSummary
+    covariates: SideSummary | None = None
 
     def __str__(self):
         counts = (self.blank, "with an empty side"), (self.faulty, "faulty")
         reasons = [f"{count:,} {reason}" for count, reason in counts if count]
         left_out = f" (left out: {', '.join(reasons)})" if reasons else ""
         head = f"{self.name}: {counted(self.pairs, 'pair')}{left_out}"
-        return "\n".join([head, *self.faults, f"source: {self.source}", f"target: {self.target}"])
+        lines = [head, *self.faults, f"source: {self.source}", f"target: {self.target}"]
+        return "\n".join(lines + [f"covariates: {self.covariates}"] * bool(self.covariates))
 
     def __repr__(self):
         return f"<ValueInspection of {counted(self.pairs, 'pair')} of {self.name}>"
@@ -99,22 +102,24 @@ def inspect_values(pairs, verbose=True):
     """
     tallies = None
     with show_count("pairs read", verbose) as count:
-        for pair in pairs:
-            tallies = tallies or [_make_tally(side) for side in pair]
-            for tally, side in zip(tallies, pair):
+        for source, target in pairs:
+            columns = [source, target]
+            if pairs.covariates:  # They are the last columns of the target.
+                columns[1:] = np.split(target, [-pairs.covariates], axis=1)
+            tallies = tallies or list(map(_make_tally, columns))
+            for tally, side in zip(tallies, columns):
                 tally.add(side)
             count()
     if tallies is None:
         raise ValueError(f"{pairs}: no pair can be used")
-    source, target = (tally.summarize() for tally in tallies)
+    names = ("source", "target", "covariates")
     return ValueInspection(
         name=str(pairs),
         pairs=len(tallies[0].lengths),
         blank=pairs.blank,
         faulty=pairs.faulty,
         faults=tuple(map(str, pairs.first_faults)),
-        source=source,
-        target=target,
+        **{name: tally.summarize() for name, tally in zip(names, tallies)},
     )
 
 

@@ -6,6 +6,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from kseq.corpora.recordings import FASTEST, SLOWEST
 from kseq.errors import SettingError
 from kseq.fields import Section, number
 
@@ -33,7 +34,7 @@ class LogMel(Section):
         TypeError: A number has the wrong type.
     """
 
-    sample_rate: int = number(16_000, minimum=1_000, maximum=192_000)
+    sample_rate: int = number(16_000, minimum=SLOWEST, maximum=FASTEST)
     mel_bands: int = number(80, minimum=1, maximum=256)
     frame_length: float = number(0.025, minimum=0.001, maximum=0.1)
     frame_step: float = number(0.01, minimum=0.001, maximum=0.1)

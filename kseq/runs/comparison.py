@@ -134,13 +134,16 @@ def shortest_names(folders):
     """Returns names of runs, a tuple: as many of the last parts of their paths as differ.
 
     Args:
-        folders: Absolute paths.
+        folders: Absolute paths; if some are the same, all names get a number.
     """
+    distinct = len(set(folders))
     longest = max(len(folder.parts) for folder in folders)
     for count in range(1, longest + 1):
         names = ["/".join(folder.parts[-count:]) for folder in folders]
-        if len(set(names)) == len(names):
-            return tuple(names)
+        if len(set(names)) == distinct:
+            break
+    if distinct == len(names):
+        return tuple(names)
     return tuple(f"{name} ({number})" for number, name in enumerate(names, start=1))
 
 

@@ -290,8 +290,9 @@ class TextCodec(tf.Module):
                 return ids
         unknown = alone[self._reading_ids(alone, source).index(UNK)]
         raise ValueError(
-            f"an output cannot begin with {text!r}: {self._as_typed(unknown.decode())!r} is not "
-            f"in the target vocabulary{' or in the source' if self.side.copies else ''}"
+            f"an output cannot begin with {reprlib.repr(text)}: "
+            f"{self._as_typed(unknown.decode())!r} is not in the target vocabulary"
+            f"{' or in the source' if self.side.copies else ''}"
         )
 
     def _reading_ids(self, tokens, source):

@@ -30,6 +30,7 @@ class AttentionFilm(keras.callbacks.Callback):
 
     Raises:
         TypeError: A sentence is not a string.
+        ValueError: It is empty.
     """
 
     def __init__(self, source: str, target: str | None = None) -> None:
@@ -37,6 +38,8 @@ class AttentionFilm(keras.callbacks.Callback):
         for sentence in (source, *([] if target is None else [target])):
             if not isinstance(sentence, str):
                 raise TypeError(f"expected a sentence; received {reprlib.repr(sentence)}")
+            if not sentence.strip():
+                raise SettingError("{film}: expected a sentence; received an empty one")
         self._given = source, target
         self._pair = None
         self._run = self._translator = self._film = None

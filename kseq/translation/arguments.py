@@ -2,6 +2,7 @@
 
 import itertools
 import numbers
+import os
 import reprlib
 
 import numpy as np
@@ -38,7 +39,7 @@ def check_pairs(pairs, codecs, features=None):
     require_pairs(pairs)
     if codecs.source.side.is_absent:
         pairs = (("", text) if isinstance(text, str) else text for text in pairs)
-    if codecs.are_text:
+    if codecs.are_text and not codecs.previous_turns:  # A longer row could be a conversation.
         pairs = iterate_pairs(pairs)
     checked = (_check_pair(pair, codecs) for pair in pairs)
     sources, pairs = itertools.tee(checked)
@@ -58,6 +59,10 @@ def _check_pair(pair, codecs):
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise TypeError(f"expected pairs of source and target; received {reprlib.repr(pair)}")
     source, target = pair
+    if codecs.source.side.is_absent and source != "":
+        raise TypeError(
+            f"expected texts, as a language model has no source; received {reprlib.repr(pair)}"
+        )
     return codecs.check_source(source), codecs.target.check(target, "target")
 
 
@@ -111,8 +116,8 @@ def covariates_by_source(covariates, steps, codec, count):
     """Returns the covariates and the number of steps of each source, two lists.
 
     Args:
-        covariates: Known inputs `[T, C]`, an array for all sources, or a list with one for each; or
-            None.
+        covariates: Known inputs `[T, C]`, an array or its file for all sources, or a list with one
+            for each; or None.
         steps: The argument of `steps_by_source`; None for as many steps as there are covariates.
         codec: `ValueCodec` of the target.
         count: Number of sources.
@@ -131,8 +136,10 @@ def covariates_by_source(covariates, steps, codec, count):
             "[T, {1}] for each source, received none",
             *(counted(codec.covariates, "known input"), codec.covariates),
         )
-    is_single = getattr(covariates, "ndim", 0) == 2
-    covariates = [covariates] * count if is_single else list(covariates)
+    is_file = isinstance(covariates, (str, os.PathLike))
+    if is_file or getattr(covariates, "ndim", 0) == 2:
+        covariates = [covariates] * count
+    covariates = list(covariates) if np.iterable(covariates) else [covariates]
     if len(covariates) != count:
         raise SettingError(
             "{covariates}: expected an array for each of {0}; received {1}",

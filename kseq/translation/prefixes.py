@@ -63,7 +63,7 @@ def _prefix_ids(prefix, codec, maximum_length, source=None):
     ids = codec.prefix_ids(prefix, source) if prefix else []
     if maximum_length is not None and len(ids) > maximum_length:
         raise SettingError(
-            "the prefix {0!r} has {1} tokens, more than {maximum_length} ({2})",
-            *(prefix, len(ids), maximum_length),
+            "the prefix {0} has {1} tokens, more than {maximum_length} ({2})",
+            *(reprlib.repr(prefix), len(ids), maximum_length),
         )
     return ids

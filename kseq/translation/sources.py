@@ -116,7 +116,9 @@ def refuse_single_source(sources):
     """Raises a TypeError if `sources` is a single source, or not a list of sources."""
     if isinstance(sources, str):
         raise TypeError("expected a list of sentences, received one string; wrap it in [ ]")
-    if isinstance(sources, os.PathLike) or getattr(sources, "ndim", None) == 2:
+    kind = getattr(getattr(sources, "dtype", None), "kind", "")
+    is_array = getattr(sources, "ndim", None) == 2 or kind in set("iuf") and sources.ndim == 1
+    if isinstance(sources, os.PathLike) or is_array:
         raise TypeError("expected a list of real-valued sources, received one; wrap it in [ ]")
     if not np.iterable(sources):
         raise TypeError(f"expected a list of sources; received {reprlib.repr(sources)}")
