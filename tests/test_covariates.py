@@ -335,6 +335,24 @@ def test_predictions_need_covariates_that_fit(run, arguments, message):
         translator.predict(PAIRS[0][:2], *arguments)
 
 
+def test_a_saved_model_checks_covariates(run, tmp_path):
+    _, _, translator = run
+    translator.export(tmp_path / "model")
+    serve = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
+    source, known = PAIRS[0][0][None], PAIRS[2][0][None]
+    given = {"source": tf.constant(source), "lengths": tf.constant([source.shape[1]])}
+    (expected,) = translator.predict(list(source), covariates=list(known))
+    values = serve(**given, covariates=tf.constant(known))["values"]
+    np.testing.assert_allclose(values[0], expected.values, rtol=1e-4, atol=1e-6)
+    for wrong, message in (
+        (known[:, :0], "steps must be at least 1"),
+        (np.repeat(known, 2, axis=0), "covariates must hold known inputs for each source"),
+        (known * np.nan, "covariates must hold finite numbers"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            serve(**given, covariates=tf.constant(wrong))
+
+
 def test_a_model_without_covariates_takes_none(values_translator):
     with pytest.raises(ValueError, match="covariates: this model was trained without; leave them"):
         values_translator.predict([np.ones((2, 2))], 3, np.ones((3, 1)))

@@ -249,8 +249,7 @@ def _label_steps(axis, side, name):
     locator = MaxNLocator(min(8, len(side) // 4 + 1))  # A label is wider than a step.
     seconds = [each for each in locator.tick_values(0.0, end) if 0.0 <= each <= end]
     # A step begins half a step before its number.
-    places = [each / side.step_seconds - 0.5 for each in seconds]
-    axis.set_ticks(places, [f"{each:g}" for each in seconds])
+    axis.set_ticks([s / side.step_seconds - 0.5 for s in seconds], [f"{s:g}" for s in seconds])
     return "seconds"
 
 

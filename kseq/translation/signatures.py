@@ -216,25 +216,24 @@ class ValueSignatures(Signatures):
 
     def _predict(self, reading, inputs):
         """Predicts values; their number of steps is an input of the signature, or of covariates."""
+        known, steps = (), inputs.get("steps")
         if "covariates" in inputs:
-            known = self._known_inputs(reading, inputs["covariates"])
-            predicted = self._inference.predict(reading.encoder_inputs, tf.shape(known)[1], known)
-        else:
-            steps = self._number_of_steps(inputs)
-            predicted = self._inference.predict(reading.encoder_inputs, steps)
-        values, attention = predicted
+            known = (self._known_inputs(reading, inputs["covariates"]),)
+            steps = tf.shape(known[0])[1]
+        steps = self._check_steps(steps)
+        values, attention = self._inference.predict(reading.encoder_inputs, steps, *known)
         return {**reading.outputs, "values": values, **attention}
 
     @staticmethod
-    def _number_of_steps(inputs):
+    def _check_steps(steps):
         checks = [
-            tf.debugging.assert_positive(inputs["steps"], "steps must be at least 1"),
+            tf.debugging.assert_positive(steps, "steps must be at least 1"),
             tf.debugging.assert_less_equal(
-                inputs["steps"], LONGEST_PREDICTION, f"steps must be at most {LONGEST_PREDICTION:,}"
+                steps, LONGEST_PREDICTION, f"steps must be at most {LONGEST_PREDICTION:,}"
             ),
         ]
         with tf.control_dependencies(checks):
-            return tf.identity(inputs["steps"])
+            return tf.identity(steps)
 
     @property
     def _covariate_specs(self):
