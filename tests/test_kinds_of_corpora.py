@@ -1,5 +1,6 @@
 """Corpora other than pairs of text: training on them is stopped, goes on, and is a start."""
 
+import keras
 import numpy as np
 import pytest
 from test_fine_tuning import weights_by_part
@@ -48,10 +49,23 @@ def corpus(request, tmp_path):
     return request.param(tmp_path / "corpus", np.random.default_rng(0))
 
 
+class Counter(keras.callbacks.Callback):
+    """Counts batches."""
+
+    batches = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches += 1
+
+
 def test_a_stopped_training_ends_with_the_same_weights(corpus, tmp_path, monkeypatch, eager_mode):
     config = corpus.config.with_settings(SETTINGS)
-    whole = train(corpus, config, out=tmp_path / "whole", verbose=False)
-    parts = train_in_pieces(corpus, config, tmp_path / "parts", [1, 3], monkeypatch)
+    once, pieces = Counter(), Counter()
+    whole = train(corpus, config, out=tmp_path / "whole", verbose=False, callbacks=[once])
+    parts = train_in_pieces(
+        *(corpus, config, tmp_path / "parts", [1, 3], monkeypatch), callbacks=[pieces]
+    )
+    assert pieces.batches == once.batches  # It goes on, and does not begin again.
     assert weights_of(parts) == weights_of(whole)
     assert rows_of(tmp_path / "parts") == rows_of(tmp_path / "whole")
 

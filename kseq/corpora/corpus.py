@@ -13,6 +13,7 @@ from kseq.corpora.opening import (
     describe_features,
     open_pairs,
     open_source,
+    refuse_for,
     require_same_covariates,
     require_same_features,
 )
@@ -190,7 +191,7 @@ def load_corpus(
             _refuse_options(train[0], apart=apart != "source", **options)
             return _load_embedded(str(train[0]))
         _require_file_or_corpus(train[0])
-    _check_kind(options, links, apart)
+    _refuse_options_of_pairs(options, links, apart)
     splits = _name_splits(train, valid, test, options)
     links = {name: pathlib.Path(path) for name, path in links.items() if path is not None}
     return _open_splits(splits, apart, links, options)
@@ -248,7 +249,7 @@ def _open_splits(splits, apart, links, options):
     )
 
 
-def _check_kind(options, links, apart):
+def _refuse_options_of_pairs(options, links, apart):
     """Checks that texts and conversations have no arguments that are for pairs only.
 
     Args:
@@ -257,11 +258,8 @@ def _check_kind(options, links, apart):
         apart: As in `load_corpus`.
     """
     kind = next((name for name in ("language_model", "context") if options.get(name)), None)
-    for name, path in links.items():
-        if kind and path is not None:
-            raise SettingError(
-                "{name} is for pairs; leave it out with {kind}", name=name, kind=kind
-            )
+    if kind:
+        refuse_for(kind, links)
     if kind and apart != "source":
         raise SettingError(
             "{apart}={0} is for pairs: {kind} keeps each text or conversation in one split anyway",

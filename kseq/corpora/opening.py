@@ -102,11 +102,21 @@ def _check_kind(given, language_model, context):
         raise SettingError("{context} is for conversations; {language_model} is for texts")
     if language_model or context is not None:
         kind = "language_model" if language_model else "context"
-        for name in _OF_PAIRS:
-            if given[name] not in (None, False):
-                raise SettingError(
-                    "{name} is for pairs; leave it out with {kind}", name=name, kind=kind
-                )
+        refuse_for(kind, {name: given[name] for name in _OF_PAIRS})
+
+
+def refuse_for(kind, given):
+    """Raises an error if options for pairs are given with texts or conversations.
+
+    Args:
+        kind: The option that says what the data are, `"language_model"` or `"context"`.
+        given: The options for pairs, by name.
+    """
+    for name, value in given.items():
+        if value not in (None, False):
+            raise SettingError(
+                "{name} is for pairs; leave it out with {kind}", name=name, kind=kind
+            )
 
 
 def open_source(

@@ -117,7 +117,7 @@ def refuse_single_source(sources):
     if isinstance(sources, str):
         raise TypeError("expected a list of sentences, received one string; wrap it in [ ]")
     kind = getattr(getattr(sources, "dtype", None), "kind", "")
-    is_array = getattr(sources, "ndim", None) == 2 or kind in set("iuf") and sources.ndim == 1
+    is_array = getattr(sources, "ndim", None) in ((1, 2) if kind in set("iuf") else (2,))
     if isinstance(sources, os.PathLike) or is_array:
         raise TypeError("expected a list of real-valued sources, received one; wrap it in [ ]")
     if not np.iterable(sources):

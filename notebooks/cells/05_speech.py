@@ -42,7 +42,7 @@ tones = {key: (rows[n // 3], columns[n % 3]) for n, key in enumerate("123456789*
 
 
 def dial(number, decibels, rng):
-    """Returns the sound of a number, with noise that is so many decibels below the tones."""
+    """Returns the sound of a number; the tones are louder than the noise, by these decibels."""
     tempo = rng.uniform(0.8, 1.6)
 
     def seconds(low, high):
