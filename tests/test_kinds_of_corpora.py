@@ -63,7 +63,7 @@ def test_a_stopped_training_ends_with_the_same_weights(corpus, tmp_path, monkeyp
     once, pieces = Counter(), Counter()
     whole = train(corpus, config, out=tmp_path / "whole", verbose=False, callbacks=[once])
     parts = train_in_pieces(
-        *(corpus, config, tmp_path / "parts", [1, 3], monkeypatch), callbacks=[pieces]
+        *(corpus, config, tmp_path / "parts", [1, 4], monkeypatch), callbacks=[pieces]
     )
     assert pieces.batches == once.batches  # It goes on, and does not begin again.
     assert weights_of(parts) == weights_of(whole)
