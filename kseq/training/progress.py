@@ -49,6 +49,7 @@ class Progress(keras.callbacks.Callback):
         now = time.monotonic()
         if batch == 0:  # It takes much longer than others: its graph is traced.
             self._first_batch_end, self._first_tokens = now, self._count_tokens()
+        self._last_batch_end = now
         if now - self._last_update >= _SECONDS_BETWEEN_UPDATES:
             self._display.update(f"{self._title()}: {self._describe(logs, now)}")
             self._last_update = now
@@ -59,7 +60,7 @@ class Progress(keras.callbacks.Callback):
         self._epoch_batches = self._earlier_batches + self._batches
         now = time.monotonic()
         parts = [format_seconds(now - self._start)]
-        parts += [self._describe_speed(now)] if self._batches > 1 else []
+        parts += [self._describe_speed(self._last_batch_end)] if self._batches > 1 else []
         self._display.finish(f"{self._title()}: {'  '.join([*parts, describe_figures(logs)])}")
 
     def _title(self):
