@@ -308,6 +308,29 @@ def test_joint_attention_is_one_softmax_over_source_and_features():
     np.testing.assert_allclose(outputs["feature_attention"], weights[..., 4:], atol=1e-5)
 
 
+def test_each_feature_is_encoded_together_with_all_others():
+    """An independent computation of the formula in NumPy."""
+    model = build({"attention": "luong_dot", "input_feeding": False})
+    encoder = model.get_layer("encoder")
+    encoded, _ = forced(model, INPUTS)
+    ids = INPUTS["feature_ids"]
+    (table,) = encoder.get_layer("feature_embedding").get_weights()
+    own, bias = encoder.get_layer("feature_encoder").get_weights()
+    (shared,) = encoder.get_layer("feature_context").get_weights()
+    features = table[ids] * (ids > 0)[..., None]
+    expected = np.tanh(features @ own + features.sum(axis=1, keepdims=True) @ shared + bias)
+    positions = encoded["memory"].numpy()[:, INPUTS["source_ids"].shape[1] :]
+    np.testing.assert_allclose(positions[ids > 0], expected[ids > 0], atol=1e-5)
+
+
+def test_the_order_of_features_changes_nothing(model):
+    expected = model(INPUTS).numpy()
+    reordered = np.stack([INPUTS["feature_ids"][0][[1, 0, 2]], INPUTS["feature_ids"][1][[2, 0, 1]]])
+    assert (reordered != INPUTS["feature_ids"]).any(axis=1).all()
+    actual = model({**INPUTS, "feature_ids": reordered}).numpy()
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

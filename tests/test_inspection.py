@@ -1,6 +1,7 @@
 """Inspecting a corpus: figures compared with plain counting, and faults that must be found."""
 
 import collections
+import dataclasses
 import gzip
 import html
 import itertools
@@ -465,6 +466,22 @@ def test_single_words_are_split_into_characters_but_phonemes_are_not(inspect_pai
     assert suggested.text.minimum_frequency == 1
     recipe = load_recipe("sigmorphon2020-g2p").config
     assert (suggested.model, suggested.training) == (recipe.model, recipe.training)
+
+
+def test_words_that_become_similar_words_are_copied(inspect_pairs):
+    """As forms of a lemma are; not if the words are phonemes, or have other characters."""
+    random = np.random.default_rng(3)
+    words = ["".join(random.choice(list("abcdefgh"), 7)) for _ in range(2000)]
+    inspection = inspect_pairs([(word, f"ge{word}t") for word in words])
+    # The letters of "ge" also occur in some of the words, "t" in none.
+    shared = [7 + ("g" in word) + ("e" in word) for word in words]
+    assert inspection.copied_characters == pytest.approx(sum(shared) / (10 * 2000))
+    suggested = suggest_config(inspection).config()
+    recipe = load_recipe("inflection2023").config
+    without = {"features": "none", "feature_attention": "joint"}
+    assert suggested.model == dataclasses.replace(recipe.model, **without)
+    for targets in ([" ".join(word) for word in words], [word.upper() for word in words]):
+        assert not suggest_config(inspect_pairs(list(zip(words, targets)))).config().model.copy
 
 
 def test_single_words_of_many_characters_get_settings_that_fit_together(inspect_pairs):

@@ -102,6 +102,7 @@ class Inspection:
         different_sources: Number of different sources.
         several_targets: Number of sources that occur with several different targets.
         most_repeated: Number of occurrences of the most frequent pair.
+        copied_characters: Share of the characters of the targets that also occur in their source.
         faulty: Number of lines that cannot be read as pairs; they are left out.
         faults: What is wrong with the first of them, a tuple of strings.
         suspicions: A `Suspicion` for every reason that applies to a pair, in the order of
@@ -121,6 +122,7 @@ class Inspection:
     different_sources: int
     several_targets: int
     most_repeated: int
+    copied_characters: float
     faulty: int
     faults: tuple
     suspicions: tuple

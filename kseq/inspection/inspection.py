@@ -136,6 +136,7 @@ def _make_inspection(pairs, first, second, splits):
         different_sources=len(repetitions.sources),
         several_targets=repetitions.several_targets,
         most_repeated=repetitions.most_repeated,
+        copied_characters=first.copied_characters(),
         faulty=pairs.faulty,
         faults=tuple(map(str, pairs.first_faults)),
         suspicions=_make_suspicions(pairs, first.places, second),

@@ -14,6 +14,8 @@
 - Fewer pairs get more epochs, more dropout and smaller batches.
 - A few thousand single words (pronunciations, inflections) also get a higher learning rate and
   label smoothing, and the best epoch is the one with the most outputs that are exactly right.
+- If single words become other words with largely the same characters, as in inflections, the model
+  copies, and both sides share a vocabulary and its embeddings.
 
 The rules are based on measurements in docs/results.md: `dates` and `en-fr` for small vocabularies,
 SIGMORPHON's pronunciations and inflections for a few thousand words, Multi30k German-English for
@@ -32,6 +34,7 @@ _COVERAGE = 0.95
 _DECOMPOSED = 0.1
 _FEW_TYPES = 1_000
 _FEW_WORDS = 15_000  # pairs
+_COPIED = 0.4  # minimum share of the targets' characters that their sources contain
 _MANY_TYPES = 8_000
 _LONGEST = 400
 _SUBWORDS_PER_WORD = 1.5
@@ -109,6 +112,7 @@ def suggest_config(inspection: Inspection) -> "Suggestion":
     train = _word_training_settings if has_few_words else _training_settings
     settings = [
         *_model_settings(inspection, kinds, is_small),
+        *(_copy_settings(inspection, kinds) if has_few_words else ()),
         *tokenizers,
         *_vocabulary_settings(inspection, kinds, is_small),
         *train(inspection, is_small),
@@ -178,6 +182,15 @@ def _model_settings(inspection, kinds, is_small):
         yield Setting("model", "tie_output", True, "fewer weights to train, as there are few pairs")
     elif pairs >= 1_000_000:
         yield Setting("model", "dropout", 0.1, f"little overfitting with {counted(pairs, 'pair')}")
+
+
+def _copy_settings(inspection, kinds):
+    share = inspection.copied_characters
+    is_word = inspection.source.one_word_lines >= _ONE_WORD
+    if is_word and kinds[1] == "character" and share >= _COPIED:
+        reason = f"{share:.0%} of the target characters also occur in the source"
+        yield Setting("model", "copy", True, reason)
+        yield Setting("model", "share_embeddings", True, "both sides have the same characters")
 
 
 def _vocabulary_settings(inspection, kinds, is_small):

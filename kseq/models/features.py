@@ -81,17 +81,23 @@ def add_features(embedded, features):
 
 
 def encode_features(config, features):
-    """Encodes features as positions of the memory: tags are a set, so each by itself.
+    """Encodes features as positions of the memory, each of them together with all others.
+
+    Tags are a set: their order says nothing. But what a tag means can depend on the others, such as
+    the gender on the person. So the position of feature i is `tanh(W f_i + U Σ_j f_j + b)`: Zaheer
+    et al. 2017 (arXiv 1703.06114), Lemma 3, with vectors instead of numbers.
 
     Args:
         config: `ModelConfig`.
-        features: Embeddings `[B, F, E]`.
+        features: Embeddings `[B, F, E]`, 0 on padding.
 
     Returns:
         `[B, F, D]`.
     """
-    encoded = Dense(config.units, name="feature_encoder")(features)
-    return Dropout(config.dropout, name="feature_dropout")(encoded)
+    total = ops.sum(features, axis=1, keepdims=True)
+    own = Dense(config.units, name="feature_encoder")(features)
+    shared = Dense(config.units, use_bias=False, name="feature_context")(total)
+    return Dropout(config.dropout, name="feature_dropout")(ops.tanh(own + shared))
 
 
 def decoder_inputs(config):
