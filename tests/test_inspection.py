@@ -484,6 +484,21 @@ def test_words_that_become_similar_words_are_copied(inspect_pairs):
         assert not suggest_config(inspect_pairs(list(zip(words, targets)))).config().model.copy
 
 
+def test_short_lines_are_split_into_characters_if_many_words_occur_once(inspect_pairs):
+    """Forms of two words, of lemmas that occur often: held-out lemmas are new words."""
+    random = np.random.default_rng(3)
+    lemmas = ["".join(random.choice(list("abcdefgh"), 5)) for _ in range(100)]
+    endings = ["".join(random.choice(list("abcdefgh"), 4)) for _ in range(20)]
+    forms = [(lemma, f"{lemma}{ending} olan") for lemma in lemmas for ending in endings]
+    suggested = suggest_config(inspect_pairs(forms)).config()
+    assert suggested.text.tokenizers == ("character", "character") and suggested.model.copy
+    sentences = [(f"bir {lemma} ve", f"bir {form} ve") for lemma, form in forms]
+    frequent = [(f"{lemma} ve", f"{lemma} olan") for lemma in lemmas] * 20
+    for pairs in (sentences, frequent):
+        suggested = suggest_config(inspect_pairs(pairs)).config()
+        assert suggested.text.tokenizers == ("word", "word"), pairs[0]
+
+
 def test_single_words_of_many_characters_get_settings_that_fit_together(inspect_pairs):
     names = ["".join(map(chr, range(0xAC00 + n, 0xAC00 + n + 3))) for n in range(1500)]
     suggested = suggest_config(inspect_pairs([(name, name[::-1]) for name in names])).config()

@@ -1,7 +1,9 @@
 """Settings that fit a corpus, chosen by a few rules, each with its reason.
 
 - If the lines of a side are single words (names, dates, codes), it is split into characters. So is
-  the other side, unless it has few different words, such as phonemes.
+  a side with at most two words per line on average (forms of verbs, names of people), if words that
+  occur only once make up more than 5% of its text. So is the other side, unless it has few
+  different words and largely other characters, such as phonemes.
 - A side that is already tokenised (phones, BPE, Moses) keeps its tokens, unless words that occur
   only once make up more than 5% of its text.
 - A side with more than 8,000 different words is split into subwords: 4,000 for fewer than 10,000
@@ -12,10 +14,10 @@
 - If more than 1% of the lines are longer than `maximum_length`, it is raised to keep 99% of them,
   but to at most 400.
 - Fewer pairs get more epochs, more dropout and smaller batches.
-- A few thousand single words (pronunciations, inflections) also get a higher learning rate and
-  label smoothing, and the best epoch is the one with the most outputs that are exactly right.
-- If single words become other words with largely the same characters, as in inflections, the model
-  copies, and both sides share a vocabulary and its embeddings.
+- A few thousand words (pronunciations, inflections) also get a higher learning rate and label
+  smoothing, and the best epoch is the one with the most outputs that are exactly right.
+- If words become other words with largely the same characters, as in inflections, the model copies,
+  and both sides share a vocabulary and its embeddings.
 
 The rules are based on measurements in docs/results.md: `dates` and `en-fr` for small vocabularies,
 SIGMORPHON's pronunciations and inflections for a few thousand words, Multi30k German-English for
@@ -30,6 +32,7 @@ from kseq.counts import counted
 from kseq.inspection.findings import Inspection, require_inspection
 
 _ONE_WORD = 0.9  # minimum share of one-word lines on a side of single words
+_SHORT = 2  # maximum mean number of words per line, for a side of words
 _COVERAGE = 0.95
 _DECOMPOSED = 0.1
 _FEW_TYPES = 1_000
@@ -131,16 +134,16 @@ def suggest_config(inspection: Inspection) -> "Suggestion":
 
 def _tokenizer_settings(inspection):
     sides = inspection.source, inspection.target
-    single_words = [side.one_word_lines >= _ONE_WORD for side in sides]
-    for name, side, is_single, opposite_is_single in zip(
-        ("source", "target"), sides, single_words, reversed(single_words)
+    reasons = [_reason_for_characters(side) for side in sides]
+    for name, side, reason, opposite_reason in zip(
+        ("source", "target"), sides, reasons, reversed(reasons)
     ):
-        if is_single:
-            reason = f"{side.one_word_lines:.0%} of its lines are single words"
+        is_alike = inspection.copied_characters >= _COPIED
+        if reason:
             yield _tokenizer_setting(name, "character", reason)
         elif side.tokenization and side.coverage_twice >= _COVERAGE:
             yield _tokenizer_setting(name, "space", side.tokenization)
-        elif opposite_is_single and side.types > _FEW_TYPES:
+        elif opposite_reason and (is_alike or side.types > _FEW_TYPES):
             yield _tokenizer_setting(name, "character", "the other side is split into characters")
         elif side.types > _MANY_TYPES:
             share = 1 - side.coverage_twice
@@ -150,6 +153,16 @@ def _tokenizer_settings(inspection):
             yield _tokenizer_setting(name, "subword", reason)
         else:
             yield _tokenizer_setting(name, "word", f"{side.types:,} different words")
+
+
+def _reason_for_characters(side):
+    """Why a side is split into characters, whatever the other side is; None if it is not."""
+    if side.one_word_lines >= _ONE_WORD:
+        return f"{side.one_word_lines:.0%} of its lines are single words"
+    if side.words.mean <= _SHORT and side.coverage_twice < _COVERAGE:
+        mean, once = side.words.mean, 1 - side.coverage_twice
+        return f"{mean:.1f} words per line, and {once:.0%} of the text are words that occur once"
+    return None
 
 
 def _tokenizer_setting(side, tokenizer, reason):
@@ -186,8 +199,8 @@ def _model_settings(inspection, kinds, is_small):
 
 def _copy_settings(inspection, kinds):
     share = inspection.copied_characters
-    is_word = inspection.source.one_word_lines >= _ONE_WORD
-    if is_word and kinds[1] == "character" and share >= _COPIED:
+    is_short = inspection.source.words.mean <= _SHORT
+    if is_short and kinds[1] == "character" and share >= _COPIED:
         reason = f"{share:.0%} of the target characters also occur in the source"
         yield Setting("model", "copy", True, reason)
         yield Setting("model", "share_embeddings", True, "both sides have the same characters")
