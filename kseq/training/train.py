@@ -31,6 +31,7 @@ from kseq.training.fitting import Fitting, check_callbacks
 from kseq.training.optimizers import describe_optimizer
 from kseq.training.pretrained import load_embeddings
 from kseq.training.starting import Beginning, Start
+from kseq.training.unknown_tokens import describe_unknown
 from kseq.training.workers import Workers
 from kseq.translation.translator import Translator
 
@@ -292,6 +293,8 @@ def _prepare(corpus, config, beginning, cache, report):
     report("; ".join(f"{name}: {side}" for name, side in sides))
     for line in beginning.describe_codecs(prepared):
         report(line)
+    if beginning.known is None and (unknown := describe_unknown(prepared.codecs, valid)):
+        report(f"WARNING: {unknown}")
     return prepared
 
 

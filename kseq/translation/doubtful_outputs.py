@@ -6,6 +6,7 @@ import warnings
 from kseq.counts import counted
 from kseq.errors import KseqWarning
 from kseq.search.strategies import LONGEST_OUTPUT
+from kseq.special_tokens import SPECIAL_TOKENS, UNK
 
 _NAMED = 3  # sources that the warning about cut outputs names
 
@@ -15,7 +16,7 @@ class CutOutputsWarning(KseqWarning):
 
 
 class AlikeOutputsWarning(KseqWarning):
-    """All outputs are the same: the model has learnt too little."""
+    """All outputs are the same: the model has learnt too little, or knows too few words."""
 
 
 class CutOutputs:
@@ -67,7 +68,7 @@ def describe_alike(outputs, pairs):
     if len(set(outputs)) > 1 or len(different_sources) == 1 or len(set(references)) == 1:
         return None
     text = f"the same, {reprlib.repr(outputs[0])}" if outputs[0] else "empty"
-    return (
-        f"all {len(outputs):,} outputs are {text}: the model has learnt too little; train it "
-        "longer, or with another learning_rate"
-    )
+    cause = "has learnt too little; train it longer, or with another learning_rate"
+    if SPECIAL_TOKENS[UNK] in outputs[0]:
+        cause = "knows too few words; train it with characters or subwords"
+    return f"all {len(outputs):,} outputs are {text}: the model {cause}"
