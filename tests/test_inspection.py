@@ -8,6 +8,7 @@ import itertools
 import json
 import re
 import statistics
+import string
 import subprocess
 import sys
 import unicodedata
@@ -468,10 +469,17 @@ def test_single_words_are_split_into_characters_but_phonemes_are_not(inspect_pai
     assert (suggested.model, suggested.training) == (recipe.model, recipe.training)
 
 
+ENDINGS = ["".join(letters) for letters in itertools.product("abcd", "efgh")]
+
+
+def random_words(count, length, letters="abcdefgh"):
+    random = np.random.default_rng(3)
+    return ["".join(random.choice(list(letters), length)) for _ in range(count)]
+
+
 def test_words_that_become_similar_words_are_copied(inspect_pairs):
     """As forms of a lemma are; not if the words are phonemes, or have other characters."""
-    random = np.random.default_rng(3)
-    words = ["".join(random.choice(list("abcdefgh"), 7)) for _ in range(2000)]
+    words = random_words(2000, 7)
     inspection = inspect_pairs([(word, f"ge{word}t") for word in words])
     # The letters of "ge" also occur in some of the words, "t" in none.
     shared = [7 + ("g" in word) + ("e" in word) for word in words]
@@ -484,19 +492,38 @@ def test_words_that_become_similar_words_are_copied(inspect_pairs):
         assert not suggest_config(inspect_pairs(list(zip(words, targets)))).config().model.copy
 
 
-def test_short_lines_are_split_into_characters_if_many_words_occur_once(inspect_pairs):
-    """Forms of two words, of lemmas that occur often: held-out lemmas are new words."""
-    random = np.random.default_rng(3)
-    lemmas = ["".join(random.choice(list("abcdefgh"), 5)) for _ in range(100)]
-    endings = ["".join(random.choice(list("abcdefgh"), 4)) for _ in range(20)]
-    forms = [(lemma, f"{lemma}{ending} olan") for lemma in lemmas for ending in endings]
+def test_shared_characters_are_compared_with_those_of_random_sources(inspect_pairs):
+    """All pairs of a source and a target, spaces left out; words of one alphabet are not alike."""
+    words = random_words(1600, 12)
+    pairs = [(f"{a} {b}", f"{c} {d}") for a, b, c, d in zip(*[iter(words)] * 4)]
+    inspection = inspect_pairs(pairs)
+    shared = [
+        sum(letter in source for letter in target if letter != " ")
+        for source, _ in pairs
+        for _, target in pairs
+    ]
+    assert inspection.copied_by_chance == pytest.approx(np.mean(shared) / 24)
+    assert inspection.copied_characters > 0.9
+    config = suggest_config(inspection).config()
+    assert not config.model.copy and config.text.target_tokenizer == "word"
+
+
+def test_forms_of_two_words_are_split_into_characters(inspect_pairs):
+    """The lemmas occur often, but those that are held out are new words."""
+    lemmas = random_words(100, 7, string.ascii_lowercase)
+    forms = [(lemma, f"{lemma}{end} olan") for lemma in lemmas for end in ENDINGS]
     suggested = suggest_config(inspect_pairs(forms)).config()
     assert suggested.text.tokenizers == ("character", "character") and suggested.model.copy
-    sentences = [(f"bir {lemma} ve", f"bir {form} ve") for lemma, form in forms]
-    frequent = [(f"{lemma} ve", f"{lemma} olan") for lemma in lemmas] * 20
-    for pairs in (sentences, frequent):
-        suggested = suggest_config(inspect_pairs(pairs)).config()
-        assert suggested.text.tokenizers == ("word", "word"), pairs[0]
+    pairs = [(f"{lemma} ve", f"{form} ve") for lemma, form in forms]
+    assert suggest_config(inspect_pairs(pairs)).config().text.tokenizers == ("word", "word")
+    pairs = [(f"{lemma} ve", form) for lemma, form in forms]
+    assert suggest_config(inspect_pairs(pairs)).config().text.tokenizers == ("character",) * 2
+
+
+def test_short_answers_do_not_split_long_questions_into_characters(inspect_pairs):
+    words = random_words(8000, 6)
+    pairs = [(" ".join(words[n : n + 8]), " ".join(words[n : n + 2])) for n in range(2000)]
+    assert suggest_config(inspect_pairs(pairs)).config().text.tokenizers == ("word", "word")
 
 
 def test_single_words_of_many_characters_get_settings_that_fit_together(inspect_pairs):

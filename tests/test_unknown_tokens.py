@@ -5,6 +5,7 @@ import pytest
 from kseq.config import Config
 from kseq.corpora.corpus import load_corpus
 from kseq.pipeline.survey import build_codecs
+from kseq.training.train import train
 from kseq.training.unknown_tokens import describe_unknown
 from kseq.translation.doubtful_outputs import describe_alike
 
@@ -13,9 +14,9 @@ TRAIN = [("ein Haus", "a house"), ("ein Baum", "a tree")] * 2
 
 
 def describe(valid, *settings):
-    corpus = load_corpus(TRAIN, valid=valid)
-    codecs, _ = build_codecs(corpus.train, Config().with_settings(settings))
-    return describe_unknown(codecs, corpus.valid)
+    corpus, config = load_corpus(TRAIN, valid=valid), Config().with_settings(settings)
+    codecs, _ = build_codecs(corpus.train, config)
+    return describe_unknown(codecs, config.text, corpus.valid, len(valid))
 
 
 def test_sides_with_many_unknown_tokens_are_named():
@@ -23,10 +24,10 @@ def test_sides_with_many_unknown_tokens_are_named():
     valid = [("ein Boot", "a house a tree boat")]
     assert describe(valid) == (
         "50% of the source tokens and 20% of the target tokens of the validation pairs are not in "
-        "the vocabulary: to the model they are <unk>; kseq inspect FILE --suggest proposes tokens "
-        "that fit, such as characters or subwords"
+        "the vocabulary: to the model they are <unk>; take smaller tokens: "
+        "source_tokenizer=character target_tokenizer=character, or subword"
     )
-    assert describe([("ein Boot", "a house")]).startswith("50% of the source tokens of the valid")
+    assert describe([("ein Boot", "a house")]).endswith(": source_tokenizer=character, or subword")
     assert describe([("ein Haus ein Baum Boot", "a house")]).startswith("20% of the source tokens")
     assert describe([("ein Haus ein Baum ein Boot", "a house")]) is None  # a sixth
 
@@ -36,6 +37,21 @@ def test_sides_with_many_unknown_tokens_are_named():
 )
 def test_characters_are_known_and_a_model_that_copies_needs_to_know_no_words(settings):
     assert describe([("eine Baus", "a short house")], *settings, "minimum_frequency=1") is None
+
+
+def test_pairs_from_the_whole_split_are_read():
+    known, unknown = [("ein Haus", "a house")], [("ein Boot", "a boat")]
+    assert describe(known * 500 + unknown * 500).startswith("25% of the source tokens")
+    assert describe(unknown * 100 + known * 900) is None
+
+
+def test_training_warns_at_its_start_but_not_if_it_starts_from_a_run(tmp_path, capsys, eager_mode):
+    corpus = load_corpus(TRAIN, valid=[("ein Boot", "a boat")])
+    config = Config().with_settings(["epochs=1", "units=8", "embedding_dim=8"])
+    train(corpus, config, out=tmp_path / "first")
+    assert "WARNING: 50% of the source tokens and 50% of the target" in capsys.readouterr().out
+    train(corpus, start=tmp_path / "first", out=tmp_path / "second")
+    assert "take smaller tokens" not in capsys.readouterr().out
 
 
 def test_outputs_of_unknown_words_are_not_blamed_on_a_short_training():

@@ -103,6 +103,7 @@ class Inspection:
         several_targets: Number of sources that occur with several different targets.
         most_repeated: Number of occurrences of the most frequent pair.
         copied_characters: Share of the characters of the targets that also occur in their source.
+        copied_by_chance: The same share if each target had a random source.
         faulty: Number of lines that cannot be read as pairs; they are left out.
         faults: What is wrong with the first of them, a tuple of strings.
         suspicions: A `Suspicion` for every reason that applies to a pair, in the order of
@@ -123,6 +124,7 @@ class Inspection:
     several_targets: int
     most_repeated: int
     copied_characters: float
+    copied_by_chance: float
     faulty: int
     faults: tuple
     suspicions: tuple

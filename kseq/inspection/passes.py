@@ -8,6 +8,7 @@ import numpy as np
 
 from kseq.config import TrainingConfig
 from kseq.corpora.featured import is_complete
+from kseq.inspection.copied_characters import CopiedCharacters
 from kseq.inspection.places import Places
 from kseq.inspection.suspicions import (
     KINDS,
@@ -40,6 +41,7 @@ class FirstPass:
         flags: List of arrays with a bit for each reason that applies to a pair, uint16.
         source_hashes: 64-bit hash of each source.
         pair_hashes: 64-bit hash of each pair.
+        copied: `CopiedCharacters` of the pairs.
     """
 
     def __init__(self):
@@ -49,7 +51,7 @@ class FirstPass:
         self.model = SideModel()
         self.flags = []
         self.source_hashes, self.pair_hashes = array.array("q"), array.array("q")
-        self._copied = self._target_characters = 0
+        self.copied = CopiedCharacters()
         self._lengths = collections.Counter()
 
     def add(self, places, sources, targets):
@@ -76,8 +78,7 @@ class FirstPass:
         self.ratios.add(*lengths)
         self._add_lengths(lengths)
         self.model.learn(*full)
-        self._copied += sum(map(_count_copied, *full))
-        self._target_characters += int(lengths[1].sum())
+        self.copied.add(*full)
 
     def _add_lengths(self, lengths):
         bins = [np.rint(PAIR_BINS * np.log2(side)).astype(int) for side in lengths]
@@ -90,10 +91,6 @@ class FirstPass:
             (round(2 ** (source / PAIR_BINS), 1), round(2 ** (target / PAIR_BINS), 1), count)
             for (source, target), count in sorted(self._lengths.items())
         )
-
-    def copied_characters(self):
-        """Returns the share of the target characters that also occur in their source."""
-        return self._copied / self._target_characters
 
 
 class SecondPass:
@@ -212,10 +209,6 @@ class Repetitions:
 
 def _count_characters(*sides):
     return [np.fromiter(map(len, side), np.int64, len(side)) for side in sides]
-
-
-def _count_copied(source, target):
-    return sum(map(set(source).__contains__, target))
 
 
 def _is_foreign(text, own):

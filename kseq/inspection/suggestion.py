@@ -1,9 +1,10 @@
 """Settings that fit a corpus, chosen by a few rules, each with its reason.
 
 - If the lines of a side are single words (names, dates, codes), it is split into characters. So is
-  a side with at most two words per line on average (forms of verbs, names of people), if words that
-  occur only once make up more than 5% of its text. So is the other side, unless it has few
-  different words and largely other characters, such as phonemes.
+  the other side, unless it has few different words, such as phonemes.
+- If words become similar words, as in inflections (at most two words per line on both sides, on
+  average), both sides are split into characters and share a vocabulary and its embeddings, and the
+  model copies.
 - A side that is already tokenised (phones, BPE, Moses) keeps its tokens, unless words that occur
   only once make up more than 5% of its text.
 - A side with more than 8,000 different words is split into subwords: 4,000 for fewer than 10,000
@@ -16,8 +17,6 @@
 - Fewer pairs get more epochs, more dropout and smaller batches.
 - A few thousand words (pronunciations, inflections) also get a higher learning rate and label
   smoothing, and the best epoch is the one with the most outputs that are exactly right.
-- If words become other words with largely the same characters, as in inflections, the model copies,
-  and both sides share a vocabulary and its embeddings.
 
 The rules are based on measurements in docs/results.md: `dates` and `en-fr` for small vocabularies,
 SIGMORPHON's pronunciations and inflections for a few thousand words, Multi30k German-English for
@@ -32,12 +31,12 @@ from kseq.counts import counted
 from kseq.inspection.findings import Inspection, require_inspection
 
 _ONE_WORD = 0.9  # minimum share of one-word lines on a side of single words
-_SHORT = 2  # maximum mean number of words per line, for a side of words
+_SHORT = 2  # maximum mean number of words per line, for words that become similar words
+_ALIKE = 0.25  # minimum share of the targets' characters copied, beyond that of random sources
 _COVERAGE = 0.95
 _DECOMPOSED = 0.1
 _FEW_TYPES = 1_000
 _FEW_WORDS = 15_000  # pairs
-_COPIED = 0.4  # minimum share of the targets' characters that their sources contain
 _MANY_TYPES = 8_000
 _LONGEST = 400
 _SUBWORDS_PER_WORD = 1.5
@@ -112,10 +111,11 @@ def suggest_config(inspection: Inspection) -> "Suggestion":
     kinds = [setting.value for setting in tokenizers]
     is_small = _is_small(inspection, kinds)
     has_few_words = is_small and kinds[0] == "character" and inspection.pairs < _FEW_WORDS
+    are_alike = _are_similar_words(inspection)
     train = _word_training_settings if has_few_words else _training_settings
     settings = [
         *_model_settings(inspection, kinds, is_small),
-        *(_copy_settings(inspection, kinds) if has_few_words else ()),
+        *(_copy_settings(inspection) if has_few_words and are_alike else ()),
         *tokenizers,
         *_vocabulary_settings(inspection, kinds, is_small),
         *train(inspection, is_small),
@@ -134,16 +134,19 @@ def suggest_config(inspection: Inspection) -> "Suggestion":
 
 def _tokenizer_settings(inspection):
     sides = inspection.source, inspection.target
-    reasons = [_reason_for_characters(side) for side in sides]
-    for name, side, reason, opposite_reason in zip(
-        ("source", "target"), sides, reasons, reversed(reasons)
+    single_words = [side.one_word_lines >= _ONE_WORD for side in sides]
+    are_alike = _are_similar_words(inspection)
+    for name, side, is_single, opposite_is_single in zip(
+        ("source", "target"), sides, single_words, reversed(single_words)
     ):
-        is_alike = inspection.copied_characters >= _COPIED
-        if reason:
+        if is_single:
+            reason = f"{side.one_word_lines:.0%} of its lines are single words"
             yield _tokenizer_setting(name, "character", reason)
+        elif are_alike:
+            yield _tokenizer_setting(name, "character", "words become similar words")
         elif side.tokenization and side.coverage_twice >= _COVERAGE:
             yield _tokenizer_setting(name, "space", side.tokenization)
-        elif opposite_reason and (is_alike or side.types > _FEW_TYPES):
+        elif opposite_is_single and side.types > _FEW_TYPES:
             yield _tokenizer_setting(name, "character", "the other side is split into characters")
         elif side.types > _MANY_TYPES:
             share = 1 - side.coverage_twice
@@ -155,14 +158,10 @@ def _tokenizer_settings(inspection):
             yield _tokenizer_setting(name, "word", f"{side.types:,} different words")
 
 
-def _reason_for_characters(side):
-    """Why a side is split into characters, whatever the other side is; None if it is not."""
-    if side.one_word_lines >= _ONE_WORD:
-        return f"{side.one_word_lines:.0%} of its lines are single words"
-    if side.words.mean <= _SHORT and side.coverage_twice < _COVERAGE:
-        mean, once = side.words.mean, 1 - side.coverage_twice
-        return f"{mean:.1f} words per line, and {once:.0%} of the text are words that occur once"
-    return None
+def _are_similar_words(inspection):
+    """Whether words, or two words, become words with largely the same characters."""
+    is_short = all(side.words.mean <= _SHORT for side in (inspection.source, inspection.target))
+    return is_short and inspection.copied_characters - inspection.copied_by_chance >= _ALIKE
 
 
 def _tokenizer_setting(side, tokenizer, reason):
@@ -197,13 +196,10 @@ def _model_settings(inspection, kinds, is_small):
         yield Setting("model", "dropout", 0.1, f"little overfitting with {counted(pairs, 'pair')}")
 
 
-def _copy_settings(inspection, kinds):
-    share = inspection.copied_characters
-    is_short = inspection.source.words.mean <= _SHORT
-    if is_short and kinds[1] == "character" and share >= _COPIED:
-        reason = f"{share:.0%} of the target characters also occur in the source"
-        yield Setting("model", "copy", True, reason)
-        yield Setting("model", "share_embeddings", True, "both sides have the same characters")
+def _copy_settings(inspection):
+    reason = f"{inspection.copied_characters:.0%} of the target characters also occur in the source"
+    yield Setting("model", "copy", True, reason)
+    yield Setting("model", "share_embeddings", True, "words become similar words")
 
 
 def _vocabulary_settings(inspection, kinds, is_small):
