@@ -548,6 +548,13 @@ def test_a_large_vocabulary_gets_subwords(inspect_pairs, tmp_path):
     assert text.subword_vocabulary_size == 4000
 
 
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_side_of_control_characters_is_an_error(inspect_pairs, side):
+    pair = {"source": "a cat", "target": "un chat"} | {side: "\x01"}
+    with pytest.raises(ValueError, match=f"expected words on both sides; no {side} has one"):
+        inspect_pairs([tuple(pair.values())])
+
+
 def test_a_single_pair_is_one_pair(inspect_pairs):
     inspection = inspect_pairs([("The cat is small.", "Le chat est petit.")])
     assert ": 1 pair\n" in inspection_table(inspection) and "1 pair of" in repr(inspection)

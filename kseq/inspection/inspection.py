@@ -45,8 +45,8 @@ def inspect(
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: A file cannot be read or has no pairs, or pairs with real values are to be
-            compared.
+        ValueError: A file cannot be read or has no pairs, a side has no word, or pairs with real
+            values are to be compared.
     """
     pairs = open_pairs(files, skip_faulty=True, **reading)
     if any(pairs.features):
@@ -65,6 +65,9 @@ def inspect(
         for places, sources, targets in _pair_chunks(pairs):
             first.add(places, sources, targets)
             count(len(sources))
+    for side, tally in zip(("source", "target"), first.tallies):
+        if not tally.has_words:
+            raise ValueError(f"{pairs}: expected words on both sides; no {side} has one")
     first.model.turn_to_majority()
     second = SecondPass(first)
     with show_count("pairs checked", verbose) as count:

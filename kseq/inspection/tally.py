@@ -59,6 +59,11 @@ class SideTally:
         return lengths
 
     @property
+    def has_words(self):
+        """Whether any line has a word: control characters are none."""
+        return bool(self._types)
+
+    @property
     def letters(self):
         """How often each character occurs, a `collections.Counter`."""
         return self._letters
