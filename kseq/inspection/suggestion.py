@@ -107,11 +107,11 @@ def suggest_config(inspection: Inspection) -> "Suggestion":
         TypeError: `inspection` is something else.
     """
     require_inspection(inspection)
-    tokenizers = list(_tokenizer_settings(inspection))
+    are_alike = _are_similar_words(inspection)
+    tokenizers = list(_tokenizer_settings(inspection, are_alike))
     kinds = [setting.value for setting in tokenizers]
     is_small = _is_small(inspection, kinds)
     has_few_words = is_small and kinds[0] == "character" and inspection.pairs < _FEW_WORDS
-    are_alike = _are_similar_words(inspection)
     train = _word_training_settings if has_few_words else _training_settings
     settings = [
         *_model_settings(inspection, kinds, is_small),
@@ -132,10 +132,9 @@ def suggest_config(inspection: Inspection) -> "Suggestion":
     )
 
 
-def _tokenizer_settings(inspection):
+def _tokenizer_settings(inspection, are_alike):
     sides = inspection.source, inspection.target
     single_words = [side.one_word_lines >= _ONE_WORD for side in sides]
-    are_alike = _are_similar_words(inspection)
     for name, side, is_single, opposite_is_single in zip(
         ("source", "target"), sides, single_words, reversed(single_words)
     ):

@@ -293,7 +293,7 @@ def _prepare(corpus, config, beginning, cache, report):
     report("; ".join(f"{name}: {side}" for name, side in sides))
     for line in beginning.describe_codecs(prepared):
         report(line)
-    if beginning.known is None:
+    if beginning.known is None and prepared.codecs.are_text:
         count = prepared.surveys[1].kept
         if unknown := describe_unknown(prepared.codecs, config.text, valid, count):
             report(f"WARNING: {unknown}")

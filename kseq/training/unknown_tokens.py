@@ -20,7 +20,7 @@ def describe_unknown(codecs, text, pairs, count):
     A model that copies is left out: what it can write depends on each source.
 
     Args:
-        codecs: `CodecPair`, whose vocabularies were made from the training pairs.
+        codecs: `CodecPair` of text, whose vocabularies were made from the training pairs.
         text: `TextConfig`.
         pairs: Validation pairs, of which some are read, evenly spread.
         count: Number of the pairs.
@@ -33,7 +33,7 @@ def describe_unknown(codecs, text, pairs, count):
     shares = {
         side: _share_of_unknown(codec, texts)
         for side, codec, tokenizer, texts in zip(_SIDES, codecs.sides, text.tokenizers, columns)
-        if codec.is_text and not codec.side.copies and tokenizer in ("word", "space")
+        if not codec.side.copies and tokenizer in ("word", "space")
     }
     many = {side: share for side, share in shares.items() if share >= _MANY}
     if not many:
