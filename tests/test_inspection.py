@@ -520,6 +520,34 @@ def test_forms_of_two_words_are_split_into_characters(inspect_pairs):
     assert suggest_config(inspect_pairs(pairs)).config().text.tokenizers == ("character",) * 2
 
 
+def test_korean_syllables_are_taken_apart(inspect_pairs):
+    """They would be too many for a small model; letters with accents remain as they are."""
+    syllables = random_words(2000, 3, [chr(number) for number in range(0xAC00, 0xD7A4, 5)])
+    inspection = inspect_pairs([(word, "p a") for word in syllables])
+    assert inspection.source.alphabet > 1000
+    assert inspection.source.decomposed_alphabet == 19 + 21 + 27  # Unicode Standard, 3.12
+    suggested = suggest_config(inspection).config()
+    assert suggested.text == load_recipe("sigmorphon2020-g2p").config.text
+    assert suggested.model.units == 256
+    accents = [(word, "p a") for word in random_words(2000, 7, "abcdeéèfghoö")]
+    assert "normalization" not in settings(inspect_pairs(accents))
+
+
+def test_words_of_a_language_that_separates_syllables_are_split_into_characters(inspect_pairs):
+    """As in Vietnamese, if phones are their targets; not if the other side is sentences."""
+    syllables = random_words(3000, 3)
+    words = [f"{first} {second}" for first, second in zip(syllables[::2], syllables[1::2])]
+    pairs = [(word, " ".join(word.replace(" ", ""))) for word in words]
+    suggested = suggest_config(inspect_pairs(pairs)).config()
+    assert suggested.text.tokenizers == ("character", "space")
+    pairs = [(word, f"this is the word {word}") for word in words]
+    assert suggest_config(inspect_pairs(pairs)).config().text.tokenizers == ("word", "word")
+    pairs = [(word.replace(" ", " between the "), " ".join(word[:3])) for word in words]
+    assert suggest_config(inspect_pairs(pairs)).config().text.tokenizers == ("word", "space")
+    commands = [("turn left", "L W W"), ("turn right", "R W W"), ("jump", "J W")] * 50
+    assert suggest_config(inspect_pairs(commands)).config().text.tokenizers == ("word", "space")
+
+
 def test_short_answers_do_not_split_long_questions_into_characters(inspect_pairs):
     words = random_words(8000, 6)
     pairs = [(" ".join(words[n : n + 8]), " ".join(words[n : n + 2])) for n in range(2000)]
@@ -527,7 +555,7 @@ def test_short_answers_do_not_split_long_questions_into_characters(inspect_pairs
 
 
 def test_single_words_of_many_characters_get_settings_that_fit_together(inspect_pairs):
-    names = ["".join(map(chr, range(0xAC00 + n, 0xAC00 + n + 3))) for n in range(1500)]
+    names = ["".join(map(chr, range(0xA000 + n, 0xA000 + n + 3))) for n in range(1100)]  # Yi
     suggested = suggest_config(inspect_pairs([(name, name[::-1]) for name in names])).config()
     assert suggested.model.tie_output
 

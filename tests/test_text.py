@@ -2,7 +2,7 @@
 
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kseq.special_tokens import END, SPECIAL_TOKENS, UNK
@@ -56,7 +56,7 @@ CODECS = [
     (tokenizer, case, form)
     for tokenizer in ("word", "character", "space")
     for case in ("keep", "mark")
-    for form in ("nfc", "none")
+    for form in ("nfc", "nfd", "none")
 ]
 
 
@@ -66,6 +66,25 @@ def test_any_text_survives_tokenizing_and_joining(texts, options):
     texts = codec.normalize(tf.constant([text.encode("utf-8", "ignore") for text in texts]))
     tokens = codec._tokenizer.tokenize(texts)
     assert codec._tokenizer.detokenize(tokens).numpy().tolist() == texts.numpy().tolist()
+
+
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=10))
+@example(["한국어 é", "Ễ が"])
+@pytest.mark.parametrize("tokenizer", ["word", "character", "space"])
+def test_characters_that_nfd_takes_apart_are_put_together_in_outputs(tokenizer, texts):
+    texts = tf.constant([text.encode("utf-8", "ignore") for text in texts])
+    apart = TextCodec(SPECIAL_TOKENS, tokenizer, normalization="nfd")
+    tokens = apart.tokenize(texts)
+    ids = tokens.with_flat_values(tf.fill(tf.shape(tokens.flat_values), len(SPECIAL_TOKENS)))
+    written = apart.join(ids, tokens).numpy().tolist()
+    composed = TextCodec(SPECIAL_TOKENS, tokenizer).normalize(texts)
+    assert written == composed.numpy().tolist()
+
+
+def test_nfd_makes_one_alphabet_of_many_syllables():
+    apart = TextCodec(SPECIAL_TOKENS, "character", normalization="nfd")
+    tokens = apart.tokenize(tf.constant(["한é"])).to_list()[0]
+    assert [token.decode() for token in tokens] == ["\u1112", "\u1161", "\u11ab", "e", "\u0301"]
 
 
 @given(
@@ -124,6 +143,7 @@ TEXTS = [
     [
         ("nfc", ["ﬁne１２ sʰ", "a b c", "x y z", "é", "", "��"]),
         ("nfkc", ["fine12 sh", "a b c", "x y z", "é", "", "��"]),
+        ("nfd", ["ﬁne１２ sʰ", "a b c", "x y z", "e\u0301", "", "��"]),
         ("none", ["ﬁne１２ sʰ", "a\u00a0 b \u3000c", "\ufeffx y z", "e\u0301", "", "��"]),
     ],
 )

@@ -97,6 +97,10 @@ def test_words_of_the_file_keep_their_case_and_a_lone_joiner_is_not_an_empty_wor
     assert vectors.missing == ["the", "￭"]
 
 
+def test_vectors_of_whole_characters_serve_tokens_whose_characters_are_taken_apart(load):
+    assert load("\u00e9t\u00e9 1 2\n", "e\u0301te\u0301￭", width=2).matrix[4].tolist() == [1, 2]
+
+
 def test_the_description_counts_the_words_and_names_the_first_missing_ones(load):
     assert load(GLOVE, "cat", "the").describe() == "vectors for 2 of 2 tokens"
     few = load(GLOVE, "cat", "x", "the", "y")

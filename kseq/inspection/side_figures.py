@@ -65,6 +65,7 @@ class SideFigures:
             without spaces. `"Common"` characters belong to all scripts: digits, punctuation,
             symbols.
         alphabet: Number of different characters.
+        decomposed_alphabet: The same in the Unicode form NFD, which takes characters apart.
     """
 
     words: Lengths
@@ -80,6 +81,7 @@ class SideFigures:
     coverage: tuple
     characters_by_script: dict
     alphabet: int
+    decomposed_alphabet: int
 
     @property
     def scripts(self):

@@ -2,6 +2,8 @@
 
 - If the lines of a side are single words (names, dates, codes), it is split into characters. So is
   the other side, unless it has few different words, such as phonemes.
+- If at most two words per line, on average, become few different symbols, such as phones, they are
+  split into characters; but not if there are fewer different words than characters.
 - If words become similar words, as in inflections (at most two words per line on both sides, on
   average), both sides are split into characters and share a vocabulary and its embeddings, and the
   model copies.
@@ -10,6 +12,8 @@
 - A side with more than 8,000 different words is split into subwords: 4,000 for fewer than 10,000
   pairs, 16,000 from a million pairs, otherwise 8,000. Other sides are split into words; in Chinese,
   Japanese and Thai these are characters.
+- If taking characters apart (Korean syllables, letters with accents) leaves at most half as many
+  different ones on a side of characters, they are taken apart.
 - If both sides have at most 1,000 different tokens, the vocabulary holds all of them, and the model
   is small.
 - If more than 1% of the lines are longer than `maximum_length`, it is raised to keep 99% of them,
@@ -31,10 +35,11 @@ from kseq.counts import counted
 from kseq.inspection.findings import Inspection, require_inspection
 
 _ONE_WORD = 0.9  # minimum share of one-word lines on a side of single words
-_SHORT = 2  # maximum mean number of words per line, for words that become similar words
+_SHORT = 2  # maximum mean number of words per line, for words that become words or symbols
 _ALIKE = 0.25  # minimum share of the targets' characters copied, beyond that of random sources
 _COVERAGE = 0.95
 _DECOMPOSED = 0.1
+_TAKEN_APART = 0.5  # maximum share of the different characters that NFD leaves
 _FEW_TYPES = 1_000
 _FEW_WORDS = 15_000  # pairs
 _MANY_TYPES = 8_000
@@ -134,18 +139,18 @@ def suggest_config(inspection: Inspection) -> "Suggestion":
 
 def _tokenizer_settings(inspection, are_alike):
     sides = inspection.source, inspection.target
-    single_words = [side.one_word_lines >= _ONE_WORD for side in sides]
-    for name, side, is_single, opposite_is_single in zip(
-        ("source", "target"), sides, single_words, reversed(single_words)
-    ):
-        if is_single:
+    for name, side, opposite in zip(("source", "target"), sides, sides[::-1]):
+        if side.one_word_lines >= _ONE_WORD:
             reason = f"{side.one_word_lines:.0%} of its lines are single words"
             yield _tokenizer_setting(name, "character", reason)
         elif are_alike:
             yield _tokenizer_setting(name, "character", "words become similar words")
+        elif _is_spelt_for(side, opposite):
+            reason = f"few words per line, for {opposite.tokenization}"
+            yield _tokenizer_setting(name, "character", reason)
         elif side.tokenization and side.coverage_twice >= _COVERAGE:
             yield _tokenizer_setting(name, "space", side.tokenization)
-        elif opposite_is_single and side.types > _FEW_TYPES:
+        elif opposite.one_word_lines >= _ONE_WORD and side.types > _FEW_TYPES:
             yield _tokenizer_setting(name, "character", "the other side is split into characters")
         elif side.types > _MANY_TYPES:
             share = 1 - side.coverage_twice
@@ -163,6 +168,12 @@ def _are_similar_words(inspection):
     return is_short and inspection.copied_characters - inspection.copied_by_chance >= _ALIKE
 
 
+def _is_spelt_for(side, opposite):
+    """Whether a side has words, or two words, whose characters correspond to symbols."""
+    is_spelt = side.words.mean <= _SHORT and side.alphabet < side.types
+    return is_spelt and bool(opposite.tokenization) and opposite.types <= _FEW_TYPES
+
+
 def _tokenizer_setting(side, tokenizer, reason):
     return Setting("text", f"{side}_tokenizer", tokenizer, reason)
 
@@ -171,8 +182,18 @@ def _is_small(inspection, kinds):
     """Whether both sides have few different tokens."""
     sides = zip((inspection.source, inspection.target), kinds)
     return all(
-        (side.alphabet if kind == "character" else side.types) <= _FEW_TYPES for side, kind in sides
+        (_alphabet(side) if kind == "character" else side.types) <= _FEW_TYPES
+        for side, kind in sides
     )
+
+
+def _alphabet(side):
+    """Returns the number of different characters that a model sees."""
+    return side.decomposed_alphabet if _is_taken_apart(side) else side.alphabet
+
+
+def _is_taken_apart(side):
+    return side.decomposed_alphabet < _TAKEN_APART * side.alphabet
 
 
 def _model_settings(inspection, kinds, is_small):
@@ -203,9 +224,15 @@ def _copy_settings(inspection):
 
 def _vocabulary_settings(inspection, kinds, is_small):
     decomposed = inspection.target.decomposed_lines
+    sides = (inspection.source, inspection.target)
+    apart = [s for s, kind in zip(sides, kinds) if kind == "character" and _is_taken_apart(s)]
     if decomposed >= _DECOMPOSED:
         reason = f"NFC would change {decomposed:.0%} of the target lines"
         yield Setting("text", "normalization", "none", reason)
+    elif apart:
+        side = max(apart, key=lambda side: side.alphabet)
+        reason = f"{side.alphabet} characters consist of {side.decomposed_alphabet}"
+        yield Setting("text", "normalization", "nfd", reason)
     if is_small:
         yield Setting(
             "text", "minimum_frequency", 1, "few different tokens, so all are in the vocabulary"

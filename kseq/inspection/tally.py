@@ -91,6 +91,7 @@ class SideTally:
             coverage=_coverage(counts),
             characters_by_script=scripts,
             alphabet=len(self._letters),
+            decomposed_alphabet=len(set(unicodedata.normalize("NFD", "".join(self._letters)))),
         )
 
 

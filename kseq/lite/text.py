@@ -143,7 +143,7 @@ class TextCodec:
     Args:
         tokenizer: `"word"`, `"character"`, `"space"` or `"subword"`.
         case: `"keep"`, `"lower"` or `"mark"`.
-        normalization: `"nfc"`, `"nfkc"` or `"none"`.
+        normalization: `"nfc"`, `"nfkc"`, `"nfd"` or `"none"`.
         description: The vocabulary: tokens in the order of their ids; or the path of a
             SentencePiece model.
 
@@ -192,7 +192,8 @@ class TextCodec:
     def join(self, ids, tokens):
         """Returns the string of tokens, without those whose ids are special; UNK is visible."""
         is_text = (id_ == UNK or id_ >= len(SPECIAL_TOKENS) for id_ in ids)
-        return self._tokenizer.detokenize([token for token, kept in zip(tokens, is_text) if kept])
+        text = self._tokenizer.detokenize([token for token, kept in zip(tokens, is_text) if kept])
+        return unicodedata.normalize("NFC", text) if self._normalization == "nfd" else text
 
     def display(self, tokens):
         """Returns tokens in their displayed form."""

@@ -21,9 +21,11 @@ class TextConfig(Section):
         target_tokenizer: The same for the target; tokens of `"space"` are joined with spaces.
         normalization: The Unicode form of the text. `"nfc"` unifies characters that look and mean
             the same; `"nfkc"` also replaces characters with similar ones (`ʰ` with `h`, full-width
-            letters with ordinary ones), so a model can never write the originals; `"none"` leaves
-            the Unicode form unchanged, and keeps no-break and other special spaces, too. (Several
-            ordinary spaces become one in any case.)
+            letters with ordinary ones), so a model can never write the originals; `"nfd"` takes
+            characters apart (`é` into `e` and an accent, `한` into `ㅎ`, `ㅏ` and `ㄴ`), which a
+            model by characters learns from fewer examples, and puts them together in what the model
+            writes; `"none"` leaves the Unicode form unchanged, and keeps no-break and other special
+            spaces, too. (Several ordinary spaces become one in any case.)
         case: How capitals are treated: `"keep"`; `"lower"`, so that translations are in lower
             case; or `"mark"`, where a token before a word says that it begins with a capital, so
             that `The` and `the` are the same word, yet translations have capitals.
@@ -52,7 +54,7 @@ class TextConfig(Section):
 
     source_tokenizer: Literal["word", "character", "subword", "space", "none"] = "word"
     target_tokenizer: Literal["word", "character", "subword", "space"] = "word"
-    normalization: Literal["nfc", "nfkc", "none"] = "nfc"
+    normalization: Literal["nfc", "nfkc", "nfd", "none"] = "nfc"
     case: Literal["keep", "lower", "mark"] = "keep"
     minimum_frequency: int = number(2, minimum=1, maximum=1_000_000)
     maximum_vocabulary_size: int = number(50_000, minimum=5, maximum=10_000_000)

@@ -29,8 +29,9 @@ def normalize(texts, form="nfc", lowercase=False):
     Args:
         texts: Strings in UTF-8, `[N]`.
         form: `"nfc"`, which unifies characters that look and mean the same; `"nfkc"`, which also
-            replaces characters with similar ones, such as `ʰ` with `h`; or `"none"`. With the first
-            two, all kinds of spaces are the same, and byte-order marks are dropped.
+            replaces characters with similar ones, such as `ʰ` with `h`; `"nfd"`, which takes
+            characters apart, `é` into `e` and an accent; or `"none"`. Without `"none"`, all kinds
+            of spaces are the same, and byte-order marks are dropped.
         lowercase: Whether to convert them to lower case as well.
 
     Returns:
@@ -69,7 +70,8 @@ class TextCodec(tf.Module):
         tokenizer: `"word"`, `"character"`, `"subword"` or `"space"`; `"none"` reads nothing, as the
             source of a language model.
         case: How capitals are handled: `"keep"`, `"lower"` or `"mark"`.
-        normalization: The Unicode form of the text: see `normalize`.
+        normalization: The Unicode form of the text that is read: see `normalize`. With `"nfd"`,
+            characters are put together again in the text that is written.
         sampling: How subwords are sampled: see `SubwordTokenizer`.
         copies: Whether unknown tokens can be copied: they have open ids.
 
@@ -99,7 +101,7 @@ class TextCodec(tf.Module):
         super().__init__()
         check_choice("tokenizer", tokenizer, (*TOKENIZERS, "subword"))
         check_choice("case", case, ("keep", "lower", "mark"))
-        check_choice("normalization", normalization, ("nfc", "nfkc", "none"))
+        check_choice("normalization", normalization, ("nfc", "nfkc", "nfd", "none"))
         self.tokenizer = tokenizer
         self._case = case
         self._normalization = normalization
@@ -226,7 +228,9 @@ class TextCodec(tf.Module):
     def join(self, ids, tokens):
         """Returns the strings `[N]` of tokens `[N, T]`, without those whose ids are special."""
         is_text = (ids == UNK) | (ids >= len(SPECIAL_TOKENS))
-        return self._tokenizer.detokenize(tf.ragged.boolean_mask(tokens, is_text))
+        texts = self._tokenizer.detokenize(tf.ragged.boolean_mask(tokens, is_text))
+        composes = self._normalization == "nfd"
+        return tensorflow_text.normalize_utf8(texts, "NFC") if composes else texts
 
     def check(self, sentence, side):
         """Checks the type of a sentence, and returns it unchanged.

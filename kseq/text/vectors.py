@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import reprlib
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -49,8 +50,8 @@ def load_vectors(path: PathName, vocabulary: Sequence[str], width: int) -> "Vect
     """Reads the vectors of the words in a vocabulary, and skips all others.
 
     Each token is looked up in several spellings, and the first one in the file is used: unchanged,
-    without joiners (`l'￭` as `l'`), in lower case, in lower case without joiners. If a word occurs
-    twice in the file, the first line is used.
+    without joiners (`l'￭` as `l'`) and in NFC, in lower case, in lower case without joiners and in
+    NFC. If a word occurs twice in the file, the first line is used.
 
     Args:
         path: Text file, plain, `.gz` or `.zip`: on each line a word and `width` numbers,
@@ -100,7 +101,7 @@ def _spellings(vocabulary):
     tokens_by_word = {}
     for row, token in enumerate(vocabulary):
         if token not in SPECIAL_TOKENS:
-            bare = token.replace(JOINER, "") or token
+            bare = unicodedata.normalize("NFC", token.replace(JOINER, "") or token)
             spellings = dict.fromkeys((token, bare, token.lower(), bare.lower()))
             for rank, word in enumerate(spellings):
                 tokens_by_word.setdefault(word, []).append((rank, row))
