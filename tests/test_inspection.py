@@ -529,7 +529,11 @@ def test_korean_syllables_are_taken_apart(inspect_pairs):
     suggested = suggest_config(inspection).config()
     assert suggested.text == load_recipe("sigmorphon2020-g2p").config.text
     assert suggested.model.units == 256
-    accents = [(word, "p a") for word in random_words(2000, 7, "abcdeéèfghoö")]
+    # 27 of 28 syllables have three letters, the others two.
+    assert inspection.source.parts_per_character == pytest.approx(2 + 27 / 28, abs=0.01)
+    names = [("".join(syllables[n : n + 12]), "p a") for n in range(0, 1200, 12)]
+    assert settings(inspect_pairs(names))["maximum_length"] == 110  # 36 syllables
+    accents = [(word, "p a") for word in random_words(2000, 7, "abcdefghiáàéèíì")]
     assert "normalization" not in settings(inspect_pairs(accents))
 
 

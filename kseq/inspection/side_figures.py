@@ -66,6 +66,7 @@ class SideFigures:
             symbols.
         alphabet: Number of different characters.
         decomposed_alphabet: The same in the Unicode form NFD, which takes characters apart.
+        parts_per_character: Mean number of characters in NFD for one of the text.
     """
 
     words: Lengths
@@ -82,6 +83,7 @@ class SideFigures:
     characters_by_script: dict
     alphabet: int
     decomposed_alphabet: int
+    parts_per_character: float
 
     @property
     def scripts(self):

@@ -278,16 +278,18 @@ def _training_settings(inspection, is_small):
 
 
 def _length_settings(inspection, kinds):
-    lengths = [
-        side.characters.percentile_99
-        if kind == "character"
-        else round(side.words.percentile_99 * (_SUBWORDS_PER_WORD if kind == "subword" else 1))
-        for side, kind in zip((inspection.source, inspection.target), kinds)
-    ]
-    longest = max(lengths)
+    longest = max(map(_length, (inspection.source, inspection.target), kinds))
     if longest > Config().training.maximum_length:
         value = min(-(-longest // 10) * 10, _LONGEST)
         reason = f"99% of the lines have at most {longest:,} tokens"
         if longest > _LONGEST:
             reason += ", which is too long for a batch"
         yield Setting("training", "maximum_length", value, reason)
+
+
+def _length(side, kind):
+    """Returns the number of tokens that 99% of the lines have at most, roughly."""
+    if kind == "character":
+        parts = side.parts_per_character if _is_taken_apart(side) else 1
+        return round(side.characters.percentile_99 * parts)
+    return round(side.words.percentile_99 * (_SUBWORDS_PER_WORD if kind == "subword" else 1))

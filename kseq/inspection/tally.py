@@ -77,6 +77,7 @@ class SideTally:
         twice = counts[counts > 1]
         unspaced = sum(scripts.get(name, 0) for name in _UNSPACED)
         spaced = 2 * unspaced < sum(scripts.values())
+        parts = _parts(self._letters)
         return SideFigures(
             words=Lengths.of(self._words),
             characters=Lengths.of(self._characters),
@@ -91,7 +92,8 @@ class SideTally:
             coverage=_coverage(counts),
             characters_by_script=scripts,
             alphabet=len(self._letters),
-            decomposed_alphabet=len(set(unicodedata.normalize("NFD", "".join(self._letters)))),
+            decomposed_alphabet=len(parts),
+            parts_per_character=parts.total() / self._letters.total(),
         )
 
 
@@ -118,6 +120,15 @@ class Growth:
     def points(self):
         """The curve: (total, value) from left to right; it always includes the last point."""
         return tuple(dict.fromkeys([*self._points, self._last]))
+
+
+def _parts(letters):
+    """Counts the characters into which NFD takes others apart, in a `collections.Counter`."""
+    parts = collections.Counter()
+    for letter, count in letters.items():
+        for part in unicodedata.normalize("NFD", letter):
+            parts[part] += count
+    return parts
 
 
 def characters_by_script(letters):

@@ -322,7 +322,7 @@ class TextCodec(tf.Module):
         entries = enumerate(map(self._as_typed, self.vocabulary))
         ids = [number for number, entry in entries if entry == token]
         if not ids:
-            reason = "can only be copied" if self.side.copies else "is never written"
+            reason = "can only be copied" if self.side.copies else "cannot be forbidden"
             raise ValueError(f"{token!r} is not in the target vocabulary, so it {reason}")
         return ids
 
