@@ -31,7 +31,7 @@ def main(arguments=None):
     rows = []
     for language in options.languages or recipe.languages:
         corpus = recipe.open_corpus(options.data, language)
-        config = recipe.config.with_settings(options.set)
+        config = corpus.config.with_settings(options.set)
         runs, seconds = _train(corpus, config, seeds, options.out / language)
         wrong = [_wrong(Translator.load(run), corpus) for run in runs]
         together = _wrong(Translator.load(*runs), corpus) if len(runs) > 1 else wrong[0]

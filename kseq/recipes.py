@@ -25,6 +25,8 @@ class Recipe:
         config: `Config`.
         languages: The languages of the corpus, by the name that its files have; a run learns one of
             them. Empty if the corpus holds a single task.
+        exceptions: Settings of a language that differ from `config`, as for `--set`, in a list; by
+            the key of the language.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Recipe:
     corpus: dict
     config: Config
     languages: dict = dataclasses.field(default_factory=dict)
+    exceptions: dict = dataclasses.field(default_factory=dict)
 
     def open_corpus(self, folder, language=None):
         """Opens the corpus in the folder that `kseq.fetch` wrote to; returns a `Corpus`.
@@ -63,7 +66,7 @@ class Recipe:
                     f"file not found: {path}; fetch it with: kseq fetch {self.fetch} {folder}"
                 )
         corpus = load_corpus(*options.pop("train"), **options)
-        corpus.config = self.config
+        corpus.config = self.config.with_settings(self.exceptions.get(language, ()))
         return corpus
 
     def _require(self, language):
@@ -101,5 +104,5 @@ def load_recipe(name):
 
     values = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
     about, fetch, corpus = (values.pop(key) for key in ("about", "fetch", "corpus"))
-    languages = values.pop("languages", {})
-    return Recipe(name, about, fetch, corpus, Config.from_dict(values), languages)
+    by_language = {key: values.pop(key, {}) for key in ("languages", "exceptions")}
+    return Recipe(name, about, fetch, corpus, Config.from_dict(values), **by_language)

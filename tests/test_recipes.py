@@ -57,6 +57,16 @@ def test_a_recipe_with_several_languages_opens_one_of_them(icelandic):
     assert list(corpus.valid) == [("dev", "a b")]
 
 
+def test_a_language_can_have_settings_of_its_own(icelandic):
+    recipe = load_recipe(PRONUNCIATIONS)
+    assert recipe.open_corpus(icelandic, "ice").config == recipe.config
+    for split in ("train", "dev"):
+        (icelandic / split / f"kor_{split}.tsv").write_text("가\ta b\n")
+    korean = recipe.open_corpus(icelandic, "kor").config
+    assert korean == recipe.config.with_settings(["normalization=nfd"]) != recipe.config
+    assert set(recipe.exceptions) <= set(recipe.languages)
+
+
 def test_a_recipe_trains_without_its_test_files(icelandic):
     recipe = load_recipe(PRONUNCIATIONS)
     assert not recipe.open_corpus(icelandic, "ice").has_test
