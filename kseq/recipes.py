@@ -25,8 +25,8 @@ class Recipe:
         config: `Config`.
         languages: The languages of the corpus, by the name that its files have; a run learns one of
             them. Empty if the corpus holds a single task.
-        exceptions: Settings of a language that differ from `config`, as for `--set`, in a list; by
-            the key of the language.
+        exceptions: A dict from a key of `languages` to a list of settings, as for `--set`, that
+            this language has instead of those of `config`.
     """
 
     name: str
@@ -104,5 +104,6 @@ def load_recipe(name):
 
     values = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
     about, fetch, corpus = (values.pop(key) for key in ("about", "fetch", "corpus"))
-    by_language = {key: values.pop(key, {}) for key in ("languages", "exceptions")}
-    return Recipe(name, about, fetch, corpus, Config.from_dict(values), **by_language)
+    languages, exceptions = (values.pop(key, {}) for key in ("languages", "exceptions"))
+    config = Config.from_dict(values)
+    return Recipe(name, about, fetch, corpus, config, languages=languages, exceptions=exceptions)

@@ -2,13 +2,14 @@
 
 import functools
 import math
+import warnings
 
 import pytest
 import sacrebleu
 from results import make_translation
 
 from kseq import Config, TextConfig
-from kseq.analysis.evaluation import LeftOutWarning, evaluate
+from kseq.analysis.evaluation import LeftOutWarning, UnreachableReferencesWarning, evaluate
 from kseq.pipeline.codecs import CodecPair
 from kseq.special_tokens import SPECIAL_TOKENS
 from kseq.text.codec import TextCodec
@@ -60,9 +61,21 @@ class FakeTranslator:
 def test_references_are_compared_as_they_are():
     """Even if the run's own normalisation would make them equal to the output."""
     translator = FakeTranslator({"1": "e sh", "2": "\u00e9"}, normalization="nfkc")
-    figures = evaluate(translator, [("1", "e sʰ"), ("2", "e\u0301")])
+    with pytest.warns(UnreachableReferencesWarning, match="2 of 2 references are not .* NFKC"):
+        figures = evaluate(translator, [("1", "e sʰ"), ("2", "e\u0301")])
     assert figures["exact_match"] == 0.0
     assert figures["token_error_rate"] == pytest.approx(100 * 2 / 3)
+
+
+@pytest.mark.parametrize("form, count", [("nfc", 1), ("nfd", 1), ("none", 0)])
+def test_references_that_cannot_be_reached_are_counted(form, count):
+    translator = FakeTranslator({"1": "sʰ", "2": "\u00e9"}, normalization=form)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        evaluate(translator, [("1", "sʰ"), ("2", "e\u0301")])
+    messages = [str(w.message) for w in caught if w.category is UnreachableReferencesWarning]
+    assert len(messages) == count
+    assert not count or "1 of 2 references are not in the Unicode form NFC" in messages[0]
 
 
 PAIRS = [("1", "The cat sat on the mat."), ("2", "A dog barks loudly today.")]

@@ -533,8 +533,15 @@ def test_korean_syllables_are_taken_apart(inspect_pairs):
     assert suggested.model.units == 256
     # 27 of 28 syllables have three letters, the others two.
     assert inspection.source.parts_per_character == pytest.approx(2 + 27 / 28, abs=0.01)
+    decomposed = inspect_pairs([(unicodedata.normalize("NFD", word), "p a") for word in syllables])
+    assert suggest_config(decomposed).config() == suggested
+    outputs = [(word, unicodedata.normalize("NFD", word)) for word in syllables]
+    whole = suggest_config(inspect_pairs(outputs)).config()
+    assert (whole.text.normalization, whole.text.minimum_frequency) == ("none", 2)
     names = [("".join(syllables[n : n + 12]), "p a") for n in range(0, 1200, 12)]
     assert settings(inspect_pairs(names))["maximum_length"] == 110  # 36 syllables
+    names = [(word, "\u1ed9" * 50) for word in syllables]  # o, dot below, circumflex
+    assert settings(inspect_pairs(names))["maximum_length"] == 150
     accents = [(word, "p a") for word in random_words(2000, 7, "abcdefghiáàéèíì")]
     assert "normalization" not in settings(inspect_pairs(accents))
 
@@ -550,6 +557,10 @@ def test_words_of_a_language_that_separates_syllables_are_split_into_characters(
     assert suggest_config(inspect_pairs(pairs)).config().text.tokenizers == ("word", "word")
     pairs = [(word.replace(" ", " between the "), " ".join(word[:3])) for word in words]
     assert suggest_config(inspect_pairs(pairs)).config().text.tokenizers == ("word", "space")
+    pieces = [(word, f"{word[:2]}@@ {word[2:]}") for word in words]
+    assert suggest_config(inspect_pairs(pieces)).config().text.tokenizers == ("word", "space")
+    symbols = [(" ".join(word[:2]), " ".join(word[4:])) for word in words]
+    assert suggest_config(inspect_pairs(symbols)).config().text.tokenizers == ("space", "space")
     commands = [("turn left", "L W W"), ("turn right", "R W W"), ("jump", "J W")] * 50
     assert suggest_config(inspect_pairs(commands)).config().text.tokenizers == ("word", "space")
 

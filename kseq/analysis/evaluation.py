@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import unicodedata
 import warnings
 
 import numpy as np
@@ -18,6 +19,10 @@ LONGEST = 1000  # tokens per side; pairs with more are left out
 
 class LeftOutWarning(KseqWarning):
     """Some pairs could not be evaluated and were left out."""
+
+
+class UnreachableReferencesWarning(KseqWarning):
+    """Some references are in a Unicode form that the model never writes."""
 
 
 def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
@@ -51,6 +56,7 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
     Warns:
         LeftOutWarning: Pairs were left out.
         AlikeOutputsWarning: All outputs are the same although sources and references differ.
+        UnreachableReferencesWarning: References are in a Unicode form that the run never writes.
         CutOutputsWarning: Outputs were cut at their maximum length.
 
     Raises:
@@ -71,6 +77,7 @@ def evaluate(translator, pairs, alignments=None, beam_size=1, **options):
 
 def _evaluate_text(translator, pairs, alignments, options):
     sources, references = zip(*pairs)
+    _warn_of_unreachable(translator.codecs.target, references)
     outputs = [result.text for result in translator.translate(sources, **options)]
     if doubt := describe_alike(outputs, pairs):
         warnings.warn(doubt, AlikeOutputsWarning, stacklevel=4)
@@ -87,6 +94,22 @@ def _evaluate_text(translator, pairs, alignments, options):
             [hard_alignment(result, method=GROW_DIAG_FINAL_AND) for result in forced], alignments
         )
     return metrics
+
+
+def _warn_of_unreachable(codec, references):
+    *_, normalization = codec.reading
+    if normalization == "none":
+        return
+    form = "NFKC" if normalization == "nfkc" else "NFC"
+    count = sum(not unicodedata.is_normalized(form, text) for text in references)
+    if count:
+        warnings.warn(
+            f"{count:,} of {counted(len(references), 'reference')} are not in the Unicode form "
+            f"{form}, in which this model writes, so no output can equal them; train with "
+            "normalization=none, or convert them",
+            UnreachableReferencesWarning,
+            stacklevel=5,
+        )
 
 
 def _evaluate_texts(translator, pairs, alignments, beam_size, options):

@@ -53,6 +53,7 @@ class SideFigures:
         one_word_lines: Share of lines without a space; 0 if the script is written without spaces.
         tokenization: How the lines have been tokenised, as text for the user; empty if they have
             not been.
+        has_symbols: Whether they consist of few different short symbols, such as phones.
         decomposed_lines: Share of lines that the Unicode form NFC would change.
         tokens: Number of words.
         types: Number of different words.
@@ -64,15 +65,16 @@ class SideFigures:
         characters_by_script: Number of characters of each Unicode script, the most frequent first,
             without spaces. `"Common"` characters belong to all scripts: digits, punctuation,
             symbols.
-        alphabet: Number of different characters.
+        alphabet: Number of different characters, in the Unicode form NFC.
         decomposed_alphabet: The same in the Unicode form NFD, which takes characters apart.
-        parts_per_character: Mean number of characters in NFD for one of the text.
+        parts_per_character: Mean number of characters in NFD for one of the text as it is.
     """
 
     words: Lengths
     characters: Lengths
     one_word_lines: float
     tokenization: str
+    has_symbols: bool
     decomposed_lines: float
     tokens: int
     types: int

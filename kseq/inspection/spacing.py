@@ -28,17 +28,28 @@ class SpacingTally:
         lines, total = min(self._lines, _SAMPLE), self._tokens.total()
         if total < 2 * lines:
             return ""
-        pieces = self._count(lambda token: token.endswith("@@") or token.startswith("▁"))
-        if pieces > _PIECES * total:
+        if self._has_pieces():
             return "some tokens are marked as parts of words (@@ or ▁)"
-        characters = sum(len(token) * count for token, count in self._tokens.items())
-        if characters <= _SHORT * total and len(self._tokens) <= _FEW_SYMBOLS:
+        if self.has_symbols():
             return f"{len(self._tokens):,} different short symbols between spaces"
         separated = self._tokens["."] + self._tokens[","]
         attached = self._count(lambda token: token[-1] in ".," and token[-2:-1].isalpha())
         if separated >= max(_COMMON * lines, _SEPARATED * (separated + attached)):
             return "full stops and commas are separated by spaces, as tokenizers do"
         return ""
+
+    def has_symbols(self):
+        """Whether the lines consist of few different short symbols, at least two each."""
+        total = self._tokens.total()
+        if total < 2 * min(self._lines, _SAMPLE) or len(self._tokens) > _FEW_SYMBOLS:
+            return False
+        if self._has_pieces():
+            return False
+        return sum(len(token) * count for token, count in self._tokens.items()) <= _SHORT * total
+
+    def _has_pieces(self):
+        pieces = self._count(lambda token: token.endswith("@@") or token.startswith("▁"))
+        return pieces > _PIECES * self._tokens.total()
 
     def _count(self, condition):
         return sum(count for token, count in self._tokens.items() if condition(token))

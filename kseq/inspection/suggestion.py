@@ -12,8 +12,8 @@
 - A side with more than 8,000 different words is split into subwords: 4,000 for fewer than 10,000
   pairs, 16,000 from a million pairs, otherwise 8,000. Other sides are split into words; in Chinese,
   Japanese and Thai these are characters.
-- If taking characters apart (Korean syllables, letters with accents) leaves at most half as many
-  different ones on a side of characters, they are taken apart.
+- If taking characters apart (Korean syllables) leaves at most a quarter as many different ones on
+  a side of characters, they are taken apart.
 - If both sides have at most 1,000 different tokens, the vocabulary holds all of them, and the model
   is small.
 - If more than 1% of the lines are longer than `maximum_length`, it is raised to keep 99% of them,
@@ -39,7 +39,7 @@ _SHORT = 2  # maximum mean number of words per line, for words that become words
 _ALIKE = 0.25  # minimum share of the targets' characters copied, beyond that of random sources
 _COVERAGE = 0.95
 _DECOMPOSED = 0.1
-_TAKEN_APART = 0.5  # maximum share of the different characters that NFD leaves
+_TAKEN_APART = 0.25  # maximum share of the different characters that NFD leaves
 _FEW_TYPES = 1_000
 _FEW_WORDS = 15_000  # pairs
 _MANY_TYPES = 8_000
@@ -115,16 +115,19 @@ def suggest_config(inspection: Inspection) -> "Suggestion":
     are_alike = _are_similar_words(inspection)
     tokenizers = list(_tokenizer_settings(inspection, are_alike))
     kinds = [setting.value for setting in tokenizers]
-    is_small = _is_small(inspection, kinds)
+    normalization = _normalization(inspection, kinds)
+    takes_apart = bool(normalization) and normalization.value == "nfd"
+    is_small = _is_small(inspection, kinds, takes_apart)
     has_few_words = is_small and kinds[0] == "character" and inspection.pairs < _FEW_WORDS
     train = _word_training_settings if has_few_words else _training_settings
     settings = [
         *_model_settings(inspection, kinds, is_small),
         *(_copy_settings(inspection) if has_few_words and are_alike else ()),
         *tokenizers,
+        *([normalization] if normalization else ()),
         *_vocabulary_settings(inspection, kinds, is_small),
         *train(inspection, is_small),
-        *_length_settings(inspection, kinds),
+        *_length_settings(inspection, kinds, takes_apart),
     ]
     defaults = Config().to_dict()
     return Suggestion(
@@ -146,7 +149,7 @@ def _tokenizer_settings(inspection, are_alike):
         elif are_alike:
             yield _tokenizer_setting(name, "character", "words become similar words")
         elif _is_spelt_for(side, opposite):
-            reason = f"few words per line, for {opposite.tokenization}"
+            reason = f"few words per line, spelt out as {opposite.tokenization}"
             yield _tokenizer_setting(name, "character", reason)
         elif side.tokenization and side.coverage_twice >= _COVERAGE:
             yield _tokenizer_setting(name, "space", side.tokenization)
@@ -170,30 +173,38 @@ def _are_similar_words(inspection):
 
 def _is_spelt_for(side, opposite):
     """Whether a side has words, or two words, whose characters correspond to symbols."""
-    is_spelt = side.words.mean <= _SHORT and side.alphabet < side.types
-    return is_spelt and bool(opposite.tokenization) and opposite.types <= _FEW_TYPES
+    has_letters = not side.tokenization and side.alphabet < side.types
+    return has_letters and side.words.mean <= _SHORT and opposite.has_symbols
 
 
 def _tokenizer_setting(side, tokenizer, reason):
     return Setting("text", f"{side}_tokenizer", tokenizer, reason)
 
 
-def _is_small(inspection, kinds):
+def _normalization(inspection, kinds):
+    """Returns the `Setting` of the Unicode form; None for the default."""
+    decomposed = inspection.target.decomposed_lines
+    if decomposed >= _DECOMPOSED:
+        reason = f"NFC would change {decomposed:.0%} of the target lines"
+        return Setting("text", "normalization", "none", reason)
+    for side, kind in zip((inspection.source, inspection.target), kinds):
+        whole, parts = side.alphabet, side.decomposed_alphabet
+        if kind == "character" and parts <= _TAKEN_APART * whole:
+            reason = f"{whole:,} different characters consist of {parts:,} parts"
+            return Setting("text", "normalization", "nfd", reason)
+    return None
+
+
+def _is_small(inspection, kinds, takes_apart):
     """Whether both sides have few different tokens."""
-    sides = zip((inspection.source, inspection.target), kinds)
-    return all(
-        (_alphabet(side) if kind == "character" else side.types) <= _FEW_TYPES
-        for side, kind in sides
-    )
 
+    def count(side, kind):
+        if kind != "character":
+            return side.types
+        return side.decomposed_alphabet if takes_apart else side.alphabet
 
-def _alphabet(side):
-    """Returns the number of different characters that a model sees."""
-    return side.decomposed_alphabet if _is_taken_apart(side) else side.alphabet
-
-
-def _is_taken_apart(side):
-    return side.decomposed_alphabet < _TAKEN_APART * side.alphabet
+    sides = (inspection.source, inspection.target)
+    return all(count(side, kind) <= _FEW_TYPES for side, kind in zip(sides, kinds))
 
 
 def _model_settings(inspection, kinds, is_small):
@@ -223,16 +234,6 @@ def _copy_settings(inspection):
 
 
 def _vocabulary_settings(inspection, kinds, is_small):
-    decomposed = inspection.target.decomposed_lines
-    sides = (inspection.source, inspection.target)
-    apart = [s for s, kind in zip(sides, kinds) if kind == "character" and _is_taken_apart(s)]
-    if decomposed >= _DECOMPOSED:
-        reason = f"NFC would change {decomposed:.0%} of the target lines"
-        yield Setting("text", "normalization", "none", reason)
-    elif apart:
-        side = max(apart, key=lambda side: side.alphabet)
-        reason = f"{side.alphabet} characters consist of {side.decomposed_alphabet}"
-        yield Setting("text", "normalization", "nfd", reason)
     if is_small:
         yield Setting(
             "text", "minimum_frequency", 1, "few different tokens, so all are in the vocabulary"
@@ -277,19 +278,19 @@ def _training_settings(inspection, is_small):
         yield Setting("training", "label_smoothing", 0.1, reason)
 
 
-def _length_settings(inspection, kinds):
-    longest = max(map(_length, (inspection.source, inspection.target), kinds))
+def _length_settings(inspection, kinds, takes_apart):
+    lengths = []
+    for side, kind in zip((inspection.source, inspection.target), kinds):
+        if kind == "character":
+            parts = side.parts_per_character if takes_apart else 1
+            lengths.append(round(side.characters.percentile_99 * parts))
+        else:
+            pieces = _SUBWORDS_PER_WORD if kind == "subword" else 1
+            lengths.append(round(side.words.percentile_99 * pieces))
+    longest = max(lengths)
     if longest > Config().training.maximum_length:
         value = min(-(-longest // 10) * 10, _LONGEST)
         reason = f"99% of the lines have at most {longest:,} tokens"
         if longest > _LONGEST:
             reason += ", which is too long for a batch"
         yield Setting("training", "maximum_length", value, reason)
-
-
-def _length(side, kind):
-    """Returns the number of tokens that 99% of the lines have at most, roughly."""
-    if kind == "character":
-        parts = side.parts_per_character if _is_taken_apart(side) else 1
-        return round(side.characters.percentile_99 * parts)
-    return round(side.words.percentile_99 * (_SUBWORDS_PER_WORD if kind == "subword" else 1))

@@ -26,6 +26,7 @@ class SideTally:
         self._letters = collections.Counter()
         self._words = collections.Counter()
         self._characters = collections.Counter()
+        self._alphabet = set()
         self._without_space = self._decomposed = 0
         self._spacing = SpacingTally()
         self._growth = Growth()
@@ -54,7 +55,9 @@ class SideTally:
         self._characters.update(map(len, texts))
         self._letters.update("".join(texts))
         self._without_space += sum(" " not in text for text in texts)
-        self._decomposed += sum(not unicodedata.is_normalized("NFC", text) for text in texts)
+        composed = [unicodedata.normalize("NFC", text) for text in texts]
+        self._decomposed += sum(text != other for text, other in zip(texts, composed))
+        self._alphabet.update(*composed)
         self._spacing.add(texts)
         return lengths
 
@@ -83,6 +86,7 @@ class SideTally:
             characters=Lengths.of(self._characters),
             one_word_lines=self._without_space / lines if spaced else 0.0,
             tokenization=self._spacing.tokenization(),
+            has_symbols=self._spacing.has_symbols(),
             decomposed_lines=self._decomposed / lines,
             tokens=tokens,
             types=len(counts),
@@ -91,7 +95,7 @@ class SideTally:
             growth=self._growth.points,
             coverage=_coverage(counts),
             characters_by_script=scripts,
-            alphabet=len(self._letters),
+            alphabet=len(self._alphabet),
             decomposed_alphabet=len(parts),
             parts_per_character=parts.total() / self._letters.total(),
         )

@@ -22,10 +22,10 @@ class TextConfig(Section):
         normalization: The Unicode form of the text. `"nfc"` unifies characters that look and mean
             the same; `"nfkc"` also replaces characters with similar ones (`ʰ` with `h`, full-width
             letters with ordinary ones), so a model can never write the originals; `"nfd"` takes
-            characters apart (`é` into `e` and an accent, `한` into `ㅎ`, `ㅏ` and `ㄴ`), which a
-            model by characters learns from fewer examples, and puts them together in what the model
-            writes; `"none"` leaves the Unicode form unchanged, and keeps no-break and other special
-            spaces, too. (Several ordinary spaces become one in any case.)
+            characters apart, Korean syllables into their letters, `é` into `e` and an accent, and
+            puts them together in what the model writes, so that a model by characters learns Korean
+            from far fewer examples; `"none"` leaves the Unicode form unchanged, and keeps no-break
+            and other special spaces, too. (Several ordinary spaces become one in any case.)
         case: How capitals are treated: `"keep"`; `"lower"`, so that translations are in lower
             case; or `"mark"`, where a token before a word says that it begins with a capital, so
             that `The` and `the` are the same word, yet translations have capitals.

@@ -30,8 +30,8 @@ def normalize(texts, form="nfc", lowercase=False):
         texts: Strings in UTF-8, `[N]`.
         form: `"nfc"`, which unifies characters that look and mean the same; `"nfkc"`, which also
             replaces characters with similar ones, such as `ʰ` with `h`; `"nfd"`, which takes
-            characters apart, `é` into `e` and an accent; or `"none"`. Without `"none"`, all kinds
-            of spaces are the same, and byte-order marks are dropped.
+            characters apart, `é` into `e` and an accent; or `"none"`. Unless it is `"none"`, all
+            kinds of spaces are the same, and byte-order marks are dropped.
         lowercase: Whether to convert them to lower case as well.
 
     Returns:

@@ -49,9 +49,9 @@ class Vectors:
 def load_vectors(path: PathName, vocabulary: Sequence[str], width: int) -> "Vectors":
     """Reads the vectors of the words in a vocabulary, and skips all others.
 
-    Each token is looked up in several spellings, and the first one in the file is used: unchanged,
-    without joiners (`l'￭` as `l'`) and in NFC, in lower case, in lower case without joiners and in
-    NFC. If a word occurs twice in the file, the first line is used.
+    Each token is looked up in several spellings, and the first one in the file is used: unchanged;
+    in NFC without joiners (`l'￭` as `l'`); each of these in lower case. If a word occurs twice in
+    the file, the first line is used.
 
     Args:
         path: Text file, plain, `.gz` or `.zip`: on each line a word and `width` numbers,
