@@ -559,7 +559,7 @@ def test_words_of_a_language_that_separates_syllables_are_split_into_characters(
     assert suggest_config(inspect_pairs(pairs)).config().text.tokenizers == ("word", "space")
     pieces = [(word, f"{word[:2]}@@ {word[2:]}") for word in words]
     assert suggest_config(inspect_pairs(pieces)).config().text.tokenizers == ("word", "space")
-    symbols = [(" ".join(word[:2]), " ".join(word[4:])) for word in words]
+    symbols = [(f"{word[:2]} {word[4:6]}", " ".join(word[4:])) for word in words]
     assert suggest_config(inspect_pairs(symbols)).config().text.tokenizers == ("space", "space")
     commands = [("turn left", "L W W"), ("turn right", "R W W"), ("jump", "J W")] * 50
     assert suggest_config(inspect_pairs(commands)).config().text.tokenizers == ("word", "space")
