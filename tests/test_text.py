@@ -152,6 +152,21 @@ def test_each_unicode_form_changes_only_what_it_unifies(form, expected):
     assert [text.decode() for text in normalized] == expected
 
 
+@pytest.mark.parametrize(
+    "token, copies, reason",
+    [
+        ("q", True, "can only be copied"),
+        ("q", False, "cannot be forbidden"),
+        ("\u00e9", True, "cannot be forbidden"),  # e and an accent, two tokens
+    ],
+)
+def test_a_token_that_cannot_be_forbidden_is_named_with_the_reason(token, copies, reason):
+    apart = codec("e", "\u0301", tokenizer="character", normalization="nfd", copies=copies)
+    with pytest.raises(ValueError, match=f"is not in the target vocabulary, so it {reason}"):
+        apart.ids_typed_as(token)
+    assert apart.ids_typed_as("e") == [len(SPECIAL_TOKENS)]
+
+
 def test_lower_case_covers_accents_and_other_scripts():
     assert normalize(tf.constant(["ÉTÉ ПРИВЕТ ΑΒΓ"]), lowercase=True) == "été привет αβγ"
 

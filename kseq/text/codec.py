@@ -322,7 +322,8 @@ class TextCodec(tf.Module):
         entries = enumerate(map(self._as_typed, self.vocabulary))
         ids = [number for number, entry in entries if entry == token]
         if not ids:
-            reason = "can only be copied" if self.side.copies else "cannot be forbidden"
+            is_copied = self.side.copies and self.split([token]).row_lengths()[0] == 1
+            reason = "can only be copied" if is_copied else "cannot be forbidden"
             raise ValueError(f"{token!r} is not in the target vocabulary, so it {reason}")
         return ids
 
